@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "sd-onnx",
+    platforms: [.macOS(.v26)],
+    products: [
+        .library(name: "GraphRuntime", targets: ["GraphRuntime"]),
+        .library(name: "ONNXLoader", targets: ["ONNXLoader"]),
+        .library(name: "Ops", targets: ["Ops"]),
+        .library(name: "SDPipeline", targets: ["SDPipeline"]),
+        .executable(name: "sd-onnx", targets: ["sd-onnx"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+        .systemLibrary(
+            name: "CPNG", pkgConfig: "libpng",
+            providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+        .systemLibrary(
+            name: "CProtobufC", pkgConfig: "libprotobuf-c",
+            providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+        .target(name: "COnnxProto", dependencies: ["CProtobufC"]),
+        .target(name: "CKernels"),
+        .target(name: "GraphRuntime"),
+        .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
+        .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS"]),
+        .target(name: "SDPipeline", dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CPNG"]),
+        .executableTarget(
+            name: "sd-onnx",
+            dependencies: [
+                "SDPipeline",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .testTarget(name: "GraphRuntimeTests", dependencies: ["GraphRuntime"]),
+        .testTarget(name: "ONNXLoaderTests", dependencies: ["ONNXLoader"]),
+        .testTarget(name: "OpsTests", dependencies: ["Ops", "ONNXLoader"]),
+        .testTarget(name: "SDPipelineTests", dependencies: ["SDPipeline"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["sd-onnx"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

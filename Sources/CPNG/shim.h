@@ -1,0 +1,3 @@
+#include <stddef.h>
+#include <setjmp.h>
+#include <png.h>
