@@ -1,0 +1,110 @@
+import Dispatch
+
+/// Runs single nodes on actual values, deciding shapes just before: for folding, for subgraphs, and where shapes depend on data.
+struct NodeRunner {
+    let threads: ThreadPool
+    var observer: (any RunObserver)?
+    var depth = 0
+
+    /// - Returns: one value per output that the node names, nil where nobody asked for it.
+    func run(
+        _ node: Node, _ operation: any Operator, inputs: [Value?], captures: [Value] = []
+    ) throws(RunError) -> [Value?] {
+        do {
+            return try attempt(node, operation, inputs: inputs, captures: captures)
+        } catch {
+            throw RunError(node: node, inputs: inputs.map { $0?.kind }, underlying: error)
+        }
+    }
+
+    private func attempt(_ node: Node, _ operation: any Operator, inputs: [Value?], captures: [Value]) throws -> [Value?] {
+        let facts = try operation.inferOutputs(
+            InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: node.outputs.count))
+        let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
+        var results = [Value?](repeating: nil, count: node.outputs.count)
+        if case .view(let input) = operation.outputStorage, let shape = facts.first?.shape, input < inputs.count,
+            case .tensor(let source)? = inputs[input]
+        {
+            results[0] = .tensor(try source.reshaped(to: shape))
+        } else {
+            var outputs = [MutableTensor?](repeating: nil, count: node.outputs.count)
+            for (index, fact) in facts.enumerated() where index < outputs.count && node.outputs[index] != nil {
+                if let value = fact.value {
+                    results[index] = value
+                } else if let dtype = fact.dtype, dtype != .string, let shape = fact.shape {
+                    outputs[index] = try MutableTensor(dtype: dtype, shape: shape)
+                }
+            }
+            if zip(node.outputs, results).contains(where: { $0 != nil && $1 == nil }) {
+                let produced = try operation.produce(
+                    inputs: inputs, captures: captures, outputs: outputs, threads: threads,
+                    subgraphs: GraphRunner(threads: threads, observer: observer, depth: depth + 1))
+                for (index, value) in produced.enumerated() where results[index] == nil { results[index] = value }
+            }
+        }
+        for (index, id) in node.outputs.enumerated() where id != nil && results[index] == nil {
+            throw GraphError("output \(index) was not computed")
+        }
+        if let observer {
+            let end = DispatchTime.now().uptimeNanoseconds
+            observer.didRun(
+                NodeEvent(
+                    node: node, kernelName: operation.kernelName, start: start, end: end, inputs: inputs, outputs: results,
+                    depth: depth))
+        }
+        return results
+    }
+}
+
+/// Runs graphs node by node, without a plan: subgraphs, and whole graphs with the optimizer off.
+struct GraphRunner: SubgraphRunner {
+    let threads: ThreadPool
+    var observer: (any RunObserver)?
+    var depth = 0
+
+    func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
+        let graph = subgraph.graph
+        guard inputs.count == graph.inputs.count, subgraph.captureRange.upperBound <= captures.count else {
+            throw GraphError("the graph \"\(graph.name)\" takes \(graph.inputs.count) inputs, found \(inputs.count)")
+        }
+        var bindings: [ValueID: Value] = [:]
+        for (id, value) in zip(graph.inputs, inputs) { bindings[id] = value }
+        for (id, value) in zip(graph.captures, captures[subgraph.captureRange]) { bindings[id] = value }
+        return try run(graph, bindings: bindings)
+    }
+
+    func run(_ graph: Graph, bindings: [ValueID: Value]) throws -> [Value] {
+        var values = [Value?](repeating: nil, count: graph.values.count)
+        for (id, tensor) in graph.initializers { values[id] = .tensor(tensor) }
+        for (id, value) in bindings { values[id] = value }
+        let lastUses = graph.lastUses()
+        let runner = NodeRunner(threads: threads, observer: observer, depth: depth)
+        for (index, node) in graph.nodes.enumerated() {
+            guard let operation = node.operation else { throw GraphError("\(node.title) isn't resolved") }
+            let inputs = node.inputs.map { id in id.flatMap { values[$0] } }
+            let captures = node.captures.compactMap { values[$0] }
+            let results = try runner.run(node, operation, inputs: inputs, captures: captures)
+            for (id, value) in zip(node.outputs, results) { if let id { values[id] = value } }
+            for id in lastUses[index] { values[id] = nil }
+        }
+        return try graph.outputs.map { id in
+            guard let value = values[id] else { throw GraphError("the output \"\(graph.values[id].name)\" was not computed") }
+            return value
+        }
+    }
+}
+
+extension Graph {
+    /// For each node the values that nobody reads after it, outputs of the graph excepted.
+    func lastUses() -> [[ValueID]] {
+        var last = [Int](repeating: -1, count: values.count)
+        for (index, node) in nodes.enumerated() {
+            for id in node.reads { last[id] = index }
+            for case let id? in node.outputs { last[id] = max(last[id], index) }
+        }
+        var result = [[ValueID]](repeating: [], count: nodes.count)
+        let keep = Set(outputs)
+        for (id, index) in last.enumerated() where index >= 0 && !keep.contains(id) { result[index].append(id) }
+        return result
+    }
+}

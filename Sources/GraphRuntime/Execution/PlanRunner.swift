@@ -1,0 +1,75 @@
+import Dispatch
+
+/// Walks a plan.
+struct PlanRunner {
+    let plan: Plan
+    let threads: ThreadPool
+    let observer: (any RunObserver)?
+
+    /// - Parameter bindings: a value for each input of the graph.
+    /// - Returns: the graph's outputs, in its order.
+    func run(_ bindings: [ValueID: Value]) throws -> [Value] {
+        try plan.withFrame { frame in
+            for (id, value) in bindings { frame.values[id] = value }
+            for index in plan.steps.indices {
+                try run(index, frame)
+                for id in plan.steps[index].releases { frame.values[id] = nil }
+            }
+            return try plan.graph.outputs.map { id in
+                guard let value = frame.values[id] else {
+                    throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")
+                }
+                return value
+            }
+        }
+    }
+
+    private func run(_ index: Int, _ frame: Frame) throws {
+        let step = plan.steps[index]
+        let node = step.node
+        if case .view = step.operation.outputStorage, let output = node.outputs.first ?? nil, frame.values[output] != nil {
+            // A view of what stands in the arena is there from the start.
+            return
+        }
+        let inputs = node.inputs.map { id in id.flatMap { frame.values[$0] } }
+        let captures = node.captures.compactMap { frame.values[$0] }
+        guard step.isFixed, !step.operation.isView else {
+            let runner = NodeRunner(threads: threads, observer: observer)
+            let results = try runner.run(node, step.operation, inputs: inputs, captures: captures)
+            for (id, value) in zip(node.outputs, results) { if let id { frame.values[id] = value } }
+            return
+        }
+        do {
+            let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
+            let results = try step.operation.produce(
+                inputs: inputs, captures: captures, outputs: try storage(index, frame), threads: threads,
+                subgraphs: GraphRunner(threads: threads, observer: observer, depth: 1))
+            for (output, id) in node.outputs.enumerated() { if let id { frame.values[id] = results[output] } }
+            if let observer {
+                let end = DispatchTime.now().uptimeNanoseconds
+                observer.didRun(
+                    NodeEvent(
+                        node: node, kernelName: step.operation.kernelName, start: start, end: end, inputs: inputs,
+                        outputs: results, depth: 0))
+            }
+        } catch {
+            throw RunError(node: node, inputs: inputs.map { $0?.kind }, underlying: error)
+        }
+    }
+
+    /// The step's outputs: those in the arena, and new memory for those that outlive the run.
+    private func storage(_ index: Int, _ frame: Frame) throws -> [MutableTensor?] {
+        var outputs = frame.outputs[index]
+        for (output, id) in plan.steps[index].node.outputs.enumerated() {
+            guard let id, plan.locations[id] == .heap, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else {
+                continue
+            }
+            outputs[output] = try MutableTensor(dtype: dtype, shape: shape)
+        }
+        return outputs
+    }
+}
+
+extension Operator {
+    var isView: Bool { if case .view = outputStorage { true } else { false } }
+}

@@ -1,0 +1,168 @@
+import Synchronization
+
+/// Operators and the fusions that go with them: what turns a graph into something that runs.
+public struct OperatorLibrary: Sendable {
+    public var registry: OperatorRegistry
+    public var fusions: [any Fusion]
+
+    public init(registry: OperatorRegistry, fusions: [any Fusion] = []) {
+        self.registry = registry
+        self.fusions = fusions
+    }
+}
+
+/// How a session treats its graph.
+public struct SessionOptions: Sendable {
+    /// Whether shapes are specialised, constants folded, nodes fused and memory planned. Off, the graph runs node by node as it
+    /// stands in the file: slower, for finding out where a difference comes from.
+    public var optimize = true
+    /// The threads to run on; a pool of the machine's physical cores by default.
+    public var threads: ThreadPool
+    /// Plans that are kept, one per combination of input shapes; the least recently used goes first.
+    public var planCacheSize = 8
+
+    public init(optimize: Bool = true, threads: ThreadPool = ThreadPool()) {
+        self.optimize = optimize
+        self.threads = threads
+    }
+}
+
+/// A model, ready to run on inputs of any shapes that it accepts. Safe to use from several threads at once.
+public final class Session: Sendable {
+    /// What a run must be given; inputs with a default in the file are left out.
+    public let inputs: [ValueDeclaration]
+    public let outputs: [ValueDeclaration]
+    private let graph: Graph
+    private let inputIDs: [String: ValueID]
+    private let options: SessionOptions
+    private let optimizer: Optimizer
+    private let plans = Mutex<[(key: [String], plan: Plan)]>([])
+
+    /// Resolves operators and folds what doesn't depend on inputs.
+    ///
+    /// - Throws: ``GraphError`` for operators or attributes that aren't supported, ``RunError`` for a node that contradicts its
+    ///   constant inputs.
+    public init(graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions()) throws {
+        let resolved = try library.registry.resolve(graph)
+        self.options = options
+        optimizer = Optimizer(fusions: library.fusions, threads: options.threads)
+        self.graph = options.optimize ? try optimizer.prepare(resolved) : resolved
+        inputs = graph.inputs.filter { graph.initializers[$0] == nil }.map { graph.values[$0] }
+        outputs = graph.outputs.map { graph.values[$0] }
+        inputIDs = Dictionary(graph.inputs.map { (graph.values[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Runs the model on tensors and returns the outputs by name.
+    ///
+    /// - Parameters:
+    ///   - inputs: a tensor for each of ``inputs``.
+    ///   - observer: watches every node.
+    /// - Throws: ``GraphError`` where an input is missing, unknown or doesn't fit its declaration; ``RunError`` where a node fails.
+    public func run(_ inputs: [String: Tensor], observer: (any RunObserver)? = nil) throws -> [String: Tensor] {
+        let values = try run(values: inputs.mapValues { .tensor($0) }, observer: observer)
+        var result: [String: Tensor] = [:]
+        for (declaration, value) in zip(outputs, values) { result[declaration.name] = try value.asTensor() }
+        return result
+    }
+
+    /// Runs the model on values of any kind and returns the outputs in the order of ``outputs``.
+    ///
+    /// - Throws: as ``run(_:observer:)``.
+    public func run(values: [String: Value], observer: (any RunObserver)? = nil) throws -> [Value] {
+        let bindings = try bind(values)
+        guard options.optimize else {
+            return try GraphRunner(threads: options.threads, observer: observer).run(graph, bindings: bindings)
+        }
+        return try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer).run(bindings)
+    }
+
+    /// Makes the plan for inputs of these shapes and types ahead of the first run.
+    ///
+    /// - Returns: what the plan is.
+    @discardableResult
+    public func prepare(_ inputs: [String: Tensor]) throws -> PlanSummary {
+        guard options.optimize else { return PlanSummary(nodeCount: graph.nodes.count, arenaByteCount: 0, fusionCounts: [:]) }
+        let plan = try plan(for: bind(inputs.mapValues { .tensor($0) }))
+        return PlanSummary(nodeCount: plan.steps.count, arenaByteCount: plan.arenaByteCount, fusionCounts: plan.fusionCounts)
+    }
+
+    /// Gives back the memory that is kept for the next run.
+    public func releaseMemory() { plans.withLock { for (_, plan) in $0 { plan.releaseMemory() } } }
+
+    private func bind(_ values: [String: Value]) throws -> [ValueID: Value] {
+        var bindings: [ValueID: Value] = [:]
+        for (name, value) in values {
+            guard let id = inputIDs[name] else {
+                let known = inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
+                throw GraphError("the model has no input \"\(name)\"; its inputs are \(known)")
+            }
+            try graph.values[id].check(value)
+            bindings[id] = value
+        }
+        for id in graph.inputs where bindings[id] == nil {
+            if let tensor = graph.initializers[id] {
+                bindings[id] = .tensor(tensor)
+            } else {
+                throw GraphError("the input \"\(graph.values[id].name)\" is missing")
+            }
+        }
+        return bindings
+    }
+
+    private func plan(for bindings: [ValueID: Value]) throws -> Plan {
+        let key = graph.inputs.map { bindings[$0]?.kind ?? "" }
+        let cached = plans.withLock { plans -> Plan? in
+            guard let index = plans.firstIndex(where: { $0.key == key }) else { return nil }
+            let entry = plans.remove(at: index)
+            plans.append(entry)
+            return entry.plan
+        }
+        if let cached { return cached }
+        var facts: [ValueID: Fact] = [:]
+        for (id, value) in bindings {
+            var fact = Fact(value)
+            fact.value = nil
+            facts[id] = fact
+        }
+        let plan = try Plan(optimizer.optimize(graph, inputFacts: facts))
+        plans.withLock { plans in
+            // Arenas are large: only the plan in use keeps its own.
+            for (_, other) in plans { other.releaseMemory() }
+            plans.append((key, plan))
+            if plans.count > max(options.planCacheSize, 1) { plans.removeFirst() }
+        }
+        return plan
+    }
+}
+
+/// What a session decided for inputs of given shapes.
+public struct PlanSummary: Sendable {
+    public let nodeCount: Int
+    /// Bytes of the arena that holds all values between nodes.
+    public let arenaByteCount: Int
+    /// How often each fusion fired.
+    public let fusionCounts: [String: Int]
+}
+
+extension ValueDeclaration {
+    /// - Throws: ``GraphError`` where a value contradicts the declared type, rank or a fixed extent.
+    func check(_ value: Value) throws(GraphError) {
+        guard case .tensor(let dtype, let dimensions)? = type else { return }
+        guard case .tensor(let tensor) = value else {
+            throw GraphError("the input \"\(name)\" is declared as \(dtype), found \(value.kind)")
+        }
+        let expected = ValueType.tensor(dtype, dimensions)
+        guard tensor.dtype == dtype else {
+            throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)")
+        }
+        guard let dimensions else { return }
+        guard tensor.shape.rank == dimensions.count else {
+            throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)")
+        }
+        for (axis, dimension) in dimensions.enumerated() {
+            if case .fixed(let extent) = dimension, extent != tensor.shape[axis] {
+                throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)")
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// A fixed set of threads on which kernels run their tiles; the calling thread works along.
+///
+/// Calls from several threads at once, and calls from inside a tile, are safe: who finds the pool taken runs its tiles itself.
+public final class ThreadPool: Sendable {
+    public let threadCount: Int
+    private let crew: Crew
+    private let handles: [pthread_t]
+
+    /// The machine's physical cores as the operating system grants them to this process, 1 at least.
+    public static let defaultThreadCount: Int = PhysicalCores.count()
+
+    /// - Parameter threadCount: 1 to 1024; numbers outside are brought into that range.
+    public init(threadCount: Int = ThreadPool.defaultThreadCount) {
+        let count = min(max(threadCount, 1), 1024)
+        crew = Crew(workers: count)
+        var handles: [pthread_t] = []
+        for worker in 1..<max(count, 1) {
+            if let handle = crew.start(worker: worker) { handles.append(handle) }
+        }
+        crew.helpers = handles.count
+        self.handles = handles
+        // Where the system gives fewer threads, those that there are share the work.
+        self.threadCount = handles.count + 1
+    }
+
+    deinit {
+        crew.stop()
+        for handle in handles { pthread_join(handle, nil) }
+    }
+
+    /// Calls `body` once for every index in 0..<count, on all threads, each index as soon as a thread is free.
+    public func forEach(_ count: Int, _ body: (Int) -> Void) {
+        run(count) { index, _ in body(index) }
+    }
+
+    /// As ``forEach(_:_:)``, with uninitialised scratch memory of at least `scratchBytes`, aligned to 64 bytes, that belongs to the
+    /// thread for the time of the call.
+    public func forEach(_ count: Int, scratchBytes: Int, _ body: (Int, UnsafeMutableRawBufferPointer) -> Void) {
+        run(count) { [crew] index, worker in body(index, crew.scratch(of: worker, byteCount: scratchBytes)) }
+    }
+
+    /// Splits 0..<count into ranges of at least `grain` and calls `body` for each; one range, on this thread, for small counts.
+    public func forEachRange(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+        guard count > 0 else { return }
+        let pieces = min(max(count / max(grain, 1), 1), threadCount * 4)
+        if pieces == 1 || threadCount == 1 { return body(0..<count) }
+        let step = (count + pieces - 1) / pieces
+        forEach((count + step - 1) / step) { piece in body(piece * step..<min((piece + 1) * step, count)) }
+    }
+
+    private func run(_ count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
+        guard count > 0 else { return }
+        if count == 1 || threadCount == 1 || !crew.claim() {
+            // A call from inside a tile finds the pool taken; its scratch must not be that of the tile around it.
+            let slot = crew.borrowSlot()
+            for index in 0..<count { body(index, slot) }
+            crew.returnSlot(slot)
+            return
+        }
+        withoutActuallyEscaping(body) { crew.perform(count, $0) }
+        crew.release()
+    }
+}
+
+/// What the threads of a pool share; outlives none of them.
+private final class Crew: @unchecked Sendable {
+    typealias Job = (_ index: Int, _ worker: Int) -> Void
+
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let done = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let taken = Atomic<Bool>(false)
+    /// Grows with every job; what idle threads watch.
+    private let generation = Atomic<Int>(0)
+    private let next = Atomic<Int>(0)
+    /// Threads that haven't yet left the current job.
+    private let active = Atomic<Int>(0)
+    private let stopping = Atomic<Bool>(false)
+    // Written by the claiming thread before `generation` grows, read by workers afterwards.
+    private var job: Job?
+    private var count = 0
+    /// Threads that were started, beside the calling one; set once, before the first job.
+    var helpers = 0
+    private let slots: Int
+    private let scratches: Mutex<[Scratch]>
+    private let freeSlots: Mutex<[Int]>
+
+    private struct Scratch: @unchecked Sendable {
+        var storage: TensorStorage?
+    }
+
+    /// How often an idle thread looks for the next job before it sleeps: some 20 µs, the usual gap between two kernels.
+    private static let spins = 1500
+
+    init(workers: Int) {
+        slots = workers
+        scratches = Mutex(Array(repeating: Scratch(), count: workers))
+        freeSlots = Mutex([])
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(wake, nil)
+        pthread_cond_init(done, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        pthread_cond_destroy(wake)
+        pthread_cond_destroy(done)
+        mutex.deallocate()
+        wake.deallocate()
+        done.deallocate()
+    }
+
+    func start(worker: Int) -> pthread_t? {
+        final class Start {
+            let crew: Crew
+            let worker: Int
+            init(_ crew: Crew, _ worker: Int) {
+                self.crew = crew
+                self.worker = worker
+            }
+        }
+        let argument = Unmanaged.passRetained(Start(self, worker))
+        #if canImport(Darwin)
+        var handle: pthread_t?
+        let status = pthread_create(&handle, nil, { pointer in
+            let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
+            start.crew.work(start.worker)
+            return nil
+        }, argument.toOpaque())
+        #else
+        var handle = pthread_t()
+        let status = pthread_create(&handle, nil, { pointer in
+            guard let pointer else { return nil }
+            let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
+            start.crew.work(start.worker)
+            return nil
+        }, argument.toOpaque())
+        #endif
+        guard status == 0 else {
+            argument.release()
+            return nil
+        }
+        return handle
+    }
+
+    func claim() -> Bool { taken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged }
+
+    func release() { taken.store(false, ordering: .releasing) }
+
+    func perform(_ count: Int, _ job: @escaping Job) {
+        self.job = job
+        self.count = count
+        next.store(0, ordering: .relaxed)
+        active.store(helpers, ordering: .relaxed)
+        pthread_mutex_lock(mutex)
+        generation.wrappingAdd(1, ordering: .releasing)
+        pthread_cond_broadcast(wake)
+        pthread_mutex_unlock(mutex)
+        drain(worker: 0)
+        for _ in 0..<Self.spins where active.load(ordering: .acquiring) != 0 {}
+        if active.load(ordering: .acquiring) != 0 {
+            pthread_mutex_lock(mutex)
+            while active.load(ordering: .acquiring) != 0 { pthread_cond_wait(done, mutex) }
+            pthread_mutex_unlock(mutex)
+        }
+        self.job = nil
+    }
+
+    func stop() {
+        pthread_mutex_lock(mutex)
+        stopping.store(true, ordering: .releasing)
+        pthread_cond_broadcast(wake)
+        pthread_mutex_unlock(mutex)
+    }
+
+    func scratch(of slot: Int, byteCount: Int) -> UnsafeMutableRawBufferPointer {
+        scratches.withLock { scratches in
+            if scratches.count <= slot { scratches += Array(repeating: Scratch(), count: slot + 1 - scratches.count) }
+            if let storage = scratches[slot].storage, storage.byteCount >= byteCount {
+                return UnsafeMutableRawBufferPointer(start: storage.base, count: byteCount)
+            }
+            scratches[slot].storage = nil
+            // Out of memory for a tile's scratch leaves nothing to go on with, on any thread.
+            guard let storage = try? TensorStorage(byteCount: byteCount) else { abort() }
+            scratches[slot].storage = storage
+            return UnsafeMutableRawBufferPointer(start: storage.base, count: byteCount)
+        }
+    }
+
+    /// A scratch slot beyond those of the workers, for calls that run outside of the pool's job.
+    func borrowSlot() -> Int {
+        freeSlots.withLock { free in
+            if let slot = free.popLast() { return slot }
+            borrowed += 1
+            return slots + borrowed - 1
+        }
+    }
+
+    func returnSlot(_ slot: Int) { freeSlots.withLock { $0.append(slot) } }
+
+    /// Guarded by `freeSlots`.
+    private var borrowed = 0
+
+    private func work(_ worker: Int) {
+        var seen = 0
+        while true {
+            var spins = 0
+            while generation.load(ordering: .acquiring) == seen, spins < Self.spins, !stopping.load(ordering: .relaxed) {
+                spins += 1
+            }
+            if generation.load(ordering: .acquiring) == seen {
+                pthread_mutex_lock(mutex)
+                while generation.load(ordering: .acquiring) == seen, !stopping.load(ordering: .acquiring) {
+                    pthread_cond_wait(wake, mutex)
+                }
+                pthread_mutex_unlock(mutex)
+            }
+            if stopping.load(ordering: .acquiring) { return }
+            // The next job starts only after this thread has left the current one, so no generation is ever skipped.
+            seen = generation.load(ordering: .acquiring)
+            drain(worker: worker)
+            if active.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
+                pthread_mutex_lock(mutex)
+                pthread_cond_signal(done)
+                pthread_mutex_unlock(mutex)
+            }
+        }
+    }
+
+    private func drain(worker: Int) {
+        guard let job else { return }
+        while true {
+            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard index < count else { return }
+            job(index, worker)
+        }
+    }
+}

@@ -1,0 +1,102 @@
+/// A value's index in its graph's ``Graph/values``.
+public typealias ValueID = Int
+
+/// A directed acyclic graph of operators over values, as a model file states it.
+///
+/// Invariants (checked by ``validate()``): every id is an index into ``values``; a value has one source at most (an input, a
+/// capture, an initializer or one node's output; an initializer may also be an input, whose default it then is); nodes stand in an
+/// order in which each reads only what earlier ones wrote.
+public struct Graph: Sendable {
+    public var name: String
+    public var values: [ValueDeclaration]
+    /// What a run must be given, in the order of the file.
+    public var inputs: [ValueID]
+    public var outputs: [ValueID]
+    public var nodes: [Node]
+    /// The values that the file states itself, such as weights.
+    public var initializers: [ValueID: Tensor]
+    /// In the graph of an attribute (`then_branch`, `body`): the values that come from the graph around it. The node that has the
+    /// attribute names their sources in ``Node/captures``.
+    public var captures: [ValueID]
+
+    public init(
+        name: String = "", values: [ValueDeclaration] = [], inputs: [ValueID] = [], outputs: [ValueID] = [], nodes: [Node] = [],
+        initializers: [ValueID: Tensor] = [:], captures: [ValueID] = []
+    ) {
+        self.name = name
+        self.values = values
+        self.inputs = inputs
+        self.outputs = outputs
+        self.nodes = nodes
+        self.initializers = initializers
+        self.captures = captures
+    }
+
+    /// Adds a value and returns its id.
+    public mutating func addValue(_ declaration: ValueDeclaration) -> ValueID {
+        values.append(declaration)
+        return values.count - 1
+    }
+}
+
+/// What a graph says about a value before it is known.
+public struct ValueDeclaration: Sendable {
+    public var name: String
+    /// Nil where the file doesn't say.
+    public var type: ValueType?
+
+    public init(name: String, type: ValueType? = nil) {
+        self.name = name
+        self.type = type
+    }
+}
+
+/// The type of a value, as ONNX's TypeProto states it.
+public indirect enum ValueType: Sendable, Equatable {
+    /// A tensor; its shape is nil where not even the rank is stated.
+    case tensor(DType, [Dimension]?)
+    case sparseTensor(DType, [Dimension]?)
+    case sequence(ValueType)
+    case optional(ValueType)
+    case map(DType, ValueType)
+}
+
+/// The extent of an axis in a declaration.
+public enum Dimension: Sendable, Equatable, CustomStringConvertible {
+    case fixed(Int)
+    /// A name such as `batch_size`, or an expression such as `latent_height * 8`.
+    case symbolic(String)
+    case unknown
+
+    public var description: String {
+        switch self {
+        case .fixed(let extent): String(extent)
+        case .symbolic(let name): name
+        case .unknown: "?"
+        }
+    }
+}
+
+extension ValueType: CustomStringConvertible {
+    public var description: String {
+        func list(_ shape: [Dimension]?) -> String {
+            shape.map { "[" + $0.map(\.description).joined(separator: ", ") + "]" } ?? "[…]"
+        }
+        return switch self {
+        case .tensor(let dtype, let shape): "\(dtype)\(list(shape))"
+        case .sparseTensor(let dtype, let shape): "sparse \(dtype)\(list(shape))"
+        case .sequence(let element): "sequence of \(element)"
+        case .optional(let element): "optional \(element)"
+        case .map(let key, let value): "map from \(key) to \(value)"
+        }
+    }
+}
+
+/// A graph, or the specification of a run, that contradicts itself or the operators at hand.
+public struct GraphError: Error, CustomStringConvertible, Sendable {
+    public let message: String
+
+    public init(_ message: String) { self.message = message }
+
+    public var description: String { message }
+}

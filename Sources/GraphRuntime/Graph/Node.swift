@@ -1,0 +1,56 @@
+/// One use of an operator in a graph.
+public struct Node: Sendable {
+    /// The file's name of the node, such as `/down_blocks.0/resnets.0/conv1/Conv`; empty where it has none.
+    public var name: String
+    public var identity: OperatorIdentity
+    /// Nil stands for an optional input that isn't given.
+    public var inputs: [ValueID?]
+    /// Nil stands for an optional output that nobody asked for.
+    public var outputs: [ValueID?]
+    /// The outer values that the graphs among the attributes capture: those of the first graph in the order of its
+    /// ``Graph/captures``, then those of the next, with graphs ordered as ``NodeAttributes/graphs``.
+    public var captures: [ValueID]
+    public var attributes: NodeAttributes
+    /// The operator with its attributes decoded; set by ``OperatorRegistry/resolve(_:)`` or by the fusion that made the node.
+    public var operation: (any Operator)?
+
+    public init(
+        name: String, identity: OperatorIdentity, inputs: [ValueID?], outputs: [ValueID?], captures: [ValueID] = [],
+        attributes: NodeAttributes = NodeAttributes(), operation: (any Operator)? = nil
+    ) {
+        self.name = name
+        self.identity = identity
+        self.inputs = inputs
+        self.outputs = outputs
+        self.captures = captures
+        self.attributes = attributes
+        self.operation = operation
+    }
+
+    /// Every value that the node reads, captured ones included.
+    public var reads: [ValueID] { inputs.compactMap { $0 } + captures }
+
+    /// For messages: `Conv-11 "/conv_in/Conv"`.
+    public var title: String { name.isEmpty ? "\(identity)" : "\(identity) \"\(name)\"" }
+}
+
+/// Which operator is meant: a name in a domain, at the version of the operator set that the model imports.
+public struct OperatorIdentity: Sendable, Hashable, CustomStringConvertible {
+    /// `""` for ONNX's own operators (`ai.onnx` is written so), `com.microsoft` and the like for others, and
+    /// ``fusionDomain`` for those that fusions put in.
+    public var domain: String
+    public var type: String
+    /// The opset version that holds at the node.
+    public var version: Int
+
+    /// The domain of the operators that no file contains.
+    public static let fusionDomain = "sd-onnx"
+
+    public init(domain: String = "", type: String, version: Int) {
+        self.domain = domain == "ai.onnx" ? "" : domain
+        self.type = type
+        self.version = version
+    }
+
+    public var description: String { (domain.isEmpty ? "" : domain + ".") + "\(type)-\(version)" }
+}

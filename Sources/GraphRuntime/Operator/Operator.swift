@@ -1,0 +1,172 @@
+/// What is known about a value before the run: its type, its shape once that follows from the inputs' shapes, and the value itself
+/// where it is a constant.
+public struct Fact: Sendable {
+    /// Nil for sequences and optionals, and where a loop's result isn't known.
+    public var dtype: DType?
+    /// Nil where the shape depends on data, and for sequences.
+    public var shape: Shape?
+    /// Set for constants; while a node is decided on just before it runs, set for everything.
+    public var value: Value?
+
+    public init(dtype: DType? = nil, shape: Shape? = nil, value: Value? = nil) {
+        self.dtype = dtype
+        self.shape = shape
+        self.value = value
+    }
+
+    public init(_ value: Value) {
+        self.value = value
+        if case .tensor(let tensor) = value {
+            dtype = tensor.dtype
+            shape = tensor.shape
+        }
+    }
+
+    public static let unknown = Fact()
+
+    /// The tensor, where it is a known one.
+    public var tensor: Tensor? {
+        if case .tensor(let tensor) = value { tensor } else { nil }
+    }
+}
+
+/// How much work a node is.
+public struct Cost: Sendable, Equatable {
+    /// Floating-point operations; a multiply-add counts as two.
+    public var flops: Double
+    /// Bytes read and written.
+    public var bytes: Double
+
+    public init(flops: Double = 0, bytes: Double = 0) {
+        self.flops = flops
+        self.bytes = bytes
+    }
+}
+
+/// Where an operator's first output lives.
+public enum OutputStorage: Sendable, Equatable {
+    /// In memory of its own.
+    case separate
+    /// In memory of its own, or over any of these inputs (of the same number of bytes) that nobody needs afterwards: the operator
+    /// has read element i of every input before it writes element i.
+    case mayReplace(inputs: [Int])
+    /// The output is input `input` under another shape: nothing is run at all.
+    case view(input: Int)
+}
+
+/// An operator with its attributes decoded: a value that can be asked for shapes and run any number of times, from any thread.
+public protocol Operator: Sendable {
+    /// The facts of the outputs, as many as the node may have, from those of the inputs.
+    ///
+    /// Called at load with what constants tell, at specialisation with concrete input shapes, and, for nodes whose shapes depend on
+    /// data, just before the run with every ``Fact/value`` set. An output whose shape isn't known yet has ``Fact/shape`` nil; with
+    /// all values set, every output has a shape, or the operator calls ``RunContext/setOutput(_:_:)`` itself. An output fact with a
+    /// ``Fact/value`` is a constant (Shape of a known shape): the node then never runs.
+    ///
+    /// - Throws: ``TensorError`` (or ``GraphError``) where the inputs don't fit the operator, naming shapes and types.
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact]
+
+    /// Computes the outputs. Every output with an inferred shape is there, uninitialised; every element must be written.
+    func run(_ context: inout RunContext) throws
+
+    /// Where the first output lives; ``OutputStorage/separate`` by default.
+    var outputStorage: OutputStorage { get }
+
+    /// False for operators that draw random numbers: they are neither folded nor merged.
+    var isDeterministic: Bool { get }
+
+    /// The work on inputs and outputs of these facts; by default only the bytes, with no operations.
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost
+
+    /// A stronger form for a plan of these very inputs (a kernel chosen for the shapes, weights packed); itself by default.
+    func specialised(inputs: [Fact?], outputs: [Fact?]) throws -> any Operator
+
+    /// A short word for profiles on how it computes (`gemm`, `im2col`); nil by default.
+    var kernelName: String? { get }
+
+    /// The element types of floating-point inputs that ``run(_:)`` takes as they are; the runtime widens half and bfloat16
+    /// inputs to float32 and narrows outputs where they are missing here. Nil, the default, takes every type.
+    var floatingPointTypes: Set<DType>? { get }
+
+    /// Equal for operators that compute the same from the same inputs, nil (the default) where that isn't known: the key by which
+    /// common subexpressions merge. For operators read from a file the runtime derives it from type and attributes.
+    var mergeKey: String? { get }
+}
+
+extension Operator {
+    public var outputStorage: OutputStorage { .separate }
+    public var isDeterministic: Bool { true }
+    public var kernelName: String? { nil }
+    public var floatingPointTypes: Set<DType>? { nil }
+    public var mergeKey: String? { nil }
+
+    public func specialised(inputs: [Fact?], outputs: [Fact?]) throws -> any Operator { self }
+
+    public func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        Cost(flops: 0, bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
+    }
+
+    /// The bytes of all inputs and outputs whose shape is known.
+    public static func bytesMoved(inputs: [Fact?], outputs: [Fact?]) -> Double {
+        (inputs + outputs).reduce(0) { sum, fact in
+            guard let fact, let dtype = fact.dtype, let shape = fact.shape else { return sum }
+            return sum + Double(shape.count) * Double(dtype.bitWidth) / 8
+        }
+    }
+}
+
+/// The facts of a node's inputs, with accessors that refuse what is missing.
+public struct InferenceInputs: Sendable {
+    /// Nil for an optional input that isn't given.
+    public let facts: [Fact?]
+    /// How many outputs the node names, trailing ones that nobody asked for included.
+    public let outputCount: Int
+
+    public init(_ facts: [Fact?], outputCount: Int = 1) {
+        self.facts = facts
+        self.outputCount = outputCount
+    }
+
+    public var count: Int { facts.count }
+
+    /// The fact of input `index`, nil where it isn't given.
+    public func optional(_ index: Int) -> Fact? { index < facts.count ? facts[index] : nil }
+
+    /// The fact of input `index`.
+    ///
+    /// - Throws: ``TensorError`` where it isn't given.
+    public subscript(index: Int) -> Fact {
+        get throws(TensorError) {
+            guard let fact = optional(index) else { throw TensorError("input \(index) is missing") }
+            return fact
+        }
+    }
+
+    /// The elements of an input of int64 (or int32) that is a known constant; nil where it isn't known yet.
+    ///
+    /// - Throws: ``TensorError`` where it is missing or holds something else.
+    public func integers(_ index: Int) throws(TensorError) -> [Int]? {
+        guard let tensor = try self[index].tensor else { return nil }
+        return try tensor.integers()
+    }
+
+    /// The elements of an optional input as ``integers(_:)``: `.some(nil)` where it isn't given, nil where it isn't known yet.
+    public func optionalIntegers(_ index: Int) throws(TensorError) -> [Int]?? {
+        guard let fact = optional(index) else { return .some(nil) }
+        guard let tensor = fact.tensor else { return nil }
+        return .some(try tensor.integers())
+    }
+}
+
+extension Tensor {
+    /// The elements of a tensor of int64 or int32.
+    ///
+    /// - Throws: ``TensorError`` for other types.
+    public func integers() throws(TensorError) -> [Int] {
+        switch dtype {
+        case .int64: try array(of: Int64.self).map { Int($0) }
+        case .int32: try array(of: Int32.self).map { Int($0) }
+        default: throw TensorError("expected integers, found \(dtype)\(shape)")
+        }
+    }
+}

@@ -1,0 +1,105 @@
+/// One operator, from one version of its operator set on.
+public struct OperatorDefinition: Sendable {
+    public let domain: String
+    public let type: String
+    /// The opset version that introduced these semantics.
+    public let sinceVersion: Int
+    let decode: @Sendable (inout NodeDecoder) throws -> any Operator
+
+    public init(
+        _ type: String, domain: String = "", since sinceVersion: Int,
+        decode: @escaping @Sendable (inout NodeDecoder) throws -> any Operator
+    ) {
+        self.domain = domain
+        self.type = type
+        self.sinceVersion = sinceVersion
+        self.decode = decode
+    }
+}
+
+/// The operators that a session knows, by domain, type and version.
+public struct OperatorRegistry: Sendable {
+    private struct Key: Hashable {
+        let domain: String
+        let type: String
+    }
+
+    private var definitions: [Key: [OperatorDefinition]] = [:]
+    /// The newest opset version of each domain whose semantics the definitions know.
+    private let newestOpset: [String: Int]
+
+    /// - Parameter newestOpset: for each domain the newest version whose semantics the definitions know; models that import a
+    ///   newer one are refused, since an operator may mean something else there.
+    public init(_ list: [OperatorDefinition], newestOpset: [String: Int]) {
+        self.newestOpset = newestOpset
+        for definition in list { add(definition) }
+    }
+
+    /// Adds an operator; one with the same domain, type and version is replaced.
+    public mutating func add(_ definition: OperatorDefinition) {
+        let key = Key(domain: definition.domain, type: definition.type)
+        var versions = definitions[key, default: []]
+        versions.removeAll { $0.sinceVersion == definition.sinceVersion }
+        versions.append(definition)
+        definitions[key] = versions.sorted { $0.sinceVersion < $1.sinceVersion }
+    }
+
+    /// The definition that holds for an identity: the newest that isn't newer than its version.
+    public func definition(for identity: OperatorIdentity) -> OperatorDefinition? {
+        definitions[Key(domain: identity.domain, type: identity.type)]?.last { $0.sinceVersion <= identity.version }
+    }
+
+    /// Every (domain, type) with the versions it is known from, sorted.
+    public var listing: [(domain: String, type: String, sinceVersions: [Int])] {
+        definitions.map { ($0.key.domain, $0.key.type, $0.value.map(\.sinceVersion)) }
+            .sorted { ($0.0, $0.1) < ($1.0, $1.1) }
+    }
+
+    /// A copy of the graph in which every node has its ``Node/operation``, and so have those of its subgraphs.
+    ///
+    /// - Throws: ``GraphError`` that names every operator that isn't known, or the node and attribute that can't be honoured.
+    public func resolve(_ graph: Graph) throws(GraphError) -> Graph {
+        let missing = unknownOperators(graph)
+        guard missing.isEmpty else {
+            throw GraphError("the model needs operators that aren't supported: " + missing.sorted().joined(separator: ", "))
+        }
+        return try resolveNodes(graph)
+    }
+
+    private func unknownOperators(_ graph: Graph) -> Set<String> {
+        var missing: Set<String> = []
+        for node in graph.nodes where node.operation == nil {
+            if let newest = newestOpset[node.identity.domain], node.identity.version > newest {
+                missing.insert("\(node.identity) (opset \(newest) is the newest known)")
+            } else if definition(for: node.identity) == nil {
+                missing.insert("\(node.identity)")
+            }
+            for (_, graph) in node.attributes.graphs { missing.formUnion(unknownOperators(graph)) }
+        }
+        return missing
+    }
+
+    private func resolveNodes(_ graph: Graph) throws(GraphError) -> Graph {
+        var graph = graph
+        for index in graph.nodes.indices where graph.nodes[index].operation == nil {
+            let node = graph.nodes[index]
+            guard let definition = definition(for: node.identity) else { continue }
+            var subgraphs: [String: [Subgraph]] = [:]
+            var offset = 0
+            for (attribute, inner) in node.attributes.graphs {
+                let resolved = try resolveNodes(inner)
+                let range = offset..<offset + inner.captures.count
+                subgraphs[attribute, default: []].append(Subgraph(graph: resolved, captureRange: range))
+                offset = range.upperBound
+            }
+            var decoder = NodeDecoder(node, subgraphs: subgraphs)
+            do {
+                graph.nodes[index].operation = try definition.decode(&decoder)
+                try decoder.requireAllRead()
+            } catch {
+                throw GraphError("\(node.title): \(error)")
+            }
+        }
+        return graph
+    }
+}

@@ -1,0 +1,79 @@
+/// What an operator sees while it runs: its inputs, its outputs to fill, threads, scratch memory and its subgraphs' executor.
+public struct RunContext {
+    /// Nil for an optional input that isn't given.
+    public let inputs: [Value?]
+    /// The values that the node's graphs capture, see ``Node/captures``.
+    public let captures: [Value]
+    /// Nil where nobody asked for the output or its shape wasn't inferred.
+    public let outputs: [MutableTensor?]
+    public let threads: ThreadPool
+    /// What ``setOutput(_:_:)`` was given.
+    public private(set) var results: [Value?]
+    let subgraphs: SubgraphRunner?
+
+    public init(
+        inputs: [Value?], captures: [Value] = [], outputs: [MutableTensor?], threads: ThreadPool, subgraphs: SubgraphRunner? = nil
+    ) {
+        self.inputs = inputs
+        self.captures = captures
+        self.outputs = outputs
+        self.threads = threads
+        self.subgraphs = subgraphs
+        results = []
+    }
+
+    /// The tensor at input `index`.
+    ///
+    /// - Throws: ``TensorError`` where it is missing or a sequence.
+    public func input(_ index: Int) throws(TensorError) -> Tensor {
+        guard let tensor = try optionalInput(index) else { throw TensorError("input \(index) is missing") }
+        return tensor
+    }
+
+    /// The tensor at input `index`, nil where it isn't given.
+    public func optionalInput(_ index: Int) throws(TensorError) -> Tensor? {
+        guard index < inputs.count, let value = inputs[index] else { return nil }
+        return try value.asTensor()
+    }
+
+    /// Output `index`, to be filled.
+    ///
+    /// - Throws: ``TensorError`` where its shape wasn't inferred.
+    public func output(_ index: Int) throws(TensorError) -> MutableTensor {
+        guard index < outputs.count, let output = outputs[index] else {
+            throw TensorError("output \(index) has no storage: its shape wasn't inferred")
+        }
+        return output
+    }
+
+    /// Output `index`, nil where nobody asked for it.
+    public func optionalOutput(_ index: Int) -> MutableTensor? { index < outputs.count ? outputs[index] : nil }
+
+    /// States an output that inference gave no storage: a sequence, or a tensor whose shape only the run tells.
+    public mutating func setOutput(_ index: Int, _ value: Value) {
+        while results.count <= index { results.append(nil) }
+        results[index] = value
+    }
+
+    /// Runs one of the node's graphs.
+    ///
+    /// - Parameters:
+    ///   - inputs: one value for each of the graph's inputs.
+    /// - Returns: one value for each of its outputs.
+    public func run(_ subgraph: Subgraph, inputs: [Value]) throws -> [Value] {
+        guard let subgraphs else { throw GraphError("this context runs no subgraphs") }
+        return try subgraphs.run(subgraph, inputs: inputs, captures: captures)
+    }
+}
+
+/// A graph among the attributes of a node, with its operators resolved.
+public struct Subgraph: Sendable {
+    public let graph: Graph
+    /// Which of the node's ``Node/captures`` are this graph's.
+    public let captureRange: Range<Int>
+}
+
+/// Runs subgraphs for control flow: the executor's face towards operators.
+public protocol SubgraphRunner {
+    func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value]
+}

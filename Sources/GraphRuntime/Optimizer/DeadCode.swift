@@ -1,0 +1,15 @@
+extension Graph {
+    /// Removes nodes and initializers that no output depends on.
+    mutating func removeDeadCode() {
+        var needed = [Bool](repeating: false, count: values.count)
+        for id in outputs { needed[id] = true }
+        var kept: [Node] = []
+        for node in nodes.reversed() {
+            guard node.outputs.contains(where: { $0.map { needed[$0] } ?? false }) else { continue }
+            for id in node.reads { needed[id] = true }
+            kept.append(node)
+        }
+        nodes = kept.reversed()
+        initializers = initializers.filter { needed[$0.key] }
+    }
+}

@@ -1,0 +1,150 @@
+/// A specialised graph under the hands of fusions: who produces and who reads each value, and what is known of it.
+public struct GraphEditor {
+    public private(set) var graph: Graph
+    public private(set) var facts: [Fact]
+    /// For each value the index of the node that produces it.
+    private var producers: [Int?] = []
+    /// For each value the indices of the nodes that read it, once for every reading input.
+    private var readers: [[Int]] = []
+    private var outputSet: Set<ValueID> = []
+    private var removed: Set<Int> = []
+
+    init(_ graph: Graph, facts: [Fact]) {
+        self.graph = graph
+        self.facts = facts
+        index()
+    }
+
+    public var nodes: [Node] { graph.nodes }
+
+    /// The operation of a node, if it is of the given type.
+    public func operation<Wanted: Operator>(_ node: Int, as type: Wanted.Type) -> Wanted? {
+        removed.contains(node) ? nil : graph.nodes[node].operation as? Wanted
+    }
+
+    /// The node that produces a value; nil for inputs and constants.
+    public func producer(of id: ValueID?) -> Int? { id.flatMap { producers[$0] } }
+
+    /// The nodes that read a value, once for every input that does.
+    public func readers(of id: ValueID) -> [Int] { readers[id] }
+
+    /// The one node that reads a value, nil where there are more, or where the value is an output of the graph.
+    public func soleReader(of id: ValueID?) -> Int? {
+        guard let id, readers[id].count == 1, !outputSet.contains(id) else { return nil }
+        return readers[id][0]
+    }
+
+    public func fact(_ id: ValueID?) -> Fact { id.map { facts[$0] } ?? .unknown }
+
+    public func shape(_ id: ValueID?) -> Shape? { fact(id).shape }
+
+    public func constant(_ id: ValueID?) -> Tensor? { fact(id).tensor }
+
+    /// The value of a float constant of one element.
+    public func scalar(_ id: ValueID?) -> Float? {
+        guard let tensor = constant(id), tensor.count == 1, let values = try? tensor.array(of: Float.self) else { return nil }
+        return values[0]
+    }
+
+    /// Adds a constant for a fused node to read.
+    public mutating func addConstant(_ tensor: Tensor, name: String) -> ValueID {
+        let id = graph.addValue(ValueDeclaration(name: name))
+        graph.initializers[id] = tensor
+        facts.append(Fact(.tensor(tensor)))
+        producers.append(nil)
+        readers.append([])
+        return id
+    }
+
+    /// Puts a fused node in the place of those it stands for.
+    ///
+    /// - Returns: false, with nothing changed, where a value between the replaced nodes is also read from outside of them or is an
+    ///   output of the graph.
+    mutating func apply(_ match: FusionMatch) -> Bool {
+        let inside = Set(match.nodes)
+        guard let position = inside.max(), inside.isDisjoint(with: removed) else { return false }
+        let surviving = Set(match.outputs)
+        for index in inside {
+            for case let id? in graph.nodes[index].outputs where !surviving.contains(id) {
+                guard !outputSet.contains(id), readers[id].allSatisfy(inside.contains) else { return false }
+            }
+        }
+        // Every input must be there when the fused node runs, and every reader must come after it.
+        for id in match.outputs where readers[id].contains(where: { $0 < position && !inside.contains($0) }) { return false }
+        let last = graph.nodes[position]
+        let fused = Node(
+            name: last.name,
+            identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: match.type, version: 1),
+            inputs: match.inputs, outputs: match.outputs, operation: match.operation)
+        for index in inside {
+            for id in graph.nodes[index].reads { readers[id].removeAll { $0 == index } }
+        }
+        for case let id? in match.inputs { readers[id].append(position) }
+        for id in match.outputs { producers[id] = position }
+        graph.nodes[position] = fused
+        removed.formUnion(inside.subtracting([position]))
+        return true
+    }
+
+    /// Drops the replaced nodes; indices change.
+    mutating func finish() {
+        graph.nodes = graph.nodes.enumerated().filter { !removed.contains($0.offset) }.map(\.element)
+        removed = []
+        index()
+    }
+
+    func isRemoved(_ node: Int) -> Bool { removed.contains(node) }
+
+    private mutating func index() {
+        producers = Array(repeating: nil, count: graph.values.count)
+        readers = Array(repeating: [], count: graph.values.count)
+        outputSet = Set(graph.outputs)
+        for (index, node) in graph.nodes.enumerated() {
+            for id in node.reads { readers[id].append(index) }
+            for case let id? in node.outputs { producers[id] = index }
+        }
+    }
+}
+
+/// Nodes that one stronger node can stand for.
+public struct FusionMatch {
+    /// Indices of the nodes that go; the fused node takes the place of the last.
+    public var nodes: [Int]
+    /// The fused node's operator type, in ``OperatorIdentity/fusionDomain``.
+    public var type: String
+    public var operation: any Operator
+    public var inputs: [ValueID?]
+    /// The values of the replaced nodes that the fused node produces.
+    public var outputs: [ValueID]
+
+    public init(nodes: [Int], type: String, operation: any Operator, inputs: [ValueID?], outputs: [ValueID]) {
+        self.nodes = nodes
+        self.type = type
+        self.operation = operation
+        self.inputs = inputs
+        self.outputs = outputs
+    }
+}
+
+/// A pattern of nodes and what to put in its place.
+public protocol Fusion: Sendable {
+    /// For reports: `GroupNormalization`.
+    var name: String { get }
+
+    /// Looks for the pattern whose last node is `node`.
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch?
+}
+
+extension GraphEditor {
+    /// Applies a fusion wherever it matches.
+    ///
+    /// - Returns: how often it did.
+    mutating func apply(_ fusion: any Fusion) throws -> Int {
+        var count = 0
+        for index in graph.nodes.indices where !isRemoved(index) {
+            if let match = try fusion.match(endingAt: index, in: &self), apply(match) { count += 1 }
+        }
+        if count > 0 { finish() }
+        return count
+    }
+}

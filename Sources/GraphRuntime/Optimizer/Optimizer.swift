@@ -1,0 +1,44 @@
+/// The road from a resolved graph to one that is ready to be planned.
+struct Optimizer {
+    let fusions: [any Fusion]
+    let threads: ThreadPool
+
+    /// Folds what no input's shape is needed for, once for all plans of a session.
+    func prepare(_ graph: Graph) throws -> Graph {
+        var specializer = Specializer(graph, inputFacts: [:], threads: threads)
+        try specializer.run()
+        var result = specializer.graph
+        result.removeDeadCode()
+        result.mergeCommonSubexpressions()
+        result.removeDeadCode()
+        return result
+    }
+
+    /// The graph for inputs of these facts, with the facts of all its values.
+    func optimize(_ graph: Graph, inputFacts: [ValueID: Fact]) throws -> OptimizedGraph {
+        var specializer = Specializer(graph, inputFacts: inputFacts, threads: threads)
+        try specializer.run()
+        var specialised = specializer.graph
+        specialised.removeDeadCode()
+        specialised.mergeCommonSubexpressions()
+        specialised.removeDeadCode()
+        var editor = GraphEditor(specialised, facts: specializer.facts)
+        var counts: [String: Int] = [:]
+        for fusion in fusions {
+            let count = try editor.apply(fusion)
+            if count > 0 { counts[fusion.name, default: 0] += count }
+        }
+        var result = editor.graph
+        result.removeDeadCode()
+        try result.validate()
+        return OptimizedGraph(graph: result, facts: editor.facts, fusionCounts: counts)
+    }
+}
+
+/// A graph after the passes.
+struct OptimizedGraph {
+    var graph: Graph
+    var facts: [Fact]
+    /// How often each fusion fired.
+    var fusionCounts: [String: Int]
+}

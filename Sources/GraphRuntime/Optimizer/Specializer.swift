@@ -1,0 +1,151 @@
+/// Binds facts to a graph's inputs, follows them through all nodes, and folds what they determine.
+///
+/// After this pass every value whose shape follows from the inputs' shapes has a ``Fact/shape``, and nodes whose outputs are
+/// constants are gone: the Shape, Gather, Concat and Unsqueeze chains that exporters write around every reshape, and the Casts of
+/// weights that are stored in half precision.
+struct Specializer {
+    var graph: Graph
+    /// What is known of each value, by id.
+    private(set) var facts: [Fact]
+    private let threads: ThreadPool
+    private var kept: [Node] = []
+
+    /// Constants that grow beyond their inputs are computed at run time rather than kept, from this size on.
+    private static let largestGrownConstant = 16 << 20
+
+    /// - Parameter inputFacts: for each input what is known of it.
+    init(_ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool) {
+        self.graph = graph
+        self.threads = threads
+        facts = Array(repeating: .unknown, count: graph.values.count)
+        for (id, tensor) in graph.initializers { facts[id] = Fact(.tensor(tensor)) }
+        for (id, fact) in inputFacts { facts[id] = fact }
+        for id in graph.inputs + graph.captures where inputFacts[id] == nil {
+            // An input that isn't bound may be given at run time: its initializer is only its default.
+            facts[id] = .unknown
+        }
+    }
+
+    /// - Throws: ``RunError`` with the node whose inputs don't fit it.
+    mutating func run() throws(RunError) {
+        let nodes = graph.nodes
+        kept.reserveCapacity(nodes.count)
+        for node in nodes { try visit(node) }
+        graph.nodes = kept
+        kept = []
+    }
+
+    private mutating func visit(_ node: Node) throws(RunError) {
+        guard let operation = node.operation else { return kept.append(node) }
+        if let inlining = operation as? any InliningOperator, try inline(node, inlining) { return }
+        let inputs = node.inputs.map { id in id.map { facts[$0] } }
+        let outputs: [Fact]
+        do {
+            outputs = try operation.inferOutputs(InferenceInputs(inputs, outputCount: node.outputs.count))
+        } catch {
+            throw RunError(node: node, inputs: inputs.map { $0.map(\.summary) }, underlying: error)
+        }
+        for (id, fact) in zip(node.outputs, outputs) { if let id { facts[id] = fact } }
+        if try fold(node, operation, inputs: inputs, outputs: outputs) { return }
+        kept.append(node)
+    }
+
+    /// Replaces a node by constants where all that it computes is known.
+    private mutating func fold(_ node: Node, _ operation: any Operator, inputs: [Fact?], outputs: [Fact]) throws(RunError) -> Bool {
+        guard operation.isDeterministic, !outputs.isEmpty else { return false }
+        let isKnown = zip(node.outputs, outputs).allSatisfy { $0 == nil || $1.value != nil }
+        if isKnown && outputs.count >= node.outputs.count {
+            for (id, fact) in zip(node.outputs, outputs) {
+                if let id, let value = fact.value { setConstant(id, value) }
+            }
+            return true
+        }
+        guard node.captures.isEmpty, node.attributes.graphs.isEmpty else { return false }
+        guard inputs.allSatisfy({ $0 == nil || $0?.value != nil }) else { return false }
+        guard !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
+        let values = inputs.map { $0.flatMap(\.value) }
+        let results = try NodeRunner(threads: threads).run(node, operation, inputs: values)
+        for (id, value) in zip(node.outputs, results) { if let id, let value { setConstant(id, value) } }
+        return true
+    }
+
+    private func growsTooLarge(inputs: [Fact?], outputs: [Fact]) -> Bool {
+        func bytes(_ facts: [Fact?]) -> Int {
+            facts.reduce(0) { sum, fact in
+                guard let dtype = fact?.dtype, let shape = fact?.shape else { return sum }
+                return sum + (dtype.byteCount(of: shape.count) ?? 0)
+            }
+        }
+        let produced = bytes(outputs)
+        // A Cast from half to single precision doubles its input, and is wanted; an Expand over a whole picture is not.
+        return produced > Self.largestGrownConstant && produced > 4 * bytes(inputs)
+    }
+
+    private mutating func setConstant(_ id: ValueID, _ value: Value) {
+        facts[id] = Fact(value)
+        if case .tensor(let tensor) = value { graph.initializers[id] = tensor }
+    }
+
+    /// Replaces a node by the one of its graphs that its inputs select, as `If` with a constant condition.
+    private mutating func inline(_ node: Node, _ operation: any InliningOperator) throws(RunError) -> Bool {
+        guard let subgraph = operation.selectedSubgraph(node.inputs.map { id in id.map { facts[$0] } }) else { return false }
+        let inner = subgraph.graph
+        var mapping = [ValueID?](repeating: nil, count: inner.values.count)
+        for (id, outer) in zip(inner.captures, node.captures[subgraph.captureRange]) { mapping[id] = outer }
+        for (id, outer) in zip(inner.inputs, node.inputs) { mapping[id] = outer }
+        func outer(_ id: ValueID, _ specializer: inout Specializer) -> ValueID {
+            if let known = mapping[id] { return known }
+            let new = specializer.graph.addValue(inner.values[id])
+            specializer.facts.append(.unknown)
+            mapping[id] = new
+            return new
+        }
+        for (id, tensor) in inner.initializers {
+            let new = outer(id, &self)
+            setConstant(new, .tensor(tensor))
+        }
+        for innerNode in inner.nodes {
+            var copy = innerNode
+            copy.inputs = innerNode.inputs.map { id in id.map { outer($0, &self) } }
+            copy.captures = innerNode.captures.map { outer($0, &self) }
+            copy.outputs = innerNode.outputs.map { id in id.map { outer($0, &self) } }
+            try visit(copy)
+        }
+        for (id, innerID) in zip(node.outputs, inner.outputs) {
+            guard let id else { continue }
+            let source = outer(innerID, &self)
+            let identity = Node(
+                name: node.name, identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: "Identity", version: 1),
+                inputs: [source], outputs: [id], operation: IdentityOperator())
+            try visit(identity)
+        }
+        return true
+    }
+}
+
+/// An operator that may become one of its own graphs once its inputs are known.
+public protocol InliningOperator: Operator {
+    /// The graph that the node stands for, nil where that isn't known before the run.
+    func selectedSubgraph(_ inputs: [Fact?]) -> Subgraph?
+}
+
+/// Hands its input on: what is left of a node after its graph was put in its place.
+struct IdentityOperator: Operator {
+    var outputStorage: OutputStorage { .view(input: 0) }
+    var mergeKey: String? { "Identity" }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [try inputs[0]] }
+
+    func run(_ context: inout RunContext) throws {
+        guard let value = context.inputs.first ?? nil else { throw TensorError("input 0 is missing") }
+        context.setOutput(0, value)
+    }
+}
+
+extension Fact {
+    /// For messages: `float32[1, 4, 64, 64]`.
+    var summary: String {
+        if case .sequence(let tensors) = value { return "a sequence of \(tensors.count) tensors" }
+        return "\(dtype.map(String.init(describing:)) ?? "?")\(shape.map(String.init(describing:)) ?? "[…]")"
+    }
+}

@@ -1,0 +1,99 @@
+import Synchronization
+
+/// How a graph runs for one set of input shapes: the order, where each value lives, and the kernel of each node.
+final class Plan: Sendable {
+    /// One node's place in the run.
+    struct Step: Sendable {
+        let node: Node
+        let operation: any Operator
+        /// Whether all outputs have known shapes; otherwise the node is decided on just before it runs.
+        let isFixed: Bool
+        /// Values outside of the arena that nobody reads after this step.
+        let releases: [ValueID]
+    }
+
+    /// Where a value lives.
+    enum Location: Sendable, Equatable {
+        /// It isn't there before the run: an input of the graph, or a value of unknown shape.
+        case bound
+        case constant
+        /// Memory of its own for each run: outputs of the graph.
+        case heap
+        case arena(offset: Int)
+        /// Another value under another shape.
+        case view(of: ValueID)
+    }
+
+    let graph: Graph
+    let facts: [Fact]
+    let steps: [Step]
+    let locations: [Location]
+    let arenaByteCount: Int
+    let fusionCounts: [String: Int]
+    private let frames = Mutex<[Frame]>([])
+
+    init(_ optimized: OptimizedGraph) throws {
+        let planner = try Planner(optimized)
+        graph = planner.graph
+        facts = planner.facts
+        steps = planner.steps
+        locations = planner.locations
+        arenaByteCount = planner.arenaByteCount
+        fusionCounts = optimized.fusionCounts
+    }
+
+    /// Calls `body` with memory for one run; runs at the same time get one each.
+    func withFrame<Result>(_ body: (Frame) throws -> Result) throws -> Result {
+        let frame = try frames.withLock { $0.popLast() } ?? Frame(self)
+        defer {
+            frame.reset()
+            frames.withLock { $0.append(frame) }
+        }
+        return try body(frame)
+    }
+
+    /// Gives back the memory that is kept for the next run.
+    func releaseMemory() { frames.withLock { $0 = [] } }
+}
+
+/// The memory of one run: the arena and the values in it.
+final class Frame: @unchecked Sendable {
+    /// By value id; what the arena and the constants hold is there from the start.
+    var values: [Value?]
+    /// By step, the outputs that have a place before the run.
+    let outputs: [[MutableTensor?]]
+    private let initial: [Value?]
+
+    init(_ plan: Plan) throws {
+        let arena = try TensorStorage(byteCount: plan.arenaByteCount)
+        var values = [Value?](repeating: nil, count: plan.graph.values.count)
+        for (id, tensor) in plan.graph.initializers { values[id] = .tensor(tensor) }
+        for (id, location) in plan.locations.enumerated() {
+            guard case .arena(let offset) = location, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else { continue }
+            values[id] = .tensor(try Tensor(dtype: dtype, shape: shape, storage: arena, byteOffset: offset))
+        }
+        var outputs: [[MutableTensor?]] = []
+        outputs.reserveCapacity(plan.steps.count)
+        for step in plan.steps {
+            var stepOutputs = [MutableTensor?](repeating: nil, count: step.node.outputs.count)
+            for (index, id) in step.node.outputs.enumerated() {
+                guard let id else { continue }
+                switch plan.locations[id] {
+                case .arena:
+                    if case .tensor(let tensor)? = values[id] { stepOutputs[index] = MutableTensor(tensor) }
+                case .view(let source):
+                    if case .tensor(let tensor)? = values[source], let shape = plan.facts[id].shape {
+                        values[id] = .tensor(try tensor.reshaped(to: shape))
+                    }
+                default: break
+                }
+            }
+            outputs.append(stepOutputs)
+        }
+        self.values = values
+        self.outputs = outputs
+        initial = values
+    }
+
+    func reset() { values = initial }
+}

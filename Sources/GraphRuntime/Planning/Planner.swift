@@ -1,0 +1,137 @@
+/// Decides where each value of an optimised graph lives and which kernel each node uses.
+struct Planner {
+    let graph: Graph
+    let facts: [Fact]
+    private(set) var steps: [Plan.Step] = []
+    private(set) var locations: [Plan.Location]
+    private(set) var arenaByteCount = 0
+
+    /// For each value the one whose memory it shares: itself, or what it is a view of or written over.
+    private var roots: [ValueID]
+    /// The last step at which the memory of a root is read.
+    private var lastRead: [Int]
+
+    init(_ optimized: OptimizedGraph) throws {
+        graph = optimized.graph
+        facts = optimized.facts
+        locations = Array(repeating: .bound, count: graph.values.count)
+        roots = Array(graph.values.indices)
+        lastRead = Array(repeating: -1, count: graph.values.count)
+        for id in graph.initializers.keys { locations[id] = .constant }
+        let operations = try graph.nodes.map { try specialise($0) }
+        shareViews(operations)
+        findLastReads()
+        let escaping = escapingRoots()
+        replaceInputs(operations, escaping: escaping)
+        placeValues(operations, escaping: escaping)
+        makeSteps(operations)
+    }
+
+    private func specialise(_ node: Node) throws -> any Operator {
+        guard let operation = node.operation else { throw GraphError("\(node.title) isn't resolved") }
+        let inputs = node.inputs.map { id in id.map { facts[$0] } }
+        do {
+            return try operation.specialised(inputs: inputs, outputs: node.outputs.map { id in id.map { facts[$0] } })
+        } catch {
+            throw RunError(node: node, inputs: inputs.map { $0?.summary }, underlying: error)
+        }
+    }
+
+    private func isFixed(_ node: Node) -> Bool {
+        node.outputs.allSatisfy { id in
+            guard let id else { return true }
+            return facts[id].shape != nil && facts[id].dtype != nil && facts[id].dtype != .string
+        }
+    }
+
+    private mutating func shareViews(_ operations: [any Operator]) {
+        for (node, operation) in zip(graph.nodes, operations) {
+            guard case .view(let input) = operation.outputStorage, input < node.inputs.count,
+                let source = node.inputs[input], let output = node.outputs.first ?? nil, facts[output].shape != nil,
+                facts[source].shape != nil
+            else { continue }
+            roots[output] = roots[source]
+            locations[output] = .view(of: source)
+        }
+    }
+
+    private mutating func findLastReads() {
+        for (index, node) in graph.nodes.enumerated() {
+            for id in node.reads { lastRead[roots[id]] = index }
+            for case let id? in node.outputs { lastRead[roots[id]] = max(lastRead[roots[id]], index) }
+        }
+    }
+
+    /// The memory that outlives the run: that of the graph's outputs.
+    private func escapingRoots() -> Set<ValueID> { Set(graph.outputs.map { roots[$0] }) }
+
+    /// Lets an output take the place of an input that nobody reads afterwards, where the operator allows it.
+    private mutating func replaceInputs(_ operations: [any Operator], escaping: Set<ValueID>) {
+        var produced = Set<ValueID>()
+        for (index, node) in graph.nodes.enumerated() {
+            defer { for case let id? in node.outputs { produced.insert(id) } }
+            guard case .mayReplace(let candidates) = operations[index].outputStorage, isFixed(node),
+                let output = node.outputs.first ?? nil, !escaping.contains(output), roots[output] == output
+            else { continue }
+            for candidate in candidates where candidate < node.inputs.count {
+                guard let input = node.inputs[candidate] else { continue }
+                let root = roots[input]
+                // The memory must be the run's own, as large, and read here for the last time and by this input alone.
+                guard produced.contains(root), !escaping.contains(root), lastRead[root] == index,
+                    let shape = facts[input].shape, let dtype = facts[input].dtype,
+                    shape.count == facts[output].shape?.count, dtype.bitWidth == facts[output].dtype?.bitWidth,
+                    facts[root].shape?.count == shape.count, facts[root].dtype?.bitWidth == dtype.bitWidth,
+                    node.reads.filter({ roots[$0] == root }).allSatisfy({ $0 == input })
+                else { continue }
+                merge(output, into: root)
+                break
+            }
+        }
+    }
+
+    private mutating func merge(_ output: ValueID, into root: ValueID) {
+        let end = max(lastRead[output], lastRead[root])
+        for id in roots.indices where roots[id] == output { roots[id] = root }
+        lastRead[root] = end
+    }
+
+    private mutating func placeValues(_ operations: [any Operator], escaping: Set<ValueID>) {
+        var blocks: [ArenaLayout.Block] = []
+        var blockOfRoot: [ValueID: Int] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            for case let id? in node.outputs {
+                if case .view = locations[id] { continue }
+                guard isFixed(node), let dtype = facts[id].dtype, let shape = facts[id].shape,
+                    let byteCount = dtype.byteCount(of: shape.count)
+                else { continue }
+                if escaping.contains(id) {
+                    locations[id] = .heap
+                } else if roots[id] == id {
+                    blockOfRoot[id] = blocks.count
+                    blocks.append(ArenaLayout.Block(byteCount: byteCount, first: index, last: max(lastRead[id], index)))
+                }
+            }
+        }
+        let layout = ArenaLayout(blocks)
+        arenaByteCount = layout.byteCount
+        for node in graph.nodes {
+            for case let id? in node.outputs where locations[id] == .bound {
+                if let block = blockOfRoot[roots[id]], isFixed(node) { locations[id] = .arena(offset: layout.offsets[block]) }
+            }
+        }
+    }
+
+    private mutating func makeSteps(_ operations: [any Operator]) {
+        let lastUses = graph.lastUses()
+        for (index, node) in graph.nodes.enumerated() {
+            let releases = lastUses[index].filter { id in
+                switch locations[id] {
+                case .bound, .heap: true
+                case .view, .constant, .arena: false
+                }
+            }
+            steps.append(
+                Plan.Step(node: node, operation: operations[index], isFixed: isFixed(node), releases: releases))
+        }
+    }
+}

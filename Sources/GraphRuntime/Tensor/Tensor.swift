@@ -1,0 +1,153 @@
+/// A row-major, contiguous array of elements of one type. A value: nobody writes to a tensor that others can read.
+public struct Tensor: Sendable {
+    public let dtype: DType
+    public let shape: Shape
+    /// Where the elements lie; string tensors have none and keep theirs in ``strings``.
+    public let storage: TensorStorage
+    public let byteOffset: Int
+    /// The elements of a tensor of strings, nil for every other type.
+    public let strings: [String]?
+
+    /// A view of `storage` from `byteOffset` on.
+    ///
+    /// - Throws: ``TensorError`` where the storage is too small.
+    public init(dtype: DType, shape: Shape, storage: TensorStorage, byteOffset: Int = 0) throws(TensorError) {
+        guard dtype != .string, let size = dtype.byteCount(of: shape.count), byteOffset >= 0,
+            size <= storage.byteCount, byteOffset <= storage.byteCount - size
+        else {
+            throw TensorError("a \(dtype) tensor of shape \(shape) doesn't fit \(storage.byteCount) bytes from \(byteOffset) on")
+        }
+        self.init(unchecked: dtype, shape, storage, byteOffset, nil)
+    }
+
+    private init(unchecked dtype: DType, _ shape: Shape, _ storage: TensorStorage, _ byteOffset: Int, _ strings: [String]?) {
+        self.dtype = dtype
+        self.shape = shape
+        self.storage = storage
+        self.byteOffset = byteOffset
+        self.strings = strings
+    }
+
+    /// - Throws: ``TensorError`` where the number of values isn't the shape's.
+    public init<Element: TensorElement>(_ values: [Element], shape: Shape) throws(TensorError) {
+        guard values.count == shape.count else {
+            throw TensorError("\(values.count) values don't fill shape \(shape)")
+        }
+        let storage = try TensorStorage(byteCount: values.count * MemoryLayout<Element>.stride)
+        values.withUnsafeBytes { bytes in
+            if let source = bytes.baseAddress { storage.base.copyMemory(from: source, byteCount: bytes.count) }
+        }
+        self.init(unchecked: Element.dtype, shape, storage, 0, nil)
+    }
+
+    /// A tensor of one axis.
+    public init<Element: TensorElement>(_ values: [Element]) throws(TensorError) {
+        try self.init(values, shape: Shape([values.count]))
+    }
+
+    /// A tensor of rank 0.
+    public init<Element: TensorElement>(scalar value: Element) throws(TensorError) {
+        try self.init([value], shape: .scalar)
+    }
+
+    /// A tensor of strings.
+    public init(strings: [String], shape: Shape) throws(TensorError) {
+        guard strings.count == shape.count else {
+            throw TensorError("\(strings.count) strings don't fill shape \(shape)")
+        }
+        self.init(unchecked: .string, shape, try TensorStorage(byteCount: 0), 0, strings)
+    }
+
+    public var count: Int { shape.count }
+
+    /// Bytes of the elements, without what strings take.
+    public var byteCount: Int { dtype.byteCount(of: shape.count) ?? 0 }
+
+    /// The same elements under another shape, without a copy.
+    ///
+    /// - Throws: ``TensorError`` where the shapes differ in their number of elements.
+    public func reshaped(to shape: Shape) throws(TensorError) -> Tensor {
+        guard shape.count == self.shape.count else {
+            throw TensorError("\(self.shape) has \(self.shape.count) elements and can't become \(shape)")
+        }
+        return Tensor(unchecked: dtype, shape, storage, byteOffset, strings)
+    }
+
+    /// Calls `body` with the elements.
+    ///
+    /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s, and what `body` throws.
+    @inlinable
+    public func withSpan<Element: TensorElement, Result>(
+        of type: Element.Type, _ body: (Span<Element>) throws -> Result
+    ) throws -> Result {
+        let elements = try buffer(of: type)
+        return try body(elements.span)
+    }
+
+    /// The elements as a buffer that lives as long as the storage: for kernels behind a fence, see ``withSpan(of:_:)``.
+    ///
+    /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
+    public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
+        guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
+        let start = (storage.base + byteOffset).assumingMemoryBound(to: Element.self)
+        return UnsafeBufferPointer(start: start, count: shape.count)
+    }
+
+    /// The elements' bytes, as they lie in storage.
+    public var rawBytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: storage.base + byteOffset, count: byteCount)
+    }
+
+    /// A copy of the elements.
+    public func array<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> [Element] {
+        Array(try buffer(of: type))
+    }
+}
+
+/// A tensor in the making: the one place of its elements that may be written to, handed out by a run's context.
+public struct MutableTensor: @unchecked Sendable {
+    /// The tensor as its readers will see it.
+    public let tensor: Tensor
+
+    /// Uninitialised elements in memory of their own.
+    public init(dtype: DType, shape: Shape) throws(TensorError) {
+        guard dtype != .string, let size = dtype.byteCount(of: shape.count) else {
+            throw TensorError("no storage for a \(dtype) tensor of shape \(shape)")
+        }
+        tensor = try Tensor(dtype: dtype, shape: shape, storage: TensorStorage(byteCount: size))
+    }
+
+    /// Elements in storage that the caller alone writes to.
+    init(_ tensor: Tensor) { self.tensor = tensor }
+
+    public var dtype: DType { tensor.dtype }
+    public var shape: Shape { tensor.shape }
+    public var count: Int { tensor.count }
+
+    /// Calls `body` with the elements, which are uninitialised until written.
+    @inlinable
+    public func withMutableSpan<Element: TensorElement, Result>(
+        of type: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
+    ) throws -> Result {
+        let elements = try buffer(of: type)
+        var span = elements.mutableSpan
+        return try body(&span)
+    }
+
+    /// The elements as a buffer that lives as long as the storage: for kernels behind a fence, see ``withMutableSpan(of:_:)``.
+    public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeMutableBufferPointer<Element> {
+        UnsafeMutableBufferPointer(mutating: try tensor.buffer(of: type))
+    }
+
+    public var rawBytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(mutating: tensor.rawBytes)
+    }
+
+    /// Copies all elements of a tensor with as many bytes.
+    public func copy(from source: Tensor) throws(TensorError) {
+        guard source.dtype == dtype, source.count == count else {
+            throw TensorError("can't copy \(source.dtype)\(source.shape) into \(dtype)\(shape)")
+        }
+        rawBytes.copyMemory(from: source.rawBytes)
+    }
+}

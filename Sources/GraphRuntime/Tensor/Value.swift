@@ -1,0 +1,29 @@
+/// What flows along an edge of a graph: a tensor, a sequence of tensors, or an optional that holds nothing.
+public enum Value: Sendable {
+    case tensor(Tensor)
+    case sequence([Tensor])
+    case empty
+
+    /// The tensor in it.
+    ///
+    /// - Throws: ``TensorError`` where it is something else.
+    public func asTensor() throws(TensorError) -> Tensor {
+        guard case .tensor(let tensor) = self else { throw TensorError("expected a tensor, found \(kind)") }
+        return tensor
+    }
+
+    /// The tensors of the sequence in it.
+    public func asSequence() throws(TensorError) -> [Tensor] {
+        guard case .sequence(let tensors) = self else { throw TensorError("expected a sequence, found \(kind)") }
+        return tensors
+    }
+
+    /// What it is, for a message: `float32[2, 4]`, `a sequence of 3 tensors`.
+    public var kind: String {
+        switch self {
+        case .tensor(let tensor): "\(tensor.dtype)\(tensor.shape)"
+        case .sequence(let tensors): "a sequence of \(tensors.count) tensors"
+        case .empty: "an empty optional"
+        }
+    }
+}
