@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Attention as one operator.
+enum AttentionFamily {
+    static let definitions: [OperatorDefinition] = []
+}

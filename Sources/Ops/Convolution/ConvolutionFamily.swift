@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Convolutions.
+enum ConvolutionFamily {
+    static let definitions: [OperatorDefinition] = []
+}

@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Matrix products.
+enum MatMulFamily {
+    static let definitions: [OperatorDefinition] = []
+}

@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Normalisations, and softmax.
+enum NormalizationFamily {
+    static let definitions: [OperatorDefinition] = []
+}

@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Pooling over windows.
+enum PoolingFamily {
+    static let definitions: [OperatorDefinition] = []
+}

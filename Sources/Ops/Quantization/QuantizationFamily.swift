@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Operators on quantised numbers.
+enum QuantizationFamily {
+    static let definitions: [OperatorDefinition] = []
+}

@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Operators that draw random numbers.
+enum RandomFamily {
+    static let definitions: [OperatorDefinition] = []
+}

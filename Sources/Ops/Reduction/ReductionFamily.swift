@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Operators that reduce along axes.
+enum ReductionFamily {
+    static let definitions: [OperatorDefinition] = []
+}

@@ -1,0 +1,6 @@
+import GraphRuntime
+
+/// Operators that resample pictures.
+enum ResizeFamily {
+    static let definitions: [OperatorDefinition] = []
+}

@@ -1,0 +1,64 @@
+import GraphRuntime
+import Ops
+import Testing
+
+/// Runs one operator through a session, with the optimizer on and off; the results must be the same to the bit.
+func run(
+    _ type: String, version: Int, domain: String = "", attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor?],
+    outputCount: Int = 1, threads: Int = 2
+) throws -> [Tensor] {
+    var graph = Graph()
+    var given: [String: Tensor] = [:]
+    let inputIDs = inputs.enumerated().map { index, tensor -> ValueID? in
+        guard let tensor else { return nil }
+        let id = graph.addValue(ValueDeclaration(name: "x\(index)"))
+        graph.inputs.append(id)
+        given["x\(index)"] = tensor
+        return id
+    }
+    let outputIDs = (0..<outputCount).map { graph.addValue(ValueDeclaration(name: "y\($0)")) }
+    graph.outputs = outputIDs
+    graph.nodes = [
+        Node(
+            name: "node", identity: OperatorIdentity(domain: domain, type: type, version: version), inputs: inputIDs,
+            outputs: outputIDs, attributes: attributes)
+    ]
+    let results = try [true, false].map { optimize in
+        let session = try Session(
+            graph: graph, library: StandardOperators.library,
+            options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: threads)))
+        let outputs = try session.run(given)
+        return try (0..<outputCount).map { try #require(outputs["y\($0)"]) }
+    }
+    for (a, b) in zip(results[0], results[1]) {
+        #expect(a.dtype == b.dtype)
+        #expect(a.shape == b.shape)
+        #expect(a.rawBytes.elementsEqual(b.rawBytes), "the optimizer changes the result of \(type)")
+    }
+    return results[0]
+}
+
+/// A float32 tensor.
+func floats(_ values: [Float], _ dimensions: [Int]) throws -> Tensor { try Tensor(values, shape: Shape(dimensions)) }
+
+/// An int64 tensor of rank 1.
+func int64s(_ values: [Int64]) throws -> Tensor { try Tensor(values) }
+
+/// Numbers in -1...1 that are the same in every run (a linear congruential generator, Knuth's MMIX constants).
+func pseudoRandom(_ dimensions: [Int], seed: UInt64 = 1) throws -> Tensor {
+    var state = seed
+    let shape = try Shape(dimensions)
+    let values = (0..<shape.count).map { _ -> Float in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Float(Int32(truncatingIfNeeded: state >> 32)) / Float(1 << 31)
+    }
+    return try Tensor(values, shape: shape)
+}
+
+/// The largest difference, relative to the largest expected magnitude.
+func relativeError(_ found: Tensor, _ expected: [Float]) throws -> Float {
+    let values = try found.array(of: Float.self)
+    try #require(values.count == expected.count)
+    let scale = expected.reduce(0) { max($0, abs($1)) }
+    return zip(values, expected).reduce(0) { max($0, abs($1.0 - $1.1)) } / max(scale, .leastNormalMagnitude)
+}
