@@ -1,0 +1,57 @@
+import GraphRuntime
+
+/// A product of row-major matrices, C = alpha · op(A) · op(B) + beta · C, cut into tiles for the pool.
+struct MatrixProduct<Element: BLASElement> {
+    var m: Int
+    var n: Int
+    var k: Int
+    var transposeA = false
+    var transposeB = false
+    var alpha: Element = 1
+    var beta: Element = 0
+
+    private var lda: Int { max(transposeA ? m : k, 1) }
+    private var ldb: Int { max(transposeB ? k : n, 1) }
+
+    /// Below this many multiply-adds a tile costs more to hand out than to compute.
+    private static var smallestTile: Int { 1 << 17 }
+
+    /// Runs one product for each batch index; `pointers` gives the matrices' first elements.
+    ///
+    /// - Parameter prepare: called with each tile of C (rows and columns) before the product adds to it, where `beta` isn't 0.
+    func run(
+        batch: Int, threads: ThreadPool,
+        pointers: (Int) -> (a: UnsafePointer<Element>, b: UnsafePointer<Element>, c: UnsafeMutablePointer<Element>),
+        prepare: (_ batch: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _, _ in }
+    ) {
+        guard batch > 0, m > 0, n > 0 else { return }
+        let (rowTiles, columnTiles) = tiling(batch: batch, threads: threads.threadCount)
+        let rowStep = (m + rowTiles - 1) / rowTiles
+        let columnStep = (n + columnTiles - 1) / columnTiles
+        let tiles = rowTiles * columnTiles
+        threads.forEach(batch * tiles) { index in
+            let item = index / tiles
+            let rowStart = index % tiles / columnTiles * rowStep
+            let columnStart = index % columnTiles * columnStep
+            guard rowStart < m, columnStart < n else { return }
+            let rows = rowStart..<min(rowStart + rowStep, m)
+            let columns = columnStart..<min(columnStart + columnStep, n)
+            prepare(item, rows, columns)
+            let (a, b, c) = pointers(item)
+            Element.gemm(
+                transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, alpha: alpha,
+                a: a + (transposeA ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
+                b: b + (transposeB ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb, beta: beta,
+                c: c + rows.lowerBound * n + columns.lowerBound, ldc: n)
+        }
+    }
+
+    /// How often to cut the rows and the columns: not at all where the batch keeps all threads busy, otherwise along the longer side.
+    private func tiling(batch: Int, threads: Int) -> (rows: Int, columns: Int) {
+        let work = Double(m) * Double(n) * Double(max(k, 1))
+        guard threads > 1, batch < 4 * threads, work >= Double(Self.smallestTile) else { return (1, 1) }
+        if batch % threads == 0 { return (1, 1) }
+        let wanted = min(threads, max(Int(work / Double(Self.smallestTile)), 1))
+        return m >= n ? (min(wanted, max(m / 8, 1)), 1) : (1, min(wanted, max(n / 16, 1)))
+    }
+}

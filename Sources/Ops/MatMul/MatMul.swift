@@ -1,0 +1,152 @@
+import GraphRuntime
+
+/// The matrix product of numpy.matmul: the last two axes multiply, the others broadcast.
+///
+/// ONNX MatMul-1, -9, -13. The fused form adds a bias of N elements to each row.
+struct MatMul: Operator {
+    /// Whether input 2 is a bias [N].
+    var hasBias = false
+
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    var kernelName: String? { "gemm" }
+    var mergeKey: String? { "bias=\(hasBias)" }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let (a, b) = (try inputs[0], try inputs[1])
+        guard let left = a.shape, let right = b.shape else { return [Fact(dtype: a.dtype)] }
+        if let one = a.dtype, let other = b.dtype, one != other {
+            throw TensorError("the factors are of different types, \(one) and \(other)")
+        }
+        return [Fact(dtype: a.dtype, shape: try MatMulExtents(left, right).output)]
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        var cost = Cost(bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
+        if let left = inputs.first??.shape, let extent = left.dimensions.last, let output = outputs.first??.shape {
+            cost.flops = 2 * Double(extent) * Double(output.count)
+        }
+        return cost
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (a, b) = (try context.input(0), try context.input(1))
+        let bias = hasBias ? try context.input(2) : nil
+        let output = try context.output(0)
+        switch a.dtype {
+        case .float32: try matMul(Float.self, a, b, bias: bias, into: output, threads: context.threads)
+        case .float64: try matMul(Double.self, a, b, bias: bias, into: output, threads: context.threads)
+        case .int32: try integerMatMul(Int32.self, a, b, into: output)
+        case .uint32: try integerMatMul(UInt32.self, a, b, into: output)
+        case .int64: try integerMatMul(Int64.self, a, b, into: output)
+        case .uint64: try integerMatMul(UInt64.self, a, b, into: output)
+        default: throw TensorError("matrices of \(a.dtype) aren't supported")
+        }
+    }
+}
+
+/// The extents of a product [..., M, K] × [..., K, N] with numpy's rules for vectors and broadcasting.
+struct MatMulExtents {
+    let m: Int
+    let n: Int
+    let k: Int
+    let batch: Shape
+    let output: Shape
+    /// For each batch index of the output, which matrix of A and of B to take.
+    let aBatchStrides: [Int]
+    let bBatchStrides: [Int]
+    /// Whether B is one matrix for all of A's, so that A's batch counts as more rows.
+    let sharesB: Bool
+
+    init(_ a: Shape, _ b: Shape) throws(TensorError) {
+        guard a.rank >= 1, b.rank >= 1 else { throw TensorError("a scalar has no matrix product (shapes \(a) and \(b))") }
+        let left = a.rank == 1 ? [1] + a.dimensions : a.dimensions
+        let right = b.rank == 1 ? b.dimensions + [1] : b.dimensions
+        m = left[left.count - 2]
+        k = left[left.count - 1]
+        n = right[right.count - 1]
+        guard right[right.count - 2] == k else { throw TensorError("shapes \(a) and \(b) don't multiply") }
+        let leftBatch = try Shape(Array(left.dropLast(2)))
+        let rightBatch = try Shape(Array(right.dropLast(2)))
+        batch = try leftBatch.broadcast(with: rightBatch)
+        aBatchStrides = leftBatch.broadcastStrides(to: batch)
+        bBatchStrides = rightBatch.broadcastStrides(to: batch)
+        sharesB = rightBatch.count == 1 && leftBatch.count == batch.count
+        output = try Shape(batch.dimensions + (a.rank == 1 ? [] : [m]) + (b.rank == 1 ? [] : [n]))
+        try BLASLimits.check(m, n, k)
+    }
+
+    /// The indices of the matrices of A and B for batch index `index` of the output.
+    func matrices(_ index: Int) -> (a: Int, b: Int) {
+        var rest = index
+        var (a, b) = (0, 0)
+        for axis in stride(from: batch.rank - 1, through: 0, by: -1) {
+            let position = rest % batch[axis]
+            rest /= batch[axis]
+            a += position * aBatchStrides[axis]
+            b += position * bBatchStrides[axis]
+        }
+        return (a, b)
+    }
+}
+
+/// A · B (+ bias) for tensors of `Element`; shapes as ``MatMulExtents`` states.
+func matMul<Element: BLASElement>(
+    _: Element.Type, _ a: Tensor, _ b: Tensor, bias: Tensor? = nil, into output: MutableTensor, threads: ThreadPool
+) throws {
+    let extents = try MatMulExtents(a.shape, b.shape)
+    guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
+    guard let left = try a.buffer(of: Element.self).baseAddress, let right = try b.buffer(of: Element.self).baseAddress,
+        let target = try output.buffer(of: Element.self).baseAddress
+    else { return }
+    guard extents.k > 0 || bias != nil else { return try output.buffer(of: Element.self).update(repeating: 0) }
+    let offsets = try bias.map { try $0.buffer(of: Element.self) }
+    guard offsets == nil || offsets?.count == extents.n else { throw TensorError("the bias doesn't have \(extents.n) elements") }
+    let rows = extents.sharesB ? extents.m * extents.batch.count : extents.m
+    let (m, n, k) = (extents.m, extents.n, extents.k)
+    let product = MatrixProduct<Element>(m: rows, n: n, k: k, beta: bias == nil ? 0 : 1)
+    product.run(batch: extents.sharesB ? 1 : extents.batch.count, threads: threads) { index in
+        let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
+        return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
+    } prepare: { index, rows, columns in
+        guard let offsets, let source = offsets.baseAddress else { return }
+        for row in rows {
+            let start = target + index * m * n + row * n + columns.lowerBound
+            start.update(from: source + columns.lowerBound, count: columns.count)
+        }
+    }
+}
+
+/// A · B for integers, which wrap around where they overflow.
+private func integerMatMul<Element: TensorElement & FixedWidthInteger>(
+    _: Element.Type, _ a: Tensor, _ b: Tensor, into output: MutableTensor
+) throws {
+    let extents = try MatMulExtents(a.shape, b.shape)
+    let (m, n, k) = (extents.m, extents.n, extents.k)
+    try a.withSpan(of: Element.self) { a in
+        try b.withSpan(of: Element.self) { b in
+            try output.withMutableSpan(of: Element.self) { c in
+                for index in 0..<extents.batch.count {
+                    let matrices = extents.matrices(index)
+                    for row in 0..<m {
+                        for column in 0..<n {
+                            var sum: Element = 0
+                            for inner in 0..<k {
+                                sum &+= a[matrices.a * m * k + row * k + inner] &* b[matrices.b * k * n + inner * n + column]
+                            }
+                            c[index * m * n + row * n + column] = sum
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension MatMul {
+    static let definitions = [
+        OperatorDefinition("MatMul", since: 1) { node in
+            try node.requireInputs(2...2)
+            return MatMul()
+        }
+    ]
+}
