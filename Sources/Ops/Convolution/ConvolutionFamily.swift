@@ -2,5 +2,5 @@ import GraphRuntime
 
 /// Convolutions.
 enum ConvolutionFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] = Conv.definitions + ConvTranspose.definitions
 }

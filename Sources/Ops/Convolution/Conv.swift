@@ -1,0 +1,143 @@
+import GraphRuntime
+
+/// Convolution over any number of spatial axes: input [N, C, spatial…], weights [M, C / group, kernel…], bias [M].
+///
+/// ONNX Conv-1, -11, -22.
+struct Conv: Operator {
+    var attributes: WindowAttributes
+
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    var kernelName: String? { "im2col" }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let input = try inputs[0]
+        guard let shape = input.shape, let weights = try inputs[1].shape else { return [Fact(dtype: input.dtype)] }
+        let window = try ConvolutionWindow(attributes, input: shape, weights: weights)
+        if let bias = inputs.optional(2)?.shape, bias.count != window.outputChannels {
+            throw TensorError("the bias \(bias) doesn't have \(window.outputChannels) elements")
+        }
+        return [Fact(dtype: input.dtype, shape: try window.outputShape)]
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        var cost = Cost(bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
+        if inputs.count > 1, let weights = inputs[1]?.shape, let output = outputs.first??.shape {
+            cost.flops = 2 * Double(output.count) * Double(weights.count(1..<weights.rank))
+        }
+        return cost
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (input, weights) = (try context.input(0), try context.input(1))
+        let bias = try context.optionalInput(2)
+        let output = try context.output(0)
+        let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
+        switch input.dtype {
+        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: context.threads)
+        case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: context.threads)
+        default: throw TensorError("pictures of \(input.dtype) aren't supported")
+        }
+    }
+}
+
+/// The convolution as a product of the weights with the unfolded windows, in tiles of pixels whose unfolded form stays in cache.
+func convolve<Element: BLASElement>(
+    _: Element.Type, _ window: ConvolutionWindow, _ input: Tensor, _ weights: Tensor, bias: Tensor?, into output: MutableTensor,
+    threads: ThreadPool
+) throws {
+    guard let source = try input.buffer(of: Element.self).baseAddress,
+        let kernel = try weights.buffer(of: Element.self).baseAddress,
+        let target = try output.buffer(of: Element.self).baseAddress, output.count > 0
+    else { return }
+    let offsets = try bias?.buffer(of: Element.self)
+    let unfold = Im2Col<Element>(window)
+    let depth = unfold.rowCount
+    let pixelCount = window.outputCount
+    let outputChannels = window.outputChannels / window.group
+    let tiles = ConvolutionTiles(
+        planes: window.batch * window.group, pixels: pixelCount, channels: outputChannels, depth: depth,
+        elementSize: MemoryLayout<Element>.size, threads: threads.threadCount)
+    let isPointwise = window.isPointwise
+    let scratchBytes = isPointwise ? 0 : depth * tiles.pixelStep * MemoryLayout<Element>.size
+    threads.forEach(tiles.count, scratchBytes: scratchBytes) { index, scratch in
+        let tile = tiles[index]
+        let group = tile.plane % window.group
+        let plane = source + tile.plane * unfold.channels * window.inputCount
+        let rows = target + (tile.plane * outputChannels + tile.channels.lowerBound) * pixelCount + tile.pixels.lowerBound
+        if let offsets {
+            for channel in tile.channels {
+                let value = offsets[group * outputChannels + channel]
+                (rows + (channel - tile.channels.lowerBound) * pixelCount).update(repeating: value, count: tile.pixels.count)
+            }
+        } else if depth == 0 {
+            for channel in 0..<tile.channels.count { (rows + channel * pixelCount).update(repeating: 0, count: tile.pixels.count) }
+        }
+        guard depth > 0 else { return }
+        var columns = plane + tile.pixels.lowerBound
+        var columnStride = pixelCount
+        if !isPointwise, let matrix = scratch.baseAddress?.assumingMemoryBound(to: Element.self) {
+            unfold.fill(matrix, from: plane, pixels: tile.pixels)
+            columns = UnsafePointer(matrix)
+            columnStride = tile.pixels.count
+        }
+        Element.gemm(
+            transposeA: false, transposeB: false, m: tile.channels.count, n: tile.pixels.count, k: depth, alpha: 1,
+            a: kernel + (group * outputChannels + tile.channels.lowerBound) * depth, lda: depth, b: columns, ldb: columnStride,
+            beta: offsets == nil ? 0 : 1, c: rows, ldc: pixelCount)
+    }
+}
+
+/// The tiles of a convolution: pixels of one picture's group of channels, and where those are too few for all threads, parts of the
+/// output channels.
+private struct ConvolutionTiles {
+    let planes: Int
+    let pixels: Int
+    let channels: Int
+    let pixelStep: Int
+    let channelStep: Int
+
+    struct Tile {
+        let plane: Int
+        let pixels: Range<Int>
+        let channels: Range<Int>
+    }
+
+    /// Unfolded windows of this many bytes share the second-level cache with the weights' panels.
+    private static let unfoldedBytes = 4 << 20
+
+    init(planes: Int, pixels: Int, channels: Int, depth: Int, elementSize: Int, threads: Int) {
+        self.planes = planes
+        self.pixels = pixels
+        self.channels = channels
+        let fitting = max(Self.unfoldedBytes / max(depth * elementSize, 1) / 16 * 16, 128)
+        // As many tiles on each plane as make all threads equally busy.
+        let wanted = (pixels + fitting - 1) / fitting
+        let even = planes % threads == 0 ? wanted : (wanted + threads - 1) / threads * threads
+        pixelStep = min(max((pixels + even - 1) / even, 64), max(pixels, 1))
+        let tileCount = planes * ((pixels + pixelStep - 1) / pixelStep)
+        let parts = tileCount >= threads ? 1 : max(min((threads + tileCount - 1) / max(tileCount, 1), channels / 16), 1)
+        channelStep = (channels + parts - 1) / parts
+    }
+
+    private var pixelTiles: Int { (pixels + pixelStep - 1) / pixelStep }
+    private var channelTiles: Int { (channels + channelStep - 1) / max(channelStep, 1) }
+
+    var count: Int { planes * pixelTiles * channelTiles }
+
+    subscript(index: Int) -> Tile {
+        let plane = index / (pixelTiles * channelTiles)
+        let pixel = index / channelTiles % pixelTiles * pixelStep
+        let channel = index % channelTiles * channelStep
+        return Tile(
+            plane: plane, pixels: pixel..<min(pixel + pixelStep, pixels), channels: channel..<min(channel + channelStep, channels))
+    }
+}
+
+extension Conv {
+    static let definitions = [
+        OperatorDefinition("Conv", since: 1) { node in
+            try node.requireInputs(2...3)
+            return Conv(attributes: try WindowAttributes(&node))
+        }
+    ]
+}

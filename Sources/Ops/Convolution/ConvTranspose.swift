@@ -1,0 +1,162 @@
+import GraphRuntime
+
+/// Transposed convolution: input [N, C, spatial…], weights [C, M / group, kernel…], bias [M], output [N, M, spatial…].
+///
+/// ONNX ConvTranspose-1, -11, -22. Output extent along an axis:
+/// stride · (input − 1) + output_padding + (kernel − 1) · dilation + 1 − pads.
+struct ConvTranspose: Operator {
+    var attributes: WindowAttributes
+    var outputPadding: [Int]
+    var outputShape: [Int]
+
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    var kernelName: String? { "col2im" }
+
+    /// The convolution whose gradient this is, from output to input, with the output's full shape.
+    private struct Geometry {
+        let output: Shape
+        let padsBegin: [Int]
+        let strides: [Int]
+        let dilations: [Int]
+        let kernel: [Int]
+    }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let input = try inputs[0]
+        guard let shape = input.shape, let weights = try inputs[1].shape else { return [Fact(dtype: input.dtype)] }
+        let output = try geometry(shape, weights).output
+        if let bias = inputs.optional(2)?.shape, bias.count != output[1] {
+            throw TensorError("the bias \(bias) doesn't have \(output[1]) elements")
+        }
+        return [Fact(dtype: input.dtype, shape: output)]
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        var cost = Cost(bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
+        if inputs.count > 1, let weights = inputs[1]?.shape, let input = inputs[0]?.shape {
+            cost.flops = 2 * Double(input.count) * Double(weights.count(1..<weights.rank))
+        }
+        return cost
+    }
+
+    func run(_ context: inout RunContext) throws {
+        switch try context.input(0).dtype {
+        case .float32: try run(Float.self, &context)
+        case .float64: try run(Double.self, &context)
+        case let other: throw TensorError("pictures of \(other) aren't supported")
+        }
+    }
+
+    private func geometry(_ input: Shape, _ weights: Shape) throws(TensorError) -> Geometry {
+        guard input.rank >= 3, weights.rank == input.rank, weights[0] == input[1], input[1] % attributes.group == 0 else {
+            throw TensorError("weights \(weights) don't fit input \(input) in \(attributes.group) groups")
+        }
+        let kernel = Array(weights.dimensions.dropFirst(2))
+        let (strides, dilations, pads) = try attributes.values(kernel: kernel)
+        let rank = kernel.count
+        guard outputPadding.isEmpty || outputPadding.count == rank, outputShape.isEmpty || outputShape.count == rank else {
+            throw TensorError("output_padding \(outputPadding) or output_shape \(outputShape) should have \(rank) values")
+        }
+        var output: [Int] = []
+        var begin: [Int] = []
+        for axis in 0..<rank {
+            let extra = outputPadding.isEmpty ? 0 : outputPadding[axis]
+            let (reach, overflow) = (kernel[axis] - 1).multipliedReportingOverflow(by: dilations[axis])
+            let (steps, tooFar) = (input[axis + 2] - 1).multipliedReportingOverflow(by: strides[axis])
+            guard !overflow, !tooFar, extra >= 0, extra < 1 << 30, kernel[axis] > 0 else {
+                throw TensorError("the kernel \(kernel) and strides \(strides) are out of range")
+            }
+            let full = steps + extra + reach + 1
+            if !outputShape.isEmpty || attributes.autoPad == .sameUpper || attributes.autoPad == .sameLower {
+                let wanted = outputShape.isEmpty ? input[axis + 2] * strides[axis] : outputShape[axis]
+                let total = max(full - wanted, 0)
+                output.append(wanted)
+                begin.append(attributes.autoPad == .sameUpper ? total / 2 : total - total / 2)
+            } else {
+                let valid = attributes.autoPad == .valid
+                output.append(full - (valid ? 0 : pads[axis] + pads[axis + rank]))
+                begin.append(valid ? 0 : pads[axis])
+            }
+        }
+        let (channels, overflow) = weights[1].multipliedReportingOverflow(by: attributes.group)
+        guard !overflow else { throw TensorError("weights \(weights) have too many channels") }
+        return Geometry(
+            output: try Shape([input[0], channels] + output), padsBegin: begin, strides: strides, dilations: dilations, kernel: kernel)
+    }
+
+    private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
+        let (input, weights, output) = (try context.input(0), try context.input(1), try context.output(0))
+        let geometry = try geometry(input.shape, weights.shape)
+        let bias = try context.optionalInput(2)?.buffer(of: Element.self)
+        guard let source = try input.buffer(of: Element.self).baseAddress,
+            let kernel = try weights.buffer(of: Element.self).baseAddress,
+            let target = try output.buffer(of: Element.self).baseAddress, output.count > 0
+        else { return }
+        let group = attributes.group
+        let channels = input.shape[1] / group
+        let outputChannels = weights.shape[1]
+        let inputCount = input.shape.count(2..<input.shape.rank)
+        let outputCount = output.shape.count(2..<output.shape.rank)
+        let taps = geometry.kernel.reduce(1, *)
+        try BLASLimits.check(outputChannels * taps, inputCount, channels)
+        let fold = Col2Im(
+            input: Array(input.shape.dimensions.dropFirst(2)), output: Array(output.shape.dimensions.dropFirst(2)),
+            kernel: geometry.kernel, strides: geometry.strides, dilations: geometry.dilations, padsBegin: geometry.padsBegin)
+        let scratchBytes = taps * inputCount * MemoryLayout<Element>.size
+        // A tile is one output channel of one picture: its columns are the product of its weights with all pixels.
+        context.threads.forEach(input.shape[0] * group * outputChannels, scratchBytes: scratchBytes) { index, scratch in
+            let plane = index / outputChannels
+            let channel = index % outputChannels
+            let result = target + index * outputCount
+            result.update(repeating: bias.map { $0[plane % group * outputChannels + channel] } ?? 0, count: outputCount)
+            guard channels > 0, inputCount > 0, let columns = scratch.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
+            Element.gemm(
+                transposeA: true, transposeB: false, m: taps, n: inputCount, k: channels, alpha: 1,
+                a: kernel + (plane % group * channels * outputChannels + channel) * taps, lda: outputChannels * taps,
+                b: source + plane * channels * inputCount, ldb: inputCount, beta: 0, c: columns, ldc: inputCount)
+            fold.add(columns, to: result)
+        }
+    }
+}
+
+/// Adds the columns of a transposed convolution to the output pixels that they reach: the inverse of ``Im2Col``.
+private struct Col2Im {
+    let input: [Int]
+    let output: [Int]
+    let kernel: [Int]
+    let strides: [Int]
+    let dilations: [Int]
+    let padsBegin: [Int]
+
+    func add<Element: BLASElement>(_ columns: UnsafePointer<Element>, to result: UnsafeMutablePointer<Element>) {
+        let rank = kernel.count
+        let inputCount = input.reduce(1, *)
+        var tap = [Int](repeating: 0, count: rank)
+        var pixel = [Int](repeating: 0, count: rank)
+        for row in 0..<kernel.reduce(1, *) {
+            decompose(row, by: kernel, into: &tap)
+            for column in 0..<inputCount {
+                decompose(column, by: input, into: &pixel)
+                var offset = 0
+                var isInside = true
+                for axis in 0..<rank {
+                    let position = pixel[axis] * strides[axis] + tap[axis] * dilations[axis] - padsBegin[axis]
+                    isInside = isInside && position >= 0 && position < output[axis]
+                    offset = offset * output[axis] + position
+                }
+                if isInside { result[offset] += columns[row * inputCount + column] }
+            }
+        }
+    }
+}
+
+extension ConvTranspose {
+    static let definitions = [
+        OperatorDefinition("ConvTranspose", since: 1) { node in
+            try node.requireInputs(2...3)
+            return ConvTranspose(
+                attributes: try WindowAttributes(&node), outputPadding: try node.optionalInts("output_padding") ?? [],
+                outputShape: try node.optionalInts("output_shape") ?? [])
+        }
+    ]
+}

@@ -1,0 +1,90 @@
+import GraphRuntime
+
+/// Unfolds a tile of a convolution's windows into a matrix, one row per (channel, kernel position) and one column per output
+/// pixel, so that the convolution is a product with the weights (Chellapilla et al., "High Performance Convolutional Neural
+/// Networks for Document Processing", 2006).
+struct Im2Col<Element: BLASElement> {
+    let window: ConvolutionWindow
+    /// Channels of one group.
+    let channels: Int
+
+    init(_ window: ConvolutionWindow) {
+        self.window = window
+        channels = window.inputChannels / window.group
+    }
+
+    /// Rows of the matrix.
+    var rowCount: Int { channels * window.kernelCount }
+
+    /// Fills `matrix` [rowCount, pixels.count] from one picture's group of channels.
+    func fill(_ matrix: UnsafeMutablePointer<Element>, from source: UnsafePointer<Element>, pixels: Range<Int>) {
+        let rank = window.kernel.count
+        let inner = rank - 1
+        let outputWidth = window.output[inner]
+        let firstRow = pixels.lowerBound / max(outputWidth, 1)
+        let lastRow = (pixels.upperBound - 1) / max(outputWidth, 1)
+        var tap = [Int](repeating: 0, count: rank)
+        for row in 0..<rowCount {
+            let channel = row / window.kernelCount
+            decompose(row % window.kernelCount, by: window.kernel, into: &tap)
+            let plane = source + channel * window.inputCount
+            var target = matrix + row * pixels.count
+            for outputRow in firstRow...lastRow {
+                let rowStart = outputRow * outputWidth
+                let columns = max(pixels.lowerBound - rowStart, 0)..<min(pixels.upperBound - rowStart, outputWidth)
+                if let offset = sourceRow(outputRow, tap: tap) {
+                    copyRow(target, from: plane + offset, tap: tap[inner], columns: columns)
+                } else {
+                    target.update(repeating: 0, count: columns.count)
+                }
+                target += columns.count
+            }
+        }
+    }
+
+    /// The offset of the input row that an output row reads at a kernel position; nil where it lies in the padding.
+    private func sourceRow(_ outputRow: Int, tap: [Int]) -> Int? {
+        var rest = outputRow
+        var offset = 0
+        var step = window.input[window.kernel.count - 1]
+        for axis in stride(from: window.kernel.count - 2, through: 0, by: -1) {
+            let position = rest % window.output[axis] * window.strides[axis] + tap[axis] * window.dilations[axis] - window.padsBegin[axis]
+            rest /= window.output[axis]
+            guard position >= 0, position < window.input[axis] else { return nil }
+            offset += position * step
+            step *= window.input[axis]
+        }
+        return offset
+    }
+
+    private func copyRow(
+        _ target: UnsafeMutablePointer<Element>, from source: UnsafePointer<Element>, tap: Int, columns: Range<Int>
+    ) {
+        let axis = window.kernel.count - 1
+        let width = window.input[axis]
+        let stride = window.strides[axis]
+        let shift = tap * window.dilations[axis] - window.padsBegin[axis]
+        // Columns whose source lies inside of the row: 0 <= column * stride + shift < width.
+        let first = shift >= 0 ? 0 : (-shift + stride - 1) / stride
+        let end = width - shift <= 0 ? 0 : (width - shift + stride - 1) / stride
+        let lower = min(max(first, columns.lowerBound), columns.upperBound)
+        let upper = max(min(end, columns.upperBound), lower)
+        (target).update(repeating: 0, count: lower - columns.lowerBound)
+        let inside = target + (lower - columns.lowerBound)
+        if stride == 1 {
+            inside.update(from: source + lower + shift, count: upper - lower)
+        } else {
+            for column in lower..<upper { inside[column - lower] = source[column * stride + shift] }
+        }
+        (target + (upper - columns.lowerBound)).update(repeating: 0, count: columns.upperBound - upper)
+    }
+}
+
+/// Splits a row-major index into its position along each axis.
+func decompose(_ index: Int, by extents: [Int], into position: inout [Int]) {
+    var rest = index
+    for axis in stride(from: extents.count - 1, through: 0, by: -1) {
+        position[axis] = rest % extents[axis]
+        rest /= extents[axis]
+    }
+}
