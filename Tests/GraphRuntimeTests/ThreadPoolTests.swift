@@ -1,0 +1,62 @@
+import GraphRuntime
+import Synchronization
+import Testing
+
+@Suite struct ThreadPoolTests {
+    @Test(arguments: [1, 2, 3, 8]) func everyIndexRunsOnce(threads: Int) {
+        let pool = ThreadPool(threadCount: threads)
+        for count in [0, 1, 2, 7, 1000] {
+            let counts = Mutex([Int](repeating: 0, count: count))
+            pool.forEach(count) { index in counts.withLock { $0[index] += 1 } }
+            #expect(counts.withLock { $0 }.allSatisfy { $0 == 1 })
+        }
+    }
+
+    @Test func rangesCoverEverything() {
+        let pool = ThreadPool(threadCount: 3)
+        for count in [0, 1, 5, 1000, 12345] {
+            for grain in [1, 7, 100_000] {
+                let seen = Mutex([Range<Int>]())
+                pool.forEachRange(count, grain: grain) { range in seen.withLock { $0.append(range) } }
+                let ranges = seen.withLock { $0 }.sorted { $0.lowerBound < $1.lowerBound }
+                #expect(ranges.flatMap { Array($0) } == Array(0..<count))
+            }
+        }
+    }
+
+    @Test func callsMayNest() {
+        let pool = ThreadPool(threadCount: 2)
+        let total = Atomic<Int>(0)
+        pool.forEach(4, scratchBytes: 64) { _, outer in
+            outer.storeBytes(of: 1, as: UInt8.self)
+            pool.forEach(5, scratchBytes: 64) { _, inner in
+                inner.storeBytes(of: 2, as: UInt8.self)
+                _ = total.wrappingAdd(1, ordering: .relaxed)
+            }
+            // The scratch memory of a nested call is another one.
+            if outer.load(as: UInt8.self) != 1 { total.store(-1000, ordering: .relaxed) }
+        }
+        #expect(total.load(ordering: .relaxed) == 20)
+    }
+
+    @Test func manyShortJobs() {
+        let pool = ThreadPool(threadCount: 2)
+        let total = Atomic<Int>(0)
+        for _ in 0..<20_000 { pool.forEach(2) { _ in _ = total.wrappingAdd(1, ordering: .relaxed) } }
+        #expect(total.load(ordering: .relaxed) == 40_000)
+    }
+
+    @Test func poolsShareNothing() async {
+        let pool = ThreadPool(threadCount: 2)
+        await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    let total = Atomic<Int>(0)
+                    for _ in 0..<500 { pool.forEach(3) { _ in _ = total.wrappingAdd(1, ordering: .relaxed) } }
+                    return total.load(ordering: .relaxed)
+                }
+            }
+            for await count in group { #expect(count == 1500) }
+        }
+    }
+}
