@@ -2,5 +2,7 @@ import GraphRuntime
 
 /// Operators that move elements without computing.
 enum LayoutFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] =
+        Reshape.definitions + Flatten.definitions + Squeeze.definitions + Unsqueeze.definitions + Transpose.definitions
+        + Concat.definitions + Split.definitions + Slice.definitions + Pad.definitions + Tile.definitions
 }

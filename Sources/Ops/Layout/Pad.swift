@@ -1,0 +1,200 @@
+import GraphRuntime
+
+/// What stands around a padded tensor.
+enum PadMode: String {
+    case constant, reflect, edge, wrap
+}
+
+/// For each index of a padded axis the index of the element that stands there, -1 for the constant.
+///
+/// - Parameters:
+///   - before: elements before the axis; negative ones crop, and so with `after`.
+/// - Throws: ``TensorError`` where the mode has nothing to take elements from.
+func paddedIndices(_ extent: Int, before: Int, after: Int, mode: PadMode) throws(TensorError) -> [Int] {
+    let total = saturatingAdd(saturatingAdd(before, extent), after)
+    guard total >= 0, total <= 1 << 32, before.magnitude <= 1 << 48, after.magnitude <= 1 << 48 else {
+        throw TensorError("pads \(before) and \(after) don't fit an axis of extent \(extent)")
+    }
+    guard extent > 0 || mode == .constant || total == 0 else {
+        throw TensorError("an axis without elements can't be padded by mode \(mode.rawValue)")
+    }
+    return (0..<total).map { position in
+        let index = position - before
+        if index >= 0 && index < extent { return index }
+        switch mode {
+        case .constant: return -1
+        case .edge: return index < 0 ? 0 : extent - 1
+        case .wrap: return ((index % extent) + extent) % extent
+        case .reflect:
+            let period = max(2 * (extent - 1), 1)
+            let place = ((index % period) + period) % period
+            return min(place, period - place) % extent
+        }
+    }
+}
+
+/// Fills a tensor from the elements that tables name for each axis.
+///
+/// - Parameters:
+///   - source: row-major of shape `shape`.
+///   - tables: for each axis as ``paddedIndices(_:before:after:mode:)``.
+///   - fill: the element that stands where a table has -1.
+func pad(
+    _ source: UnsafeRawPointer, shape: Shape, tables: [[Int]], fill: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
+    width: Int, threads: ThreadPool
+) {
+    // Axes behind the last one that changes move as one piece.
+    let whole = zip(tables, shape.dimensions).map { $0.count == $1 && ($1 == 0 || ($0.first == 0 && $0.last == $1 - 1)) }
+    let last = whole.lastIndex(of: false) ?? 0
+    guard shape.rank > 0 else { return target.copyMemory(from: source, byteCount: width) }
+    let piece = shape.count(last + 1..<shape.rank) * width
+    let table = tables[last]
+    let rowBytes = table.count * piece
+    // The run of the row that is the source's own.
+    let start = table.firstIndex(of: 0) ?? table.count
+    var run = 0
+    while start + run < table.count, table[start + run] == run { run += 1 }
+    let rows = tables[..<last].reduce(1) { $0 * $1.count }
+    let strides = shape.strides
+    guard rows > 0, rowBytes > 0 else { return }
+    threads.forEachRange(rows, grain: max((128 << 10) / rowBytes, 1)) { range in
+        for row in range {
+            var rest = row
+            var offset = 0
+            var isFilled = false
+            for axis in stride(from: last - 1, through: 0, by: -1) {
+                let index = tables[axis][rest % tables[axis].count]
+                rest /= tables[axis].count
+                if index < 0 { isFilled = true } else { offset += index * strides[axis] }
+            }
+            let to = target + row * rowBytes
+            let from = source + offset * width
+            if isFilled {
+                fillElements(to, count: rowBytes / width, with: fill, width: width)
+                continue
+            }
+            if run > 0 { (to + start * piece).copyMemory(from: from, byteCount: run * piece) }
+            for position in [0..<start, (start + run)..<table.count].joined() {
+                let index = table[position]
+                if index < 0 {
+                    fillElements(to + position * piece, count: piece / width, with: fill, width: width)
+                } else {
+                    copyBytes(to + position * piece, from + index * piece, piece)
+                }
+            }
+        }
+    }
+}
+
+/// Writes one element `count` times.
+func fillElements(_ target: UnsafeMutableRawPointer, count: Int, with element: UnsafeRawPointer, width: Int) {
+    func fill<Unit: BitwiseCopyable>(_ unit: Unit.Type) {
+        target.assumingMemoryBound(to: unit).update(repeating: element.loadUnaligned(as: unit), count: count)
+    }
+    switch width {
+    case 1: fill(UInt8.self)
+    case 2: fill(UInt16.self)
+    case 4: fill(UInt32.self)
+    case 8: fill(UInt64.self)
+    default: fill(SIMD2<UInt64>.self)
+    }
+}
+
+/// ONNX Pad (1 to 25).
+struct Pad: Operator {
+    var mode: PadMode
+    /// The pads as an attribute (before opset 11), all beginnings, then all ends; nil where they are input 1.
+    var pads: [Int]?
+    /// The constant as an attribute (before opset 11); later it is input 2.
+    var constant: Float = 0
+
+    /// Pads before and after each axis.
+    static func pads(_ pads: [Int], axes: [Int]?, shape: Shape) throws(TensorError) -> [(before: Int, after: Int)] {
+        let axes = try shape.distinctAxes(axes ?? Array(0..<shape.rank))
+        guard pads.count == 2 * axes.count else {
+            throw TensorError("\(axes.count) axes of \(shape) need \(2 * axes.count) pads, found \(pads.count)")
+        }
+        var result = [(before: Int, after: Int)](repeating: (0, 0), count: shape.rank)
+        for (index, axis) in axes.enumerated() { result[axis] = (pads[index], pads[index + axes.count]) }
+        return result
+    }
+
+    /// The shape of the output, nil where it isn't known yet, and the pads of each axis.
+    private func plan(_ inputs: InferenceInputs) throws -> (Shape, [(before: Int, after: Int)])? {
+        guard let shape = try inputs[0].shape, let given = try pads ?? inputs.integers(1),
+            let axes = try inputs.optionalIntegers(3)
+        else { return nil }
+        let pads = try Self.pads(given, axes: axes, shape: shape)
+        let extents = zip(shape.dimensions, pads).map { saturatingAdd(saturatingAdd($1.before, $0), $1.after) }
+        return (try Shape(extents), pads)
+    }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        [Fact(dtype: try inputs[0].dtype, shape: try plan(inputs)?.0)]
+    }
+
+    private func fill(_ context: RunContext, dtype: DType) throws -> Tensor {
+        guard pads != nil else {
+            let given = try context.optionalInput(2)
+            guard given?.count ?? 1 == 1 else {
+                throw TensorError("the constant should be one element, found \(given?.count ?? 0)")
+            }
+            return try given ?? Tensor.zero(dtype)
+        }
+        let value = try Tensor(scalar: constant)
+        switch dtype {
+        case .float32: return value
+        case .float64: return try Tensor(scalar: Double(constant))
+        case .float16, .bfloat16:
+            let result = try MutableTensor(dtype: dtype, shape: .scalar)
+            try HalfPrecision.narrow(value, into: result)
+            return result.tensor
+        default: throw TensorError("expected a floating-point tensor, found \(dtype)")
+        }
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let data = try context.input(0)
+        guard let (shape, pads) = try plan(context.inferenceInputs) else { throw TensorError("the pads are missing") }
+        var tables: [[Int]] = []
+        for (extent, pad) in zip(data.shape.dimensions, pads) {
+            // Nothing is read or written where another axis is empty.
+            tables.append(shape.count == 0 ? [] : try paddedIndices(extent, before: pad.before, after: pad.after, mode: mode))
+        }
+        let fill = try fill(context, dtype: data.dtype)
+        let threads = context.threads
+        try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
+            guard shape.count > 0 else { return }
+            pad(
+                units.sources[0], shape: data.shape, tables: tables, fill: units.sources[1], to: units.target,
+                width: units.width,
+                threads: threads)
+        }
+    }
+}
+
+extension Pad {
+    private static func mode(_ decoder: inout NodeDecoder) throws -> PadMode {
+        let name = try decoder.string("mode", default: "constant")
+        guard let mode = PadMode(rawValue: name), mode != .wrap || decoder.version >= 19 else {
+            throw TensorError("the mode \"\(name)\" isn't supported")
+        }
+        return mode
+    }
+
+    static let definitions =
+        OperatorDefinition.all("Pad", since: [1, 2]) { decoder in
+            try decoder.requireInputs(1...1)
+            let name = decoder.version == 1 ? "paddings" : "pads"
+            guard let pads = try decoder.optionalInts(name) else { throw TensorError("attribute \(name) is missing") }
+            return Pad(mode: try mode(&decoder), pads: pads, constant: try decoder.float("value", default: 0))
+        }
+        + OperatorDefinition.all("Pad", since: [11, 13]) { decoder in
+            try decoder.requireInputs(2...3)
+            return Pad(mode: try mode(&decoder))
+        }
+        + OperatorDefinition.all("Pad", since: [18, 19, 21, 23, 24, 25]) { decoder in
+            try decoder.requireInputs(2...4)
+            return Pad(mode: try mode(&decoder))
+        }
+}

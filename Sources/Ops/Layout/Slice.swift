@@ -1,0 +1,121 @@
+import GraphRuntime
+
+/// Every `step`-th element along an axis, from `start` on.
+struct AxisSlice: Equatable {
+    var start: Int
+    var step: Int
+    var count: Int
+
+    /// ONNX Slice's rules: negative numbers count from the end, numbers outside are brought inside.
+    ///
+    /// - Throws: ``TensorError`` for a step of 0.
+    init(start: Int, end: Int, step: Int, extent: Int) throws(TensorError) {
+        guard step != 0 else { throw TensorError("a slice has the step 0") }
+        func clamped(_ index: Int, _ range: ClosedRange<Int>) -> Int {
+            let counted = index < 0 ? saturatingAdd(index, extent) : index
+            return min(max(counted, range.lowerBound), range.upperBound)
+        }
+        // Both ends of the smallest Int negate to something that no Int holds.
+        let size = step == Int.min ? Int.max : abs(step)
+        let first: Int
+        let distance: Int
+        if step > 0 {
+            first = clamped(start, 0...extent)
+            distance = clamped(end, 0...extent) - first
+        } else {
+            guard extent > 0 else {
+                (self.start, self.step, count) = (0, step, 0)
+                return
+            }
+            first = clamped(start, 0...(extent - 1))
+            distance = first - clamped(end, -1...(extent - 1))
+        }
+        self.start = first
+        self.step = step
+        count = distance <= 0 ? 0 : (distance - 1) / size + 1
+    }
+
+    init(all extent: Int) { (start, step, count) = (0, 1, extent) }
+}
+
+/// ONNX Slice (1 to 13).
+struct Slice: Operator {
+    /// Bounds as attributes (opset 1); nil where they are inputs.
+    struct Bounds {
+        var starts: [Int]
+        var ends: [Int]
+        var axes: [Int]?
+        var steps: [Int]?
+    }
+
+    var bounds: Bounds?
+
+    /// One slice per axis of the shape.
+    static func slices(of shape: Shape, _ bounds: Bounds) throws(TensorError) -> [AxisSlice] {
+        let axes = try shape.distinctAxes(bounds.axes ?? Array(0..<bounds.starts.count))
+        let steps = bounds.steps ?? Array(repeating: 1, count: axes.count)
+        guard bounds.starts.count == axes.count, bounds.ends.count == axes.count, steps.count == axes.count else {
+            throw TensorError(
+                "a slice of \(axes.count) axes has \(bounds.starts.count) starts, \(bounds.ends.count) ends and \(steps.count) steps"
+            )
+        }
+        var slices = shape.dimensions.map { AxisSlice(all: $0) }
+        for (index, axis) in axes.enumerated() {
+            slices[axis] = try AxisSlice(
+                start: bounds.starts[index], end: bounds.ends[index], step: steps[index], extent: shape[axis])
+        }
+        return slices
+    }
+
+    private func bounds(_ inputs: InferenceInputs) throws -> Bounds? {
+        if let bounds { return bounds }
+        guard let starts = try inputs.integers(1), let ends = try inputs.integers(2), let axes = try inputs.optionalIntegers(3),
+            let steps = try inputs.optionalIntegers(4)
+        else { return nil }
+        return Bounds(starts: starts, ends: ends, axes: axes, steps: steps)
+    }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let data = try inputs[0]
+        guard let shape = data.shape, let bounds = try bounds(inputs) else { return [Fact(dtype: data.dtype)] }
+        return [Fact(dtype: data.dtype, shape: try Shape(Self.slices(of: shape, bounds).map(\.count)))]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        guard let bounds = try bounds(context.inferenceInputs) else { throw TensorError("the bounds are missing") }
+        let data = try context.input(0)
+        try context.slice(data, Self.slices(of: data.shape, bounds))
+    }
+}
+
+extension RunContext {
+    /// Fills output 0 with the slices of a tensor, one for each axis.
+    mutating func slice(_ data: Tensor, _ slices: [AxisSlice]) throws {
+        let shape = try Shape(slices.map(\.count))
+        let strides = data.shape.strides
+        let threads = threads
+        try moveElements(of: [data], into: 0, shape: shape) { units in
+            guard shape.count > 0 else { return }
+            let offset = zip(slices, strides).reduce(0) { $0 + $1.0.start * $1.1 }
+            // An axis of one element is never stepped along, however large its step.
+            let steps = zip(slices, strides).map { $0.count == 1 ? 0 : $0.step * $1 }
+            StridedCopy(extents: shape.dimensions, sourceStrides: steps, targetStrides: shape.strides).run(
+                from: units.sources[0] + offset * units.width, to: units.target, width: units.width, threads: threads)
+        }
+    }
+}
+
+extension Slice {
+    static let definitions =
+        OperatorDefinition.all("Slice", since: [1]) { decoder in
+            try decoder.requireInputs(1...1)
+            guard let starts = try decoder.optionalInts("starts"), let ends = try decoder.optionalInts("ends") else {
+                throw TensorError("attribute starts or ends is missing")
+            }
+            return Slice(bounds: Bounds(starts: starts, ends: ends, axes: try decoder.optionalInts("axes")))
+        }
+        + OperatorDefinition.all("Slice", since: [10, 11, 13]) { decoder in
+            try decoder.requireInputs(3...5)
+            return Slice()
+        }
+}

@@ -1,0 +1,106 @@
+import GraphRuntime
+
+/// What operators that move elements without looking at them work on: memory in units of `width` bytes.
+struct ElementUnits {
+    let sources: [UnsafeRawPointer]
+    let target: UnsafeMutableRawPointer
+    /// 1, 2, 4, 8 or 16.
+    let width: Int
+}
+
+extension RunContext {
+    /// Calls `move` to fill output `index` from tensors of one type, whatever the type: elements of 4 bits are brought to bytes
+    /// before and packed afterwards, and strings are moved as numbers that stand for them.
+    ///
+    /// - Parameters:
+    ///   - sources: tensors of one element type.
+    ///   - shape: the output's shape, as inferred.
+    ///   - move: writes every element of the output.
+    /// - Throws: ``TensorError`` where the types differ or there is no memory, and what `move` throws.
+    mutating func moveElements(
+        of sources: [Tensor], into index: Int, shape: Shape, _ move: (ElementUnits) throws -> Void
+    ) throws {
+        guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
+        for source in sources where source.dtype != dtype {
+            throw TensorError("expected tensors of one element type, found \(dtype) and \(source.dtype)")
+        }
+        if dtype == .string {
+            return setOutput(index, .tensor(try Self.moveStrings(of: sources, shape: shape, move)))
+        }
+        guard let output = optionalOutput(index) else { return }
+        guard output.dtype == dtype, output.shape == shape else {
+            throw TensorError("expected an output of \(dtype)\(shape), found \(output.dtype)\(output.shape)")
+        }
+        if dtype.bitWidth == 4 {
+            let bytes = try MutableTensor(dtype: .uint8, shape: shape)
+            try Self.move(try sources.map { try Nibbles.unpacked($0) }, into: bytes, move)
+            Nibbles.pack(bytes.tensor, into: output)
+        } else {
+            try Self.move(sources, into: output, move)
+        }
+    }
+
+    private static func move(_ sources: [Tensor], into output: MutableTensor, _ move: (ElementUnits) throws -> Void) throws {
+        try withExtendedLifetime(sources) {
+            try move(
+                ElementUnits(
+                    sources: sources.map { UnsafeRawPointer($0.storage.base + $0.byteOffset) },
+                    target: output.tensor.storage.base + output.tensor.byteOffset, width: output.dtype.bitWidth / 8))
+        }
+    }
+
+    private static func moveStrings(
+        of sources: [Tensor], shape: Shape, _ move: (ElementUnits) throws -> Void
+    ) throws -> Tensor {
+        guard shape.count <= 1 << 28 else { throw TensorError("no memory for strings of shape \(shape)") }
+        var strings: [String] = []
+        let numbers = try sources.map { source -> Tensor in
+            let first = Int64(strings.count)
+            strings += source.strings ?? []
+            return try Tensor((0..<Int64(source.count)).map { first + $0 }, shape: source.shape)
+        }
+        let moved = try MutableTensor(dtype: .int64, shape: shape)
+        try self.move(numbers, into: moved, move)
+        return try Tensor(strings: moved.tensor.array(of: Int64.self).map { strings[Int($0)] }, shape: shape)
+    }
+
+    /// The elements of an integer input.
+    ///
+    /// - Throws: ``TensorError`` where it is missing or of another type.
+    func integers(_ index: Int) throws(TensorError) -> [Int] { try input(index).integers() }
+
+    /// The elements of an optional integer input, nil where it isn't given.
+    func optionalIntegers(_ index: Int) throws(TensorError) -> [Int]? { try optionalInput(index)?.integers() }
+
+    /// Facts of the inputs, with their values, as inference sees them just before a run.
+    var inferenceInputs: InferenceInputs { InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: outputs.count) }
+}
+
+/// Elements of 4 bits, two to a byte, low half first.
+enum Nibbles {
+    static func unpacked(_ tensor: Tensor) throws -> Tensor {
+        let result = try MutableTensor(dtype: .uint8, shape: tensor.shape)
+        let (bytes, target) = (tensor.rawBytes, result.rawBytes)
+        for index in 0..<tensor.count { target[index] = index & 1 == 0 ? bytes[index / 2] & 15 : bytes[index / 2] >> 4 }
+        return result.tensor
+    }
+
+    /// - Parameter output: of as many elements as `tensor`.
+    static func pack(_ tensor: Tensor, into output: MutableTensor) {
+        let (nibbles, target) = (tensor.rawBytes, output.rawBytes)
+        for index in target.indices {
+            let high = 2 * index + 1 < nibbles.count ? nibbles[2 * index + 1] : 0
+            target[index] = (nibbles[2 * index] & 15) | (high << 4)
+        }
+    }
+}
+
+extension Tensor {
+    /// One element of a type's default: zero, false, an empty string.
+    static func zero(_ dtype: DType) throws -> Tensor {
+        if dtype == .string { return try Tensor(strings: [""], shape: .scalar) }
+        let result = try MutableTensor(dtype: dtype, shape: .scalar)
+        for index in result.rawBytes.indices { result.rawBytes[index] = 0 }
+        return result.tensor
+    }
+}

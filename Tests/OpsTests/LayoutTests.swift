@@ -1,0 +1,133 @@
+import GraphRuntime
+import Ops
+import Testing
+
+@Suite struct LayoutTests {
+    /// Element (i0, i1, …) of the output is element of the input at the permuted indices: the definition, one element at a time.
+    private func transposed(_ values: [Float], _ shape: [Int], _ perm: [Int]) throws -> [Float] {
+        let strides = try Shape(shape).strides
+        let extents = perm.map { shape[$0] }
+        var result: [Float] = []
+        var index = [Int](repeating: 0, count: perm.count)
+        for _ in 0..<values.count {
+            result.append(values[zip(index, perm).reduce(0) { $0 + $1.0 * strides[$1.1] }])
+            for axis in index.indices.reversed() {
+                index[axis] += 1
+                if index[axis] < extents[axis] { break }
+                index[axis] = 0
+            }
+        }
+        return result
+    }
+
+    @Test(arguments: [
+        ([5, 7], [1, 0]), ([3, 17, 33], [0, 2, 1]), ([2, 9, 5, 8], [0, 2, 1, 3]), ([2, 19, 6, 11], [0, 2, 3, 1]),
+        ([2, 6, 11, 19], [0, 3, 1, 2]), ([2, 3, 4, 5], [3, 1, 0, 2]), ([1, 1, 8], [2, 0, 1]), ([4, 1, 3], [1, 0, 2]), ([], []),
+        ([64, 130], [1, 0]), ([0, 3], [1, 0]), ([1, 320, 64, 64], [0, 2, 3, 1]), ([2, 3, 2, 3, 2], [4, 2, 0, 1, 3]),
+    ])
+    func transposes(shape: [Int], perm: [Int]) throws {
+        let input = try pseudoRandom(shape)
+        var attributes = NodeAttributes()
+        attributes["perm"] = .ints(perm.map(Int64.init))
+        let output = try run("Transpose", version: 13, attributes: attributes, inputs: [input])[0]
+        #expect(output.shape.dimensions == perm.map { shape[$0] })
+        #expect(try output.array(of: Float.self) == transposed(input.array(of: Float.self), shape, perm))
+    }
+
+    @Test func movesEveryWidth() throws {
+        let perm = NodeAttributes(["perm": .ints([1, 0])])
+        let shape = try Shape([3, 5])
+        let order = (0..<15).map { $0 % 3 * 5 + $0 / 3 }
+        let bytes = try run(
+            "Transpose", version: 13, attributes: perm, inputs: [Tensor((0..<15).map { UInt8($0) }, shape: shape)])[0]
+        #expect(try bytes.array(of: UInt8.self).map(Int.init) == order)
+        let halves = try run(
+            "Transpose", version: 13, attributes: perm, inputs: [Tensor((0..<15).map { Int16($0) }, shape: shape)])[0]
+        #expect(try halves.array(of: Int16.self).map(Int.init) == order)
+        let longs = try run(
+            "Transpose", version: 13, attributes: perm, inputs: [Tensor((0..<15).map { Int64($0) }, shape: shape)])[0]
+        #expect(try longs.array(of: Int64.self).map(Int.init) == order)
+        let strings = try run(
+            "Transpose", version: 13, attributes: perm, inputs: [Tensor(strings: (0..<15).map { "\($0)" }, shape: shape)])[0]
+        #expect(strings.strings == order.map { "\($0)" })
+        let packed = try MutableTensor(dtype: .int4, shape: shape)
+        for index in packed.rawBytes.indices { packed.rawBytes[index] = UInt8(2 * index) | UInt8((2 * index + 1) & 15) << 4 }
+        let nibbles = try run("Transpose", version: 21, attributes: perm, inputs: [packed.tensor])[0]
+        #expect((0..<15).map { Int(nibbles.rawBytes[$0 / 2] >> ($0 % 2 * 4)) & 15 } == order)
+    }
+
+    @Test func reshapes() throws {
+        let data = try pseudoRandom([2, 3, 4])
+        func shape(_ target: [Int64], zero: Int64 = 0) throws -> [Int] {
+            try run(
+                "Reshape", version: 14, attributes: NodeAttributes(["allowzero": .int(zero)]), inputs: [data, int64s(target)])[
+                    0
+                ].shape.dimensions
+        }
+        #expect(try shape([4, -1]) == [4, 6])
+        #expect(try shape([0, 0, 2, 2]) == [2, 3, 2, 2])
+        #expect(try shape([-1]) == [24])
+        #expect(throws: (any Error).self) { try shape([5, -1]) }
+        #expect(throws: (any Error).self) { try shape([-1, -1]) }
+        #expect(throws: (any Error).self) { try shape([0, 24], zero: 1) }
+        #expect(throws: (any Error).self) { try shape([1 << 62, 1 << 62]) }
+        let empty = try floats([], [0, 3])
+        #expect(
+            try run(
+                "Reshape", version: 14, attributes: NodeAttributes(["allowzero": .int(1)]), inputs: [empty, int64s([5, 0])])[0]
+                .shape.dimensions == [5, 0])
+    }
+
+    @Test func slicesWithStepsAndClamps() throws {
+        let data = try floats((0..<20).map { Float($0) }, [4, 5])
+        func slice(_ starts: [Int64], _ ends: [Int64], _ axes: [Int64], _ steps: [Int64]) throws -> [Float] {
+            try run("Slice", version: 13, inputs: [data, int64s(starts), int64s(ends), int64s(axes), int64s(steps)])[0]
+                .array(of: Float.self)
+        }
+        #expect(try slice([1], [3], [0], [1]) == (5..<15).map { Float($0) })
+        #expect(try slice([-1], [Int64.min], [1], [-2]) == [4, 2, 0, 9, 7, 5, 14, 12, 10, 19, 17, 15])
+        #expect(try slice([0, 1], [Int64.max, 1000], [0, -1], [3, 2]) == [1, 3, 16, 18])
+        #expect(try slice([Int64.max], [Int64.min], [0], [Int64.min]) == [15, 16, 17, 18, 19])
+        #expect(try slice([3], [1], [0], [1]) == [])
+        #expect(throws: (any Error).self) { try slice([0], [1], [0], [0]) }
+        #expect(throws: (any Error).self) { try slice([0], [1], [2], [1]) }
+    }
+
+    @Test func concatenatesAndSplits() throws {
+        let (a, b) = (try pseudoRandom([2, 3, 4]), try pseudoRandom([2, 5, 4], seed: 2))
+        let joined = try run("Concat", version: 13, attributes: NodeAttributes(["axis": .int(-2)]), inputs: [a, b])[0]
+        #expect(joined.shape.dimensions == [2, 8, 4])
+        let parts = try run(
+            "Split", version: 13, attributes: NodeAttributes(["axis": .int(1)]), inputs: [joined, int64s([3, 5])],
+            outputCount: 2)
+        #expect(try parts[0].array(of: Float.self) == a.array(of: Float.self))
+        #expect(try parts[1].array(of: Float.self) == b.array(of: Float.self))
+        let uneven = try run(
+            "Split", version: 18, attributes: NodeAttributes(["axis": .int(1), "num_outputs": .int(3)]), inputs: [joined],
+            outputCount: 3)
+        #expect(uneven.map { $0.shape[1] } == [3, 3, 2])
+        #expect(throws: (any Error).self) {
+            try run("Concat", version: 13, attributes: NodeAttributes(["axis": .int(2)]), inputs: [a, b])
+        }
+        #expect(throws: (any Error).self) {
+            try run("Concat", version: 13, attributes: NodeAttributes(["axis": .int(3)]), inputs: [a, a])
+        }
+    }
+
+    @Test func pads() throws {
+        let data = try floats((0..<6).map { Float($0) }, [2, 3])
+        func pad(_ mode: String, _ pads: [Int64], version: Int = 19) throws -> [Float] {
+            try run(
+                "Pad", version: version, attributes: NodeAttributes(["mode": .string(mode)]), inputs: [data, int64s(pads)])[0]
+                .array(of: Float.self)
+        }
+        // numpy.pad of arange(6).reshape(2, 3)
+        #expect(try pad("constant", [0, 1, 1, 0]) == [0, 0, 1, 2, 0, 3, 4, 5, 0, 0, 0, 0])
+        #expect(try pad("reflect", [0, 2, 0, 1]) == [2, 1, 0, 1, 2, 1, 5, 4, 3, 4, 5, 4])
+        #expect(try pad("edge", [1, 0, 0, 1]) == [0, 1, 2, 2, 0, 1, 2, 2, 3, 4, 5, 5])
+        #expect(try pad("wrap", [0, 2, 0, 2]) == [1, 2, 0, 1, 2, 0, 1, 4, 5, 3, 4, 5, 3, 4])
+        #expect(try pad("constant", [0, -1, -1, 0]) == [1, 2])
+        #expect(throws: (any Error).self) { try pad("constant", [0, Int64.min, 0, Int64.max]) }
+        #expect(throws: (any Error).self) { try pad("wrap", [0, 0, 0, 0], version: 13) }
+    }
+}
