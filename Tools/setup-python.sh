@@ -1,0 +1,40 @@
+#!/bin/sh
+# Makes the Python environment that the reference scripts run in: $SD_ONNX_TEST_CACHE/venv (default ~/.cache/sd-onnx/venv), from
+# Tests/References/requirements.txt. Does nothing when the environment is there and the requirements are unchanged.
+# Prints the path of its python as the last line.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+requirements="$root/Tests/References/requirements.txt"
+cache=${SD_ONNX_TEST_CACHE:-$HOME/.cache/sd-onnx}
+venv="$cache/venv"
+stamp="$venv/requirements.sha256"
+wanted=$(sha256sum "$requirements" 2>/dev/null || shasum -a 256 "$requirements")
+wanted=${wanted%% *}
+
+if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c "import sys" 2>/dev/null; then
+    echo "$venv/bin/python"
+    exit 0
+fi
+
+if ! python3 -c "import ensurepip, venv" 2>/dev/null; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "setup-python: python3 with its venv module is needed; install it and run this again" >&2
+        exit 1
+    fi
+    sudo=
+    if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
+    echo "setup-python: installing python3-venv" >&2
+    $sudo apt-get update >&2
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 python3-venv >&2
+fi
+
+mkdir -p "$cache"
+if ! "$venv/bin/python" -c "import pip" 2>/dev/null; then
+    python3 -m venv --clear "$venv" >&2
+fi
+rm -f "$stamp"
+echo "setup-python: installing the reference libraries into $venv (several gigabytes, some minutes)" >&2
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2
+echo "$wanted" >"$stamp"
+echo "$venv/bin/python"
