@@ -4,27 +4,30 @@ import ml_dtypes
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 import export_models as exports
+from common import file_name
 
 SOURCE = exports.MODELS / "sd1-torchscript-plain" / "unet" / "model.onnx"
 
 
 def external(location):
-    """All tensors in one file of that name, or one file a tensor where location is None."""
+    """All tensors of a kilobyte and more in one file of that name."""
 
     def export(path):
-        onnx.save(
-            onnx.load(SOURCE),
-            path,
-            save_as_external_data=True,
-            all_tensors_to_one_file=location is not None,
-            location=location,
-            size_threshold=0 if location is None else 1024,
-        )
+        options = dict(save_as_external_data=True, all_tensors_to_one_file=True, location=location, size_threshold=1024)
+        onnx.save(onnx.load(SOURCE), path, **options)
 
     return export
+
+
+def external_file_a_tensor(path):
+    """Every tensor in a file of its own, named after it."""
+    model = onnx.load(SOURCE)
+    for tensor in model.graph.initializer:
+        external_data_helper.set_external_data(tensor, location=file_name(tensor.name))
+    onnx.save(model, path)
 
 
 def typed_fields(path):
@@ -95,7 +98,7 @@ def make(builder):
     variants = {
         "external-one-file": external("model.onnx_data"),
         "external-weights-pb": external("weights.pb"),
-        "external-file-a-tensor": external(None),
+        "external-file-a-tensor": external_file_a_tensor,
         "typed-fields": typed_fields,
         "constants": as_constants,
         "initializers-as-inputs": as_inputs,
