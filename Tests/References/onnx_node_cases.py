@@ -151,7 +151,7 @@ class Place:
         self.folder.mkdir(parents=True)
 
     def add(self, name, model, inputs, outputs, source, rtol=RTOL, atol=ATOL):
-        """inputs and outputs: the bytes of the .pb files, in the order of the graph's inputs and outputs."""
+        """inputs and outputs: the bytes of the .pb files, in the order of the graph's inputs and outputs. Returns the entry."""
         if name in self.entries:
             name = next(n for n in (f"{name}_{k}" for k in range(2, 99)) if n not in self.entries)
         folder = self.folder / name
@@ -172,6 +172,7 @@ class Place:
                 (folder / f"{side}_{k}.pb").write_bytes(value)
                 entry[side + "s"].append({"file": f"{side}_{k}.pb", "name": info.name, "kind": kind_of(info)})
         self.entries[name] = entry
+        return entry
 
     def finish(self):
         for entry in self.entries.values():

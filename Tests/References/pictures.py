@@ -4,11 +4,12 @@ files (optimum's ORTStableDiffusionPipeline), for four schedulers, alone and fou
     pictures.py [--output FOLDER]       default: Tests/SDPipelineTests/Fixtures/pictures
 
 Writes index.json, an array of
-    {"scheduler", "prompt", "negative_prompt", "steps", "guidance_scale", "seed", "width", "height", "batch", "file", "column",
-     "initial_latents", "final_latents"}
-The pictures of an entry stand side by side in `file`, `batch` of them from column `column` on, each width × height. All of a
-batch come from one generator, torch.Generator("cpu").manual_seed(seed). The latents (.npy, before the scheduler's
-init_noise_sigma and after the last step) are there for two entries, null for the others.
+    {"scheduler", "scheduler_options", "prompt", "negative_prompt", "steps", "guidance_scale", "seed", "width", "height", "batch",
+     "file", "column", "initial_latents", "final_latents"}
+A scheduler is made from the model's own scheduler_config.json with scheduler_options added. The pictures of an entry stand side
+by side in `file`, `batch` of them from column `column` on, each width × height; all of a batch come from one generator,
+torch.Generator("cpu").manual_seed(seed). The latents (.npy, before the scheduler's init_noise_sigma and after the last step) are
+there for two entries, null for the others.
 """
 
 import argparse
@@ -24,8 +25,10 @@ from PIL import Image
 
 from common import ROOT, write_json
 
-SCHEDULERS = ["DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "EulerDiscreteScheduler"]
+SCHEDULERS = ["DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "PNDMScheduler-plms", "EulerDiscreteScheduler"]
 LATENT_CHANNELS = 4
+# What a name in SCHEDULERS adds to the model's configuration: PNDM without its Runge-Kutta steps is what SD 1.x is published with.
+OPTIONS = {"PNDMScheduler-plms": {"skip_prk_steps": True}}
 # name: (prompt, negative prompt, steps, guidance scale, seed)
 PROMPTS = {
     "apple": ("a red apple on a blue background", None, 20, 4.0, 0),
@@ -46,7 +49,8 @@ WITH_LATENTS = {("DDIMScheduler", "apple", 1), ("EulerDiscreteScheduler", "fox",
 
 def run(pipeline, scheduler, name, batch, width, height, kind="np"):
     prompt, negative, steps, scale, seed = PROMPTS[name]
-    pipeline.scheduler = getattr(diffusers, scheduler).from_config(ORIGINAL)
+    kind_of_scheduler = getattr(diffusers, scheduler.split("-")[0])
+    pipeline.scheduler = kind_of_scheduler.from_config(ORIGINAL, **OPTIONS.get(scheduler, {}))
     return pipeline(
         prompt,
         negative_prompt=negative,
@@ -69,7 +73,8 @@ def pictures(*arguments):
 def entry_for(scheduler, name, batch, width, height, file, column):
     prompt, negative, steps, scale, seed = PROMPTS[name]
     return {
-        "scheduler": scheduler,
+        "scheduler": scheduler.split("-")[0],
+        "scheduler_options": OPTIONS.get(scheduler, {}),
         "prompt": prompt,
         "negative_prompt": negative,
         "steps": steps,
