@@ -1,0 +1,77 @@
+/// Denoising diffusion implicit models (Song et al. 2021). diffusers: `DDIMScheduler`.
+///
+/// A step is equation 12 with σ_t(η) of equation 16: deterministic with η = 0, DDPM's noise with η = 1.
+/// One evaluation a step; stochastic only with η > 0.
+public struct DDIMScheduler: Scheduler {
+    public static let descriptor = SchedulerDescriptor(
+        className: "DDIMScheduler", shortName: "ddim",
+        parameters: SchedulerParameter.noiseSchedule(schedules: ["linear", "scaled_linear", "squaredcos_cap_v2"])
+            + [
+                .setAlphaToOne(default: true),
+                .predictionType([.epsilon, .sample, .vPrediction]),
+                .rescaleBetasZeroSNR,
+            ] + SchedulerParameter.clipping + SchedulerParameter.timestepSpacing(default: .leading),
+        stepOptions: ["eta", "use_clipped_model_output"], order: 1, isStochastic: false,
+        paper: "Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models (arXiv:2010.02502), eq. 12 and 16")
+
+    public let settings: SchedulerSettings
+    public let timesteps: [Float]
+    public let noiseSchedule: NoiseSchedule
+    private let wholeTimesteps: [Int]
+    /// Training timesteps between two steps.
+    private let stride: Int
+    /// ᾱ before the first timestep.
+    private let finalAlphaCumprod: Float
+    private let prediction: PredictionType
+    private let limit: OriginalSampleLimit
+
+    public init(settings: SchedulerSettings, request: TimestepRequest) throws {
+        self.settings = settings
+        noiseSchedule = try NoiseSchedule(settings)
+        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        limit = try OriginalSampleLimit(settings)
+        let count = try request.stepCount(trainTimesteps: noiseSchedule.count, scheduler: settings.className)
+        stride = noiseSchedule.count / count
+        finalAlphaCumprod = try settings.flag("set_alpha_to_one") ? 1 : noiseSchedule.alphasCumprod[0]
+        wholeTimesteps = try settings.choice("timestep_spacing", as: TimestepSpacing.self).wholeTimesteps(
+            trainTimesteps: noiseSchedule.count, count: count, offset: try settings.integer("steps_offset"),
+            scheduler: settings.className)
+        timesteps = wholeTimesteps.map { Float($0) }
+    }
+
+    public func step(
+        _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
+        options: SchedulerStepOptions, noise: (Int) throws -> [Float]
+    ) throws -> [Float] {
+        try checkStep(index: index, modelOutput: modelOutput, sample: sample)
+        let timestep = wholeTimesteps[index]
+        let nextTimestep = timestep - stride
+        let alpha = try noiseSchedule.alphaCumprod(at: timestep, for: name)
+        let nextAlpha =
+            nextTimestep >= 0 ? try noiseSchedule.alphaCumprod(at: nextTimestep, for: name) : finalAlphaCumprod
+
+        var original = prediction.original(from: modelOutput, sample: sample, alpha: alpha)
+        var epsilon = prediction.noise(from: modelOutput, sample: sample, alpha: alpha)
+        original = limit.apply(original, batchSize: state.batchSize)
+        if options.useClippedModelOutput {
+            epsilon = PredictionType.sample.noise(from: original, sample: sample, alpha: alpha)
+        }
+        // Equation 16.
+        let variance = ((1 - nextAlpha) / (1 - alpha)) * (1 - alpha / nextAlpha)
+        let sigma = Float(options.eta) * variance.squareRoot()
+        // Equation 12.
+        let direction = (1 - nextAlpha - sigma * sigma).squareRoot()
+        let rootNextAlpha = nextAlpha.squareRoot()
+        var result = combine(original, epsilon) { rootNextAlpha * $0 + direction * $1 }
+        if options.eta > 0 {
+            result = combine(result, try draw(sample.count, from: noise)) { $0 + sigma * $1 }
+        }
+        state.stepsTaken += 1
+        return result
+    }
+
+    public func addNoise(to original: [Float], noise: [Float], at index: Int) throws -> [Float] {
+        try checkIndex(index)
+        return try noiseSchedule.addNoise(to: original, noise: noise, timestep: wholeTimesteps[index], for: name)
+    }
+}

@@ -1,0 +1,18 @@
+/// Applies an operation to the elements of two arrays of one size.
+@inline(__always)
+func combine(_ first: [Float], _ second: [Float], _ operation: (Float, Float) -> Float) -> [Float] {
+    let count = min(first.count, second.count)
+    return [Float](unsafeUninitializedCapacity: count) { result, initialized in
+        for index in 0..<count {
+            result.initializeElement(at: index, to: operation(first[index], second[index]))
+        }
+        initialized = count
+    }
+}
+
+/// Single-precision `min(max(value, low), high)`; not-a-number stays what it is, as with `torch.clamp`.
+@inline(__always)
+func clamped(_ value: Float, _ low: Float, _ high: Float) -> Float {
+    if value.isNaN { return value }
+    return min(max(value, low), high)
+}

@@ -1,0 +1,43 @@
+/// What there is to know about a kind of scheduler before one is made.
+public struct SchedulerDescriptor: Sendable, Equatable {
+    /// Another name, perhaps with settings that it stands for (`euler karras`).
+    public struct Alias: Sendable, Equatable {
+        public let name: String
+        public let overrides: [String: SchedulerValue]
+
+        public init(_ name: String, overrides: [String: SchedulerValue] = [:]) {
+            self.name = name
+            self.overrides = overrides
+        }
+    }
+
+    /// The class in diffusers, which model folders name.
+    public let className: String
+    /// The short name for the command line.
+    public let shortName: String
+    public let aliases: [Alias]
+    /// The keys of the configuration that it reads, with its own defaults.
+    public let parameters: [SchedulerParameter]
+    /// The options of `SchedulerStepOptions` that it reads, by diffusers' names.
+    public let stepOptions: [String]
+    /// The order of the solver.
+    public let order: Int
+    /// Whether a run draws noise with default options.
+    public let isStochastic: Bool
+    /// The paper, with the equations that are implemented.
+    public let paper: String
+
+    public init(
+        className: String, shortName: String, aliases: [Alias] = [], parameters: [SchedulerParameter],
+        stepOptions: [String] = [], order: Int, isStochastic: Bool, paper: String
+    ) {
+        self.className = className
+        self.shortName = shortName
+        self.aliases = aliases
+        self.parameters = parameters
+        self.stepOptions = stepOptions
+        self.order = order
+        self.isStochastic = isStochastic
+        self.paper = paper
+    }
+}

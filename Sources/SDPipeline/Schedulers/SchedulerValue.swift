@@ -1,0 +1,64 @@
+/// One value of a scheduler's configuration, as it stands in `scheduler_config.json` or is given on the command line.
+public enum SchedulerValue: Sendable, Equatable, CustomStringConvertible {
+    /// JSON's `null`, Python's `None`.
+    case absent
+    case flag(Bool)
+    case integer(Int)
+    case number(Double)
+    case text(String)
+    case numbers([Double])
+    /// Something that no scheduler takes (an object, a list of texts); the text names it for messages.
+    case other(String)
+
+    public var description: String {
+        switch self {
+        case .absent: "null"
+        case .flag(let value): String(value)
+        case .integer(let value): String(value)
+        case .number(let value): String(value)
+        case .text(let value): "\"\(value)\""
+        case .numbers(let values): "a list of \(values.count) numbers"
+        case .other(let what): what
+        }
+    }
+
+    /// The value as a number, where it is one.
+    var asNumber: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+}
+
+extension SchedulerValue: Decodable {
+    private struct AnyKey: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .absent
+        } else if let value = try? container.decode(Bool.self) {
+            self = .flag(value)
+        } else if let value = try? container.decode(Int.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .text(value)
+        } else if let list = try? container.decode([SchedulerValue].self) {
+            let numbers = list.compactMap(\.asNumber)
+            self = numbers.count == list.count ? .numbers(numbers) : .other("a list of other things than numbers")
+        } else if (try? decoder.container(keyedBy: AnyKey.self)) != nil {
+            self = .other("an object")
+        } else {
+            self = .other("a number beyond double precision")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+
+/// The noise levels of a run, for schedulers on the variance-exploding scale (Karras et al. 2022).
+/// Double precision, as in diffusers, until the result is stored.
+enum SigmaSchedule: Sendable, Equatable {
+    /// The levels of the run's timesteps.
+    case timesteps
+    /// Karras et al. 2022, equation 5, with ρ = 7.
+    case karras
+    /// Evenly spaced logarithms.
+    case exponential
+    /// Quantiles of the beta distribution with α = β = 0.6 (Lee et al. 2024, "Beta Sampling is All You Need").
+    case beta
+
+    /// Reads `use_karras_sigmas`, `use_exponential_sigmas` and `use_beta_sigmas`.
+    /// - Throws: `SchedulerError.contradiction` when more than one is set.
+    init(_ settings: SchedulerSettings) throws {
+        let methods: [(String, SigmaSchedule)] = [
+            ("use_karras_sigmas", .karras), ("use_exponential_sigmas", .exponential), ("use_beta_sigmas", .beta),
+        ]
+        let chosen = try methods.filter { key, _ in settings.has(key) ? try settings.flag(key) : false }
+        guard chosen.count <= 1 else {
+            throw SchedulerError.contradiction(
+                scheduler: settings.className, reason: "\(chosen.map(\.0).joined(separator: " and ")) can't be used together")
+        }
+        self = chosen.first?.1 ?? .timesteps
+    }
+
+    /// `count` levels from the largest to the smallest.
+    func levels(largest: Double, smallest: Double, count: Int) -> [Double] {
+        switch self {
+        case .timesteps:
+            return []
+        case .karras:
+            let rho = 7.0
+            let high = pow(largest, 1 / rho)
+            let low = pow(smallest, 1 / rho)
+            return TimestepSpacing.linspace(0, 1, count: count).map { pow(high + $0 * (low - high), rho) }
+        case .exponential:
+            return TimestepSpacing.linspace(log(largest), log(smallest), count: count).map { exp($0) }
+        case .beta:
+            return TimestepSpacing.linspace(0, 1, count: count).map { position in
+                smallest + betaQuantile(1 - position, 0.6, 0.6) * (largest - smallest)
+            }
+        }
+    }
+
+    /// `numpy.interp` of a table over 0, 1, 2, … at a position; clamped at both ends. `table` isn't empty.
+    static func interpolate(_ table: [Float], at position: Double) -> Double {
+        let last = table.count - 1
+        if position >= Double(last) { return Double(table[last]) }
+        if !(position > 0) { return Double(table[0]) }
+        let index = Int(position)
+        let slope = Double(table[index + 1]) - Double(table[index])
+        return slope * (position - Double(index)) + Double(table[index])
+    }
+
+    /// The fractional timestep of a noise level: linear between the logarithms of the training levels.
+    /// - Parameters:
+    ///   - sigma: the noise level.
+    ///   - logSigmas: logarithms of the training timesteps' noise levels, ascending; at least two.
+    ///   - isSingle: whether `sigma` is a single-precision value, for which numpy computes in single precision.
+    static func timestep(of sigma: Double, logSigmas: [Float], isSingle: Bool) -> Double {
+        var logSigma = log(max(sigma, 1e-10))
+        if isSingle { logSigma = Double(Float(logSigma)) }
+        let reached = logSigmas.lastIndex { logSigma >= Double($0) } ?? 0
+        let lowIndex = min(reached, logSigmas.count - 2)
+        let low = logSigmas[lowIndex]
+        let width = low - logSigmas[lowIndex + 1]
+        if isSingle {
+            let weight = clamped((low - Float(logSigma)) / width, 0, 1)
+            return Double(1 - weight) * Double(lowIndex) + Double(weight) * Double(lowIndex + 1)
+        }
+        let weight = min(max((Double(low) - logSigma) / Double(width), 0), 1)
+        return (1 - weight) * Double(lowIndex) + weight * Double(lowIndex + 1)
+    }
+}

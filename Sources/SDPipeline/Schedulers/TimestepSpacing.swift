@@ -1,0 +1,88 @@
+import Foundation
+
+/// Which timesteps a run visits.
+public enum TimestepRequest: Sendable, Equatable {
+    /// That many steps, spaced as the settings say.
+    case steps(Int)
+    /// These timesteps, descending. DDPM and Euler.
+    case timesteps([Double])
+    /// These noise levels, one more than there are steps. Euler.
+    case sigmas([Double])
+
+    /// The number of steps, where it is a number from 1 to that of the training timesteps.
+    func stepCount(trainTimesteps: Int, scheduler: String) throws -> Int {
+        guard case .steps(let count) = self else {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler, reason: "it takes a number of steps, not a list of timesteps or sigmas")
+        }
+        guard (1...trainTimesteps).contains(count) else {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler,
+                reason: "\(count) steps were asked for, expected 1 to \(trainTimesteps) (the model's training timesteps)")
+        }
+        return count
+    }
+
+    /// The given timesteps, where they are finite, descend and lie within the training timesteps.
+    static func checked(_ timesteps: [Double], trainTimesteps: Int, scheduler: String) throws -> [Double] {
+        let inRange = timesteps.allSatisfy { $0 >= 0 && $0 <= Double(trainTimesteps - 1) }
+        let descends = zip(timesteps, timesteps.dropFirst()).allSatisfy { $0 > $1 }
+        guard !timesteps.isEmpty, inRange, descends else {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler,
+                reason: "the list of timesteps must descend and lie between \(trainTimesteps - 1) and 0")
+        }
+        return timesteps
+    }
+}
+
+/// How the timesteps of a run are spread over the training timesteps (Lin et al. 2023, table 2).
+public enum TimestepSpacing: String, Sendable, CaseIterable {
+    case linspace
+    case leading
+    case trailing
+
+    /// `count` timesteps, descending. Those of `linspace` are fractions, the others whole numbers.
+    /// - Parameters:
+    ///   - trainTimesteps: the number of training timesteps, at least `count`.
+    ///   - count: the number of steps, at least 1.
+    ///   - offset: added to `leading` timesteps (`steps_offset`).
+    func timesteps(trainTimesteps: Int, count: Int, offset: Int) -> [Double] {
+        switch self {
+        case .linspace:
+            return Self.linspace(0, Double(trainTimesteps - 1), count: count).reversed()
+        case .leading:
+            let ratio = trainTimesteps / count
+            return (0..<count).reversed().map { Double($0 * ratio + offset) }
+        case .trailing:
+            // numpy.arange(train, 0, -ratio) adds multiples of the difference of its first two values. The rounding
+            // of that difference can give diffusers one timestep more, −1, for counts such as 61: left out here.
+            let start = Double(trainTimesteps)
+            let difference = (start - start / Double(count)) - start
+            return (0..<count).map { (start + Double($0) * difference).rounded(.toNearestOrEven) - 1 }
+        }
+    }
+
+    /// The timesteps as indices of the training timesteps.
+    /// - Throws: `SchedulerError.invalidSchedule` where an offset moves one out of range.
+    func wholeTimesteps(trainTimesteps: Int, count: Int, offset: Int, scheduler: String) throws -> [Int] {
+        let rounded = timesteps(trainTimesteps: trainTimesteps, count: count, offset: offset)
+            .map { Int($0.rounded(.toNearestOrEven)) }
+        if let wrong = rounded.first(where: { $0 < 0 || $0 >= trainTimesteps }) {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler,
+                reason: "\(count) steps with a steps_offset of \(offset) reach timestep \(wrong), "
+                    + "but the model was trained on timesteps 0 to \(trainTimesteps - 1)")
+        }
+        return rounded
+    }
+
+    /// `numpy.linspace`.
+    static func linspace(_ start: Double, _ end: Double, count: Int) -> [Double] {
+        guard count > 1 else { return [Double](repeating: start, count: count) }
+        let step = (end - start) / Double(count - 1)
+        var values = (0..<count).map { Double($0) * step + start }
+        values[count - 1] = end
+        return values
+    }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import SDPipeline
+import Testing
+
+@Suite struct SchedulerConfigurationTests {
+    @Test func resolvesSettingsAsFromConfigDoes() throws {
+        let data = try Data(contentsOf: SchedulerReferences.folder.appending(path: "configs.json"))
+        let references = try JSONDecoder().decode([SchedulerReferences.Resolved].self, from: data)
+        #expect(references.count == 32)
+        for reference in references {
+            var configuration = try SchedulerConfiguration(json: reference.file.data)
+            if reference.inPipeline { configuration = configuration.adjustedForStableDiffusion() }
+            let descriptor = try SchedulerRegistry.standard.find(reference.class).descriptor
+            let settings = try SchedulerSettings(configuration, for: descriptor)
+            #expect(Set(settings.values.keys) == Set(reference.values.keys))
+            for (key, wanted) in reference.values {
+                let found = try #require(settings.values[key])
+                #expect(
+                    same(found, wanted),
+                    "\(reference.class).\(key) is \(found), diffusers has \(wanted) (in a pipeline: \(reference.inPipeline))")
+            }
+        }
+    }
+
+    @Test func readsTheEmbeddedModelsFile() throws {
+        let url = SchedulerReferences.folder.deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Models/emoji/scheduler/scheduler_config.json")
+        let configuration = try SchedulerConfiguration(contentsOf: url)
+        #expect(configuration.className == "DDIMScheduler")
+        #expect(configuration.unknownKeys.isEmpty)
+        let scheduler = try SchedulerRegistry.standard.make(configuration: configuration, request: .steps(20))
+        #expect(scheduler is DDIMScheduler)
+        #expect(scheduler.timesteps.first == 951 && scheduler.timesteps.last == 1)
+        let euler = try SchedulerRegistry.standard.make("euler", configuration: configuration, request: .steps(20))
+        #expect(euler.settings.values["timestep_spacing"] == .text("leading"))
+        #expect(euler.settings.values["beta_end"] == .number(0.012))
+    }
+
+    @Test func reportsKeysThatNoSchedulerKnows() throws {
+        let json = #"{"_class_name": "DDIMScheduler", "beta_begin": 1, "solver_order": 2, "_note": 3, "colour": "red"}"#
+        #expect(try SchedulerConfiguration(json: Data(json.utf8)).unknownKeys == ["beta_begin", "colour"])
+    }
+
+    @Test(arguments: [
+        "", "[]", "3", "{", #"{"_class_name": 3}"#, #"{"beta_end": NaN}"#, "\u{0}\u{1}",
+    ])
+    func refusesWhatIsNoObject(json: String) {
+        #expect(throws: SchedulerError.self) { try SchedulerConfiguration(json: Data(json.utf8)) }
+    }
+
+    @Test func refusesAMissingFile() {
+        #expect(throws: SchedulerError.self) {
+            try SchedulerConfiguration(contentsOf: URL(filePath: "/nonexistent/scheduler_config.json"))
+        }
+    }
+
+    static let hostile: [(String, String)] = [
+        (#""num_train_timesteps": 0"#, "num_train_timesteps"), (#""num_train_timesteps": -5"#, "num_train_timesteps"),
+        (#""num_train_timesteps": 1000000000000"#, "num_train_timesteps"),
+        (#""num_train_timesteps": 1e300"#, "num_train_timesteps"), (#""num_train_timesteps": 10.5"#, "num_train_timesteps"),
+        (#""num_train_timesteps": "1000""#, "num_train_timesteps"), (#""num_train_timesteps": true"#, "num_train_timesteps"),
+        (#""num_train_timesteps": null"#, "num_train_timesteps"), (#""beta_start": -1"#, "beta_start"),
+        (#""beta_end": "NaN""#, "beta_end"), (#""beta_end": 2"#, "beta_end"), (#""beta_end": {}"#, "beta_end"),
+        (#""beta_end": 1e999"#, "beta_end"),
+        (#""beta_schedule": "cubic""#, "beta_schedule"), (#""beta_schedule": 1"#, "beta_schedule"),
+        (#""trained_betas": [0.1, 0.2]"#, "trained_betas"), (#""trained_betas": [0.1, "a"]"#, "trained_betas"),
+        (#""trained_betas": [0.1, 7]"#, "trained_betas"), (#""trained_betas": []"#, "trained_betas"),
+        (#""prediction_type": "noise""#, "prediction_type"), (#""timestep_spacing": "log""#, "timestep_spacing"),
+        (#""steps_offset": 9223372036854775807"#, "steps_offset"), (#""steps_offset": 999"#, "steps_offset"),
+        (#""steps_offset": -7"#, "steps_offset"), (#""clip_sample": "yes""#, "clip_sample"),
+        (#""clip_sample": 1"#, "clip_sample"),
+        (#""dynamic_thresholding_ratio": 1.5"#, "dynamic_thresholding_ratio"), (#""sample_max_value": 0"#, "sample_max_value"),
+    ]
+
+    @Test(arguments: hostile)
+    func namesTheKeyOfAWrongValue(member: String, key: String) throws {
+        let configuration = try SchedulerConfiguration(json: Data("{\(member)}".utf8))
+        let error = #expect(throws: SchedulerError.self) {
+            try SchedulerRegistry.standard.make("ddim", configuration: configuration, request: .steps(20))
+        }
+        #expect(error?.description.contains(key) == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("DDIMScheduler") == true)
+    }
+
+    @Test func refusesContradictionsAndOptionsOfOthers() {
+        let plain = SchedulerConfiguration(className: nil)
+        let registry = SchedulerRegistry.standard
+        #expect(throws: SchedulerError.self) {
+            try registry.make(
+                "euler", configuration: plain, request: .steps(3),
+                overrides: ["use_karras_sigmas": .flag(true), "use_beta_sigmas": .flag(true)])
+        }
+        #expect(throws: SchedulerError.self) {
+            try registry.make("ddim", configuration: plain, request: .steps(3), overrides: ["use_karras_sigmas": .flag(true)])
+        }
+        #expect(throws: SchedulerError.self) {
+            try registry.make("ddim", configuration: plain, request: .steps(3), overrides: ["beta_end": .number(.nan)])
+        }
+        #expect(throws: SchedulerError.self) {
+            try registry.make("pndm", configuration: plain, request: .steps(9), overrides: ["prediction_type": .text("sample")])
+        }
+        #expect(throws: SchedulerError.self) {
+            try registry.make(
+                "euler", configuration: plain, request: .steps(1),
+                overrides: ["num_train_timesteps": .integer(1), "use_karras_sigmas": .flag(true)])
+        }
+        #expect(throws: SchedulerError.self) { try registry.make(configuration: plain, request: .steps(3)) }
+    }
+
+    private func same(_ found: SchedulerValue, _ wanted: SchedulerValue) -> Bool {
+        if case .number(let number) = found, case .integer(let whole) = wanted { return number == Double(whole) }
+        return found == wanted
+    }
+}

@@ -1,0 +1,136 @@
+import SDPipeline
+import Testing
+
+/// Every case of Tests/References/schedulers.py against diffusers.
+@Suite struct SchedulerParityTests {
+    private static let sigmaTolerance = 1e-6
+    private static let sampleTolerance = 1e-5
+    /// Fractional timesteps come from logarithms, of which numpy's single-precision ones are not correctly rounded and
+    /// differ between processors; whole timesteps are compared exactly.
+    private static let fractionalTimestepTolerance = 1e-6
+
+    @Test func everyStepMatchesDiffusers() throws {
+        let references = try SchedulerReferences()
+        var worst: [String: (timestep: Double, sigma: Double, sample: Double)] = [:]
+        for (item, expected) in references.cases {
+            let scheduler = try make(item)
+            var record = worst[item.class] ?? (0, 0, 0)
+            record.timestep = max(record.timestep, checkTimesteps(scheduler, expected, item.label))
+            #expect(scheduler.sigmas.count == expected.sigmas.count, "\(item.label)")
+            for (found, wanted) in zip(scheduler.sigmas, expected.sigmas) {
+                let difference = relativeDifference(found, wanted)
+                record.sigma = max(record.sigma, difference)
+                #expect(difference <= Self.sigmaTolerance, "sigma \(found) for \(wanted), \(item.label)")
+            }
+            #expect(relativeDifference(scheduler.initNoiseSigma, expected.initNoiseSigma) <= Self.sigmaTolerance)
+
+            let samples = try run(scheduler, item, references)
+            #expect(samples.count == expected.samples.count, "\(item.label)")
+            for (index, (found, wanted)) in zip(samples, expected.samples).enumerated() {
+                let difference = largestDifference(found, wanted)
+                record.sample = max(record.sample, difference)
+                #expect(difference <= Self.sampleTolerance, "step \(index), \(item.label)")
+            }
+            let noisy = try scheduler.addNoise(
+                to: references.start, noise: references.draws[0], at: scheduler.timesteps.count / 2)
+            #expect(largestDifference(noisy, expected.noisy) <= Self.sampleTolerance, "add_noise, \(item.label)")
+            worst[item.class] = record
+        }
+        for (name, record) in worst.sorted(by: { $0.key < $1.key }) {
+            print(
+                "\(name): largest relative difference from diffusers: timesteps \(record.timestep),",
+                "sigmas \(record.sigma), samples \(record.sample)")
+        }
+    }
+
+    @Test func aRunCanBeRepeatedAndContinuedFromAnyStep() throws {
+        let references = try SchedulerReferences()
+        for (item, _) in references.cases where item.steps == 5 || item.timesteps != nil {
+            let scheduler = try make(item)
+            let first = try run(scheduler, item, references)
+            #expect(try run(scheduler, item, references) == first, "\(item.label)")
+            for pause in scheduler.timesteps.indices {
+                #expect(try run(scheduler, item, references, pausingAt: pause) == first, "\(pause), \(item.label)")
+            }
+        }
+    }
+
+    @Test func drawsAsMuchNoiseAsDiffusers() throws {
+        let references = try SchedulerReferences()
+        for (item, _) in references.cases {
+            let scheduler = try make(item)
+            var count = 0
+            _ = try run(scheduler, item, references) { count += 1 }
+            #expect(count == item.drawCount, "\(item.label)")
+        }
+    }
+
+    private func make(_ item: SchedulerReferences.Case) throws -> any Scheduler {
+        let configuration = SchedulerConfiguration(className: item.class, values: item.config)
+        let scheduler = try SchedulerRegistry.standard.make(configuration: configuration, request: item.request)
+        try item.stepOptions.check(for: type(of: scheduler).descriptor)
+        return scheduler
+    }
+
+    private func run(
+        _ scheduler: any Scheduler, _ item: SchedulerReferences.Case, _ references: SchedulerReferences,
+        pausingAt pause: Int? = nil, onDraw: () -> Void = {}
+    ) throws -> [[Float]] {
+        var state = scheduler.makeState(batchSize: 2)
+        var sample = references.start.map { $0 * scheduler.initNoiseSigma }
+        var drawn = 0
+        var samples: [[Float]] = []
+        for index in scheduler.timesteps.indices.dropFirst(item.begin ?? 0) {
+            let input = try scheduler.scaleModelInput(sample, at: index)
+            let output = SchedulerReferences.model(
+                input, timestep: scheduler.timesteps[index], varianceType: item.config["variance_type"])
+            if index == pause {
+                // A step from a copy of the state leaves the run as it was.
+                var copy = state
+                _ = try scheduler.step(
+                    output, at: index, sample: sample, state: &copy, options: item.stepOptions
+                ) { [Float](repeating: 1, count: $0) }
+            }
+            sample = try scheduler.step(
+                output, at: index, sample: sample, state: &state, options: item.stepOptions
+            ) { _ in
+                onDraw()
+                defer { drawn += 1 }
+                return references.draws[drawn]
+            }
+            samples.append(sample)
+        }
+        return samples
+    }
+
+    private func checkTimesteps(
+        _ scheduler: any Scheduler, _ expected: SchedulerReferences.Values, _ label: String
+    ) -> Double {
+        #expect(scheduler.timesteps.count == expected.timesteps.count, "\(label)")
+        var largest = 0.0
+        let areWhole = expected.timesteps.allSatisfy { $0 == $0.rounded() }
+        for (found, wanted) in zip(scheduler.timesteps, expected.timesteps) {
+            let difference = relativeDifference(found, wanted)
+            largest = max(largest, difference)
+            #expect(
+                areWhole ? found == wanted : difference <= Self.fractionalTimestepTolerance,
+                "timestep \(found) for \(wanted), \(label)")
+        }
+        return largest
+    }
+
+    private func relativeDifference(_ found: Float, _ wanted: Float) -> Double {
+        found == wanted ? 0 : Double((found - wanted).magnitude) / Double(wanted.magnitude)
+    }
+
+    /// The largest difference of two arrays, relative to the largest value; infinite where one isn't a number.
+    private func largestDifference(_ found: [Float], _ wanted: [Float]) -> Double {
+        let scale = Double(wanted.map(\.magnitude).max() ?? 0)
+        guard found.count == wanted.count else { return .infinity }
+        return zip(found, wanted).reduce(0) { largest, pair in
+            if pair.0 == pair.1 { return largest }
+            let difference = Double((pair.0 - pair.1).magnitude) / scale
+            return difference.isNaN ? .infinity : max(largest, difference)
+        }
+    }
+}

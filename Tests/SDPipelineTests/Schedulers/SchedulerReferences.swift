@@ -1,0 +1,169 @@
+import Foundation
+import SDPipeline
+
+/// The values that Tests/References/schedulers.py took from diffusers.
+struct SchedulerReferences {
+    struct Case: Decodable {
+        let `class`: String
+        let config: [String: SchedulerValue]
+        let options: [String: SchedulerValue]?
+        let steps: Int?
+        let timesteps: [Double]?
+        let sigmas: [Double]?
+        /// The step that the run begins with.
+        let begin: Int?
+        let timestepCount: Int
+        let sigmaCount: Int
+        let drawCount: Int
+
+        enum CodingKeys: String, CodingKey {
+            case `class`, config, options, steps, timesteps, sigmas, begin
+            case timestepCount = "timestep_count"
+            case sigmaCount = "sigma_count"
+            case drawCount = "draw_count"
+        }
+
+        var request: TimestepRequest {
+            if let timesteps { return .timesteps(timesteps) }
+            if let sigmas { return .sigmas(sigmas) }
+            return .steps(steps ?? 0)
+        }
+
+        var stepOptions: SchedulerStepOptions {
+            var result = SchedulerStepOptions()
+            func number(_ key: String) -> Double? {
+                switch options?[key] {
+                case .number(let value): value
+                case .integer(let value): Double(value)
+                default: nil
+                }
+            }
+            result.eta = number("eta") ?? result.eta
+            result.useClippedModelOutput = options?["use_clipped_model_output"] == .flag(true)
+            result.churn = number("s_churn") ?? result.churn
+            result.churnMinimumSigma = number("s_tmin") ?? result.churnMinimumSigma
+            result.churnMaximumSigma = number("s_tmax") ?? result.churnMaximumSigma
+            result.churnNoise = number("s_noise") ?? result.churnNoise
+            return result
+        }
+
+        var label: String { "\(`class`) \(config) \(request) \(options ?? [:]) from \(begin ?? 0)" }
+    }
+
+    /// What diffusers computed for one case.
+    struct Values {
+        let initNoiseSigma: Float
+        let timesteps: [Float]
+        let sigmas: [Float]
+        /// The start sample with the first draw as noise, at the middle timestep.
+        let noisy: [Float]
+        /// The sample after every step.
+        let samples: [[Float]]
+    }
+
+    struct Resolved: Decodable {
+        let file: JSONText
+        let `class`: String
+        let inPipeline: Bool
+        let values: [String: SchedulerValue]
+
+        enum CodingKeys: String, CodingKey {
+            case file, `class`, values
+            case inPipeline = "in_pipeline"
+        }
+    }
+
+    static let elements = 16
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: "References/schedulers")
+
+    let start: [Float]
+    let draws: [[Float]]
+    let cases: [(case: Case, values: Values)]
+
+    init() throws {
+        struct Header: Decodable {
+            let draws: Int
+            let cases: [Case]
+        }
+        let header = try JSONDecoder().decode(
+            Header.self, from: Data(contentsOf: Self.folder.appending(path: "cases.json")))
+        let data = try Data(contentsOf: Self.folder.appending(path: "values.bin"))
+        let all = data.withUnsafeBytes { bytes in
+            (0..<bytes.count / 4).map {
+                Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+            }
+        }
+        var next = 0
+        func take(_ count: Int) -> [Float] {
+            defer { next += count }
+            return Array(all[next..<next + count])
+        }
+        start = take(Self.elements)
+        draws = (0..<header.draws).map { _ in take(Self.elements) }
+        cases = header.cases.map { item in
+            let values = Values(
+                initNoiseSigma: take(1)[0], timesteps: take(item.timestepCount), sigmas: take(item.sigmaCount),
+                noisy: take(Self.elements), samples: ((item.begin ?? 0)..<item.timestepCount).map { _ in take(Self.elements) })
+            return (item, values)
+        }
+    }
+
+    /// The formula that stands for a network in the reference script.
+    static func model(_ input: [Float], timestep: Float, varianceType: SchedulerValue?) -> [Float] {
+        let output = input.map { $0 * Float(0.3) + timestep * Float(0.0005) }
+        let variance: [Float]
+        switch varianceType {
+        case .text("learned"): variance = input.map { $0 * $0 * Float(0.01) }
+        case .text("learned_range"): variance = input.map { $0 * Float(0.05) }
+        default: return output
+        }
+        // Two pictures of two channels of 2x2: each picture's prediction, then its variance.
+        return Array(output[..<8] + variance[..<8] + output[8...] + variance[8...])
+    }
+}
+
+/// A JSON object kept as its bytes.
+struct JSONText: Decodable {
+    let data: Data
+
+    init(from decoder: any Decoder) throws {
+        data = try JSONEncoder().encode(Raw(from: decoder))
+    }
+
+    private enum Raw: Codable {
+        case null, flag(Bool), integer(Int), number(Double), text(String), list([Raw]), object([String: Raw])
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if container.decodeNil() {
+                self = .null
+            } else if let value = try? container.decode(Bool.self) {
+                self = .flag(value)
+            } else if let value = try? container.decode(Int.self) {
+                self = .integer(value)
+            } else if let value = try? container.decode(Double.self) {
+                self = .number(value)
+            } else if let value = try? container.decode(String.self) {
+                self = .text(value)
+            } else if let value = try? container.decode([Raw].self) {
+                self = .list(value)
+            } else {
+                self = .object(try container.decode([String: Raw].self))
+            }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .null: try container.encodeNil()
+            case .flag(let value): try container.encode(value)
+            case .integer(let value): try container.encode(value)
+            case .number(let value): try container.encode(value)
+            case .text(let value): try container.encode(value)
+            case .list(let value): try container.encode(value)
+            case .object(let value): try container.encode(value)
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import SDPipeline
+import Testing
+
+@Suite struct SchedulerUseTests {
+    private let plain = SchedulerConfiguration(className: nil)
+    private let registry = SchedulerRegistry.standard
+
+    @Test(arguments: [
+        ("ddim", "DDIMScheduler"), ("DDIMScheduler", "DDIMScheduler"), ("ddpm", "DDPMScheduler"), ("PNDM", "PNDMScheduler"),
+        ("plms", "PNDMScheduler"), ("euler", "EulerDiscreteScheduler"), ("Euler Karras", "EulerDiscreteScheduler"),
+        ("euler_discrete", "EulerDiscreteScheduler"), ("euler-beta", "EulerDiscreteScheduler"),
+    ])
+    func findsByEveryName(name: String, className: String) throws {
+        #expect(try registry.find(name).descriptor.className == className)
+    }
+
+    @Test func aliasesStandForSettings() throws {
+        let karras = try registry.make("euler karras", configuration: plain, request: .steps(5))
+        #expect(karras.settings.values["use_karras_sigmas"] == .flag(true))
+        let plms = try registry.make("plms", configuration: plain, request: .steps(1))
+        #expect(plms.timesteps == [0])
+    }
+
+    @Test func suggestsTheClosestName() {
+        let error = #expect(throws: SchedulerError.self) { try registry.find("eulr") }
+        #expect(error?.description.contains("Did you mean euler") == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("ddim, ddpm, euler, pndm") == true)
+        let other = #expect(throws: SchedulerError.self) { try registry.find(String(repeating: "x", count: 1_000_000)) }
+        #expect(other?.description.contains("Did you mean") == false)
+        #expect(throws: SchedulerError.self) { try registry.find("") }
+    }
+
+    @Test(arguments: ["ddim", "ddpm", "euler", "pndm", "plms"], [0, -1, 1001, Int.max, Int.min])
+    func refusesNumbersOfSteps(name: String, steps: Int) {
+        let error = #expect(throws: SchedulerError.self) {
+            try registry.make(name, configuration: plain, request: .steps(steps))
+        }
+        #expect(error?.description.contains("\(steps) steps") == true)
+    }
+
+    @Test func refusesListsThatCannotBeUsed() {
+        let lists: [(String, TimestepRequest)] = [
+            ("ddim", .timesteps([3, 2])), ("pndm", .sigmas([3, 0])), ("ddpm", .timesteps([])), ("ddpm", .timesteps([5, 5])),
+            ("ddpm", .timesteps([1000, 5])), ("ddpm", .timesteps([5.5])), ("ddpm", .timesteps([.nan])),
+            ("ddpm", .sigmas([1, 0])),
+            ("euler", .timesteps([.infinity])), ("euler", .sigmas([1])), ("euler", .sigmas([1, 0, 0])),
+            ("euler", .sigmas([.nan, 0])), ("euler karras", .timesteps([5, 3])), ("pndm", .steps(3)),
+        ]
+        for (name, request) in lists {
+            #expect(throws: SchedulerError.self, "\(name) \(request)") {
+                try registry.make(name, configuration: plain, request: request)
+            }
+        }
+    }
+
+    @Test(arguments: ["ddim", "ddpm", "euler", "pndm", "plms"])
+    func refusesSizesAndIndicesThatDoNotFit(name: String) throws {
+        let scheduler = try registry.make(name, configuration: plain, request: .steps(5))
+        var state = scheduler.makeState()
+        let sample: [Float] = [1, 2, 3, 4]
+        for (output, index) in [([Float](), 0), ([1, 2, 3], 0), (sample, -1), (sample, 1000)] {
+            #expect(throws: SchedulerError.self) {
+                try scheduler.step(output, at: index, sample: sample, state: &state) { _ in [] }
+            }
+        }
+        #expect(throws: SchedulerError.self) { try scheduler.addNoise(to: sample, noise: [1], at: 0) }
+        #expect(throws: SchedulerError.self) { try scheduler.addNoise(to: sample, noise: sample, at: 99) }
+    }
+
+    @Test func refusesNoiseOfAnotherSize() throws {
+        let scheduler = try registry.make("ddpm", configuration: plain, request: .steps(5))
+        var state = scheduler.makeState()
+        #expect(throws: SchedulerError.self) { try scheduler.step([1, 2], at: 0, sample: [1, 2], state: &state) { _ in [1] } }
+    }
+
+    @Test func refusesAStartInTheMiddleOfRungeKuttaSteps() throws {
+        let scheduler = try registry.make("pndm", configuration: plain, request: .steps(20))
+        var state = scheduler.makeState()
+        for index in [3, 15] {
+            #expect(throws: SchedulerError.self) { try scheduler.step([1], at: index, sample: [1], state: &state) { _ in [] } }
+        }
+    }
+
+    @Test func refusesStepOptionsByName() throws {
+        var options = SchedulerStepOptions()
+        options.eta = 0.5
+        try options.check(for: DDIMScheduler.descriptor)
+        #expect(throws: SchedulerError.self) { try options.check(for: EulerDiscreteScheduler.descriptor) }
+        options.eta = .nan
+        #expect(throws: SchedulerError.self) { try options.check(for: DDIMScheduler.descriptor) }
+    }
+
+    /// Without clipping the posterior's mean is equation 11 of Ho et al. 2020:
+    /// μ = 1/√α_t · (x_t − β_t / √(1 − ᾱ_t) · ε), and the last step adds no noise.
+    @Test func ddpmMeanIsEquation11() throws {
+        let scheduler = try DDPMScheduler(
+            settings: SchedulerSettings(
+                plain, for: DDPMScheduler.descriptor, overrides: ["clip_sample": .flag(false)]), request: .steps(1000))
+        var state = scheduler.makeState()
+        for timestep in [0, 1, 17, 500, 999] {
+            let found = try scheduler.step([0.3], at: 999 - timestep, sample: [0.7], state: &state) { count in
+                #expect(timestep > 0)
+                return [Float](repeating: 0, count: count)
+            }
+            let beta = Double(scheduler.noiseSchedule.betas[timestep])
+            let product = scheduler.noiseSchedule.betas[...timestep].reduce(1.0) { $0 * (1 - Double($1)) }
+            let mean = 1 / (1 - beta).squareRoot() * (0.7 - beta / (1 - product).squareRoot() * 0.3)
+            #expect(abs(Double(found[0]) - mean) < 1e-4, "timestep \(timestep)")
+        }
+    }
+
+    /// `fixed_large_log` is the deviation √β_t that its name says.
+    @Test func ddpmLargeLogarithmIsLarge() throws {
+        let results = try ["fixed_large", "fixed_large_log"].map { kind in
+            let scheduler = try registry.make(
+                "ddpm", configuration: plain, request: .steps(10), overrides: ["variance_type": .text(kind)])
+            var state = scheduler.makeState()
+            return try scheduler.step([0.3], at: 4, sample: [0.7], state: &state) { _ in [1] }[0]
+        }
+        #expect(abs(results[0] - results[1]) < 1e-5)
+    }
+
+    @Test func trailingGivesAsManyTimestepsAsAsked() throws {
+        for steps in 1...1000 {
+            let scheduler = try registry.make(
+                "ddim", configuration: plain, request: .steps(steps), overrides: ["timestep_spacing": .text("trailing")])
+            #expect(scheduler.timesteps.count == steps)
+            #expect(scheduler.timesteps.first == 999)
+        }
+    }
+}
