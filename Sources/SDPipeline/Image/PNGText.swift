@@ -1,0 +1,98 @@
+/// A text entry of a PNG, such as the settings that a picture was made with (chunks `tEXt` and `iTXt` of the PNG
+/// specification, third edition, section 11.3.3).
+public struct PNGText: Sendable, Equatable {
+    /// 1 to 79 printable ASCII characters; programs of this field use `parameters`.
+    public let key: String
+    public let text: String
+
+    public init(key: String, text: String) {
+        self.key = key
+        self.text = text
+    }
+
+    /// The signature and the header chunk come first: 8 bytes, and 4 + 4 + 13 + 4.
+    private static let headerEnd = 33
+    private static let signatureSize = 8
+
+    /// Puts the entries behind the header of a PNG.
+    static func insert(_ entries: [PNGText], into file: [UInt8]) throws -> [UInt8] {
+        guard file.count >= headerEnd else { throw ImageError.invalidText(reason: "the file has no header") }
+        var chunks: [UInt8] = []
+        for entry in entries { chunks += try entry.chunk() }
+        return file[..<headerEnd] + chunks + file[headerEnd...]
+    }
+
+    /// The uncompressed text entries of a PNG, in order; what is damaged or compressed is left out.
+    public static func entries(in file: [UInt8]) -> [PNGText] {
+        var result: [PNGText] = []
+        var position = signatureSize
+        while position + 12 <= file.count {
+            let length = file[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
+            let end = position + 8 + length
+            guard end + 4 <= file.count else { break }
+            let body = file[position + 8..<end]
+            switch String(decoding: file[position + 4..<position + 8], as: UTF8.self) {
+            case "tEXt":
+                if let zero = body.firstIndex(of: 0) {
+                    result.append(PNGText(key: latin1(body[..<zero]), text: latin1(body[(zero + 1)...])))
+                }
+            case "iTXt":
+                if let entry = international(body) { result.append(entry) }
+            default: break
+            }
+            position = end + 4
+        }
+        return result
+    }
+
+    /// Key, 0, compression flag and method, language, 0, translated key, 0, UTF-8 text.
+    private static func international(_ body: ArraySlice<UInt8>) -> PNGText? {
+        guard let keyEnd = body.firstIndex(of: 0), keyEnd + 2 < body.endIndex, body[keyEnd + 1] == 0,
+            let languageEnd = body[(keyEnd + 3)...].firstIndex(of: 0),
+            let translatedEnd = body[(languageEnd + 1)...].firstIndex(of: 0)
+        else { return nil }
+        return PNGText(
+            key: latin1(body[..<keyEnd]), text: String(decoding: body[(translatedEnd + 1)...], as: UTF8.self))
+    }
+
+    private static func latin1(_ bytes: ArraySlice<UInt8>) -> String {
+        String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+    }
+
+    /// A `tEXt` chunk where the text is Latin-1, else `iTXt`.
+    private func chunk() throws -> [UInt8] {
+        let keyBytes = Array(key.utf8)
+        guard (1...79).contains(keyBytes.count), keyBytes.allSatisfy({ (32...126).contains($0) }) else {
+            throw ImageError.invalidText(reason: "a key has 1 to 79 printable ASCII characters")
+        }
+        let scalars = text.unicodeScalars.map(\.value)
+        guard !scalars.contains(0), text.utf8.count <= 1 << 24 else {
+            throw ImageError.invalidText(reason: "a text has at most 16 MB and no zero character")
+        }
+        var body: [UInt8]
+        if scalars.allSatisfy({ $0 < 256 }) {
+            body = Array("tEXt".utf8) + keyBytes + [0] + scalars.map { UInt8(truncatingIfNeeded: $0) }
+        } else {
+            body = Array("iTXt".utf8) + keyBytes + [0, 0, 0, 0, 0] + Array(text.utf8)
+        }
+        let length = Self.bigEndian(UInt32(body.count - 4))
+        body += Self.bigEndian(Self.checksum(body))
+        return length + body
+    }
+
+    private static func bigEndian(_ value: UInt32) -> [UInt8] {
+        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+    }
+
+    /// CRC-32 (PNG specification, annex D: polynomial 0xEDB88320, reflected).
+    private static func checksum(_ bytes: [UInt8]) -> UInt32 {
+        var remainder = UInt32.max
+        for byte in bytes {
+            remainder ^= UInt32(byte)
+            for _ in 0..<8 {
+                remainder = remainder & 1 == 1 ? remainder >> 1 ^ 0xEDB8_8320 : remainder >> 1
+            }
+        }
+        return ~remainder
+    }
+}

@@ -1,0 +1,54 @@
+/// A picture of 8-bit red, green and blue values, interleaved row by row from the top left.
+public struct RGBImage: Sendable, Equatable {
+    /// The width in pixels, at least 1.
+    public let width: Int
+    /// The height in pixels, at least 1.
+    public let height: Int
+    /// `3 * width * height` values.
+    public private(set) var pixels: [UInt8]
+
+    /// - Parameters:
+    ///   - width: pixels in a row, at least 1.
+    ///   - height: rows, at least 1.
+    ///   - pixels: `3 * width * height` interleaved values.
+    /// - Throws: `ImageError.wrongSize` when the number of values doesn't fit.
+    public init(width: Int, height: Int, pixels: [UInt8]) throws {
+        let (area, overflow) = width.multipliedReportingOverflow(by: height)
+        let (count, overflows) = area.multipliedReportingOverflow(by: 3)
+        guard width > 0, height > 0, !overflow, !overflows, count == pixels.count else {
+            throw ImageError.wrongSize(
+                "a picture of \(width)x\(height) needs 3 values a pixel and \(pixels.count) values were given")
+        }
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+}
+
+/// What can be wrong with a picture or its file. `description` is one sentence for a person.
+public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The file can't be read.
+    case unreadable(path: String)
+    /// The bytes aren't a PNG, or are damaged.
+    case damaged(path: String, reason: String)
+    /// The picture has more pixels than are accepted.
+    case tooLarge(path: String, width: Int, height: Int, limit: Int)
+    /// Numbers of values, pictures or pixels don't fit together.
+    case wrongSize(String)
+    /// The picture can't be encoded.
+    case notEncoded(reason: String)
+    /// A text chunk can't be stored.
+    case invalidText(reason: String)
+
+    public var description: String {
+        switch self {
+        case .unreadable(let path): "The picture \(path) can't be read."
+        case .damaged(let path, let reason): "\(path) can't be decoded as a PNG: \(reason)."
+        case .tooLarge(let path, let width, let height, let limit):
+            "\(path) has \(width)x\(height) pixels, at most \(limit) are accepted."
+        case .wrongSize(let reason): "The sizes don't fit: \(reason)."
+        case .notEncoded(let reason): "The picture can't be encoded as a PNG: \(reason)."
+        case .invalidText(let reason): "The text can't be stored in a PNG: \(reason)."
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import SDPipeline
+import Testing
+
+@Suite struct PixelConversionTests {
+    @Test func roundsAsVaeImageProcessorDoes() throws {
+        let reference = try ImageReferences.load("images.json", as: ImageReferences.self).vae
+        let images = try PixelConversion.images(
+            from: reference.pixels.floats, width: reference.shape[3], height: reference.shape[2])
+        #expect(images.count == reference.shape[0])
+        #expect(images.flatMap(\.pixels) == reference.bytes.bytes)
+        #expect(try PixelConversion.pixels(from: images) == reference.normalized.floats)
+    }
+
+    @Test func everyByteComesBack() throws {
+        let image = try RGBImage(width: 256, height: 1, pixels: (0..<768).map { UInt8($0 / 3) })
+        let pixels = try PixelConversion.pixels(from: [image])
+        #expect(try PixelConversion.images(from: pixels, width: 256, height: 1) == [image])
+    }
+
+    @Test func takesWhatIsNoColour() throws {
+        let image = try PixelConversion.images(from: [.nan, .infinity, -.infinity], width: 1, height: 1)
+        #expect(image.first?.pixels == [0, 255, 0])
+    }
+
+    @Test func refusesWrongSizes() throws {
+        for (width, height) in [(0, 1), (1, 0), (-1, 3), (2, 2), (Int.max, Int.max)] {
+            #expect(throws: ImageError.self) { try PixelConversion.images(from: [1, 2, 3], width: width, height: height) }
+        }
+        let images = [
+            try RGBImage(width: 1, height: 1, pixels: [1, 2, 3]),
+            try RGBImage(width: 2, height: 1, pixels: [1, 2, 3, 4, 5, 6]),
+        ]
+        #expect(throws: ImageError.self) { try PixelConversion.pixels(from: images) }
+        #expect(try PixelConversion.pixels(from: []).isEmpty)
+    }
+}
