@@ -1,0 +1,71 @@
+import GraphRuntime
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Files as memory: pages come in as they are read and may be dropped again, so a file may be larger than the memory.
+///
+/// No advice is given to the system: weights are read again in every step of a sampler, so neither sequential nor random access
+/// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A file that shrinks
+/// while it is mapped ends the process when the lost pages are read, as with every mapped file.
+enum MappedFile {
+    /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them.
+    ///
+    /// - Throws: ``LoadError`` of kind `file`.
+    static func map(_ path: String) throws(LoadError) -> TensorStorage {
+        // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw failure("can't open the file", path) }
+        defer { close(descriptor) }
+        var information = stat()
+        guard fstat(descriptor, &information) == 0 else { throw failure("can't read the file's size", path) }
+        guard information.st_mode & S_IFMT == S_IFREG else {
+            throw LoadError(.file, "expected a regular file, found \(describe(information.st_mode))", file: path)
+        }
+        guard let byteCount = Int(exactly: information.st_size) else {
+            throw LoadError(.file, "the file is too large", file: path)
+        }
+        do throws(TensorError) {
+            guard byteCount > 0 else { return try TensorStorage(byteCount: 0) }
+        } catch { throw LoadError(.file, error.message, file: path) }
+        guard let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+            throw failure("can't map the file", path)
+        }
+        return TensorStorage(base: base, byteCount: byteCount, owner: Mapping(base: base, byteCount: byteCount))
+    }
+
+    /// The path with all symbolic links followed, nil where the file doesn't exist.
+    static func realPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(validatingCString: resolved)
+    }
+
+    private static func failure(_ what: String, _ path: String) -> LoadError {
+        LoadError(.file, "\(what): \(String(cString: strerror(errno)))", file: path)
+    }
+
+    private static func describe(_ mode: mode_t) -> String {
+        switch mode & S_IFMT {
+        case S_IFDIR: "a folder"
+        case S_IFIFO: "a named pipe"
+        case S_IFSOCK: "a socket"
+        default: "a device"
+        }
+    }
+}
+
+private final class Mapping {
+    let base: UnsafeMutableRawPointer
+    let byteCount: Int
+
+    init(base: UnsafeMutableRawPointer, byteCount: Int) {
+        self.base = base
+        self.byteCount = byteCount
+    }
+
+    deinit { munmap(base, byteCount) }
+}

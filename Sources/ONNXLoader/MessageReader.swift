@@ -1,0 +1,99 @@
+import COnnxProto
+import GraphRuntime
+
+/// Turns protobuf-c's structures into named graphs.
+struct MessageReader {
+    let tensors: TensorDecoder
+
+    /// The opset versions by domain, `""` for ONNX's own (also written `ai.onnx`).
+    func opsets(
+        _ imports: [UnsafePointer<Onnx__OperatorSetIdProto>], of owner: String
+    ) throws(LoadError) -> [String: Int] {
+        var result: [String: Int] = [:]
+        for entry in imports {
+            let domain = normalize(text(entry.pointee.domain))
+            let version = Int(entry.pointee.version)
+            guard version > 0 else {
+                throw LoadError(.graph, "\(owner) imports version \(version) of the operators of \"\(domain)\"")
+            }
+            guard (result.updateValue(version, forKey: domain) ?? version) == version else {
+                throw LoadError(.graph, "\(owner) imports two versions of the operators of \"\(domain)\"")
+            }
+        }
+        return result
+    }
+
+    func graph(_ pointer: UnsafePointer<Onnx__GraphProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedGraph {
+        let proto = pointer.pointee
+        var graph = NamedGraph(name: text(proto.name))
+        for info in messages(proto.n_value_info, proto.value_info) { _ = try declare(info, in: &graph.types) }
+        for info in messages(proto.n_input, proto.input) { graph.inputs.append(try declare(info, in: &graph.types)) }
+        for info in messages(proto.n_output, proto.output) { graph.outputs.append(try declare(info, in: &graph.types)) }
+        for tensor in messages(proto.n_initializer, proto.initializer) {
+            graph.initializers.append((text(tensor.pointee.name), try tensors.tensor(tensor)))
+        }
+        for sparse in messages(proto.n_sparse_initializer, proto.sparse_initializer) {
+            graph.initializers.append((text(sparse.pointee.values?.pointee.name), try tensors.dense(sparse)))
+        }
+        graph.nodes.reserveCapacity(proto.n_node)
+        for node in messages(proto.n_node, proto.node) { graph.nodes.append(try self.node(node, opsets)) }
+        return graph
+    }
+
+    /// A function; it may use the model's opset imports for domains that it doesn't import itself.
+    func function(
+        _ pointer: UnsafePointer<Onnx__FunctionProto>, _ modelOpsets: [String: Int]
+    ) throws(LoadError) -> NamedFunction {
+        let proto = pointer.pointee
+        let key = NamedFunction.Key(
+            domain: normalize(text(proto.domain)), name: text(proto.name), overload: text(proto.overload))
+        let own = try opsets(messages(proto.n_opset_import, proto.opset_import), of: "function \(key.domain).\(key.name)")
+        var function = NamedFunction(
+            key: key, inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), defaults: [],
+            types: [:],
+            nodes: [], opsets: modelOpsets.merging(own) { $1 })
+        for info in messages(proto.n_value_info, proto.value_info) { _ = try declare(info, in: &function.types) }
+        for entry in messages(proto.n_attribute_proto, proto.attribute_proto) {
+            function.defaults.append(try attribute(entry, function.opsets))
+        }
+        for node in messages(proto.n_node, proto.node) { function.nodes.append(try self.node(node, function.opsets)) }
+        return function
+    }
+
+    private func declare(
+        _ info: UnsafePointer<Onnx__ValueInfoProto>, in types: inout [String: ValueType]
+    ) throws(LoadError) -> String {
+        let name = text(info.pointee.name)
+        do throws(LoadError) {
+            if let type = try valueType(info.pointee.type.map { UnsafePointer($0) }) { types[name] = type }
+        } catch {
+            throw error.prefixed("value \"\(name)\"")
+        }
+        return name
+    }
+
+    private func node(_ pointer: UnsafePointer<Onnx__NodeProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedNode {
+        let proto = pointer.pointee
+        let domain = normalize(text(proto.domain))
+        var node = NamedNode(
+            name: text(proto.name), domain: domain, type: text(proto.op_type), overload: text(proto.overload),
+            version: opsets[domain],
+            inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), attributes: [])
+        var names: Set<String> = []
+        do throws(LoadError) {
+            guard !node.type.isEmpty else { throw LoadError(.graph, "the node has no operator type") }
+            for attribute in messages(proto.n_attribute, proto.attribute) {
+                let decoded = try self.attribute(attribute, opsets)
+                guard names.insert(decoded.name).inserted else {
+                    throw LoadError(.graph, "the attribute \(decoded.name) is given twice")
+                }
+                node.attributes.append(decoded)
+            }
+        } catch {
+            throw error.prefixed("node \(node.title)")
+        }
+        return node
+    }
+
+    private func normalize(_ domain: String) -> String { domain == "ai.onnx" ? "" : domain }
+}

@@ -1,0 +1,102 @@
+import COnnxProto
+import GraphRuntime
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A model as an ONNX file states it.
+///
+/// IR versions 1 to 14 are read. Calls of the model's own functions are inlined, sparse tensors made dense, nodes sorted.
+/// Quantization annotations, training information, device configurations and texts about nodes are left out: nothing in a run
+/// depends on them.
+public struct ONNXModel: Sendable {
+    public var graph: Graph
+    public var irVersion: Int
+    public var producerName: String
+    public var producerVersion: String
+    public var domain: String
+    public var modelVersion: Int
+    public var docString: String
+    /// The version of the operators by domain; `""` for ONNX's own, also where the file says `ai.onnx`.
+    public var opsetImports: [String: Int]
+    /// The key-value pairs of metadata_props.
+    public var metadata: [String: String]
+
+    /// The versions of ONNX's intermediate representation that are read.
+    public static let irVersions = 1...14
+
+    /// Loads a model file, and the files beside it that hold its tensors.
+    ///
+    /// Values of tensors aren't copied: they stay in the file, which is mapped until the last of the model's tensors is gone. The
+    /// file must not be changed in that time.
+    ///
+    /// - Throws: ``LoadError``.
+    public init(contentsOf url: URL) throws {
+        guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
+        let path = url.path
+        let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: path)
+        do throws(LoadError) {
+            try self.init(try MappedFile.map(path), external)
+        } catch {
+            throw error.inFile(path)
+        }
+    }
+
+    /// Loads a model from memory; its bytes are copied once.
+    ///
+    /// - Parameters:
+    ///   - bytes: A ModelProto in protobuf's wire format.
+    ///   - baseDirectory: The folder that external data are relative to; without it, models with external data are refused.
+    /// - Throws: ``LoadError``.
+    public init(bytes: [UInt8], baseDirectory: URL? = nil) throws {
+        let external = baseDirectory.map { ExternalData(folder: $0.path, modelPath: nil) }
+        try self.init(try storage(of: bytes), external)
+    }
+
+    private init(_ storage: TensorStorage, _ external: ExternalData?) throws(LoadError) {
+        var empty = Onnx__ModelProto()
+        onnx__model_proto__init(&empty)
+        let message = try ProtoMessage(storage, empty.base.descriptor)
+        defer { withExtendedLifetime(message) {} }
+        let proto = message.assumingType(Onnx__ModelProto.self).pointee
+        guard let graphProto = proto.graph else {
+            throw LoadError(.graph, storage.byteCount == 0 ? "the file is empty" : "the model has no graph")
+        }
+        guard Self.irVersions.contains(Int(proto.ir_version)) else {
+            throw LoadError(
+                .unsupported,
+                "the IR version is \(proto.ir_version), expected \(Self.irVersions.lowerBound) to \(Self.irVersions.upperBound)"
+            )
+        }
+        let reader = MessageReader(
+            tensors: TensorDecoder(storage: storage, payloads: message.payloads, externalData: external))
+        var opsets = try reader.opsets(messages(proto.n_opset_import, proto.opset_import), of: "the model")
+        // Before IR version 3 there was one set of operators.
+        if proto.ir_version < 3, opsets[""] == nil { opsets[""] = 1 }
+        var functions: [NamedFunction] = []
+        for function in messages(proto.n_functions, proto.functions) { functions.append(try reader.function(function, opsets)) }
+        var inliner = try FunctionInliner(functions)
+        graph = try GraphBuilder.build(try inliner.inline(try reader.graph(UnsafePointer(graphProto), opsets)))
+        irVersion = Int(proto.ir_version)
+        producerName = text(proto.producer_name)
+        producerVersion = text(proto.producer_version)
+        domain = text(proto.domain)
+        modelVersion = Int(proto.model_version)
+        docString = text(proto.doc_string)
+        opsetImports = opsets
+        metadata = [:]
+        for entry in messages(proto.n_metadata_props, proto.metadata_props) {
+            metadata[text(entry.pointee.key)] = text(entry.pointee.value)
+        }
+    }
+}
+
+/// Bytes as storage.
+func storage(of bytes: [UInt8]) throws(LoadError) -> TensorStorage {
+    let storage = try wrapped { () throws(TensorError) in try TensorStorage(byteCount: bytes.count) }
+    UnsafeMutableRawBufferPointer(start: storage.base, count: bytes.count).copyBytes(from: bytes)
+    return storage
+}

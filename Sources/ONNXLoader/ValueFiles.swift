@@ -1,0 +1,102 @@
+import COnnxProto
+import GraphRuntime
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+extension ONNXModel {
+    /// Reads a file that holds one TensorProto, such as the inputs and outputs of ONNX's test cases.
+    ///
+    /// - Throws: ``LoadError``.
+    public static func tensor(contentsOf url: URL) throws -> Tensor {
+        guard case .tensor(let tensor) = try value(contentsOf: url, as: nil) else {
+            throw LoadError(.tensor, "expected a tensor", file: url.path)
+        }
+        return tensor
+    }
+
+    /// Reads a file that holds one TensorProto, SequenceProto, OptionalProto or SparseTensorProto; the file doesn't say which.
+    ///
+    /// - Parameter type: What the file holds, as the graph declares it; nil for a tensor.
+    /// - Throws: ``LoadError``, also for sequences of anything but tensors, and for maps.
+    public static func value(contentsOf url: URL, as type: ValueType?) throws -> Value {
+        guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
+        do throws(LoadError) {
+            let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: url.path)
+            return try value(try MappedFile.map(url.path), type, external)
+        } catch {
+            throw error.inFile(url.path)
+        }
+    }
+
+    /// Reads a value from memory, see ``value(contentsOf:as:)``.
+    public static func value(bytes: [UInt8], as type: ValueType?) throws -> Value {
+        try value(try storage(of: bytes), type, nil)
+    }
+
+    private static func value(_ storage: TensorStorage, _ type: ValueType?, _ external: ExternalData?) throws(LoadError)
+        -> Value
+    {
+        func read<Result>(
+            _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>?,
+            _ body: (ProtoMessage, TensorDecoder) throws(LoadError) -> Result
+        ) throws(LoadError) -> Result {
+            let message = try ProtoMessage(storage, descriptor)
+            defer { withExtendedLifetime(message) {} }
+            return try body(message, TensorDecoder(storage: storage, payloads: message.payloads, externalData: external))
+        }
+        switch type {
+        case nil, .tensor:
+            var empty = Onnx__TensorProto()
+            onnx__tensor_proto__init(&empty)
+            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                .tensor(try decoder.tensor(message.assumingType(Onnx__TensorProto.self)))
+            }
+        case .sparseTensor:
+            var empty = Onnx__SparseTensorProto()
+            onnx__sparse_tensor_proto__init(&empty)
+            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                .tensor(try decoder.dense(message.assumingType(Onnx__SparseTensorProto.self)))
+            }
+        case .sequence:
+            var empty = Onnx__SequenceProto()
+            onnx__sequence_proto__init(&empty)
+            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                try decoder.sequence(message.assumingType(Onnx__SequenceProto.self))
+            }
+        case .optional:
+            var empty = Onnx__OptionalProto()
+            onnx__optional_proto__init(&empty)
+            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                try decoder.optional(message.assumingType(Onnx__OptionalProto.self))
+            }
+        case .map: throw LoadError(.unsupported, "values of type map aren't supported")
+        }
+    }
+}
+
+extension TensorDecoder {
+    fileprivate func sequence(_ pointer: UnsafePointer<Onnx__SequenceProto>) throws(LoadError) -> Value {
+        let proto = pointer.pointee
+        guard proto.n_sequence_values == 0, proto.n_map_values == 0, proto.n_optional_values == 0 else {
+            throw LoadError(.unsupported, "sequences of anything but tensors aren't supported")
+        }
+        var tensors: [Tensor] = []
+        for element in messages(proto.n_tensor_values, proto.tensor_values) { tensors.append(try tensor(element)) }
+        for element in messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values) { tensors.append(try dense(element)) }
+        return .sequence(tensors)
+    }
+
+    fileprivate func optional(_ pointer: UnsafePointer<Onnx__OptionalProto>) throws(LoadError) -> Value {
+        let proto = pointer.pointee
+        if let element = proto.tensor_value { return .tensor(try tensor(UnsafePointer(element))) }
+        if let element = proto.sparse_tensor_value { return .tensor(try dense(UnsafePointer(element))) }
+        if let element = proto.sequence_value { return try sequence(UnsafePointer(element)) }
+        if let element = proto.optional_value { return try optional(UnsafePointer(element)) }
+        guard proto.map_value == nil else { throw LoadError(.unsupported, "values of type map aren't supported") }
+        return .empty
+    }
+}

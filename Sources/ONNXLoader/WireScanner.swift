@@ -1,0 +1,186 @@
+import COnnxProto
+import CProtobufC
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A part of the values of a tensor, as it lies in the file.
+struct Payload {
+    /// The field of TensorProto that the bytes are of, such as 9 for raw_data.
+    let field: UInt32
+    /// For packed fields and raw_data the values; for fields that aren't packed a run of tags and values.
+    var range: Range<Int>
+    let isPacked: Bool
+}
+
+/// Walks a message in the wire format and writes a copy of it that holds all but the values of tensors, which may be gigabytes and
+/// which protobuf-c would copy. What the copy leaves out is noted in ``payloads``, and a field that no file has (`payload` of
+/// TensorProto) names it by index; a file's own field of that number is dropped as every unknown one.
+///
+/// Everything that protobuf-c would take unseen is checked on the way: lengths against the end of the enclosing message, wire
+/// types against the schema, text for UTF-8, depth, and embedded messages given twice. The schema is protobuf-c's own description
+/// of the generated messages.
+struct WireScanner {
+    typealias Descriptor = UnsafePointer<ProtobufCMessageDescriptor>
+
+    /// The message without the values of its tensors.
+    private(set) var skeleton: [UInt8] = []
+    private(set) var payloads: [Payload] = []
+
+    private let bytes: UnsafeRawBufferPointer
+    private let tensor: Descriptor
+    private let model: Descriptor
+
+    /// Messages nested more deeply than this are refused: neither protobuf-c nor the readers after it bound their recursion.
+    static let maximumDepth = 100
+    /// The field of TensorProto, in the copy alone, that holds indices into ``payloads``.
+    private static let payloadField: UInt32 = 500_000_000
+
+    init(_ bytes: UnsafeRawBufferPointer) throws(LoadError) {
+        self.bytes = bytes
+        var tensorMessage = Onnx__TensorProto()
+        onnx__tensor_proto__init(&tensorMessage)
+        var modelMessage = Onnx__ModelProto()
+        onnx__model_proto__init(&modelMessage)
+        guard let tensor = tensorMessage.base.descriptor, let model = modelMessage.base.descriptor else {
+            throw LoadError(.wireFormat, "the messages' descriptions are missing")
+        }
+        self.tensor = tensor
+        self.model = model
+    }
+
+    mutating func scan(_ descriptor: Descriptor) throws(LoadError) {
+        try scan(0..<bytes.count, descriptor, depth: 0)
+        guard skeleton.count <= Int(Int32.max) else {
+            throw LoadError(
+                .wireFormat, "the message takes \(skeleton.count) bytes without its tensors, at most \(Int32.max) can be")
+        }
+    }
+
+    private mutating func scan(_ range: Range<Int>, _ descriptor: Descriptor, depth: Int) throws(LoadError) {
+        guard depth < Self.maximumDepth else {
+            throw LoadError(
+                .wireFormat, "messages are nested more than \(Self.maximumDepth) deep", byteOffset: range.lowerBound)
+        }
+        var reader = WireReader(bytes, range)
+        let firstPayload = payloads.count
+        var seen: UInt64 = 0
+        while !reader.isAtEnd {
+            let start = reader.position
+            let (number, type) = try reader.tag()
+            let value = try reader.value(of: type)
+            guard let field = protobuf_c_message_descriptor_get_field(descriptor, number) else { continue }
+            if descriptor == tensor, Self.isPayload(number) {
+                try require(type, for: field, of: descriptor, at: start)
+                note(number, type, start: start, value: value, since: firstPayload)
+                continue
+            }
+            guard number != Self.payloadField, !isDropped(field, of: descriptor) else { continue }
+            try require(type, for: field, of: descriptor, at: start)
+            if field.pointee.type == PROTOBUF_C_TYPE_MESSAGE {
+                let bit = UInt64(1) << UInt64(truncatingIfNeeded: (field - descriptor.pointee.fields) & 63)
+                if field.pointee.label != PROTOBUF_C_LABEL_REPEATED, seen & bit != 0 {
+                    throw LoadError(.wireFormat, "\(name(descriptor)) has two of \(name(field))", byteOffset: start)
+                }
+                seen |= bit
+                try embed(value, number, field, depth: depth)
+            } else {
+                if field.pointee.type == PROTOBUF_C_TYPE_STRING { try requireText(value, field, of: descriptor) }
+                write(UInt64(number) << 3 | UInt64(type.rawValue))
+                if type == .bytes { write(UInt64(value.count)) }
+                skeleton.append(contentsOf: bytes[value])
+            }
+        }
+        for index in firstPayload..<payloads.count {
+            write(UInt64(Self.payloadField) << 3)
+            write(UInt64(index))
+        }
+    }
+
+    /// Copies an embedded message, whose length is known only afterwards: it is written as five bytes, whatever it is.
+    private mutating func embed(
+        _ value: Range<Int>, _ number: UInt32, _ field: UnsafePointer<ProtobufCFieldDescriptor>, depth: Int
+    ) throws(LoadError) {
+        guard let description = field.pointee.descriptor else { return }
+        write(UInt64(number) << 3 | UInt64(WireType.bytes.rawValue))
+        let lengthAt = skeleton.count
+        for _ in 0..<5 { skeleton.append(0) }
+        try scan(value, description.assumingMemoryBound(to: ProtobufCMessageDescriptor.self), depth: depth + 1)
+        let length = skeleton.count - lengthAt - 5
+        for index in 0..<5 {
+            skeleton[lengthAt + index] = UInt8(truncatingIfNeeded: (length >> (7 * index)) & 0x7F) | (index < 4 ? 0x80 : 0)
+        }
+    }
+
+    /// float_data, int32_data, int64_data, raw_data, double_data and uint64_data.
+    private static func isPayload(_ number: UInt32) -> Bool {
+        number == 4 || number == 5 || number == 7 || (9...11).contains(number)
+    }
+
+    private mutating func note(_ number: UInt32, _ type: WireType, start: Int, value: Range<Int>, since first: Int) {
+        if type == .bytes {
+            payloads.append(Payload(field: number, range: value, isPacked: true))
+        } else if payloads.count > first, let last = payloads.last, last.field == number, !last.isPacked,
+            last.range.upperBound == start
+        {
+            payloads[payloads.count - 1].range = last.range.lowerBound..<value.upperBound
+        } else {
+            payloads.append(Payload(field: number, range: start..<value.upperBound, isPacked: false))
+        }
+    }
+
+    /// Texts for people on everything but the model: exporters write whole stack traces there.
+    private func isDropped(_ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor) -> Bool {
+        guard descriptor != model, let name = field.pointee.name else { return false }
+        return strcmp(name, "doc_string") == 0 || strcmp(name, "metadata_props") == 0
+    }
+
+    private func require(
+        _ type: WireType, for field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor, at offset: Int
+    ) throws(LoadError) {
+        let expected: WireType
+        switch field.pointee.type {
+        case PROTOBUF_C_TYPE_MESSAGE, PROTOBUF_C_TYPE_STRING, PROTOBUF_C_TYPE_BYTES: expected = .bytes
+        case PROTOBUF_C_TYPE_FLOAT, PROTOBUF_C_TYPE_FIXED32, PROTOBUF_C_TYPE_SFIXED32: expected = .fixed32
+        case PROTOBUF_C_TYPE_DOUBLE, PROTOBUF_C_TYPE_FIXED64, PROTOBUF_C_TYPE_SFIXED64: expected = .fixed64
+        default: expected = .varint
+        }
+        let isPacked = type == .bytes && field.pointee.label == PROTOBUF_C_LABEL_REPEATED
+        guard type == expected || isPacked else {
+            throw LoadError(
+                .wireFormat, "\(name(field)) of \(name(descriptor)) has the wire type \(type), expected \(expected)",
+                byteOffset: offset)
+        }
+    }
+
+    private func requireText(
+        _ value: Range<Int>, _ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor
+    ) throws(LoadError) {
+        var isPlain = true
+        for byte in bytes[value] where byte == 0 || byte >= 0x80 { isPlain = false }
+        if isPlain { return }
+        guard String(validating: bytes[value], as: UTF8.self) != nil, !bytes[value].contains(0) else {
+            throw LoadError(
+                .wireFormat, "\(name(field)) of \(name(descriptor)) isn't UTF-8 text without zeros",
+                byteOffset: value.lowerBound)
+        }
+    }
+
+    private func name(_ descriptor: Descriptor) -> String { descriptor.pointee.short_name.map { String(cString: $0) } ?? "?" }
+
+    private func name(_ field: UnsafePointer<ProtobufCFieldDescriptor>) -> String {
+        field.pointee.name.map { String(cString: $0) } ?? "?"
+    }
+
+    private mutating func write(_ varint: UInt64) {
+        var rest = varint
+        while rest >= 0x80 {
+            skeleton.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        skeleton.append(UInt8(truncatingIfNeeded: rest))
+    }
+}
