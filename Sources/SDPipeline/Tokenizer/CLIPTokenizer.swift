@@ -3,9 +3,9 @@ import Foundation
 /// CLIP's tokenizer: byte-level byte-pair encoding over cleaned, lower-case words (Radford et al. 2021).
 ///
 /// Gives the ids of transformers' `CLIPTokenizer` 4.57 (the one in Python, with ftfy absent, on Python 3.11's Unicode 14.0).
-/// `CLIPTokenizerFast` differs from it, and so from this one: it keeps control characters, doesn't set ideographs apart,
-/// lower-cases without regard to the place of a sigma, and takes CLIP's contractions in lower case alone; on text without
-/// control characters and ideographs the two mostly agree.
+/// `CLIPTokenizerFast` differs from it, and so from this one: it keeps control characters, U+FFFD and U+0345, doesn't set
+/// ideographs apart, lower-cases every capital sigma to σ, matches contractions with ASCII letters alone, and finds the two
+/// special tokens also where capital letters spell them; its older Unicode tables order a few recent marks in another way.
 ///
 /// A folder says how long a text may be and which tokens are special. `do_lower_case` is not asked, since transformers
 /// lower-cases whatever it says; with `tokenizer.json` alone, its normalizer decides.
