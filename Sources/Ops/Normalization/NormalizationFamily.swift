@@ -2,5 +2,7 @@ import GraphRuntime
 
 /// Normalisations, and softmax.
 enum NormalizationFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] =
+        GroupNormalization.definitions + LayerNormalization.definitions + RMSNormalization.definitions + Softmax.definitions
+        + Hardmax.definitions
 }

@@ -1,0 +1,175 @@
+import CKernels
+import GraphRuntime
+
+/// Tiles of the float32 kernels for normalisations, on all threads of a pool; they call the C kernels.
+///
+/// All buffers are as long as the layouts say; callers have checked that.
+enum NormalizationKernels {
+    /// `batch` × `groups` blocks, each of `channelsPerGroup` × `inner` consecutive elements.
+    struct GroupLayout {
+        let batch: Int
+        let groups: Int
+        let channelsPerGroup: Int
+        let inner: Int
+
+        var blocks: Int { batch * groups }
+        var blockCount: Int { channelsPerGroup * inner }
+    }
+
+    /// Normalises each block to mean 0 and variance 1, then applies the scale and bias of each channel (`groups` ×
+    /// `channelsPerGroup` of them), then SiLU if asked.
+    static func groups(
+        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, layout: GroupLayout, scale: [Double],
+        bias: [Double], epsilon: Double, hasSiLU: Bool, threads: ThreadPool
+    ) {
+        guard let x = x.baseAddress, let y = y.baseAddress, layout.blocks > 0, layout.blockCount > 0 else { return }
+        func writeChannel(_ block: Int, _ channel: Int, _ moments: normalization_moments) {
+            let factor = 1 / (moments.squares / Double(moments.count) + epsilon).squareRoot()
+            let parameter = block % layout.groups * layout.channelsPerGroup + channel
+            let start = block * layout.blockCount + channel * layout.inner
+            normalization_affine(
+                x + start, y + start, layout.inner, moments.mean, factor * scale[parameter], bias[parameter], hasSiLU ? 1 : 0)
+        }
+        // With enough blocks for all threads, each is normalised while it is still in the second-level cache.
+        if layout.blocks >= 2 * threads.threadCount || layout.blocks * layout.blockCount < 1 << 14 {
+            threads.forEachRange(layout.blocks, grain: max((1 << 13) / layout.blockCount, 1)) { blocks in
+                for block in blocks {
+                    let moments = normalization_measure(x + block * layout.blockCount, layout.blockCount)
+                    for channel in 0..<layout.channelsPerGroup { writeChannel(block, channel, moments) }
+                }
+            }
+            return
+        }
+        let moments = measure(x, blocks: layout.blocks, blockCount: layout.blockCount, threads: threads)
+        threads.forEachRange(layout.blocks * layout.channelsPerGroup, grain: max((1 << 13) / layout.inner, 1)) { channels in
+            for channel in channels {
+                let block = channel / layout.channelsPerGroup
+                writeChannel(block, channel % layout.channelsPerGroup, moments[block])
+            }
+        }
+    }
+
+    /// The moments of few large blocks, each measured in parts on several threads.
+    private static func measure(
+        _ x: UnsafePointer<Float>, blocks: Int, blockCount: Int, threads: ThreadPool
+    ) -> [normalization_moments] {
+        let parts = min(max(blockCount >> 14, 1), 4 * threads.threadCount)
+        let length = (blockCount + parts - 1) / parts
+        var measured = [normalization_moments](repeating: normalization_moments(), count: blocks * parts)
+        measured.withUnsafeMutableBufferPointer { measured in
+            threads.forEach(measured.count) { index in
+                let start = index % parts * length
+                guard start < blockCount else { return }
+                measured[index] = normalization_measure(
+                    x + index / parts * blockCount + start, min(length, blockCount - start))
+            }
+        }
+        return (0..<blocks).map { block in
+            measured[block * parts..<(block + 1) * parts].reduce(normalization_moments(), normalization_merge)
+        }
+    }
+
+    /// y = x·factor + offset of the channel, for x of [batch, channels, inner].
+    static func channels(
+        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, batch: Int, inner: Int, mean: [Double],
+        factor: [Double], bias: [Double], threads: ThreadPool
+    ) {
+        guard let x = x.baseAddress, let y = y.baseAddress, inner > 0 else { return }
+        threads.forEachRange(batch * mean.count, grain: max((1 << 13) / inner, 1)) { rows in
+            for row in rows {
+                let channel = row % mean.count
+                normalization_affine(
+                    x + row * inner, y + row * inner, inner, mean[channel], factor[channel], bias[channel], 0)
+            }
+        }
+    }
+
+    /// Mean and variance of each channel of x of [batch, channels, inner].
+    static func channelMoments(
+        _ x: UnsafeBufferPointer<Float>, batch: Int, channels: Int, inner: Int, threads: ThreadPool
+    ) -> (mean: [Double], variance: [Double]) {
+        guard let x = x.baseAddress else { return ([], []) }
+        var moments = [normalization_moments](repeating: normalization_moments(), count: channels)
+        moments.withUnsafeMutableBufferPointer { moments in
+            threads.forEachRange(channels, grain: max((1 << 13) / max(batch * inner, 1), 1)) { range in
+                for channel in range {
+                    for item in 0..<batch {
+                        let part = normalization_measure(x + (item * channels + channel) * inner, inner)
+                        moments[channel] = normalization_merge(moments[channel], part)
+                    }
+                }
+            }
+        }
+        return (moments.map(\.mean), moments.map { $0.squares / Double($0.count) })
+    }
+
+    /// Elements that the scale and bias of rows are read from.
+    struct RowParameters {
+        let elements: UnsafeBufferPointer<Float>
+        /// 0 where all rows share theirs, else the rows' length.
+        let rowStride: Int
+    }
+
+    /// Layer normalisation of `rows` rows of `count` elements; `record` is called with each row's mean and 1 / standard deviation.
+    static func layerRows(
+        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, rows: Int, count: Int, scale: RowParameters,
+        bias: RowParameters?, epsilon: Double, threads: ThreadPool, record: (Int, Double, Double) -> Void
+    ) {
+        guard let x = x.baseAddress, let y = y.baseAddress, let scaleBase = scale.elements.baseAddress, count > 0 else {
+            return
+        }
+        threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
+            for row in range {
+                let moments = normalization_measure(x + row * count, count)
+                let factor = 1 / (moments.squares / Double(count) + epsilon).squareRoot()
+                let biasRow = bias.flatMap { bias in bias.elements.baseAddress.map { $0 + row * bias.rowStride } }
+                normalization_affine_elements(
+                    x + row * count, y + row * count, count, moments.mean, factor, scaleBase + row * scale.rowStride, biasRow)
+                record(row, moments.mean, factor)
+            }
+        }
+    }
+
+    /// y = x / √(mean of x² + epsilon) · scale, row by row.
+    static func rootMeanSquareRows(
+        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, rows: Int, count: Int, scale: RowParameters,
+        epsilon: Double, threads: ThreadPool
+    ) {
+        guard let x = x.baseAddress, let y = y.baseAddress, let scaleBase = scale.elements.baseAddress, count > 0 else {
+            return
+        }
+        threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
+            for row in range {
+                let mean = normalization_sum_of_squares(x + row * count, count) / Double(count)
+                normalization_affine_elements(
+                    x + row * count, y + row * count, count, 0, 1 / (mean + epsilon).squareRoot(),
+                    scaleBase + row * scale.rowStride, nil)
+            }
+        }
+    }
+
+    /// Softmax, or its logarithm, along the middle axis of [outer, count, inner].
+    static func softmax(
+        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, outer: Int, count: Int, inner: Int,
+        isLogarithm: Bool, threads: ThreadPool
+    ) {
+        guard let x = x.baseAddress, let y = y.baseAddress, count > 0, inner > 0 else { return }
+        if inner == 1 {
+            let row = isLogarithm ? normalization_log_softmax_row : normalization_softmax_row
+            threads.forEachRange(outer, grain: max((1 << 12) / count, 1)) { range in
+                for index in range { row(x + index * count, y + index * count, count) }
+            }
+            return
+        }
+        let columns = isLogarithm ? normalization_log_softmax_columns : normalization_softmax_columns
+        let width = min(inner, 64)
+        let pieces = (inner + width - 1) / width
+        threads.forEachRange(outer * pieces, grain: max((1 << 12) / (count * width), 1)) { range in
+            for index in range {
+                let column = index % pieces * width
+                let start = index / pieces * count * inner + column
+                columns(x + start, y + start, count, inner, min(width, inner - column))
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+import Foundation
+import GraphRuntime
+import Ops
+import Testing
+
+/// Normalisations against sums in double precision, written straight from the definitions.
+@Suite struct NormalizationTests {
+    /// (x - mean) / √(variance + ε) over ranges of consecutive elements.
+    private static func standardize(_ x: [Float], block: Int, epsilon: Double) -> [Double] {
+        guard block > 0 else { return [] }
+        return stride(from: 0, to: x.count, by: block).flatMap { start -> [Double] in
+            let values = x[start..<start + block].map { Double($0) }
+            let mean = values.reduce(0, +) / Double(block)
+            let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(block)
+            return values.map { ($0 - mean) / (variance + epsilon).squareRoot() }
+        }
+    }
+
+    private func expectClose(_ found: Tensor, _ expected: [Double], _ bound: Float, _ title: String = "") throws {
+        if expected.isEmpty {
+            #expect(found.count == 0)
+            return
+        }
+        let error = try relativeError(found, expected.map { Float($0) })
+        #expect(error <= bound, "\(title) \(found.shape): \(error)")
+    }
+
+    // N, C, G and the further axes: tails of every vector width, one element, none, few large groups, many small ones.
+    @Test(arguments: [
+        ([1, 4, 1, 1], 2), ([2, 6, 3], 3), ([2, 32, 7, 13], 8), ([1, 32, 5, 5], 32), ([1, 4, 65, 129], 1),
+        ([1, 2, 200, 301], 2),
+        ([3, 8, 1, 1], 1), ([0, 4, 3, 3], 2), ([1, 0, 3], 5), ([2, 4, 0], 2), ([1, 1, 1], 1), ([1, 320, 16, 16], 32),
+    ])
+    func groupNormalization(dimensions: [Int], groups: Int) throws {
+        let x = try pseudoRandom(dimensions)
+        let channels = dimensions[1]
+        let inner = dimensions[2...].reduce(1, *)
+        let scale = try pseudoRandom([channels], seed: 2)
+        let bias = try pseudoRandom([channels], seed: 3)
+        let block = channels / groups * inner
+        let normal = Self.standardize(try x.array(of: Float.self), block: block, epsilon: 1e-5)
+        let factors = try scale.array(of: Float.self)
+        let offsets = try bias.array(of: Float.self)
+        let expected = normal.enumerated().map { index, value in
+            let channel = index / inner % channels
+            return value * Double(factors[channel]) + Double(offsets[channel])
+        }
+        let given = NodeAttributes(["num_groups": .int(Int64(groups))])
+        let found = try run("GroupNormalization", version: 21, attributes: given, inputs: [x, scale, bias])[0]
+        try expectClose(found, expected, 2e-6)
+
+        let activated = try MutableTensor(dtype: .float32, shape: x.shape)
+        try normalizeGroups(
+            x, scale: factors.map { Double($0) }, bias: offsets.map { Double($0) }, groups: groups,
+            epsilon: Double(Float(1e-5)),
+            hasSiLU: true, into: activated, threads: ThreadPool(threadCount: 2))
+        try expectClose(activated.tensor, expected.map { $0 / (1 + exp(-$0)) }, 2e-6, "with SiLU")
+    }
+
+    @Test func groupNormalizationOfGroupParameters() throws {
+        let x = try pseudoRandom([2, 6, 5])
+        let scale = try floats([1, 2, 3], [3])
+        let bias = try floats([4, 5, 6], [3])
+        let normal = Self.standardize(try x.array(of: Float.self), block: 10, epsilon: 0.01)
+        let expected = normal.enumerated().map { index, value in
+            let group = index / 10 % 3
+            return value * Double(group + 1) + Double(group + 4)
+        }
+        let given = NodeAttributes(["num_groups": .int(3), "epsilon": .float(0.01)])
+        let found = try run("GroupNormalization", version: 18, attributes: given, inputs: [x, scale, bias])[0]
+        try expectClose(found, expected, 2e-6)
+    }
+
+    // A mean a thousand times the deviation: sums of squares without centring would lose all digits.
+    @Test func largeMeanKeepsItsPrecision() throws {
+        let x = try floats(pseudoRandom([2 * 40000]).array(of: Float.self).map { $0 + 1000 }, [1, 2, 40000])
+        let expected = Self.standardize(try x.array(of: Float.self), block: 40000, epsilon: 1e-5)
+        let one = try floats([1, 1], [2])
+        let zero = try floats([0, 0], [2])
+        let found = try run("InstanceNormalization", version: 6, inputs: [x, one, zero])[0]
+        try expectClose(found, expected, 1e-6)
+        let row = try run("LayerNormalization", version: 17, inputs: [x, floats([1], [1])])[0]
+        try expectClose(row, expected, 1e-6)
+    }
+
+    @Test(arguments: [[1, 1], [3, 5], [2, 7, 13], [5, 16], [3, 33], [2, 1280], [0, 4], [4, 0], [1, 9001]])
+    func layerNormalization(dimensions: [Int]) throws {
+        let x = try pseudoRandom(dimensions)
+        let count = dimensions.last ?? 0
+        let rows = dimensions.dropLast().reduce(1, *)
+        let scale = try pseudoRandom([count], seed: 2)
+        let bias = try pseudoRandom([count], seed: 3)
+        let factors = try scale.array(of: Float.self)
+        let offsets = try bias.array(of: Float.self)
+        let normal = Self.standardize(try x.array(of: Float.self), block: count, epsilon: 1e-5)
+        let found = try run("LayerNormalization", version: 17, inputs: [x, scale, bias], outputCount: 3)
+        try expectClose(
+            found[0], normal.enumerated().map { $1 * Double(factors[$0 % count]) + Double(offsets[$0 % count]) }, 2e-6)
+        #expect(found[1].shape.dimensions == dimensions.dropLast() + [1])
+        #expect(found[2].count == rows)
+        if count > 0, rows > 0 {
+            let first = try x.array(of: Float.self).prefix(count).map { Double($0) }
+            let mean = first.reduce(0, +) / Double(count)
+            let variance = first.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count)
+            #expect(abs(Double(try found[1].array(of: Float.self)[0]) - mean) < 1e-6)
+            let deviation = 1 / (variance + 1e-5).squareRoot()
+            #expect(abs(Double(try found[2].array(of: Float.self)[0]) / deviation - 1) < 1e-6)
+        }
+    }
+
+    @Test(arguments: [[1, 1], [3, 5], [2, 7, 13], [2, 1280], [0, 4], [4, 0], [1, 9001]])
+    func rootMeanSquareNormalization(dimensions: [Int]) throws {
+        let x = try pseudoRandom(dimensions)
+        let count = dimensions.last ?? 0
+        let scale = try pseudoRandom([count], seed: 2)
+        let factors = try scale.array(of: Float.self)
+        let values = try x.array(of: Float.self).map { Double($0) }
+        let expected = values.indices.map { index -> Double in
+            let row = values[index / count * count..<(index / count + 1) * count]
+            let mean = row.reduce(0) { $0 + $1 * $1 } / Double(count)
+            return values[index] / (mean + 1e-5).squareRoot() * Double(factors[index % count])
+        }
+        try expectClose(run("RMSNormalization", version: 23, inputs: [x, scale])[0], expected, 1e-6)
+    }
+
+    @Test func scalesThatBroadcast() throws {
+        let x = try pseudoRandom([2, 3, 5])
+        let normal = Self.standardize(try x.array(of: Float.self), block: 15, epsilon: 1e-5)
+        let given = NodeAttributes(["axis": .int(1)])
+        let perRow = try floats([1, 2, 3], [3, 1])
+        let found = try run("LayerNormalization", version: 17, attributes: given, inputs: [x, perRow])[0]
+        try expectClose(found, normal.enumerated().map { $1 * Double($0 / 5 % 3 + 1) }, 2e-6)
+        let perSample = try floats([1, 2], [2, 1, 1])
+        let samples = try run("LayerNormalization", version: 17, attributes: given, inputs: [x, perSample])[0]
+        try expectClose(samples, normal.enumerated().map { $1 * Double($0 / 15 + 1) }, 2e-6)
+    }
+
+    @Test func doublePrecision() throws {
+        let values = try pseudoRandom([2, 6, 7]).array(of: Float.self)
+        let x = try Tensor(values.map { Double($0) }, shape: Shape([2, 6, 7]))
+        let ones = try Tensor([Double](repeating: 1, count: 7))
+        let found = try run("LayerNormalization", version: 17, inputs: [x, ones])[0]
+        let expected = Self.standardize(values, block: 7, epsilon: Double(Float(1e-5)))
+        #expect(zip(try found.array(of: Double.self), expected).allSatisfy { abs($0 - $1) < 1e-12 })
+        let parameters = try Tensor([Double](repeating: 1, count: 6))
+        let zeros = try Tensor([Double](repeating: 0, count: 6))
+        let instances = try run("InstanceNormalization", version: 22, inputs: [x, parameters, zeros])[0]
+        #expect(zip(try instances.array(of: Double.self), expected).allSatisfy { abs($0 - $1) < 1e-12 })
+        let rows = try run("Softmax", version: 13, inputs: [x])[0].array(of: Double.self)
+        #expect(abs(rows[0..<7].reduce(0, +) - 1) < 1e-12)
+    }
+
+    @Test(arguments: [
+        ([1], 0), ([5], 0), ([3, 77], 1), ([2, 16], -1), ([7, 13], 0), ([2, 3, 5], 1), ([2, 9, 100], 1), ([4, 4096], 1),
+        ([0, 3], 1),
+        ([3, 0], 1), ([1, 10001], 1), ([3, 64, 2], 1),
+    ])
+    func softmaxAndItsLogarithm(dimensions: [Int], axis: Int) throws {
+        let x = try floats(pseudoRandom(dimensions).array(of: Float.self).map { $0 * 20 }, dimensions)
+        let resolved = try x.shape.axis(axis)
+        let count = dimensions[resolved]
+        let inner = dimensions[(resolved + 1)...].reduce(1, *)
+        let values = try x.array(of: Float.self).map { Double($0) }
+        let sums = values.indices.map { index -> (Double, Double) in
+            let start = index / (count * inner) * count * inner + index % inner
+            let row = (0..<count).map { values[start + $0 * inner] }
+            let maximum = row.max() ?? 0
+            return (maximum, row.reduce(0) { $0 + exp($1 - maximum) })
+        }
+        let expected = zip(values, sums).map { exp($0 - $1.0) / $1.1 }
+        let given = NodeAttributes(["axis": .int(Int64(axis))])
+        let found = try run("Softmax", version: 13, attributes: given, inputs: [x])[0]
+        try expectClose(found, expected, 5e-7)
+        // Every single probability, not only the large ones.
+        for (a, b) in zip(try found.array(of: Float.self), expected) { #expect(abs(Double(a) - b) <= b * 4e-6 + 1e-37) }
+        let logarithms = try run("LogSoftmax", version: 13, attributes: given, inputs: [x])[0]
+        try expectClose(logarithms, zip(values, sums).map { $0 - $1.0 - log($1.1) }, 5e-7)
+    }
+
+    @Test func softmaxOfExtremes() throws {
+        let x = try floats([1e30, -1e30, 0, -.infinity, 3, 3, .nan, 0, 0], [3, 3])
+        let found = try run("Softmax", version: 13, inputs: [x])[0].array(of: Float.self)
+        #expect(found[0..<6].elementsEqual([1, 0, 0, 0, 0.5, 0.5]))
+        #expect(found[6...].allSatisfy { $0.isNaN })
+    }
+
+    @Test func softmaxOfMatricesBeforeVersion13() throws {
+        let x = try floats([0, 0, 0, 0, 0, 0, 0, 0], [2, 2, 2])
+        #expect(try run("Softmax", version: 11, inputs: [x])[0].array(of: Float.self).allSatisfy { $0 == 0.25 })
+        #expect(try run("Softmax", version: 13, inputs: [x])[0].array(of: Float.self).allSatisfy { $0 == 0.5 })
+        let hard = try run("Hardmax", version: 1, inputs: [x])[0].array(of: Float.self)
+        #expect(hard == [1, 0, 0, 0, 1, 0, 0, 0])
+    }
+
+    @Test func refusals() throws {
+        let x = try pseudoRandom([1, 6, 4])
+        let six = try pseudoRandom([6])
+        let four = try pseudoRandom([4])
+        func group(_ attribute: KeyValuePairs<String, AttributeValue>, _ inputs: [Tensor?]) throws {
+            _ = try run("GroupNormalization", version: 21, attributes: NodeAttributes(attribute), inputs: inputs)
+        }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(0)], [x, six, six]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(4)], [x, six, six]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(-1)], [x, six, six]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(2)], [x, four, six]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(2)], [x, six, four]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(2)], [four, four, four]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(2), "epsilon": .float(.nan)], [x, six, six]) }
+        #expect(throws: (any Error).self) { try group(["num_groups": .int(2)], [int64s([1]), six, six]) }
+        #expect(throws: (any Error).self) { try run("LayerNormalization", version: 17, inputs: [x, six]) }
+        #expect(throws: (any Error).self) {
+            try run("LayerNormalization", version: 17, attributes: NodeAttributes(["axis": .int(3)]), inputs: [x, four])
+        }
+        #expect(throws: (any Error).self) {
+            try run("Softmax", version: 13, attributes: NodeAttributes(["axis": .int(-4)]), inputs: [x])
+        }
+        #expect(throws: (any Error).self) { try run("Softmax", version: 13, inputs: [Tensor(scalar: Float(1))]) }
+        #expect(throws: (any Error).self) { try run("InstanceNormalization", version: 6, inputs: [x, four, four]) }
+    }
+}
