@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Exports a full-size Stable Diffusion 1.5 pipeline with random weights to ONNX, for measuring memory and time: 860 M parameters in
-the U-Net, 123 M in the text encoder, 84 M in the VAE. Its pictures are noise.
+"""Exports a full-size Stable Diffusion 1.5 pipeline with random weights to ONNX, for measuring memory and time: 860 M
+parameters in the U-Net, 123 M in the text encoder, 84 M in the VAE. Its pictures are noise.
 
     Tools/setup-python.sh
     ~/.cache/sd-onnx/venv/bin/python Tools/export-sd15.py FOLDER [--opset N] [--seed N]
 
-Needs about 9 GB of disk while it runs (4.3 GB stay), 12 GB of memory and three minutes. The configurations are those that SD 1.5 was
-published with. The tokenizer is CLIP's own where Tools/fetch-clip-vocabulary.sh has put it into the cache, else the embedded
+Needs about 12 GB of disk while it runs (4.3 GB stay), 10 GB of memory and three minutes. The configurations are those that
+SD 1.5 was published with. The tokenizer is CLIP's own where Tools/fetch-clip-vocabulary.sh has put it into the cache, else the embedded
 model's, whose 2,048 ids are a subset of those that the text encoder accepts.
 """
 

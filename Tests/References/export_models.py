@@ -1,5 +1,5 @@
-"""Exports tiny models of every family with every exporter, runs ONNX Runtime on each graph at two batch sizes and resolutions, and
-writes graphs, inputs and outputs to <cache>/models with a manifest.json that lists them.
+"""Exports tiny models of every family with every exporter, runs ONNX Runtime on each graph at two batch sizes and resolutions,
+and writes graphs, inputs and outputs to <cache>/models with a manifest.json that lists them.
 
     export_models.py [--only FAMILY] [--force]
 
@@ -21,7 +21,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 import tiny_models
 from common import CACHE, file_name, write_json
@@ -324,7 +323,8 @@ def make_optimum(builder, family):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--only", choices=[*tiny_models.FAMILIES, "storage"], metavar="FAMILY", help="one family, or storage")
+    choices = [*tiny_models.FAMILIES, "storage"]
+    arguments.add_argument("--only", choices=choices, metavar="FAMILY", help=f"one of {', '.join(choices)}")
     arguments.add_argument("--force", action="store_true", help="make every graph again")
     options = arguments.parse_args()
     warnings.filterwarnings("ignore")

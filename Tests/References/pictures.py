@@ -4,12 +4,12 @@ files (optimum's ORTStableDiffusionPipeline), for four schedulers, alone and fou
     pictures.py [--output FOLDER]       default: Tests/SDPipelineTests/Fixtures/pictures
 
 Writes index.json, an array of
-    {"scheduler", "scheduler_options", "prompt", "negative_prompt", "steps", "guidance_scale", "seed", "width", "height", "batch",
-     "file", "column", "initial_latents", "final_latents"}
-A scheduler is made from the model's own scheduler_config.json with scheduler_options added. The pictures of an entry stand side
-by side in `file`, `batch` of them from column `column` on, each width × height; all of a batch come from one generator,
-torch.Generator("cpu").manual_seed(seed). The latents (.npy, before the scheduler's init_noise_sigma and after the last step) are
-there for two entries, null for the others.
+    {"scheduler", "scheduler_options", "prompt", "negative_prompt", "steps", "guidance_scale", "seed", "width", "height",
+     "batch", "file", "column", "initial_latents", "final_latents"}
+A scheduler is made from the model's own scheduler_config.json with scheduler_options added. The pictures of an entry stand
+side by side in `file`, `batch` of them from column `column` on, each width × height; all of a batch come from one generator,
+torch.Generator("cpu").manual_seed(seed). The latents (.npy, before the scheduler's init_noise_sigma and after the last step)
+are there for two entries, null for the others.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from common import ROOT, write_json
 
 SCHEDULERS = ["DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "PNDMScheduler-plms", "EulerDiscreteScheduler"]
 LATENT_CHANNELS = 4
-# What a name in SCHEDULERS adds to the model's configuration: PNDM without its Runge-Kutta steps is what SD 1.x is published with.
+# What a name in SCHEDULERS adds to the model's configuration. SD 1.x is published with PNDM without its Runge-Kutta steps.
 OPTIONS = {"PNDMScheduler-plms": {"skip_prk_steps": True}}
 # name: (prompt, negative prompt, steps, guidance scale, seed)
 PROMPTS = {

@@ -3,7 +3,6 @@
 import ml_dtypes
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 import export_models as exports

@@ -1,5 +1,5 @@
-"""Tiny random-weight versions of the model families: the structure of the real ones (published configurations of SD 1.5, SD 2.1,
-SDXL base 1.0, SD 1.5 inpainting and LCM Dreamshaper v7), with few channels and layers. A weight file stays under 3 MB."""
+"""Tiny random-weight versions of the model families: the structure of the real ones (published configurations of SD 1.5,
+SD 2.1, SDXL base 1.0, SD 1.5 inpainting and LCM Dreamshaper v7), with few channels and layers. A file stays under 8 MB."""
 
 import torch
 from diffusers import (
