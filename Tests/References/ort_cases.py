@@ -295,7 +295,8 @@ def resizes():
                     case("Resize", opset, [data, region, constant(scales)], label=f"{label}_scales", **settings)
                     if place != "align_corners":  # ONNX Runtime rounds the output's length first, ONNX's own cases don't
                         case("Resize", opset, [data, region, constant(fractions)], label=f"{label}_fractions", **settings)
-                    case("Resize", opset, [data, region, region, constant(ints(1, 2, 7, 3))], label=f"{label}_sizes", **settings)
+                    sizes = constant(ints(1, 2, 7, 3))
+                    case("Resize", opset, [data, region, region, sizes], label=f"{label}_sizes", **settings)
     case("Resize", 13, [data, None, scales], label="runtime_scales", mode="nearest", nearest_mode="floor")
     case("Resize", 13, [data, None, None, ints(1, 2, 8, 15)], label="runtime_sizes", mode="linear")
     case("Resize", 18, [data, None, None, constant(ints(7, 3))], label="axes", mode="linear", axes=[2, 3])
