@@ -33,14 +33,14 @@ let package = Package(
         .executableTarget(
             name: "sd-onnx",
             dependencies: [
-                "SDPipeline",
+                "SDPipeline", "Ops", "ONNXLoader", "GraphRuntime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "GraphRuntimeTests", dependencies: ["GraphRuntime"]),
-        .testTarget(name: "ONNXLoaderTests", dependencies: ["ONNXLoader"]),
-        .testTarget(name: "OpsTests", dependencies: ["Ops", "ONNXLoader"]),
-        .testTarget(name: "SDPipelineTests", dependencies: ["SDPipeline"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["sd-onnx"]),
+        .testTarget(name: "ONNXLoaderTests", dependencies: ["ONNXLoader"], exclude: ["Fixtures"]),
+        .testTarget(name: "OpsTests", dependencies: ["Ops", "ONNXLoader"], exclude: ["Fixtures"]),
+        .testTarget(name: "SDPipelineTests", dependencies: ["SDPipeline"], exclude: ["Fixtures"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["SDPipeline"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,41 @@
+.PHONY: help setup build demo test test-data format lint install clean
+
+PREFIX ?= /usr/local
+SWIFT_SOURCES = Package.swift Sources Tests
+MODEL_FILES = Models/emoji
+
+help: ## Shows the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Installs the system libraries that are missing
+	@Tools/install-dependencies.sh
+
+build: setup ## Builds in release
+	swift build -c release --product sd-onnx
+
+demo: build ## Makes a picture with the embedded model: demo.png
+	"$$(swift build -c release --show-bin-path)/sd-onnx" generate "a red apple on a blue background" \
+		--steps 20 --cfg-scale 5 --seed 7 --output demo.png
+	@echo "The picture is demo.png."
+
+test-data: ## Makes the references that git doesn't keep (Python; some minutes the first time)
+	Tools/setup-test-data.sh
+
+test: setup test-data ## Runs every test in release
+	swift build -c release --build-tests
+	swift build -c release --product sd-onnx
+	swift test -c release --skip-build
+
+format: ## Formats all Swift sources
+	swift format format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+lint: ## Checks their format
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+
+install: build ## Installs the program and the embedded model under PREFIX
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/sd-onnx/Models"
+	install -m 755 "$$(swift build -c release --show-bin-path)/sd-onnx" "$(DESTDIR)$(PREFIX)/bin/sd-onnx"
+	cp -R $(MODEL_FILES) "$(DESTDIR)$(PREFIX)/share/sd-onnx/Models/"
+
+clean: ## Removes what was built
+	swift package clean

@@ -1,0 +1,72 @@
+import Foundation
+
+/// A pipeline's folder as optimum or diffusers export it: `model_index.json`, and for each component a folder with its graph and
+/// its configuration.
+public struct ModelFolder: Sendable {
+    public let url: URL
+    /// The diffusers pipeline class that `model_index.json` names, such as `StableDiffusionPipeline`.
+    public let pipelineClass: String
+
+    /// - Throws: ``PipelineError`` where the folder or its `model_index.json` is missing or malformed.
+    public init(_ url: URL) throws {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
+            throw PipelineError("there is no model folder \(url.path)")
+        }
+        guard isDirectory.boolValue else {
+            throw PipelineError("\(url.path) is a file, expected a model folder with model_index.json in it")
+        }
+        let index = url.appendingPathComponent("model_index.json")
+        guard FileManager.default.fileExists(atPath: index.path) else {
+            throw PipelineError("\(url.path) has no model_index.json: it isn't the folder of a Stable Diffusion pipeline")
+        }
+        self.url = url
+        pipelineClass = try ConfigurationFile(contentsOf: index).optionalString("_class_name") ?? "StableDiffusionPipeline"
+    }
+
+    /// The graph of a component.
+    ///
+    /// - Throws: ``PipelineError`` where it is missing.
+    func graph(of component: String) throws(PipelineError) -> URL {
+        let file = url.appendingPathComponent(component).appendingPathComponent("model.onnx")
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            throw PipelineError("\(url.path) has no \(component)/model.onnx")
+        }
+        return file
+    }
+
+    func has(_ component: String) -> Bool {
+        FileManager.default.fileExists(atPath: url.appendingPathComponent(component).path)
+    }
+
+    /// The configuration of a component: the first of `folders` that has a `config.json`.
+    func configuration(of folders: String...) throws(PipelineError) -> ConfigurationFile {
+        for folder in folders {
+            let file = url.appendingPathComponent(folder).appendingPathComponent("config.json")
+            if FileManager.default.fileExists(atPath: file.path) { return try ConfigurationFile(contentsOf: file) }
+        }
+        throw PipelineError("\(url.path) has no \(folders[0])/config.json")
+    }
+
+    var schedulerConfiguration: URL { url.appendingPathComponent("scheduler/scheduler_config.json") }
+
+    /// Where the model lies that runs when none is named: `SD_ONNX_MODEL`, or the embedded one, `Models/emoji`, looked up from the
+    /// program's place upwards (a build inside of the checkout) and in `../share/sd-onnx/` (an installation).
+    ///
+    /// - Throws: ``PipelineError`` where there is none.
+    public static func defaultURL(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> URL {
+        if let path = environment["SD_ONNX_MODEL"], !path.isEmpty { return URL(fileURLWithPath: path) }
+        let program = Bundle.main.executableURL?.resolvingSymlinksInPath() ?? URL(fileURLWithPath: CommandLine.arguments[0])
+        var folder = program.deletingLastPathComponent()
+        var candidates = [folder.appendingPathComponent("../share/sd-onnx/Models/emoji").standardizedFileURL]
+        while folder.path != "/" {
+            candidates.append(folder.appendingPathComponent("Models/emoji"))
+            folder.deleteLastPathComponent()
+        }
+        let found = candidates.first { FileManager.default.fileExists(atPath: $0.appendingPathComponent("model_index.json").path) }
+        guard let found else {
+            throw PipelineError("the embedded model isn't beside the program: name a model folder with --model or SD_ONNX_MODEL")
+        }
+        return found
+    }
+}

@@ -1,0 +1,80 @@
+/// What to make pictures of, and how.
+public struct GenerationRequest: Sendable {
+    public var prompt: String
+    /// What to keep away from; used where the guidance scale is above 1.
+    public var negativePrompt: String
+    /// Pixels; nil takes what the model was trained at. A multiple of the VAE's factor (8 for most models).
+    public var width: Int?
+    public var height: Int?
+    /// Steps of the scheduler, 1 to the training timesteps (1000 for most models).
+    public var steps: Int
+    /// How much more the prompt counts than the negative one: w in ε = ε_negative + w (ε_prompt − ε_negative) (Ho and Salimans,
+    /// "Classifier-Free Diffusion Guidance", 2022, in the form of Imagen). 1 and below switch the negative prompt off.
+    public var guidanceScale: Double
+    /// The seed of the start noise, as for `torch.Generator("cpu").manual_seed`.
+    public var seed: UInt64
+    /// Pictures at once, 1 or more. They share one generator, as diffusers' `num_images_per_prompt` with a single generator.
+    public var batchCount: Int
+    /// A scheduler's diffusers class, short name or alias; nil takes the model's own.
+    public var scheduler: String?
+    /// Settings of the scheduler over those of the model, by diffusers' names.
+    public var schedulerOverrides: [String: SchedulerValue]
+    /// Options of each step (eta, churn).
+    public var stepOptions: SchedulerStepOptions
+    /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
+    public var initialLatents: [Float]?
+
+    public init(
+        prompt: String, negativePrompt: String = "", width: Int? = nil, height: Int? = nil, steps: Int = 20,
+        guidanceScale: Double = 7.5, seed: UInt64 = 0, batchCount: Int = 1, scheduler: String? = nil,
+        schedulerOverrides: [String: SchedulerValue] = [:], stepOptions: SchedulerStepOptions = SchedulerStepOptions(),
+        initialLatents: [Float]? = nil
+    ) {
+        self.prompt = prompt
+        self.negativePrompt = negativePrompt
+        self.width = width
+        self.height = height
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.seed = seed
+        self.batchCount = batchCount
+        self.scheduler = scheduler
+        self.schedulerOverrides = schedulerOverrides
+        self.stepOptions = stepOptions
+        self.initialLatents = initialLatents
+    }
+}
+
+/// How far a generation is.
+public enum GenerationProgress: Sendable {
+    case encodingPrompt
+    /// The U-Net and the scheduler have finished `completed` of `total` steps.
+    case step(completed: Int, total: Int)
+    /// The VAE has finished `completed` of `total` pictures.
+    case decoding(completed: Int, total: Int)
+}
+
+/// The pictures of a request and what they were made from.
+public struct GenerationResult: Sendable {
+    public var images: [RGBImage]
+    /// The latents after the last step, [batchCount, C, h, w] row-major, before the VAE's scaling factor.
+    public var latents: [Float]
+    public var latentShape: [Int]
+    /// The diffusers class of the scheduler that ran.
+    public var schedulerName: String
+    public var timesteps: [Float]
+    /// Tokens of the prompt, start and end included, before it was cut to what the text encoder takes.
+    public var promptTokenCount: Int
+    /// What the text encoder takes.
+    public var tokenLimit: Int
+    public var timings: Timings
+
+    /// Seconds that the parts took.
+    public struct Timings: Sendable, Codable {
+        public var textEncoder = 0.0
+        public var unet = 0.0
+        public var scheduler = 0.0
+        public var vaeDecoder = 0.0
+        public var total = 0.0
+    }
+}
