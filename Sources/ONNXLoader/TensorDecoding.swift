@@ -4,7 +4,7 @@ import GraphRuntime
 /// Makes tensors of TensorProto messages: views of the mapped file wherever the values lie there as they are used.
 ///
 /// Protobuf aligns nothing. Values that lie misaligned are copied up to ``copyLimit`` bytes, so that shapes, scalars and biases are
-/// read by any code; larger ones stay where they are, and ``Tensor`` says what that means for their readers.
+/// read by any code; larger ones stay where they are, and `Tensor.isAligned` says what that means for their readers.
 struct TensorDecoder {
     let storage: TensorStorage
     let payloads: [Payload]
@@ -105,12 +105,8 @@ struct TensorDecoder {
             try Tensor(dtype: dtype, shape: shape, storage: storage, byteOffset: offset)
         }
         if dtype == .bool { return try normalized(tensor) }
-        let alignment = dtype == .complex64 ? 4 : min(max(dtype.bitWidth / 8, 1), 8)
-        let isAligned = UInt(bitPattern: storage.base + offset) % UInt(alignment) == 0
-        guard !isAligned, tensor.byteCount <= Self.copyLimit else { return tensor }
-        let copy = try make(dtype, shape)
-        copy.rawBytes.copyMemory(from: tensor.rawBytes)
-        return copy.tensor
+        guard tensor.byteCount <= Self.copyLimit else { return tensor }
+        return try wrapped { () throws(TensorError) in try tensor.aligned() }
     }
 
     /// A byte other than 0 and 1 is true for ONNX, but no `Bool` for Swift.

@@ -14,14 +14,13 @@ public enum HalfPrecision {
         guard source.count == target.count else { throw TensorError("can't widen \(source.shape) into \(target.shape)") }
         try target.withMutableSpan(of: Float.self) { floats in
             switch source.dtype {
+            // Buffers, as weights in a file may be misaligned and spans would copy them.
             case .float16:
-                try source.withSpan(of: Float16.self) { halves in
-                    for index in 0..<floats.count { floats[index] = single(halves[index].bitPattern) }
-                }
+                let halves = try source.buffer(of: Float16.self)
+                for index in 0..<floats.count { floats[index] = single(halves[index].bitPattern) }
             case .bfloat16:
-                try source.withSpan(of: BFloat16.self) { halves in
-                    for index in 0..<floats.count { floats[index] = halves[index].float }
-                }
+                let halves = try source.buffer(of: BFloat16.self)
+                for index in 0..<floats.count { floats[index] = halves[index].float }
             default: throw TensorError("expected float16 or bfloat16, found \(source.dtype)")
             }
         }

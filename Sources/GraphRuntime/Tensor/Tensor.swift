@@ -15,7 +15,8 @@ public struct Tensor: Sendable {
         guard dtype != .string, let size = dtype.byteCount(of: shape.count), byteOffset >= 0,
             size <= storage.byteCount, byteOffset <= storage.byteCount - size
         else {
-            throw TensorError("a \(dtype) tensor of shape \(shape) doesn't fit \(storage.byteCount) bytes from \(byteOffset) on")
+            throw TensorError(
+                "a \(dtype) tensor of shape \(shape) doesn't fit \(storage.byteCount) bytes from \(byteOffset) on")
         }
         self.init(unchecked: dtype, shape, storage, byteOffset, nil)
     }
@@ -73,18 +74,37 @@ public struct Tensor: Sendable {
         return Tensor(unchecked: dtype, shape, storage, byteOffset, strings)
     }
 
-    /// Calls `body` with the elements.
+    /// Calls `body` with the elements; misaligned ones, see ``isAligned``, are copied for the time of the call.
     ///
     /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s, and what `body` throws.
     @inlinable
     public func withSpan<Element: TensorElement, Result>(
         of type: Element.Type, _ body: (Span<Element>) throws -> Result
     ) throws -> Result {
-        let elements = try buffer(of: type)
-        return try body(elements.span)
+        let source = try aligned()
+        let elements = try source.buffer(of: type)
+        return try withExtendedLifetime(source) { try body(elements.span) }
+    }
+
+    /// Whether the elements lie at multiples of their alignment. Weights in the mapped file of a model needn't: protobuf aligns
+    /// nothing, and a copy would cost as much memory as the file.
+    public var isAligned: Bool {
+        let alignment = dtype == .complex64 ? 4 : min(max(dtype.bitWidth / 8, 1), 8)
+        return UInt(bitPattern: storage.base + byteOffset) % UInt(alignment) == 0
+    }
+
+    /// This tensor, or a copy of it where ``isAligned`` is false.
+    public func aligned() throws(TensorError) -> Tensor {
+        if isAligned { return self }
+        let copy = try MutableTensor(dtype: dtype, shape: shape)
+        copy.rawBytes.copyMemory(from: rawBytes)
+        return copy.tensor
     }
 
     /// The elements as a buffer that lives as long as the storage: for kernels behind a fence, see ``withSpan(of:_:)``.
+    ///
+    /// Where ``isAligned`` is false, the buffer may be read by subscript and by C code that assumes no alignment, as the processors
+    /// that this project is for do; a `Span` of it, or `load(as:)`, would trap.
     ///
     /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
     public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
@@ -100,7 +120,12 @@ public struct Tensor: Sendable {
 
     /// A copy of the elements.
     public func array<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> [Element] {
-        Array(try buffer(of: type))
+        guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
+        let bytes = rawBytes
+        return Array(unsafeUninitializedCapacity: count) { elements, initialized in
+            UnsafeMutableRawBufferPointer(elements).copyMemory(from: bytes)
+            initialized = count
+        }
     }
 }
 
@@ -135,7 +160,8 @@ public struct MutableTensor: @unchecked Sendable {
     }
 
     /// The elements as a buffer that lives as long as the storage: for kernels behind a fence, see ``withMutableSpan(of:_:)``.
-    public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeMutableBufferPointer<Element> {
+    public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeMutableBufferPointer<Element>
+    {
         UnsafeMutableBufferPointer(mutating: try tensor.buffer(of: type))
     }
 

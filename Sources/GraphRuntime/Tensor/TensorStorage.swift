@@ -1,9 +1,9 @@
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Bytes that tensors look into: memory of its own, a part of a mapped file, or a part of an arena.
@@ -40,8 +40,8 @@ public final class TensorStorage: @unchecked Sendable {
         let status = posix_memalign(&pointer, isLarge ? 2 << 20 : Self.alignment, size)
         guard status == 0, let pointer else { throw TensorError("no memory for a tensor of \(byteCount) bytes") }
         #if os(Linux)
-        // Pages of 2 MB: fewer faults and TLB misses on the large activations; a refusal only costs the gain.
-        if isLarge { madvise(pointer, size, MADV_HUGEPAGE) }
+            // Pages of 2 MB: fewer faults and TLB misses on the large activations; a refusal only costs the gain.
+            if isLarge { madvise(pointer, size, MADV_HUGEPAGE) }
         #endif
         base = pointer
         self.byteCount = byteCount
