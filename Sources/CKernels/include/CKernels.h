@@ -1,2 +1,4 @@
 #pragma once
+
+#include "elementwise.h"
 #include "normalization.h"

@@ -1,6 +1,7 @@
 import GraphRuntime
 
-/// Non-linear functions of one tensor.
+/// Activation functions of one tensor.
 enum ActivationFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] =
+        Activation.definitions + ParametricActivation.definitions + [Shrink.definition]
 }

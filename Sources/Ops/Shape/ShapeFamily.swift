@@ -2,5 +2,10 @@ import GraphRuntime
 
 /// Operators about shapes and constants.
 enum ShapeFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] =
+        [
+            ShapeOf.definition, SizeOf.definition, Constant.definition, ConstantOfShape.definition, RangeOperator.definition,
+            Identity.definition, Expand.definition, EyeLike.definition, OptionalValue.definition, OptionalHasElement.definition,
+            OptionalGetElement.definition,
+        ] + Dropout.definitions
 }

@@ -1,0 +1,208 @@
+#include "elementwise.h"
+#include "vector.h"
+
+#define CK_BINARY(name, expression)                                                                                          \
+    CK_CLONES void name(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n) {         \
+        if (a_step && b_step) {                                                                                              \
+            CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                 \
+                float u = a[i], v = b[i];                                                                                    \
+                y[i] = (expression);                                                                                         \
+            }                                                                                                                \
+        } else if (a_step) {                                                                                                 \
+            const float v = *b;                                                                                              \
+            CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                 \
+                float u = a[i];                                                                                              \
+                y[i] = (expression);                                                                                         \
+            }                                                                                                                \
+        } else {                                                                                                             \
+            const float u = *a;                                                                                              \
+            ptrdiff_t step = b_step;                                                                                         \
+            if (!step) {                                                                                                     \
+                const float v = *b;                                                                                          \
+                for (ptrdiff_t i = 0; i < n; i++) y[i] = (expression);                                                       \
+                return;                                                                                                      \
+            }                                                                                                                \
+            CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                 \
+                float v = b[i];                                                                                              \
+                y[i] = (expression);                                                                                         \
+            }                                                                                                                \
+        }                                                                                                                    \
+    }
+
+CK_BINARY(ck_add, u + v)
+CK_BINARY(ck_sub, u - v)
+CK_BINARY(ck_mul, u *v)
+CK_BINARY(ck_div, u / v)
+CK_BINARY(ck_min, u != u ? u : (v < u || v != v ? v : u))
+CK_BINARY(ck_max, u != u ? u : (v > u || v != v ? v : u))
+
+#define CK_UNARY(name, expression)                                                                                           \
+    CK_CLONES void name(const float *x, float *y, ptrdiff_t n) {                                                             \
+        CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                     \
+            float v = x[i];                                                                                                  \
+            y[i] = (expression);                                                                                             \
+        }                                                                                                                    \
+    }
+
+CK_UNARY(ck_exp, ck_exp1(v))
+CK_UNARY(ck_log, ck_log1(v))
+CK_UNARY(ck_erf, ck_erf1(v))
+CK_UNARY(ck_tanh, ck_tanh1(v))
+CK_UNARY(ck_sigmoid, ck_sigmoid1(v))
+// The C library's sqrtf sets errno, which keeps its loops from vectorising.
+CK_UNARY(ck_sqrt, __builtin_elementwise_sqrt(v))
+CK_UNARY(ck_reciprocal, 1.0f / v)
+CK_UNARY(ck_abs, fabsf(v))
+CK_UNARY(ck_neg, -v)
+CK_UNARY(ck_floor, floorf(v))
+CK_UNARY(ck_ceil, ceilf(v))
+CK_UNARY(ck_round_even, rintf(v))
+
+CK_UNARY(ck_relu, v < 0.0f ? 0.0f : v)
+CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + ck_log1p_unit(ck_exp1(-fabsf(v))))
+CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
+CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
+CK_UNARY(ck_silu, v *ck_sigmoid1(v))
+CK_UNARY(ck_gelu_erf, 0.5f * v * (1.0f + ck_erf1(v * 0.70710678f)))
+// (1 + tanh u) / 2 = sigmoid(2 u).
+CK_UNARY(ck_gelu_tanh, v *ck_sigmoid1(1.59576912f * (v + 0.044715f * v * v * v)))
+CK_UNARY(ck_quick_gelu, v *ck_sigmoid1(1.702f * v))
+
+// tanh(log(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x).
+CK_INLINE float ck_mish1(float x) {
+    float e = ck_exp1(x > 20.0f ? 20.0f : x);
+    float n = e * (e + 2.0f);
+    return x * (n / (n + 2.0f));
+}
+
+CK_UNARY(ck_mish, ck_mish1(v))
+
+// Blocks with an argument beyond the range reduction's reach go to the C library, whose reduction has no bound.
+#define CK_TRIGONOMETRIC(name, quadrant, library)                                                                            \
+    CK_CLONES static void name##_block(const float *x, float *y, ptrdiff_t n) {                                              \
+        CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] = ck_sincos1(x[i], quadrant);                                    \
+    }                                                                                                                        \
+    void name(const float *x, float *y, ptrdiff_t n) {                                                                       \
+        for (ptrdiff_t start = 0; start < n; start += 1024) {                                                                \
+            ptrdiff_t count = n - start < 1024 ? n - start : 1024;                                                           \
+            int is_far = 0;                                                                                                  \
+            for (ptrdiff_t i = 0; i < count; i++) is_far |= !(fabsf(x[start + i]) < 1048576.0f);                             \
+            if (is_far) {                                                                                                    \
+                for (ptrdiff_t i = 0; i < count; i++) y[start + i] = library(x[start + i]);                                  \
+            } else {                                                                                                         \
+                name##_block(x + start, y + start, count);                                                                   \
+            }                                                                                                                \
+        }                                                                                                                    \
+    }
+
+CK_TRIGONOMETRIC(ck_sin, 0, sinf)
+CK_TRIGONOMETRIC(ck_cos, 1, cosf)
+
+#define CK_PARAMETRIC(name, expression)                                                                                      \
+    CK_CLONES void name(const float *x, float *y, ptrdiff_t n, float a, float b) {                                           \
+        (void)b;                                                                                                             \
+        CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                     \
+            float v = x[i];                                                                                                  \
+            y[i] = (expression);                                                                                             \
+        }                                                                                                                    \
+    }
+
+// exp(x) - 1 by way of tanh(x / 2) = t: 2 t / (1 - t), which loses nothing near 0; for x <= 0.
+CK_INLINE float ck_expm1_negative(float x) {
+    float t = ck_tanh1(0.5f * x);
+    return 2.0f * t / (1.0f - t);
+}
+
+CK_PARAMETRIC(ck_leaky_relu, v < 0.0f ? a * v : v)
+CK_PARAMETRIC(ck_elu, v > 0.0f ? b * v : a *ck_expm1_negative(v > 0.0f ? 0.0f : v))
+CK_PARAMETRIC(ck_celu, v > 0.0f ? v : a *ck_expm1_negative((v > 0.0f ? 0.0f : v) / a))
+CK_PARAMETRIC(ck_hard_sigmoid, fmaxf(fminf(a * v + b, 1.0f), 0.0f))
+CK_PARAMETRIC(ck_thresholded_relu, v > a ? v : 0.0f)
+CK_PARAMETRIC(ck_swish, v *ck_sigmoid1(a * v))
+// max(min, x) first, then min(max, x): where min > max the result is max (ONNX Clip-13).
+CK_PARAMETRIC(ck_clip, (v < a ? a : v) > b ? b : (v < a ? a : v))
+
+#define CK_ROW_SUM(name, expression)                                                                                         \
+    CK_CLONES static float name##_block(const float *x, ptrdiff_t n) {                                                       \
+        _Pragma("clang fp reassociate(on)") float sum = 0;                                                                   \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                                  \
+            float v = x[i];                                                                                                  \
+            sum += (expression);                                                                                             \
+        }                                                                                                                    \
+        return sum;                                                                                                          \
+    }                                                                                                                        \
+    /* Sums of blocks in double precision: the error stays that of one block, however long the row. */                      \
+    float name(const float *x, ptrdiff_t n) {                                                                                \
+        if (n <= 4096) return name##_block(x, n);                                                                            \
+        double sum = 0;                                                                                                      \
+        for (ptrdiff_t start = 0; start < n; start += 4096) {                                                                \
+            sum += name##_block(x + start, n - start < 4096 ? n - start : 4096);                                             \
+        }                                                                                                                    \
+        return (float)sum;                                                                                                   \
+    }
+
+CK_ROW_SUM(ck_row_sum, v)
+CK_ROW_SUM(ck_row_sum_abs, fabsf(v))
+CK_ROW_SUM(ck_row_sum_square, v *v)
+
+// Sixteen running extremes; a comparison with NaN is false, so NaNs are counted beside them.
+#define CK_ROW_EXTREME(name, start, comparison)                                                                              \
+    CK_CLONES float name(const float *x, ptrdiff_t n) {                                                                      \
+        float lanes[16];                                                                                                     \
+        uint32_t nans[16];                                                                                                   \
+        for (int j = 0; j < 16; j++) {                                                                                       \
+            lanes[j] = start;                                                                                                \
+            nans[j] = 0;                                                                                                     \
+        }                                                                                                                    \
+        ptrdiff_t i = 0;                                                                                                     \
+        for (; i + 16 <= n; i += 16) {                                                                                       \
+            for (int j = 0; j < 16; j++) {                                                                                   \
+                float v = x[i + j];                                                                                          \
+                nans[j] |= v != v;                                                                                           \
+                lanes[j] = v comparison lanes[j] ? v : lanes[j];                                                             \
+            }                                                                                                                \
+        }                                                                                                                    \
+        for (; i < n; i++) {                                                                                                 \
+            float v = x[i];                                                                                                  \
+            nans[0] |= v != v;                                                                                               \
+            lanes[0] = v comparison lanes[0] ? v : lanes[0];                                                                 \
+        }                                                                                                                    \
+        float result = lanes[0];                                                                                             \
+        uint32_t has_nan = nans[0];                                                                                          \
+        for (int j = 1; j < 16; j++) {                                                                                       \
+            has_nan |= nans[j];                                                                                              \
+            result = lanes[j] comparison result ? lanes[j] : result;                                                         \
+        }                                                                                                                    \
+        return has_nan ? NAN : result;                                                                                       \
+    }
+
+CK_ROW_EXTREME(ck_row_min, INFINITY, <)
+CK_ROW_EXTREME(ck_row_max, -INFINITY, >)
+
+CK_CLONES void ck_accumulate(const float *x, float *y, ptrdiff_t n) {
+    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+CK_CLONES void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n) {
+    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += fabsf(x[i]);
+}
+
+CK_CLONES void ck_accumulate_square(const float *x, float *y, ptrdiff_t n) {
+    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * x[i];
+}
+
+CK_CLONES static float ck_exp_sum(const float *x, float *y, ptrdiff_t n, float largest) {
+    _Pragma("clang fp reassociate(on)") float sum = 0;
+    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {
+        float e = ck_exp1(x[i] - largest);
+        y[i] = e;
+        sum += e;
+    }
+    return sum;
+}
+
+void ck_softmax_row(const float *x, float *y, ptrdiff_t n) {
+    if (n <= 0) return;
+    float sum = ck_exp_sum(x, y, n, ck_row_max(x, n));
+    ck_mul(y, 1, &(float){1.0f / sum}, 0, y, n);
+}

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <stddef.h>
+
+// Loops over contiguous float32 arrays, vectorised for the CPU at hand. `y` may be `x` (or an operand) itself, but may not
+// overlap it otherwise. Errors are in units in the last place (ulp) against the correctly rounded result.
+
+// Two operands; a step is 1 for an array and 0 for one number that stands for all.
+void ck_add(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+void ck_sub(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+void ck_mul(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+void ck_div(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+// The smaller and the larger operand; NaN where either is.
+void ck_min(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+void ck_max(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+
+// Elementary functions, at most 2 ulp; sigmoid and the activations made of it at most 4.
+void ck_exp(const float *x, float *y, ptrdiff_t n);
+void ck_log(const float *x, float *y, ptrdiff_t n);
+void ck_erf(const float *x, float *y, ptrdiff_t n);
+void ck_tanh(const float *x, float *y, ptrdiff_t n);
+void ck_sigmoid(const float *x, float *y, ptrdiff_t n);
+void ck_sin(const float *x, float *y, ptrdiff_t n);
+void ck_cos(const float *x, float *y, ptrdiff_t n);
+void ck_sqrt(const float *x, float *y, ptrdiff_t n);
+void ck_reciprocal(const float *x, float *y, ptrdiff_t n);
+void ck_abs(const float *x, float *y, ptrdiff_t n);
+void ck_neg(const float *x, float *y, ptrdiff_t n);
+void ck_floor(const float *x, float *y, ptrdiff_t n);
+void ck_ceil(const float *x, float *y, ptrdiff_t n);
+void ck_round_even(const float *x, float *y, ptrdiff_t n);
+
+// Activations. Formulas: ONNX operators Relu, Softplus, Softsign, Mish, HardSwish, Gelu.
+void ck_relu(const float *x, float *y, ptrdiff_t n);
+void ck_softplus(const float *x, float *y, ptrdiff_t n);
+void ck_softsign(const float *x, float *y, ptrdiff_t n);
+void ck_mish(const float *x, float *y, ptrdiff_t n);
+void ck_hard_swish(const float *x, float *y, ptrdiff_t n);
+// x * sigmoid(x).
+void ck_silu(const float *x, float *y, ptrdiff_t n);
+// x / 2 * (1 + erf(x / sqrt 2)).
+void ck_gelu_erf(const float *x, float *y, ptrdiff_t n);
+// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+void ck_gelu_tanh(const float *x, float *y, ptrdiff_t n);
+// x * sigmoid(1.702 x).
+void ck_quick_gelu(const float *x, float *y, ptrdiff_t n);
+
+// Activations of two parameters; those that take one ignore b.
+void ck_leaky_relu(const float *x, float *y, ptrdiff_t n, float a, float b);
+// a * (exp(x) - 1) below 0, b * x above. Elu: b = 1; Selu: a = alpha * gamma, b = gamma.
+void ck_elu(const float *x, float *y, ptrdiff_t n, float a, float b);
+// a * (exp(x / a) - 1) below 0, x above.
+void ck_celu(const float *x, float *y, ptrdiff_t n, float a, float b);
+// a * x + b, brought into 0...1.
+void ck_hard_sigmoid(const float *x, float *y, ptrdiff_t n, float a, float b);
+void ck_thresholded_relu(const float *x, float *y, ptrdiff_t n, float a, float b);
+// x * sigmoid(a * x).
+void ck_swish(const float *x, float *y, ptrdiff_t n, float a, float b);
+// x brought into a...b; NaN stays.
+void ck_clip(const float *x, float *y, ptrdiff_t n, float a, float b);
+
+// Reductions of one row; sums in 16 or more interleaved lanes.
+float ck_row_sum(const float *x, ptrdiff_t n);
+float ck_row_sum_abs(const float *x, ptrdiff_t n);
+float ck_row_sum_square(const float *x, ptrdiff_t n);
+// The least and the largest; NaN where any element is; infinities of the other sign for empty rows.
+float ck_row_min(const float *x, ptrdiff_t n);
+float ck_row_max(const float *x, ptrdiff_t n);
+// y[i] += x[i], += |x[i]|, += x[i]^2.
+void ck_accumulate(const float *x, float *y, ptrdiff_t n);
+void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n);
+void ck_accumulate_square(const float *x, float *y, ptrdiff_t n);
+
+// exp(x - max x) / sum exp(x - max x) over a row; `y` may be `x`.
+void ck_softmax_row(const float *x, float *y, ptrdiff_t n);

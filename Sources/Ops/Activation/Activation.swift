@@ -1,0 +1,110 @@
+import Foundation
+import GraphRuntime
+
+/// Activation functions without parameters (ONNX Relu-14, Sigmoid-13, Softplus-22, Softsign-22, HardSwish-22, Mish-22, Gelu-20,
+/// and QuickGelu with alpha 1.702 and FastGelu without bias of com.microsoft).
+enum ActivationFunction: String, Sendable {
+    case relu = "Relu"
+    case sigmoid = "Sigmoid"
+    case softplus = "Softplus"
+    case softsign = "Softsign"
+    case hardSwish = "HardSwish"
+    case mish = "Mish"
+    case gelu = "Gelu"
+    case geluTanh = "GeluTanh"
+
+    var loop: FloatLoop {
+        switch self {
+        case .relu: VectorKernels.relu
+        case .sigmoid: VectorKernels.sigmoid
+        case .softplus: VectorKernels.softplus
+        case .softsign: VectorKernels.softsign
+        case .hardSwish: VectorKernels.hardSwish
+        case .mish: VectorKernels.mish
+        case .gelu: VectorKernels.geluErf
+        case .geluTanh: VectorKernels.geluTanh
+        }
+    }
+
+    func double(_ x: Double) -> Double {
+        switch self {
+        case .relu: x < 0 ? 0 : x
+        case .sigmoid: 1 / (1 + exp(-x))
+        case .softplus: max(x, 0) + log1p(exp(-abs(x)))
+        case .softsign: x / (1 + abs(x))
+        case .hardSwish: x * min(max(x / 6 + 0.5, 0), 1)
+        case .mish: x * tanh(max(x, 0) + log1p(exp(-abs(x))))
+        case .gelu: 0.5 * x * erfc(-x * 0.5.squareRoot())
+        case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+        }
+    }
+}
+
+private enum IntegerRelu<Element: NumericElement>: UnaryKernel {
+    @inline(__always) static func apply(_ x: Element) -> Element { .greater(x, .zero) }
+}
+
+/// y = function(x), element by element; y may be x.
+///
+/// - Throws: ``TensorError`` for types other than float32 and float64; Relu takes integers too.
+func activate(_ function: ActivationFunction, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    struct Visitor: IntegerVisitor {
+        let x: Tensor
+        let y: MutableTensor
+        let threads: ThreadPool
+
+        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws {
+            try map(IntegerRelu<Element>.self, x, into: y, threads: threads)
+        }
+    }
+    switch x.dtype {
+    case .float32: try VectorKernels.apply(function.loop, x, into: y, threads: threads)
+    case .float64: try map(x, into: y, threads: threads) { (value: Double) in function.double(value) }
+    default:
+        guard function == .relu else { throw TensorError("expected floating-point numbers, found \(x.dtype)") }
+        try x.dtype.dispatchInteger(Visitor(x: x, y: y, threads: threads))
+    }
+}
+
+struct Activation: Operator {
+    let function: ActivationFunction
+
+    var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
+    var floatingPointTypes: Set<DType>? { DType.wideFloats }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        [Fact(dtype: try inputs[0].dtype, shape: try inputs[0].shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        try activate(function, context.input(0), into: context.output(0), threads: context.threads)
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        .perElement(function == .relu ? 1 : 15, inputs: inputs, outputs: outputs)
+    }
+
+    private static func definition(_ function: ActivationFunction, since version: Int) -> OperatorDefinition {
+        OperatorDefinition(function.rawValue, since: version) { decoder in
+            try decoder.requireInputs(1...1)
+            return Activation(function: function)
+        }
+    }
+
+    static let definitions = [
+        definition(.relu, since: 6), definition(.sigmoid, since: 6), definition(.softplus, since: 1),
+        definition(.softsign, since: 1), definition(.hardSwish, since: 14), definition(.mish, since: 18),
+        OperatorDefinition("Gelu", since: 20) { decoder in
+            try decoder.requireInputs(1...1)
+            switch try decoder.string("approximate", default: "none") {
+            case "none": return Activation(function: .gelu)
+            case "tanh": return Activation(function: .geluTanh)
+            case let other: throw TensorError("attribute approximate should be none or tanh, found \"\(other)\"")
+            }
+        },
+        OperatorDefinition("Gelu", domain: "com.microsoft", since: 1) { decoder in
+            try decoder.requireInputs(1...1)
+            return Activation(function: .gelu)
+        },
+    ]
+}

@@ -1,0 +1,103 @@
+import GraphRuntime
+
+/// The arithmetic of two operands (ONNX Add-14, Sub-14, Mul-14, Div-14, Min-13, Max-13).
+enum ArithmeticFunction: String, Sendable {
+    case add = "Add"
+    case subtract = "Sub"
+    case multiply = "Mul"
+    case divide = "Div"
+    case minimum = "Min"
+    case maximum = "Max"
+}
+
+private enum Sum<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .sum(a, b) }
+}
+
+private enum Difference<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .difference(a, b) }
+}
+
+private enum Product<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .product(a, b) }
+}
+
+private enum Quotient<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .quotient(a, b) }
+}
+
+private enum Minimum<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .lesser(a, b) }
+}
+
+private enum Maximum<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .greater(a, b) }
+}
+
+/// y = function(a, b), broadcast; y may be an operand that has its shape.
+///
+/// - Throws: ``TensorError`` for types that aren't numbers, or differ.
+func arithmetic(_ function: ArithmeticFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    if a.dtype == .float32 {
+        switch function {
+        case .add: return try broadcast(FloatSum.self, a, b, into: y, threads: threads)
+        case .subtract: return try broadcast(FloatDifference.self, a, b, into: y, threads: threads)
+        case .multiply: return try broadcast(FloatProduct.self, a, b, into: y, threads: threads)
+        case .divide: return try broadcast(FloatQuotient.self, a, b, into: y, threads: threads)
+        case .minimum: return try broadcast(FloatMinimum.self, a, b, into: y, threads: threads)
+        case .maximum: return try broadcast(FloatMaximum.self, a, b, into: y, threads: threads)
+        }
+    }
+    struct Visitor: NumericVisitor {
+        let function: ArithmeticFunction
+        let a: Tensor
+        let b: Tensor
+        let y: MutableTensor
+        let threads: ThreadPool
+
+        func visit<Element: NumericElement>(_: Element.Type) throws {
+            switch function {
+            case .add: try broadcast(Sum<Element>.self, a, b, into: y, threads: threads)
+            case .subtract: try broadcast(Difference<Element>.self, a, b, into: y, threads: threads)
+            case .multiply: try broadcast(Product<Element>.self, a, b, into: y, threads: threads)
+            case .divide: try broadcast(Quotient<Element>.self, a, b, into: y, threads: threads)
+            case .minimum: try broadcast(Minimum<Element>.self, a, b, into: y, threads: threads)
+            case .maximum: try broadcast(Maximum<Element>.self, a, b, into: y, threads: threads)
+            }
+        }
+    }
+    try a.dtype.dispatch(Visitor(function: function, a: a, b: b, y: y, threads: threads))
+}
+
+/// Add, Sub, Mul and Div, from opset 7 on.
+struct BinaryArithmetic: Operator {
+    let function: ArithmeticFunction
+
+    var outputStorage: OutputStorage { .mayReplace(inputs: [0, 1]) }
+    var floatingPointTypes: Set<DType>? { DType.wideFloats }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        [Fact(dtype: try commonType(inputs, 0..<2), shape: try commonShape(inputs, 0..<2))]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        try arithmetic(function, context.input(0), context.input(1), into: context.output(0), threads: context.threads)
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(1, inputs: inputs, outputs: outputs) }
+
+    static func definition(_ function: ArithmeticFunction) -> OperatorDefinition {
+        OperatorDefinition(function.rawValue, since: 7) { decoder in
+            try decoder.requireInputs(2...2)
+            return BinaryArithmetic(function: function)
+        }
+    }
+}
+
+extension Cost {
+    /// `flops` operations for each element of the first output, and the bytes of all inputs and outputs.
+    static func perElement(_ flops: Double, inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        let count = outputs.first??.shape?.count ?? 0
+        return Cost(flops: flops * Double(count), bytes: BinaryArithmetic.bytesMoved(inputs: inputs, outputs: outputs))
+    }
+}

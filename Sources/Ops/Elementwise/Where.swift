@@ -1,0 +1,94 @@
+import GraphRuntime
+
+/// y = x where condition holds, else other; all three broadcast. Elements are moved as bits: every type but strings and 4-bit ones.
+///
+/// - Throws: ``TensorError`` where the types differ.
+func select(_ condition: Tensor, _ x: Tensor, _ other: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    switch y.dtype.bitWidth {
+    case 8: try selectBits(UInt8.self, condition, x, other, y, threads)
+    case 16: try selectBits(UInt16.self, condition, x, other, y, threads)
+    case 32: try selectBits(UInt32.self, condition, x, other, y, threads)
+    case 64: try selectBits(UInt64.self, condition, x, other, y, threads)
+    case 128: try selectBits(SIMD2<UInt64>.self, condition, x, other, y, threads)
+    default: throw TensorError("can't choose among elements of type \(y.dtype)")
+    }
+}
+
+private func selectBits<Bits: BitwiseCopyable>(
+    _: Bits.Type, _ condition: Tensor, _ x: Tensor, _ other: Tensor, _ y: MutableTensor, _ threads: ThreadPool
+) throws {
+    guard x.dtype == y.dtype, other.dtype == y.dtype else {
+        throw TensorError("can't choose between \(x.dtype) and \(other.dtype)")
+    }
+    let flags = try condition.buffer(of: Bool.self)
+    guard y.count > 0, let first = x.rawBytes.baseAddress, let second = other.rawBytes.baseAddress,
+        let output = y.rawBytes.baseAddress
+    else { return }
+    let left = first.assumingMemoryBound(to: Bits.self)
+    let right = second.assumingMemoryBound(to: Bits.self)
+    let target = output.assumingMemoryBound(to: Bits.self)
+    let plan = BroadcastPlan(output: y.shape, operands: [condition.shape, x.shape, other.shape])
+    let steps = plan.steps
+    plan.forEachRow(threads) { row in
+        let a = left + row.offsets.1
+        let b = right + row.offsets.2
+        let result = target + row.output
+        if steps.0 == 0 {
+            let isFirst = flags[row.offsets.0]
+            let source = isFirst ? a : b
+            let step = isFirst ? steps.1 : steps.2
+            for index in 0..<row.count { result[index] = source[index * step] }
+        } else if steps.1 == 1 && steps.2 == 1 {
+            for index in 0..<row.count { result[index] = flags[row.offsets.0 + index] ? a[index] : b[index] }
+        } else if steps.1 == 1 {
+            let fixed = b[0]
+            for index in 0..<row.count { result[index] = flags[row.offsets.0 + index] ? a[index] : fixed }
+        } else {
+            let fixed = a[0]
+            for index in 0..<row.count { result[index] = flags[row.offsets.0 + index] ? fixed : b[index * steps.2] }
+        }
+    }
+}
+
+private func selectStrings(_ condition: Tensor, _ x: [String], _ other: [String], shapes: [Shape], to shape: Shape) throws
+    -> Tensor
+{
+    let flags = try condition.buffer(of: Bool.self)
+    let plan = BroadcastPlan(output: shape, operands: shapes)
+    var result = [String](repeating: "", count: shape.count)
+    plan.forEachRow(in: 0..<shape.count) { row in
+        for index in 0..<row.count {
+            let isFirst = flags[row.offsets.0 + index * plan.steps.0]
+            result[row.output + index] =
+                isFirst ? x[row.offsets.1 + index * plan.steps.1] : other[row.offsets.2 + index * plan.steps.2]
+        }
+    }
+    return try Tensor(strings: result, shape: shape)
+}
+
+/// Where-9 and Where-16.
+struct Where: Operator {
+    var outputStorage: OutputStorage { .mayReplace(inputs: [1, 2]) }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        if let dtype = try inputs[0].dtype, dtype != .bool { throw TensorError("the condition should be bool, found \(dtype)") }
+        return [Fact(dtype: try commonType(inputs, 1..<3), shape: try commonShape(inputs, 0..<3))]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let condition = try context.input(0)
+        let x = try context.input(1)
+        let other = try context.input(2)
+        if let first = x.strings, let second = other.strings {
+            let shapes = [condition.shape, x.shape, other.shape]
+            let shape = try condition.shape.broadcast(with: x.shape).broadcast(with: other.shape)
+            return context.setOutput(0, .tensor(try selectStrings(condition, first, second, shapes: shapes, to: shape)))
+        }
+        try select(condition, x, other, into: context.output(0), threads: context.threads)
+    }
+
+    static let definition = OperatorDefinition("Where", since: 9) { decoder in
+        try decoder.requireInputs(3...3)
+        return Where()
+    }
+}

@@ -1,0 +1,68 @@
+import GraphRuntime
+
+/// Constant-1 to Constant-25: the tensor of one of its attributes.
+struct Constant: Operator {
+    let value: Tensor
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(.tensor(value))] }
+
+    func run(_ context: inout RunContext) throws { context.setOutput(0, .tensor(value)) }
+
+    static let definition = OperatorDefinition("Constant", since: 1) { decoder in
+        try decoder.requireInputs(0...0)
+        if let value = try decoder.optionalTensor("value") { return Constant(value: value) }
+        if let value = try decoder.optionalFloat("value_float") { return Constant(value: try Tensor(scalar: value)) }
+        if let values = try decoder.optionalFloats("value_floats") { return Constant(value: try Tensor(values)) }
+        if let value = try decoder.optionalInt("value_int") { return Constant(value: try Tensor(scalar: Int64(value))) }
+        if let values = try decoder.optionalInts("value_ints") { return Constant(value: try Tensor(values.map { Int64($0) })) }
+        if let value = try decoder.optionalString("value_string") {
+            return Constant(value: try Tensor(strings: [value], shape: .scalar))
+        }
+        if let values = try decoder.optionalStrings("value_strings") {
+            return Constant(value: try Tensor(strings: values, shape: Shape([values.count])))
+        }
+        throw TensorError("one of the attributes value, value_float(s), value_int(s) and value_string(s) is needed")
+    }
+}
+
+/// ConstantOfShape-9 to ConstantOfShape-25: a tensor of the shape that the input lists, filled with one value.
+struct ConstantOfShape: Operator {
+    /// One element.
+    let value: Tensor
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        guard let extents = try inputs.integers(0) else { return [Fact(dtype: value.dtype)] }
+        return [Fact(dtype: value.dtype, shape: try Shape(extents))]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        if let string = value.strings?.first {
+            let shape = try Shape(context.input(0).integers())
+            return context.setOutput(
+                0, .tensor(try Tensor(strings: Array(repeating: string, count: shape.count), shape: shape)))
+        }
+        let output = try context.output(0)
+        let target = output.rawBytes
+        let bits = value.dtype.bitWidth
+        if bits == 4 {
+            let half = value.rawBytes[0] & 15
+            for index in target.indices { target[index] = half | half << 4 }
+            // The unused half of the last byte stays 0.
+            if output.count & 1 == 1, let last = target.indices.last { target[last] = half }
+            return
+        }
+        let pattern = [UInt8](value.rawBytes)
+        context.threads.forEachRange(output.count, grain: BroadcastPlan.grain) { range in
+            for index in range {
+                for byte in pattern.indices { target[index * pattern.count + byte] = pattern[byte] }
+            }
+        }
+    }
+
+    static let definition = OperatorDefinition("ConstantOfShape", since: 9) { decoder in
+        try decoder.requireInputs(1...1)
+        let value = try decoder.optionalTensor("value") ?? Tensor(scalar: Float(0))
+        guard value.count == 1 else { throw TensorError("attribute value should have one element, found \(value.shape)") }
+        return ConstantOfShape(value: value)
+    }
+}

@@ -1,0 +1,69 @@
+import GraphRuntime
+
+/// Identity-1 to Identity-25: the input, whatever it is.
+struct Identity: Operator {
+    var outputStorage: OutputStorage { .view(input: 0) }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [try inputs[0]] }
+
+    func run(_ context: inout RunContext) throws {
+        guard let value = context.inputs.first ?? nil else { throw TensorError("input 0 is missing") }
+        context.setOutput(0, value)
+    }
+
+    static let definition = OperatorDefinition("Identity", since: 1) { decoder in
+        try decoder.requireInputs(1...1)
+        return Identity()
+    }
+}
+
+/// Dropout-7 to Dropout-22 at inference: the input, and a mask that is true everywhere.
+///
+/// Training mode draws random numbers; a `training_mode` input that is true, with a ratio above 0, is refused.
+struct Dropout: Operator {
+    /// The type of the mask: bool from Dropout-10 on, the input's before.
+    let maskType: DType?
+    let hasMask: Bool
+
+    var outputStorage: OutputStorage { hasMask ? .separate : .view(input: 0) }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let data = try inputs[0]
+        if let mode = inputs.optional(2)?.tensor, try mode.array(of: Bool.self).contains(true) { try refuse(inputs) }
+        let output = Fact(dtype: data.dtype, shape: data.shape, value: hasMask ? nil : data.value)
+        return hasMask ? [output, Fact(dtype: maskType ?? data.dtype, shape: data.shape)] : [output]
+    }
+
+    private func refuse(_ inputs: InferenceInputs) throws {
+        if let ratio = inputs.optional(1)?.tensor {
+            let wide = try HalfPrecision.widen(ratio)
+            if wide.dtype == .float32, try wide.array(of: Float.self).allSatisfy({ $0 == 0 }) { return }
+            if wide.dtype == .float64, try wide.array(of: Double.self).allSatisfy({ $0 == 0 }) { return }
+        }
+        throw TensorError("dropout in training mode isn't supported")
+    }
+
+    func run(_ context: inout RunContext) throws {
+        try context.optionalOutput(0)?.copy(from: context.input(0))
+        guard let mask = context.optionalOutput(1) else { return }
+        if mask.dtype == .bool {
+            for index in mask.rawBytes.indices { mask.rawBytes[index] = 1 }
+        } else {
+            try cast(
+                Tensor(Array(repeating: Float(1), count: mask.count), shape: mask.shape), into: mask, threads: context.threads)
+        }
+    }
+
+    static let definitions = [
+        OperatorDefinition("Dropout", since: 7) { decoder in
+            try decoder.requireInputs(1...1)
+            decoder.ignore("ratio")
+            return Dropout(maskType: decoder.version < 10 ? nil : .bool, hasMask: decoder.outputCount > 1)
+        },
+        OperatorDefinition("Dropout", since: 12) { decoder in
+            try decoder.requireInputs(1...3)
+            decoder.ignore("seed")
+            return Dropout(maskType: .bool, hasMask: decoder.outputCount > 1)
+        },
+    ]
+}

@@ -1,0 +1,170 @@
+import GraphRuntime
+
+/// How up to three operands are read under ONNX's multidirectional broadcasting: the output as rows of contiguous elements, along
+/// which every operand either moves on by one element a step or stays on one.
+struct BroadcastPlan {
+    /// One row, or the part of one that fell to a thread: where it starts in the output and in each operand.
+    struct Row {
+        var output: Int
+        var offsets: (Int, Int, Int)
+        var count: Int
+    }
+
+    /// Elements of the output.
+    let count: Int
+    let rowLength: Int
+    /// 1 or 0 for each operand: how far it moves along a row.
+    let steps: (Int, Int, Int)
+    /// The extents outside of a row, and for each the steps of the three operands.
+    private let extents: [Int]
+    private let strides: [(Int, Int, Int)]
+
+    /// Elements below which a second thread costs more than it brings.
+    static let grain = 32 << 10
+
+    /// - Parameter operands: one to three shapes that broadcast to `output`.
+    init(output: Shape, operands: [Shape]) {
+        count = output.count
+        let all = operands.map { $0 == output ? output.strides : $0.broadcastStrides(to: output) }
+        // Axes that every operand walks as if they were one become one.
+        var extents: [Int] = []
+        var steps: [[Int]] = []
+        for axis in (0..<output.rank).reversed() where output[axis] != 1 {
+            let own = all.map { $0[axis] }
+            if let last = extents.last, zip(own, steps[steps.count - 1]).allSatisfy({ $0 == $1 * last }) {
+                extents[extents.count - 1] = last * output[axis]
+            } else {
+                extents.append(output[axis])
+                steps.append(own)
+            }
+        }
+        func triple(_ values: [Int]) -> (Int, Int, Int) {
+            (values[0], values.count > 1 ? values[1] : 0, values.count > 2 ? values[2] : 0)
+        }
+        rowLength = extents.first ?? 1
+        self.steps = triple(steps.first ?? operands.map { _ in 0 })
+        self.extents = Array(extents.dropFirst())
+        strides = steps.dropFirst().map(triple)
+    }
+
+    /// Calls `body` for the rows that make up elements `range` of the output.
+    func forEachRow(in range: Range<Int>, _ body: (Row) -> Void) {
+        guard !range.isEmpty else { return }
+        var position = [Int](repeating: 0, count: extents.count)
+        var rest = range.lowerBound / rowLength
+        var base = (0, 0, 0)
+        for axis in extents.indices {
+            position[axis] = rest % extents[axis]
+            rest /= extents[axis]
+            base.0 += position[axis] * strides[axis].0
+            base.1 += position[axis] * strides[axis].1
+            base.2 += position[axis] * strides[axis].2
+        }
+        var output = range.lowerBound
+        var skip = range.lowerBound % rowLength
+        while output < range.upperBound {
+            let length = min(rowLength - skip, range.upperBound - output)
+            body(
+                Row(
+                    output: output, offsets: (base.0 + skip * steps.0, base.1 + skip * steps.1, base.2 + skip * steps.2),
+                    count: length))
+            output += length
+            skip = 0
+            for axis in extents.indices {
+                position[axis] += 1
+                base.0 += strides[axis].0
+                base.1 += strides[axis].1
+                base.2 += strides[axis].2
+                if position[axis] < extents[axis] { break }
+                base.0 -= extents[axis] * strides[axis].0
+                base.1 -= extents[axis] * strides[axis].1
+                base.2 -= extents[axis] * strides[axis].2
+                position[axis] = 0
+            }
+        }
+    }
+
+    /// Calls `body` for all rows, split among the threads.
+    func forEachRow(_ threads: ThreadPool, _ body: (Row) -> Void) {
+        threads.forEachRange(count, grain: Self.grain) { range in forEachRow(in: range, body) }
+    }
+}
+
+/// A function of one element, as a type so that the loops over it are compiled for it alone.
+protocol UnaryKernel {
+    associatedtype Input: TensorElement
+    associatedtype Output: TensorElement
+    static func apply(_ x: Input) -> Output
+}
+
+/// A function of two elements, as a type so that the loops over it are compiled for it alone.
+protocol BinaryKernel {
+    associatedtype Left: TensorElement
+    associatedtype Right: TensorElement
+    associatedtype Output: TensorElement
+    static func apply(_ a: Left, _ b: Right) -> Output
+    /// A row; a step is 1 for an operand that moves and 0 for one that stays.
+    static func row(
+        _ a: UnsafePointer<Left>, _ aStep: Int, _ b: UnsafePointer<Right>, _ bStep: Int, _ y: UnsafeMutablePointer<Output>,
+        _ count: Int)
+}
+
+extension BinaryKernel {
+    @inline(__always)
+    static func row(
+        _ a: UnsafePointer<Left>, _ aStep: Int, _ b: UnsafePointer<Right>, _ bStep: Int, _ y: UnsafeMutablePointer<Output>,
+        _ count: Int
+    ) {
+        if aStep == 1 && bStep == 1 {
+            for index in 0..<count { y[index] = apply(a[index], b[index]) }
+        } else if aStep == 1 {
+            let right = b[0]
+            for index in 0..<count { y[index] = apply(a[index], right) }
+        } else {
+            let left = a[0]
+            for index in 0..<count { y[index] = apply(left, b[index * bStep]) }
+        }
+    }
+}
+
+/// y = kernel(a, b) with both broadcast to y's shape.
+///
+/// - Throws: ``TensorError`` where a tensor has other elements than the kernel.
+func broadcast<Kernel: BinaryKernel>(
+    _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool
+) throws {
+    let left = try a.buffer(of: Kernel.Left.self)
+    let right = try b.buffer(of: Kernel.Right.self)
+    let output = try y.buffer(of: Kernel.Output.self)
+    guard let left = left.baseAddress, let right = right.baseAddress, let output = output.baseAddress, y.count > 0 else {
+        return
+    }
+    let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
+    plan.forEachRow(threads) { row in
+        Kernel.row(left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
+    }
+}
+
+/// y = kernel(x), element by element.
+///
+/// - Throws: ``TensorError`` where a tensor has other elements than the kernel.
+func map<Kernel: UnaryKernel>(_: Kernel.Type, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    let input = try x.buffer(of: Kernel.Input.self)
+    let output = try y.buffer(of: Kernel.Output.self)
+    guard input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+    threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
+        for index in range { output[index] = Kernel.apply(input[index]) }
+    }
+}
+
+/// As ``map(_:_:into:threads:)``, for a function that is only known at run time.
+func map<Input: TensorElement, Output: TensorElement>(
+    _ x: Tensor, into y: MutableTensor, threads: ThreadPool, _ function: (Input) -> Output
+) throws {
+    let input = try x.buffer(of: Input.self)
+    let output = try y.buffer(of: Output.self)
+    guard input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+    threads.forEachRange(input.count, grain: BroadcastPlan.grain / 8) { range in
+        for index in range { output[index] = function(input[index]) }
+    }
+}
