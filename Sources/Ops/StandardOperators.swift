@@ -12,5 +12,12 @@ public enum StandardOperators {
         + ResizeFamily.definitions + AttentionFamily.definitions + RandomFamily.definitions
 
     public static let library = OperatorLibrary(
-        registry: OperatorRegistry(definitions, newestOpset: ["": newestOpset]), fusions: [])
+        registry: OperatorRegistry(definitions, newestOpset: ["": newestOpset]),
+        fusions: fusions)
+
+    /// In the order in which they are tried: later ones build on what earlier ones made.
+    public static let fusions: [any Fusion] = [
+        SiLUFusion(), GELUFusion(), GroupNormalizationFusion(), GroupNormalizationSiLUFusion(), LayerNormalizationFusion(),
+        MatMulBiasFusion(), ConvBiasFusion(),
+    ]
 }

@@ -33,8 +33,8 @@ extension RunContext {
         }
         if dtype.bitWidth == 4 {
             let bytes = try MutableTensor(dtype: .uint8, shape: shape)
-            try Self.move(try sources.map { try Nibbles.unpacked($0) }, into: bytes, move)
-            Nibbles.pack(bytes.tensor, into: output)
+            try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
+            Nibbles.pack(Array(bytes.tensor.rawBytes), into: output)
         } else {
             try Self.move(sources, into: output, move)
         }
@@ -74,25 +74,6 @@ extension RunContext {
 
     /// Facts of the inputs, with their values, as inference sees them just before a run.
     var inferenceInputs: InferenceInputs { InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: outputs.count) }
-}
-
-/// Elements of 4 bits, two to a byte, low half first.
-enum Nibbles {
-    static func unpacked(_ tensor: Tensor) throws -> Tensor {
-        let result = try MutableTensor(dtype: .uint8, shape: tensor.shape)
-        let (bytes, target) = (tensor.rawBytes, result.rawBytes)
-        for index in 0..<tensor.count { target[index] = index & 1 == 0 ? bytes[index / 2] & 15 : bytes[index / 2] >> 4 }
-        return result.tensor
-    }
-
-    /// - Parameter output: of as many elements as `tensor`.
-    static func pack(_ tensor: Tensor, into output: MutableTensor) {
-        let (nibbles, target) = (tensor.rawBytes, output.rawBytes)
-        for index in target.indices {
-            let high = 2 * index + 1 < nibbles.count ? nibbles[2 * index + 1] : 0
-            target[index] = (nibbles[2 * index] & 15) | (high << 4)
-        }
-    }
 }
 
 extension Tensor {
