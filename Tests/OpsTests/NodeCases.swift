@@ -1,0 +1,188 @@
+import Foundation
+import GraphRuntime
+import ONNXLoader
+import Ops
+import Testing
+
+/// The published test cases of ONNX's operators, as `Tests/References/onnx_node_cases.py` writes them.
+///
+/// Every case runs with the optimizer on and off. One that isn't supported stands in `Fixtures/node-cases-skipped.txt` with the
+/// reason; a case that fails without standing there, and one that stands there but passes, fail the test.
+/// `SD_ONNX_NODE_CASES=PATTERN` runs the cases whose names match alone.
+struct NodeCases {
+    @Test func newestVersions() throws { try check("onnx-node-cases") }
+
+    @Test func olderVersions() throws { try check("onnx-node-cases-older") }
+
+    private func check(_ folder: String) throws {
+        let suite = try NodeCaseSuite(folder: folder)
+        let report = suite.run()
+        print(
+            "\(folder): \(report.passed) passed, \(report.failed.count) failed, \(report.skipped) unsupported,"
+                + " \(report.stale.count) listed as unsupported that pass")
+        for (name, reason) in report.failed { print("  failed \(name): \(reason)") }
+        for name in report.stale { print("  stale \(name)") }
+        #expect(report.failed.isEmpty, "\(report.failed.count) cases of \(folder) fail")
+        #expect(report.stale.isEmpty, "\(report.stale.count) cases of \(folder) are listed as unsupported and pass")
+    }
+}
+
+/// One entry of a manifest.
+struct NodeCase: Decodable {
+    struct Operator: Decodable {
+        let domain: String
+        let name: String
+    }
+
+    struct File: Decodable {
+        let file: String
+        let name: String
+    }
+
+    let name: String
+    let operators: [Operator]
+    let rtol: Double
+    let atol: Double
+    let inputs: [File]
+    let outputs: [File]
+
+    /// Operators whose results are random: their types and shapes alone are compared.
+    private static let random: Set<String> = [
+        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial",
+    ]
+
+    var isRandom: Bool { operators.contains { $0.domain.isEmpty && Self.random.contains($0.name) } }
+}
+
+struct NodeCaseSuite {
+    struct Report {
+        var passed = 0
+        var skipped = 0
+        var failed: [(name: String, reason: String)] = []
+        var stale: [String] = []
+    }
+
+    struct Problem: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private let folder: URL
+    private let cases: [NodeCase]
+    private let skipped: [String]
+    private let threads = ThreadPool(threadCount: 2)
+
+    /// - Throws: where the folder is missing, with the command that makes it.
+    init(folder name: String) throws {
+        let environment = ProcessInfo.processInfo.environment
+        let cache = environment["SD_ONNX_TEST_CACHE"] ?? NSHomeDirectory() + "/.cache/sd-onnx"
+        folder = URL(fileURLWithPath: cache).appendingPathComponent(name)
+        guard let manifest = try? Data(contentsOf: folder.appendingPathComponent("manifest.json")) else {
+            throw Problem(
+                description: "no cases in \(folder.path): run python Tests/References/onnx_node_cases.py, which writes them")
+        }
+        let all = try JSONDecoder().decode([NodeCase].self, from: manifest)
+        cases = environment["SD_ONNX_NODE_CASES"].map { pattern in all.filter { matches($0.name, pattern) } } ?? all
+        let list = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/node-cases-skipped.txt")
+        skipped = try String(contentsOf: list, encoding: .utf8).split(separator: "\n")
+            .filter { !$0.hasPrefix("#") }
+            .compactMap { $0.split(separator: " ").first.map(String.init) }
+    }
+
+    func run() -> Report {
+        var report = Report()
+        for entry in cases {
+            let isListed = skipped.contains { matches(entry.name, $0) }
+            do {
+                for optimize in [true, false] {
+                    do {
+                        try run(entry, optimize: optimize)
+                    } catch {
+                        throw Problem(description: (optimize ? "" : "(optimizer off) ") + String(describing: error))
+                    }
+                }
+                if isListed { report.stale.append(entry.name) } else { report.passed += 1 }
+            } catch {
+                if isListed { report.skipped += 1 } else { report.failed.append((entry.name, String(describing: error))) }
+            }
+        }
+        return report
+    }
+
+    private func run(_ entry: NodeCase, optimize: Bool) throws {
+        let place = folder.appendingPathComponent(entry.name)
+        let model = try ONNXModel(contentsOf: place.appendingPathComponent("model.onnx"))
+        let session = try Session(
+            graph: model.graph, library: StandardOperators.library,
+            options: SessionOptions(optimize: optimize, threads: threads))
+        var inputs: [String: Value] = [:]
+        for file in entry.inputs {
+            let type = session.inputs.first { $0.name == file.name }?.type
+            inputs[file.name] = try ONNXModel.value(contentsOf: place.appendingPathComponent(file.file), as: type)
+        }
+        let found = try session.run(values: inputs)
+        for (file, (value, declaration)) in zip(entry.outputs, zip(found, session.outputs)) {
+            let expected = try ONNXModel.value(contentsOf: place.appendingPathComponent(file.file), as: declaration.type)
+            try compare(value, expected, entry, file.name)
+        }
+    }
+
+    private func compare(_ found: Value, _ expected: Value, _ entry: NodeCase, _ name: String) throws {
+        switch (found, expected) {
+        case (.empty, .empty): return
+        case (.tensor(let a), .tensor(let b)): try compare(a, b, entry, name)
+        case (.sequence(let a), .sequence(let b)) where a.count == b.count:
+            for (x, y) in zip(a, b) { try compare(x, y, entry, name) }
+        default: throw Problem(description: "\(name): expected \(expected.kind), found \(found.kind)")
+        }
+    }
+
+    private func compare(_ found: Tensor, _ expected: Tensor, _ entry: NodeCase, _ name: String) throws {
+        guard found.dtype == expected.dtype, found.shape == expected.shape else {
+            throw Problem(
+                description: "\(name): expected \(expected.dtype)\(expected.shape), found \(found.dtype)\(found.shape)")
+        }
+        if entry.isRandom { return }
+        if let a = found.strings, let b = expected.strings {
+            guard a == b else { throw Problem(description: "\(name): expected \(b), found \(a)") }
+            return
+        }
+        let (a, b) = (try numbers(found), try numbers(expected))
+        for (index, (x, y)) in zip(a, b).enumerated() {
+            let isSame = x == y || (x.isNaN && y.isNaN) || abs(x - y) <= entry.atol + entry.rtol * abs(y)
+            guard isSame else { throw Problem(description: "\(name): expected \(y) at \(index), found \(x)") }
+        }
+    }
+
+    /// The elements, or their bytes where Swift has no type for them.
+    private func numbers(_ tensor: Tensor) throws -> [Double] {
+        switch tensor.dtype {
+        case .float32: try tensor.array(of: Float.self).map { Double($0) }
+        case .float64: try tensor.array(of: Double.self)
+        case .float16, .bfloat16: try HalfPrecision.widen(tensor).array(of: Float.self).map { Double($0) }
+        case .int8: try tensor.array(of: Int8.self).map { Double($0) }
+        case .int16: try tensor.array(of: Int16.self).map { Double($0) }
+        case .int32: try tensor.array(of: Int32.self).map { Double($0) }
+        case .int64: try tensor.array(of: Int64.self).map { Double($0) }
+        case .uint16: try tensor.array(of: UInt16.self).map { Double($0) }
+        case .uint32: try tensor.array(of: UInt32.self).map { Double($0) }
+        case .uint64: try tensor.array(of: UInt64.self).map { Double($0) }
+        case .complex64: tensor.rawBytes.withMemoryRebound(to: Float.self) { $0.map { Double($0) } }
+        case .complex128: tensor.rawBytes.withMemoryRebound(to: Double.self) { Array($0) }
+        default: tensor.rawBytes.map { Double($0) }
+        }
+    }
+}
+
+/// Whether a name is the pattern, in which `*` stands for anything.
+private func matches(_ name: String, _ pattern: String) -> Bool {
+    let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+    guard parts.count > 1, let first = parts.first, let last = parts.last else { return name == pattern }
+    guard name.hasPrefix(first), name.hasSuffix(last), name.count >= first.count + last.count else { return false }
+    var rest = name.dropFirst(first.count).dropLast(last.count)
+    for part in parts.dropFirst().dropLast() where !part.isEmpty {
+        guard let range = rest.range(of: part) else { return false }
+        rest = rest[range.upperBound...]
+    }
+    return true
+}
