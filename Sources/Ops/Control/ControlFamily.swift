@@ -1,6 +1,7 @@
 import GraphRuntime
 
-/// Operators with graphs of their own, and sequences.
+/// Operators that run graphs, and those on sequences and optionals.
 enum ControlFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] =
+        If.definitions + Loop.definitions + Scan.definitions + SequenceOperators.definitions + OptionalOperators.definitions
 }

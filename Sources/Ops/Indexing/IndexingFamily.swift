@@ -1,6 +1,9 @@
 import GraphRuntime
 
-/// Operators that read or write at computed places.
+/// Operators that take or place elements by their indices.
 enum IndexingFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] =
+        Gather.definitions + GatherElements.definitions + GatherND.definitions + ScatterElements.definitions
+        + ScatterND.definitions + TensorScatter.definitions + OneHot.definitions + NonZero.definitions + Trilu.definitions
+        + TopK.definitions + Unique.definitions + NonMaxSuppression.definitions
 }

@@ -31,16 +31,24 @@ extension RunContext {
         guard output.dtype == dtype, output.shape == shape else {
             throw TensorError("expected an output of \(dtype)\(shape), found \(output.dtype)\(output.shape)")
         }
-        if dtype.bitWidth == 4 {
-            let bytes = try MutableTensor(dtype: .uint8, shape: shape)
-            try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
-            Nibbles.pack(Array(bytes.tensor.rawBytes), into: output)
-        } else {
-            try Self.move(sources, into: output, move)
-        }
+        try Self.move(sources, into: output, move)
+    }
+
+    /// A new tensor filled as by ``moveElements(of:into:shape:_:)``: for outputs whose shape only the run tells.
+    static func newTensor(of sources: [Tensor], shape: Shape, _ move: (ElementUnits) throws -> Void) throws -> Tensor {
+        guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
+        if dtype == .string { return try moveStrings(of: sources, shape: shape, move) }
+        let output = try MutableTensor(dtype: dtype, shape: shape)
+        try Self.move(sources, into: output, move)
+        return output.tensor
     }
 
     private static func move(_ sources: [Tensor], into output: MutableTensor, _ move: (ElementUnits) throws -> Void) throws {
+        if output.dtype.bitWidth == 4 {
+            let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
+            try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
+            return Nibbles.pack(Array(bytes.tensor.rawBytes), into: output)
+        }
         try withExtendedLifetime(sources) {
             try move(
                 ElementUnits(

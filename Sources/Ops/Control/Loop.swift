@@ -1,0 +1,94 @@
+import GraphRuntime
+
+/// ONNX Loop (1 to 25): runs a graph while a condition holds and up to a number of times; values are carried from one turn to the
+/// next, and further results of all turns are stacked.
+struct Loop: Operator {
+    /// Inputs: the turn, the condition, carried values; outputs: the condition, carried values, results to stack.
+    var body: Subgraph
+    var carriedCount: Int
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { Array(repeating: .unknown, count: inputs.outputCount) }
+
+    func run(_ context: inout RunContext) throws {
+        let limit = try context.optionalInput(0)?.integer("the trip count")
+        var condition = try context.optionalInput(1).map(Self.isTrue) ?? true
+        var carried = try context.inputs.dropFirst(2).map { value -> Value in
+            guard let value else { throw TensorError("a carried value is missing") }
+            return value
+        }
+        var stacked = [[Tensor]](repeating: [], count: body.graph.outputs.count - 1 - carriedCount)
+        var turn = 0
+        while condition, turn < limit ?? Int.max {
+            let inputs = [
+                Value.tensor(try Tensor(scalar: Int64(turn))), .tensor(try Tensor(scalar: condition)),
+            ]
+            let results = try context.run(body, inputs: inputs + carried)
+            condition = try Self.isTrue(results[0].asTensor())
+            carried = Array(results[1..<1 + carriedCount])
+            for index in stacked.indices { stacked[index].append(try results[1 + carriedCount + index].asTensor()) }
+            turn += 1
+        }
+        for (index, value) in carried.enumerated() { context.setOutput(index, value) }
+        for (index, tensors) in stacked.enumerated() {
+            let declared = body.graph.values[body.graph.outputs[1 + carriedCount + index]].type
+            context.setOutput(
+                carriedCount + index, .tensor(try Self.stack(tensors, axis: 0, declared: declared, threads: context.threads)))
+        }
+    }
+
+    private static func isTrue(_ tensor: Tensor) throws -> Bool {
+        guard tensor.dtype == .bool, tensor.count == 1 else {
+            throw TensorError("expected one condition, found \(tensor.dtype)\(tensor.shape)")
+        }
+        return try tensor.array(of: Bool.self)[0]
+    }
+
+    /// Tensors of one shape along a new axis; where there are none, no elements of what the body declares.
+    static func stack(_ tensors: [Tensor], axis: Int, declared: ValueType?, threads: ThreadPool) throws -> Tensor {
+        if let first = tensors.first {
+            guard axis >= -first.shape.rank - 1, axis <= first.shape.rank else {
+                throw TensorError("axis \(axis) is outside of the \(first.shape.rank + 1) axes of the output")
+            }
+            let place = axis < 0 ? axis + first.shape.rank + 1 : axis
+            var extents = first.shape.dimensions
+            extents.insert(1, at: place)
+            for tensor in tensors where tensor.shape != first.shape {
+                throw TensorError("results of shapes \(first.shape) and \(tensor.shape) can't be stacked")
+            }
+            let shape = try Shape(extents)
+            return try concatenated(tensors.map { try $0.reshaped(to: shape) }, axis: place, threads: threads)
+        }
+        guard case .tensor(let dtype, let dimensions)? = declared else {
+            throw TensorError("a loop without a turn has a result whose type isn't declared")
+        }
+        let extents = [0] + (dimensions ?? []).map { if case .fixed(let extent) = $0 { extent } else { 0 } }
+        let shape = try Shape(extents)
+        if dtype == .string { return try Tensor(strings: [], shape: shape) }
+        return try MutableTensor(dtype: dtype, shape: shape).tensor
+    }
+}
+
+/// A new tensor of tensors along an axis.
+func concatenated(_ tensors: [Tensor], axis: Int, threads: ThreadPool) throws -> Tensor {
+    let shapes = tensors.map(\.shape)
+    let shape = try Concat.shape(shapes, axis: axis)
+    let axis = try shape.axis(axis)
+    return try RunContext.newTensor(of: tensors, shape: shape) { units in
+        concatenate(units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
+    }
+}
+
+extension Loop {
+    static let definitions = OperatorDefinition.all("Loop", since: [1, 11, 13, 16, 19, 21, 23, 24, 25]) { decoder in
+        let body = try decoder.subgraph("body")
+        let carried = decoder.inputCount - 2
+        guard carried >= 0, body.graph.inputs.count == carried + 2, body.graph.outputs.count >= carried + 1,
+            decoder.outputCount <= body.graph.outputs.count - 1
+        else {
+            throw TensorError(
+                "a body of \(body.graph.inputs.count) inputs and \(body.graph.outputs.count) outputs doesn't fit a node of \(decoder.inputCount) inputs and \(decoder.outputCount) outputs"
+            )
+        }
+        return Loop(body: body, carriedCount: carried)
+    }
+}

@@ -1,0 +1,65 @@
+import GraphRuntime
+
+/// Copies the slices that `indices` name along an axis.
+///
+/// - Parameters:
+///   - outer: products of the extents before the axis, and `inner` of those behind it, with `extent` the axis' own.
+///   - indices: 0..<extent.
+///   - target: row-major of `outer` × `indices.count` × `inner`.
+func gather(
+    _ source: UnsafeRawPointer, outer: Int, extent: Int, inner: Int, indices: [Int], to target: UnsafeMutableRawPointer,
+    width: Int,
+    threads: ThreadPool
+) {
+    let bytes = inner * width
+    guard bytes > 0, !indices.isEmpty else { return }
+    threads.forEachRange(outer * indices.count, grain: max((128 << 10) / bytes, 1)) { range in
+        indices.withUnsafeBufferPointer { indices in
+            var row = range.lowerBound / indices.count
+            var column = range.lowerBound % indices.count
+            for position in range {
+                copyBytes(target + position * bytes, source + (row * extent + indices[column]) * bytes, bytes)
+                column += 1
+                if column == indices.count { (row, column) = (row + 1, 0) }
+            }
+        }
+    }
+}
+
+/// ONNX Gather (1 to 13).
+struct Gather: Operator {
+    var axis: Int
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let data = try inputs[0]
+        guard let shape = data.shape else { return [Fact(dtype: data.dtype)] }
+        let axis = try shape.axis(axis)
+        guard let indices = try inputs[1].shape else { return [Fact(dtype: data.dtype)] }
+        return [Fact(dtype: data.dtype, shape: try Self.shape(shape, axis: axis, indices: indices))]
+    }
+
+    private static func shape(_ shape: Shape, axis: Int, indices: Shape) throws(TensorError) -> Shape {
+        try Shape(shape.dimensions[..<axis] + indices.dimensions + shape.dimensions[(axis + 1)...])
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (data, given) = (try context.input(0), try context.input(1))
+        let axis = try data.shape.axis(axis)
+        let (outer, extent, inner) = data.shape.split(at: axis)
+        let indices = try given.integers().map { try checkedIndex($0, extent: extent) }
+        let threads = context.threads
+        try context.moveElements(of: [data], into: 0, shape: Self.shape(data.shape, axis: axis, indices: given.shape)) {
+            units in
+            gather(
+                units.sources[0], outer: outer, extent: extent, inner: inner, indices: indices, to: units.target,
+                width: units.width, threads: threads)
+        }
+    }
+}
+
+extension Gather {
+    static let definitions = OperatorDefinition.all("Gather", since: [1, 11, 13]) { decoder in
+        try decoder.requireInputs(2...2)
+        return Gather(axis: try decoder.int("axis", default: 0))
+    }
+}

@@ -1,0 +1,67 @@
+import GraphRuntime
+
+/// Offsets, in slices, of the slices that tuples of indices name.
+///
+/// - Parameters:
+///   - indices: the last axis holds the tuples; the first `batchAxes` axes are those of the data.
+/// - Throws: ``TensorError`` for indices out of range.
+func sliceOffsets(_ indices: Tensor, in shape: Shape, batchAxes: Int) throws -> [Int] {
+    let length = indices.shape.dimensions.last ?? 0
+    let values = try indices.integers()
+    let tuples = indices.shape.count(0..<max(indices.shape.rank - 1, 0))
+    let batches = shape.count(0..<batchAxes)
+    guard tuples > 0, batches > 0 else { return [] }
+    let axes = batchAxes..<batchAxes + length
+    let slicesPerBatch = shape.count(axes)
+    let tuplesPerBatch = tuples / batches
+    return try (0..<tuples).map { tuple in
+        var offset = 0
+        for (position, axis) in axes.enumerated() {
+            offset = offset * shape[axis] + (try checkedIndex(values[tuple * length + position], extent: shape[axis]))
+        }
+        return offset + tuple / max(tuplesPerBatch, 1) * slicesPerBatch
+    }
+}
+
+/// The shape of what tuples of indices name: the indices' but for the last axis, then what is left of the data's.
+///
+/// - Throws: ``TensorError`` where the tuples are longer than the data has axes, or the batch axes differ.
+func slicesShape(_ shape: Shape, indices: Shape, batchAxes: Int) throws(TensorError) -> Shape {
+    guard let length = indices.dimensions.last, batchAxes >= 0, batchAxes < indices.rank, length <= shape.rank - batchAxes,
+        shape.dimensions.prefix(batchAxes) == indices.dimensions.prefix(batchAxes)
+    else {
+        throw TensorError("indices of shape \(indices) with \(batchAxes) batch axes don't fit \(shape)")
+    }
+    return try Shape(indices.dimensions.dropLast() + shape.dimensions[(batchAxes + length)...])
+}
+
+/// ONNX GatherND (11 to 13).
+struct GatherND: Operator {
+    var batchAxes: Int
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let data = try inputs[0]
+        guard let shape = data.shape, let indices = try inputs[1].shape else { return [Fact(dtype: data.dtype)] }
+        return [Fact(dtype: data.dtype, shape: try slicesShape(shape, indices: indices, batchAxes: batchAxes))]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (data, indices) = (try context.input(0), try context.input(1))
+        let shape = try slicesShape(data.shape, indices: indices.shape, batchAxes: batchAxes)
+        let offsets = try sliceOffsets(indices, in: data.shape, batchAxes: batchAxes)
+        let inner = data.shape.count(batchAxes + (indices.shape.dimensions.last ?? 0)..<data.shape.rank)
+        let threads = context.threads
+        try context.moveElements(of: [data], into: 0, shape: shape) { units in
+            gather(
+                units.sources[0], outer: 1, extent: 0, inner: inner, indices: offsets, to: units.target, width: units.width,
+                threads: threads)
+        }
+    }
+}
+
+extension GatherND {
+    static let definitions = OperatorDefinition.all("GatherND", since: [11, 12, 13]) { decoder in
+        try decoder.requireInputs(2...2)
+        return GatherND(batchAxes: try decoder.int("batch_dims", default: 0))
+    }
+}

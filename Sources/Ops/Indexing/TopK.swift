@@ -1,0 +1,69 @@
+import GraphRuntime
+
+/// ONNX TopK (1 to 24): the largest or smallest elements along an axis, best first, with their indices; of equal ones the first.
+struct TopK: Operator {
+    var axis: Int
+    var isLargest = true
+    /// As an attribute (opset 1); nil where it is input 1.
+    var count: Int?
+
+    private func shape(_ shape: Shape, count: Int) throws -> Shape {
+        let axis = try shape.axis(axis)
+        guard count >= 0, count <= shape[axis] else {
+            throw TensorError("k is \(count), axis \(axis) of \(shape) has \(shape[axis]) elements")
+        }
+        return try shape.replacing(axis, with: count)
+    }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let data = try inputs[0]
+        var result: Shape?
+        if let shape = data.shape, let count = try count ?? inputs[1].tensor?.integer("k") {
+            result = try self.shape(shape, count: count)
+        }
+        return [Fact(dtype: data.dtype, shape: result), Fact(dtype: .int64, shape: result)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let data = try context.input(0)
+        let shape = try shape(data.shape, count: count ?? context.input(1).integer("k"))
+        let axis = try data.shape.axis(axis)
+        let (outer, extent, inner) = data.shape.split(at: axis)
+        let count = shape[axis]
+        let keys = try data.orderKeys()
+        // By flipping all bits the largest key becomes the smallest.
+        let flip: UInt64 = isLargest ? .max : 0
+        var places = [Int](repeating: 0, count: shape.count)
+        for lane in 0..<(count == 0 ? 0 : outer * inner) {
+            let base = lane / inner * extent * inner + lane % inner
+            let lane = lane / inner * count * inner + lane % inner
+            let order = (0..<extent).map { (keys[base + $0 * inner] ^ flip, $0) }.sorted { $0 < $1 }
+            for rank in 0..<count { places[lane + rank * inner] = base + order[rank].1 * inner }
+        }
+        let threads = context.threads
+        try context.moveElements(of: [data], into: 0, shape: shape) { units in
+            gather(
+                units.sources[0], outer: 1, extent: 0, inner: 1, indices: places, to: units.target, width: units.width,
+                threads: threads)
+        }
+        try context.optionalOutput(1)?.withMutableSpan(of: Int64.self) { indices in
+            for (position, place) in places.enumerated() { indices[position] = Int64(place / inner % extent) }
+        }
+    }
+}
+
+extension TopK {
+    static let definitions =
+        OperatorDefinition.all("TopK", since: [1]) { decoder in
+            try decoder.requireInputs(1...1)
+            return TopK(axis: try decoder.int("axis", default: -1), count: try decoder.requiredInt("k"))
+        }
+        + OperatorDefinition.all("TopK", since: [10, 11, 24]) { decoder in
+            try decoder.requireInputs(2...2)
+            // Sorted results are a right answer where any order will do.
+            decoder.ignore("sorted")
+            return TopK(
+                axis: try decoder.int("axis", default: -1),
+                isLargest: decoder.version < 11 ? true : try decoder.bool("largest", default: true))
+        }
+}
