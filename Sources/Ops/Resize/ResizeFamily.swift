@@ -1,6 +1,6 @@
 import GraphRuntime
 
-/// Operators that resample pictures.
+/// Operators that show a tensor at other places than its own: resizing, sampling.
 enum ResizeFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] = Resize.definitions
 }

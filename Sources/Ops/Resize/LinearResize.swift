@@ -1,0 +1,67 @@
+import GraphRuntime
+
+/// Weighs the elements along one axis.
+///
+/// - Parameters:
+///   - source: `outer` × `extent` × `inner`.
+///   - target: `outer` × the number of outputs in `weights` × `inner`.
+///   - constant: what outputs outside of the source get.
+func resample<Element: BinaryFloatingPoint & BitwiseCopyable>(
+    _ source: UnsafePointer<Element>, outer: Int, extent: Int, inner: Int, weights: ResizeWeights, constant: Element,
+    to target: UnsafeMutablePointer<Element>, threads: ThreadPool
+) {
+    let count = weights.outside.count
+    let taps = weights.taps
+    let factors = weights.weights.map { Element($0) }
+    guard inner > 0 else { return }
+    let grain = max(16384 / (inner * taps), 1)
+    threads.forEachRange(outer * count, grain: grain) { range in
+        for row in range {
+            let (item, place) = (row / count, row % count)
+            let from = source + item * extent * inner
+            let to = target + row * inner
+            if weights.outside[place] {
+                to.update(repeating: constant, count: inner)
+                continue
+            }
+            let first = place * taps
+            if inner == 1 {
+                var sum: Element = 0
+                for tap in first..<first + taps { sum += factors[tap] * from[weights.indices[tap]] }
+                to[0] = sum
+                continue
+            }
+            to.update(repeating: 0, count: inner)
+            for tap in first..<first + taps where factors[tap] != 0 {
+                let line = from + weights.indices[tap] * inner
+                let factor = factors[tap]
+                for index in 0..<inner { to[index] += factor * line[index] }
+            }
+        }
+    }
+}
+
+/// Weighs along every axis that has weights, the last one first.
+///
+/// - Parameter weights: for each axis of `tensor`, nil where it stays as it is.
+func resample<Element: BinaryFloatingPoint & TensorElement>(
+    _ tensor: Tensor, weights: [ResizeWeights?], constant: Element, into output: MutableTensor, threads: ThreadPool
+) throws {
+    let axes = weights.indices.filter { weights[$0] != nil }.reversed()
+    var current = tensor
+    guard let final = axes.last else { return try output.copy(from: tensor) }
+    for axis in axes {
+        guard let own = weights[axis] else { continue }
+        let shape = try current.shape.replacing(axis, with: own.outside.count)
+        let target = axis == final ? output : try MutableTensor(dtype: tensor.dtype, shape: shape)
+        let (outer, extent, inner) = current.shape.split(at: axis)
+        if let source = try current.buffer(of: Element.self).baseAddress,
+            let start = try target.buffer(of: Element.self).baseAddress, shape.count > 0
+        {
+            resample(
+                source, outer: outer, extent: extent, inner: inner, weights: own, constant: constant, to: start,
+                threads: threads)
+        }
+        current = target.tensor
+    }
+}
