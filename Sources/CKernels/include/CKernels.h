@@ -2,3 +2,4 @@
 
 #include "elementwise.h"
 #include "normalization.h"
+#include "attention.h"

@@ -2,5 +2,5 @@ import GraphRuntime
 
 /// Attention as one operator.
 enum AttentionFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] = Attention.definitions + RotaryEmbedding.definitions
 }

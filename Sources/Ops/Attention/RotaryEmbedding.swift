@@ -1,0 +1,124 @@
+import GraphRuntime
+
+/// Rotates pairs of elements of each head by its row's angles (Su et al., "RoFormer: Enhanced Transformer with Rotary Position
+/// Embedding", 2021, equation 34): (a, b) → (a·cos - b·sin, a·sin + b·cos).
+///
+/// - Parameters:
+///   - shape: how `x` (and `y`) divide into batch, heads, rows and width.
+///   - cosines: angles' cosines, `half` for each of the rows that `angleRow` names; likewise `sines`.
+///   - half: how many pairs are rotated; elements from 2·half on are copied.
+///   - isInterleaved: whether a pair is two neighbours, or an element and the one `half` further on.
+private func rotate<Element: TensorElement & BinaryFloatingPoint>(
+    _ x: Tensor, _ shape: AttentionOperandShape, cosines: Tensor, sines: Tensor, half: Int, isInterleaved: Bool,
+    into y: MutableTensor, threads: ThreadPool, angleRow: (_ batch: Int, _ row: Int) -> Int, _ type: Element.Type
+) throws {
+    let source = try x.buffer(of: type)
+    let target = try y.buffer(of: type)
+    let cosines = try cosines.buffer(of: type)
+    let sines = try sines.buffer(of: type)
+    let layout = shape.layout
+    threads.forEachRange(shape.batch * shape.rows, grain: max(4096 / max(shape.heads * shape.width, 1), 1)) { range in
+        for index in range {
+            let batch = index / shape.rows
+            let row = index % shape.rows
+            let angles = angleRow(batch, row) * half
+            for head in 0..<shape.heads {
+                let start = layout.offset(batch: batch, head: head, row: row)
+                for pair in 0..<half {
+                    let first = start + (isInterleaved ? 2 * pair : pair)
+                    let second = first + (isInterleaved ? 1 : half)
+                    let a = source[first]
+                    let b = source[second]
+                    target[first] = cosines[angles + pair] * a - sines[angles + pair] * b
+                    target[second] = sines[angles + pair] * a + cosines[angles + pair] * b
+                }
+                for place in start + 2 * half..<start + shape.width { target[place] = source[place] }
+            }
+        }
+    }
+}
+
+/// RotaryEmbedding (23). Inputs: X [B, heads, L, E] or [B, L, heads·E]; cos_cache and sin_cache, [positions, D / 2] with
+/// position_ids [B, L], else [B, L, D / 2].
+struct RotaryEmbedding: Operator {
+    /// Needed for inputs of three axes.
+    let heads: Int?
+    /// D, how many elements of each head are rotated; 0 for all.
+    let width: Int
+    let isInterleaved: Bool
+
+    var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+
+    private func operand(_ shape: Shape) throws(TensorError) -> (AttentionOperandShape, half: Int) {
+        let operand = try AttentionOperandShape(shape, heads: heads, isHeadsFirst: true, "X")
+        let rotated = width == 0 ? operand.width : width
+        guard rotated <= operand.width, rotated % 2 == 0 else {
+            throw TensorError("\(rotated) elements of heads of \(operand.width) can't be rotated in pairs")
+        }
+        return (operand, rotated / 2)
+    }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let x = try inputs[0]
+        try NormalizationArguments.requireFloatingPoint(x, "X")
+        if let shape = x.shape {
+            let (operand, half) = try operand(shape)
+            for (name, index) in [("cos_cache", 1), ("sin_cache", 2)] {
+                guard let cache = try inputs[index].shape else { continue }
+                let isIndexed = inputs.optional(3) != nil
+                let fits =
+                    isIndexed
+                    ? cache.rank == 2 && cache.dimensions.last == half : cache.dimensions == [operand.batch, operand.rows, half]
+                guard fits else { throw TensorError("\(name) of shape \(cache) doesn't fit X \(shape) and \(half) pairs") }
+            }
+            if let ids = inputs.optional(3)?.shape, ids.dimensions != [operand.batch, operand.rows] {
+                throw TensorError("position_ids should have the shape [\(operand.batch), \(operand.rows)], found \(ids)")
+            }
+        }
+        return [Fact(dtype: x.dtype, shape: x.shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let x = try context.input(0)
+        let (operand, half) = try operand(x.shape)
+        let cosines = try context.input(1)
+        let sines = try context.input(2)
+        let ids = try context.optionalInput(3)?.integers()
+        if let ids {
+            let positions = min(cosines.shape[0], sines.shape[0])
+            guard ids.allSatisfy({ $0 >= 0 && $0 < positions }) else {
+                throw TensorError("position_ids should be in 0..<\(positions), found \(ids.min() ?? 0) to \(ids.max() ?? 0)")
+            }
+        }
+        let angleRow = { (batch: Int, row: Int) -> Int in
+            let place = batch * operand.rows + row
+            return ids?[place] ?? place
+        }
+        let output = try context.output(0)
+        switch x.dtype {
+        case .float64:
+            try rotate(
+                x, operand, cosines: cosines, sines: sines, half: half, isInterleaved: isInterleaved, into: output,
+                threads: context.threads, angleRow: angleRow, Double.self)
+        default:
+            try rotate(
+                x, operand, cosines: cosines, sines: sines, half: half, isInterleaved: isInterleaved, into: output,
+                threads: context.threads, angleRow: angleRow, Float.self)
+        }
+    }
+}
+
+extension RotaryEmbedding {
+    static let definitions = [
+        OperatorDefinition("RotaryEmbedding", since: 23) { decoder in
+            try decoder.requireInputs(3...4)
+            let width = try decoder.int("rotary_embedding_dim", default: 0)
+            guard width >= 0 else { throw TensorError("attribute rotary_embedding_dim should be 0 or more, found \(width)") }
+            let heads = try decoder.optionalInt("num_heads")
+            guard heads ?? 1 >= 0 else { throw TensorError("attribute num_heads should be 1 or more, found \(heads ?? 0)") }
+            return RotaryEmbedding(
+                heads: heads, width: width, isInterleaved: try decoder.bool("interleaved", default: false))
+        }
+    ]
+}

@@ -1,0 +1,180 @@
+import GraphRuntime
+
+/// The operands of an attention.
+package struct AttentionOperands {
+    package var query: Tensor
+    package var key: Tensor
+    package var value: Tensor
+    /// Of bool (true attends) or of the queries' type (added to the scores); broadcasts to [batch, heads, queries, keys].
+    package var mask: Tensor?
+
+    package init(query: Tensor, key: Tensor, value: Tensor, mask: Tensor? = nil) {
+        self.query = query
+        self.key = key
+        self.value = value
+        self.mask = mask
+    }
+}
+
+/// Computes softmax(scale·Q·Kᵀ + mask)·V. A query that the masks leave no key gets zeros.
+///
+/// - Parameters:
+///   - problem: the extents, and how the operands lie in memory.
+///   - operands: queries, keys and values of one type, float32 or float64.
+///   - output: of the same type.
+///   - scores: where the scores go, [batch, heads, queries, keys], at the problem's stage; nil where nobody wants them.
+/// - Throws: ``TensorError`` where the operands don't fit the problem.
+package func scaledDotProductAttention(
+    _ problem: AttentionProblem, _ operands: AttentionOperands, into output: MutableTensor, scores: MutableTensor? = nil,
+    threads: ThreadPool
+) throws {
+    switch operands.query.dtype {
+    case .float64: try attend(problem, operands, output, scores, threads, Double.self)
+    default: try attend(problem, operands, output, scores, threads, Float.self)
+    }
+}
+
+private func attend<Element: AttentionElement>(
+    _ problem: AttentionProblem, _ operands: AttentionOperands, _ output: MutableTensor, _ scores: MutableTensor?,
+    _ threads: ThreadPool, _ type: Element.Type
+) throws {
+    var problem = problem
+    let extents = problem.extents
+    let query = try operands.query.buffer(of: type)
+    let key = try operands.key.buffer(of: type)
+    let value = try operands.value.buffer(of: type)
+    let target = try output.buffer(of: type)
+    let scoresTarget = try scores?.buffer(of: type)
+    try problem.check(query: query.count, key: key.count, value: value.count, output: target.count)
+    if let scoresTarget, scoresTarget.count != extents.batch * extents.heads * extents.queries * extents.keys {
+        throw TensorError("\(scoresTarget.count) elements don't hold the scores of \(extents)")
+    }
+    let mask = try maskPointer(&problem, operands.mask, type)
+    guard extents.batch > 0, extents.heads > 0, extents.queries > 0, let query = query.baseAddress, let key = key.baseAddress,
+        let value = value.baseAddress, let target = target.baseAddress
+    else { return }
+    AttentionKernel(
+        problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget?.baseAddress
+    ).run(threads: threads)
+}
+
+/// The mask's elements, expanded where its last axis broadcasts, and its steps in the problem.
+private func maskPointer<Element: AttentionElement>(
+    _ problem: inout AttentionProblem, _ mask: Tensor?, _ type: Element.Type
+) throws -> AttentionKernel<Element>.Mask {
+    guard let mask else { return .none }
+    let extents = problem.extents
+    let columns = mask.shape.dimensions.last ?? 1
+    // A shorter mask leaves out the last keys.
+    problem.maskedKeys = columns
+    let full = try Shape([extents.batch, extents.heads, extents.queries, columns])
+    guard mask.shape.rank <= 4, mask.shape.rank >= 1, columns <= extents.keys, try mask.shape.broadcast(with: full) == full else {
+        throw TensorError(
+            "a mask of shape \(mask.shape) doesn't broadcast to [\(extents.batch), \(extents.heads), \(extents.queries), "
+                + "\(extents.keys)]")
+    }
+    let strides = mask.shape.broadcastStrides(to: full)
+    problem.mask = AttentionLayout(batch: strides[0], head: strides[1], row: strides[2])
+    if mask.dtype == .bool {
+        let elements = try mask.buffer(of: Bool.self)
+        return elements.baseAddress.map { .boolean($0) } ?? .none
+    }
+    let elements = try mask.buffer(of: type)
+    return elements.baseAddress.map { .additive($0) } ?? .none
+}
+
+/// Attention as fusions build it: inputs query, key, value and optionally a mask, as ``AttentionOperands`` says.
+///
+/// Each operand has three axes [B, L, heads·E], or four: [B, heads, L, E] or [B, L, heads, E].
+package struct ScaledDotProductAttention: Operator {
+    /// The order of the axes of an operand.
+    package enum Order: Sendable { case headsFirst, rowsFirst }
+
+    /// Heads of queries, for operands of three axes; those of four axes state theirs.
+    package var heads: Int
+    /// What products of queries and keys are multiplied with.
+    package var scale: Double
+    package var queryOrder: Order
+    package var keyOrder: Order
+    package var valueOrder: Order
+    /// The output has as many axes as the query, in this order.
+    package var outputOrder: Order
+
+    package init(
+        heads: Int, scale: Double, queryOrder: Order = .rowsFirst, keyOrder: Order = .rowsFirst, valueOrder: Order = .rowsFirst,
+        outputOrder: Order = .rowsFirst
+    ) {
+        self.heads = heads
+        self.scale = scale
+        self.queryOrder = queryOrder
+        self.keyOrder = keyOrder
+        self.valueOrder = valueOrder
+        self.outputOrder = outputOrder
+    }
+
+    package var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    package var kernelName: String? { "tiled" }
+
+    package var mergeKey: String? {
+        "ScaledDotProductAttention \(heads) \(scale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder)"
+    }
+
+    package func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let query = try inputs[0]
+        guard let q = query.shape, let k = try inputs[1].shape, let v = try inputs[2].shape else { return [Fact(dtype: query.dtype)] }
+        let problem = try problem(q, k, v)
+        return [Fact(dtype: query.dtype, shape: try outputShape(problem.extents, rank: q.rank))]
+    }
+
+    package func run(_ context: inout RunContext) throws {
+        let query = try context.input(0)
+        let key = try context.input(1)
+        let value = try context.input(2)
+        var problem = try problem(query.shape, key.shape, value.shape)
+        var mask = try context.optionalInput(3)
+        // Broadcast along the keys, the mask is the same for all of them and so has no effect but where it shuts a query out.
+        if let given = mask, given.shape.dimensions.last == 1, problem.extents.keys != 1 {
+            mask = try AttentionMasks.expandLastAxis(given, to: problem.extents.keys)
+        }
+        problem.scoresStage = .products
+        try scaledDotProductAttention(
+            problem, AttentionOperands(query: query, key: key, value: value, mask: mask), into: context.output(0),
+            threads: context.threads)
+    }
+
+    package func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        let bytes = Self.bytesMoved(inputs: inputs, outputs: outputs)
+        guard inputs.count >= 3, let q = inputs[0]?.shape, let k = inputs[1]?.shape, let v = inputs[2]?.shape,
+            let extents = try? problem(q, k, v).extents
+        else { return Cost(bytes: bytes) }
+        return Cost(flops: extents.flops, bytes: bytes)
+    }
+
+    private func problem(_ q: Shape, _ k: Shape, _ v: Shape) throws(TensorError) -> AttentionProblem {
+        let query = try AttentionOperandShape(q, heads: heads, isHeadsFirst: queryOrder == .headsFirst, "query")
+        let key = try AttentionOperandShape(k, heads: heads, isHeadsFirst: keyOrder == .headsFirst, "key")
+        let value = try AttentionOperandShape(v, heads: heads, isHeadsFirst: valueOrder == .headsFirst, "value")
+        let extents = try AttentionOperandShape.extents(query, key, value)
+        let isHeadsFirst = q.rank == 4 && outputOrder == .headsFirst
+        return AttentionProblem(
+            extents: extents, query: query.layout, key: key.layout, value: value.layout,
+            output: isHeadsFirst
+                ? .headsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth)
+                : .rowsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth), scale: scale)
+    }
+
+    private func outputShape(_ extents: AttentionExtents, rank: Int) throws(TensorError) -> Shape {
+        if rank == 3 { return try Shape([extents.batch, extents.queries, extents.heads * extents.valueWidth]) }
+        return switch outputOrder {
+        case .headsFirst: try Shape([extents.batch, extents.heads, extents.queries, extents.valueWidth])
+        case .rowsFirst: try Shape([extents.batch, extents.queries, extents.heads, extents.valueWidth])
+        }
+    }
+}
+
+extension AttentionExtents {
+    /// Operations of both products; a multiply-add counts as two.
+    var flops: Double {
+        2 * Double(batch) * Double(heads) * Double(queries) * Double(keys) * Double(width + valueWidth)
+    }
+}

@@ -1,0 +1,85 @@
+import CKernels
+import GraphRuntime
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The element types that attention computes in, with what it does to rows of scores.
+protocol AttentionElement: BLASElement {
+    /// The largest element, -∞ of none.
+    static func maximum(_ row: UnsafePointer<Self>, _ count: Int) -> Self
+    /// x = e^(x - maximum); returns the sum.
+    static func exponentiate(_ row: UnsafeMutablePointer<Self>, _ count: Int, maximum: Self) -> Double
+    static func scale(_ row: UnsafeMutablePointer<Self>, _ count: Int, by factor: Self)
+    /// x = x + mask, and -∞ wherever the mask is -∞.
+    static func add(_ mask: UnsafePointer<Self>, to row: UnsafeMutablePointer<Self>, _ count: Int)
+    /// x = -∞ wherever the mask is false.
+    static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Self>, _ count: Int)
+    /// x = cap·tanh(x / cap)
+    static func softcap(_ row: UnsafeMutablePointer<Self>, _ count: Int, _ cap: Self)
+    static func exponential(_ x: Self) -> Self
+}
+
+extension Float: AttentionElement {
+    static func maximum(_ row: UnsafePointer<Float>, _ count: Int) -> Float { normalization_row_maximum(row, count) }
+
+    static func exponentiate(_ row: UnsafeMutablePointer<Float>, _ count: Int, maximum: Float) -> Double {
+        normalization_exponentials(row, row, count, maximum)
+    }
+
+    static func scale(_ row: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
+        normalization_scale(row, count, factor)
+    }
+
+    static func add(_ mask: UnsafePointer<Float>, to row: UnsafeMutablePointer<Float>, _ count: Int) {
+        attention_add_mask(row, mask, count)
+    }
+
+    static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Float>, _ count: Int) {
+        mask.withMemoryRebound(to: UInt8.self, capacity: count) { attention_apply_mask(row, $0, count) }
+    }
+
+    static func softcap(_ row: UnsafeMutablePointer<Float>, _ count: Int, _ cap: Float) {
+        for index in 0..<count { row[index] = cap * tanhf(row[index] / cap) }
+    }
+
+    static func exponential(_ x: Float) -> Float { expf(x) }
+}
+
+extension Double: AttentionElement {
+    static func maximum(_ row: UnsafePointer<Double>, _ count: Int) -> Double {
+        var result = -Double.infinity
+        for index in 0..<count where row[index] > result { result = row[index] }
+        return result
+    }
+
+    static func exponentiate(_ row: UnsafeMutablePointer<Double>, _ count: Int, maximum: Double) -> Double {
+        var sum = 0.0
+        for index in 0..<count {
+            row[index] = exp(row[index] - maximum)
+            sum += row[index]
+        }
+        return sum
+    }
+
+    static func scale(_ row: UnsafeMutablePointer<Double>, _ count: Int, by factor: Double) {
+        for index in 0..<count { row[index] *= factor }
+    }
+
+    static func add(_ mask: UnsafePointer<Double>, to row: UnsafeMutablePointer<Double>, _ count: Int) {
+        for index in 0..<count { row[index] = mask[index] == -.infinity ? -.infinity : row[index] + mask[index] }
+    }
+
+    static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Double>, _ count: Int) {
+        for index in 0..<count where !mask[index] { row[index] = -.infinity }
+    }
+
+    static func softcap(_ row: UnsafeMutablePointer<Double>, _ count: Int, _ cap: Double) {
+        for index in 0..<count { row[index] = cap * tanh(row[index] / cap) }
+    }
+
+    static func exponential(_ x: Double) -> Double { exp(x) }
+}

@@ -1,0 +1,172 @@
+import GraphRuntime
+
+/// Attention over tiles of queries and blocks of keys; never more than a tile of scores is in memory.
+///
+/// Within a tile the softmax is carried from block to block of keys: when a later block has a larger maximum, what was summed so
+/// far is scaled down (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3).
+///
+/// The pointers reach as far as extents and layouts say; ``scaledDotProductAttention(_:_:_:_:into:threads:)`` has checked that.
+struct AttentionKernel<Element: AttentionElement> {
+    let problem: AttentionProblem
+    let query: UnsafePointer<Element>
+    let key: UnsafePointer<Element>
+    let value: UnsafePointer<Element>
+    let output: UnsafeMutablePointer<Element>
+    let mask: Mask
+    /// Where the scores of all queries and keys go, [batch, heads, queries, keys], and at which stage.
+    let scores: UnsafeMutablePointer<Element>?
+
+    enum Mask {
+        case none
+        case additive(UnsafePointer<Element>)
+        case boolean(UnsafePointer<Bool>)
+    }
+
+    private var extents: AttentionExtents { problem.extents }
+
+    /// Scores of a tile: half a megabyte of float32, half of a usual second-level cache.
+    private static var tileElements: Int { 1 << 17 }
+
+    func run(threads: ThreadPool) {
+        // Those who ask for the scores get whole rows of them.
+        let block = scores == nil ? min(extents.keys, 1024) : extents.keys
+        let rows = min(max(Self.tileElements / max(block, 1), 8), 512, extents.queries)
+        let heads = extents.batch * extents.heads
+        // Few heads: enough tiles for every thread.
+        let wanted = (2 * threads.threadCount + heads - 1) / heads
+        let step = max(min(rows, (extents.queries + wanted - 1) / wanted), 1)
+        let tiles = (extents.queries + step - 1) / step
+        let bytes = (step * block + 64) * MemoryLayout<Element>.stride + 2 * step * MemoryLayout<Double>.stride
+        threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
+            guard let base = scratch.baseAddress else { return }
+            let start = index % tiles * step
+            let tile = Tile(
+                kernel: self, batch: index / tiles / extents.heads, head: index / tiles % extents.heads,
+                rows: start..<min(start + step, extents.queries), block: block,
+                sums: base.assumingMemoryBound(to: Double.self),
+                maxima: (base + step * MemoryLayout<Double>.stride).assumingMemoryBound(to: Element.self),
+                scores: (base + 2 * step * MemoryLayout<Double>.stride).alignedUp(toMultipleOf: 64)
+                    .assumingMemoryBound(to: Element.self))
+            tile.run()
+        }
+    }
+
+    /// The queries `rows` of one head.
+    struct Tile {
+        let kernel: AttentionKernel
+        let batch: Int
+        let head: Int
+        let rows: Range<Int>
+        let block: Int
+        /// For each row Σ e^(score - maximum) of the keys so far.
+        let sums: UnsafeMutablePointer<Double>
+        /// For each row the largest score so far.
+        let maxima: UnsafeMutablePointer<Element>
+        /// [rows, block]
+        let scores: UnsafeMutablePointer<Element>
+
+        private var problem: AttentionProblem { kernel.problem }
+        private var extents: AttentionExtents { problem.extents }
+
+        func run() {
+            let output = kernel.output + problem.output.offset(batch: batch, head: head, row: rows.lowerBound)
+            for row in 0..<rows.count {
+                sums[row] = 0
+                maxima[row] = -.infinity
+            }
+            let keys = kernel.scores == nil ? reachableKeys() : 0..<extents.keys
+            var isFirst = true
+            for start in stride(from: keys.lowerBound, to: keys.upperBound, by: max(block, 1)) {
+                let part = start..<min(start + block, keys.upperBound)
+                multiplyQueries(part)
+                for row in 0..<rows.count {
+                    weigh(row, part, isFirst: isFirst, output: output + row * problem.output.row)
+                }
+                multiplyValues(part, isFirst: isFirst, output)
+                isFirst = false
+            }
+            for row in 0..<rows.count {
+                let target = output + row * problem.output.row
+                if isFirst { for index in 0..<extents.valueWidth { target[index] = 0 } }
+                // Where no key was attended to, the sum is 0 and so is the result.
+                let factor = sums[row] == 0 ? 0 : Element(1 / sums[row])
+                Element.scale(target, extents.valueWidth, by: factor)
+                if problem.scoresStage == .probabilities, kernel.scores != nil {
+                    Element.scale(scores + row * keys.count, keys.count, by: factor)
+                    copyScores(row, .probabilities, keys.count)
+                }
+            }
+        }
+
+        /// The keys that any row of the tile may attend to.
+        private func reachableKeys() -> Range<Int> {
+            var lower = extents.keys
+            var upper = 0
+            for row in rows {
+                let range = problem.allowedKeys(batch: batch, row: row)
+                guard !range.isEmpty else { continue }
+                lower = min(lower, range.lowerBound)
+                upper = max(upper, range.upperBound)
+            }
+            return lower < upper ? lower..<upper : 0..<0
+        }
+
+        private func multiplyQueries(_ keys: Range<Int>) {
+            let keyHead = head / (extents.heads / extents.keyHeads)
+            Element.gemm(
+                transposeA: false, transposeB: true, m: rows.count, n: keys.count, k: extents.width,
+                alpha: Element(problem.scale),
+                a: kernel.query + problem.query.offset(batch: batch, head: head, row: rows.lowerBound), lda: max(problem.query.row, 1),
+                b: kernel.key + problem.key.offset(batch: batch, head: keyHead, row: keys.lowerBound), ldb: max(problem.key.row, 1),
+                beta: 0, c: scores, ldc: keys.count)
+        }
+
+        private func multiplyValues(_ keys: Range<Int>, isFirst: Bool, _ output: UnsafeMutablePointer<Element>) {
+            guard extents.valueWidth > 0 else { return }
+            let keyHead = head / (extents.heads / extents.keyHeads)
+            Element.gemm(
+                transposeA: false, transposeB: false, m: rows.count, n: extents.valueWidth, k: keys.count, alpha: 1, a: scores,
+                lda: keys.count, b: kernel.value + problem.value.offset(batch: batch, head: keyHead, row: keys.lowerBound),
+                ldb: problem.value.row, beta: isFirst ? 0 : 1, c: output, ldc: problem.output.row)
+        }
+
+        /// Turns a row of scores into e^(score - maximum), and the row of the output so far to the same maximum.
+        private func weigh(_ row: Int, _ keys: Range<Int>, isFirst: Bool, output: UnsafeMutablePointer<Element>) {
+            let values = scores + row * keys.count
+            copyScores(row, .products, keys.count)
+            if problem.softcap > 0 { Element.softcap(values, keys.count, Element(problem.softcap)) }
+            copyScores(row, .capped, keys.count)
+            applyMask(values, row: rows.lowerBound + row, keys)
+            copyScores(row, .masked, keys.count)
+            let maximum = max(maxima[row], Element.maximum(values, keys.count))
+            // A row without any key yet: every difference from 0 is -∞, every exponential 0, and NaN stays one.
+            let reference = maximum == -.infinity ? 0 : maximum
+            if !isFirst, maximum > maxima[row] {
+                let correction = Element.exponential(maxima[row] - reference)
+                Element.scale(output, extents.valueWidth, by: correction)
+                sums[row] *= Double(correction)
+            }
+            sums[row] += Element.exponentiate(values, keys.count, maximum: reference)
+            maxima[row] = maximum
+        }
+
+        private func applyMask(_ values: UnsafeMutablePointer<Element>, row: Int, _ keys: Range<Int>) {
+            let allowed = problem.allowedKeys(batch: batch, row: row).clamped(to: keys)
+            let start = problem.mask.offset(batch: batch, head: head, row: row) + allowed.lowerBound
+            let inside = values + (allowed.lowerBound - keys.lowerBound)
+            switch kernel.mask {
+            case .none: break
+            case .additive(let mask): Element.add(mask + start, to: inside, allowed.count)
+            case .boolean(let mask): Element.apply(mask + start, to: inside, allowed.count)
+            }
+            for key in keys.lowerBound..<allowed.lowerBound { values[key - keys.lowerBound] = -.infinity }
+            for key in max(allowed.upperBound, keys.lowerBound)..<keys.upperBound { values[key - keys.lowerBound] = -.infinity }
+        }
+
+        private func copyScores(_ row: Int, _ stage: AttentionProblem.Stage, _ count: Int) {
+            guard let target = kernel.scores, problem.scoresStage == stage else { return }
+            let place = (batch * extents.heads + head) * extents.queries + rows.lowerBound + row
+            (target + place * count).update(from: scores + row * count, count: count)
+        }
+    }
+}

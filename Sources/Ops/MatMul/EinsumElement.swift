@@ -1,0 +1,61 @@
+import GraphRuntime
+
+/// The element types that Einsum sums and multiplies; integers wrap around.
+protocol EinsumElement: TensorElement {
+    static var zero: Self { get }
+    static func sum(_ a: Self, _ b: Self) -> Self
+    /// C = A·B for each of `batch` matrices of m×k and k×n.
+    static func multiply(
+        _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
+    ) throws
+}
+
+extension EinsumElement where Self: BLASElement {
+    static func sum(_ a: Self, _ b: Self) -> Self { a + b }
+
+    static func multiply(
+        _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
+    ) throws {
+        let target = try c.buffer(of: Self.self)
+        guard k > 0 else { return target.update(repeating: 0) }
+        guard let a = try a.buffer(of: Self.self).baseAddress, let b = try b.buffer(of: Self.self).baseAddress,
+            let c = target.baseAddress
+        else { return }
+        MatrixProduct<Self>(m: m, n: n, k: k).run(batch: batch, threads: threads) { index in
+            (a + index * m * k, b + index * k * n, c + index * m * n)
+        }
+    }
+}
+
+extension EinsumElement where Self: FixedWidthInteger {
+    static func sum(_ a: Self, _ b: Self) -> Self { a &+ b }
+
+    static func multiply(
+        _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
+    ) throws {
+        let a = try a.buffer(of: Self.self)
+        let b = try b.buffer(of: Self.self)
+        let c = try c.buffer(of: Self.self)
+        threads.forEachRange(batch * m, grain: Swift.max(4096 / Swift.max(n * k, 1), 1)) { rows in
+            for row in rows {
+                let first = row / m * k * n
+                for column in 0..<n {
+                    var total: Self = 0
+                    for index in 0..<k { total = total &+ a[row * k + index] &* b[first + index * n + column] }
+                    c[row * n + column] = total
+                }
+            }
+        }
+    }
+}
+
+extension Float: EinsumElement {}
+extension Double: EinsumElement {}
+extension Int8: EinsumElement {}
+extension Int16: EinsumElement {}
+extension Int32: EinsumElement {}
+extension Int64: EinsumElement {}
+extension UInt8: EinsumElement {}
+extension UInt16: EinsumElement {}
+extension UInt32: EinsumElement {}
+extension UInt64: EinsumElement {}
