@@ -4,7 +4,7 @@ private enum Convert<From: NumericElement, To: NumericElement>: UnaryKernel {
     @inline(__always) static func apply(_ x: From) -> To { .converting(x) }
 }
 
-private enum NonZero<From: NumericElement>: UnaryKernel {
+private enum IsNonZero<From: NumericElement>: UnaryKernel {
     @inline(__always) static func apply(_ x: From) -> Bool { x != .zero }
 }
 
@@ -64,7 +64,7 @@ private struct ToBool: NumericVisitor {
     let threads: ThreadPool
 
     func visit<Element: NumericElement>(_: Element.Type) throws {
-        try map(NonZero<Element>.self, x, into: y, threads: threads)
+        try map(IsNonZero<Element>.self, x, into: y, threads: threads)
     }
 }
 

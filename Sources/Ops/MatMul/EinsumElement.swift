@@ -1,9 +1,7 @@
 import GraphRuntime
 
 /// The element types that Einsum sums and multiplies; integers wrap around.
-protocol EinsumElement: TensorElement {
-    static var zero: Self { get }
-    static func sum(_ a: Self, _ b: Self) -> Self
+protocol EinsumElement: NumericElement {
     /// C = A·B for each of `batch` matrices of m×k and k×n.
     static func multiply(
         _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
@@ -11,8 +9,6 @@ protocol EinsumElement: TensorElement {
 }
 
 extension EinsumElement where Self: BLASElement {
-    static func sum(_ a: Self, _ b: Self) -> Self { a + b }
-
     static func multiply(
         _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
     ) throws {
@@ -28,8 +24,6 @@ extension EinsumElement where Self: BLASElement {
 }
 
 extension EinsumElement where Self: FixedWidthInteger {
-    static func sum(_ a: Self, _ b: Self) -> Self { a &+ b }
-
     static func multiply(
         _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
     ) throws {

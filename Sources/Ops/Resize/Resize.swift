@@ -77,7 +77,7 @@ struct Resize: Operator {
     }
 
     private static func extent(_ value: Float) throws -> Int {
-        guard value >= 0, value < 1 << 48 else { throw TensorError("an axis can't be resized to an extent of \(value)") }
+        guard value >= 0, value < 0x1p48 else { throw TensorError("an axis can't be resized to an extent of \(value)") }
         return Int(value)
     }
 

@@ -5,7 +5,6 @@ enum ShapeFamily {
     static let definitions: [OperatorDefinition] =
         [
             ShapeOf.definition, SizeOf.definition, Constant.definition, ConstantOfShape.definition, RangeOperator.definition,
-            Identity.definition, Expand.definition, EyeLike.definition, OptionalValue.definition, OptionalHasElement.definition,
-            OptionalGetElement.definition,
+            Identity.definition, Expand.definition, EyeLike.definition,
         ] + Dropout.definitions
 }
