@@ -1,0 +1,117 @@
+import Foundation
+import GraphRuntime
+import SDPipeline
+import Testing
+
+/// The embedded model against diffusers' own pipeline over the same files (Tests/References/pictures.py).
+@Suite struct DiffusersParityTests {
+    struct Entry: Decodable {
+        let scheduler: String
+        let schedulerOptions: [String: Bool]?
+        let prompt: String
+        let negativePrompt: String?
+        let steps: Int
+        let guidanceScale: Double
+        let seed: UInt64
+        let width: Int
+        let height: Int
+        let batch: Int
+        let file: String
+        let column: Int
+        let initialLatents: String?
+        let finalLatents: String?
+
+        var request: GenerationRequest {
+            GenerationRequest(
+                prompt: prompt, negativePrompt: negativePrompt ?? "", width: width, height: height, steps: steps,
+                guidanceScale: guidanceScale, seed: seed, batchCount: batch, scheduler: scheduler,
+                schedulerOverrides: (schedulerOptions ?? [:]).mapValues { .flag($0) })
+        }
+    }
+
+    static let folder = RepositoryRoot.url.appendingPathComponent("Tests/SDPipelineTests/Fixtures/pictures")
+    static let model = RepositoryRoot.url.appendingPathComponent("Models/emoji")
+
+    static func entries() throws -> [Entry] {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode([Entry].self, from: Data(contentsOf: folder.appendingPathComponent("index.json")))
+    }
+
+    /// No channel of any pixel differs by more than 2/255, for every scheduler, prompt, batch and size.
+    @Test func samePicturesAsDiffusers() throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.model)
+        let entries = try Self.entries()
+        #expect(entries.count >= 66)
+        var worst: [String: Int] = [:]
+        var differing: [String: Int] = [:]
+        var pictures: [String: Int] = [:]
+        for entry in entries {
+            let strip = try PNGFile.read(Self.folder.appendingPathComponent(entry.file))
+            let result = try pipeline.generate(entry.request)
+            #expect(result.images.count == entry.batch)
+            for (index, image) in result.images.enumerated() {
+                let expected = crop(strip, x: (entry.column + index) * entry.width, width: entry.width)
+                let differences = zip(image.pixels, expected).map { abs(Int($0) - Int($1)) }
+                #expect(differences.count == 3 * entry.width * entry.height)
+                let largest = differences.max() ?? 255
+                #expect(largest <= 2, "\(entry.scheduler) \"\(entry.prompt)\" picture \(index) of \(entry.batch)")
+                worst[entry.scheduler] = max(worst[entry.scheduler] ?? 0, largest)
+                differing[entry.scheduler, default: 0] += differences.count { $0 > 0 }
+                pictures[entry.scheduler, default: 0] += 1
+            }
+        }
+        for scheduler in worst.keys.sorted() {
+            print(
+                "\(scheduler): \(pictures[scheduler] ?? 0) pictures, largest difference \(worst[scheduler] ?? 255)/255,",
+                "\(differing[scheduler] ?? 0) channel values differ at all")
+        }
+    }
+
+    @Test func sameLatentsAsDiffusers() throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.model)
+        let entries = try Self.entries().filter { $0.initialLatents != nil }
+        #expect(!entries.isEmpty)
+        for entry in entries {
+            let initial = try NPYArray(contentsOf: Self.folder.appendingPathComponent(try #require(entry.initialLatents)))
+            let expected = try NPYArray(contentsOf: Self.folder.appendingPathComponent(try #require(entry.finalLatents))).floats()
+            var generator = TorchGenerator(seed: entry.seed)
+            #expect(try generator.randn(count: initial.shape.reduce(1, *)) == initial.floats())
+            var request = entry.request
+            let drawn = try pipeline.generate(request)
+            #expect(drawn.latentShape == initial.shape)
+            let error = zip(drawn.latents, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
+            print("\(entry.scheduler) latents: largest difference \(error)")
+            #expect(error <= 5e-3)
+            // Given latents take the place of the seed's noise.
+            request.initialLatents = try initial.floats()
+            request.seed += 1
+            if entry.scheduler != "DDPMScheduler" {
+                #expect(try pipeline.generate(request).latents == drawn.latents)
+            }
+        }
+    }
+
+    /// The same run twice gives the same bytes; with another number of threads it differs by no more than 1/255.
+    @Test func repeatsItself() throws {
+        let request = GenerationRequest(
+            prompt: "a red apple on a blue background", steps: 12, guidanceScale: 5, seed: 3, batchCount: 2, scheduler: "DDPM")
+        let reference = try StableDiffusionPipeline(modelFolder: Self.model, threads: ThreadPool(threadCount: 2)).generate(request)
+        for threads in [2, 1, 3, 4] {
+            let pipeline = try StableDiffusionPipeline(modelFolder: Self.model, threads: ThreadPool(threadCount: threads))
+            for _ in 0..<2 {
+                let result = try pipeline.generate(request)
+                let differences = zip(result.images, reference.images).flatMap { zip($0.pixels, $1.pixels).map { abs(Int($0) - Int($1)) } }
+                if threads == 2 { #expect(result.images == reference.images) }
+                #expect((differences.max() ?? 255) <= 1, "\(threads) threads")
+            }
+        }
+    }
+
+    private func crop(_ image: RGBImage, x: Int, width: Int) -> [UInt8] {
+        (0..<image.height).flatMap { row -> ArraySlice<UInt8> in
+            let start = (row * image.width + x) * 3
+            return image.pixels[start..<start + width * 3]
+        }
+    }
+}

@@ -1,0 +1,15 @@
+import Foundation
+
+/// The checkout that the tests were built from.
+enum RepositoryRoot {
+    static let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+}
+
+/// Where Tools/setup-test-data.sh puts what git doesn't keep.
+enum TestCache {
+    static let folder: URL = {
+        let environment = ProcessInfo.processInfo.environment
+        if let path = environment["SD_ONNX_TEST_CACHE"], !path.isEmpty { return URL(fileURLWithPath: path) }
+        return FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".cache/sd-onnx")
+    }()
+}
