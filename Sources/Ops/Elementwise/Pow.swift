@@ -56,7 +56,7 @@ func power(_ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool)
     switch a.dtype {
     case .float32:
         let exponent = try cast(b, to: .float32, threads: threads)
-        if exponent.count == 1, a.shape == y.shape, try smallPower(a, exponent.buffer(of: Float.self)[0], y, threads) { return }
+        if exponent.count == 1, a.shape == y.shape, try smallPower(a, exponent.array(of: Float.self)[0], y, threads) { return }
         try broadcast(FloatPower.self, a, exponent, into: y, threads: threads)
     case .float64: try broadcast(DoublePower.self, a, cast(b, to: .float64, threads: threads), into: y, threads: threads)
     default: try a.dtype.dispatchInteger(Integers(a: a, b: b, y: y, threads: threads))

@@ -1,6 +1,9 @@
 import GraphRuntime
 
-/// Operators on quantised numbers.
+/// Operators on quantized numbers.
 enum QuantizationFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] = [
+        QuantizeLinear.definition, DequantizeLinear.definition, DynamicQuantizeLinear.definition, MatMulInteger.definition,
+        ConvInteger.definition, QLinearMatMul.definition, QLinearConv.definition,
+    ]
 }

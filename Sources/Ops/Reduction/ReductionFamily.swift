@@ -2,5 +2,5 @@ import GraphRuntime
 
 /// Operators that reduce along axes.
 enum ReductionFamily {
-    static let definitions: [OperatorDefinition] = []
+    static let definitions: [OperatorDefinition] = Reduce.definitions + ArgExtreme.definitions + Cumulative.definitions
 }

@@ -24,26 +24,33 @@ struct Dropout: Operator {
     /// The type of the mask: bool from Dropout-10 on, the input's before.
     let maskType: DType?
     let hasMask: Bool
+    /// Whether only the run tells that it isn't in training mode.
+    var mayTrain: Bool
 
-    var outputStorage: OutputStorage { hasMask ? .separate : .view(input: 0) }
+    var outputStorage: OutputStorage { hasMask || mayTrain ? .separate : .view(input: 0) }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let data = try inputs[0]
-        if let mode = inputs.optional(2)?.tensor, try mode.array(of: Bool.self).contains(true) { try refuse(inputs) }
-        let output = Fact(dtype: data.dtype, shape: data.shape, value: hasMask ? nil : data.value)
+        try requireInference(mode: inputs.optional(2)?.tensor, ratio: inputs.optional(1)?.tensor)
+        let output = Fact(dtype: data.dtype, shape: data.shape)
         return hasMask ? [output, Fact(dtype: maskType ?? data.dtype, shape: data.shape)] : [output]
     }
 
-    private func refuse(_ inputs: InferenceInputs) throws {
-        if let ratio = inputs.optional(1)?.tensor {
-            let wide = try HalfPrecision.widen(ratio)
-            if wide.dtype == .float32, try wide.array(of: Float.self).allSatisfy({ $0 == 0 }) { return }
-            if wide.dtype == .float64, try wide.array(of: Double.self).allSatisfy({ $0 == 0 }) { return }
-        }
+    func specialised(inputs: [Fact?], outputs: [Fact?]) throws -> any Operator {
+        var result = self
+        if inputs.count > 2, inputs[2] != nil, inputs[2]?.tensor == nil { return self }
+        result.mayTrain = false
+        return result
+    }
+
+    private func requireInference(mode: Tensor?, ratio: Tensor?) throws {
+        guard let mode, try mode.array(of: Bool.self).contains(true) else { return }
+        if let ratio, !ratio.rawBytes.contains(where: { $0 != 0 }) { return }
         throw TensorError("dropout in training mode isn't supported")
     }
 
     func run(_ context: inout RunContext) throws {
+        try requireInference(mode: context.optionalInput(2), ratio: context.optionalInput(1))
         try context.optionalOutput(0)?.copy(from: context.input(0))
         guard let mask = context.optionalOutput(1) else { return }
         if mask.dtype == .bool {
@@ -58,12 +65,12 @@ struct Dropout: Operator {
         OperatorDefinition("Dropout", since: 7) { decoder in
             try decoder.requireInputs(1...1)
             decoder.ignore("ratio")
-            return Dropout(maskType: decoder.version < 10 ? nil : .bool, hasMask: decoder.outputCount > 1)
+            return Dropout(maskType: decoder.version < 10 ? nil : .bool, hasMask: decoder.outputCount > 1, mayTrain: false)
         },
         OperatorDefinition("Dropout", since: 12) { decoder in
             try decoder.requireInputs(1...3)
             decoder.ignore("seed")
-            return Dropout(maskType: .bool, hasMask: decoder.outputCount > 1)
+            return Dropout(maskType: .bool, hasMask: decoder.outputCount > 1, mayTrain: decoder.hasInput(2))
         },
     ]
 }

@@ -1,0 +1,76 @@
+import GraphRuntime
+
+/// x - zero point, as int32.
+///
+/// - Parameters:
+///   - x: int8 or uint8.
+///   - zero: one number, or one for each index along `axis`; nil for 0.
+/// - Throws: ``TensorError`` where the zero point's shape doesn't fit x.
+func centred(_ x: Tensor, zero: Tensor?, axis: Int, threads: ThreadPool) throws -> [Int32] {
+    guard x.dtype == .int8 || x.dtype == .uint8 else { throw TensorError("expected int8 or uint8, found \(x.dtype)") }
+    var values = try cast(x, to: .int32, threads: threads).array(of: Int32.self)
+    guard let zero else { return values }
+    let zeros = try cast(zero, to: .int32, threads: threads).array(of: Int32.self)
+    // Of several axes (a zero point of shape [M, 1]) all but one have extent 1.
+    let shape = zeros.count == 1 ? Shape.scalar : try Shape([zeros.count])
+    try QuantizationLayout(x.shape, scale: shape, axis: axis, blockSize: 0).forEachRun { start, first, step, count in
+        for index in start..<start + count { values[index] &-= zeros[first] }
+    }
+    return values
+}
+
+/// c[m, n] = a[m, k] b[k, n] in 32-bit integers that wrap around.
+func multiplyIntegers(
+    _ a: UnsafeBufferPointer<Int32>, _ b: UnsafeBufferPointer<Int32>, _ c: UnsafeMutableBufferPointer<Int32>, m: Int, k: Int,
+    n: Int,
+    threads: ThreadPool
+) {
+    threads.forEachRange(m, grain: max(BroadcastPlan.grain / max(k * n, 1), 1)) { rows in
+        for row in rows {
+            let start = row * n
+            for column in 0..<n { c[start + column] = 0 }
+            for index in 0..<k {
+                let factor = a[row * k + index]
+                if factor == 0 { continue }
+                for column in 0..<n { c[start + column] &+= factor &* b[index * n + column] }
+            }
+        }
+    }
+}
+
+/// y = saturate(round(sum * factor) + zero point), halves to even; y is int8 or uint8.
+///
+/// - Parameters:
+///   - factors: one for all, or one for each index along `axis`.
+///   - zero: one number.
+/// - Throws: ``TensorError`` where shapes or types don't fit.
+func requantize(
+    _ sums: UnsafeBufferPointer<Int32>, factors: [Double], axis: Int, zero: Tensor, into y: MutableTensor, threads: ThreadPool
+) throws {
+    guard let range = y.dtype.quantizedRange, zero.count == 1 else {
+        throw TensorError("can't quantize to \(y.dtype) with a zero point of shape \(zero.shape)")
+    }
+    let offset = try cast(zero, to: .float64, threads: threads).array(of: Double.self)[0]
+    let levels = try MutableTensor(dtype: .int32, shape: y.shape)
+    let output = try levels.buffer(of: Int32.self)
+    let shape = factors.count == 1 ? Shape.scalar : try Shape([factors.count])
+    try QuantizationLayout(y.shape, scale: shape, axis: axis, blockSize: 0).forEachRun { start, first, step, count in
+        for index in start..<start + count {
+            let level = (Double(sums[index]) * factors[first]).rounded(.toNearestOrEven) + offset
+            output[index] = level.isNaN ? Int32(offset) : Int32(min(max(level, range.least), range.largest))
+        }
+    }
+    try cast(levels.tensor, into: y, threads: threads)
+}
+
+/// The factors that bring sums of products to the output's scale: a_scale * b_scale / y_scale, with one of the first two possibly
+/// one for each index along an axis.
+///
+/// - Throws: ``TensorError`` where more than one of them has several numbers.
+func requantizationFactors(_ a: Tensor, _ b: Tensor, _ y: Tensor, threads: ThreadPool) throws -> [Double] {
+    let scales = try [a, b, y].map { try cast($0, to: .float64, threads: threads).array(of: Double.self) }
+    guard scales[2].count == 1, scales[0].count == 1 || scales[1].count == 1 else {
+        throw TensorError("scales of shapes \(a.shape), \(b.shape) and \(y.shape) aren't supported together")
+    }
+    return scales[0].flatMap { first in scales[1].map { first * $0 / scales[2][0] } }
+}

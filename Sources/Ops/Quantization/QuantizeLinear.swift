@@ -1,0 +1,162 @@
+import GraphRuntime
+
+/// y = saturate(round(x / scale) + zero point), halves to even; for 8- and 4-bit floats the nearest of them to x / scale.
+///
+/// - Parameters:
+///   - zero: of y's type and the scale's shape; nil for 0.
+///   - saturate: for float8 alone, see ``CastRounding``.
+/// - Throws: ``TensorError`` where the scale's shape doesn't fit x.
+func quantize(
+    _ x: Tensor, scale: Tensor, zero: Tensor?, axis: Int, blockSize: Int, saturate: Bool, into y: MutableTensor,
+    threads: ThreadPool
+) throws {
+    if let zero, zero.shape.count != scale.shape.count {
+        throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
+    }
+    let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
+    let input = try cast(x, to: .float32, threads: threads)
+    let values = try input.buffer(of: Float.self)
+    let scaleTensor = try cast(scale, to: .float32, threads: threads)
+    let scales = try scaleTensor.buffer(of: Float.self)
+    let zeros = try zero.map { try cast($0, to: .float32, threads: threads).array(of: Float.self) }
+    let range = y.dtype.quantizedRange
+    let result = try MutableTensor(dtype: .float32, shape: x.shape)
+    let output = try result.buffer(of: Float.self)
+    layout.forEachRun { start, first, step, count in
+        for index in 0..<count {
+            let quotient = values[start + index] / scales[first + index * step]
+            let offset = zeros?[first + index * step] ?? 0
+            guard let range else {
+                output[start + index] = quotient + offset
+                continue
+            }
+            let level = Double(quotient.rounded(.toNearestOrEven)) + Double(offset)
+            output[start + index] = level.isNaN ? offset : Float(min(max(level, range.least), range.largest))
+        }
+    }
+    withExtendedLifetime((input, scaleTensor)) {}
+    try cast(result.tensor, into: y, rounding: CastRounding(saturate: saturate), threads: threads)
+}
+
+/// y = (x - zero point) * scale.
+///
+/// - Parameter zero: of x's type and the scale's shape; nil for 0.
+/// - Throws: ``TensorError`` where the scale's shape doesn't fit x.
+func dequantize(
+    _ x: Tensor, scale: Tensor, zero: Tensor?, axis: Int, blockSize: Int, into y: MutableTensor, threads: ThreadPool
+) throws {
+    if let zero, zero.shape.count != scale.shape.count {
+        throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
+    }
+    let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
+    // Differences of int32 are exact in double precision.
+    let input = try cast(x, to: .float64, threads: threads)
+    let values = try input.buffer(of: Double.self)
+    let scales = try cast(scale, to: .float32, threads: threads).array(of: Float.self)
+    let zeros = try zero.map { try cast($0, to: .float64, threads: threads).array(of: Double.self) }
+    let result = y.dtype == .float32 ? y : try MutableTensor(dtype: .float32, shape: x.shape)
+    let output = try result.buffer(of: Float.self)
+    layout.forEachRun { start, first, step, count in
+        for index in 0..<count {
+            let level = values[start + index] - (zeros?[first + index * step] ?? 0)
+            output[start + index] = Float(level) * scales[first + index * step]
+        }
+    }
+    withExtendedLifetime(input) {}
+    if y.dtype != .float32 { try cast(result.tensor, into: y, threads: threads) }
+}
+
+/// QuantizeLinear-10 to -25.
+struct QuantizeLinear: Operator {
+    let axis: Int
+    let blockSize: Int
+    let saturate: Bool
+    /// Nil for the zero point's type, or uint8 without one.
+    let outputType: DType?
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let dtype = inputs.optional(2)?.dtype ?? outputType ?? (inputs.optional(2) == nil ? .uint8 : nil)
+        return [Fact(dtype: dtype, shape: try inputs[0].shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        try quantize(
+            context.input(0), scale: context.input(1), zero: context.optionalInput(2), axis: axis, blockSize: blockSize,
+            saturate: saturate, into: context.output(0), threads: context.threads)
+    }
+
+    static let definition = OperatorDefinition("QuantizeLinear", since: 10) { decoder in
+        try decoder.requireInputs(2...3)
+        if let precision = try decoder.optionalInt("precision"), precision != 0, precision != 1 {
+            throw TensorError("attribute precision should be that of float32, found \(precision)")
+        }
+        let number = try decoder.int("output_dtype", default: 0)
+        return QuantizeLinear(
+            axis: try decoder.int("axis", default: 1), blockSize: try decoder.int("block_size", default: 0),
+            saturate: try decoder.bool("saturate", default: true),
+            outputType: number == 0 ? nil : try decoder.optionalDType("output_dtype"))
+    }
+}
+
+/// DequantizeLinear-10 to -25.
+struct DequantizeLinear: Operator {
+    let axis: Int
+    let blockSize: Int
+    /// Nil for the scale's type.
+    let outputType: DType?
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        [Fact(dtype: try outputType ?? inputs[1].dtype, shape: try inputs[0].shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        try dequantize(
+            context.input(0), scale: context.input(1), zero: context.optionalInput(2), axis: axis, blockSize: blockSize,
+            into: context.output(0), threads: context.threads)
+    }
+
+    static let definition = OperatorDefinition("DequantizeLinear", since: 10) { decoder in
+        try decoder.requireInputs(2...3)
+        let number = try decoder.int("output_dtype", default: 0)
+        return DequantizeLinear(
+            axis: try decoder.int("axis", default: 1), blockSize: try decoder.int("block_size", default: 0),
+            outputType: number == 0 ? nil : try decoder.optionalDType("output_dtype"))
+    }
+}
+
+/// DynamicQuantizeLinear-11: to uint8 with the scale and zero point that fit the input's range, 0 included.
+struct DynamicQuantizeLinear: Operator {
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        [
+            Fact(dtype: .uint8, shape: try inputs[0].shape), Fact(dtype: .float32, shape: .scalar),
+            Fact(dtype: .uint8, shape: .scalar),
+        ]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let x = try context.input(0)
+        let values = try x.buffer(of: Float.self)
+        var (least, largest) = (Float(0), Float(0))
+        for value in values {
+            least = min(least, value)
+            largest = max(largest, value)
+        }
+        let scale = (largest - least) / 255
+        let level = (-least / scale).rounded(.toNearestOrEven)
+        let zero = level.isNaN ? UInt8(0) : UInt8(min(max(level, 0), 255))
+        let scaleTensor = try Tensor(scalar: scale)
+        let zeroTensor = try Tensor(scalar: zero)
+        if let output = context.optionalOutput(0) {
+            try quantize(
+                x, scale: scaleTensor, zero: zeroTensor, axis: 0, blockSize: 0, saturate: true, into: output,
+                threads: context.threads)
+        }
+        try context.optionalOutput(1)?.copy(from: scaleTensor)
+        try context.optionalOutput(2)?.copy(from: zeroTensor)
+    }
+
+    static let definition = OperatorDefinition("DynamicQuantizeLinear", since: 11) { decoder in
+        try decoder.requireInputs(1...1)
+        return DynamicQuantizeLinear()
+    }
+}
