@@ -1,7 +1,14 @@
 import GraphRuntime
 
+/// An operator that makes a sequence. The optimizer keeps tensors as constants and no sequences, so these always run.
+protocol SequenceProducer: Operator {}
+
+extension SequenceProducer {
+    var isDeterministic: Bool { false }
+}
+
 /// ONNX SequenceConstruct (11): a sequence of the inputs.
-struct SequenceConstruct: Operator {
+struct SequenceConstruct: SequenceProducer {
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [.unknown] }
 
     func run(_ context: inout RunContext) throws {
@@ -15,14 +22,14 @@ struct SequenceConstruct: Operator {
 }
 
 /// ONNX SequenceEmpty (11).
-struct SequenceEmpty: Operator {
-    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(.sequence([]))] }
+struct SequenceEmpty: SequenceProducer {
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [.unknown] }
 
     func run(_ context: inout RunContext) throws { context.setOutput(0, .sequence([])) }
 }
 
 /// ONNX SequenceInsert (11): a tensor put in before a place, at the end by default.
-struct SequenceInsert: Operator {
+struct SequenceInsert: SequenceProducer {
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [.unknown] }
 
     func run(_ context: inout RunContext) throws {
@@ -41,7 +48,7 @@ struct SequenceInsert: Operator {
 }
 
 /// ONNX SequenceErase (11): the last tensor taken out, or the one at a position.
-struct SequenceErase: Operator {
+struct SequenceErase: SequenceProducer {
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [.unknown] }
 
     func run(_ context: inout RunContext) throws {
@@ -91,7 +98,7 @@ struct ConcatFromSequence: Operator {
 }
 
 /// ONNX SplitToSequence (11 to 24): the parts of a tensor along an axis.
-struct SplitToSequence: Operator {
+struct SplitToSequence: SequenceProducer {
     var axis: Int
     /// Whether the axis stays where no split is given, and each part is one slice.
     var keepsAxis: Bool
@@ -142,7 +149,7 @@ struct SplitToSequence: Operator {
 }
 
 /// ONNX SequenceMap (17): runs a graph for every place of one or more sequences.
-struct SequenceMap: Operator {
+struct SequenceMap: SequenceProducer {
     var body: Subgraph
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { Array(repeating: .unknown, count: inputs.outputCount) }

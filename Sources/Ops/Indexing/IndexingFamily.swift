@@ -4,6 +4,7 @@ import GraphRuntime
 enum IndexingFamily {
     static let definitions: [OperatorDefinition] =
         Gather.definitions + GatherElements.definitions + GatherND.definitions + ScatterElements.definitions
-        + ScatterND.definitions + TensorScatter.definitions + OneHot.definitions + NonZero.definitions + Trilu.definitions
-        + TopK.definitions + Unique.definitions + NonMaxSuppression.definitions
+        + ScatterND.definitions + TensorScatter.definitions + OneHot.definitions + NonZeroIndices.definitions
+        + Trilu.definitions
+        + TopK.definitions + Compress.definitions + Unique.definitions + NonMaxSuppression.definitions
 }

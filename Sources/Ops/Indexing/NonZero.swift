@@ -1,7 +1,7 @@
 import GraphRuntime
 
 /// ONNX NonZero (9 to 13): the indices of the elements that aren't zero, an axis a row.
-struct NonZero: Operator {
+struct NonZeroIndices: Operator {
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         _ = try inputs[0]
         return [Fact(dtype: .int64)]
@@ -45,9 +45,9 @@ struct NonZero: Operator {
     }
 }
 
-extension NonZero {
+extension NonZeroIndices {
     static let definitions = OperatorDefinition.all("NonZero", since: [9, 13]) { decoder in
         try decoder.requireInputs(1...1)
-        return NonZero()
+        return NonZeroIndices()
     }
 }

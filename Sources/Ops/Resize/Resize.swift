@@ -72,11 +72,13 @@ struct Resize: Operator {
         }
         for (scale, axis) in zip(scales, axes) {
             result[axis].scale = scale
-            result[axis].output = try extent((scale * Float(result[axis].input)).rounded(.down))
+            let length = scale * Float(result[axis].input)
+            result[axis].length = length
+            result[axis].output = try checkedExtent(length.rounded(.down))
         }
     }
 
-    private static func extent(_ value: Float) throws -> Int {
+    private static func checkedExtent(_ value: Float) throws -> Int {
         guard value >= 0, value < 0x1p48 else { throw TensorError("an axis can't be resized to an extent of \(value)") }
         return Int(value)
     }
@@ -96,7 +98,7 @@ struct Resize: Operator {
             } else {
                 let scale = common ?? 1
                 result[axis].scale = scale
-                result[axis].output = try Self.extent((scale * Float(result[axis].input) + 0.5).rounded(.down))
+                result[axis].output = try Self.checkedExtent((scale * Float(result[axis].input) + 0.5).rounded(.down))
             }
         }
     }

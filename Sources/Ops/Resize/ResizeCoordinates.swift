@@ -38,6 +38,8 @@ struct ResizeAxis {
     var output: Int
     /// Output over input; exact for scales that were given, and the quotient of the extents otherwise.
     var scale: Float
+    /// The output's extent before it was rounded, where a scale was given: what published cases of align_corners count with.
+    var length: Float?
     /// The part of the axis that is shown, 0...1, for ``CoordinateMode/cropAndResize``.
     var region: (start: Float, end: Float) = (0, 1)
 
@@ -50,7 +52,7 @@ struct ResizeAxis {
             let adjustment = Float(output) / (scale * Float(input))
             return Float(input) / 2 * (1 - adjustment) + (x + 0.5) / scale - 0.5
         case .pytorchHalfPixel: return output > 1 ? (x + 0.5) / scale - 0.5 : 0
-        case .alignCorners: return output > 1 ? x * Float(input - 1) / Float(output - 1) : 0
+        case .alignCorners: return output > 1 ? x * Float(input - 1) / ((length ?? Float(output)) - 1) : 0
         case .asymmetric: return x / scale
         case .halfPixelForNearest: return (x + 0.5) / scale
         case .cropAndResize:

@@ -47,7 +47,7 @@ extension RunContext {
         if output.dtype.bitWidth == 4 {
             let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
             try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
-            return Nibbles.pack(Array(bytes.tensor.rawBytes), into: output)
+            return Nibbles.pack(try bytes.tensor.array(of: UInt8.self), into: output)
         }
         try withExtendedLifetime(sources) {
             try move(
