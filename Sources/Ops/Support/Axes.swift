@@ -49,3 +49,9 @@ func checkedProduct(_ a: Int, _ b: Int) throws(TensorError) -> Int {
     guard !overflow else { throw TensorError("the product of \(a) and \(b) is too large") }
     return product
 }
+
+/// A product of numbers that aren't negative, which stops at the largest `Int`.
+func saturatingMultiply(_ a: Int, _ b: Int) -> Int {
+    let (product, overflow) = a.multipliedReportingOverflow(by: b)
+    return overflow ? Int.max : product
+}

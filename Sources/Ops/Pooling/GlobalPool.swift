@@ -1,0 +1,85 @@
+import GraphRuntime
+
+/// ONNX GlobalAveragePool, GlobalMaxPool and GlobalLpPool (1 to 22): one number for each plane.
+struct GlobalPool: Operator {
+    enum Kind: Sendable {
+        case average
+        case max
+        case norm(p: Int)
+    }
+
+    var kind: Kind
+
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let data = try inputs[0]
+        guard let shape = data.shape else { return [Fact(dtype: data.dtype)] }
+        guard shape.rank >= 2 else { throw TensorError("expected a batch and channels, found \(shape)") }
+        let ones = Array(repeating: 1, count: shape.rank - 2)
+        return [Fact(dtype: data.dtype, shape: try Shape(shape.dimensions[..<2] + ones))]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let data = try context.input(0)
+        if data.dtype == .float64 {
+            try pool(data, Double.self, into: context.output(0), threads: context.threads)
+        } else {
+            try pool(data, Float.self, into: context.output(0), threads: context.threads)
+        }
+    }
+
+    private func pool<Element: TensorElement & BinaryFloatingPoint>(
+        _ data: Tensor, _ type: Element.Type, into output: MutableTensor, threads: ThreadPool
+    ) throws {
+        let (source, target) = (try data.buffer(of: type), try output.buffer(of: type))
+        let size = data.shape.count(2..<data.shape.rank)
+        threads.forEachRange(target.count, grain: max(16384 / max(size, 1), 1)) { range in
+            for plane in range {
+                let elements = UnsafeBufferPointer(rebasing: source[plane * size..<(plane + 1) * size])
+                switch kind {
+                case .average: target[plane] = Element(Self.sum(elements) { Double($0) } / Double(size))
+                case .max: target[plane] = elements.reduce(-Element.infinity) { Swift.max($0, $1) }
+                case .norm(let p):
+                    let norm = Norm(p: p)
+                    target[plane] = Element(norm.root(Self.sum(elements) { norm.power(Double($0)) }))
+                }
+            }
+        }
+    }
+
+    /// In double precision and in four lanes, so that additions don't wait for each other.
+    @inline(__always)
+    private static func sum<Element>(_ elements: UnsafeBufferPointer<Element>, _ term: (Element) -> Double) -> Double {
+        var lanes = SIMD4<Double>()
+        var index = 0
+        while index + 4 <= elements.count {
+            lanes += SIMD4(
+                term(elements[index]), term(elements[index + 1]), term(elements[index + 2]), term(elements[index + 3]))
+            index += 4
+        }
+        while index < elements.count {
+            lanes[0] += term(elements[index])
+            index += 1
+        }
+        return lanes.sum()
+    }
+}
+
+extension GlobalPool {
+    static let definitions =
+        OperatorDefinition.all("GlobalAveragePool", since: [1, 22]) { decoder in
+            try decoder.requireInputs(1...1)
+            return GlobalPool(kind: .average)
+        }
+        + OperatorDefinition.all("GlobalMaxPool", since: [1, 22]) { decoder in
+            try decoder.requireInputs(1...1)
+            return GlobalPool(kind: .max)
+        }
+        + OperatorDefinition.all("GlobalLpPool", since: [2, 22]) { decoder in
+            try decoder.requireInputs(1...1)
+            let p = try decoder.int("p", default: 2)
+            guard p > 0 else { throw TensorError("p is \(p)") }
+            return GlobalPool(kind: .norm(p: p))
+        }
+}

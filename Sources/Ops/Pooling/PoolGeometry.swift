@@ -1,0 +1,182 @@
+import GraphRuntime
+
+/// How a node states its windows (ONNX MaxPool, AveragePool, LpPool).
+struct PoolAttributes {
+    enum Padding {
+        case explicit([Int]?)
+        case sameUpper, sameLower, valid
+    }
+
+    var kernel: [Int]
+    var strides: [Int]?
+    var dilations: [Int]?
+    var padding: Padding
+    /// Whether the last window may reach beyond the end.
+    var roundsUp: Bool
+
+    init(_ decoder: inout NodeDecoder) throws {
+        guard let kernel = try decoder.optionalInts("kernel_shape") else {
+            throw TensorError("attribute kernel_shape is missing")
+        }
+        self.kernel = kernel
+        strides = try decoder.optionalInts("strides")
+        dilations = try decoder.optionalInts("dilations")
+        roundsUp = try decoder.bool("ceil_mode", default: false)
+        let pads = try decoder.optionalInts("pads")
+        let name = try decoder.string("auto_pad", default: "NOTSET")
+        switch name {
+        case "NOTSET", "": padding = .explicit(pads)
+        case "SAME_UPPER": padding = .sameUpper
+        case "SAME_LOWER": padding = .sameLower
+        case "VALID": padding = .valid
+        default: throw TensorError("the auto_pad \"\(name)\" isn't supported")
+        }
+    }
+
+    /// - Parameter shape: batch, channels, then the axes that windows move along.
+    func geometry(_ shape: Shape) throws -> PoolGeometry {
+        let rank = shape.rank - 2
+        let ones = Array(repeating: 1, count: max(rank, 0))
+        let (strides, dilations) = (strides ?? ones, dilations ?? ones)
+        guard rank >= 1, kernel.count == rank, strides.count == rank, dilations.count == rank,
+            (kernel + strides + dilations).allSatisfy({ $0 > 0 && $0 < 1 << 31 })
+        else {
+            throw TensorError("a window of \(kernel), strides \(strides) and dilations \(dilations) doesn't fit \(shape)")
+        }
+        var pads: [Int]?
+        if case .explicit(let given) = padding {
+            pads = given ?? Array(repeating: 0, count: 2 * rank)
+            guard pads?.count == 2 * rank, pads?.allSatisfy({ $0 >= 0 && $0 < 1 << 31 }) ?? false else {
+                throw TensorError("pads \(given ?? []) don't fit \(shape)")
+            }
+        }
+        let axes = (0..<rank).map { axis in
+            self.axis(
+                shape[axis + 2], kernel: kernel[axis], stride: strides[axis], dilation: dilations[axis],
+                pads: pads.map { ($0[axis], $0[axis + rank]) })
+        }
+        return PoolGeometry(axes: axes, shape: shape)
+    }
+
+    private func axis(_ extent: Int, kernel: Int, stride: Int, dilation: Int, pads: (Int, Int)?) -> PoolAxis {
+        let reach = (kernel - 1) * dilation + 1
+        if let pads {
+            let room = pads.0 + extent + pads.1 - reach
+            var output = room < 0 ? 0 : (room + (roundsUp ? stride - 1 : 0)) / stride + 1
+            // A window must start on an element or on the padding before them.
+            if roundsUp, output > 0, (output - 1) * stride >= extent + pads.0 { output -= 1 }
+            return PoolAxis(
+                input: extent, output: output, kernel: kernel, stride: stride, dilation: dilation, before: pads.0, after: pads.1
+            )
+        }
+        if case .valid = padding {
+            let output = extent < reach ? 0 : (extent - reach) / stride + 1
+            return PoolAxis(
+                input: extent, output: output, kernel: kernel, stride: stride, dilation: dilation, before: 0, after: 0)
+        }
+        let output = (extent + stride - 1) / stride
+        let total = max((output - 1) * stride + reach - extent, 0)
+        var before = total / 2
+        if case .sameLower = padding { before = total - before }
+        return PoolAxis(
+            input: extent, output: output, kernel: kernel, stride: stride, dilation: dilation, before: before,
+            after: total - before)
+    }
+}
+
+/// The windows along one axis.
+struct PoolAxis {
+    var input: Int
+    var output: Int
+    var kernel: Int
+    var stride: Int
+    var dilation: Int
+    var before: Int
+    var after: Int
+
+    /// The elements of a window: the first one's index and their number, and how many places it has with the padding.
+    func window(_ index: Int) -> (first: Int, count: Int, padded: Int) {
+        let start = index * stride - before
+        func taps(upTo end: Int) -> Int { end <= start ? 0 : min(kernel, (end - start + dilation - 1) / dilation) }
+        let skipped = start < 0 ? min(kernel, (-start + dilation - 1) / dilation) : 0
+        return (start + skipped * dilation, max(taps(upTo: input) - skipped, 0), taps(upTo: input + after))
+    }
+}
+
+/// The windows over all axes.
+struct PoolGeometry {
+    let axes: [PoolAxis]
+    let shape: Shape
+
+    func output() throws(TensorError) -> Shape { try Shape(shape.dimensions[..<2] + axes.map(\.output)) }
+}
+
+/// One window over a plane: rows of elements that lie `step` apart.
+struct PoolWindow<Element> {
+    let plane: UnsafePointer<Element>
+    /// Along every axis but the last: the first index, the number of elements, the distance of two in memory.
+    fileprivate let outer: [(offset: Int, count: Int, step: Int)]
+    let rowCount: Int
+    /// Along the last axis.
+    let columns: Int
+    let step: Int
+    fileprivate let base: Int
+    /// The number of places, padding included.
+    let paddedCount: Int
+
+    var count: Int { rowCount * columns }
+
+    /// Where in the plane a row starts.
+    @inline(__always)
+    func rowOffset(_ row: Int) -> Int {
+        var (rest, offset) = (row, base)
+        for axis in stride(from: outer.count - 1, through: 0, by: -1) {
+            let (quotient, index) = rest.quotientAndRemainder(dividingBy: outer[axis].count)
+            offset += index * outer[axis].step
+            rest = quotient
+        }
+        return offset
+    }
+}
+
+/// Calls `reduce` for every window of every plane.
+///
+/// - Parameter reduce: gets the window, the plane's number and the window's number among all outputs.
+func forEachWindow<Element: BitwiseCopyable>(
+    _ geometry: PoolGeometry, over source: UnsafePointer<Element>, threads: ThreadPool,
+    _ reduce: (PoolWindow<Element>, _ plane: Int, _ output: Int) -> Void
+) {
+    let axes = geometry.axes
+    let planes = geometry.shape.count(0..<2)
+    let planeSize = geometry.shape.count(2..<geometry.shape.rank)
+    let outputs = axes.reduce(1) { $0 * $1.output }
+    guard let last = axes.last, outputs > 0, planes > 0 else { return }
+    let windows = axes.map { axis in (0..<axis.output).map { axis.window($0) } }
+    let strides = Array(geometry.shape.strides[2...])
+    let rows = outputs / last.output
+    let grain = max(4096 / last.output, 1)
+    threads.forEachRange(planes * rows, grain: grain) { range in
+        for index in range {
+            let (plane, row) = (index / rows, index % rows)
+            var rest = row
+            var outer = [(offset: Int, count: Int, step: Int)](repeating: (0, 0, 0), count: axes.count - 1)
+            var (base, rowCount, padded) = (0, 1, 1)
+            for axis in stride(from: axes.count - 2, through: 0, by: -1) {
+                let window = windows[axis][rest % axes[axis].output]
+                rest /= axes[axis].output
+                outer[axis] = (window.first, window.count, axes[axis].dilation * strides[axis])
+                base += window.first * strides[axis]
+                rowCount *= window.count
+                padded = saturatingMultiply(padded, window.padded)
+            }
+            for column in 0..<last.output {
+                let window = windows[axes.count - 1][column]
+                reduce(
+                    PoolWindow(
+                        plane: source + plane * planeSize, outer: outer, rowCount: window.count == 0 ? 0 : rowCount,
+                        columns: window.count, step: last.dilation, base: base + window.first,
+                        paddedCount: saturatingMultiply(padded, window.padded)), plane, index * last.output + column)
+            }
+        }
+    }
+}
