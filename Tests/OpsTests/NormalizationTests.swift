@@ -192,6 +192,98 @@ import Testing
         #expect(hard == [1, 0, 0, 0, 1, 0, 0, 0])
     }
 
+    @Test(arguments: [[2, 3, 4, 5], [1, 1, 1, 1], [2, 5], [7], [0, 3, 2], [2, 0, 2], [3, 2, 700]])
+    func batchNormalization(dimensions: [Int]) throws {
+        let x = try pseudoRandom(dimensions)
+        let channels = dimensions.count > 1 ? dimensions[1] : 1
+        let inner = dimensions.dropFirst(2).reduce(1, *)
+        let parameters = try (2...5).map { try pseudoRandom([channels], seed: $0) }
+        let variance = try floats(parameters[3].array(of: Float.self).map { abs($0) }, [channels])
+        let p = try (Array(parameters[0..<3]) + [variance]).map { try $0.array(of: Float.self).map { Double($0) } }
+        let values = try x.array(of: Float.self).map { Double($0) }
+        func normalize(_ mean: [Double], _ variance: [Double]) -> [Double] {
+            values.enumerated().map { index, value in
+                let channel = index / inner % channels
+                return (value - mean[channel]) / (variance[channel] + 1e-5).squareRoot() * p[0][channel] + p[1][channel]
+            }
+        }
+        let inputs = [x] + parameters[0..<3] + [variance]
+        try expectClose(run("BatchNormalization", version: 15, inputs: inputs)[0], normalize(p[2], p[3]), 2e-6)
+
+        guard !values.isEmpty else { return }
+        let own = (0..<channels).map { channel -> (Double, Double) in
+            let all = values.indices.filter { $0 / inner % channels == channel }.map { values[$0] }
+            let mean = all.reduce(0, +) / Double(all.count)
+            return (mean, all.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(all.count))
+        }
+        let training = NodeAttributes(["training_mode": .int(1), "momentum": .float(0.75)])
+        let found = try run("BatchNormalization", version: 15, attributes: training, inputs: inputs, outputCount: 3)
+        try expectClose(found[0], normalize(own.map(\.0), own.map(\.1)), 2e-6)
+        try expectClose(found[1], zip(p[2], own).map { $0 * 0.75 + $1.0 * 0.25 }, 1e-6)
+        try expectClose(found[2], zip(p[3], own).map { $0 * 0.75 + $1.1 * 0.25 }, 1e-6)
+    }
+
+    @Test(arguments: [([3, 5], -1), ([3, 5], 0), ([2, 7, 13], 1), ([1], 0), ([0, 2], 1), ([2, 0], 1)])
+    func normalizationByNorms(dimensions: [Int], axis: Int) throws {
+        let x = try pseudoRandom(dimensions)
+        let resolved = try x.shape.axis(axis)
+        let count = dimensions[resolved]
+        let inner = dimensions[(resolved + 1)...].reduce(1, *)
+        let values = try x.array(of: Float.self).map { Double($0) }
+        for p in [1, 2] {
+            let expected = values.indices.map { index -> Double in
+                let start = index / (count * inner) * count * inner + index % inner
+                let row = (0..<count).map { abs(values[start + $0 * inner]) }
+                let norm = p == 1 ? row.reduce(0, +) : row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                return values[index] / norm
+            }
+            let given = NodeAttributes(["axis": .int(Int64(axis)), "p": .int(Int64(p))])
+            try expectClose(run("LpNormalization", version: 22, attributes: given, inputs: [x])[0], expected, 1e-6)
+        }
+        let zeros = try floats([0, 0], [1, 2])
+        #expect(try run("LpNormalization", version: 22, inputs: [zeros])[0].array(of: Float.self) == [0, 0])
+    }
+
+    @Test(arguments: [1, 2, 3, 4, 5, 99]) func localResponseNormalization(size: Int) throws {
+        let x = try pseudoRandom([2, 7, 3, 5])
+        let values = try x.array(of: Float.self).map { Double($0) }
+        let expected = values.indices.map { index -> Double in
+            let channel = index / 15 % 7
+            let window = max(channel - (size - 1) / 2, 0)...min(channel + size / 2, 6)
+            let sum = window.reduce(0.0) { $0 + values[index + ($1 - channel) * 15] * values[index + ($1 - channel) * 15] }
+            return values[index] / pow(1.5 + 0.5 / Double(size) * sum, 0.75)
+        }
+        let given = NodeAttributes(["size": .int(Int64(size)), "alpha": .float(0.5), "bias": .float(1.5)])
+        try expectClose(run("LRN", version: 13, attributes: given, inputs: [x])[0], expected, 1e-6)
+    }
+
+    @Test func meanVarianceNormalizationOverAxes() throws {
+        let x = try pseudoRandom([4, 3, 5])
+        let given = NodeAttributes(["axes": .ints([-1, 1])])
+        let found = try run("MeanVarianceNormalization", version: 13, attributes: given, inputs: [x])[0]
+        try expectClose(found, Self.standardize(x.array(of: Float.self), block: 15, epsilon: 0), 1e-6)
+    }
+
+    @Test func skipLayerNormalization() throws {
+        let x = try pseudoRandom([2, 3, 7])
+        let skip = try pseudoRandom([3, 7], seed: 2)
+        let scale = try pseudoRandom([7], seed: 3)
+        let shift = try pseudoRandom([7], seed: 4)
+        let bias = try pseudoRandom([7], seed: 5)
+        let (a, b, c) = (try x.array(of: Float.self), try skip.array(of: Float.self), try bias.array(of: Float.self))
+        let sum = a.indices.map { a[$0] + b[$0 % 21] + c[$0 % 7] }
+        let (factors, offsets) = (try scale.array(of: Float.self), try shift.array(of: Float.self))
+        let expected = Self.standardize(sum, block: 7, epsilon: 1e-12).enumerated().map {
+            $1 * Double(factors[$0 % 7]) + Double(offsets[$0 % 7])
+        }
+        let found = try run(
+            "SkipLayerNormalization", version: 1, domain: "com.microsoft", inputs: [x, skip, scale, shift, bias], outputCount: 4
+        )
+        try expectClose(found[0], expected, 2e-6)
+        try expectClose(found[3], sum.map { Double($0) }, 1e-6)
+        #expect(found[1].shape.dimensions == [2, 3, 1])
+    }
+
     @Test func refusals() throws {
         let x = try pseudoRandom([1, 6, 4])
         let six = try pseudoRandom([6])
@@ -216,5 +308,16 @@ import Testing
         }
         #expect(throws: (any Error).self) { try run("Softmax", version: 13, inputs: [Tensor(scalar: Float(1))]) }
         #expect(throws: (any Error).self) { try run("InstanceNormalization", version: 6, inputs: [x, four, four]) }
+        #expect(throws: (any Error).self) { try run("BatchNormalization", version: 9, inputs: [x, six, six, six, four]) }
+        #expect(throws: (any Error).self) {
+            try run("BatchNormalization", version: 9, inputs: [x, six, six, six, six], outputCount: 5)
+        }
+        #expect(throws: (any Error).self) {
+            try run("LRN", version: 13, attributes: NodeAttributes(["size": .int(0)]), inputs: [x])
+        }
+        #expect(throws: (any Error).self) {
+            try run("LpNormalization", version: 1, attributes: NodeAttributes(["p": .int(3)]), inputs: [x])
+        }
+        #expect(throws: (any Error).self) { try run("MeanVarianceNormalization", version: 9, inputs: [x]) }
     }
 }

@@ -2,5 +2,5 @@ import GraphRuntime
 
 /// Matrix products.
 enum MatMulFamily {
-    static let definitions: [OperatorDefinition] = MatMul.definitions + Gemm.definitions
+    static let definitions: [OperatorDefinition] = MatMul.definitions + Gemm.definitions + EinsumDefinitions.definitions
 }

@@ -31,8 +31,8 @@ package func normalizeLayers(
     }
     let source = try x.buffer(of: Double.self)
     let target = try y.buffer(of: Double.self)
-    let factors = try scale.doubles()
-    let offsets = try bias?.doubles()
+    let factors = try scale.elements(of: Double.self)
+    let offsets = try bias?.elements(of: Double.self)
     threads.forEachRange(rows, grain: 1) { range in
         for row in range {
             let (mean, variance) = NormalizationArguments.moments(source[row * count..<(row + 1) * count])

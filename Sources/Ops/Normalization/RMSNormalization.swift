@@ -18,7 +18,7 @@ package func normalizeRootMeanSquare(
     }
     let source = try x.buffer(of: Double.self)
     let target = try y.buffer(of: Double.self)
-    let factors = try scale.doubles()
+    let factors = try scale.elements(of: Double.self)
     threads.forEachRange(rows, grain: 1) { range in
         for row in range {
             let squares = source[row * count..<(row + 1) * count].reduce(0) { $0 + $1 * $1 }

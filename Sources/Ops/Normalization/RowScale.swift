@@ -46,7 +46,9 @@ struct RowScale {
         NormalizationKernels.RowParameters(elements: try tensor.buffer(of: Float.self), rowStride: rowStride)
     }
 
-    func doubles() throws(TensorError) -> UnsafeBufferPointer<Double> { try tensor.buffer(of: Double.self) }
+    func elements<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
+        try tensor.buffer(of: type)
+    }
 
     private static func expand<Element: TensorElement>(
         _ source: Tensor, into target: MutableTensor, _ type: Element.Type

@@ -1,0 +1,65 @@
+import GraphRuntime
+
+/// Divides by the sum of magnitudes (p = 1) or the root of the sum of squares (p = 2) along the middle axis of
+/// [outer, count, inner]; zeros where that is 0.
+package func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
+    _ x: Tensor, p: Int, outer: Int, count: Int, inner: Int, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
+) throws(TensorError) {
+    let source = try x.buffer(of: type)
+    let target = try y.buffer(of: type)
+    guard source.count == outer * count * inner, target.count == source.count, source.count > 0 else { return }
+    threads.forEachRange(outer * inner, grain: max(4096 / count, 1)) { range in
+        for index in range {
+            let start = index / inner * count * inner + index % inner
+            let places = stride(from: start, to: start + count * inner, by: inner)
+            var norm = 0.0
+            for place in places {
+                let value = Double(source[place])
+                norm += p == 1 ? abs(value) : value * value
+            }
+            if p == 2 { norm = norm.squareRoot() }
+            for place in places { target[place] = norm == 0 ? 0 : Element(Double(source[place]) / norm) }
+        }
+    }
+}
+
+/// LpNormalization (1, 22).
+struct LpNormalization: Operator {
+    /// May count from the end.
+    let axis: Int
+    /// 1 or 2.
+    let p: Int
+
+    var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let x = try inputs[0]
+        try NormalizationArguments.requireFloatingPoint(x, "input")
+        if let shape = x.shape { _ = try shape.axis(axis) }
+        return [Fact(dtype: x.dtype, shape: x.shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let x = try context.input(0)
+        let axis = try x.shape.axis(axis)
+        let (outer, inner) = (x.shape.count(0..<axis), x.shape.count(axis + 1..<x.shape.rank))
+        let output = try context.output(0)
+        func compute<Element: TensorElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
+            try normalizeLp(
+                x, p: p, outer: outer, count: x.shape[axis], inner: inner, into: output, threads: context.threads, type)
+        }
+        try x.dtype == .float64 ? compute(Double.self) : compute(Float.self)
+    }
+}
+
+extension LpNormalization {
+    static let definitions = [1, 22].map { version in
+        OperatorDefinition("LpNormalization", since: version) { decoder in
+            try decoder.requireInputs(1...1)
+            let p = try decoder.int("p", default: 2)
+            guard p == 1 || p == 2 else { throw TensorError("attribute p should be 1 or 2, found \(p)") }
+            return LpNormalization(axis: try decoder.int("axis", default: -1), p: p)
+        }
+    }
+}

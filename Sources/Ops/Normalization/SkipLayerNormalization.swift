@@ -1,0 +1,83 @@
+import GraphRuntime
+
+/// SkipLayerNormalization (com.microsoft, 1): layer normalisation of input + skip + bias along the last axis.
+///
+/// Inputs: input, skip (broadcasts to the input), gamma, and optionally beta and bias; outputs: the normalised sum, optionally
+/// mean and 1 / standard deviation of each row, and the sum itself.
+struct SkipLayerNormalization: Operator {
+    /// Added to the variance; 0 or more.
+    let epsilon: Double
+
+    var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let x = try inputs[0]
+        let skip = try inputs[1]
+        try NormalizationArguments.requireFloatingPoint(x, "input")
+        var statistics = Fact(dtype: .float32)
+        if let shape = x.shape {
+            guard let width = shape.dimensions.last else { throw TensorError("input should have axes, found a scalar") }
+            try RowScale.check(skip, shape, "skip")
+            for (name, index) in [("gamma", 2), ("beta", 3), ("bias", 4)] {
+                guard let fact = inputs.optional(index) else { continue }
+                try NormalizationArguments.requireCount(fact, width, name)
+            }
+            statistics.shape = try Shape(shape.dimensions.dropLast() + [1])
+        }
+        _ = try inputs[2]
+        let y = Fact(dtype: x.dtype, shape: x.shape)
+        return Array([y, statistics, statistics, y].prefix(max(inputs.outputCount, 1)))
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let x = try context.input(0)
+        let axis = try x.shape.axis(-1)
+        let mean = try context.optionalOutput(1)?.buffer(of: Float.self)
+        let deviation = try context.optionalOutput(2)?.buffer(of: Float.self)
+        let output = try context.output(0)
+        let sum = context.optionalOutput(3) ?? output
+        switch x.dtype {
+        case .float64: try add(context, x, axis, into: sum, Double.self)
+        default: try add(context, x, axis, into: sum, Float.self)
+        }
+        try normalizeLayers(
+            sum.tensor, axis: axis, scale: context.input(2), bias: context.optionalInput(3), epsilon: epsilon, into: output,
+            threads: context.threads
+        ) { row, rowMean, factor in
+            mean?[row] = Float(rowMean)
+            deviation?[row] = Float(factor)
+        }
+    }
+
+    /// sum = input + skip + bias
+    private func add<Element: TensorElement & BinaryFloatingPoint>(
+        _ context: RunContext, _ x: Tensor, _ axis: Int, into sum: MutableTensor, _ type: Element.Type
+    ) throws {
+        guard x.count > 0 else { return }
+        let count = x.shape[axis]
+        let source = try x.buffer(of: type)
+        let skip = try RowScale(context.input(1), shape: x.shape, axis: axis, dtype: x.dtype)
+        let skipped = try skip.elements(of: type)
+        let bias = try context.optionalInput(4)?.buffer(of: type)
+        let target = try sum.buffer(of: type)
+        context.threads.forEachRange(x.count / count, grain: max(8192 / count, 1)) { rows in
+            for row in rows {
+                for index in 0..<count {
+                    let place = row * count + index
+                    target[place] = source[place] + skipped[row * skip.rowStride + index]
+                }
+                if let bias { for index in 0..<count { target[row * count + index] += bias[index] } }
+            }
+        }
+    }
+}
+
+extension SkipLayerNormalization {
+    static let definitions = [
+        OperatorDefinition("SkipLayerNormalization", domain: "com.microsoft", since: 1) { decoder in
+            try decoder.requireInputs(3...5)
+            return SkipLayerNormalization(
+                epsilon: try NormalizationArguments.requireEpsilon(decoder.float("epsilon", default: 1e-12)))
+        }
+    ]
+}

@@ -1,0 +1,192 @@
+import Foundation
+import GraphRuntime
+import Ops
+import Testing
+
+/// Attention and rotary embeddings against loops in double precision, written straight from the definitions.
+@Suite struct AttentionTests {
+    /// softmax(scale·Q·Kᵀ + bias)·V of [B, heads, L, E] operands; `bias` gives what is added to a score, -∞ for a key left out.
+    private static func attend(
+        _ q: [Float], _ k: [Float], _ v: [Float], _ extents: AttentionExtents, scale: Double,
+        bias: (_ batch: Int, _ head: Int, _ row: Int, _ key: Int) -> Double = { _, _, _, _ in 0 }
+    ) -> [Double] {
+        var result: [Double] = []
+        for item in 0..<extents.batch {
+            for head in 0..<extents.heads {
+                let keyHead = item * extents.keyHeads + head / (extents.heads / extents.keyHeads)
+                for row in 0..<extents.queries {
+                    let query = ((item * extents.heads + head) * extents.queries + row) * extents.width
+                    let scores = (0..<extents.keys).map { key -> Double in
+                        let start = (keyHead * extents.keys + key) * extents.width
+                        let product = (0..<extents.width).reduce(0.0) { $0 + Double(q[query + $1]) * Double(k[start + $1]) }
+                        return product * scale + bias(item, head, row, key)
+                    }
+                    let maximum = scores.max() ?? 0
+                    let weights = scores.map { maximum == -.infinity ? 0 : exp($0 - maximum) }
+                    let sum = weights.reduce(0, +)
+                    for index in 0..<extents.valueWidth {
+                        let total = (0..<extents.keys).reduce(0.0) {
+                            $0 + weights[$1] * Double(v[(keyHead * extents.keys + $1) * extents.valueWidth + index])
+                        }
+                        result.append(sum == 0 ? 0 : total / sum)
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    private func operands(_ e: AttentionExtents) throws -> [Tensor] {
+        [
+            try pseudoRandom([e.batch, e.heads, e.queries, e.width], seed: 1),
+            try pseudoRandom([e.batch, e.keyHeads, e.keys, e.width], seed: 2),
+            try pseudoRandom([e.batch, e.keyHeads, e.keys, e.valueWidth], seed: 3),
+        ]
+    }
+
+    private func expectClose(_ found: Tensor, _ expected: [Double], _ bound: Float = 2e-6) throws {
+        if expected.isEmpty {
+            #expect(found.count == 0)
+            return
+        }
+        let error = try relativeError(found, expected.map { Float($0) })
+        #expect(error <= bound, "\(found.shape): \(error)")
+    }
+
+    private static func extents(
+        _ batch: Int, _ heads: Int, _ keyHeads: Int, _ queries: Int, _ keys: Int, _ width: Int, _ valueWidth: Int
+    ) -> AttentionExtents {
+        AttentionExtents(
+            batch: batch, heads: heads, keyHeads: keyHeads, queries: queries, keys: keys, width: width, valueWidth: valueWidth)
+    }
+
+    // One of everything, tails, grouped heads, several blocks of keys, several tiles of queries, nothing.
+    static let cases = [
+        extents(1, 1, 1, 1, 1, 1, 1), extents(2, 3, 3, 5, 7, 13, 3), extents(1, 2, 2, 64, 77, 40, 40),
+        extents(1, 4, 2, 3, 5, 8, 8),
+        extents(1, 2, 1, 130, 2500, 16, 5), extents(1, 1, 1, 700, 70, 8, 8), extents(0, 2, 2, 3, 3, 4, 4),
+        extents(1, 2, 2, 0, 3, 4, 4),
+        extents(1, 2, 2, 3, 0, 4, 4), extents(1, 2, 2, 3, 5, 4, 0),
+    ]
+
+    @Test(arguments: cases) func plain(extents: AttentionExtents) throws {
+        let given = try operands(extents)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let expected = Self.attend(values[0], values[1], values[2], extents, scale: 1 / Double(extents.width).squareRoot())
+        try expectClose(run("Attention", version: 23, inputs: given)[0], expected)
+    }
+
+    @Test(arguments: cases) func causalWithMask(extents: AttentionExtents) throws {
+        let given = try operands(extents)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let mask = try pseudoRandom([extents.queries, extents.keys], seed: 4)
+        let added = try mask.array(of: Float.self)
+        let expected = Self.attend(values[0], values[1], values[2], extents, scale: 0.5) { _, _, row, key in
+            key > row ? -.infinity : Double(added[row * extents.keys + key])
+        }
+        let attributes = NodeAttributes(["is_causal": .int(1), "scale": .float(0.5)])
+        // Neither scores wanted nor not may change the result.
+        try expectClose(run("Attention", version: 23, attributes: attributes, inputs: given + [mask])[0], expected)
+        let empty: [Tensor?] = [nil, nil]
+        let all = try run("Attention", version: 23, attributes: attributes, inputs: given + [mask] + empty, outputCount: 4)
+        try expectClose(all[0], expected)
+        #expect(all[3].shape.dimensions == [extents.batch, extents.heads, extents.queries, extents.keys])
+    }
+
+    // Large scores in the last block of keys: what was summed before must shrink.
+    @Test func maximumInALaterBlock() throws {
+        let extents = Self.extents(1, 1, 1, 3, 3000, 2, 4)
+        var given = try operands(extents)
+        var keys = try given[1].array(of: Float.self)
+        for index in 5000..<6000 { keys[index] *= 40 }
+        given[1] = try Tensor(keys, shape: given[1].shape)
+        let values = try given.map { try $0.array(of: Float.self) }
+        try expectClose(
+            run("Attention", version: 23, inputs: given)[0],
+            Self.attend(values[0], values[1], values[2], extents, scale: 1 / 2.0.squareRoot()))
+    }
+
+    @Test func maskedOutQueriesAreZero() throws {
+        let extents = Self.extents(2, 2, 2, 4, 6, 3, 5)
+        let given = try operands(extents)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let allowed = (0..<24).map { $0 / 6 != 1 && $0 % 5 != 0 }
+        let expected = Self.attend(values[0], values[1], values[2], extents, scale: 1 / 3.0.squareRoot()) { _, _, row, key in
+            allowed[row * 6 + key] ? 0 : -.infinity
+        }
+        let mask = try Tensor(allowed, shape: Shape([4, 6]))
+        let found = try run("Attention", version: 23, inputs: given + [mask])[0]
+        try expectClose(found, expected)
+        #expect(try found.array(of: Float.self)[5..<10].allSatisfy { $0 == 0 })
+    }
+
+    @Test func layoutsOfThreeAxes() throws {
+        let extents = Self.extents(2, 3, 3, 5, 7, 4, 6)
+        let given = try operands(extents)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let scale = 0.3
+        let expected = Self.attend(values[0], values[1], values[2], extents, scale: scale)
+        // [B, heads, L, E] as [B, L, heads·E]
+        func rowsFirst(_ values: [Float], rows: Int, width: Int) throws -> Tensor {
+            let shape = try Shape([2, rows, 3 * width])
+            return try Tensor(
+                (0..<shape.count).map { index in
+                    let (item, row, head, place) =
+                        (index / (rows * 3 * width), index / (3 * width) % rows, index / width % 3, index % width)
+                    return values[((item * 3 + head) * rows + row) * width + place]
+                }, shape: shape)
+        }
+        let q = try rowsFirst(values[0], rows: 5, width: 4)
+        let k = try rowsFirst(values[1], rows: 7, width: 4)
+        let v = try rowsFirst(values[2], rows: 7, width: 6)
+        let wanted = try rowsFirst(expected.map { Float($0) }, rows: 5, width: 6).array(of: Float.self).map { Double($0) }
+        let attributes = NodeAttributes(["q_num_heads": .int(3), "kv_num_heads": .int(3), "scale": .float(0.3)])
+        try expectClose(run("Attention", version: 24, attributes: attributes, inputs: [q, k, v])[0], wanted)
+
+        let fused = ScaledDotProductAttention(heads: 3, scale: scale, keyOrder: .headsFirst)
+        var context = RunContext(
+            inputs: [q, given[1], v].map { .tensor($0) },
+            outputs: [try MutableTensor(dtype: .float32, shape: Shape([2, 5, 18]))], threads: ThreadPool(threadCount: 2))
+        let facts = try fused.inferOutputs(InferenceInputs(context.inputs.map { $0.map { Fact($0) } }))
+        #expect(facts[0].shape?.dimensions == [2, 5, 18])
+        try fused.run(&context)
+        try expectClose(context.output(0).tensor, wanted)
+    }
+
+    @Test func doublePrecision() throws {
+        let extents = Self.extents(1, 2, 2, 9, 11, 5, 3)
+        let given = try operands(extents)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let expected = Self.attend(values[0], values[1], values[2], extents, scale: 1 / 5.0.squareRoot())
+        let doubles = try zip(given, values).map { try Tensor($1.map { Double($0) }, shape: $0.shape) }
+        let found = try run("Attention", version: 23, inputs: doubles)[0].array(of: Double.self)
+        #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-14 })
+    }
+
+    @Test func refusals() throws {
+        let q = try pseudoRandom([1, 2, 3, 4])
+        let other = try pseudoRandom([1, 3, 3, 4])
+        let flat = try pseudoRandom([1, 3, 8])
+        #expect(throws: (any Error).self) { try run("Attention", version: 23, inputs: [q, other, other]) }
+        #expect(throws: (any Error).self) { try run("Attention", version: 23, inputs: [flat, flat, flat]) }
+        #expect(throws: (any Error).self) { try run("Attention", version: 23, inputs: [q, q, flat]) }
+        #expect(throws: (any Error).self) { try run("Attention", version: 23, inputs: [q, q, q, pseudoRandom([5, 3])]) }
+        #expect(throws: (any Error).self) { try run("Attention", version: 23, inputs: [q, q, q, pseudoRandom([3, 9])]) }
+        #expect(throws: (any Error).self) { try run("Attention", version: 23, inputs: [q, q, q, nil, q]) }
+        #expect(throws: (any Error).self) {
+            try run("Attention", version: 24, inputs: [q, q, q, nil, nil, nil, int64s([7])])
+        }
+        for heads: Int64 in [0, -2, 3] {
+            #expect(throws: (any Error).self) {
+                try run(
+                    "Attention", version: 23,
+                    attributes: NodeAttributes(["q_num_heads": .int(heads), "kv_num_heads": .int(heads)]),
+                    inputs: [flat, flat, flat])
+            }
+        }
+        let cache = try pseudoRandom([5, 2])
+        let ids = try Tensor([Int64(0), 5, 1], shape: Shape([1, 3]))
+        #expect(throws: (any Error).self) { try run("RotaryEmbedding", version: 23, inputs: [q, cache, cache, ids]) }
+        #expect(throws: (any Error).self) { try run("RotaryEmbedding", version: 23, inputs: [q, cache, cache]) }
+    }
+}
