@@ -12,21 +12,26 @@ struct SkipLayerNormalization: Operator {
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let x = try inputs[0]
-        let skip = try inputs[1]
         try NormalizationArguments.requireFloatingPoint(x, "input")
-        var statistics = Fact(dtype: .float32)
-        if let shape = x.shape {
-            guard let width = shape.dimensions.last else { throw TensorError("input should have axes, found a scalar") }
-            try RowScale.check(skip, shape, "skip")
-            for (name, index) in [("gamma", 2), ("beta", 3), ("bias", 4)] {
-                guard let fact = inputs.optional(index) else { continue }
-                try NormalizationArguments.requireCount(fact, width, name)
-            }
-            statistics.shape = try Shape(shape.dimensions.dropLast() + [1])
+        guard let shape = x.shape else {
+            return Array(
+                [Fact(dtype: x.dtype), Fact(dtype: .float32), Fact(dtype: .float32), Fact(dtype: x.dtype)].prefix(
+                    inputs.outputCount))
         }
-        _ = try inputs[2]
-        let y = Fact(dtype: x.dtype, shape: x.shape)
+        guard let width = shape.dimensions.last else { throw TensorError("input should have axes, found a scalar") }
+        try RowScale.check(inputs[1], shape, "skip")
+        try checkWidth(inputs[2], width)
+        try checkWidth(inputs.optional(3), width)
+        try checkWidth(inputs.optional(4), width)
+        let y = Fact(dtype: x.dtype, shape: shape)
+        let statistics = Fact(dtype: .float32, shape: try Shape(shape.dimensions.dropLast() + [1]))
         return Array([y, statistics, statistics, y].prefix(max(inputs.outputCount, 1)))
+    }
+
+    private func checkWidth(_ fact: Fact?, _ width: Int) throws(TensorError) {
+        if let found = fact?.shape, found.count != width {
+            throw TensorError("gamma, beta and bias should have \(width) elements, found shape \(found)")
+        }
     }
 
     func run(_ context: inout RunContext) throws {
