@@ -99,7 +99,7 @@ struct ConvTranspose: Operator {
         let outputCount = output.shape.count(2..<output.shape.rank)
         let taps = geometry.kernel.reduce(1, *)
         try BLASLimits.check(outputChannels * taps, inputCount, channels)
-        let fold = Col2Im(
+        let fold = WindowFold(
             input: Array(input.shape.dimensions.dropFirst(2)), output: Array(output.shape.dimensions.dropFirst(2)),
             kernel: geometry.kernel, strides: geometry.strides, dilations: geometry.dilations, padsBegin: geometry.padsBegin)
         let scratchBytes = taps * inputCount * MemoryLayout<Element>.size
@@ -120,7 +120,7 @@ struct ConvTranspose: Operator {
 }
 
 /// Adds the columns of a transposed convolution to the output pixels that they reach: the inverse of ``Im2Col``.
-private struct Col2Im {
+private struct WindowFold {
     let input: [Int]
     let output: [Int]
     let kernel: [Int]

@@ -1,40 +1,5 @@
 import GraphRuntime
 
-/// The extents of a matrix product of stacks of matrices (numpy.matmul).
-private struct MatMulExtents {
-    let m: Int
-    let k: Int
-    let n: Int
-    let batch: Shape
-    let output: Shape
-    private let batches: [Shape]
-
-    init(_ a: Shape, _ b: Shape) throws {
-        guard a.rank > 0, b.rank > 0 else { throw TensorError("can't multiply scalars of shapes \(a) and \(b) as matrices") }
-        let left = a.rank == 1 ? [1] + a.dimensions : a.dimensions
-        let right = b.rank == 1 ? b.dimensions + [1] : b.dimensions
-        m = left[left.count - 2]
-        k = left[left.count - 1]
-        n = right[right.count - 1]
-        guard right[right.count - 2] == k else { throw TensorError("matrices of shapes \(a) and \(b) don't fit") }
-        batches = [try Shape(left.dropLast(2)), try Shape(right.dropLast(2))]
-        batch = try batches[0].broadcast(with: batches[1])
-        output = try Shape(batch.dimensions + (a.rank == 1 ? [] : [m]) + (b.rank == 1 ? [] : [n]))
-    }
-
-    /// For each matrix of the output the ones that it is the product of.
-    var pairs: [(left: Int, right: Int)] {
-        let plan = BroadcastPlan(output: batch, operands: batches)
-        var result: [(left: Int, right: Int)] = []
-        plan.forEachRow(in: 0..<batch.count) { row in
-            for index in 0..<row.count {
-                result.append((row.offsets.0 + index * plan.steps.0, row.offsets.1 + index * plan.steps.1))
-            }
-        }
-        return result
-    }
-}
-
 /// (a - its zero point) (b - its zero point), in int32.
 ///
 /// - Parameters:
@@ -50,10 +15,11 @@ func integerMatMul(_ a: Tensor, aZero: Tensor?, _ b: Tensor, bZero: Tensor?, thr
     let (m, k, n) = (extents.m, extents.k, extents.n)
     left.withUnsafeBufferPointer { left in
         right.withUnsafeBufferPointer { right in
-            for (index, pair) in extents.pairs.enumerated() {
+            for index in 0..<extents.batch.count {
+                let pair = extents.matrices(index)
                 multiplyIntegers(
-                    UnsafeBufferPointer(rebasing: left[pair.left * m * k..<(pair.left + 1) * m * k]),
-                    UnsafeBufferPointer(rebasing: right[pair.right * k * n..<(pair.right + 1) * k * n]),
+                    UnsafeBufferPointer(rebasing: left[pair.a * m * k..<(pair.a + 1) * m * k]),
+                    UnsafeBufferPointer(rebasing: right[pair.b * k * n..<(pair.b + 1) * k * n]),
                     UnsafeMutableBufferPointer(rebasing: output[index * m * n..<(index + 1) * m * n]), m: m, k: k, n: n,
                     threads: threads)
             }

@@ -1,0 +1,66 @@
+import GraphRuntime
+
+/// LayerNorm as exporters below opset 17 write it, over the last axis (Ba et al., "Layer Normalization", 2016):
+/// d = x − mean(x); d / √(mean(d²) + ε) · γ + β.
+struct LayerNormalizationFusion: Fusion {
+    let name = "LayerNormalization"
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let output = editor.output(node) else { return nil }
+        for (product, beta) in editor.orders(node, .add) {
+            guard let multiply = editor.producer(of: product) else { continue }
+            for (normalised, gamma) in editor.orders(multiply, .multiply) {
+                guard let found = normalization(normalised, editor), let shape = editor.shape(found.x), let width = shape.dimensions.last,
+                    isRow(gamma, width, editor), isRow(beta, width, editor), editor.shape(output) == shape
+                else { continue }
+                return FusionMatch(
+                    nodes: found.nodes + [multiply, node], type: name,
+                    operation: LayerNormalization(axis: -1, epsilon: Double(found.epsilon)), inputs: [found.x, gamma, beta],
+                    outputs: [output])
+            }
+        }
+        return nil
+    }
+
+    private func isRow(_ id: ValueID, _ width: Int, _ editor: GraphEditor) -> Bool {
+        editor.constant(id)?.shape.dimensions == [width]
+    }
+
+    /// The nodes that compute a value as d / √(mean(d²) + ε).
+    private func normalization(_ id: ValueID, _ editor: GraphEditor) -> (x: ValueID, epsilon: Float, nodes: [Int])? {
+        guard let divide = editor.producer(of: id), let (d, deviation) = editor.operands(divide, .divide),
+            let root = editor.producer(of: deviation), let shifted = editor.input(root, function: "Sqrt"),
+            let add = editor.producer(of: shifted), let (variance, epsilon) = epsilonSum(add, editor),
+            let average = editor.producer(of: variance), let squares = lastAxisMean(average, editor),
+            let square = editor.producer(of: squares), isSquare(square, of: d, editor),
+            let subtract = editor.producer(of: d), let (x, mean) = editor.operands(subtract, .subtract), editor.isFloat(x),
+            let reduce = editor.producer(of: mean), lastAxisMean(reduce, editor) == x
+        else { return nil }
+        return (x, epsilon, [reduce, subtract, square, average, add, root, divide])
+    }
+
+    private func epsilonSum(_ node: Int, _ editor: GraphEditor) -> (ValueID, Float)? {
+        for (value, addend) in editor.orders(node, .add) {
+            if let numbers = editor.floats(addend), numbers.count == 1, numbers[0] >= 0 { return (value, numbers[0]) }
+        }
+        return nil
+    }
+
+    private func isSquare(_ node: Int, of d: ValueID, _ editor: GraphEditor) -> Bool {
+        if editor.operation(node, as: Pow.self) != nil {
+            guard let exponent = editor.nodes[node].inputs[1] else { return false }
+            return editor.nodes[node].inputs[0] == d && editor.isScalar(exponent, 2)
+        }
+        return editor.operands(node, .multiply).map { $0 == (d, d) } ?? false
+    }
+
+    /// The input of a mean over the last axis that keeps it.
+    private func lastAxisMean(_ node: Int, _ editor: GraphEditor) -> ValueID? {
+        guard let input = editor.nodes[node].inputs.first ?? nil, let shape = editor.shape(input), shape.rank > 0,
+            editor.operation(node, as: Reduce.self)?.function == .mean,
+            let output = editor.output(node),
+            editor.shape(output)?.dimensions == shape.dimensions.dropLast() + [1], shape.dimensions.last != 1
+        else { return nil }
+        return input
+    }
+}
