@@ -6,10 +6,14 @@ import GraphRuntime
 struct FunctionInliner {
     private let functions: [NamedFunction.Key: NamedFunction]
     private var takenNames: Set<String> = []
+    private var lastNumbers: [String: Int] = [:]
     private var nodeCount = 0
+    private var nameBytes = 0
 
-    /// The most nodes that functions may grow to: a few that call each other twice make more than any memory holds.
-    static let maximumNodeCount = 1 << 20
+    /// The most nodes and calls that functions may grow to: a few that call each other twice make more than any memory holds.
+    static let maximumNodeCount = 1 << 18
+    /// The most bytes that names may grow to, as each function puts its call's name before those in it.
+    static let maximumNameBytes = 1 << 26
     /// The most functions that may be open at once, in a chain of calls.
     static let maximumDepth = 100
 
@@ -56,6 +60,10 @@ struct FunctionInliner {
     private mutating func expand(_ node: NamedNode, into graph: inout NamedGraph, _ stack: [NamedFunction.Key])
         throws(LoadError)
     {
+        nodeCount += 1
+        guard nodeCount <= Self.maximumNodeCount else {
+            throw LoadError(.graph, "calls of functions make more than \(Self.maximumNodeCount) nodes")
+        }
         let key = NamedFunction.Key(domain: node.domain, name: node.type, overload: node.overload)
         if let function = functions[key] {
             do throws(LoadError) {
@@ -69,10 +77,6 @@ struct FunctionInliner {
                 throw stack.isEmpty ? error.prefixed("node \(node.title)") : error
             }
             return
-        }
-        nodeCount += 1
-        guard nodeCount <= Self.maximumNodeCount else {
-            throw LoadError(.graph, "functions make more than \(Self.maximumNodeCount) nodes")
         }
         var node = node
         for index in node.attributes.indices {
@@ -98,6 +102,10 @@ struct FunctionInliner {
                     + "the call has \(call.inputs.count) and \(call.outputs.count)")
         }
         var body = FunctionBody(prefix: uniquePrefix(call), call: call, function: function)
+        nameBytes += body.prefix.utf8.count * (1 + function.nodes.count)
+        guard nameBytes <= Self.maximumNameBytes else {
+            throw LoadError(.graph, "calls of functions make names of more than \(Self.maximumNameBytes) bytes")
+        }
         for (formal, actual) in zip(function.inputs, call.inputs) { body.names[formal] = actual }
         for formal in function.inputs.dropFirst(call.inputs.count) { body.names[formal] = "" }
         for (formal, actual) in zip(function.outputs, call.outputs) where !actual.isEmpty {
@@ -129,11 +137,12 @@ struct FunctionInliner {
     private mutating func uniquePrefix(_ call: NamedNode) -> String {
         let base = call.name.isEmpty ? call.type : call.name
         var prefix = base
-        var number = 1
+        var number = lastNumbers[base] ?? 1
         while !takenNames.insert(prefix).inserted {
             number += 1
             prefix = "\(base)#\(number)"
         }
+        lastNumbers[base] = number
         return prefix + "/"
     }
 }
