@@ -50,7 +50,7 @@ func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRound
         try writeCodes(single(x, threads: threads), into: y, rounding: rounding)
     case .int4, .uint4:
         let wide = try cast(x, to: .int64, threads: threads)
-        Nibbles.pack(try wide.buffer(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
+        Nibbles.pack(try wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
     case .bool: try x.dtype.dispatch(ToBool(x: x, y: y, threads: threads))
     default:
         if x.dtype == y.dtype { return try y.copy(from: x) }

@@ -64,7 +64,7 @@ func reduce(_ function: ReduceFunction, _ x: Tensor, along axes: [Int], into y: 
         let bytes = try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset)
         let result = try combine(function.combination, bytes, along: axes, threads: threads)
         // Nothing at all is 255, the largest byte, as a minimum.
-        for (index, byte) in result.rawBytes.enumerated() { y.rawBytes[index] = byte & 1 }
+        for (index, byte) in try result.array(of: UInt8.self).enumerated() { y.rawBytes[index] = byte & 1 }
         return
     }
     if function == .logSumExp { return try logSumExp(x, along: axes, into: y, threads: threads) }

@@ -1,0 +1,131 @@
+import Foundation
+import GraphRuntime
+import Ops
+import Testing
+
+struct ElementwiseTests {
+    /// Reads a tensor of `shape` at a position of the shape that it broadcasts to.
+    private func element(_ values: [Float], _ shape: [Int], at position: [Int]) -> Float {
+        var index = 0
+        for (axis, extent) in shape.enumerated() {
+            let at = position[position.count - shape.count + axis]
+            index = index * extent + (extent == 1 ? 0 : at)
+        }
+        return values[index]
+    }
+
+    private func positions(_ shape: [Int]) -> [[Int]] {
+        shape.reduce([[]]) { positions, extent in positions.flatMap { head in (0..<extent).map { head + [$0] } } }
+    }
+
+    /// Same shapes, scalars, trailing vectors, channels, columns against rows, tails, one and no elements, split rows.
+    @Test(arguments: [
+        ([7], [7]), ([2, 3, 5], []), ([], [4]), ([3, 17], [17]), ([2, 3, 4, 5], [1, 3, 1, 1]), ([5, 1], [1, 6]),
+        ([1], [1]), ([0], [1]), ([2, 0, 3], [1, 3]), ([3, 1, 2, 1], [4, 1, 5]), ([1, 40000], [3, 1]), ([70001], [70001]),
+        ([2, 1, 33000], [3, 1]),
+    ])
+    func broadcastsLikeTheNaiveLoop(_ a: [Int], _ b: [Int]) throws {
+        let x = try pseudoRandom(a, seed: 1)
+        let y = try pseudoRandom(b, seed: 2)
+        let (left, right) = (try x.array(of: Float.self), try y.array(of: Float.self))
+        let shape = try x.shape.broadcast(with: y.shape)
+        let functions: [(String, Int, (Float, Float) -> Float)] = [
+            ("Add", 14, { $0 + $1 }), ("Sub", 14, { $0 - $1 }), ("Mul", 14, { $0 * $1 }), ("Div", 14, { $0 / $1 }),
+            ("Min", 13, { min($0, $1) }), ("Max", 13, { max($0, $1) }), ("PRelu", 16, { $0 < 0 ? $0 * $1 : $0 }),
+        ]
+        let all = positions(shape.dimensions)
+        for (type, version, function) in functions where type != "PRelu" || shape == x.shape {
+            let expected = all.map { function(element(left, a, at: $0), element(right, b, at: $0)) }
+            let found = try run(type, version: version, inputs: [x, y])[0]
+            #expect(found.shape == shape)
+            #expect(try found.array(of: Float.self) == expected, "\(type) of \(a) and \(b)")
+        }
+        let less = try run("Less", version: 13, inputs: [x, y])[0]
+        #expect(try less.array(of: Bool.self) == all.map { element(left, a, at: $0) < element(right, b, at: $0) })
+        let chosen = try run("Where", version: 16, inputs: [less, x, y])[0]
+        #expect(
+            try chosen.array(of: Float.self) == all.map { min(element(left, a, at: $0), element(right, b, at: $0)) })
+    }
+
+    @Test func integersNeverTrap() throws {
+        let x = try Tensor([Int32.min, 7, -7, 5])
+        let y = try Tensor([Int32(-1), 0, 2, -3])
+        #expect(try run("Div", version: 14, inputs: [x, y])[0].array(of: Int32.self) == [.min, 0, -3, -1])
+        #expect(try run("Mod", version: 13, inputs: [x, y])[0].array(of: Int32.self) == [0, 0, 1, -1])
+        let fmod = NodeAttributes(["fmod": .int(1)])
+        #expect(try run("Mod", version: 13, attributes: fmod, inputs: [x, y])[0].array(of: Int32.self) == [0, 0, -1, 2])
+        #expect(try run("Mul", version: 14, inputs: [x, y])[0].array(of: Int32.self) == [.min, 0, -14, -15])
+        #expect(try run("Neg", version: 13, inputs: [x])[0].array(of: Int32.self) == [.min, -7, 7, -5])
+        #expect(try run("Abs", version: 13, inputs: [x])[0].array(of: Int32.self) == [.min, 7, 7, 5])
+        let left = NodeAttributes(["direction": .string("LEFT")])
+        let bytes = try Tensor([UInt8(1), 3, 255])
+        let shifts = try Tensor([UInt8(7), 8, 200])
+        #expect(
+            try run("BitShift", version: 11, attributes: left, inputs: [bytes, shifts])[0].array(of: UInt8.self) == [128, 0, 0])
+    }
+
+    @Test func minimaAndMaximaKeepNaN() throws {
+        let x = try floats([.nan, 1, .nan, 2], [4])
+        let y = try floats([1, .nan, .nan, 3], [4])
+        for type in ["Min", "Max"] {
+            let found = try run(type, version: 13, inputs: [x, y])[0].array(of: Float.self)
+            #expect(found[0].isNaN && found[1].isNaN && found[2].isNaN && found[3] == (type == "Min" ? 2 : 3))
+        }
+        let sum = try run("Sum", version: 13, inputs: [floats([1, 2], [2]), floats([10], [1]), floats([5], [])])[0]
+        #expect(try sum.array(of: Float.self) == [16, 17])
+        let mean = try run("Mean", version: 13, inputs: [floats([1, 2], [2]), floats([3], [1])])[0]
+        #expect(try mean.array(of: Float.self) == [2, 2.5])
+    }
+
+    @Test func powersOfMixedTypes() throws {
+        let x = try floats([-2, 0.5, 3], [3])
+        for (exponent, expected) in [(2, [4, 0.25, 9]), (3, [-8, 0.125, 27]), (1, [-2, 0.5, 3]), (-1, [-0.5, 2, 1 / 3])]
+            as [(Float, [Float])]
+        {
+            #expect(try run("Pow", version: 15, inputs: [x, floats([exponent], [])])[0].array(of: Float.self) == expected)
+        }
+        let integers = try Tensor([Int32(2), -1, 0, 7])
+        #expect(
+            try run("Pow", version: 15, inputs: [integers, int64s([10, -3, -1, 0])])[0].array(of: Int32.self) == [
+                1024, -1, 0, 1,
+            ])
+        #expect(try run("Pow", version: 15, inputs: [integers, floats([0.5], [])])[0].array(of: Int32.self)[0] == 1)
+        let half = try Tensor([Float16(3), 0.5])
+        #expect(try run("Pow", version: 15, inputs: [half, int64s([2])])[0].array(of: Float16.self) == [9, 0.25])
+    }
+
+    @Test func clipsWithAndWithoutBounds() throws {
+        let x = try floats([-3, -0.5, .nan, 0.5, 3], [5])
+        let low = try floats([-1], [])
+        let high = try floats([1], [])
+        func clip(_ inputs: [Tensor?]) throws -> [Float] {
+            try run("Clip", version: 13, inputs: inputs)[0].array(of: Float.self).map { $0.isNaN ? 99 : $0 }
+        }
+        #expect(try clip([x, low, high]) == [-1, -0.5, 99, 0.5, 1])
+        #expect(try clip([x, nil, high]) == [-3, -0.5, 99, 0.5, 1])
+        #expect(try clip([x, low]) == [-1, -0.5, 99, 0.5, 3])
+        #expect(try clip([x, high, low]) == [-1, -1, 99, -1, -1])
+        let old = NodeAttributes(["min": .float(0)])
+        #expect(
+            try run("Clip", version: 6, attributes: old, inputs: [floats([-1, 2], [2])])[0].array(of: Float.self) == [0, 2])
+        #expect(throws: (any Error).self) { try run("Clip", version: 13, inputs: [x, floats([1, 2], [2])]) }
+    }
+
+    @Test func floatConditionsAndStringsCompare() throws {
+        let a = try Tensor(strings: ["cat", "dog"], shape: Shape([2]))
+        let b = try Tensor(strings: ["dog"], shape: Shape([1]))
+        #expect(try run("Equal", version: 19, inputs: [a, b])[0].array(of: Bool.self) == [false, true])
+        let flags = try Tensor([true, false])
+        #expect(try run("Equal", version: 13, inputs: [flags, Tensor([true])])[0].array(of: Bool.self) == [true, false])
+        #expect(try run("Where", version: 16, inputs: [flags, a, b])[0].strings == ["cat", "dog"])
+        let x = try floats([.nan, .infinity, -.infinity, 1], [4])
+        #expect(try run("IsNaN", version: 20, inputs: [x])[0].array(of: Bool.self) == [true, false, false, false])
+        let positive = NodeAttributes(["detect_negative": .int(0)])
+        #expect(
+            try run("IsInf", version: 20, attributes: positive, inputs: [x])[0].array(of: Bool.self) == [
+                false, true, false, false,
+            ])
+        #expect(throws: (any Error).self) { try run("Add", version: 14, inputs: [x, flags]) }
+        #expect(throws: (any Error).self) { try run("Add", version: 14, inputs: [x, floats([1, 2, 3], [3])]) }
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import GraphRuntime
+import Ops
+import Testing
+
+struct ReductionTests {
+    /// The elements of each group that a reduction along `axes` brings together, by the naive loop.
+    private func groups(_ values: [Float], _ shape: [Int], _ axes: [Int]) -> [[Double]] {
+        let kept = shape.indices.filter { !axes.contains($0) }
+        var result = [[Double]](repeating: [], count: kept.reduce(1) { $0 * shape[$1] })
+        for (index, value) in values.enumerated() {
+            var position = [Int](repeating: 0, count: shape.count)
+            var rest = index
+            for axis in shape.indices.reversed() {
+                position[axis] = rest % shape[axis]
+                rest /= shape[axis]
+            }
+            result[kept.reduce(0) { $0 * shape[$1] + position[$1] }].append(Double(value))
+        }
+        return result
+    }
+
+    private static let functions: [(String, @Sendable ([Double]) -> Double)] = [
+        ("ReduceSum", { $0.reduce(0, +) }), ("ReduceMean", { $0.reduce(0, +) / Double($0.count) }),
+        ("ReduceMax", { $0.max() ?? -.infinity }), ("ReduceMin", { $0.min() ?? .infinity }),
+        ("ReduceProd", { $0.reduce(1, *) }), ("ReduceL1", { $0.reduce(0) { $0 + abs($1) } }),
+        ("ReduceL2", { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }), ("ReduceSumSquare", { $0.reduce(0) { $0 + $1 * $1 } }),
+        ("ReduceLogSumExp", { log($0.reduce(0) { $0 + exp($1) }) }),
+    ]
+
+    @Test(arguments: [
+        ([5], [0]), ([2, 3, 4], [2]), ([2, 3, 4], [0]), ([2, 3, 4], [1]), ([2, 3, 4, 5], [0, 2]), ([3, 33, 17], [0, 2]),
+        ([4, 1, 7], [1, 2]), ([2, 9000], [1]), ([9000, 3], [0]), ([2, 3, 4], [0, 1, 2]), ([70, 1000], [1]), ([300, 1000], [0]),
+    ])
+    func matchesTheNaiveLoop(_ shape: [Int], _ axes: [Int]) throws {
+        let x = try pseudoRandom(shape)
+        let groups = groups(try x.array(of: Float.self), shape, axes)
+        for (type, function) in Self.functions {
+            let found = try run(type, version: 18, inputs: [x, int64s(axes.map { Int64($0) })])[0]
+            #expect(found.shape.dimensions == shape.indices.map { axes.contains($0) ? 1 : shape[$0] })
+            #expect(try relativeError(found, groups.map { Float(function($0)) }) < 1e-5, "\(type) of \(shape) along \(axes)")
+        }
+    }
+
+    @Test func axesAsAttributeAndKeepdims() throws {
+        let x = try floats([1, 2, 3, 4, 5, 6], [2, 3])
+        let attributes = NodeAttributes(["axes": .ints([-1]), "keepdims": .int(0)])
+        let found = try run("ReduceMean", version: 13, attributes: attributes, inputs: [x])[0]
+        #expect(found.shape.dimensions == [2])
+        #expect(try found.array(of: Float.self) == [2, 5])
+        let all = try run("ReduceSum", version: 11, attributes: NodeAttributes(["keepdims": .int(0)]), inputs: [x])[0]
+        #expect(all.shape.rank == 0)
+        #expect(try all.array(of: Float.self) == [21])
+        let noop = NodeAttributes(["noop_with_empty_axes": .int(1)])
+        #expect(
+            try run("ReduceSum", version: 13, attributes: noop, inputs: [x])[0].array(of: Float.self) == [1, 2, 3, 4, 5, 6])
+        #expect(throws: (any Error).self) { try run("ReduceSum", version: 13, inputs: [x, int64s([2])]) }
+    }
+
+    @Test func emptyAxesAndSpecialNumbers() throws {
+        let empty = try floats([], [2, 0])
+        for (type, expected) in [
+            ("ReduceSum", 0), ("ReduceProd", 1), ("ReduceMax", -.infinity), ("ReduceMin", .infinity),
+            ("ReduceLogSum", -.infinity), ("ReduceLogSumExp", -.infinity),
+        ] as [(String, Float)] {
+            #expect(
+                try run(type, version: 18, inputs: [empty, int64s([1])])[0].array(of: Float.self) == [expected, expected],
+                "\(type)")
+        }
+        let x = try floats([1, .nan, 3, -.infinity, -.infinity, 0], [2, 3])
+        let largest = try run("ReduceMax", version: 18, inputs: [x, int64s([1])])[0].array(of: Float.self)
+        #expect(largest[0].isNaN && largest[1] == 0)
+        let flags = try Tensor([true, false, false, false], shape: Shape([2, 2]))
+        #expect(try run("ReduceMax", version: 20, inputs: [flags, int64s([1])])[0].array(of: Bool.self) == [true, false])
+        let huge = try floats([1000, 1000], [2])
+        #expect(try run("ReduceLogSumExp", version: 18, inputs: [huge])[0].array(of: Float.self)[0] == Float(1000 + log(2.0)))
+        #expect(try run("ReduceL2", version: 18, inputs: [Tensor([Int32(3), 4])])[0].array(of: Int32.self) == [5])
+    }
+
+    @Test func positionsOfExtremes() throws {
+        let x = try floats([1, 5, 5, 9, 2, 9], [2, 3])
+        func find(_ type: String, _ attributes: NodeAttributes) throws -> [Int64] {
+            try run(type, version: 13, attributes: attributes, inputs: [x])[0].array(of: Int64.self)
+        }
+        #expect(try find("ArgMax", NodeAttributes(["axis": .int(1)])) == [1, 0])
+        #expect(try find("ArgMax", NodeAttributes(["axis": .int(-1), "select_last_index": .int(1)])) == [2, 2])
+        #expect(try find("ArgMin", NodeAttributes(["axis": .int(0)])) == [0, 1, 0])
+        #expect(try find("ArgMax", NodeAttributes(["axis": .int(0), "keepdims": .int(0)])) == [1, 0, 1])
+        let empty = try floats([], [0, 2])
+        #expect(throws: (any Error).self) { try run("ArgMax", version: 13, inputs: [empty]) }
+    }
+
+    @Test func runningSums() throws {
+        let x = try floats([1, 2, 3, 4, 5, 6], [2, 3])
+        func sums(_ axis: Int64, _ attributes: NodeAttributes = NodeAttributes()) throws -> [Float] {
+            let input = try Tensor(scalar: axis)
+            return try run("CumSum", version: 14, attributes: attributes, inputs: [x, input])[0].array(of: Float.self)
+        }
+        #expect(try sums(1) == [1, 3, 6, 4, 9, 15])
+        #expect(try sums(0) == [1, 2, 3, 5, 7, 9])
+        #expect(try sums(-1, NodeAttributes(["exclusive": .int(1)])) == [0, 1, 3, 0, 4, 9])
+        #expect(try sums(1, NodeAttributes(["reverse": .int(1)])) == [6, 5, 3, 15, 11, 6])
+        #expect(
+            try run("CumProd", version: 26, inputs: [x, Tensor(scalar: Int64(1))])[0].array(of: Float.self) == [
+                1, 2, 6, 4, 20, 120,
+            ])
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import GraphRuntime
+import Ops
+import Testing
+
+/// The vector kernels against the C library in double precision.
+struct UnaryMathTests {
+    struct Case: Sendable, CustomStringConvertible {
+        let type: String
+        let version: Int
+        let range: ClosedRange<Float>
+        /// The bound, in units in the last place of the exact result.
+        let ulps: Double
+        let exact: @Sendable (Double) -> Double
+        var attributes = NodeAttributes()
+
+        var description: String { "\(type) over \(range)" }
+    }
+
+    static let cases: [Case] = [
+        Case(type: "Exp", version: 13, range: -103...88.7, ulps: 2, exact: { exp($0) }),
+        Case(type: "Log", version: 13, range: 1e-44...1e-3, ulps: 2, exact: { log($0) }),
+        Case(type: "Log", version: 13, range: 0.01...1e6, ulps: 2, exact: { log($0) }),
+        Case(type: "Log", version: 13, range: 0.5...2, ulps: 2, exact: { log($0) }),
+        Case(type: "Erf", version: 13, range: -5...5, ulps: 2, exact: { erf($0) }),
+        Case(type: "Tanh", version: 13, range: -10...10, ulps: 2, exact: { tanh($0) }),
+        Case(type: "Sigmoid", version: 13, range: -80...80, ulps: 3, exact: { 1 / (1 + exp(-$0)) }),
+        Case(type: "Sin", version: 7, range: -1000...1000, ulps: 2, exact: { sin($0) }),
+        Case(type: "Cos", version: 7, range: -1000...1000, ulps: 2, exact: { cos($0) }),
+        Case(type: "Sin", version: 7, range: 1e7...3e7, ulps: 2, exact: { sin($0) }),
+        Case(type: "Sqrt", version: 13, range: 0...1e6, ulps: 1, exact: { $0.squareRoot() }),
+        Case(type: "Softplus", version: 1, range: -80...80, ulps: 4, exact: { max($0, 0) + log1p(exp(-abs($0))) }),
+        Case(type: "Mish", version: 18, range: -30...30, ulps: 6, exact: { $0 * tanh(max($0, 0) + log1p(exp(-abs($0)))) }),
+        Case(type: "Gelu", version: 20, range: 0...6, ulps: 3, exact: { 0.5 * $0 * (1 + erf($0 * 0.5.squareRoot())) }),
+        Case(type: "Elu", version: 6, range: -20...3, ulps: 4, exact: { $0 > 0 ? $0 : expm1($0) }),
+        Case(type: "Swish", version: 24, range: -20...20, ulps: 5, exact: { $0 / (1 + exp(-$0)) }),
+    ]
+
+    @Test(arguments: cases)
+    func staysWithinItsBound(_ entry: Case) throws {
+        let count = 200_003
+        let (low, high) = (entry.range.lowerBound, entry.range.upperBound)
+        let values = (0..<count).map { low + (high - low) * Float($0) / Float(count - 1) }
+        let x = try Tensor(values)
+        let found = try run(entry.type, version: entry.version, attributes: entry.attributes, inputs: [x])[0].array(
+            of: Float.self)
+        var worst = 0.0
+        for (value, result) in zip(values, found) {
+            let exact = entry.exact(Double(value))
+            worst = max(worst, abs(Double(result) - exact) / Double(Float(exact).ulp))
+        }
+        #expect(worst <= entry.ulps, "\(entry): \(worst) ulp")
+    }
+
+    /// Where 1 + erf cancels, the error is that of the sum: bounded in absolute terms.
+    @Test func geluOfNegativeNumbers() throws {
+        let values = (0...60_000).map { -6 + Float($0) / 10_000 }
+        for (approximation, bound) in [("none", 5e-7), ("tanh", 1e-6)] {
+            let attributes = NodeAttributes(["approximate": .string(approximation)])
+            let found = try run("Gelu", version: 20, attributes: attributes, inputs: [Tensor(values)])[0].array(of: Float.self)
+            let worst =
+                zip(values, found).map { value, result -> Double in
+                    let x = Double(value)
+                    let cubic = (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
+                    let exact = approximation == "none" ? 0.5 * x * erfc(-x * 0.5.squareRoot()) : 0.5 * x * (1 + tanh(cubic))
+                    return abs(Double(result) - exact)
+                }.max() ?? 0
+            #expect(worst <= bound, "\(approximation): \(worst)")
+        }
+    }
+
+    @Test func specialNumbers() throws {
+        let x = try floats([.nan, .infinity, -.infinity, 0, -1], [5])
+        func check(_ type: String, _ version: Int, _ expected: [Float]) throws {
+            let found = try run(type, version: version, inputs: [x])[0].array(of: Float.self)
+            #expect(zip(found, expected).allSatisfy { $0 == $1 || ($0.isNaN && $1.isNaN) }, "\(type): \(found)")
+        }
+        try check("Exp", 13, [.nan, .infinity, 0, 1, Float(exp(-1.0))])
+        try check("Log", 13, [.nan, .infinity, .nan, -.infinity, .nan])
+        try check("Tanh", 13, [.nan, 1, -1, 0, Float(tanh(-1.0))])
+        try check("Erf", 13, [.nan, 1, -1, 0, Float(erf(-1.0))])
+        try check("Sigmoid", 13, [.nan, 1, 0, 0.5, Float(1 / (1 + exp(1.0)))])
+        try check("Sin", 7, [.nan, .nan, .nan, 0, Float(sin(-1.0))])
+        try check("Sign", 13, [.nan, 1, -1, 0, -1])
+        try check("Relu", 14, [.nan, .infinity, 0, 0, 0])
+        let halves = try floats([0.5, 1.5, 2.5, -0.5, -1.5], [5])
+        #expect(try run("Round", version: 11, inputs: [halves])[0].array(of: Float.self) == [0, 2, 2, 0, -2])
+    }
+
+    /// Tails shorter than a vector, nothing at all, and every thread count.
+    @Test(arguments: [0, 1, 7, 15, 16, 17, 33, 1025, 100_001])
+    func tails(_ count: Int) throws {
+        let x = try pseudoRandom([count])
+        let one = try run("Sigmoid", version: 13, inputs: [x], threads: 1)[0]
+        let three = try run("Sigmoid", version: 13, inputs: [x], threads: 3)[0]
+        let expected = try x.array(of: Float.self).map { 1 / (1 + exp(-$0)) }
+        #expect(try relativeError(one, expected) < 1e-6)
+        #expect(one.rawBytes.elementsEqual(three.rawBytes))
+    }
+
+    @Test func halfAndDoublePrecision() throws {
+        let half = try run("Tanh", version: 13, inputs: [Tensor([Float16(0.5), -2])])[0]
+        #expect(try half.array(of: Float16.self) == [Float16(tanh(0.5)), Float16(tanh(-2.0))])
+        let double = try run("Mish", version: 18, inputs: [Tensor([1.0])])[0]
+        #expect(try abs(double.array(of: Double.self)[0] - tanh(log(1 + exp(1.0)))) < 1e-15)
+    }
+
+    @Test func parametersOfActivations() throws {
+        let x = try floats([-2, -0.25, 0.25, 2], [4])
+        func check(_ type: String, _ version: Int, _ attributes: NodeAttributes, _ expected: [Float]) throws {
+            let found = try run(type, version: version, attributes: attributes, inputs: [x])[0]
+            #expect(try relativeError(found, expected) < 1e-6, "\(type)")
+        }
+        try check("LeakyRelu", 16, NodeAttributes(["alpha": .float(0.1)]), [-0.2, -0.025, 0.25, 2])
+        try check("HardSigmoid", 6, NodeAttributes(["alpha": .float(0.5), "beta": .float(0.6)]), [0, 0.475, 0.725, 1])
+        try check("ThresholdedRelu", 10, NodeAttributes(["alpha": .float(0.2)]), [0, 0, 0.25, 2])
+        try check("Shrink", 9, NodeAttributes(["lambd": .float(0.5), "bias": .float(1)]), [-1, 0, 0, 1])
+        try check("HardSwish", 14, NodeAttributes(), [-1.0 / 3, -0.25 * (0.5 - 0.25 / 6), 0.25 * (0.5 + 0.25 / 6), 5.0 / 3])
+        try check("Celu", 12, NodeAttributes(["alpha": .float(2)]), [2 * expm1f(-1), 2 * expm1f(-0.125), 0.25, 2])
+        let selu: [Float] = [-2, -0.25].map { 1.0507 * 1.67326 * expm1f($0) } + [1.0507 * 0.25, 1.0507 * 2]
+        try check("Selu", 6, NodeAttributes(["alpha": .float(1.67326), "gamma": .float(1.0507)]), selu)
+        try check("Softsign", 1, NodeAttributes(), [-2.0 / 3, -0.2, 0.2, 2.0 / 3])
+    }
+}
