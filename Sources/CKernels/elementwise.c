@@ -116,7 +116,7 @@ CK_INLINE float ck_expm1_negative(float x) {
 CK_PARAMETRIC(ck_leaky_relu, v < 0.0f ? a * v : v)
 CK_PARAMETRIC(ck_elu, v > 0.0f ? b * v : a *ck_expm1_negative(v > 0.0f ? 0.0f : v))
 CK_PARAMETRIC(ck_celu, v > 0.0f ? v : a *ck_expm1_negative((v > 0.0f ? 0.0f : v) / a))
-CK_PARAMETRIC(ck_hard_sigmoid, fmaxf(fminf(a * v + b, 1.0f), 0.0f))
+CK_PARAMETRIC(ck_hard_sigmoid, a *v + b < 0.0f ? 0.0f : (a * v + b > 1.0f ? 1.0f : a * v + b))
 CK_PARAMETRIC(ck_thresholded_relu, v > a ? v : 0.0f)
 CK_PARAMETRIC(ck_swish, v *ck_sigmoid1(a * v))
 // max(min, x) first, then min(max, x): where min > max the result is max (ONNX Clip-13).

@@ -105,6 +105,19 @@ struct UnaryMathTests {
         #expect(try abs(double.array(of: Double.self)[0] - tanh(log(1 + exp(1.0)))) < 1e-15)
     }
 
+    @Test func gelusOfComMicrosoft() throws {
+        let x = try floats([-1, 0.5, 2], [3])
+        let bias = try floats([0.25], [1])
+        let sums = try run("Add", version: 14, inputs: [x, bias])[0]
+        let exact = try run("Gelu", version: 20, inputs: [sums])[0].array(of: Float.self)
+        #expect(try run("BiasGelu", version: 1, domain: "com.microsoft", inputs: [x, bias])[0].array(of: Float.self) == exact)
+        let tanh = NodeAttributes(["approximate": .string("tanh")])
+        let approximate = try run("Gelu", version: 20, attributes: tanh, inputs: [x])[0].array(of: Float.self)
+        #expect(try run("FastGelu", version: 1, domain: "com.microsoft", inputs: [x])[0].array(of: Float.self) == approximate)
+        let quick = try run("QuickGelu", version: 1, domain: "com.microsoft", inputs: [x])[0]
+        #expect(try relativeError(quick, x.array(of: Float.self).map { $0 / (1 + expf(-1.702 * $0)) }) < 1e-6)
+    }
+
     @Test func parametersOfActivations() throws {
         let x = try floats([-2, -0.25, 0.25, 2], [4])
         func check(_ type: String, _ version: Int, _ attributes: NodeAttributes, _ expected: [Float]) throws {

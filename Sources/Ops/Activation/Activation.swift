@@ -1,8 +1,7 @@
 import Foundation
 import GraphRuntime
 
-/// Activation functions without parameters (ONNX Relu-14, Sigmoid-13, Softplus-22, Softsign-22, HardSwish-22, Mish-22, Gelu-20,
-/// and QuickGelu with alpha 1.702 and FastGelu without bias of com.microsoft).
+/// Activation functions without parameters (ONNX Relu-14, Sigmoid-13, Softplus-22, Softsign-22, HardSwish-22, Mish-22, Gelu-20).
 enum ActivationFunction: String, Sendable {
     case relu = "Relu"
     case sigmoid = "Sigmoid"
@@ -107,4 +106,37 @@ struct Activation: Operator {
             return Activation(function: .gelu)
         },
     ]
+}
+
+/// BiasGelu (by erf) and FastGelu (by tanh, its bias optional) of com.microsoft: the Gelu of x + bias.
+struct BiasedGelu: Operator {
+    let function: ActivationFunction
+
+    var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
+    var floatingPointTypes: Set<DType>? { DType.wideFloats }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let shape = try inputs[0].shape
+        if let shape, let bias = inputs.optional(1)?.shape, try shape.broadcast(with: bias) != shape {
+            throw TensorError("the bias's shape \(bias) doesn't broadcast to \(shape)")
+        }
+        return [Fact(dtype: try commonType(inputs, 0..<inputs.count), shape: shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let output = try context.output(0)
+        guard let bias = try context.optionalInput(1) else {
+            return try activate(function, context.input(0), into: output, threads: context.threads)
+        }
+        try arithmetic(.add, context.input(0), bias, into: output, threads: context.threads)
+        try activate(function, output.tensor, into: output, threads: context.threads)
+    }
+
+    static let definitions = [("BiasGelu", 2, ActivationFunction.gelu), ("FastGelu", 1, .geluTanh)].map {
+        type, least, function in
+        OperatorDefinition(type, domain: "com.microsoft", since: 1) { decoder in
+            try decoder.requireInputs(least...2)
+            return BiasedGelu(function: function)
+        }
+    }
 }

@@ -39,13 +39,23 @@ private func selectBits<Bits: BitwiseCopyable>(
             let step = isFirst ? steps.1 : steps.2
             for index in 0..<row.count { result[index] = source[index * step] }
         } else if steps.1 == 1 && steps.2 == 1 {
-            for index in 0..<row.count { result[index] = flags[row.offsets.0 + index] ? a[index] : b[index] }
+            // Both are read whatever the flag, so that the loop vectorises.
+            for index in 0..<row.count {
+                let (first, second) = (a[index], b[index])
+                result[index] = flags[row.offsets.0 + index] ? first : second
+            }
         } else if steps.1 == 1 {
             let fixed = b[0]
-            for index in 0..<row.count { result[index] = flags[row.offsets.0 + index] ? a[index] : fixed }
+            for index in 0..<row.count {
+                let first = a[index]
+                result[index] = flags[row.offsets.0 + index] ? first : fixed
+            }
         } else {
             let fixed = a[0]
-            for index in 0..<row.count { result[index] = flags[row.offsets.0 + index] ? fixed : b[index * steps.2] }
+            for index in 0..<row.count {
+                let second = b[index * steps.2]
+                result[index] = flags[row.offsets.0 + index] ? fixed : second
+            }
         }
     }
 }

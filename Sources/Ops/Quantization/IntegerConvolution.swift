@@ -9,6 +9,9 @@ struct IntegerConvolution: Sendable {
     let pads: [Int]?
     let strides: [Int]?
 
+    /// Of any attribute and any extent: with it no product of two overflows.
+    private static let largest = 1 << 24
+
     init(_ decoder: inout NodeDecoder) throws {
         autoPad = try decoder.string("auto_pad", default: "NOTSET")
         dilations = try decoder.optionalInts("dilations")
@@ -19,8 +22,11 @@ struct IntegerConvolution: Sendable {
         guard ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"].contains(autoPad) else {
             throw TensorError("attribute auto_pad is \"\(autoPad)\"")
         }
-        guard group > 0, (strides ?? []).allSatisfy({ $0 > 0 }), (dilations ?? []).allSatisfy({ $0 > 0 }) else {
-            throw TensorError("group, strides and dilations should be positive")
+        let steps = (strides ?? []) + (dilations ?? []) + [group]
+        guard steps.allSatisfy({ (1...Self.largest).contains($0) }),
+            (pads ?? []).allSatisfy({ (0...Self.largest).contains($0) })
+        else {
+            throw TensorError("group, strides, dilations and pads should be positive, and at most \(Self.largest)")
         }
     }
 
@@ -40,7 +46,9 @@ struct IntegerConvolution: Sendable {
     /// - Throws: ``TensorError`` where they don't fit.
     func geometry(_ x: Shape, _ w: Shape) throws -> Geometry {
         let rank = x.rank - 2
-        guard rank >= 1, w.rank == x.rank, w[1] * group == x[1], w[0] % group == 0 else {
+        guard rank >= 1, w.rank == x.rank, w[1] <= Self.largest, w[1] * group == x[1], w[0] % group == 0,
+            (x.dimensions + w.dimensions).allSatisfy({ $0 <= Self.largest })
+        else {
             throw TensorError("an input of shape \(x) and a weight of shape \(w) in \(group) groups don't fit")
         }
         let kernel = Array(w.dimensions[2...])
@@ -89,7 +97,11 @@ struct IntegerConvolution: Sendable {
         let k = channels * geometry.kernel.reduce(1, *)
         let n = geometry.output.reduce(1, *)
         let plane = geometry.input.reduce(1, *)
-        var columns = [Int32](repeating: 0, count: k * n)
+        let (size, overflow) = k.multipliedReportingOverflow(by: n)
+        guard !overflow, size <= 1 << 34 else {
+            throw TensorError("the convolution of \(x.shape) with \(w.shape) is too large")
+        }
+        var columns = [Int32](repeating: 0, count: size)
         for batch in 0..<x.shape[0] {
             for part in 0..<group {
                 let first = (batch * group + part) * channels * plane

@@ -42,7 +42,7 @@ struct QuantizationLayout {
     /// Calls `body` for runs of elements: where each starts, where its scales start, how far they move with each element (0 or 1),
     /// and its length.
     func forEachRun(_ body: (_ start: Int, _ scale: Int, _ step: Int, _ count: Int) -> Void) {
-        let blocks = (split.count + blockSize - 1) / blockSize
+        let blocks = split.count / blockSize + (split.count % blockSize == 0 ? 0 : 1)
         for outer in 0..<split.outer {
             for index in 0..<split.count {
                 let start = (outer * split.count + index) * split.inner

@@ -32,10 +32,11 @@ extension NumericElement where Self: FixedWidthInteger {
     static var least: Self { min }
     static var largest: Self { max }
     var isNaN: Bool { false }
-    var float: Float { Float(self) }
-    var double: Double { Double(self) }
-    var int64: Int64 { Int64(truncatingIfNeeded: self) }
-    var uint64: UInt64 { UInt64(truncatingIfNeeded: self) }
+    // Conversions of a concrete type are one instruction, those of a generic one a call.
+    @inline(__always) var float: Float { Self.isSigned ? Float(int64) : Float(uint64) }
+    @inline(__always) var double: Double { Self.isSigned ? Double(int64) : Double(uint64) }
+    @inline(__always) var int64: Int64 { Int64(truncatingIfNeeded: self) }
+    @inline(__always) var uint64: UInt64 { UInt64(truncatingIfNeeded: self) }
 
     @inline(__always) static func converting<Source: NumericElement>(_ value: Source) -> Self {
         Self.self == UInt64.self ? Self(truncatingIfNeeded: value.uint64) : Self(truncatingIfNeeded: value.int64)
@@ -68,11 +69,9 @@ extension NumericElement where Self: BinaryFloatingPoint {
     static var one: Self { 1 }
     static var least: Self { -.infinity }
     static var largest: Self { .infinity }
-    var float: Float { Float(self) }
-    var double: Double { Double(self) }
-    var int64: Int64 { Int64(saturating: Double(self)) }
+    @inline(__always) var int64: Int64 { saturated(double) }
     // Negative numbers wrap around as they do for narrower types.
-    var uint64: UInt64 { self < 0 ? UInt64(bitPattern: int64) : UInt64(saturating: Double(self)) }
+    @inline(__always) var uint64: UInt64 { self < 0 ? UInt64(bitPattern: int64) : UInt64(saturating: double) }
 
     @inline(__always) static func sum(_ a: Self, _ b: Self) -> Self { a + b }
     @inline(__always) static func difference(_ a: Self, _ b: Self) -> Self { a - b }
@@ -84,11 +83,23 @@ extension NumericElement where Self: BinaryFloatingPoint {
     init(saturating value: Double) { self = Self(value) }
 }
 
+/// Without the fraction; the nearest integer in range, 0 for NaN.
+@inline(__always)
+private func saturated(_ value: Double) -> Int64 {
+    if value >= 0x1p63 { return .max }
+    if value < -0x1p63 { return .min }
+    return value.isNaN ? 0 : Int64(value)
+}
+
 extension Float: NumericElement {
+    @inline(__always) var float: Float { self }
+    @inline(__always) var double: Double { Double(self) }
     @inline(__always) static func converting<Source: NumericElement>(_ value: Source) -> Float { value.float }
 }
 
 extension Double: NumericElement {
+    @inline(__always) var float: Float { Float(self) }
+    @inline(__always) var double: Double { self }
     @inline(__always) static func converting<Source: NumericElement>(_ value: Source) -> Double { value.double }
 }
 
