@@ -87,7 +87,8 @@ struct Attention: Operator {
 
     func run(_ context: inout RunContext) throws {
         let inputs = try (0..<7).map { index throws(TensorError) in try context.optionalInput(index) }
-        guard let shapes = try shapes({ inputs[$0]?.shape }), let query = inputs[0], var key = inputs[1], var value = inputs[2] else {
+        guard let shapes = try shapes({ inputs[$0]?.shape }), let query = inputs[0], var key = inputs[1], var value = inputs[2]
+        else {
             throw TensorError("Q, K and V are needed")
         }
         guard key.dtype == query.dtype, value.dtype == query.dtype else {
@@ -124,7 +125,8 @@ struct Attention: Operator {
         if let validKeys {
             let counts = try validKeys.integers()
             guard counts.count == extents.batch, counts.allSatisfy({ $0 >= 0 && $0 <= extents.keys }) else {
-                throw TensorError("nonpad_kv_seqlen should be \(extents.batch) numbers of 0 to \(extents.keys), found \(counts)")
+                throw TensorError(
+                    "nonpad_kv_seqlen should be \(extents.batch) numbers of 0 to \(extents.keys), found \(counts)")
             }
             problem.validKeys = counts
             problem.positions = counts.map { $0 - extents.queries }
@@ -148,7 +150,8 @@ struct Attention: Operator {
             let start = head * rows * row
             if let cache {
                 UnsafeMutableRawBufferPointer(rebasing: bytes[start..<start + past * row])
-                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: cache.rawBytes[head * past * row..<(head + 1) * past * row]))
+                    .copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: cache.rawBytes[head * past * row..<(head + 1) * past * row]))
             }
             for index in 0..<shape.rows {
                 let from = shape.layout.offset(batch: head / shape.heads, head: head % shape.heads, row: index) * size
@@ -176,7 +179,8 @@ extension Attention {
         }
         // Softmax is always computed in single precision at least, whatever it may be rounded to.
         if let precision = try decoder.optionalDType("softmax_precision"),
-            ![.float32, .float64, .float16, .bfloat16].contains(precision) {
+            ![.float32, .float64, .float16, .bfloat16].contains(precision)
+        {
             throw TensorError("attribute softmax_precision should name a floating-point type, found \(precision)")
         }
         let mode = try decoder.int("qk_matmul_output_mode", default: 0)

@@ -16,7 +16,8 @@ struct AttentionOperandShape {
         switch shape.rank {
         case 3:
             guard let heads, heads > 0, shape[2] % heads == 0 else {
-                throw TensorError("\(name) of shape \(shape) doesn't divide into \(heads.map { "\($0)" } ?? "an unstated number of") heads")
+                throw TensorError(
+                    "\(name) of shape \(shape) doesn't divide into \(heads.map { "\($0)" } ?? "an unstated number of") heads")
             }
             batch = shape[0]
             rows = shape[1]
@@ -48,7 +49,8 @@ struct AttentionOperandShape {
             throw TensorError("query \(query), key \(key) and value \(value) don't fit together")
         }
         return AttentionExtents(
-            batch: query.batch, heads: query.heads, keyHeads: key.heads, queries: query.rows, keys: key.rows, width: query.width,
+            batch: query.batch, heads: query.heads, keyHeads: key.heads, queries: query.rows, keys: key.rows,
+            width: query.width,
             valueWidth: value.width)
     }
 }

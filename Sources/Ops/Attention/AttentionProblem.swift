@@ -84,7 +84,8 @@ package struct AttentionProblem: Sendable {
     enum Stage: Int, Sendable { case products, capped, masked, probabilities }
 
     package init(
-        extents: AttentionExtents, query: AttentionLayout, key: AttentionLayout, value: AttentionLayout, output: AttentionLayout,
+        extents: AttentionExtents, query: AttentionLayout, key: AttentionLayout, value: AttentionLayout,
+        output: AttentionLayout,
         scale: Double
     ) {
         self.extents = extents
@@ -116,7 +117,8 @@ package struct AttentionProblem: Sendable {
             ("output", output, self.output, extents.heads, extents.queries, extents.valueWidth),
         ]
         for (name, count, layout, heads, rows, width) in operands {
-            guard layout.reach(batch: extents.batch, heads: heads, rows: rows, width: width) <= count, layout.row >= width else {
+            guard layout.reach(batch: extents.batch, heads: heads, rows: rows, width: width) <= count, layout.row >= width
+            else {
                 throw TensorError("\(count) elements of \(name) don't hold [\(extents.batch), \(heads), \(rows), \(width)]")
             }
         }

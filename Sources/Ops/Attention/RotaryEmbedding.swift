@@ -69,7 +69,8 @@ struct RotaryEmbedding: Operator {
                 let isIndexed = inputs.optional(3) != nil
                 let fits =
                     isIndexed
-                    ? cache.rank == 2 && cache.dimensions.last == half : cache.dimensions == [operand.batch, operand.rows, half]
+                    ? cache.rank == 2 && cache.dimensions.last == half
+                    : cache.dimensions == [operand.batch, operand.rows, half]
                 guard fits else { throw TensorError("\(name) of shape \(cache) doesn't fit X \(shape) and \(half) pairs") }
             }
             if let ids = inputs.optional(3)?.shape, ids.dimensions != [operand.batch, operand.rows] {

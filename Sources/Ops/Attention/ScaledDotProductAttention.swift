@@ -68,7 +68,8 @@ private func maskPointer<Element: AttentionElement>(
     // A shorter mask leaves out the last keys.
     problem.maskedKeys = columns
     let full = try Shape([extents.batch, extents.heads, extents.queries, columns])
-    guard mask.shape.rank <= 4, mask.shape.rank >= 1, columns <= extents.keys, try mask.shape.broadcast(with: full) == full else {
+    guard mask.shape.rank <= 4, mask.shape.rank >= 1, columns <= extents.keys, try mask.shape.broadcast(with: full) == full
+    else {
         throw TensorError(
             "a mask of shape \(mask.shape) doesn't broadcast to [\(extents.batch), \(extents.heads), \(extents.queries), "
                 + "\(extents.keys)]")
@@ -121,7 +122,9 @@ package struct ScaledDotProductAttention: Operator {
 
     package func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let query = try inputs[0]
-        guard let q = query.shape, let k = try inputs[1].shape, let v = try inputs[2].shape else { return [Fact(dtype: query.dtype)] }
+        guard let q = query.shape, let k = try inputs[1].shape, let v = try inputs[2].shape else {
+            return [Fact(dtype: query.dtype)]
+        }
         let problem = try problem(q, k, v)
         return [Fact(dtype: query.dtype, shape: try outputShape(problem.extents, rank: q.rank))]
     }

@@ -2,9 +2,9 @@ import CKernels
 import GraphRuntime
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The element types that attention computes in, with what it does to rows of scores.

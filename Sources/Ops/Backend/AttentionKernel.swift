@@ -116,8 +116,10 @@ struct AttentionKernel<Element: AttentionElement> {
             Element.gemm(
                 transposeA: false, transposeB: true, m: rows.count, n: keys.count, k: extents.width,
                 alpha: Element(problem.scale),
-                a: kernel.query + problem.query.offset(batch: batch, head: head, row: rows.lowerBound), lda: max(problem.query.row, 1),
-                b: kernel.key + problem.key.offset(batch: batch, head: keyHead, row: keys.lowerBound), ldb: max(problem.key.row, 1),
+                a: kernel.query + problem.query.offset(batch: batch, head: head, row: rows.lowerBound),
+                lda: max(problem.query.row, 1),
+                b: kernel.key + problem.key.offset(batch: batch, head: keyHead, row: keys.lowerBound),
+                ldb: max(problem.key.row, 1),
                 beta: 0, c: scores, ldc: keys.count)
         }
 

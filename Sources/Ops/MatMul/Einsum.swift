@@ -115,9 +115,11 @@ private struct LabelledTensor<Element: EinsumElement> {
         // An extent of 1 steps by nothing: where the label's is larger, the element is repeated.
         func step(_ label: Label) -> Int { zip(labels, steps).reduce(0) { $1.0 == label ? $0 + $1.1 : $0 } }
         let keptSteps = kept.map(step)
-        if summed.isEmpty, tensor.count == shape.count, zip(keptSteps, shape.strides).enumerated().allSatisfy({ axis, steps in
-            steps.0 == steps.1 || shape[axis] == 1
-        }) {
+        if summed.isEmpty, tensor.count == shape.count,
+            zip(keptSteps, shape.strides).enumerated().allSatisfy({ axis, steps in
+                steps.0 == steps.1 || shape[axis] == 1
+            })
+        {
             return try tensor.reshaped(to: shape)
         }
         let inner = Array(summed)

@@ -55,7 +55,9 @@ struct BatchNormalization: Operator {
                 try NormalizationArguments.requireCount(inputs[index + 1], shape.rank > 1 ? shape[1] : 1, name)
             }
         }
-        let facts = [Fact(dtype: x.dtype, shape: x.shape), try inputs[3], try inputs[4]].map { Fact(dtype: $0.dtype, shape: $0.shape) }
+        let facts = [Fact(dtype: x.dtype, shape: x.shape), try inputs[3], try inputs[4]].map {
+            Fact(dtype: $0.dtype, shape: $0.shape)
+        }
         return Array(facts.prefix(max(inputs.outputCount, 1)))
     }
 

@@ -1,9 +1,9 @@
 import GraphRuntime
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// x / (bias + alpha / size · Σ x²)^beta, the sum over the `size` channels around each (Krizhevsky, Sutskever and Hinton,

@@ -4,5 +4,6 @@ import GraphRuntime
 enum NormalizationFamily {
     static let definitions: [OperatorDefinition] =
         GroupNormalization.definitions + LayerNormalization.definitions + RMSNormalization.definitions + Softmax.definitions
-        + Hardmax.definitions + BatchNormalization.definitions + LpNormalization.definitions + MeanVarianceNormalization.definitions + LRN.definitions + SkipLayerNormalization.definitions
+        + Hardmax.definitions + BatchNormalization.definitions + LpNormalization.definitions
+        + MeanVarianceNormalization.definitions + LRN.definitions + SkipLayerNormalization.definitions
 }
