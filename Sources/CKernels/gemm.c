@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vector_math.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -129,20 +131,38 @@ void ck_gemm_kernel(int level, ptrdiff_t k, const float *a, const float *b, floa
     kernel_plain(k, a, b, c, ldc, accumulate);
 }
 
-void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t step, ptrdiff_t k, int count, int rows, float *panel) {
-    if (count < rows) memset(panel, 0, (size_t)k * (size_t)rows * sizeof(float));
-    if (step == 1) {
-        // Blocks of columns, so that the lines of all rows stay in the first level of the cache.
-        for (ptrdiff_t first = 0; first < k; first += 16) {
-            ptrdiff_t end = first + 16 < k ? first + 16 : k;
-            for (int i = 0; i < count; i++) {
-                const float *row = a + i * row_step;
-                for (ptrdiff_t p = first; p < end; p++) panel[p * rows + i] = row[p];
-            }
-        }
-    } else {
-        for (ptrdiff_t p = 0; p < k; p++)
-            for (int i = 0; i < count; i++) panel[p * rows + i] = a[i * row_step + p * step];
+// One of four rounds that turn 16 rows of 16 into columns: rows i and i + 8 become rows 2i and 2i + 1, interleaved.
+#define INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define ROUND(from, to)                                                                                                             \
+    for (int i = 0; i < 8; i++) {                                                                                                   \
+        to[2 * i] = INTERLEAVE_LOW(from[i], from[i + 8]);                                                                           \
+        to[2 * i + 1] = INTERLEAVE_HIGH(from[i], from[i + 8]);                                                                      \
+    }
+
+VECTOR_CLONES void ck_transpose_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, ptrdiff_t step, float *out) {
+    ptrdiff_t first = 0;
+    for (; first + VECTOR_LANES <= k; first += VECTOR_LANES) {
+        vector_f32 x[16], y[16];
+        for (int i = 0; i < 16; i++) x[i] = i < count ? VECTOR_CONST_AT(a + i * row_step + first) : (vector_f32)0;
+        ROUND(x, y)
+        ROUND(y, x)
+        ROUND(x, y)
+        ROUND(y, x)
+        for (int p = 0; p < 16; p++) VECTOR_AT(out + (first + p) * step) = x[p];
+    }
+    for (; first < k; first++) {
+        vector_f32 column = 0;
+        for (int i = 0; i < count; i++) column[i] = a[i * row_step + first];
+        VECTOR_AT(out + first * step) = column;
+    }
+}
+
+void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float *panel) {
+    if (rows < VECTOR_LANES) return ck_transpose_rows(a, row_step, k, count, rows, panel);
+    for (int i = 0; i < rows; i += VECTOR_LANES) {
+        int part = count - i < 0 ? 0 : count - i > VECTOR_LANES ? VECTOR_LANES : count - i;
+        ck_transpose_rows(a + i * row_step, row_step, k, part, rows, panel + i);
     }
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
-#include "elementwise.h"
-#include "normalization.h"
 #include "attention.h"
+#include "elementwise.h"
+#include "gemm.h"
+#include "normalization.h"
+#include "winograd.h"

@@ -56,6 +56,14 @@ public final class ThreadPool: Sendable {
         forEach((count + step - 1) / step) { piece in body(piece * step..<min((piece + 1) * step, count)) }
     }
 
+    /// Calls `body` once, on this thread, with uninitialised memory of at least `byteCount`, aligned to 64 bytes, that the pool keeps
+    /// for the next call.
+    public func withWorkspace<Result>(byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result {
+        let slot = crew.borrowSlot()
+        defer { crew.returnSlot(slot) }
+        return body(crew.scratch(of: slot, byteCount: byteCount))
+    }
+
     private func run(_ count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
         guard count > 0 else { return }
         if count == 1 || threadCount == 1 || !crew.claim() {

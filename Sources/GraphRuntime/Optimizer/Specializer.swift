@@ -65,6 +65,8 @@ struct Specializer {
         guard !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
         let values = inputs.map { $0.flatMap(\.value) }
         let results = try NodeRunner(threads: threads).run(node, operation, inputs: values)
+        // Initializers are tensors: a node that makes sequences stays.
+        for (id, value) in zip(node.outputs, results) where id != nil { guard case .tensor? = value else { return false } }
         for (id, value) in zip(node.outputs, results) { if let id, let value { setConstant(id, value) } }
         return true
     }

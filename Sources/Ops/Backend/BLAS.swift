@@ -1,7 +1,7 @@
 import COpenBLAS
 import GraphRuntime
 
-/// OpenBLAS, the only place that calls it. Row-major, on the calling thread alone: kernels split their work into tiles and call
+/// OpenBLAS, the only place that calls it, and in its place this project's own kernels where they are faster. Row-major, on the calling thread alone: kernels split their work into tiles and call
 /// from each.
 enum BLAS {
     /// The one switch that keeps OpenBLAS from starting threads of its own beside the session's pool.
@@ -12,6 +12,11 @@ enum BLAS {
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, beta: Float, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
+        if PackedProduct.isPreferred(m: m, n: n, k: k), beta == 0 || beta == 1 {
+            return PackedProduct.run(
+                transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb,
+                accumulate: beta == 1, c: c, ldc: ldc)
+        }
         _ = isSingleThreaded
         cblas_sgemm(
             CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m), blasint(n),

@@ -32,6 +32,9 @@ struct Conv: Operator {
         let bias = try context.optionalInput(2)
         let output = try context.output(0)
         let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
+        if input.dtype == .float32, let winograd = WinogradConvolution(window) {
+            return try winograd.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+        }
         switch input.dtype {
         case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: context.threads)
         case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: context.threads)

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <stddef.h>
+
+// The transforms of the minimal filtering algorithm F(4×4, 3×3) for stride-1 convolutions: each tile of 4×4 output pixels comes from
+// 6×6 input pixels by 36 products in the place of 144 (Winograd 1980; Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// Networks", 2016, section 4.3, points 0, ±1, ±2, ∞).
+//
+// Tiles are counted row by row over one picture. A panel holds up to `columns` <= 32 of them, in lanes.
+
+enum { CK_WINOGRAD_POSITIONS = 36, CK_WINOGRAD_LANES = 32 };
+
+// Where the tiles of a picture lie.
+typedef struct {
+    ptrdiff_t height, width;
+    ptrdiff_t output_height, output_width;
+    ptrdiff_t pad_top, pad_left;
+    ptrdiff_t tiles_across;
+} ck_winograd_geometry;
+
+// Transforms `count` tiles of a plane [height, width], beginning with tile `first`:
+// out[p * position_step + lane + i] for i < count. `lane` + `count` <= 32.
+void ck_winograd_input(
+    const ck_winograd_geometry *geometry, const float *plane, ptrdiff_t first, int lane, int count, float *out,
+    ptrdiff_t position_step);
+
+// Transforms the 3×3 kernels of `count` <= rows <= 16 output channels (`channel_step` apart) for `channels` input channels into
+// panels of A: out[p * position_step + c * rows + i]. The 16 - rows floats behind the last one of a position may be written.
+void ck_winograd_weights(
+    const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step);
+
+// Transforms the products m[p * position_step + lane + i] of `count` tiles back, adds `bias`, and writes them to the plane
+// [output_height, output_width]; what lies beyond its edges is dropped.
+void ck_winograd_output(
+    const ck_winograd_geometry *geometry, const float *m, ptrdiff_t position_step, int lane, int count, float bias,
+    ptrdiff_t first, float *plane);
