@@ -1,0 +1,90 @@
+import GraphRuntime
+import Ops
+import Testing
+
+@Suite struct IndexingTests {
+    @Test(arguments: [([7, 5], 0), ([7, 5], 1), ([3, 8, 6], -2), ([2, 3, 4, 1], 2)])
+    func gathersSlices(shape: [Int], axis: Int) throws {
+        let data = try pseudoRandom(shape)
+        let place = axis < 0 ? axis + shape.count : axis
+        let extent = shape[place]
+        let indices = try Tensor([0, Int64(extent - 1), -1, Int64(-extent)], shape: Shape([2, 2]))
+        let output = try run(
+            "Gather", version: 13, attributes: NodeAttributes(["axis": .int(Int64(axis))]), inputs: [data, indices])[0]
+        let inner = shape[(place + 1)...].reduce(1, *)
+        let values = try data.array(of: Float.self)
+        var expected: [Float] = []
+        for outer in 0..<shape[..<place].reduce(1, *) {
+            for index in [0, extent - 1, extent - 1, 0] {
+                expected += values[(outer * extent + index) * inner..<(outer * extent + index + 1) * inner]
+            }
+        }
+        #expect(output.shape.dimensions == shape[..<place] + [2, 2] + shape[(place + 1)...])
+        #expect(try output.array(of: Float.self) == expected)
+    }
+
+    @Test func refusesIndicesOutOfRange() throws {
+        let data = try pseudoRandom([3, 4])
+        let error = #expect(throws: (any Error).self) { try run("Gather", version: 13, inputs: [data, int64s([3])]) }
+        #expect("\(String(describing: error))".contains("index 3 is outside of an axis of extent 3"))
+        for index in [Int64.min, -4, 3, .max] {
+            let tuple = try Tensor([index], shape: Shape([1, 1]))
+            #expect(throws: (any Error).self) { try run("Gather", version: 13, inputs: [data, tuple]) }
+            #expect(throws: (any Error).self) { try run("GatherElements", version: 13, inputs: [data, tuple]) }
+            #expect(throws: (any Error).self) { try run("GatherND", version: 13, inputs: [data, tuple]) }
+            #expect(throws: (any Error).self) {
+                try run("ScatterElements", version: 18, inputs: [data, tuple, floats([1], [1, 1])])
+            }
+            #expect(throws: (any Error).self) {
+                try run("ScatterND", version: 18, inputs: [data, tuple, floats([1, 2, 3, 4], [1, 4])])
+            }
+        }
+        #expect(throws: (any Error).self) { try run("TopK", version: 11, inputs: [data, int64s([5])], outputCount: 2) }
+        #expect(throws: (any Error).self) {
+            try run("OneHot", version: 11, inputs: [int64s([1]), int64s([-2]), floats([0, 1], [2])])
+        }
+    }
+
+    @Test func emptyTensors() throws {
+        let empty = try floats([], [0, 3])
+        let none = try Tensor([Int64](), shape: Shape([0]))
+        #expect(try run("Gather", version: 13, inputs: [empty, none])[0].shape.dimensions == [0, 3])
+        #expect(try run("NonZero", version: 13, inputs: [empty])[0].shape.dimensions == [2, 0])
+        #expect(try run("Trilu", version: 14, inputs: [empty])[0].shape.dimensions == [0, 3])
+        #expect(try run("Unique", version: 11, inputs: [empty], outputCount: 4)[0].shape.dimensions == [0])
+    }
+
+    @Test func scattersWithReductions() throws {
+        let data = try floats([1, 2, 3, 4], [4])
+        let (indices, updates) = (try Tensor([1, 1, -1].map { Int64($0) }, shape: Shape([3, 1])), try floats([5, 6, 7], [3]))
+        func scatter(_ reduction: String) throws -> [Float] {
+            try run(
+                "ScatterND", version: 18, attributes: NodeAttributes(["reduction": .string(reduction)]),
+                inputs: [data, indices, updates])[0]
+                .array(of: Float.self)
+        }
+        #expect(try scatter("none") == [1, 6, 3, 7])
+        #expect(try scatter("add") == [1, 13, 3, 11])
+        #expect(try scatter("mul") == [1, 60, 3, 28])
+        #expect(try scatter("max") == [1, 6, 3, 7])
+        #expect(try scatter("min") == [1, 2, 3, 4])
+    }
+
+    @Test func ordersNaNsAndTies() throws {
+        let data = try floats([1, .nan, -0.0, 0, 1, -.infinity], [6])
+        let smallest = try run(
+            "TopK", version: 11, attributes: NodeAttributes(["largest": .int(0)]), inputs: [data, int64s([6])], outputCount: 2)
+        #expect(try smallest[1].array(of: Int64.self) == [5, 2, 3, 0, 4, 1])
+        let distinct = try run("Unique", version: 11, inputs: [data], outputCount: 4)
+        #expect(try distinct[3].array(of: Int64.self) == [1, 2, 2, 1])
+    }
+
+    @Test func triangles() throws {
+        let data = try floats((1...12).map { Float($0) }, [3, 4])
+        let upper = try run("Trilu", version: 14, inputs: [data, Tensor(scalar: Int64(1))])[0]
+        #expect(try upper.array(of: Float.self) == [0, 2, 3, 4, 0, 0, 7, 8, 0, 0, 0, 12])
+        let lower = try run(
+            "Trilu", version: 14, attributes: NodeAttributes(["upper": .int(0)]), inputs: [data, Tensor(scalar: Int64.min)])[0]
+        #expect(try lower.array(of: Float.self) == Array(repeating: 0, count: 12))
+    }
+}

@@ -1,0 +1,75 @@
+import GraphRuntime
+import Ops
+import Testing
+
+@Suite struct ResizeTests {
+    @Test(arguments: [(2, 1, 1), (2, 3, 5), (3, 4, 7), (2, 17, 33)], [DType.float32, .float16, .uint8])
+    func nearestUpscale(_ extents: (factor: Int, rows: Int, columns: Int), dtype: DType) throws {
+        let (factor, rows, columns) = extents
+        let numbers = (0..<2 * rows * columns).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        let shape = try Shape([1, 2, rows, columns])
+        let data: Tensor =
+            switch dtype {
+            case .float32: try Tensor(numbers.map { Float($0) }, shape: shape)
+            case .float16: try Tensor(numbers.map { Float16($0) }, shape: shape)
+            default: try Tensor(numbers, shape: shape)
+            }
+        let attributes = NodeAttributes([
+            "mode": .string("nearest"), "coordinate_transformation_mode": .string("asymmetric"),
+            "nearest_mode": .string("floor"),
+        ])
+        let scales = try floats([1, 1, Float(factor), Float(factor)], [4])
+        let sizes = try int64s([1, 2, Int64(rows * factor), Int64(columns * factor)])
+        let width = dtype.bitWidth / 8
+        for output in [
+            try run("Resize", version: 13, attributes: attributes, inputs: [data, nil, scales])[0],
+            try run("Resize", version: 19, attributes: attributes, inputs: [data, nil, nil, sizes])[0],
+        ] {
+            #expect(output.shape.dimensions == [1, 2, rows * factor, columns * factor])
+            var isSame = output.dtype == dtype
+            for place in 0..<output.count {
+                let (row, column) = (place / (columns * factor), place % (columns * factor))
+                let (plane, y) = (row / (rows * factor), row % (rows * factor))
+                let source = (plane * rows + y / factor) * columns + column / factor
+                let (a, b) = (
+                    output.rawBytes[place * width..<(place + 1) * width], data.rawBytes[source * width..<(source + 1) * width]
+                )
+                isSame = isSame && a.elementsEqual(b)
+            }
+            #expect(isSame)
+        }
+    }
+
+    @Test(arguments: [Float.nan, .infinity, 0, -1, 1e30])
+    func refusesScalesThatAreNone(scale: Float) throws {
+        let data = try pseudoRandom([1, 1, 2, 2])
+        #expect(throws: (any Error).self) {
+            try run("Resize", version: 13, inputs: [data, nil, floats([1, 1, scale, 1], [4])])
+        }
+    }
+
+    @Test func refusesSizesThatAreNone() throws {
+        let data = try pseudoRandom([1, 1, 2, 2])
+        for sizes in [[1, 1, -1, 2], [1, 1, Int64.max, 2], [1, 1, 2]] as [[Int64]] {
+            #expect(throws: (any Error).self) { try run("Resize", version: 19, inputs: [data, nil, nil, int64s(sizes)]) }
+        }
+        #expect(throws: (any Error).self) {
+            try run("Resize", version: 19, inputs: [floats([], [1, 1, 0, 2]), nil, nil, int64s([1, 1, 2, 2])])
+        }
+    }
+
+    @Test func samplesFarAwayPlaces() throws {
+        let data = try floats([1, 2, 3, 4], [1, 1, 2, 2])
+        let grid = try floats([.nan, 0, .infinity, 0, 1e30, -1e30, 0, 0], [1, 1, 4, 2])
+        for padding in ["zeros", "border", "reflection"] {
+            for mode in ["linear", "nearest", "cubic"] {
+                let output = try run(
+                    "GridSample", version: 20,
+                    attributes: NodeAttributes(["mode": .string(mode), "padding_mode": .string(padding)]), inputs: [data, grid])[
+                        0]
+                #expect(output.shape.dimensions == [1, 1, 1, 4])
+                #expect(try output.array(of: Float.self).allSatisfy { $0.isFinite })
+            }
+        }
+    }
+}
