@@ -17,7 +17,8 @@ public enum StandardOperators {
 
     /// In the order in which they are tried: later ones build on what earlier ones made.
     public static let fusions: [any Fusion] = [
-        SiLUFusion(), GELUFusion(), GroupNormalizationFusion(), GroupNormalizationSiLUFusion(), LayerNormalizationFusion(),
+        AttentionFusion(), SiLUFusion(), GELUFusion(), GroupNormalizationFusion(), GroupNormalizationSiLUFusion(),
+        LayerNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(),
     ]
 }

@@ -25,7 +25,8 @@ void ck_winograd_input(
     ptrdiff_t position_step);
 
 // Transforms the 3×3 kernels of `count` <= rows <= 16 output channels (`channel_step` apart) for `channels` input channels into
-// panels of A: out[p * position_step + c * rows + i]. The 16 - rows floats behind the last one of a position may be written.
+// panels of A: out[p * position_step + c * rows + i]. The 16 - rows floats behind the last one of a
+// position are written too, so position_step >= channels * rows + 16 - rows.
 void ck_winograd_weights(
     const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step);
 

@@ -1,9 +1,9 @@
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// A fixed set of threads on which kernels run their tiles; the calling thread works along.
@@ -137,20 +137,24 @@ private final class Crew: @unchecked Sendable {
         }
         let argument = Unmanaged.passRetained(Start(self, worker))
         #if canImport(Darwin)
-        var handle: pthread_t?
-        let status = pthread_create(&handle, nil, { pointer in
-            let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
-            start.crew.work(start.worker)
-            return nil
-        }, argument.toOpaque())
+            var handle: pthread_t?
+            let status = pthread_create(
+                &handle, nil,
+                { pointer in
+                    let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
+                    start.crew.work(start.worker)
+                    return nil
+                }, argument.toOpaque())
         #else
-        var handle = pthread_t()
-        let status = pthread_create(&handle, nil, { pointer in
-            guard let pointer else { return nil }
-            let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
-            start.crew.work(start.worker)
-            return nil
-        }, argument.toOpaque())
+            var handle = pthread_t()
+            let status = pthread_create(
+                &handle, nil,
+                { pointer in
+                    guard let pointer else { return nil }
+                    let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
+                    start.crew.work(start.worker)
+                    return nil
+                }, argument.toOpaque())
         #endif
         guard status == 0 else {
             argument.release()

@@ -25,7 +25,8 @@ public struct NodeDecoder {
     /// - Throws: ``TensorError`` where the node has fewer or more inputs than the operator takes.
     public func requireInputs(_ range: ClosedRange<Int>) throws(TensorError) {
         guard range.contains(inputCount) else {
-            let expected = range.lowerBound == range.upperBound ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+            let expected =
+                range.lowerBound == range.upperBound ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
             throw TensorError("expected \(expected) inputs, found \(inputCount)")
         }
     }

@@ -12,7 +12,8 @@ public struct RunContext {
     let subgraphs: SubgraphRunner?
 
     public init(
-        inputs: [Value?], captures: [Value] = [], outputs: [MutableTensor?], threads: ThreadPool, subgraphs: SubgraphRunner? = nil
+        inputs: [Value?], captures: [Value] = [], outputs: [MutableTensor?], threads: ThreadPool,
+        subgraphs: SubgraphRunner? = nil
     ) {
         self.inputs = inputs
         self.captures = captures

@@ -13,7 +13,9 @@ extension Graph {
             if let key = node.mergeKey {
                 if let earlier = seen[key], earlier.count == node.outputs.count,
                     // Outputs of the graph keep their names; and an output nobody computed yet can't stand in for one that is read.
-                    zip(node.outputs, earlier).allSatisfy({ own, other in own == nil || (other != nil && !outputSet.contains(own!)) })
+                    zip(node.outputs, earlier).allSatisfy({ own, other in
+                        own == nil || (other != nil && !outputSet.contains(own!))
+                    })
                 {
                     for (own, other) in zip(node.outputs, earlier) { if let own, let other { representative[own] = other } }
                     continue

@@ -51,9 +51,12 @@ struct Specializer {
     }
 
     /// Replaces a node by constants where all that it computes is known.
-    private mutating func fold(_ node: Node, _ operation: any Operator, inputs: [Fact?], outputs: [Fact]) throws(RunError) -> Bool {
+    private mutating func fold(_ node: Node, _ operation: any Operator, inputs: [Fact?], outputs: [Fact]) throws(RunError)
+        -> Bool
+    {
         guard operation.isDeterministic, !outputs.isEmpty else { return false }
-        let isKnown = zip(node.outputs, outputs).allSatisfy { $0 == nil || $1.value != nil }
+        // Initializers are tensors: a node that makes sequences or empty optionals stays.
+        let isKnown = zip(node.outputs, outputs).allSatisfy { $0 == nil || $1.tensor != nil }
         if isKnown && outputs.count >= node.outputs.count {
             for (id, fact) in zip(node.outputs, outputs) {
                 if let id, let value = fact.value { setConstant(id, value) }
@@ -65,7 +68,6 @@ struct Specializer {
         guard !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
         let values = inputs.map { $0.flatMap(\.value) }
         let results = try NodeRunner(threads: threads).run(node, operation, inputs: values)
-        // Initializers are tensors: a node that makes sequences stays.
         for (id, value) in zip(node.outputs, results) where id != nil { guard case .tensor? = value else { return false } }
         for (id, value) in zip(node.outputs, results) { if let id, let value { setConstant(id, value) } }
         return true
@@ -117,7 +119,8 @@ struct Specializer {
             guard let id else { continue }
             let source = outer(innerID, &self)
             let identity = Node(
-                name: node.name, identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: "Identity", version: 1),
+                name: node.name,
+                identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: "Identity", version: 1),
                 inputs: [source], outputs: [id], operation: IdentityOperator())
             try visit(identity)
         }

@@ -69,7 +69,9 @@ final class Frame: @unchecked Sendable {
         var values = [Value?](repeating: nil, count: plan.graph.values.count)
         for (id, tensor) in plan.graph.initializers { values[id] = .tensor(tensor) }
         for (id, location) in plan.locations.enumerated() {
-            guard case .arena(let offset) = location, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else { continue }
+            guard case .arena(let offset) = location, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else {
+                continue
+            }
             values[id] = .tensor(try Tensor(dtype: dtype, shape: shape, storage: arena, byteOffset: offset))
         }
         var outputs: [[MutableTensor?]] = []

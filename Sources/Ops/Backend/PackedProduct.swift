@@ -2,9 +2,9 @@ import CKernels
 import GraphRuntime
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Single-precision matrix products by this project's own kernels, on the calling thread: operands are packed block by block into
@@ -120,9 +120,9 @@ enum ThreadScratch {
         var key = pthread_key_t()
         pthread_key_create(&key) { pointer in
             #if canImport(Darwin)
-            Unmanaged<TensorStorage>.fromOpaque(pointer).release()
+                Unmanaged<TensorStorage>.fromOpaque(pointer).release()
             #else
-            if let pointer { Unmanaged<TensorStorage>.fromOpaque(pointer).release() }
+                if let pointer { Unmanaged<TensorStorage>.fromOpaque(pointer).release() }
             #endif
         }
         return key

@@ -99,13 +99,14 @@ struct WinogradConvolution {
     }
 
     private func multiply(
-        _ transformed: UnsafePointer<Float>, _ block: Range<Int>, weights: UnsafePointer<Float>, bias: UnsafeBufferPointer<Float>?,
+        _ transformed: UnsafePointer<Float>, _ block: Range<Int>, weights: UnsafePointer<Float>,
+        bias: UnsafeBufferPointer<Float>?,
         output: UnsafeMutablePointer<Float>, threads: ThreadPool
     ) {
         let (rows, lanes) = (Self.rows, Self.lanes)
-        let kernelStep = inputChannels * rows
-        let productStep = rows * lanes
         // Room behind each for the vectors that reach beyond the end.
+        let kernelStep = inputChannels * rows + 16
+        let productStep = rows * lanes
         let kernelFloats = Self.positions * kernelStep + 64
         let scratchBytes = (kernelFloats + Self.positions * productStep + 64) * MemoryLayout<Float>.stride
         let tasks = (outputChannels + rows - 1) / rows

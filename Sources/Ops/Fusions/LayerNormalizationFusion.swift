@@ -10,7 +10,8 @@ struct LayerNormalizationFusion: Fusion {
         for (product, beta) in editor.orders(node, .add) {
             guard let multiply = editor.producer(of: product) else { continue }
             for (normalised, gamma) in editor.orders(multiply, .multiply) {
-                guard let found = normalization(normalised, editor), let shape = editor.shape(found.x), let width = shape.dimensions.last,
+                guard let found = normalization(normalised, editor), let shape = editor.shape(found.x),
+                    let width = shape.dimensions.last,
                     isRow(gamma, width, editor), isRow(beta, width, editor), editor.shape(output) == shape
                 else { continue }
                 return FusionMatch(

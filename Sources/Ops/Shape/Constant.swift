@@ -30,6 +30,9 @@ struct ConstantOfShape: Operator {
     /// One element.
     let value: Tensor
 
+    /// Whether the value is 0 to the bit.
+    var isZero: Bool { value.dtype != .string && value.rawBytes.allSatisfy { $0 == 0 } }
+
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         guard let extents = try inputs.integers(0) else { return [Fact(dtype: value.dtype)] }
         return [Fact(dtype: value.dtype, shape: try Shape(extents))]
