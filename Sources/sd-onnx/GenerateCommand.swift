@@ -6,55 +6,81 @@ struct GenerateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate", abstract: "Makes pictures from a prompt.",
         discussion: """
-            sd-onnx generate "a fox" -o fox.png
-            sd-onnx generate "an owl" -b 4 -o owl-%02d.png --scheduler euler --steps 25
-            sd-onnx generate "a rocket" -o - | display
+            EXAMPLES:
+              sd-onnx generate "a fox" -o fox.png
+              sd-onnx generate "an owl" -b 4 -o owl-%02d.png --scheduler euler --steps 25
+              sd-onnx generate "a castle" -m stable-diffusion-onnx -W 512 -H 512 --seed 7
+              sd-onnx generate "a rocket" -o - | display
             """)
 
-    @Argument(help: "What the picture shows.")
+    @Argument(help: ArgumentHelp("What the picture shows.", valueName: "prompt"))
     var promptArgument: String?
 
-    @Option(name: [.customShort("p"), .long], help: "What the picture shows, in the place of the argument.")
+    @Option(
+        name: [.customShort("p"), .long], parsing: .unconditional, help: "What the picture shows, in the place of the argument."
+    )
     var prompt: String?
 
-    @Option(name: [.customShort("n"), .long], help: "What to keep out of the picture.")
+    @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "What to keep out of the picture.")
     var negativePrompt = ""
 
     @OptionGroup var model: ModelOptions
 
     @Option(
-        name: [.short, .long],
-        help: "The PNG file to write; %d or %03d becomes the picture's number; - is standard output.")
+        name: [.short, .long], parsing: .unconditional,
+        help: ArgumentHelp(
+            "The PNG file to write; %d or %03d becomes the picture's number; - is standard output.", valueName: "FILE.png"))
     var output = "output.png"
 
-    @Option(name: [.customShort("W"), .long], help: "Width in pixels (default: the model's).")
+    @Option(
+        name: [.customShort("W"), .long], parsing: .unconditional, help: "Width in pixels. (default: the model's)",
+        transform: OptionValues.whole(1...PipelineConfiguration.largestSize))
     var width: Int?
 
-    @Option(name: [.customShort("H"), .long], help: "Height in pixels (default: the model's).")
+    @Option(
+        name: [.customShort("H"), .long], parsing: .unconditional, help: "Height in pixels. (default: the model's)",
+        transform: OptionValues.whole(1...PipelineConfiguration.largestSize))
     var height: Int?
 
-    @Option(help: "Steps of the scheduler.")
+    @Option(parsing: .unconditional, help: "Steps of the scheduler.", transform: OptionValues.whole(1...Int.max))
     var steps = 20
 
-    @Option(help: "Guidance scale: how much the prompt counts; 1 switches guidance off.")
+    @Option(
+        parsing: .unconditional, help: "Guidance scale: how much the prompt counts; 1 and below switch guidance off.",
+        transform: OptionValues.number)
     var cfgScale = 7.5
 
     @Option(
-        name: [.short, .long], parsing: .unconditional, help: "Seed of the start noise; -1 draws one (default: -1).")
-    var seed: Seed = Seed.random
+        name: [.short, .long], parsing: .unconditional, help: "Seed of the start noise; -1 draws one. (default: -1)",
+        transform: OptionValues.seed)
+    var seed: Seed?
 
-    @Option(name: [.short, .long], help: "Pictures to make at once.")
+    @Option(
+        name: [.short, .long], parsing: .unconditional, help: "Pictures to make.", transform: OptionValues.whole(1...4096))
     var batchCount = 1
 
-    @Option(help: "The scheduler: a diffusers class or a short name such as ddim, ddpm, pndm, euler (default: the model's).")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            The scheduler: \(SchedulerRegistry.standard.descriptors.map(\.shortName).joined(separator: ", ")), or a class of \
+            diffusers. (default: the model's)
+            """, valueName: "NAME"))
     var scheduler: String?
 
     @OptionGroup var threads: ThreadOptions
 
-    @Option(help: ArgumentHelp("Write the final latents, [N, C, h, w] before the VAE's scaling factor.", valueName: "FILE.npy"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Write the last step's latents, float32 [N, C, h, w] before the division by the VAE's scaling factor.",
+            valueName: "FILE.npy"))
     var saveLatents: String?
 
-    @Option(help: ArgumentHelp("Start from these latents, [N, C, h, w] of standard normal noise.", valueName: "FILE.npy"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Start from these latents, [N, C, h, w] of standard normal noise, instead of the seed's.", valueName: "FILE.npy"))
     var initLatents: String?
 
     @Flag(help: "Print nothing but errors.")
@@ -69,24 +95,34 @@ struct GenerateCommand: ParsableCommand {
         case (.some, .some): throw ValidationError("There are two prompts, the argument and --prompt: give one.")
         default: break
         }
-        guard steps >= 1 else { throw ValidationError("--steps is \(steps), expected 1 or more.") }
-        guard (1...4096).contains(batchCount) else { throw ValidationError("--batch-count is \(batchCount), expected 1 to 4096.") }
-        guard cfgScale.isFinite else { throw ValidationError("--cfg-scale is \(cfgScale), expected a number.") }
-        if json && output == "-" { throw ValidationError("--json and -o - would both write to standard output: choose one.") }
-        if output == "-" && batchCount > 1 { throw ValidationError("-o - takes one picture, found --batch-count \(batchCount).") }
+        if let scheduler {
+            do { _ = try SchedulerRegistry.standard.find(scheduler) } catch { throw ValidationError("\(error)") }
+        }
+        if output == "-" {
+            if json { throw ValidationError("--json and -o - would both write to standard output: choose one.") }
+            if batchCount > 1 { throw ValidationError("-o - takes one picture, found --batch-count \(batchCount).") }
+            if isatty(STDOUT_FILENO) == 1 { throw ValidationError("-o - would write a PNG to the terminal: redirect it.") }
+        } else {
+            do { _ = try OutputPattern(output) } catch { throw ValidationError("\(error)") }
+        }
+        if saveLatents == "" { throw ValidationError("--save-latents is empty, expected a file's name.") }
+        if saveLatents == "-" {
+            throw ValidationError("--save-latents is -, expected a file: standard output is for the picture.")
+        }
     }
 
     func run() throws {
         Interruption.install()
         let files = try outputFiles()
-        let pool = try threads.makePool()
-        let pipeline = try StableDiffusionPipeline(modelFolder: model.url(), threads: pool)
+        let configuration = try PipelineConfiguration(modelFolder: model.url)
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
-            guidanceScale: cfgScale, seed: seed.value, batchCount: batchCount, scheduler: scheduler)
-        request.initialLatents = try initLatents.map { try initialLatents($0, pipeline: pipeline) }
-        warnAboutLength(request.prompt, pipeline)
+            guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount, scheduler: scheduler)
+        let shape = try configuration.check(request)
+        request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
+        warnAboutLength(request.prompt, configuration)
 
+        let pipeline = try StableDiffusionPipeline(configuration, threads: try threads.makePool())
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         let result = try pipeline.generate(request) { progress in
             if case .step(let completed, let total) = progress { bar.update(completed: completed, total: total) }
@@ -96,62 +132,51 @@ struct GenerateCommand: ParsableCommand {
         try report(result, request: request, files: written)
     }
 
-    /// Where the pictures go; nil for standard output. Decided before the work, so that a bad name costs nothing.
+    /// Where the pictures go; nil for standard output. Decided and tried before the work, so that a bad name costs nothing.
     private func outputFiles() throws -> [URL]? {
-        guard output != "-" else {
-            if isatty(STDOUT_FILENO) == 1 { throw ValidationError("-o - would write a PNG to the terminal: redirect it.") }
-            return nil
+        let pattern = output == "-" ? nil : try OutputPattern(output)
+        let files = pattern.map { pattern in (1...batchCount).map { URL(fileURLWithPath: pattern.path(number: $0)) } }
+        let all = (files ?? []) + (saveLatents.map { [URL(fileURLWithPath: $0)] } ?? [])
+        for file in all { try AtomicFile.check(file) }
+        if saveLatents != nil, let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null" {
+            throw CommandFailure("--output and --save-latents both name \(name): give them different files.")
         }
-        let pattern = try OutputPattern(output)
-        let files = (1...batchCount).map { URL(fileURLWithPath: pattern.path(number: $0)) }
-        for file in files + [saveLatents].compactMap({ $0.map { URL(fileURLWithPath: $0) } }) { try requireFolder(of: file) }
         return files
     }
 
-    private func requireFolder(of file: URL) throws {
-        let folder = file.deletingLastPathComponent()
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isDirectory), isDirectory.boolValue else {
-            throw PipelineError("the folder \(folder.path) for \(file.lastPathComponent) doesn't exist")
-        }
-        guard FileManager.default.isWritableFile(atPath: folder.path) else {
-            throw PipelineError("the folder \(folder.path) for \(file.lastPathComponent) can't be written to")
-        }
-    }
-
-    private func initialLatents(_ path: String, pipeline: StableDiffusionPipeline) throws -> [Float] {
+    private func initialLatents(_ path: String, shape: [Int]) throws -> [Float] {
         let array = try NPYArray(contentsOf: URL(fileURLWithPath: path))
-        let factor = pipeline.spatialFactor
-        let expected = [
-            batchCount, pipeline.latentChannels, (height ?? pipeline.defaultSize) / factor, (width ?? pipeline.defaultSize) / factor,
-        ]
-        guard array.shape == expected else {
-            throw PipelineError("\(path) has shape \(array.shape), expected \(expected)")
+        guard array.shape == shape else { throw CommandFailure("\(path) has shape \(array.shape), expected \(shape).") }
+        let values: [Float]
+        do { values = try array.floats() } catch let error as NPYError {
+            throw CommandFailure("\(path) can't be used: \(error.reason).")
         }
-        return try array.floats()
+        guard values.allSatisfy(\.isFinite) else { throw CommandFailure("\(path) has values that aren't finite numbers.") }
+        return values
     }
 
-    private func warnAboutLength(_ prompt: String, _ pipeline: StableDiffusionPipeline) {
-        let count = pipeline.tokenizer.encode(prompt).count
-        guard count > pipeline.tokenLimit, !quiet else { return }
+    private func warnAboutLength(_ prompt: String, _ configuration: PipelineConfiguration) {
+        let count = configuration.tokenizer.encode(prompt).count
+        guard count > configuration.tokenLimit, !quiet else { return }
         StandardStreams.printError(
-            "The prompt has \(count - 2) tokens; the text encoder takes \(pipeline.tokenLimit - 2), the rest is cut off.")
+            "The prompt has \(count - 2) tokens; the text encoder takes \(configuration.tokenLimit - 2), the rest is cut off.")
     }
 
     private func write(_ result: GenerationResult, request: GenerationRequest, to files: [URL]?) throws -> [String] {
         let text = [PNGText(key: "parameters", text: parameters(result, request: request))]
         let pictures = try result.images.map { try PNGFile.encode($0, text: text) }
-        return try Interruption.whileWriting {
-            if let files {
-                for (file, picture) in zip(files, pictures) { try AtomicFile.write(picture, to: file) }
-            } else {
-                for picture in pictures { try FileHandle.standardOutput.write(contentsOf: picture) }
-            }
-            if let saveLatents {
-                try NPYArray(floats: result.latents, shape: result.latentShape).write(to: URL(fileURLWithPath: saveLatents))
-            }
-            return files?.map(\.path) ?? ["-"]
+        var contents = files.map { Array(zip(pictures, $0)).map { (bytes: $0, url: $1) } } ?? []
+        if let saveLatents {
+            let array = try NPYArray(floats: result.latents, shape: result.latentShape)
+            contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
         }
+        try Interruption.whileWriting { try AtomicFile.write(contents) }
+        // Files first: who reads standard output may stop.
+        guard let files else {
+            for picture in pictures { try StandardStreams.writeOutput(picture) }
+            return ["standard output"]
+        }
+        return files.map(\.path)
     }
 
     /// The settings in the form that other programs of this field write into their pictures.
@@ -184,32 +209,14 @@ struct GenerateCommand: ParsableCommand {
                     cfgScale: cfgScale, scheduler: result.schedulerName, seconds: result.timings))
         } else if !quiet {
             let timings = result.timings
+            let list =
+                files.count > 4
+                ? "\(files.count) pictures, \(files[0]) to \(files[files.count - 1])" : files.joined(separator: ", ")
             StandardStreams.printError(
                 String(
-                    format: "%@ (seed %@, %@): %.2f s, of which U-Net %.2f s, VAE %.2f s", files.joined(separator: ", "),
-                    String(request.seed), result.schedulerName, timings.total, timings.unet, timings.vaeDecoder))
+                    format: "%@ (seed %@, %@): %.2f s, of which U-Net %.2f s, VAE %.2f s", list, String(request.seed),
+                    result.schedulerName,
+                    timings.total, timings.unet, timings.vaeDecoder))
         }
     }
-}
-
-/// A seed as people type it: 0 to 2^64 - 1, or -1 for one that is drawn.
-struct Seed: ExpressibleByArgument {
-    let value: UInt64
-
-    /// Below 2^32, so that every other program takes it too.
-    static var random: Seed { Seed(value: UInt64(UInt32.random(in: .min ... .max))) }
-
-    init(value: UInt64) { self.value = value }
-
-    init?(argument: String) {
-        if argument == "-1" {
-            self = .random
-        } else if let value = UInt64(argument) {
-            self.value = value
-        } else {
-            return nil
-        }
-    }
-
-    var defaultValueDescription: String { "drawn" }
 }

@@ -1,13 +1,34 @@
 import ArgumentParser
 import Foundation
+import GraphRuntime
+import ONNXLoader
+import Ops
 import SDPipeline
 
 /// Which pipeline folder to use.
 struct ModelOptions: ParsableArguments {
     @Option(
-        name: [.short, .long],
-        help: "The model's folder, as optimum or diffusers export it (default: SD_ONNX_MODEL, or the embedded emoji model).")
+        name: [.short, .long], parsing: .unconditional,
+        help: ArgumentHelp(
+            "The model's folder, as optimum or diffusers export it. (default: SD_ONNX_MODEL, or the embedded emoji model)",
+            valueName: "DIR"))
     var model: String?
 
-    func url() throws -> URL { try model.map { URL(fileURLWithPath: $0) } ?? ModelFolder.defaultURL() }
+    /// Nil for the default model.
+    var url: URL? { model.map { URL(fileURLWithPath: $0) } }
+}
+
+extension Session {
+    /// A session on one graph.
+    ///
+    /// - Throws: an error that names the file.
+    convenience init(modelFile path: String, optimize: Bool, threads: ThreadOptions) throws {
+        let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path))
+        let options = SessionOptions(optimize: optimize, threads: try threads.makePool())
+        do {
+            try self.init(graph: model.graph, library: StandardOperators.library, options: options)
+        } catch {
+            throw CommandFailure("\(path) can't be run: \(error).")
+        }
+    }
 }

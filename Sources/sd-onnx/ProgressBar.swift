@@ -20,7 +20,8 @@ struct ProgressBar {
         let elapsed = start.map { ($0.duration(to: now)).seconds } ?? 0
         let rate = completed > 0 && elapsed > 0 ? Double(completed) / elapsed : 0
         if StandardStreams.isErrorTerminal {
-            StandardStreams.printError("\r\u{1B}[K" + line(completed, total, rate: rate), terminator: completed == total ? "\n" : "")
+            StandardStreams.printError(
+                "\r\u{1B}[K" + line(completed, total, rate: rate), terminator: completed == total ? "\n" : "")
         } else {
             let tenth = total > 0 ? completed * 10 / total : 10
             if completed == total || tenth > lastTenth {

@@ -1,25 +1,33 @@
 import ArgumentParser
 import Foundation
 import GraphRuntime
-import ONNXLoader
-import Ops
 import SDPipeline
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Runs any ONNX model on arrays from .npy files.",
-        discussion: "sd-onnx run model.onnx --input sample=x.npy --input timestep=t.npy --output-dir results")
+        discussion: """
+            Each output is written as NAME.npy; characters of its name that can't be in a file name become _. bfloat16, which numpy \
+            lacks, is written as float32, and read from uint16 bit patterns.
+
+            EXAMPLE: sd-onnx run unet/model.onnx -i sample=x.npy -i timestep=t.npy -i encoder_hidden_states=e.npy --output-dir results
+            """)
 
     @Argument(help: "The model.")
     var model: String
 
-    @Option(name: [.short, .long], help: ArgumentHelp("The array for an input.", valueName: "NAME=FILE.npy"))
-    var input: [NamedText] = []
+    @Option(
+        name: [.short, .long], parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("The array for an input; one of these for each input.", valueName: "NAME=FILE.npy"),
+        transform: OptionValues.namedFile)
+    var input: [NamedFile] = []
 
-    @Option(help: ArgumentHelp("The folder for the outputs, NAME.npy each; it is made where it is missing.", valueName: "DIR"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The folder for the outputs; it is made where it is missing.", valueName: "DIR"))
     var outputDir: String
 
-    @Flag(help: "Run the graph node by node as it stands in the file.")
+    @Flag(help: "Run the graph node by node as it stands in the file, to find out where a difference comes from.")
     var noOptimize = false
 
     @OptionGroup var threads: ThreadOptions
@@ -33,76 +41,108 @@ struct RunCommand: ParsableCommand {
     private struct Output: Encodable {
         let name: String
         let file: String
+        /// The type that the model answers.
         let type: String
         let shape: [Int]
     }
 
+    func validate() throws {
+        if let name = input.map(\.name).firstDuplicate { throw ValidationError("The input \"\(name)\" is given twice.") }
+        if outputDir.isEmpty { throw ValidationError("--output-dir is empty, expected a folder's name.") }
+    }
+
     func run() throws {
         Interruption.install()
-        let session = try Session(
-            graph: ONNXModel(contentsOf: URL(fileURLWithPath: model)).graph, library: StandardOperators.library,
-            options: SessionOptions(optimize: !noOptimize, threads: try threads.makePool()))
+        let folder = OutputFolder(outputDir)
+        try folder.check()
+        let arrays = try input.map { (name: $0.name, array: try NPYArray(contentsOf: URL(fileURLWithPath: $0.path))) }
+        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads)
+        try checkOutputs(session)
+        let values = try run(session, arrays)
+
+        let results = try zip(session.outputs, values).map { declaration, value in
+            guard case .tensor(let tensor) = value else { throw Self.unwritable(declaration.name, value.kind) }
+            return (name: declaration.name, tensor: tensor)
+        }
+        let names = OutputNames.fileNames(for: results.map(\.name))
+        let files = names.map { folder.url.appendingPathComponent($0 + ".npy") }
+        let contents = try results.map { try NPYArray($0.tensor, name: $0.name).bytes }
+        try folder.make()
+        try Interruption.whileWriting { try AtomicFile.write(zip(contents, files).map { ($0, $1) }) }
+        try report(
+            zip(results, files).map { result, file in
+                Output(
+                    name: result.name, file: file.path, type: "\(result.tensor.dtype)", shape: result.tensor.shape.dimensions)
+            })
+    }
+
+    /// Refuses models whose outputs no .npy file can hold before they run.
+    private func checkOutputs(_ session: Session) throws {
+        for output in session.outputs {
+            switch output.type {
+            case .sequence, .map, .sparseTensor: throw Self.unwritable(output.name, output.type.map { "a \($0)" } ?? "")
+            case .tensor(.string, _): throw Self.unwritable(output.name, "a tensor of strings")
+            // An optional may hold a tensor; that shows when it has run.
+            case .tensor, .optional, nil: break
+            }
+        }
+    }
+
+    private static func unwritable(_ name: String, _ kind: String) -> CommandFailure {
+        CommandFailure("The output \"\(name)\" is \(kind), which a .npy file can't hold; expected a tensor of numbers.")
+    }
+
+    private func run(_ session: Session, _ arrays: [(name: String, array: NPYArray)]) throws -> [Value] {
+        let given = Set(arrays.map(\.name))
+        let missing = session.inputs.filter { !given.contains($0.name) }
+        guard missing.isEmpty else {
+            let list = missing.map { "\"\($0.name)\"" + ($0.type.map { " (\($0))" } ?? "") }.joined(separator: ", ")
+            throw CommandFailure("Not all inputs of the model are given: add --input NAME=FILE.npy for \(list).")
+        }
         var inputs: [String: Value] = [:]
-        for given in input {
-            guard inputs[given.name] == nil else { throw ValidationError("The input \(given.name) is given twice.") }
-            let array = try NPYArray(contentsOf: URL(fileURLWithPath: given.text))
-            let declared = session.inputs.first { $0.name == given.name }
-            inputs[given.name] = .tensor(try array.tensor(declaredAs: declared?.type))
+        for (name, array) in arrays {
+            let declared = session.inputs.first { $0.name == name }
+            inputs[name] = .tensor(try array.tensor(declaredAs: declared?.type))
         }
-        let values = try session.run(values: inputs)
-        let names = OutputNames.fileNames(for: session.outputs.map(\.name))
-        let folder = URL(fileURLWithPath: outputDir)
-        let arrays = try zip(session.outputs, values).map { declaration, value in
-            try NPYArray(try value.asTensor(), name: declaration.name)
-        }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let files = names.map { folder.appendingPathComponent($0 + ".npy") }
-        try Interruption.whileWriting {
-            for (array, file) in zip(arrays, files) { try array.write(to: file) }
-        }
-        try report(zip(zip(session.outputs, values), files).map { output, file in
-            let tensor = try output.1.asTensor()
-            return Output(name: output.0.name, file: file.path, type: "\(tensor.dtype)", shape: tensor.shape.dimensions)
-        })
+        do { return try session.run(values: inputs) } catch { throw CommandFailure("\(model) failed: \(error).") }
     }
 
     private func report(_ outputs: [Output]) throws {
         if json { return try StandardStreams.printJSON(["outputs": outputs]) }
         guard !quiet else { return }
-        for output in outputs { print("\(output.name): \(output.type)\(output.shape) in \(output.file)") }
+        for output in outputs {
+            try StandardStreams.printOutput("\(output.name): \(output.type)\(output.shape) in \(output.file)")
+        }
     }
 }
 
-/// `NAME=TEXT`, split at the last `=` whose left side isn't empty, since names may contain one and paths rarely do.
-struct NamedText: ExpressibleByArgument {
-    let name: String
-    let text: String
+/// A folder that is made when there is something to put into it.
+struct OutputFolder {
+    let url: URL
 
-    init?(argument: String) {
-        guard let split = argument.firstIndex(of: "="), split != argument.startIndex, argument.index(after: split) != argument.endIndex
-        else { return nil }
-        name = String(argument[..<split])
-        text = String(argument[argument.index(after: split)...])
+    init(_ path: String) { url = URL(fileURLWithPath: path) }
+
+    /// Checks that files could be written there.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func check() throws {
+        var place = url
+        var isFolder: ObjCBool = false
+        while !FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), place.path != "/" {
+            place.deleteLastPathComponent()
+        }
+        guard isFolder.boolValue else { throw CommandFailure("\(place.path) is a file, expected a folder for the outputs.") }
+        guard access(place.path, W_OK | X_OK) == 0 else {
+            throw CommandFailure("The folder \(place.path) can't be written to: \(String(cString: strerror(errno))).")
+        }
     }
-}
 
-/// File names for outputs.
-enum OutputNames {
-    /// The names with every character that can't be in a file name replaced by `_`, and a number behind those that then collide.
-    static func fileNames(for names: [String]) -> [String] {
-        var used: Set<String> = []
-        return names.map { name in
-            var base = String(name.map { $0.isASCII && !($0.isLetter || $0.isNumber || "._-".contains($0)) ? "_" : $0 })
-            if base.isEmpty || base.allSatisfy({ $0 == "." }) { base = "_" }
-            // A file name of 255 bytes is the most that common file systems take.
-            while base.utf8.count > 200 { base.removeLast() }
-            var candidate = base
-            var number = 2
-            while !used.insert(candidate).inserted {
-                candidate = "\(base)_\(number)"
-                number += 1
-            }
-            return candidate
+    /// - Throws: ``CommandFailure``.
+    func make() throws {
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            throw CommandFailure("The folder \(url.path) can't be made.")
         }
     }
 }

@@ -2,9 +2,27 @@ import Foundation
 
 /// Writes to the standard streams: results to output, everything else to error.
 enum StandardStreams {
-    static func printError(_ text: String, terminator: String = "\n") {
-        FileHandle.standardError.write(Data((text + terminator).utf8))
+    /// Makes writing to a stream that nobody reads an error instead of the program's end: a closed standard error must not cost
+    /// a picture, and a closed standard output gets a message.
+    static func prepare() {
+        signal(SIGPIPE, SIG_IGN)
+        // A stream that is closed from the start would give its number to the next file that is opened. Opened for reading
+        // only, writing to it still fails.
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+            _ = open("/dev/null", O_RDONLY)
+        }
     }
+
+    static func printError(_ text: String, terminator: String = "\n") {
+        // Where standard error is gone, there is nobody to tell.
+        try? write(Array((text + terminator).utf8), to: STDERR_FILENO, name: "Standard error")
+    }
+
+    /// - Throws: ``CommandFailure`` where standard output is closed or full.
+    static func printOutput(_ text: String) throws { try writeOutput(Array((text + "\n").utf8)) }
+
+    /// - Throws: ``CommandFailure`` where standard output is closed or full.
+    static func writeOutput(_ bytes: [UInt8]) throws { try write(bytes, to: STDOUT_FILENO, name: "Standard output") }
 
     static let isErrorTerminal = isatty(STDERR_FILENO) == 1
 
@@ -16,11 +34,32 @@ enum StandardStreams {
     }
 
     /// Prints a value as JSON on standard output.
-    static func printJSON(_ value: some Encodable) throws { print(String(decoding: try json(value), as: UTF8.self)) }
+    static func printJSON(_ value: some Encodable) throws { try writeOutput(try json(value)) }
 
-    static func json(_ value: some Encodable) throws -> Data {
+    /// A value as JSON with keys in snake case, and a line end.
+    static func json(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return try encoder.encode(value)
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return [UInt8](try encoder.encode(value)) + [0x0A]
+    }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32, name: String) throws {
+        try bytes.withUnsafeBytes { memory in
+            var rest = memory[...]
+            while !rest.isEmpty {
+                let written = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if written < 0 {
+                    if errno == EINTR { continue }
+                    if errno == EAGAIN {
+                        var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                        _ = poll(&waiting, 1, -1)
+                        continue
+                    }
+                    throw CommandFailure("\(name) can't be written: \(String(cString: strerror(errno))).")
+                }
+                rest = rest.dropFirst(written)
+            }
+        }
     }
 }

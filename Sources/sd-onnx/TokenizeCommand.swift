@@ -4,17 +4,22 @@ import SDPipeline
 
 struct TokenizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tokenize", abstract: "Prints the token ids of a text, as the text encoder gets them.")
+        commandName: "tokenize", abstract: "Prints the token ids of a text.",
+        discussion: """
+            The ids are those that the text encoder gets, start and end included, before they are cut to its length.
+
+            EXAMPLE: sd-onnx tokenize --model stable-diffusion-onnx "a red fox"
+            """)
 
     @OptionGroup var model: ModelOptions
 
     @Argument(help: "The text.")
     var text: String
 
-    @Flag(help: "Fill up to the text encoder's length with the padding token.")
+    @Flag(help: "Cut or fill up to the text encoder's length, as for a picture.")
     var pad = false
 
-    @Flag(help: "Print a JSON object with ids, tokens and lengths.")
+    @Flag(help: "Print a JSON object with ids, tokens and the text encoder's length.")
     var json = false
 
     private struct Answer: Encodable {
@@ -24,18 +29,23 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let folder = try ModelFolder(try model.url())
-        let tokenizer = try CLIPTokenizer(folder: folder.url.appendingPathComponent("tokenizer"))
-        let ids =
-            if pad, let limit = tokenizer.maximumLength {
-                tokenizer.encode(text, paddedTo: limit).ids
-            } else {
-                tokenizer.encode(text)
+        Interruption.install()
+        let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let tokenizer = try CLIPTokenizer(folder: folder.tokenizer())
+        let ids: [Int]
+        if pad {
+            guard let limit = tokenizer.maximumLength else {
+                throw CommandFailure(
+                    "\(try folder.tokenizer().path) states no length (model_max_length) that --pad could fill up to.")
             }
+            ids = tokenizer.encode(text, paddedTo: limit).ids
+        } else {
+            ids = tokenizer.encode(text)
+        }
         if json {
             try StandardStreams.printJSON(Answer(ids: ids, tokens: tokenizer.tokenize(text), limit: tokenizer.maximumLength))
         } else {
-            print(ids.map(String.init).joined(separator: " "))
+            try StandardStreams.printOutput(ids.map(String.init).joined(separator: " "))
         }
     }
 }

@@ -10,13 +10,14 @@ extension NPYArray {
 
     /// The elements as float32.
     ///
-    /// - Throws: ``NPYError`` where they are neither float32 nor float64.
+    /// - Throws: ``NPYError`` where they are of another type than float16, float32 and float64.
     public func floats() throws -> [Float] {
         let tensor = try tensor()
         switch tensor.dtype {
         case .float32: return try tensor.array(of: Float.self)
+        case .float16: return try HalfPrecision.widen(tensor).array(of: Float.self)
         case .float64: return try tensor.array(of: Double.self).map { Float($0) }
-        default: throw NPYError("its elements are \(dtype.rawValue), expected f4 or f8")
+        default: throw NPYError("its elements are \(dtype.rawValue), expected f2, f4 or f8")
         }
     }
 

@@ -11,14 +11,14 @@ public struct ModelFolder: Sendable {
     public init(_ url: URL) throws {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
-            throw PipelineError("there is no model folder \(url.path)")
+            throw PipelineError("There is no model folder \(url.path).")
         }
         guard isDirectory.boolValue else {
-            throw PipelineError("\(url.path) is a file, expected a model folder with model_index.json in it")
+            throw PipelineError("\(url.path) is a file, expected a model folder with model_index.json in it.")
         }
         let index = url.appendingPathComponent("model_index.json")
         guard FileManager.default.fileExists(atPath: index.path) else {
-            throw PipelineError("\(url.path) has no model_index.json: it isn't the folder of a Stable Diffusion pipeline")
+            throw PipelineError("\(url.path) has no model_index.json: it isn't the folder of a Stable Diffusion pipeline.")
         }
         self.url = url
         pipelineClass = try ConfigurationFile(contentsOf: index).optionalString("_class_name") ?? "StableDiffusionPipeline"
@@ -30,13 +30,9 @@ public struct ModelFolder: Sendable {
     func graph(of component: String) throws(PipelineError) -> URL {
         let file = url.appendingPathComponent(component).appendingPathComponent("model.onnx")
         guard FileManager.default.fileExists(atPath: file.path) else {
-            throw PipelineError("\(url.path) has no \(component)/model.onnx")
+            throw PipelineError("\(url.path) has no \(component)/model.onnx.")
         }
         return file
-    }
-
-    func has(_ component: String) -> Bool {
-        FileManager.default.fileExists(atPath: url.appendingPathComponent(component).path)
     }
 
     /// The configuration of a component: the first of `folders` that has a `config.json`.
@@ -45,17 +41,40 @@ public struct ModelFolder: Sendable {
             let file = url.appendingPathComponent(folder).appendingPathComponent("config.json")
             if FileManager.default.fileExists(atPath: file.path) { return try ConfigurationFile(contentsOf: file) }
         }
-        throw PipelineError("\(url.path) has no \(folders[0])/config.json")
+        throw PipelineError("\(url.path) has no \(folders[0])/config.json.")
     }
 
-    var schedulerConfiguration: URL { url.appendingPathComponent("scheduler/scheduler_config.json") }
+    /// The folder of the tokenizer.
+    ///
+    /// - Throws: ``PipelineError`` where it is missing.
+    public func tokenizer() throws(PipelineError) -> URL {
+        let folder = url.appendingPathComponent("tokenizer")
+        guard FileManager.default.fileExists(atPath: folder.path) else {
+            throw PipelineError("\(url.path) has no folder tokenizer.")
+        }
+        return folder
+    }
+
+    /// - Throws: ``PipelineError`` where it is missing.
+    func schedulerConfiguration() throws(PipelineError) -> URL {
+        let file = url.appendingPathComponent("scheduler/scheduler_config.json")
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            throw PipelineError("\(url.path) has no scheduler/scheduler_config.json.")
+        }
+        return file
+    }
 
     /// Where the model lies that runs when none is named: `SD_ONNX_MODEL`, or the embedded one, `Models/emoji`, looked up from the
     /// program's place upwards (a build inside of the checkout) and in `../share/sd-onnx/` (an installation).
     ///
     /// - Throws: ``PipelineError`` where there is none.
     public static func defaultURL(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> URL {
-        if let path = environment["SD_ONNX_MODEL"], !path.isEmpty { return URL(fileURLWithPath: path) }
+        if let path = environment["SD_ONNX_MODEL"], !path.isEmpty {
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw PipelineError("SD_ONNX_MODEL names the model folder \(path), which doesn't exist.")
+            }
+            return URL(fileURLWithPath: path)
+        }
         let program = Bundle.main.executableURL?.resolvingSymlinksInPath() ?? URL(fileURLWithPath: CommandLine.arguments[0])
         var folder = program.deletingLastPathComponent()
         var candidates = [folder.appendingPathComponent("../share/sd-onnx/Models/emoji").standardizedFileURL]
@@ -63,9 +82,12 @@ public struct ModelFolder: Sendable {
             candidates.append(folder.appendingPathComponent("Models/emoji"))
             folder.deleteLastPathComponent()
         }
-        let found = candidates.first { FileManager.default.fileExists(atPath: $0.appendingPathComponent("model_index.json").path) }
+        let found = candidates.first {
+            FileManager.default.fileExists(atPath: $0.appendingPathComponent("model_index.json").path)
+        }
         guard let found else {
-            throw PipelineError("the embedded model isn't beside the program: name a model folder with --model or SD_ONNX_MODEL")
+            throw PipelineError(
+                "The embedded model isn't beside the program: name a model folder with --model or SD_ONNX_MODEL.")
         }
         return found
     }

@@ -5,18 +5,24 @@ import Ops
 
 /// One graph of a pipeline: a session, and what its declarations say about inputs and outputs.
 final class Component: Sendable {
-    let name: String
+    private static let titles = ["text_encoder": "text encoder", "unet": "U-Net", "vae_decoder": "VAE decoder"]
+
+    /// What messages call it.
+    let title: String
     let session: Session
 
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
     init(_ name: String, folder: ModelFolder, options: SessionOptions) throws {
-        self.name = name
+        title = Self.titles[name] ?? name
         let file = try folder.graph(of: name)
         do {
             session = try Session(
                 graph: try ONNXModel(contentsOf: file).graph, library: StandardOperators.library, options: options)
+        } catch let error as LoadError {
+            // It names the file itself.
+            throw PipelineError("\(error).")
         } catch {
-            throw PipelineError("\(file.path) can't be run: \(error)")
+            throw PipelineError("\(file.path) can't be run: \(error).")
         }
     }
 
@@ -24,7 +30,7 @@ final class Component: Sendable {
     func input(_ names: [String], position: Int) throws -> InputDeclaration {
         if let found = optionalInput(names) { return found }
         guard session.inputs.indices.contains(position) else {
-            throw PipelineError("the \(name) has \(session.inputs.count) inputs, expected one named \(names[0])")
+            throw PipelineError("The \(title) has \(session.inputs.count) inputs, expected one named \(names[0]).")
         }
         return InputDeclaration(session.inputs[position])
     }
@@ -40,14 +46,14 @@ final class Component: Sendable {
         do {
             return try session.run(inputs, observer: observer)
         } catch {
-            throw PipelineError("the \(name) failed: \(error)")
+            throw PipelineError("The \(title) failed: \(error).")
         }
     }
 
     /// The output of one of these names, or the first one, as float32.
     func output(_ names: [String], of results: [String: Tensor]) throws -> Tensor {
         let name = names.first { results[$0] != nil } ?? session.outputs.first?.name ?? ""
-        guard let tensor = results[name] else { throw PipelineError("the \(self.name) has no output \(names[0])") }
+        guard let tensor = results[name] else { throw PipelineError("The \(title) has no output \(names[0]).") }
         return try HalfPrecision.widen(tensor)
     }
 }
@@ -87,14 +93,14 @@ struct InputDeclaration: Sendable {
         case .float64: return try Tensor(values.map(Double.init), shape: shape)
         case .int64: return try Tensor(try integers(values).map { Int64($0) }, shape: shape)
         case .int32: return try Tensor(try integers(values).map { Int32(truncatingIfNeeded: $0) }, shape: shape)
-        default: throw PipelineError("the input \(name) is declared as \(dtype), which isn't supported here")
+        default: throw PipelineError("The input \(name) is declared as \(dtype), which isn't supported here.")
         }
     }
 
     private func integers(_ values: [Float]) throws -> [Int] {
         try values.map { value in
             guard let integer = Int(exactly: value.rounded(.towardZero)) else {
-                throw PipelineError("\(value) can't be the integer that the input \(name) takes")
+                throw PipelineError("\(value) can't be the integer that the input \(name) takes.")
             }
             return integer
         }

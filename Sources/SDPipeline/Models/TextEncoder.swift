@@ -24,7 +24,7 @@ struct TextEncoder: Sendable {
                 [input.name: try input.tensor(ids, shape: [step, length])], observer: observer)
             let state = try component.output(["last_hidden_state", "hidden_states"], of: results)
             guard state.shape.rank == 3, state.shape[0] == step, state.shape[1] == length else {
-                throw PipelineError("the text encoder answers \(state.shape), expected [\(step), \(length), width]")
+                throw PipelineError("The text encoder answers \(state.shape), expected [\(step), \(length), width].")
             }
             width = state.shape[2]
             states += try state.array(of: Float.self).prefix(part.count * length * width)

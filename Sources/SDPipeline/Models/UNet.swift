@@ -4,23 +4,15 @@ import GraphRuntime
 /// The U-Net: predicts from noisy latents, a timestep and the prompt's states what the scheduler needs (noise, sample or velocity).
 struct UNet: Sendable {
     let component: Component
-    /// Channels of the latents that it takes; 4 for text to picture, 9 for inpainting.
-    let inputChannels: Int
-    /// The latents' height and width that it was trained at.
-    let sampleSize: Int?
-    /// The width of the guidance embedding of latent consistency models; nil for all others.
-    let guidanceEmbeddingWidth: Int?
+    let configuration: UNetConfiguration
     private let sample: InputDeclaration
     private let timestep: InputDeclaration
     private let states: InputDeclaration
     private let guidance: InputDeclaration?
 
-    init(_ component: Component, folder: ModelFolder) throws {
+    init(_ component: Component, configuration: UNetConfiguration) throws {
         self.component = component
-        let configuration = try folder.configuration(of: "unet")
-        inputChannels = try configuration.optionalInt("in_channels", in: 1...1024) ?? 4
-        sampleSize = try configuration.optionalInt("sample_size", in: 1...65536)
-        guidanceEmbeddingWidth = try configuration.optionalInt("time_cond_proj_dim", in: 2...65536)
+        self.configuration = configuration
         sample = try component.input(["sample"], position: 0)
         timestep = try component.input(["timestep", "timesteps", "t"], position: 1)
         states = try component.input(["encoder_hidden_states"], position: 2)
@@ -28,7 +20,8 @@ struct UNet: Sendable {
         let known = Set([sample.name, timestep.name, states.name, guidance?.name ?? sample.name])
         if let other = component.session.inputs.first(where: { !known.contains($0.name) }) {
             throw PipelineError(
-                "the U-Net takes the input \"\(other.name)\", which text to picture with a Stable Diffusion 1.x or 2.x model doesn't have")
+                "The U-Net takes the input \"\(other.name)\", which text to picture with a Stable Diffusion 1.x or 2.x model doesn't have."
+            )
         }
     }
 
@@ -52,14 +45,14 @@ struct UNet: Sendable {
             self.states.name: try self.states.tensor(states.array(of: Float.self), shape: states.shape.dimensions),
         ]
         if let guidance {
-            let width = guidanceEmbeddingWidth ?? 256
+            let width = configuration.guidanceEmbeddingWidth ?? 256
             let embedding = Self.guidanceEmbedding(of: guidanceScale - 1, width: width)
             inputs[guidance.name] = try guidance.tensor((0..<rows).flatMap { _ in embedding }, shape: [rows, width])
         }
         let results = try component.run(inputs, observer: observer)
         let output = try component.output(["out_sample", "sample", "noise_pred"], of: results)
         guard output.shape.rank == 4, output.shape[0] == rows, output.shape.dimensions.suffix(2) == shape.suffix(2) else {
-            throw PipelineError("the U-Net answers \(output.shape) to latents of shape \(shape)")
+            throw PipelineError("The U-Net answers \(output.shape) to latents of shape \(shape).")
         }
         return try output.array(of: Float.self)
     }
@@ -79,5 +72,25 @@ struct UNet: Sendable {
         let step = log(10000) / Double(max(half - 1, 1))
         let angles = (0..<half).map { Float(scale * 1000) * Float(exp(-Double($0) * step)) }
         return angles.map { sin($0) } + angles.map { cos($0) } + (width % 2 == 1 ? [0] : [])
+    }
+}
+
+/// What `unet/config.json` says.
+struct UNetConfiguration: Sendable {
+    /// Channels of the latents that it takes; 4 for text to picture, 9 for inpainting.
+    let inputChannels: Int
+    /// The latents' height and width that it was trained at.
+    let sampleSize: Int?
+    /// The width of the guidance embedding of latent consistency models; nil for all others.
+    let guidanceEmbeddingWidth: Int?
+    /// Latents whose height and width are multiples of this suit it: each level but the last halves them.
+    let latentMultiple: Int
+
+    init(_ folder: ModelFolder) throws {
+        let file = try folder.configuration(of: "unet")
+        inputChannels = try file.optionalInt("in_channels", in: 1...1024) ?? 4
+        sampleSize = try file.optionalInt("sample_size", in: 1...65536)
+        guidanceEmbeddingWidth = try file.optionalInt("time_cond_proj_dim", in: 2...65536)
+        latentMultiple = 1 << ((try file.optionalCount("block_out_channels", atMost: 16) ?? 4) - 1)
     }
 }

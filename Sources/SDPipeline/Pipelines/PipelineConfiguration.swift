@@ -1,0 +1,66 @@
+import Foundation
+
+/// What the files of a text-to-picture model say, read without loading a graph: enough to check a request before the seconds that a
+/// large model's graphs take to load.
+public struct PipelineConfiguration: Sendable {
+    /// The largest width and height, in pixels: far above what a machine's memory takes, far below what overflows.
+    public static let largestSize = 16384
+    /// The pipeline classes that make pictures from text; what stands before them in a name (ORT, Onnx) doesn't matter.
+    private static let supportedClasses = ["StableDiffusionPipeline", "LatentConsistencyModelPipeline"]
+
+    public let folder: ModelFolder
+    public let tokenizer: CLIPTokenizer
+    /// The model's own scheduler settings.
+    public let scheduler: SchedulerConfiguration
+    /// Tokens that the text encoder takes for a prompt, start and end included.
+    public let tokenLimit: Int
+    let unet: UNetConfiguration
+    let vae: VAEConfiguration
+
+    /// Reads a model folder's configuration and tokenizer, and checks that its graphs are there.
+    ///
+    /// - Parameter url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
+    /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
+    public init(modelFolder url: URL? = nil) throws {
+        folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
+        guard Self.supportedClasses.contains(where: folder.pipelineClass.hasSuffix) else {
+            throw PipelineError(
+                "\(folder.url.path) is a \(folder.pipelineClass), expected a \(Self.supportedClasses.joined(separator: " or a ")): "
+                    + "pictures from text need one of these; single graphs of any model run with sd-onnx run.")
+        }
+        for component in ["text_encoder", "unet", "vae_decoder"] { _ = try folder.graph(of: component) }
+        unet = try UNetConfiguration(folder)
+        vae = try VAEConfiguration(folder)
+        // As diffusers' StableDiffusionPipeline does on loading, for models saved before these settings existed.
+        scheduler = try SchedulerConfiguration(contentsOf: try folder.schedulerConfiguration()).adjustedForStableDiffusion()
+        let positions = try folder.configuration(of: "text_encoder").optionalInt("max_position_embeddings", in: 3...65536)
+        tokenizer = try CLIPTokenizer(folder: folder.tokenizer())
+        tokenLimit = min(tokenizer.maximumLength ?? .max, positions ?? 77)
+        guard tokenLimit >= 3 else {
+            throw PipelineError("\(folder.url.path): the text encoder takes \(tokenLimit) tokens, expected 3 or more.")
+        }
+        guard unet.inputChannels == vae.latentChannels else {
+            throw PipelineError(
+                "\(folder.url.path): the U-Net takes \(unet.inputChannels) channels and the VAE makes \(vae.latentChannels), "
+                    + "as models for another task than text to picture do.")
+        }
+    }
+
+    /// Pixels per latent along each side.
+    public var spatialFactor: Int { vae.spatialFactor }
+
+    /// Channels of the latents.
+    public var latentChannels: Int { vae.latentChannels }
+
+    /// The width and height that the model was trained at, in pixels.
+    public var defaultSize: Int { (unet.sampleSize ?? 64) * spatialFactor }
+
+    /// Checks everything about a request that can be known without running the model.
+    ///
+    /// - Returns: the shape of its latents, [batchCount, C, h, w].
+    /// - Throws: ``PipelineError`` or ``SchedulerError``.
+    @discardableResult
+    public func check(_ request: GenerationRequest) throws -> [Int] {
+        try GenerationPlan(request, configuration: self).latentShape
+    }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import SDPipeline
+
+/// Readings of options' values that say what was expected where a value is none of it.
+enum OptionValues {
+    struct Expectation: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    static func whole(_ range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
+        { text in
+            guard let number = Int(text), range.contains(number) else {
+                let limits =
+                    range.upperBound == .max
+                    ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
+                throw Expectation(description: "expected a whole number \(limits).")
+            }
+            return number
+        }
+    }
+
+    /// A number that single precision holds.
+    static func number(_ text: String) throws -> Double {
+        guard let number = Double(text), Float(number).isFinite else {
+            throw Expectation(description: "expected a number such as 7.5.")
+        }
+        return number
+    }
+
+    /// A seed as people type it; -1 becomes one that is drawn.
+    static func seed(_ text: String) throws -> Seed {
+        if text == "-1" { return .drawn() }
+        guard let value = UInt64(text) else {
+            throw Expectation(description: "expected a whole number from 0 to \(UInt64.max), or -1 for a drawn one.")
+        }
+        return Seed(value: value)
+    }
+
+    /// `NAME=FILE.npy`, split at the first `=` behind the name's first character.
+    static func namedFile(_ text: String) throws -> NamedFile {
+        guard let (name, path) = split(text) else { throw Expectation(description: "expected NAME=FILE.npy.") }
+        return NamedFile(name: name, path: path)
+    }
+
+    /// `NAME=2,4,64,64`; nothing behind the `=` is the shape of a scalar.
+    static func namedShape(_ text: String) throws -> NamedShape {
+        let expectation = Expectation(description: "expected NAME and its extents, such as sample=2,4,64,64.")
+        guard let (name, list) = split(text, emptyTail: true) else { throw expectation }
+        let parts = list.isEmpty ? [] : list.split(separator: ",", omittingEmptySubsequences: false)
+        let extents = parts.compactMap { Int($0) }
+        guard extents.count == parts.count, extents.allSatisfy({ $0 >= 0 }) else { throw expectation }
+        return NamedShape(name: name, extents: extents)
+    }
+
+    private static func split(_ text: String, emptyTail: Bool = false) -> (String, String)? {
+        guard let position = text.dropFirst().firstIndex(of: "=") else { return nil }
+        let tail = text[text.index(after: position)...]
+        guard text.first != "=", emptyTail || !tail.isEmpty else { return nil }
+        return (String(text[..<position]), String(tail))
+    }
+}
+
+struct Seed {
+    let value: UInt64
+
+    /// Below 2^32, so that every other program takes it too.
+    static func drawn() -> Seed { Seed(value: UInt64(UInt32.random(in: .min ... .max))) }
+}
+
+struct NamedFile {
+    let name: String
+    let path: String
+}
+
+struct NamedShape {
+    let name: String
+    let extents: [Int]
+}
+
+extension Sequence<String> {
+    /// The first element that came before.
+    var firstDuplicate: String? {
+        var seen: Set<String> = []
+        return first { !seen.insert($0).inserted }
+    }
+}

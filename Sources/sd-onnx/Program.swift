@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+import SDPipeline
+
+@main
+enum Program {
+    static func main() {
+        StandardStreams.prepare()
+        var command: any ParsableCommand
+        do { command = try SDOnnxCommand.parseAsRoot() } catch { SDOnnxCommand.exit(withError: error) }
+        do {
+            try command.run()
+        } catch let error where SDOnnxCommand.exitCode(for: error) != .failure {
+            // Requests for help, and wrong options.
+            SDOnnxCommand.exit(withError: error)
+        } catch {
+            StandardStreams.printError("Error: " + Sentence.of(error))
+            SDOnnxCommand.exit(withError: ExitCode.failure)
+        }
+    }
+}
+
+struct SDOnnxCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sd-onnx",
+        abstract: "Runs Stable Diffusion from ONNX models on the CPU.",
+        discussion: """
+            EXAMPLE: sd-onnx generate "a red apple on a blue background" -o apple.png
+
+            Results go to standard output, progress and messages to standard error. Exit codes: 0 success; 1 the work failed \
+            (a missing or malformed file, a request that the model can't meet); 64 wrong options; 130 interrupted.
+            """,
+        subcommands: [GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self])
+}
+
+/// Errors as lines for a person.
+enum Sentence {
+    /// What an error says on one line, with a capital at its start and a full stop at its end.
+    static func of(_ error: any Error) -> String {
+        // Foundation's errors describe themselves over several lines of domains and codes.
+        let text = error is CocoaError || error is POSIXError ? error.localizedDescription : "\(error)"
+        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        guard let first = line.first else { return "The work failed." }
+        // A path or a name is no word that a sentence could begin with.
+        let word = line.prefix { $0 != " " }
+        let isWord = word.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "'") }
+        let start = isWord ? first.uppercased() : String(first)
+        return start + line.dropFirst() + (".!?".contains(line.last ?? " ") ? "" : ".")
+    }
+}
+
+/// A file or a model that a command can't work with. `description` is one sentence.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
