@@ -62,13 +62,16 @@ struct ConvTranspose: Operator {
         for axis in 0..<rank {
             let extra = outputPadding.isEmpty ? 0 : outputPadding[axis]
             let (reach, overflow) = (kernel[axis] - 1).multipliedReportingOverflow(by: dilations[axis])
-            let (steps, tooFar) = (input[axis + 2] - 1).multipliedReportingOverflow(by: strides[axis])
-            guard !overflow, !tooFar, extra >= 0, extra < 1 << 30, kernel[axis] > 0 else {
-                throw TensorError("the kernel \(kernel) and strides \(strides) are out of range")
+            let (spread, tooFar) = input[axis + 2].multipliedReportingOverflow(by: strides[axis])
+            guard !overflow, !tooFar, reach < 1 << 40, spread < 1 << 40, extra >= 0, extra < 1 << 30, kernel[axis] > 0 else {
+                throw TensorError(
+                    "kernel \(kernel), strides \(strides), dilations \(dilations) or output_padding \(outputPadding) are out of range"
+                )
             }
-            let full = steps + extra + reach + 1
+            let full = spread - strides[axis] + extra + reach + 1
             if !outputShape.isEmpty || attributes.autoPad == .sameUpper || attributes.autoPad == .sameLower {
-                let wanted = outputShape.isEmpty ? input[axis + 2] * strides[axis] : outputShape[axis]
+                let wanted = outputShape.isEmpty ? spread : outputShape[axis]
+                guard wanted >= 0 else { throw TensorError("output_shape \(outputShape) has a negative extent") }
                 let total = max(full - wanted, 0)
                 output.append(wanted)
                 begin.append(attributes.autoPad == .sameUpper ? total / 2 : total - total / 2)
@@ -81,7 +84,8 @@ struct ConvTranspose: Operator {
         let (channels, overflow) = weights[1].multipliedReportingOverflow(by: attributes.group)
         guard !overflow else { throw TensorError("weights \(weights) have too many channels") }
         return Geometry(
-            output: try Shape([input[0], channels] + output), padsBegin: begin, strides: strides, dilations: dilations, kernel: kernel)
+            output: try Shape([input[0], channels] + output), padsBegin: begin, strides: strides, dilations: dilations,
+            kernel: kernel)
     }
 
     private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
@@ -102,21 +106,30 @@ struct ConvTranspose: Operator {
         let fold = WindowFold(
             input: Array(input.shape.dimensions.dropFirst(2)), output: Array(output.shape.dimensions.dropFirst(2)),
             kernel: geometry.kernel, strides: geometry.strides, dilations: geometry.dilations, padsBegin: geometry.padsBegin)
-        let scratchBytes = taps * inputCount * MemoryLayout<Element>.size
+        // Without channels the extents bound no memory, and there is nothing to add.
+        let isEmpty = channels == 0 || inputCount == 0
+        let pixelStep = isEmpty ? 0 : min(max(Self.columnBytes / (taps * MemoryLayout<Element>.size), 16), inputCount)
+        let scratchBytes = isEmpty ? 0 : taps * pixelStep * MemoryLayout<Element>.size
         // A tile is one output channel of one picture: its columns are the product of its weights with all pixels.
         context.threads.forEach(input.shape[0] * group * outputChannels, scratchBytes: scratchBytes) { index, scratch in
             let plane = index / outputChannels
             let channel = index % outputChannels
             let result = target + index * outputCount
             result.update(repeating: bias.map { $0[plane % group * outputChannels + channel] } ?? 0, count: outputCount)
-            guard channels > 0, inputCount > 0, let columns = scratch.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
-            Element.gemm(
-                transposeA: true, transposeB: false, m: taps, n: inputCount, k: channels, alpha: 1,
-                a: kernel + (plane % group * channels * outputChannels + channel) * taps, lda: outputChannels * taps,
-                b: source + plane * channels * inputCount, ldb: inputCount, beta: 0, c: columns, ldc: inputCount)
-            fold.add(columns, to: result)
+            guard !isEmpty, let columns = scratch.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
+            for start in stride(from: 0, to: inputCount, by: pixelStep) {
+                let pixels = start..<min(start + pixelStep, inputCount)
+                Element.gemm(
+                    transposeA: true, transposeB: false, m: taps, n: pixels.count, k: channels, alpha: 1,
+                    a: kernel + (plane % group * channels * outputChannels + channel) * taps, lda: outputChannels * taps,
+                    b: source + plane * channels * inputCount + start, ldb: inputCount, beta: 0, c: columns, ldc: pixels.count)
+                fold.add(columns, of: pixels, to: result)
+            }
         }
     }
+
+    /// Columns of this many bytes stay in the second-level cache until they are added.
+    private static let columnBytes = 1 << 20
 }
 
 /// Adds the columns of a transposed convolution to the output pixels that they reach: the inverse of ``Im2Col``.
@@ -128,25 +141,31 @@ private struct WindowFold {
     let dilations: [Int]
     let padsBegin: [Int]
 
-    func add<Element: BLASElement>(_ columns: UnsafePointer<Element>, to result: UnsafeMutablePointer<Element>) {
-        let rank = kernel.count
-        let inputCount = input.reduce(1, *)
-        var tap = [Int](repeating: 0, count: rank)
-        var pixel = [Int](repeating: 0, count: rank)
+    /// - Parameter columns: [kernel positions, pixels.count] for input pixels `pixels`.
+    func add<Element: BLASElement>(
+        _ columns: UnsafePointer<Element>, of pixels: Range<Int>, to result: UnsafeMutablePointer<Element>
+    ) {
+        var tap = [Int](repeating: 0, count: kernel.count)
+        var pixel = [Int](repeating: 0, count: kernel.count)
         for row in 0..<kernel.reduce(1, *) {
             decompose(row, by: kernel, into: &tap)
-            for column in 0..<inputCount {
-                decompose(column, by: input, into: &pixel)
-                var offset = 0
-                var isInside = true
-                for axis in 0..<rank {
-                    let position = pixel[axis] * strides[axis] + tap[axis] * dilations[axis] - padsBegin[axis]
-                    isInside = isInside && position >= 0 && position < output[axis]
-                    offset = offset * output[axis] + position
-                }
-                if isInside { result[offset] += columns[row * inputCount + column] }
+            let values = columns + row * pixels.count
+            for index in pixels {
+                decompose(index, by: input, into: &pixel)
+                if let offset = offset(of: pixel, tap) { result[offset] += values[index - pixels.lowerBound] }
             }
         }
+    }
+
+    /// Where a pixel's product with the weights at a kernel position goes; nil for the padding.
+    private func offset(of pixel: [Int], _ tap: [Int]) -> Int? {
+        var offset = 0
+        for axis in kernel.indices {
+            let position = pixel[axis] * strides[axis] + tap[axis] * dilations[axis] - padsBegin[axis]
+            guard position >= 0, position < output[axis] else { return nil }
+            offset = offset * output[axis] + position
+        }
+        return offset
     }
 }
 

@@ -70,7 +70,8 @@ struct MatMulExtents {
         batch = try leftBatch.broadcast(with: rightBatch)
         aBatchStrides = leftBatch.broadcastStrides(to: batch)
         bBatchStrides = rightBatch.broadcastStrides(to: batch)
-        sharesB = rightBatch.count == 1 && leftBatch.count == batch.count
+        // As rows of one product they are counted in 32 bits.
+        sharesB = rightBatch.count == 1 && leftBatch.count == batch.count && m * leftBatch.count <= Int(Int32.max)
         output = try Shape(batch.dimensions + (a.rank == 1 ? [] : [m]) + (b.rank == 1 ? [] : [n]))
         try BLASLimits.check(m, n, k)
     }
@@ -100,7 +101,9 @@ func matMul<Element: BLASElement>(
     else { return }
     guard extents.k > 0 || bias != nil else { return try output.buffer(of: Element.self).update(repeating: 0) }
     let offsets = try bias.map { try $0.buffer(of: Element.self) }
-    guard offsets == nil || offsets?.count == extents.n else { throw TensorError("the bias doesn't have \(extents.n) elements") }
+    guard offsets == nil || offsets?.count == extents.n else {
+        throw TensorError("the bias doesn't have \(extents.n) elements")
+    }
     let rows = extents.sharesB ? extents.m * extents.batch.count : extents.m
     let (m, n, k) = (extents.m, extents.n, extents.k)
     let product = MatrixProduct<Element>(m: rows, n: n, k: k, beta: bias == nil ? 0 : 1)

@@ -1,0 +1,254 @@
+import GraphRuntime
+import Ops
+import Testing
+
+/// Conv and ConvTranspose against ``WindowOracle``.
+@Suite struct ConvolutionTests {
+    private enum Padding { case explicit, valid, sameUpper, sameLower }
+
+    private struct Case {
+        var oracle: WindowOracle
+        var padding = Padding.explicit
+        var hasBias = true
+        var isDouble = false
+        var isTransposed = false
+        var threads = 2
+
+        /// A shape, a window and a padding that fit each other.
+        init(_ dice: inout Dice, isTransposed: Bool) {
+            self.isTransposed = isTransposed
+            let rank = 1 + dice.roll(3)
+            let largest = rank == 3 ? 5 : (rank == 2 ? 13 : 29)
+            let group = dice.pick([1, 1, 1, 2, 3])
+            let channels = (dice.pick(rank == 3 ? [1, 3] : [1, 3, 5, 17]), dice.pick(rank == 3 ? [1, 3] : [1, 3, 5, 17]))
+            let kernel = (0..<rank).map { _ in 1 + dice.roll(3) }
+            let dilations = (0..<rank).map { _ in 1 + dice.roll(3) }
+            let strides = (0..<rank).map { _ in 1 + dice.roll(3) }
+            let spatial = (0..<rank).map { axis in
+                (isTransposed ? 1 : (kernel[axis] - 1) * dilations[axis] + 1) + dice.roll(largest)
+            }
+            let (inputs, outputs) = (channels.0 * group, channels.1 * group)
+            oracle = WindowOracle(
+                input: [dice.pick([1, 1, 2, 3]), inputs] + spatial,
+                weights: (isTransposed ? [inputs, channels.1] : [outputs, channels.0]) + kernel, strides: strides,
+                dilations: dilations, group: group)
+            threads = dice.pick([1, 2, 3, 5])
+            hasBias = dice.roll(2) == 0
+            isDouble = dice.roll(4) == 0
+            switch dice.roll(6) {
+            case 0: padding = .valid
+            case 1: padding = .sameUpper
+            case 2: padding = .sameLower
+            default: oracle.pads = (0..<2 * rank).map { _ in dice.roll(isTransposed ? 2 : 4) }
+            }
+            if isTransposed { chooseTransposed(&dice) }
+        }
+
+        private mutating func chooseTransposed(_ dice: inout Dice) {
+            oracle.outputPadding = oracle.strides.map { dice.roll($0) }
+            switch padding {
+            case .explicit:
+                // Pads that leave nothing are no test.
+                for axis in 0..<oracle.rank where oracle.transposedShape[axis + 2] < 1 {
+                    (oracle.pads[axis], oracle.pads[axis + oracle.rank]) = (0, 0)
+                }
+            case .valid: break
+            case .sameUpper, .sameLower:
+                let wanted = zip(oracle.input.dropFirst(2), oracle.strides).map { $0 * $1 }
+                oracle.padTransposed(to: wanted, upper: padding == .sameUpper)
+            }
+        }
+
+        init(_ oracle: WindowOracle, hasBias: Bool = true, isTransposed: Bool = false, threads: Int = 2) {
+            self.oracle = oracle
+            self.hasBias = hasBias
+            self.isTransposed = isTransposed
+            self.threads = threads
+        }
+
+        func check() throws {
+            var oracle = oracle
+            if !isTransposed, padding == .sameUpper || padding == .sameLower { oracle.padToSame(upper: padding == .sameUpper) }
+            let make = isDouble ? pseudoRandomDoubles : pseudoRandom
+            let shape = isTransposed ? oracle.transposedShape : oracle.outputShape
+            let x = try make(oracle.input, 1)
+            let w = try make(oracle.weights, 2)
+            let bias = hasBias ? try make([shape[1]], 3) : nil
+            let name: String? =
+                switch padding {
+                case .explicit: nil
+                case .valid: "VALID"
+                case .sameUpper: "SAME_UPPER"
+                case .sameLower: "SAME_LOWER"
+                }
+            let found = try run(
+                isTransposed ? "ConvTranspose" : "Conv", version: 22,
+                attributes: oracle.attributes(autoPad: name, isTransposed: isTransposed),
+                inputs: [x, w] + (bias.map { [$0] } ?? []),
+                threads: threads)[0]
+            let b = try bias.map { try doubles($0) }
+            let expected =
+                isTransposed
+                ? oracle.convolveTransposed(try doubles(x), try doubles(w), bias: b)
+                : oracle.convolve(try doubles(x), try doubles(w), bias: b)
+            try expectClose(found, expected, shape: shape, bound: isDouble ? 1e-13 : 2e-6, "\(self)")
+        }
+    }
+
+    @Test(arguments: [false, true]) func randomWindows(isTransposed: Bool) throws {
+        var dice = Dice(isTransposed ? 11 : 5)
+        for _ in 0..<150 { try Case(&dice, isTransposed: isTransposed).check() }
+    }
+
+    /// Corners that chance doesn't find: [N, C, …] against [M, C / group, …].
+    @Test(arguments: [
+        // One pixel, one row, and windows that lie in the padding alone.
+        WindowOracle(input: [1, 3, 1, 1], weights: [5, 3, 1, 1]), WindowOracle(input: [3, 5, 5, 1], weights: [1, 5, 3, 1]),
+        WindowOracle(input: [1, 1, 1, 1], weights: [3, 1, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 1, 2, 2], weights: [2, 1, 1, 1], strides: [3, 3], pads: [4, 5, 3, 2]),
+        WindowOracle(input: [1, 2, 0, 3], weights: [3, 2, 2, 2], pads: [2, 0, 1, 0]),
+        // No pictures, no input channels, no output channels, no pixels.
+        WindowOracle(input: [0, 3, 7, 13], weights: [5, 3, 3, 3]), WindowOracle(input: [2, 0, 4, 3], weights: [5, 0, 3, 3]),
+        WindowOracle(input: [2, 3, 4, 4], weights: [0, 3, 3, 3]),
+        WindowOracle(input: [1, 3, 0], weights: [2, 3, 1]),
+        // Depthwise, one filter a channel and two; pointwise in groups; a stride over a pointwise kernel.
+        WindowOracle(input: [2, 17, 7, 13], weights: [17, 1, 3, 3], pads: [1, 1, 1, 1], group: 17),
+        WindowOracle(input: [1, 5, 7, 13], weights: [10, 1, 3, 2], dilations: [2, 3], pads: [2, 0, 1, 3], group: 5),
+        WindowOracle(input: [1, 6, 5, 5], weights: [9, 2, 1, 1], group: 3),
+        WindowOracle(input: [1, 4, 9, 9], weights: [3, 4, 1, 1], strides: [2, 2]),
+        // More pixels than a tile, and fewer than threads.
+        WindowOracle(input: [1, 33, 65, 67], weights: [3, 33, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 3, 2, 2], weights: [67, 3, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 2, 3, 4, 2, 3], weights: [2, 2, 2, 1, 2, 2], strides: [2, 1, 1, 2]),
+    ])
+    func corners(oracle: WindowOracle) throws {
+        for threads in [1, 2, 3, 5] { try Case(oracle, hasBias: threads % 2 == 1, threads: threads).check() }
+    }
+
+    /// [N, C, …] against [C, M / group, …].
+    @Test(arguments: [
+        WindowOracle(input: [1, 3, 1, 1], weights: [3, 5, 3, 3], strides: [2, 3], outputPadding: [1, 2]),
+        WindowOracle(input: [0, 3, 4, 4], weights: [3, 5, 3, 3]), WindowOracle(input: [2, 0, 4, 4], weights: [0, 5, 3, 3]),
+        WindowOracle(input: [2, 3, 4, 4], weights: [3, 0, 3, 3]),
+        WindowOracle(input: [1, 2, 0], weights: [2, 1, 3]),
+        WindowOracle(input: [2, 6, 5, 4], weights: [6, 1, 3, 3], strides: [2, 2], pads: [1, 0, 0, 1], group: 6),
+        WindowOracle(input: [1, 4, 40, 41], weights: [4, 3, 4, 4], strides: [2, 2], pads: [1, 1, 1, 1]),
+        WindowOracle(
+            input: [1, 3, 2, 3, 2], weights: [3, 2, 2, 2, 2], strides: [1, 2, 3], dilations: [2, 1, 1],
+            outputPadding: [0, 1, 2]),
+    ])
+    func transposedCorners(oracle: WindowOracle) throws {
+        for threads in [1, 3] { try Case(oracle, hasBias: threads == 1, isTransposed: true, threads: threads).check() }
+    }
+
+    /// output_shape decides the padding: cut on both sides, the odd pixel at the start but for SAME_UPPER; or grown with zeros.
+    @Test(arguments: [nil, "SAME_UPPER", "SAME_LOWER"], [[8, 10], [5, 6], [12, 11]])
+    func transposedOutputShape(autoPad: String?, extents: [Int]) throws {
+        var oracle = WindowOracle(input: [1, 2, 4, 4], weights: [2, 3, 3, 4], strides: [2, 2])
+        oracle.padTransposed(to: extents, upper: autoPad == "SAME_UPPER")
+        var attributes = NodeAttributes(["strides": .ints([2, 2]), "output_shape": .ints(extents.map { Int64($0) })])
+        if let autoPad { attributes["auto_pad"] = .string(autoPad) }
+        let (x, w) = (try pseudoRandom(oracle.input), try pseudoRandom(oracle.weights, seed: 2))
+        let found = try run("ConvTranspose", version: 11, attributes: attributes, inputs: [x, w])[0]
+        let expected = oracle.convolveTransposed(try doubles(x), try doubles(w), bias: nil)
+        try expectClose(found, expected, shape: [1, 3] + extents, bound: 2e-6)
+    }
+
+    /// Half precision runs in single precision and is rounded once, at the end.
+    @Test(arguments: [false, true]) func halfPrecision(isTransposed: Bool) throws {
+        let oracle = WindowOracle(input: [1, 3, 7, 5], weights: isTransposed ? [3, 5, 3, 3] : [5, 3, 3, 3])
+        let (x, w) = (try pseudoRandom(oracle.input), try pseudoRandom(oracle.weights, seed: 2))
+        let halves = try [x, w].map { tensor in
+            try Tensor(tensor.array(of: Float.self).map { Float16($0) }, shape: tensor.shape)
+        }
+        let found = try run(isTransposed ? "ConvTranspose" : "Conv", version: 22, inputs: halves)[0]
+        #expect(found.dtype == .float16)
+        let (a, b) = (try doubles(halves[0]), try doubles(halves[1]))
+        let expected = isTransposed ? oracle.convolveTransposed(a, b, bias: nil) : oracle.convolve(a, b, bias: nil)
+        let shape = isTransposed ? oracle.transposedShape : oracle.outputShape
+        try expectClose(found, expected, shape: shape, bound: 5e-4)
+    }
+}
+
+/// Attributes that no window has: an error, never a trap.
+@Suite struct HostileWindowTests {
+    private static let far = Int64.max
+    private static let lists: [(String, [Int64])] = [
+        ("strides", [0, 1]), ("strides", [1, -1]), ("strides", [1]), ("strides", [1, 1, 1]), ("strides", [far, far]),
+        ("strides", [.min, 1]), ("dilations", [0, 1]), ("dilations", [-2, 1]), ("dilations", [far, far]),
+        ("dilations", [.min, .min]),
+        ("dilations", [1]), ("kernel_shape", [3, 2]), ("kernel_shape", [3]), ("kernel_shape", [far, far]),
+        ("kernel_shape", [-3, -3]),
+        ("pads", [-1, 0, 0, 0]), ("pads", [0, 0, 0, -7]), ("pads", [far, far, far, far]), ("pads", [.min, 0, 0, 0]),
+        ("pads", [1, 1]),
+        ("pads", [1, 1, 1, 1, 1]), ("pads", [1 << 40, 0, 0, 0]), ("pads", [1 << 30, 1 << 30, 1 << 30, 1 << 30]),
+    ]
+
+    private func given(_ name: String, _ values: [Int64], autoPad: String? = nil) -> NodeAttributes {
+        var attributes = NodeAttributes()
+        attributes[name] = .ints(values)
+        if let autoPad { attributes["auto_pad"] = .string(autoPad) }
+        return attributes
+    }
+
+    private func expectRefused(
+        _ type: String, _ attributes: NodeAttributes, input: [Int] = [1, 2, 5, 5], weights: [Int] = [2, 2, 3, 3],
+        bias: [Int]? = nil
+    ) throws {
+        let inputs = try [input, weights].map { try pseudoRandom($0) } + (bias.map { [try pseudoRandom($0)] } ?? [])
+        #expect(throws: (any Error).self, "\(type) \(attributes) \(input) \(weights)") {
+            try run(type, version: 22, attributes: attributes, inputs: inputs)
+        }
+    }
+
+    @Test(arguments: ["Conv", "ConvTranspose"]) func lists(type: String) throws {
+        for (name, values) in Self.lists { try expectRefused(type, given(name, values)) }
+        try expectRefused(type, NodeAttributes(["auto_pad": .string("SAME")]))
+        try expectRefused(type, NodeAttributes(["strides": .int(1)]))
+    }
+
+    @Test(arguments: ["Conv", "ConvTranspose"], [0, -1, 3, 1 << 40, .max, .min] as [Int64]) func groups(
+        type: String, group: Int64
+    ) throws {
+        try expectRefused(type, NodeAttributes(["group": .int(group)]))
+        // No channels divide into any number of groups, but those don't multiply.
+        if type == "ConvTranspose", group > 1 << 20 {
+            try expectRefused(type, NodeAttributes(["group": .int(group)]), input: [1, 0, 5, 5], weights: [0, 1 << 30, 3, 3])
+        }
+    }
+
+    @Test(arguments: ["Conv", "ConvTranspose"]) func shapes(type: String) throws {
+        let none = NodeAttributes()
+        try expectRefused(type, none, input: [2, 2, 3], weights: [2, 2, 3, 3])
+        try expectRefused(type, none, input: [], weights: [])
+        try expectRefused(type, none, input: [2, 2], weights: [2, 2])
+        try expectRefused(type, none, input: [1, 3, 5, 5], weights: [2, 2, 3, 3])
+        try expectRefused(type, none, weights: [2, 2, 0, 3])
+        try expectRefused(type, none, weights: [0, 0, 0, 0])
+        try expectRefused(type, none, bias: [3])
+        try expectRefused(type, none, bias: [])
+        // Extents whose products with strides and dilations leave 64 bits, in tensors without elements.
+        let wide = NodeAttributes(["strides": .ints([1 << 30]), "dilations": .ints([1 << 30])])
+        for (extent, taps) in [(1 << 33, 1), (1 << 33 + 1, 1 << 33 + 1), (1, 1 << 34), (1 << 32, 1 << 32), (1 << 40, 1 << 40)] {
+            for autoPad in ["NOTSET", "VALID", "SAME_UPPER"] {
+                var attributes = wide
+                attributes["auto_pad"] = .string(autoPad)
+                let inputs = try [[0, 0, extent], [0, 0, taps]].map { try pseudoRandom($0) }
+                let found = try? run(type, version: 22, attributes: attributes, inputs: inputs)
+                #expect(found.map { $0[0].count == 0 } ?? true)
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("output_padding", [-1, 0]), ("output_padding", [1]), ("output_padding", [.max, .max]),
+            ("output_padding", [.min, 0]),
+            ("output_shape", [-1, 5]), ("output_shape", [.min, .min]), ("output_shape", [5]), ("output_shape", [.max, .max]),
+            ("output_shape", [1, 1, 5, 5]), ("output_shape", [1 << 40, 1 << 40]),
+        ] as [(String, [Int64])])
+    func transposedLists(name: String, values: [Int64]) throws {
+        try expectRefused("ConvTranspose", given(name, values))
+        try expectRefused("ConvTranspose", given(name, values, autoPad: "SAME_UPPER"))
+    }
+}
