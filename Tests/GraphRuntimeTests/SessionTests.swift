@@ -4,7 +4,8 @@ import Testing
 private func vector(_ values: [Float]) throws -> Tensor { try Tensor(values) }
 
 private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Session {
-    try Session(graph: graph, library: toyLibrary, options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 2)))
+    try Session(
+        graph: graph, library: toyLibrary, options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 2)))
 }
 
 @Suite struct SessionTests {
@@ -135,8 +136,12 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         #expect(throws: GraphError.self) { try session.run([:]) }
         #expect(throws: GraphError.self) { try session.run(["w": vector([1])]) }
         #expect(throws: GraphError.self) { try session.run(["x": vector([1])]) }
-        #expect(throws: GraphError.self) { try session.run(["x": Tensor([Float](repeating: 0, count: 3), shape: Shape([3, 1]))]) }
-        #expect(throws: GraphError.self) { try session.run(["x": Tensor([Int64](repeating: 0, count: 4), shape: Shape([2, 2]))]) }
+        #expect(throws: GraphError.self) {
+            try session.run(["x": Tensor([Float](repeating: 0, count: 3), shape: Shape([3, 1]))])
+        }
+        #expect(throws: GraphError.self) {
+            try session.run(["x": Tensor([Int64](repeating: 0, count: 4), shape: Shape([2, 2]))])
+        }
         _ = try session.run(["x": Tensor([Float](repeating: 0, count: 4), shape: Shape([2, 2]))])
     }
 

@@ -36,15 +36,19 @@ struct PlanRunner {
         guard step.isFixed, !step.operation.isView else {
             let runner = NodeRunner(threads: threads, observer: observer)
             let results = try runner.run(node, step.operation, inputs: inputs, captures: captures)
-            for (id, value) in zip(node.outputs, results) { if let id { frame.values[id] = value } }
+            for (id, value) in zip(node.outputs, results) { if let id { frame.values[id] = try value.map(frame.detached) } }
             return
         }
         do {
+            if step.isUnchecked { try check(step, inputs: inputs) }
             let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
+            let places = try storage(index, frame)
             let results = try step.operation.produce(
-                inputs: inputs, captures: captures, outputs: try storage(index, frame), threads: threads,
+                inputs: inputs, captures: captures, outputs: places, threads: threads,
                 subgraphs: GraphRunner(threads: threads, observer: observer, depth: 1))
-            for (output, id) in node.outputs.enumerated() { if let id { frame.values[id] = results[output] } }
+            for (output, id) in node.outputs.enumerated() {
+                if let id { frame.values[id] = try settle(results[output], in: places[output]) }
+            }
             if let observer {
                 let end = DispatchTime.now().uptimeNanoseconds
                 observer.didRun(
@@ -55,6 +59,31 @@ struct PlanRunner {
         } catch {
             throw RunError(node: node, inputs: inputs.map { $0?.kind }, underlying: error)
         }
+    }
+
+    /// Checks what only the run tells, where the plan knew the outputs' shapes without all of the inputs'.
+    private func check(_ step: Plan.Step, inputs: [Value?]) throws {
+        let outputs = try step.operation.inferOutputs(
+            InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: step.node.outputs.count))
+        for (id, fact) in zip(step.node.outputs, outputs) {
+            guard let id, let shape = fact.shape, let dtype = fact.dtype else { continue }
+            guard shape == plan.facts[id].shape, dtype == plan.facts[id].dtype else {
+                throw GraphError("the output should be \(plan.facts[id].summary), found \(fact.summary)")
+            }
+        }
+    }
+
+    /// Brings a result to its planned place, where the operator handed out another tensor: views of the place, and the end of the
+    /// memory that the other tensor may share, are already decided.
+    private func settle(_ result: Value?, in place: MutableTensor?) throws -> Value? {
+        guard let place, let result else { return result }
+        let tensor = try result.asTensor()
+        if tensor.storage === place.tensor.storage, tensor.byteOffset == place.tensor.byteOffset { return result }
+        guard tensor.shape == place.shape else {
+            throw GraphError("the output should have shape \(place.shape), found \(tensor.shape)")
+        }
+        try place.copy(from: tensor)
+        return .tensor(place.tensor)
     }
 
     /// The step's outputs: those in the arena, and new memory for those that outlive the run.

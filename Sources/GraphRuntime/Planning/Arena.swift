@@ -1,19 +1,25 @@
 /// Places blocks that live for a range of steps into one piece of memory.
-struct ArenaLayout {
+package struct ArenaLayout {
     /// A block that is written at step `first` and last read at step `last`.
-    struct Block {
-        var byteCount: Int
-        var first: Int
-        var last: Int
+    package struct Block {
+        package var byteCount: Int
+        package var first: Int
+        package var last: Int
+
+        package init(byteCount: Int, first: Int, last: Int) {
+            self.byteCount = byteCount
+            self.first = first
+            self.last = last
+        }
     }
 
     /// Where each block starts.
-    let offsets: [Int]
-    let byteCount: Int
+    package let offsets: [Int]
+    package let byteCount: Int
 
     /// Largest blocks first, each at the lowest place that is free for the whole of its life ("greedy by size", Pisarchyk and Lee,
     /// "Efficient Memory Management for Deep Neural Net Inference", 2020).
-    init(_ blocks: [Block]) {
+    package init(_ blocks: [Block]) {
         var offsets = [Int](repeating: 0, count: blocks.count)
         var total = 0
         let order = blocks.indices.sorted { (blocks[$1].byteCount, $0) < (blocks[$0].byteCount, $1) }
@@ -36,7 +42,7 @@ struct ArenaLayout {
         byteCount = total
     }
 
-    static func aligned(_ byteCount: Int) -> Int {
+    package static func aligned(_ byteCount: Int) -> Int {
         (byteCount + TensorStorage.alignment - 1) / TensorStorage.alignment * TensorStorage.alignment
     }
 }

@@ -8,6 +8,8 @@ final class Plan: Sendable {
         let operation: any Operator
         /// Whether all outputs have known shapes; otherwise the node is decided on just before it runs.
         let isFixed: Bool
+        /// Whether the shapes of some inputs of a fixed step are only known at run time, and wait to be checked.
+        let isUnchecked: Bool
         /// Values outside of the arena that nobody reads after this step.
         let releases: [ValueID]
     }
@@ -63,9 +65,10 @@ final class Frame: @unchecked Sendable {
     /// By step, the outputs that have a place before the run.
     let outputs: [[MutableTensor?]]
     private let initial: [Value?]
+    private let arena: TensorStorage
 
     init(_ plan: Plan) throws {
-        let arena = try TensorStorage(byteCount: plan.arenaByteCount)
+        arena = try TensorStorage(byteCount: plan.arenaByteCount)
         var values = [Value?](repeating: nil, count: plan.graph.values.count)
         for (id, tensor) in plan.graph.initializers { values[id] = .tensor(tensor) }
         for (id, location) in plan.locations.enumerated() {
@@ -98,4 +101,20 @@ final class Frame: @unchecked Sendable {
     }
 
     func reset() { values = initial }
+
+    /// A value that doesn't look into the arena: a copy where it does. What a node hands on beside the plan (a view of a shape that
+    /// only the run tells, a sequence, what a subgraph captured) may be read after the plan has given that memory to others.
+    func detached(_ value: Value) throws -> Value {
+        func detached(_ tensor: Tensor) throws -> Tensor {
+            guard tensor.storage === arena else { return tensor }
+            let copy = try MutableTensor(dtype: tensor.dtype, shape: tensor.shape)
+            try copy.copy(from: tensor)
+            return copy.tensor
+        }
+        return switch value {
+        case .tensor(let tensor): .tensor(try detached(tensor))
+        case .sequence(let tensors): .sequence(try tensors.map(detached))
+        case .empty: .empty
+        }
+    }
 }

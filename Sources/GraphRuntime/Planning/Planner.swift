@@ -69,7 +69,8 @@ struct Planner {
     private mutating func replaceInputs(_ operations: [any Operator], escaping: Set<ValueID>) {
         var produced = Set<ValueID>()
         for (index, node) in graph.nodes.enumerated() {
-            defer { for case let id? in node.outputs { produced.insert(id) } }
+            // Nodes of unknown shapes have no place in the arena, not even for those outputs whose shape is known.
+            defer { if isFixed(node) { for case let id? in node.outputs { produced.insert(id) } } }
             guard case .mayReplace(let candidates) = operations[index].outputStorage, isFixed(node),
                 let output = node.outputs.first ?? nil, !escaping.contains(output), roots[output] == output
             else { continue }
@@ -131,7 +132,9 @@ struct Planner {
                 }
             }
             steps.append(
-                Plan.Step(node: node, operation: operations[index], isFixed: isFixed(node), releases: releases))
+                Plan.Step(
+                    node: node, operation: operations[index], isFixed: isFixed(node),
+                    isUnchecked: node.inputs.contains { id in id.map { facts[$0].shape == nil } ?? false }, releases: releases))
         }
     }
 }
