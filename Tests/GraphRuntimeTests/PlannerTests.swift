@@ -228,6 +228,32 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         let error = #expect(throws: RunError.self) { try session.run(["x": vector([1, -2, 3, -4])]) }
         #expect(error?.message.contains("expected 3 elements") == true)
     }
+
+    /// An input with a default is a constant until someone gives another value, also to what was a view of the default.
+    @Test(arguments: [true, false]) func defaultsAndTheirViews(optimize: Bool) throws {
+        var toy = ToyGraph()
+        toy.input("x")
+        toy.input("w")
+        toy.input("unused")
+        toy.constant("w", try vector([10, 20]))
+        toy.constant("unused", try vector([1]))
+        toy.node("Flatten", ["w"], ["v"])
+        toy.node("Scale", ["v"], ["s"])
+        toy.node("Add", ["x", "s"], ["y"])
+        toy.output("y")
+        toy.output("v")
+        let session = try makeSession(toy.graph, optimize: optimize)
+        for _ in 0..<2 {
+            #expect(try #require(try session.run(["x": vector([1, 2])])["y"]).array(of: Float.self) == [21, 42])
+            let given = try session.run(["x": vector([1, 2]), "w": vector([5, 6])])
+            #expect(try #require(given["y"]).array(of: Float.self) == [11, 14])
+            #expect(try #require(given["v"]).array(of: Float.self) == [5, 6])
+            let longer = try session.run(["x": vector([1, 2, 3]), "w": vector([1, 1, 1]), "unused": vector([3])])
+            #expect(try #require(longer["y"]).array(of: Float.self) == [3, 4, 5])
+        }
+        // The constant part of the graph is gone: what is left is the sum.
+        if optimize { #expect(try session.prepare(["x": vector([1, 2])]).nodeCount == 1) }
+    }
 }
 
 @Suite struct PlanCacheTests {

@@ -71,9 +71,9 @@ public final class Session: Sendable {
     public func run(values: [String: Value], observer: (any RunObserver)? = nil) throws -> [Value] {
         let bindings = try bind(values)
         guard options.optimize else {
-            return try GraphRunner(threads: options.threads, observer: observer).run(graph, bindings: bindings)
+            return try GraphRunner(threads: options.threads, observer: observer).run(graph, bindings: bindings.values)
         }
-        return try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer).run(bindings)
+        return try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer).run(bindings.values)
     }
 
     /// Makes the plan for inputs of these shapes and types ahead of the first run.
@@ -89,19 +89,27 @@ public final class Session: Sendable {
     /// Gives back the memory that is kept for the next run.
     public func releaseMemory() { plans.withLock { for (_, plan) in $0 { plan.releaseMemory() } } }
 
-    private func bind(_ values: [String: Value]) throws -> [ValueID: Value] {
-        var bindings: [ValueID: Value] = [:]
+    /// A value for each input.
+    private struct Bindings {
+        var values: [ValueID: Value] = [:]
+        /// The inputs that the caller left to the model's default: these are as good as constants.
+        var defaults: Set<ValueID> = []
+    }
+
+    private func bind(_ values: [String: Value]) throws -> Bindings {
+        var bindings = Bindings()
         for (name, value) in values {
             guard let id = inputIDs[name] else {
                 let known = inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
                 throw GraphError("the model has no input \"\(name)\"; its inputs are \(known)")
             }
             try graph.values[id].check(value)
-            bindings[id] = value
+            bindings.values[id] = value
         }
-        for id in graph.inputs where bindings[id] == nil {
+        for id in graph.inputs where bindings.values[id] == nil {
             if let tensor = graph.initializers[id] {
-                bindings[id] = .tensor(tensor)
+                bindings.values[id] = .tensor(tensor)
+                bindings.defaults.insert(id)
             } else {
                 throw GraphError("the input \"\(graph.values[id].name)\" is missing")
             }
@@ -109,8 +117,8 @@ public final class Session: Sendable {
         return bindings
     }
 
-    private func plan(for bindings: [ValueID: Value]) throws -> Plan {
-        let key = graph.inputs.map { bindings[$0]?.kind ?? "" }
+    private func plan(for bindings: Bindings) throws -> Plan {
+        let key = graph.inputs.map { bindings.defaults.contains($0) ? "" : bindings.values[$0]?.kind ?? "" }
         let cached = plans.withLock { plans -> Plan? in
             guard let index = plans.firstIndex(where: { $0.key == key }) else { return nil }
             let entry = plans.remove(at: index)
@@ -119,9 +127,13 @@ public final class Session: Sendable {
         }
         if let cached { return cached }
         var facts: [ValueID: Fact] = [:]
-        for (id, value) in bindings {
+        var graph = graph
+        for (id, value) in bindings.values {
             var fact = Fact(value)
-            fact.value = nil
+            if !bindings.defaults.contains(id) {
+                fact.value = nil
+                graph.initializers[id] = nil
+            }
             facts[id] = fact
         }
         let plan = try Plan(optimizer.optimize(graph, inputFacts: facts))

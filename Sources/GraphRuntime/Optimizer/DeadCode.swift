@@ -10,6 +10,8 @@ extension Graph {
             kept.append(node)
         }
         nodes = kept.reversed()
+        // The default of an input stays: without it a run would have to give one.
+        for id in inputs { needed[id] = true }
         initializers = initializers.filter { needed[$0.key] }
     }
 }
