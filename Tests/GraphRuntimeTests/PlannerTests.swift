@@ -254,6 +254,24 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         // The constant part of the graph is gone: what is left is the sum.
         if optimize { #expect(try session.prepare(["x": vector([1, 2])]).nodeCount == 1) }
     }
+
+    /// A graph keeps constant tensors alone: the node that makes a sequence of them has to stay.
+    @Test func constantSequences() throws {
+        var toy = ToyGraph()
+        toy.input("x")
+        toy.constant("k", try vector([3]))
+        toy.node("Pack", ["k", "k"], ["q"])
+        toy.node("Count", ["x"], ["n"])
+        toy.node("Unpack", ["q"], ["u"])
+        toy.node("UnpackAt", ["q", "n"], ["y"])
+        toy.output("u")
+        toy.output("y")
+        for optimize in [true, false] {
+            let found = try makeSession(toy.graph, optimize: optimize).run(["x": vector([1])])
+            #expect(try #require(found["u"]).array(of: Float.self) == [3])
+            #expect(try #require(found["y"]).array(of: Float.self) == [3])
+        }
+    }
 }
 
 @Suite struct PlanCacheTests {

@@ -55,22 +55,24 @@ struct Specializer {
         -> Bool
     {
         guard operation.isDeterministic, !outputs.isEmpty else { return false }
-        // Initializers are tensors: a node that makes sequences or empty optionals stays.
-        let isKnown = zip(node.outputs, outputs).allSatisfy { $0 == nil || $1.tensor != nil }
-        if isKnown && outputs.count >= node.outputs.count {
-            for (id, fact) in zip(node.outputs, outputs) {
-                if let id, let value = fact.value { setConstant(id, value) }
-            }
-            return true
-        }
+        let isKnown = zip(node.outputs, outputs).allSatisfy { $0 == nil || $1.value != nil }
+        if isKnown && outputs.count >= node.outputs.count { return setConstants(node, outputs.map(\.value)) }
         guard node.captures.isEmpty, node.attributes.graphs.isEmpty else { return false }
         guard inputs.allSatisfy({ $0 == nil || $0?.value != nil }) else { return false }
         guard !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
         let values = inputs.map { $0.flatMap(\.value) }
         let results = try NodeRunner(threads: threads).run(node, operation, inputs: values)
-        for (id, value) in zip(node.outputs, results) where id != nil { guard case .tensor? = value else { return false } }
-        for (id, value) in zip(node.outputs, results) { if let id, let value { setConstant(id, value) } }
-        return true
+        return setConstants(node, results)
+    }
+
+    /// - Returns: false where the node must stay: a graph holds constant tensors, but no constant sequences.
+    private mutating func setConstants(_ node: Node, _ results: [Value?]) -> Bool {
+        let values = zip(node.outputs, results).compactMap { id, value in id.flatMap { id in value.map { (id, $0) } } }
+        let areTensors = values.allSatisfy { if case .tensor = $0.1 { true } else { false } }
+        for (id, value) in values {
+            if areTensors { setConstant(id, value) } else { facts[id] = Fact(value) }
+        }
+        return areTensors
     }
 
     private func growsTooLarge(inputs: [Fact?], outputs: [Fact]) -> Bool {
