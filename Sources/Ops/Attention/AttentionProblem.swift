@@ -105,6 +105,11 @@ package struct AttentionProblem: Sendable {
         return lower..<max(lower, upper)
     }
 
+    /// Whether nothing but a mask keeps a query from a key, and nothing caps the scores.
+    var attendsToAllKeys: Bool {
+        keysBefore == nil && keysBehind == nil && validKeys == nil && maskedKeys >= extents.keys && softcap == 0
+    }
+
     /// - Throws: ``TensorError`` where operands of these sizes are smaller than extents and layouts say, or rows overlap.
     func check(query: Int, key: Int, value: Int, output: Int) throws(TensorError) {
         guard extents.keyHeads > 0 || extents.heads == 0, extents.heads % max(extents.keyHeads, 1) == 0 else {

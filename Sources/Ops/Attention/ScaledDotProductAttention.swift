@@ -53,9 +53,13 @@ private func attend<Element: AttentionElement>(
     guard extents.batch > 0, extents.heads > 0, extents.queries > 0, let query = query.baseAddress, let key = key.baseAddress,
         let value = value.baseAddress, let target = target.baseAddress
     else { return }
-    AttentionKernel(
-        problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget?.baseAddress
-    ).run(threads: threads)
+    let kernel = AttentionKernel(
+        problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget?.baseAddress)
+    if let single = kernel as? AttentionKernel<Float>, let panels = PanelAttention(single) {
+        panels.run(threads: threads)
+    } else {
+        kernel.run(threads: threads)
+    }
 }
 
 /// The mask's elements, expanded where its last axis broadcasts, and its steps in the problem.
