@@ -12,7 +12,7 @@ let package = Package(
         .executable(name: "sd-onnx", targets: ["sd-onnx"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],
     targets: [
         .systemLibrary(

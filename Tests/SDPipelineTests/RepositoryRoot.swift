@@ -2,7 +2,8 @@ import Foundation
 
 /// The checkout that the tests were built from.
 enum RepositoryRoot {
-    static let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
 }
 
 /// Where Tools/setup-test-data.sh puts what git doesn't keep.

@@ -73,7 +73,9 @@ func convolve<Element: BLASElement>(
                 (rows + (channel - tile.channels.lowerBound) * pixelCount).update(repeating: value, count: tile.pixels.count)
             }
         } else if depth == 0 {
-            for channel in 0..<tile.channels.count { (rows + channel * pixelCount).update(repeating: 0, count: tile.pixels.count) }
+            for channel in 0..<tile.channels.count {
+                (rows + channel * pixelCount).update(repeating: 0, count: tile.pixels.count)
+            }
         }
         guard depth > 0 else { return }
         var columns = plane + tile.pixels.lowerBound
@@ -132,7 +134,8 @@ private struct ConvolutionTiles {
         let pixel = index / channelTiles % pixelTiles * pixelStep
         let channel = index % channelTiles * channelStep
         return Tile(
-            plane: plane, pixels: pixel..<min(pixel + pixelStep, pixels), channels: channel..<min(channel + channelStep, channels))
+            plane: plane, pixels: pixel..<min(pixel + pixelStep, pixels),
+            channels: channel..<min(channel + channelStep, channels))
     }
 }
 

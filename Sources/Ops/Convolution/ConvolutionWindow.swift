@@ -75,7 +75,8 @@ struct ConvolutionWindow: Sendable {
 
     init(_ attributes: WindowAttributes, input: Shape, weights: Shape) throws(TensorError) {
         guard input.rank >= 3, weights.rank == input.rank else {
-            throw TensorError("expected input [N, C, spatial…] and weights [M, C/group, kernel…], found \(input) and \(weights)")
+            throw TensorError(
+                "expected input [N, C, spatial…] and weights [M, C/group, kernel…], found \(input) and \(weights)")
         }
         batch = input[0]
         inputChannels = input[1]
@@ -93,7 +94,9 @@ struct ConvolutionWindow: Sendable {
         var output: [Int] = []
         for axis in kernel.indices {
             let (reach, overflow) = max(kernel[axis] - 1, 0).multipliedReportingOverflow(by: dilations[axis])
-            guard !overflow, reach < 1 << 40, kernel[axis] > 0 else { throw TensorError("the kernel \(kernel) is out of range") }
+            guard !overflow, reach < 1 << 40, kernel[axis] > 0 else {
+                throw TensorError("the kernel \(kernel) is out of range")
+            }
             let extent = self.input[axis]
             switch attributes.autoPad {
             case .notSet, .valid:
@@ -113,7 +116,8 @@ struct ConvolutionWindow: Sendable {
         }
         padsBegin = begin
         self.output = output
-        try BLASLimits.check(outputChannels, (try Shape(output)).count, (try Shape(Array(weights.dimensions.dropFirst()))).count)
+        try BLASLimits.check(
+            outputChannels, (try Shape(output)).count, (try Shape(Array(weights.dimensions.dropFirst()))).count)
     }
 
     var outputShape: Shape { get throws(TensorError) { try Shape([batch, outputChannels] + output) } }

@@ -48,7 +48,8 @@ struct Im2Col<Element: BLASElement> {
         var offset = 0
         var step = window.input[window.kernel.count - 1]
         for axis in stride(from: window.kernel.count - 2, through: 0, by: -1) {
-            let position = rest % window.output[axis] * window.strides[axis] + tap[axis] * window.dilations[axis] - window.padsBegin[axis]
+            let position =
+                rest % window.output[axis] * window.strides[axis] + tap[axis] * window.dilations[axis] - window.padsBegin[axis]
             rest /= window.output[axis]
             guard position >= 0, position < window.input[axis] else { return nil }
             offset += position * step

@@ -58,7 +58,8 @@ struct Gemm: Operator {
         let (m, n, k) = try extents(a.shape, b.shape)
         guard let target = try output.buffer(of: Element.self).baseAddress else { return }
         let addend = try Addend<Element>(try context.optionalInput(2), output: output.shape, beta: Element(beta))
-        guard k > 0, let left = try a.buffer(of: Element.self).baseAddress, let right = try b.buffer(of: Element.self).baseAddress
+        guard k > 0, let left = try a.buffer(of: Element.self).baseAddress,
+            let right = try b.buffer(of: Element.self).baseAddress
         else {
             return addend.fill(target, rows: 0..<m, columns: 0..<n, width: n)
         }
@@ -88,7 +89,8 @@ struct Gemm: Operator {
                         for column in 0..<n {
                             var sum: Element = 0
                             for inner in 0..<k {
-                                sum &+= a[transposeA ? inner * m + row : row * k + inner]
+                                sum &+=
+                                    a[transposeA ? inner * m + row : row * k + inner]
                                     &* b[transposeB ? column * k + inner : inner * n + column]
                             }
                             y[row * n + column] = alpha &* sum &+ beta &* addends[row * strides[0] + column * strides[1]]

@@ -62,7 +62,8 @@ import Testing
     private static func errors(of entry: Entry, optimize: Bool, threads: ThreadPool) throws -> [Double] {
         let model = try ONNXModel(contentsOf: folder.appendingPathComponent(entry.path))
         let session = try Session(
-            graph: model.graph, library: StandardOperators.library, options: SessionOptions(optimize: optimize, threads: threads))
+            graph: model.graph, library: StandardOperators.library,
+            options: SessionOptions(optimize: optimize, threads: threads))
         return try entry.cases.flatMap { testCase in
             var inputs: [String: Tensor] = [:]
             for (name, path) in testCase.inputs {

@@ -74,7 +74,8 @@ import Testing
         #expect(!entries.isEmpty)
         for entry in entries {
             let initial = try NPYArray(contentsOf: Self.folder.appendingPathComponent(try #require(entry.initialLatents)))
-            let expected = try NPYArray(contentsOf: Self.folder.appendingPathComponent(try #require(entry.finalLatents))).floats()
+            let expected = try NPYArray(contentsOf: Self.folder.appendingPathComponent(try #require(entry.finalLatents)))
+                .floats()
             var generator = TorchGenerator(seed: entry.seed)
             #expect(try generator.randn(count: initial.shape.reduce(1, *)) == initial.floats())
             var request = entry.request
@@ -96,12 +97,15 @@ import Testing
     @Test func repeatsItself() throws {
         let request = GenerationRequest(
             prompt: "a red apple on a blue background", steps: 12, guidanceScale: 5, seed: 3, batchCount: 2, scheduler: "DDPM")
-        let reference = try StableDiffusionPipeline(modelFolder: Self.model, threads: ThreadPool(threadCount: 2)).generate(request)
+        let reference = try StableDiffusionPipeline(modelFolder: Self.model, threads: ThreadPool(threadCount: 2)).generate(
+            request)
         for threads in [2, 1, 3, 4] {
             let pipeline = try StableDiffusionPipeline(modelFolder: Self.model, threads: ThreadPool(threadCount: threads))
             for _ in 0..<2 {
                 let result = try pipeline.generate(request)
-                let differences = zip(result.images, reference.images).flatMap { zip($0.pixels, $1.pixels).map { abs(Int($0) - Int($1)) } }
+                let differences = zip(result.images, reference.images).flatMap {
+                    zip($0.pixels, $1.pixels).map { abs(Int($0) - Int($1)) }
+                }
                 if threads == 2 { #expect(result.images == reference.images) }
                 #expect((differences.max() ?? 255) <= 1, "\(threads) threads")
             }
