@@ -1,0 +1,182 @@
+"""Times sd-onnx against ONNX Runtime and OpenVINO on the same graphs, alternating in one run, and checks the outputs against each other.
+
+    compare_peers.py MODEL_FOLDER [--rows unet-64 ...] [--rounds 3] [--threads 2] [--json FILE]
+
+MODEL_FOLDER is a full-size Stable Diffusion 1.5 export (Tools/export-sd15.py makes one with random weights). Every peer is a process of
+its own that loads once and runs when it is told to; in each round all take their turn, so that what else happens on the machine
+happens to all of them. The ratio is that of the medians. sd-onnx is measured by its own `bench`, one warm run a round.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+# Name: graph, shapes of its inputs (None for the prompt's token ids).
+ROWS = {
+    "unet-64": ("unet", {"sample": (2, 4, 64, 64), "timestep": (), "encoder_hidden_states": (2, 77, 768)}),
+    "unet-32": ("unet", {"sample": (1, 4, 32, 32), "timestep": (), "encoder_hidden_states": (1, 77, 768)}),
+    "vae-decoder": ("vae_decoder", {"latent_sample": (1, 4, 64, 64)}),
+    "text-encoder": ("text_encoder", {"input_ids": (2, 77)}),
+}
+PEERS = ["onnxruntime", "openvino"]
+
+
+def make_inputs(shapes):
+    generator = np.random.default_rng(0)
+    inputs = {}
+    for name, shape in shapes.items():
+        if name == "input_ids":
+            inputs[name] = generator.integers(0, 1000, shape).astype(np.int64)
+        elif name == "timestep":
+            inputs[name] = np.full(shape, 500, np.int64)
+        else:
+            inputs[name] = generator.standard_normal(shape).astype(np.float32)
+    return inputs
+
+
+def serve(peer, graph, folder, threads):
+    """The loop of a peer's process: loads, then runs once for every line that it reads."""
+    inputs = {path.stem: np.load(path) for path in Path(folder).glob("*.npy")}
+    start = time.perf_counter()
+    if peer == "onnxruntime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+        inputs = {i.name: inputs[i.name].astype(types[i.type]) for i in session.get_inputs()}
+        run = lambda: session.run(None, inputs)[0]
+    else:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(graph)
+        kinds = {i.get_any_name(): i.get_element_type().to_dtype() for i in model.inputs}
+        inputs = {name: inputs[name].astype(kind) for name, kind in kinds.items()}
+        model.reshape({name: list(value.shape) for name, value in inputs.items()})
+        precision = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        request = core.compile_model(model, "CPU", precision).create_infer_request()
+        run = lambda: request.infer(inputs)[0]
+    print(json.dumps({"load": time.perf_counter() - start}), flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        result = run()
+        seconds = time.perf_counter() - start
+        np.save(Path(folder) / f"{peer}.out", result)
+        print(json.dumps({"seconds": seconds}), flush=True)
+
+
+class Peer:
+    def __init__(self, name, graph, folder, threads):
+        command = [sys.executable, __file__, "--serve", name, str(graph), str(folder), str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.load = json.loads(self.process.stdout.readline())["load"]
+
+    def run(self):
+        self.process.stdin.write("run\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["seconds"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def run_own(program, graph, shapes, threads, folder):
+    report = Path(folder) / "bench.json"
+    command = [program, "bench", str(graph), "--iterations", "1", "--warmup", "1", "--threads", str(threads), "--json", str(report)]
+    for name, shape in shapes.items():
+        if shape:
+            command += ["--shape", f"{name}={','.join(map(str, shape))}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    figures = json.loads(report.read_text())
+    return figures["median_ms"] / 1000, figures["load_ms"] / 1000
+
+
+def own_output(program, graph, inputs, folder):
+    command = [program, "run", str(graph), "--output-dir", str(Path(folder) / "own"), "--quiet"]
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+    for declared in session.get_inputs():
+        path = Path(folder) / f"{declared.name}.typed"
+        with open(path, "wb") as file:
+            np.save(file, inputs[declared.name].astype(types[declared.type]))
+        command += ["--input", f"{declared.name}={path}"]
+    first = session.get_outputs()[0].name
+    del session
+    subprocess.run(command, check=True)
+    return np.load(Path(folder) / "own" / f"{first}.npy")
+
+
+def measure(row, options, program):
+    component, shapes = ROWS[row]
+    graph = options.model / component / "model.onnx"
+    inputs = make_inputs(shapes)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in inputs.items():
+            np.save(Path(folder) / f"{name}.npy", value)
+        peers = {name: Peer(name, graph, folder, options.threads) for name in options.peers}
+        for peer in peers.values():
+            peer.run()
+        times = {name: [] for name in ["sd-onnx", *peers]}
+        loads = {name: peer.load for name, peer in peers.items()}
+        for _ in range(options.rounds):
+            seconds, loads["sd-onnx"] = run_own(program, graph, shapes, options.threads, folder)
+            times["sd-onnx"].append(seconds)
+            for name, peer in peers.items():
+                times[name].append(peer.run())
+        outputs = {name: np.load(Path(folder) / f"{name}.out.npy") for name in peers}
+        for peer in peers.values():
+            peer.close()
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        own = own_output(program, graph, inputs, folder)
+    errors = {name: float(np.abs(own - value).max() / np.abs(value).max()) for name, value in outputs.items()}
+    return {
+        "row": row,
+        "seconds": medians,
+        "all_seconds": times,
+        "load_seconds": loads,
+        "ratio": {name: medians[name] / medians["sd-onnx"] for name in peers},
+        "relative_error": errors,
+    }
+
+
+def main():
+    if sys.argv[1:2] == ["--serve"]:
+        return serve(*sys.argv[2:5], int(sys.argv[5]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    build = subprocess.run(["swift", "build", "-c", "release", "--show-bin-path"], cwd=ROOT, check=True, capture_output=True, text=True)
+    program = str(Path(build.stdout.strip()) / "sd-onnx")
+    results = []
+    for row in options.rows:
+        result = measure(row, options, program)
+        results.append(result)
+        seconds = ", ".join(f"{name} {value:.3f} s" for name, value in result["seconds"].items())
+        ratios = ", ".join(f"{value:.2f} times as fast as {name}" for name, value in result["ratio"].items())
+        errors = ", ".join(f"{value:.1e} from {name}" for name, value in result["relative_error"].items())
+        print(f"{row}: {seconds}; {ratios}; relative error {errors}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
