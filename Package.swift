@@ -40,7 +40,7 @@ let package = Package(
         .testTarget(name: "ONNXLoaderTests", dependencies: ["ONNXLoader"], exclude: ["Fixtures"]),
         .testTarget(name: "OpsTests", dependencies: ["Ops", "ONNXLoader"], exclude: ["Fixtures"]),
         .testTarget(name: "SDPipelineTests", dependencies: ["SDPipeline"], exclude: ["Fixtures"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["SDPipeline"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["SDPipeline"], exclude: ["Fixtures"]),
     ],
     swiftLanguageModes: [.v6]
 )

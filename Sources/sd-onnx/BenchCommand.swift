@@ -9,8 +9,8 @@ struct BenchCommand: ParsableCommand {
         discussion: """
             Inputs are pseudo-random numbers (ones where they are integers).
 
-            EXAMPLE: sd-onnx bench unet/model.onnx --shape sample=2,4,64,64 --shape timestep=1 \
-            --shape encoder_hidden_states=2,77,768 --iterations 10
+            EXAMPLE:
+              sd-onnx bench vae_decoder/model.onnx --shape latent_sample=1,4,64,64
             """)
 
     @Argument(help: "The model.")
@@ -24,10 +24,10 @@ struct BenchCommand: ParsableCommand {
         transform: OptionValues.namedShape)
     var shape: [NamedShape] = []
 
-    @Option(parsing: .unconditional, help: "Timed runs.", transform: OptionValues.whole(1...1_000_000))
+    @Option(parsing: .unconditional, help: "Timed runs. (default: 5)", transform: OptionValues.whole(1...1_000_000))
     var iterations = 5
 
-    @Option(parsing: .unconditional, help: "Runs before those.", transform: OptionValues.whole(0...1_000_000))
+    @Option(parsing: .unconditional, help: "Runs before those. (default: 1)", transform: OptionValues.whole(0...1_000_000))
     var warmup = 1
 
     @OptionGroup var threads: ThreadOptions

@@ -42,11 +42,12 @@ struct GenerateCommand: ParsableCommand {
         transform: OptionValues.whole(1...PipelineConfiguration.largestSize))
     var height: Int?
 
-    @Option(parsing: .unconditional, help: "Steps of the scheduler.", transform: OptionValues.whole(1...Int.max))
+    @Option(parsing: .unconditional, help: "Steps of the scheduler. (default: 20)", transform: OptionValues.whole(1...Int.max))
     var steps = 20
 
     @Option(
-        parsing: .unconditional, help: "Guidance scale: how much the prompt counts; 1 and below switch guidance off.",
+        parsing: .unconditional,
+        help: "Guidance scale: how much the prompt counts; 1 and below switch guidance off. (default: 7.5)",
         transform: OptionValues.number)
     var cfgScale = 7.5
 
@@ -56,7 +57,8 @@ struct GenerateCommand: ParsableCommand {
     var seed: Seed?
 
     @Option(
-        name: [.short, .long], parsing: .unconditional, help: "Pictures to make.", transform: OptionValues.whole(1...4096))
+        name: [.short, .long], parsing: .unconditional, help: "Pictures to make. (default: 1)",
+        transform: OptionValues.whole(1...4096))
     var batchCount = 1
 
     @Option(

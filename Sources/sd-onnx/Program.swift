@@ -25,7 +25,8 @@ struct SDOnnxCommand: ParsableCommand {
         commandName: "sd-onnx",
         abstract: "Runs Stable Diffusion from ONNX models on the CPU.",
         discussion: """
-            EXAMPLE: sd-onnx generate "a red apple on a blue background" -o apple.png
+            EXAMPLE:
+              sd-onnx generate "a red apple on a blue background" -o apple.png
 
             Results go to standard output, progress and messages to standard error. Exit codes: 0 success; 1 the work failed \
             (a missing or malformed file, a request that the model can't meet); 64 wrong options; 130 interrupted.

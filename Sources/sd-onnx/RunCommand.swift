@@ -10,7 +10,8 @@ struct RunCommand: ParsableCommand {
             Each output is written as NAME.npy; characters of its name that can't be in a file name become _. bfloat16, which numpy \
             lacks, is written as float32, and read from uint16 bit patterns.
 
-            EXAMPLE: sd-onnx run unet/model.onnx -i sample=x.npy -i timestep=t.npy -i encoder_hidden_states=e.npy --output-dir results
+            EXAMPLE:
+              sd-onnx run vae_decoder/model.onnx -i latent_sample=x.npy --output-dir results
             """)
 
     @Argument(help: "The model.")

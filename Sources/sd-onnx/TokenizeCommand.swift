@@ -8,7 +8,8 @@ struct TokenizeCommand: ParsableCommand {
         discussion: """
             The ids are those that the text encoder gets, start and end included, before they are cut to its length.
 
-            EXAMPLE: sd-onnx tokenize --model stable-diffusion-onnx "a red fox"
+            EXAMPLE:
+              sd-onnx tokenize --model stable-diffusion-onnx "a red fox"
             """)
 
     @OptionGroup var model: ModelOptions
