@@ -159,6 +159,16 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         }
     }
 
+    @Test func refusesGraphsThatContradictThemselves() throws {
+        var toy = ToyGraph()
+        toy.input("x")
+        toy.node("Scale", ["x"], ["y"])
+        for output in [99, -1, toy.value("nothing")] {
+            toy.graph.outputs = [output]
+            #expect(throws: GraphError.self) { try makeSession(toy.graph) }
+        }
+    }
+
     @Test func refusesWhatItDoesNotKnow() throws {
         var toy = ToyGraph()
         toy.input("x")

@@ -43,6 +43,7 @@ public final class Session: Sendable {
     /// - Throws: ``GraphError`` for operators or attributes that aren't supported, ``RunError`` for a node that contradicts its
     ///   constant inputs.
     public init(graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions()) throws {
+        try graph.validate()
         let resolved = try library.registry.resolve(graph)
         self.options = options
         optimizer = Optimizer(fusions: library.fusions, threads: options.threads)

@@ -79,6 +79,7 @@ extension Graph {
             guard !known[value] else { throw GraphError("the input \"\(values[value].name)\" stands twice") }
             known[value] = true
         }
+        for value in outputs where !range.contains(value) { throw GraphError("value \(value) doesn't exist") }
         for value in initializers.keys {
             guard range.contains(value) else { throw GraphError("value \(value) doesn't exist") }
             known[value] = true
