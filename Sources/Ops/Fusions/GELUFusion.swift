@@ -11,18 +11,22 @@ struct GELUFusion: Fusion {
             // (x · (1 + erf)) · 0.5
             if editor.isScalar(second, 0.5), let product = editor.producer(of: first) {
                 for (x, gate) in editor.orders(product, .multiply) {
-                    if let inner = gateNodes(gate, of: x, editor) {
+                    if let inner = gateNodes(gate, of: x, editor), editor.isSameShape(x, output) {
                         return match(inner + [product, node], x: x, output: output)
                     }
                 }
             }
             guard let other = editor.producer(of: first) else { continue }
             // (0.5 · x) · (1 + erf)
-            if let x = editor.operand(other, .multiply, beside: 0.5), let inner = gateNodes(second, of: x, editor) {
+            if let x = editor.operand(other, .multiply, beside: 0.5), let inner = gateNodes(second, of: x, editor),
+                editor.isSameShape(x, output)
+            {
                 return match(inner + [other, node], x: x, output: output)
             }
             // x · (0.5 · (1 + erf))
-            if let gate = editor.operand(other, .multiply, beside: 0.5), let inner = gateNodes(gate, of: second, editor) {
+            if let gate = editor.operand(other, .multiply, beside: 0.5), let inner = gateNodes(gate, of: second, editor),
+                editor.isSameShape(second, output)
+            {
                 return match(inner + [other, node], x: second, output: output)
             }
         }

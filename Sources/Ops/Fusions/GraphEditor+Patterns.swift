@@ -38,9 +38,17 @@ extension GraphEditor {
         return abs(found[0] - value) <= 2e-3 * abs(value) * (fact(id).dtype == .float32 ? 0.01 : 1)
     }
 
+    /// Whether two values have one shape that is known: constants of one element may still add axes.
+    func isSameShape(_ a: ValueID, _ b: ValueID) -> Bool {
+        guard let shape = shape(a) else { return false }
+        return shape == self.shape(b)
+    }
+
     /// The elements of a constant of a floating-point type, as float32.
     func floats(_ id: ValueID?) -> [Float]? {
-        guard let tensor = constant(id), let wide = try? HalfPrecision.widen(tensor) else { return nil }
+        guard let tensor = constant(id) else { return nil }
+        if tensor.dtype == .float64 { return try? tensor.array(of: Double.self).map { Float($0) } }
+        guard let wide = try? HalfPrecision.widen(tensor) else { return nil }
         return try? wide.array(of: Float.self)
     }
 

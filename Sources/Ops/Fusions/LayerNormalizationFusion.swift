@@ -1,7 +1,7 @@
 import GraphRuntime
 
 /// LayerNorm as exporters below opset 17 write it, over the last axis (Ba et al., "Layer Normalization", 2016):
-/// d = x − mean(x); d / √(mean(d²) + ε) · γ + β.
+/// d = x − mean(x); d / √(mean(d²) + ε) · γ + β. In half precision torch.onnx's exporter casts d to a wider type and the quotient back.
 struct LayerNormalizationFusion: Fusion {
     let name = "LayerNormalization"
 
@@ -29,15 +29,29 @@ struct LayerNormalizationFusion: Fusion {
 
     /// The nodes that compute a value as d / √(mean(d²) + ε).
     private func normalization(_ id: ValueID, _ editor: GraphEditor) -> (x: ValueID, epsilon: Float, nodes: [Int])? {
-        guard let divide = editor.producer(of: id), let (d, deviation) = editor.operands(divide, .divide),
+        let narrowing = castInput(id, editor)
+        guard let divide = editor.producer(of: narrowing?.input ?? id),
+            let (wide, deviation) = editor.operands(divide, .divide),
             let root = editor.producer(of: deviation), let shifted = editor.input(root, function: "Sqrt"),
             let add = editor.producer(of: shifted), let (variance, epsilon) = epsilonSum(add, editor),
             let average = editor.producer(of: variance), let squares = lastAxisMean(average, editor),
-            let square = editor.producer(of: squares), isSquare(square, of: d, editor),
-            let subtract = editor.producer(of: d), let (x, mean) = editor.operands(subtract, .subtract), editor.isFloat(x),
-            let reduce = editor.producer(of: mean), lastAxisMean(reduce, editor) == x
+            let square = editor.producer(of: squares), isSquare(square, of: wide, editor),
+            case let widening = castInput(wide, editor), (widening == nil) == (narrowing == nil),
+            let subtract = editor.producer(of: widening?.input ?? wide), let (x, mean) = editor.operands(subtract, .subtract),
+            editor.isFloat(x),
+            let reduce = editor.producer(of: mean), lastAxisMean(reduce, editor) == x,
+            editor.fact(id).dtype == editor.fact(x).dtype
         else { return nil }
-        return (x, epsilon, [reduce, subtract, square, average, add, root, divide])
+        let casts = [widening, narrowing].compactMap { $0?.node }
+        return (x, epsilon, casts + [reduce, subtract, square, average, add, root, divide])
+    }
+
+    /// The node that casts to a value from another floating-point type, and what it casts.
+    private func castInput(_ id: ValueID, _ editor: GraphEditor) -> (node: Int, input: ValueID)? {
+        guard let node = editor.producer(of: id), let input = editor.input(node, as: Cast.self),
+            editor.isFloat(id) || editor.fact(id).dtype == .float64
+        else { return nil }
+        return (node, input)
     }
 
     private func epsilonSum(_ node: Int, _ editor: GraphEditor) -> (ValueID, Float)? {

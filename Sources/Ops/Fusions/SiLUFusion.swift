@@ -17,7 +17,7 @@ struct SiLUFusion: Fusion {
             }
             let scale = editor.producer(of: inner)
             guard let scale, let factor = editor.orders(scale, .multiply).first(where: { $0.0 == x })?.1,
-                let value = editor.floats(factor), value.count == 1, editor.shape(inner) == editor.shape(x)
+                let value = editor.floats(factor), value.count == 1, editor.isSameShape(x, inner)
             else { continue }
             return FusionMatch(
                 nodes: [scale, sigmoid, node], type: "QuickGELU",
