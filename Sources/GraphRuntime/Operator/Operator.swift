@@ -81,6 +81,10 @@ public protocol Operator: Sendable {
     /// A stronger form for a plan of these very inputs (a kernel chosen for the shapes, weights packed); itself by default.
     func specialised(inputs: [Fact?], outputs: [Fact?]) throws -> any Operator
 
+    /// The input that the first output is, element by element, where that follows from these facts: what reads the output then reads
+    /// the input, and the node vanishes. By default that of views whose shape is their input's.
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int?
+
     /// A short word for profiles on how it computes (`gemm`, `im2col`); nil by default.
     var kernelName: String? { get }
 
@@ -99,6 +103,19 @@ extension Operator {
     public var kernelName: String? { nil }
     public var floatingPointTypes: Set<DType>? { nil }
     public var mergeKey: String? { nil }
+
+    public func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
+        guard case .view(let input) = outputStorage, Self.isUnchanged(input, inputs, outputs) else { return nil }
+        return input
+    }
+
+    /// Whether the first output is known to have the type and shape of an input.
+    public static func isUnchanged(_ input: Int, _ inputs: [Fact?], _ outputs: [Fact?]) -> Bool {
+        guard input < inputs.count, let fact = inputs[input], let output = outputs.first ?? nil, let shape = fact.shape,
+            let dtype = fact.dtype
+        else { return false }
+        return shape == output.shape && dtype == output.dtype
+    }
 
     public func specialised(inputs: [Fact?], outputs: [Fact?]) throws -> any Operator { self }
 

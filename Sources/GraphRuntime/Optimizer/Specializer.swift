@@ -9,6 +9,8 @@ struct Specializer {
     private(set) var facts: [Fact]
     private let threads: ThreadPool
     private var kept: [Node] = []
+    /// The values that stand for outputs of nodes which change nothing.
+    private var forwarded: [ValueID: ValueID] = [:]
 
     /// Constants that grow beyond their inputs are computed at run time rather than kept, from this size on.
     private static let largestGrownConstant = 16 << 20
@@ -35,7 +37,10 @@ struct Specializer {
         kept = []
     }
 
-    private mutating func visit(_ node: Node) throws(RunError) {
+    private mutating func visit(_ original: Node) throws(RunError) {
+        var node = original
+        node.inputs = original.inputs.map { id in id.map { forwarded[$0] ?? $0 } }
+        node.captures = original.captures.map { forwarded[$0] ?? $0 }
         guard let operation = node.operation else { return kept.append(node) }
         if let inlining = operation as? any InliningOperator, try inline(node, inlining) { return }
         let inputs = node.inputs.map { id in id.map { facts[$0] } }
@@ -47,7 +52,19 @@ struct Specializer {
         }
         for (id, fact) in zip(node.outputs, outputs) { if let id { facts[id] = fact } }
         if try fold(node, operation, inputs: inputs, outputs: outputs) { return }
+        if forward(node, operation, inputs: inputs, outputs: outputs) { return }
         kept.append(node)
+    }
+
+    /// Lets the readers of a node that changes nothing read its input.
+    private mutating func forward(_ node: Node, _ operation: any Operator, inputs: [Fact?], outputs: [Fact]) -> Bool {
+        // An output of the graph keeps its name, and so its node.
+        guard let output = node.outputs.first ?? nil, node.outputs.dropFirst().allSatisfy({ $0 == nil }),
+            !graph.outputs.contains(output), let input = operation.forwardedInput(inputs: inputs, outputs: outputs),
+            input < node.inputs.count, let source = node.inputs[input]
+        else { return false }
+        forwarded[output] = source
+        return true
     }
 
     /// Replaces a node by constants where all that it computes is known.

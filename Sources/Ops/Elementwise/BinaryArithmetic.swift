@@ -86,6 +86,25 @@ struct BinaryArithmetic: Operator {
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(1, inputs: inputs, outputs: outputs) }
 
+    /// x · 1, 1 · x, x / 1, x + 0, 0 + x and x - 0, with the one as a constant of one element. (A sum that isn't computed keeps the
+    /// sign of a zero.)
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
+        let neutral: Float
+        switch function {
+        case .add, .subtract: neutral = 0
+        case .multiply, .divide: neutral = 1
+        case .minimum, .maximum: return nil
+        }
+        let isCommutative = function == .add || function == .multiply
+        return (isCommutative ? [0, 1] : [0]).first { kept in
+            guard inputs.count == 2, let constant = inputs[1 - kept]?.tensor, constant.count == 1 else { return false }
+            let number = try? cast(constant, to: .float64, threads: Self.oneThread).array(of: Double.self).first
+            return number == Double(neutral) && Self.isUnchanged(kept, inputs, outputs)
+        }
+    }
+
+    private static let oneThread = ThreadPool(threadCount: 1)
+
     static func definition(_ function: ArithmeticFunction) -> OperatorDefinition {
         OperatorDefinition(function.rawValue, since: 7) { decoder in
             try decoder.requireInputs(2...2)

@@ -10,6 +10,8 @@ struct Cast: Operator {
         [Fact(dtype: try target ?? inputs[1].dtype, shape: try inputs[0].shape)]
     }
 
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? { Self.isUnchanged(0, inputs, outputs) ? 0 : nil }
+
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         let dtype = try target ?? context.input(1).dtype

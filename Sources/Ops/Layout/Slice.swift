@@ -81,6 +81,14 @@ struct Slice: Operator {
         return [Fact(dtype: data.dtype, shape: try Shape(Self.slices(of: shape, bounds).map(\.count)))]
     }
 
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
+        guard Self.isUnchanged(0, inputs, outputs), let shape = inputs.first??.shape,
+            let bounds = try? bounds(InferenceInputs(inputs)), let slices = try? Self.slices(of: shape, bounds)
+        else { return nil }
+        // A whole axis may also be read backwards.
+        return slices.allSatisfy { $0.count <= 1 || $0.step == 1 } ? 0 : nil
+    }
+
     func run(_ context: inout RunContext) throws {
         guard let bounds = try bounds(context.inferenceInputs) else { throw TensorError("the bounds are missing") }
         let data = try context.input(0)

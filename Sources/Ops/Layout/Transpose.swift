@@ -46,6 +46,11 @@ struct Transpose: Operator {
         }
     }
 
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
+        guard let shape = inputs.first??.shape, let axes = try? axes(rank: shape.rank) else { return nil }
+        return axes == axes.sorted() && Self.isUnchanged(0, inputs, outputs) ? 0 : nil
+    }
+
     /// Elements stay in their order where only axes of extent 1 change places.
     func specialised(inputs: [Fact?], outputs: [Fact?]) throws -> any Operator {
         guard let shape = inputs.first??.shape else { return self }

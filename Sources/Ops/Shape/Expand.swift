@@ -37,6 +37,8 @@ struct Expand: Operator {
         return [Fact(dtype: data.dtype, shape: try shape.broadcast(with: Shape(extents)))]
     }
 
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? { Self.isUnchanged(0, inputs, outputs) ? 0 : nil }
+
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         if let strings = x.strings {
