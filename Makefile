@@ -1,4 +1,4 @@
-.PHONY: help setup build demo test test-data format lint install clean
+.PHONY: help setup build demo test test-data bench format lint install clean
 
 PREFIX ?= /usr/local
 SWIFT_SOURCES = Package.swift Sources Tests
@@ -25,6 +25,9 @@ test: setup test-data ## Runs every test in release
 	swift build -c release --build-tests
 	swift build -c release --product sd-onnx
 	swift test -c release --skip-build
+
+bench: build ## Compares with ONNX Runtime and OpenVINO on full-size graphs (BENCH="--rows unet-64"; 10 GB of disk)
+	Tools/bench/run.sh $(BENCH)
 
 format: ## Formats all Swift sources
 	swift format format --in-place --recursive --parallel $(SWIFT_SOURCES)

@@ -60,7 +60,7 @@ import Testing
         for (index, value) in floats.enumerated() {
             let expected = Float16(value)
             if value.isNaN ? !found[index].isNaN : found[index].bitPattern != expected.bitPattern { wrong += 1 }
-            if value.isNaN ? !foundBrains[index].float.isNaN : abs(foundBrains[index].float - value) > abs(value) / 256 + 1e-40
+            if value.isNaN ? !foundBrains[index].float.isNaN : abs(foundBrains[index].float - value) > abs(value) / 256 + .leastNormalMagnitude
             {
                 if value.isFinite && abs(value) < 3.38e38 { wrong += 1 }
             }
