@@ -3,13 +3,14 @@ import GraphRuntime
 /// Every operator and fusion of this module, for a session.
 public enum StandardOperators {
     /// The newest opset of ONNX's own domain whose operators keep the meaning that is implemented here.
-    public static let newestOpset = 26
+    public static let newestOpset = 28
 
     public static let definitions: [OperatorDefinition] =
         ElementwiseFamily.definitions + ActivationFamily.definitions + ReductionFamily.definitions + ShapeFamily.definitions
         + LayoutFamily.definitions + IndexingFamily.definitions + ControlFamily.definitions + QuantizationFamily.definitions
         + MatMulFamily.definitions + ConvolutionFamily.definitions + PoolingFamily.definitions + NormalizationFamily.definitions
         + ResizeFamily.definitions + AttentionFamily.definitions + RandomFamily.definitions
+        + RecurrentFamily.definitions + SignalFamily.definitions + LossFamily.definitions
 
     public static let library = OperatorLibrary(
         registry: OperatorRegistry(definitions, newestOpset: ["": newestOpset]),

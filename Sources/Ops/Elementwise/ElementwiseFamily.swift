@@ -14,9 +14,9 @@ enum ElementwiseFamily {
             Comparison.definition(.greater, since: 7),
             Comparison.definition(.lessOrEqual, since: 12),
             Comparison.definition(.greaterOrEqual, since: 12),
-            Mod.definition, Pow.definition, BitShift.definition, Where.definition, PRelu.definition,
+            Pow.definition, Where.definition, PRelu.definition,
         ]
         + [.and, .or, .xor].flatMap { Logical.definitions($0) }
         + Complement.definitions + Clip.definitions + MathFunction.all.map(\.definition) + SignedMath.definitions
-        + FloatTest.definitions + Cast.definitions
+        + Mod.definitions + BitShift.definitions + FloatTest.definitions + Cast.definitions
 }

@@ -29,7 +29,8 @@ struct MiniFloat: Sendable {
             MiniFloat(.float8E4M3FNUZ, exponentBits: 4, significandBits: 3, bias: 8, largest: 0x7F, nan: 0x80, overflow: 0x80),
             MiniFloat(.float8E5M2, exponentBits: 5, significandBits: 2, bias: 15, largest: 0x7B, nan: 0x7F, overflow: 0x7C),
             MiniFloat(.float8E5M2FNUZ, exponentBits: 5, significandBits: 2, bias: 16, largest: 0x7F, nan: 0x80, overflow: 0x80),
-            MiniFloat(.float4E2M1, exponentBits: 2, significandBits: 1, bias: 1, largest: 7, nan: 7, overflow: 7),
+            // It has no NaN, and the specification says nothing; ONNX's cases give -0.
+            MiniFloat(.float4E2M1, exponentBits: 2, significandBits: 1, bias: 1, largest: 7, nan: 8, overflow: 7),
         ]
         return Dictionary(uniqueKeysWithValues: list.map { ($0.dtype, $0) })
     }()
@@ -41,7 +42,7 @@ struct MiniFloat: Sendable {
         self.nan = nan
         self.overflow = overflow
         signBit = UInt8(1 << (exponentBits + significandBits))
-        hasNegativeZero = nan != signBit
+        hasNegativeZero = nan != signBit || dtype == .float4E2M1
         let half = 1 << (exponentBits + significandBits)
         let positive = (0..<half).map { code -> Float in
             let exponent = code >> significandBits

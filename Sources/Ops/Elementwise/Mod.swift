@@ -16,13 +16,22 @@ private enum TruncatedRemainder<Element: NumericElement & FixedWidthInteger>: Bi
     }
 }
 
+/// The remainder with the divisor's sign, zeros included; NaN where the dividend is infinite or the divisor 0 (ONNX Mod-28).
+private enum FlooredFloatRemainder<Element: NumericElement & BinaryFloatingPoint>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element {
+        let rest = a.truncatingRemainder(dividingBy: b)
+        if rest == 0 { return Element(signOf: b, magnitudeOf: 0) }
+        return (rest < 0) != (b < 0) ? rest + b : rest
+    }
+}
+
 private enum FloatRemainder<Element: NumericElement & BinaryFloatingPoint>: BinaryKernel {
     @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { a.truncatingRemainder(dividingBy: b) }
 }
 
 /// y = a mod b, broadcast.
 ///
-/// - Parameter truncated: C's `fmod` rather than Python's `%`; floating-point numbers know only that (ONNX Mod-13).
+/// - Parameter truncated: C's `fmod` rather than Python's `%`.
 /// - Throws: ``TensorError`` for types that aren't numbers, or differ.
 func remainder(_ a: Tensor, _ b: Tensor, truncated: Bool, into y: MutableTensor, threads: ThreadPool) throws {
     struct Integers: IntegerVisitor {
@@ -41,22 +50,28 @@ func remainder(_ a: Tensor, _ b: Tensor, truncated: Bool, into y: MutableTensor,
         }
     }
     switch a.dtype {
+    case .float32 where !truncated: try broadcast(FlooredFloatRemainder<Float>.self, a, b, into: y, threads: threads)
+    case .float64 where !truncated: try broadcast(FlooredFloatRemainder<Double>.self, a, b, into: y, threads: threads)
     case .float32: try broadcast(FloatRemainder<Float>.self, a, b, into: y, threads: threads)
     case .float64: try broadcast(FloatRemainder<Double>.self, a, b, into: y, threads: threads)
     default: try a.dtype.dispatchInteger(Integers(a: a, b: b, truncated: truncated, y: y, threads: threads))
     }
 }
 
-/// Mod-13.
+/// Mod (10, 13, 28).
 struct Mod: Operator {
     let isTruncated: Bool
+    /// Whether floating-point numbers may have the divisor's sign, as since version 28.
+    let floorsFloats: Bool
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0, 1]) }
     var floatingPointTypes: Set<DType>? { DType.wideFloats }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let dtype = try commonType(inputs, 0..<2)
-        if let dtype, dtype.isFloat, !isTruncated { throw TensorError("attribute fmod should be 1 for \(dtype), found 0") }
+        if let dtype, dtype.isFloat, !isTruncated, !floorsFloats {
+            throw TensorError("attribute fmod should be 1 for \(dtype), found 0")
+        }
         return [Fact(dtype: dtype, shape: try commonShape(inputs, 0..<2))]
     }
 
@@ -65,8 +80,8 @@ struct Mod: Operator {
             context.input(0), context.input(1), truncated: isTruncated, into: context.output(0), threads: context.threads)
     }
 
-    static let definition = OperatorDefinition("Mod", since: 10) { decoder in
+    static let definitions = OperatorDefinition.all("Mod", since: [10, 28]) { decoder in
         try decoder.requireInputs(2...2)
-        return Mod(isTruncated: try decoder.bool("fmod", default: false))
+        return Mod(isTruncated: try decoder.bool("fmod", default: false), floorsFloats: decoder.version >= 28)
     }
 }

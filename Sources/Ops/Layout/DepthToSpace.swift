@@ -1,6 +1,6 @@
 import GraphRuntime
 
-/// ONNX DepthToSpace (1 to 13): channels become blocks of pixels.
+/// ONNX DepthToSpace (1 to 28): channels become blocks of pixels.
 struct DepthToSpace: Operator {
     var blockSize: Int
     /// Whether the channel is the slow part of the depth ("CRD") rather than the fast one ("DCR").
@@ -36,9 +36,11 @@ struct DepthToSpace: Operator {
     }
 }
 
-/// ONNX SpaceToDepth (1 to 13): blocks of pixels become channels.
+/// ONNX SpaceToDepth (1 to 28): blocks of pixels become channels.
 struct SpaceToDepth: Operator {
     var blockSize: Int
+    /// Whether the channel becomes the slow part of the depth ("CRD") rather than the fast one ("DCR").
+    var isColumnRowDepth: Bool
 
     private func output(_ shape: Shape) throws -> Shape {
         guard shape.rank == 4, shape[2] % blockSize == 0, shape[3] % blockSize == 0 else {
@@ -57,21 +59,27 @@ struct SpaceToDepth: Operator {
         let data = try context.input(0)
         let output = try output(data.shape)
         let split = try Shape([data.shape[0], data.shape[1], output[2], blockSize, output[3], blockSize])
+        let order = isColumnRowDepth ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]
         let threads = context.threads
         try context.moveElements(of: [data], into: 0, shape: output) { units in
             try transpose(
-                units.sources[0], shape: split, permutation: [0, 3, 5, 1, 2, 4], to: units.target, width: units.width,
-                threads: threads)
+                units.sources[0], shape: split, permutation: order, to: units.target, width: units.width, threads: threads)
         }
     }
 }
 
 extension DepthToSpace {
-    static let definitions = OperatorDefinition.all("DepthToSpace", since: [1, 11, 13]) { decoder in
+    static let definitions = OperatorDefinition.all("DepthToSpace", since: [1, 11, 13, 28]) { decoder in
         try decoder.requireInputs(1...1)
-        let mode = decoder.version < 11 ? "DCR" : try decoder.string("mode", default: "DCR")
+        return DepthToSpace(
+            blockSize: try blockSize(&decoder), isColumnRowDepth: try isColumnRowDepth(&decoder, since: 11))
+    }
+
+    /// The attribute `mode`, which operators have from a version on.
+    fileprivate static func isColumnRowDepth(_ decoder: inout NodeDecoder, since version: Int) throws -> Bool {
+        let mode = decoder.version < version ? "DCR" : try decoder.string("mode", default: "DCR")
         guard mode == "DCR" || mode == "CRD" else { throw TensorError("the mode \"\(mode)\" isn't supported") }
-        return DepthToSpace(blockSize: try blockSize(&decoder), isColumnRowDepth: mode == "CRD")
+        return mode == "CRD"
     }
 
     fileprivate static func blockSize(_ decoder: inout NodeDecoder) throws -> Int {
@@ -82,8 +90,10 @@ extension DepthToSpace {
 }
 
 extension SpaceToDepth {
-    static let definitions = OperatorDefinition.all("SpaceToDepth", since: [1, 13]) { decoder in
+    static let definitions = OperatorDefinition.all("SpaceToDepth", since: [1, 13, 28]) { decoder in
         try decoder.requireInputs(1...1)
-        return SpaceToDepth(blockSize: try DepthToSpace.blockSize(&decoder))
+        return SpaceToDepth(
+            blockSize: try DepthToSpace.blockSize(&decoder),
+            isColumnRowDepth: try DepthToSpace.isColumnRowDepth(&decoder, since: 28))
     }
 }

@@ -4,4 +4,5 @@ import GraphRuntime
 enum ResizeFamily {
     static let definitions: [OperatorDefinition] =
         Resize.definitions + GridSample.definitions + AffineGrid.definitions + RoiAlign.definitions + MaxRoiPool.definitions
+        + DeformConv.definitions
 }

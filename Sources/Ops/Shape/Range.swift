@@ -45,7 +45,7 @@ func fillRange(start: Tensor, delta: Tensor, into y: MutableTensor) throws {
     try start.dtype.dispatch(Visitor(start: start, delta: delta, y: y))
 }
 
-/// Range-11.
+/// Range (11, 27); half and bfloat16 numbers are computed in float32.
 struct RangeOperator: Operator {
     var floatingPointTypes: Set<DType>? { DType.wideFloats }
 
@@ -63,8 +63,9 @@ struct RangeOperator: Operator {
         try fillRange(start: context.input(0), delta: context.input(2), into: context.output(0))
     }
 
-    static let definition = OperatorDefinition("Range", since: 11) { decoder in
+    static let definitions = OperatorDefinition.all("Range", since: [11, 27]) { decoder in
         try decoder.requireInputs(3...3)
+        if decoder.version >= 27 { try NormalizationArguments.requireStashType(&decoder) }
         return RangeOperator()
     }
 }

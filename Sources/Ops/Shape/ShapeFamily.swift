@@ -4,7 +4,7 @@ import GraphRuntime
 enum ShapeFamily {
     static let definitions: [OperatorDefinition] =
         [
-            ShapeOf.definition, SizeOf.definition, Constant.definition, ConstantOfShape.definition, RangeOperator.definition,
+            ShapeOf.definition, SizeOf.definition, Constant.definition, ConstantOfShape.definition,
             Identity.definition, Expand.definition, EyeLike.definition,
-        ] + Dropout.definitions
+        ] + RangeOperator.definitions + Dropout.definitions
 }

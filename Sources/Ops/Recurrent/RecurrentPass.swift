@@ -1,0 +1,125 @@
+import GraphRuntime
+
+/// One direction of a recurrent operator, over all sequences of a batch.
+struct RecurrentPass<Element: BLASElement & NumericElement> {
+    private let geometry: RecurrentGeometry
+    private let direction: Int
+    private let isReverse: Bool
+    private let lengths: [Int]
+    private let clip: Double
+    private let x: Tensor
+    private let w: Tensor
+    private let r: Tensor
+    /// This direction's own, [2 · gates · hidden] and [3 · hidden], zeros where there are none.
+    private let bias: Tensor
+    private let peepholes: Tensor
+    /// [batch, hidden].
+    private let hidden: MutableTensor
+    private let cell: MutableTensor
+
+    /// - Parameters:
+    ///   - tensors: the node's inputs, of shapes that fit `geometry`.
+    ///   - lengths: of each sequence, none beyond the geometry's.
+    init(
+        geometry: RecurrentGeometry, direction: Int, isReverse: Bool, tensors: [Tensor?], lengths: [Int], clip: Double
+    ) throws {
+        guard let x = tensors[0], let w = tensors[1], let r = tensors[2] else { throw TensorError("an input is missing") }
+        self.geometry = geometry
+        self.direction = direction
+        self.isReverse = isReverse
+        self.lengths = lengths
+        self.clip = clip
+        (self.x, self.w, self.r) = (x, w, r)
+        func part(_ tensor: Tensor?, _ count: Int) throws -> Tensor {
+            let result = try MutableTensor(dtype: Element.dtype, shape: Shape([count]))
+            let source = try tensor?.buffer(of: Element.self)
+            let target = try result.buffer(of: Element.self)
+            for index in target.indices { target[index] = source.map { $0[direction * count + index] } ?? 0 }
+            return result.tensor
+        }
+        bias = try part(tensors[3], 2 * geometry.width)
+        peepholes = try part(tensors[7], 3 * geometry.hidden)
+        func state(_ tensor: Tensor?) throws -> MutableTensor {
+            let result = try MutableTensor(dtype: Element.dtype, shape: Shape([geometry.batch, geometry.hidden]))
+            let source = try tensor?.buffer(of: Element.self)
+            let target = try result.buffer(of: Element.self)
+            for item in 0..<geometry.batch {
+                let start = geometry.stateOffset(direction: direction, item: item)
+                for j in 0..<geometry.hidden { target[item * geometry.hidden + j] = source.map { $0[start + j] } ?? 0 }
+            }
+            return result
+        }
+        hidden = try state(tensors[5])
+        cell = try state(tensors[6])
+    }
+
+    /// - Parameter outputs: Y, Y_h and Y_c, nil where nobody asks for them; Y holds zeros.
+    func run<Cell: RecurrentCell>(
+        _ unit: Cell, _ functions: [RecurrentFunction], into outputs: [MutableTensor?], threads: ThreadPool
+    ) throws {
+        let (batch, size, width) = (geometry.batch, geometry.hidden, geometry.width)
+        let projected = try project(threads: threads)
+        let recurrent = try MutableTensor(dtype: Element.dtype, shape: Shape([batch, width]))
+        let scratch = try MutableTensor(dtype: Element.dtype, shape: Shape([batch, 2 * size]))
+        guard let weights = try r.buffer(of: Element.self).baseAddress.map({ $0 + direction * width * size }),
+            let state = try hidden.buffer(of: Element.self).baseAddress,
+            let memory = try cell.buffer(of: Element.self).baseAddress,
+            let product = try recurrent.buffer(of: Element.self).baseAddress,
+            let input = try projected.buffer(of: Element.self).baseAddress,
+            let space = try scratch.buffer(of: Element.self).baseAddress,
+            let bias = try bias.buffer(of: Element.self).baseAddress,
+            let peepholes = try peepholes.buffer(of: Element.self).baseAddress
+        else { return }
+        let steps = size > 0 ? lengths.max() ?? 0 : 0
+        let output = try outputs[0]?.buffer(of: Element.self).baseAddress
+        for step in 0..<steps {
+            threads.forEachRange(unit.recurrentGates * size, grain: max((1 << 16) / (batch * size), 16)) { columns in
+                Element.gemm(
+                    transposeA: false, transposeB: true, m: batch, n: columns.count, k: size, alpha: 1, a: state, lda: size,
+                    b: weights + columns.lowerBound * size, ldb: size, beta: 0, c: product + columns.lowerBound, ldc: width)
+            }
+            threads.forEachRange(batch, grain: max(1024 / width, 1)) { items in
+                for item in items where step < lengths[item] {
+                    let time = isReverse ? lengths[item] - 1 - step : step
+                    unit.advance(
+                        RecurrentRow(
+                            size: size, input: input + geometry.inputRow(time: time, item: item) * width,
+                            recurrent: product + item * width, bias: bias, weights: weights, peepholes: peepholes,
+                            hidden: state + item * size, cell: memory + item * size, scratch: space + item * 2 * size,
+                            clip: clip),
+                        functions)
+                    guard let output else { continue }
+                    let place = geometry.outputOffset(time: time, direction: direction, item: item)
+                    (output + place).update(from: state + item * size, count: size)
+                }
+            }
+        }
+        for (target, source) in [(outputs[1], state), (outputs[2], memory)] {
+            guard let target = try target?.buffer(of: Element.self).baseAddress else { continue }
+            for item in 0..<batch {
+                (target + geometry.stateOffset(direction: direction, item: item))
+                    .update(from: source + item * size, count: size)
+            }
+        }
+    }
+
+    /// The products of all rows of the input with W, [length · batch, gates · hidden].
+    private func project(threads: ThreadPool) throws -> MutableTensor {
+        let (width, depth) = (geometry.width, geometry.inputSize)
+        let result = try MutableTensor(dtype: Element.dtype, shape: Shape([geometry.length, geometry.batch, width]))
+        let (rows, weights) = (try x.buffer(of: Element.self), try w.buffer(of: Element.self))
+        guard let target = try result.buffer(of: Element.self).baseAddress, result.count > 0 else { return result }
+        guard depth > 0, let source = rows.baseAddress, let matrix = weights.baseAddress.map({ $0 + direction * width * depth })
+        else {
+            target.update(repeating: 0, count: result.count)
+            return result
+        }
+        threads.forEachRange(geometry.length * geometry.batch, grain: 32) { range in
+            Element.gemm(
+                transposeA: false, transposeB: true, m: range.count, n: width, k: depth, alpha: 1,
+                a: source + range.lowerBound * depth, lda: depth, b: matrix, ldb: depth, beta: 0,
+                c: target + range.lowerBound * width, ldc: width)
+        }
+        return result
+    }
+}
