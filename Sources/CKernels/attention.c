@@ -16,6 +16,21 @@ void attention_apply_mask(float *scores, const uint8_t *mask, size_t count) {
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
 }
 
+// e^x for x <= 0 as `exponential` computes it, but for results below 2^-125, which stay there: weights that no sum of scores shows.
+VECTOR_INLINE float weight(float x) {
+    x = x < -86.5f ? -86.5f : x;
+    const float magic = 12582912.0f;
+    const float shifted = x * 1.44269504f + magic;
+    const float n = shifted - magic;
+    const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    float q = r * 0x1.6a23ccp-10f + 0x1.123a20p-7f;
+    q = q * r + 0x1.5558f2p-5f;
+    q = q * r + 0x1.555492p-3f;
+    q = q * r + 0x1.fffffcp-2f;
+    const float power = (q * r) * r + r + 1.0f;
+    return bits_to_float(float_to_bits(power) + (float_to_bits(shifted) << 23));
+}
+
 VECTOR_INLINE void softmax_columns(float *scores, ptrdiff_t keys, const int columns, float *sums) {
     float maxima[32], totals[32], block[32];
     for (int j = 0; j < columns; j++) {
@@ -34,9 +49,9 @@ VECTOR_INLINE void softmax_columns(float *scores, ptrdiff_t keys, const int colu
             float *row = scores + key * columns;
             VECTOR_LOOP
             for (int j = 0; j < columns; j++) {
-                float weight = exponential(row[j] - maxima[j]);
-                row[j] = weight;
-                block[j] += weight;
+                float value = weight(row[j] - maxima[j]);
+                row[j] = value;
+                block[j] += value;
             }
         }
         for (int j = 0; j < columns; j++) totals[j] += block[j];

@@ -39,12 +39,53 @@ enum BLAS {
 
 /// The element types that BLAS multiplies.
 protocol BLASElement: TensorElement, BinaryFloatingPoint {
+    /// C = op(A) · op(B) + a number for each column.
+    static func gemm(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>,
+        ldb: Int, columnBias: UnsafePointer<Self>, c: UnsafeMutablePointer<Self>, ldc: Int)
+
     static func gemm(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Self, a: UnsafePointer<Self>, lda: Int,
         b: UnsafePointer<Self>, ldb: Int, beta: Self, c: UnsafeMutablePointer<Self>, ldc: Int)
 }
 
+extension BLASElement {
+    static func gemm(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>,
+        ldb: Int, columnBias: UnsafePointer<Self>, c: UnsafeMutablePointer<Self>, ldc: Int
+    ) {
+        multiplyOntoBias(
+            transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,
+            columnBias: columnBias, c: c, ldc: ldc)
+    }
+
+    /// The product added to the bias, which is written first.
+    fileprivate static func multiplyOntoBias(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>,
+        ldb: Int, columnBias: UnsafePointer<Self>, c: UnsafeMutablePointer<Self>, ldc: Int
+    ) {
+        for row in 0..<m { (c + row * ldc).update(from: columnBias, count: n) }
+        gemm(
+            transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb, beta: 1,
+            c: c, ldc: ldc)
+    }
+}
+
 extension Float: BLASElement {
+    static func gemm(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>,
+        ldb: Int, columnBias: UnsafePointer<Float>, c: UnsafeMutablePointer<Float>, ldc: Int
+    ) {
+        if PackedProduct.isPreferred(m: m, n: n, k: k) {
+            return PackedProduct.run(
+                transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
+                accumulate: false, columnBias: columnBias, c: c, ldc: ldc)
+        }
+        multiplyOntoBias(
+            transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,
+            columnBias: columnBias, c: c, ldc: ldc)
+    }
+
     static func gemm(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, beta: Float, c: UnsafeMutablePointer<Float>, ldc: Int

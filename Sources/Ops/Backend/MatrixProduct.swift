@@ -9,6 +9,8 @@ struct MatrixProduct<Element: BLASElement> {
     var transposeB = false
     var alpha: Element = 1
     var beta: Element = 0
+    /// n numbers, each added to a column of C; nil for none. Not together with `alpha` or `beta`.
+    var columnBias: UnsafePointer<Element>?
 
     private var lda: Int { max(transposeA ? m : k, 1) }
     private var ldb: Int { max(transposeB ? k : n, 1) }
@@ -38,11 +40,18 @@ struct MatrixProduct<Element: BLASElement> {
             let columns = columnStart..<min(columnStart + columnStep, n)
             prepare(item, rows, columns)
             let (a, b, c) = pointers(item)
-            Element.gemm(
-                transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, alpha: alpha,
-                a: a + (transposeA ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
-                b: b + (transposeB ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb, beta: beta,
-                c: c + rows.lowerBound * n + columns.lowerBound, ldc: n)
+            let left = a + (transposeA ? rows.lowerBound : rows.lowerBound * lda)
+            let right = b + (transposeB ? columns.lowerBound * ldb : columns.lowerBound)
+            let target = c + rows.lowerBound * n + columns.lowerBound
+            if let columnBias {
+                Element.gemm(
+                    transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, a: left, lda: lda,
+                    b: right, ldb: ldb, columnBias: columnBias + columns.lowerBound, c: target, ldc: n)
+            } else {
+                Element.gemm(
+                    transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, alpha: alpha,
+                    a: left, lda: lda, b: right, ldb: ldb, beta: beta, c: target, ldc: n)
+            }
         }
     }
 

@@ -19,18 +19,24 @@ enum PackedProduct {
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
     static func isPreferred(m: Int, n: Int, k: Int) -> Bool { level != 0 && m >= 4 && n >= 8 && k >= 4 }
 
-    /// Rows of B and columns of A in a block: panels of A stay in the first-level cache.
-    private static let blockDepth = 384
-    /// Columns of B in a block, which stays in the second-level cache.
+    /// Columns of B in a block.
     private static let blockColumns = 512
+    /// Elements of a block of B, which stays in the second-level cache.
+    private static let blockElements = 200 << 10
+    /// Columns of a panel of A, which stays in the first-level cache, at the most.
+    private static let largestDepth = 640
 
-    /// C = alpha · op(A) · op(B) + beta · C, row-major, with op(A) m×k, op(B) k×n and C m×n; beta is 0 or 1.
+    /// C = alpha · op(A) · op(B), plus what stands in C where `accumulate` says so, plus `columnBias`; row-major, with op(A) m×k,
+    /// op(B) k×n and C m×n.
+    ///
+    /// - Parameter columnBias: n numbers, each added to a column of C; nil for none. Not together with `accumulate`.
     static func run(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
-        b: UnsafePointer<Float>, ldb: Int, accumulate: Bool, c: UnsafeMutablePointer<Float>, ldc: Int
+        b: UnsafePointer<Float>, ldb: Int, accumulate: Bool, columnBias: UnsafePointer<Float>? = nil,
+        c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        let depth = balanced(k, limit: blockDepth, multiple: 1)
         let width = balanced(n, limit: blockColumns, multiple: columns)
+        let depth = balanced(k, limit: min(blockElements / width, largestDepth), multiple: 1)
         let panelCount = (width + columns - 1) / columns
         let rowPanel = depth * rows + 32
         let scratch = ThreadScratch.floats(panelCount * columns * depth + rowPanel + rows * columns + 64)
@@ -48,9 +54,16 @@ enum PackedProduct {
                     packA(
                         transposeA ? a + inner * lda + row : a + row * lda + inner, lda, transposed: transposeA, rows: rowCount,
                         depth: innerCount, alpha: alpha, into: packedA)
+                    if inner == 0, let columnBias {
+                        // Written just before it is added to, while it is in cache.
+                        for index in row..<row + rowCount {
+                            (c + index * ldc + column).update(from: columnBias + column, count: columnCount)
+                        }
+                    }
                     multiply(
                         packedA, scratch, depth: innerCount, rowCount: rowCount, columnCount: columnCount,
-                        accumulate: accumulate || inner > 0, edge: edge, c: c + row * ldc + column, ldc: ldc)
+                        accumulate: accumulate || inner > 0 || columnBias != nil, edge: edge, c: c + row * ldc + column,
+                        ldc: ldc)
                 }
             }
         }

@@ -56,6 +56,9 @@ func convolve<Element: BLASElement>(
     let unfold = Im2Col<Element>(window)
     let depth = unfold.rowCount
     let pixelCount = window.outputCount
+    if window.group == 1, depth > 0, window.batch * pixelCount <= largestJoinedPixelCount {
+        return convolveJoined(unfold, source, kernel, bias: offsets, target, threads: threads)
+    }
     let outputChannels = window.outputChannels / window.group
     let tiles = ConvolutionTiles(
         planes: window.batch * window.group, pixels: pixelCount, channels: outputChannels, depth: depth,
@@ -81,7 +84,8 @@ func convolve<Element: BLASElement>(
         var columns = plane + tile.pixels.lowerBound
         var columnStride = pixelCount
         if !isPointwise, let matrix = scratch.baseAddress?.assumingMemoryBound(to: Element.self) {
-            unfold.fill(matrix, from: plane, pixels: tile.pixels)
+            unfold.fill(
+                matrix, rowStride: tile.pixels.count, rows: 0..<depth, from: plane, pixels: tile.pixels)
             columns = UnsafePointer(matrix)
             columnStride = tile.pixels.count
         }
@@ -89,6 +93,47 @@ func convolve<Element: BLASElement>(
             transposeA: false, transposeB: false, m: tile.channels.count, n: tile.pixels.count, k: depth, alpha: 1,
             a: kernel + (group * outputChannels + tile.channels.lowerBound) * depth, lda: depth, b: columns, ldb: columnStride,
             beta: offsets == nil ? 0 : 1, c: rows, ldc: pixelCount)
+    }
+}
+
+/// Pictures of together no more pixels than this are one matrix: the weights, which then outweigh them, are read once.
+private let largestJoinedPixelCount = 512
+
+/// The convolution of small pictures as one product of the weights with the unfolded windows of all of them.
+private func convolveJoined<Element: BLASElement>(
+    _ unfold: Im2Col<Element>, _ source: UnsafePointer<Element>, _ kernel: UnsafePointer<Element>,
+    bias: UnsafeBufferPointer<Element>?, _ target: UnsafeMutablePointer<Element>, threads: ThreadPool
+) {
+    let window = unfold.window
+    let (depth, pixelCount, channels) = (unfold.rowCount, window.outputCount, window.outputChannels)
+    let columns = window.batch * pixelCount
+    threads.withWorkspace(byteCount: (depth + channels) * columns * MemoryLayout<Element>.stride) { memory in
+        guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
+        let products = matrix + depth * columns
+        threads.forEachRange(depth, grain: 256) { rows in
+            for picture in 0..<window.batch {
+                unfold.fill(
+                    matrix + picture * pixelCount, rowStride: columns, rows: rows,
+                    from: source + picture * window.inputChannels * window.inputCount, pixels: 0..<pixelCount)
+            }
+        }
+        // One part a thread: each packs the matrix for itself.
+        let parts = min(threads.threadCount, channels)
+        threads.forEach(parts) { index in
+            let part = channels * index / parts..<channels * (index + 1) / parts
+            Element.gemm(
+                transposeA: false, transposeB: false, m: part.count, n: columns, k: depth, alpha: 1,
+                a: kernel + part.lowerBound * depth, lda: depth, b: matrix, ldb: columns, beta: 0,
+                c: products + part.lowerBound * columns, ldc: columns)
+            for channel in part {
+                let offset = bias?[channel] ?? 0
+                for picture in 0..<window.batch {
+                    let row = products + channel * columns + picture * pixelCount
+                    let result = target + (picture * channels + channel) * pixelCount
+                    for pixel in 0..<pixelCount { result[pixel] = row[pixel] + offset }
+                }
+            }
+        }
     }
 }
 

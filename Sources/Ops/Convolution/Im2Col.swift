@@ -16,19 +16,23 @@ struct Im2Col<Element: BLASElement> {
     /// Rows of the matrix.
     var rowCount: Int { channels * window.kernelCount }
 
-    /// Fills `matrix` [rowCount, pixels.count] from one picture's group of channels.
-    func fill(_ matrix: UnsafeMutablePointer<Element>, from source: UnsafePointer<Element>, pixels: Range<Int>) {
+    /// Fills the rows `rows` of a matrix [rowCount, pixels.count], whose rows begin `rowStride` elements apart, from one picture's
+    /// group of channels.
+    func fill(
+        _ matrix: UnsafeMutablePointer<Element>, rowStride: Int, rows: Range<Int>, from source: UnsafePointer<Element>,
+        pixels: Range<Int>
+    ) {
         let rank = window.kernel.count
         let inner = rank - 1
         let outputWidth = window.output[inner]
         let firstRow = pixels.lowerBound / max(outputWidth, 1)
         let lastRow = (pixels.upperBound - 1) / max(outputWidth, 1)
         var tap = [Int](repeating: 0, count: rank)
-        for row in 0..<rowCount {
+        for row in rows {
             let channel = row / window.kernelCount
             decompose(row % window.kernelCount, by: window.kernel, into: &tap)
             let plane = source + channel * window.inputCount
-            var target = matrix + row * pixels.count
+            var target = matrix + row * rowStride
             for outputRow in firstRow...lastRow {
                 let rowStart = outputRow * outputWidth
                 let columns = max(pixels.lowerBound - rowStart, 0)..<min(pixels.upperBound - rowStart, outputWidth)

@@ -106,16 +106,10 @@ func matMul<Element: BLASElement>(
     }
     let rows = extents.sharesB ? extents.m * extents.batch.count : extents.m
     let (m, n, k) = (extents.m, extents.n, extents.k)
-    let product = MatrixProduct<Element>(m: rows, n: n, k: k, beta: bias == nil ? 0 : 1)
+    let product = MatrixProduct<Element>(m: rows, n: n, k: k, columnBias: offsets?.baseAddress)
     product.run(batch: extents.sharesB ? 1 : extents.batch.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
         return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
-    } prepare: { index, rows, columns in
-        guard let offsets, let source = offsets.baseAddress else { return }
-        for row in rows {
-            let start = target + index * m * n + row * n + columns.lowerBound
-            start.update(from: source + columns.lowerBound, count: columns.count)
-        }
     }
 }
 
