@@ -66,7 +66,6 @@ CK_UNARY(ck_silu, v *ck_sigmoid1(v))
 CK_UNARY(ck_gelu_erf, 0.5f * v * (1.0f + ck_erf1(v * 0.70710678f)))
 // (1 + tanh u) / 2 = sigmoid(2 u).
 CK_UNARY(ck_gelu_tanh, v *ck_sigmoid1(1.59576912f * (v + 0.044715f * v * v * v)))
-CK_UNARY(ck_quick_gelu, v *ck_sigmoid1(1.702f * v))
 
 // tanh(log(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x).
 CK_INLINE float ck_mish1(float x) {
@@ -189,20 +188,4 @@ CK_CLONES void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n) {
 
 CK_CLONES void ck_accumulate_square(const float *x, float *y, ptrdiff_t n) {
     CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * x[i];
-}
-
-CK_CLONES static float ck_exp_sum(const float *x, float *y, ptrdiff_t n, float largest) {
-    _Pragma("clang fp reassociate(on)") float sum = 0;
-    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {
-        float e = ck_exp1(x[i] - largest);
-        y[i] = e;
-        sum += e;
-    }
-    return sum;
-}
-
-void ck_softmax_row(const float *x, float *y, ptrdiff_t n) {
-    if (n <= 0) return;
-    float sum = ck_exp_sum(x, y, n, ck_row_max(x, n));
-    ck_mul(y, 1, &(float){1.0f / sum}, 0, y, n);
 }

@@ -42,8 +42,6 @@ void ck_silu(const float *x, float *y, ptrdiff_t n);
 void ck_gelu_erf(const float *x, float *y, ptrdiff_t n);
 // x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 void ck_gelu_tanh(const float *x, float *y, ptrdiff_t n);
-// x * sigmoid(1.702 x).
-void ck_quick_gelu(const float *x, float *y, ptrdiff_t n);
 
 // Activations of two parameters; those that take one ignore b.
 void ck_leaky_relu(const float *x, float *y, ptrdiff_t n, float a, float b);
@@ -70,6 +68,3 @@ float ck_row_max(const float *x, ptrdiff_t n);
 void ck_accumulate(const float *x, float *y, ptrdiff_t n);
 void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n);
 void ck_accumulate_square(const float *x, float *y, ptrdiff_t n);
-
-// exp(x - max x) / sum exp(x - max x) over a row; `y` may be `x`.
-void ck_softmax_row(const float *x, float *y, ptrdiff_t n);

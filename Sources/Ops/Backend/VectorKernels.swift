@@ -81,7 +81,6 @@ enum VectorKernels {
     static let silu: FloatLoop = ck_silu
     static let geluErf: FloatLoop = ck_gelu_erf
     static let geluTanh: FloatLoop = ck_gelu_tanh
-    static let quickGelu: FloatLoop = ck_quick_gelu
 
     static let leakyRelu: ParametricFloatLoop = ck_leaky_relu
     static let elu: ParametricFloatLoop = ck_elu
