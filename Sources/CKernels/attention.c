@@ -4,31 +4,14 @@
 
 #include "vector_math.h"
 
-VECTOR_CLONES
-void attention_add_mask(float *scores, const float *mask, size_t count) {
+CK_KERNEL(void, attention_add_mask, (float *scores, const float *mask, size_t count), (scores, mask, count)) {
     VECTOR_LOOP
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] == -INFINITY ? -INFINITY : scores[i] + mask[i];
 }
 
-VECTOR_CLONES
-void attention_apply_mask(float *scores, const uint8_t *mask, size_t count) {
+CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_t count), (scores, mask, count)) {
     VECTOR_LOOP
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
-}
-
-// e^x for x <= 0 as `exponential` computes it, but for results below 2^-125, which stay there: weights that no sum of scores shows.
-VECTOR_INLINE float weight(float x) {
-    x = x < -86.5f ? -86.5f : x;
-    const float magic = 12582912.0f;
-    const float shifted = x * 1.44269504f + magic;
-    const float n = shifted - magic;
-    const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-    float q = r * 0x1.6a23ccp-10f + 0x1.123a20p-7f;
-    q = q * r + 0x1.5558f2p-5f;
-    q = q * r + 0x1.555492p-3f;
-    q = q * r + 0x1.fffffcp-2f;
-    const float power = (q * r) * r + r + 1.0f;
-    return bits_to_float(float_to_bits(power) + (float_to_bits(shifted) << 23));
 }
 
 VECTOR_INLINE void softmax_columns(float *scores, ptrdiff_t keys, const int columns, float *sums) {
@@ -49,7 +32,7 @@ VECTOR_INLINE void softmax_columns(float *scores, ptrdiff_t keys, const int colu
             float *row = scores + key * columns;
             VECTOR_LOOP
             for (int j = 0; j < columns; j++) {
-                float value = weight(row[j] - maxima[j]);
+                float value = softmax_weight(row[j] - maxima[j]);
                 row[j] = value;
                 block[j] += value;
             }
@@ -59,13 +42,16 @@ VECTOR_INLINE void softmax_columns(float *scores, ptrdiff_t keys, const int colu
     for (int j = 0; j < columns; j++) sums[j] = totals[j];
 }
 
-VECTOR_CLONES void attention_softmax_columns(float *scores, ptrdiff_t keys, int columns, float *sums) {
+CK_KERNEL(
+    void, attention_softmax_columns, (float *scores, ptrdiff_t keys, int columns, float *sums), (scores, keys, columns, sums)) {
     if (columns == 32) return softmax_columns(scores, keys, 32, sums);
     softmax_columns(scores, keys, 16, sums);
 }
 
-VECTOR_CLONES void attention_write_columns(
-    const float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step) {
+CK_KERNEL(
+    void, attention_write_columns,
+    (const float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step),
+    (values, sums, columns, queries, width, output, row_step)) {
     for (int j = 0; j < queries; j++) {
         const float factor = 1.0f / sums[j];
         float *row = output + j * row_step;

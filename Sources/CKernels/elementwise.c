@@ -1,16 +1,18 @@
 #include "elementwise.h"
-#include "vector.h"
+#include "vector_math.h"
 
 #define CK_BINARY(name, expression)                                                                                          \
-    CK_CLONES void name(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n) {         \
+    CK_KERNEL(                                                                                                               \
+        void, name, (const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n),             \
+        (a, a_step, b, b_step, y, n)) {                                                                                      \
         if (a_step && b_step) {                                                                                              \
-            CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                 \
+            VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {                                                                  \
                 float u = a[i], v = b[i];                                                                                    \
                 y[i] = (expression);                                                                                         \
             }                                                                                                                \
         } else if (a_step) {                                                                                                 \
             const float v = *b;                                                                                              \
-            CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                 \
+            VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {                                                                  \
                 float u = a[i];                                                                                              \
                 y[i] = (expression);                                                                                         \
             }                                                                                                                \
@@ -22,7 +24,7 @@
                 for (ptrdiff_t i = 0; i < n; i++) y[i] = (expression);                                                       \
                 return;                                                                                                      \
             }                                                                                                                \
-            CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                 \
+            VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {                                                                  \
                 float v = b[i];                                                                                              \
                 y[i] = (expression);                                                                                         \
             }                                                                                                                \
@@ -37,18 +39,18 @@ CK_BINARY(ck_min, u != u ? u : (v < u || v != v ? v : u))
 CK_BINARY(ck_max, u != u ? u : (v > u || v != v ? v : u))
 
 #define CK_UNARY(name, expression)                                                                                           \
-    CK_CLONES void name(const float *x, float *y, ptrdiff_t n) {                                                             \
-        CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                     \
+    CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {                                              \
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {                                                                      \
             float v = x[i];                                                                                                  \
             y[i] = (expression);                                                                                             \
         }                                                                                                                    \
     }
 
-CK_UNARY(ck_exp, ck_exp1(v))
-CK_UNARY(ck_log, ck_log1(v))
-CK_UNARY(ck_erf, ck_erf1(v))
-CK_UNARY(ck_tanh, ck_tanh1(v))
-CK_UNARY(ck_sigmoid, ck_sigmoid1(v))
+CK_UNARY(ck_exp, exponential(v))
+CK_UNARY(ck_log, logarithm(v))
+CK_UNARY(ck_erf, error_function(v))
+CK_UNARY(ck_tanh, hyperbolic_tangent(v))
+CK_UNARY(ck_sigmoid, sigmoid(v))
 // The C library's sqrtf sets errno, which keeps its loops from vectorising.
 CK_UNARY(ck_sqrt, __builtin_elementwise_sqrt(v))
 CK_UNARY(ck_reciprocal, 1.0f / v)
@@ -59,17 +61,17 @@ CK_UNARY(ck_ceil, ceilf(v))
 CK_UNARY(ck_round_even, rintf(v))
 
 CK_UNARY(ck_relu, v < 0.0f ? 0.0f : v)
-CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + ck_log1p_unit(ck_exp1(-fabsf(v))))
+CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + logarithm_one_plus(exponential(-fabsf(v))))
 CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
 CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
-CK_UNARY(ck_silu, v *ck_sigmoid1(v))
-CK_UNARY(ck_gelu_erf, 0.5f * v * (1.0f + ck_erf1(v * 0.70710678f)))
+CK_UNARY(ck_silu, v *sigmoid(v))
+CK_UNARY(ck_gelu_erf, 0.5f * v * (1.0f + error_function(v * 0.70710678f)))
 // (1 + tanh u) / 2 = sigmoid(2 u).
-CK_UNARY(ck_gelu_tanh, v *ck_sigmoid1(1.59576912f * (v + 0.044715f * v * v * v)))
+CK_UNARY(ck_gelu_tanh, v *sigmoid(1.59576912f * (v + 0.044715f * v * v * v)))
 
 // tanh(log(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x).
-CK_INLINE float ck_mish1(float x) {
-    float e = ck_exp1(x > 20.0f ? 20.0f : x);
+VECTOR_INLINE float ck_mish1(float x) {
+    float e = exponential(x > 20.0f ? 20.0f : x);
     float n = e * (e + 2.0f);
     return x * (n / (n + 2.0f));
 }
@@ -78,10 +80,10 @@ CK_UNARY(ck_mish, ck_mish1(v))
 
 // Blocks with an argument beyond the range reduction's reach go to the C library, whose reduction has no bound.
 #define CK_TRIGONOMETRIC(name, quadrant, library)                                                                            \
-    CK_CLONES static void name##_block(const float *x, float *y, ptrdiff_t n) {                                              \
-        CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] = ck_sincos1(x[i], quadrant);                                    \
+    VECTOR_INLINE void name##_block(const float *x, float *y, ptrdiff_t n) {                                                 \
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = sine(x[i], quadrant);                                           \
     }                                                                                                                        \
-    void name(const float *x, float *y, ptrdiff_t n) {                                                                       \
+    CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {                                              \
         for (ptrdiff_t start = 0; start < n; start += 1024) {                                                                \
             ptrdiff_t count = n - start < 1024 ? n - start : 1024;                                                           \
             int is_far = 0;                                                                                                  \
@@ -98,17 +100,17 @@ CK_TRIGONOMETRIC(ck_sin, 0, sinf)
 CK_TRIGONOMETRIC(ck_cos, 1, cosf)
 
 #define CK_PARAMETRIC(name, expression)                                                                                      \
-    CK_CLONES void name(const float *x, float *y, ptrdiff_t n, float a, float b) {                                           \
+    CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n, float a, float b), (x, y, n, a, b)) {                      \
         (void)b;                                                                                                             \
-        CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) {                                                                     \
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {                                                                      \
             float v = x[i];                                                                                                  \
             y[i] = (expression);                                                                                             \
         }                                                                                                                    \
     }
 
 // exp(x) - 1 by way of tanh(x / 2) = t: 2 t / (1 - t), which loses nothing near 0; for x <= 0.
-CK_INLINE float ck_expm1_negative(float x) {
-    float t = ck_tanh1(0.5f * x);
+VECTOR_INLINE float ck_expm1_negative(float x) {
+    float t = hyperbolic_tangent(0.5f * x);
     return 2.0f * t / (1.0f - t);
 }
 
@@ -117,12 +119,12 @@ CK_PARAMETRIC(ck_elu, v > 0.0f ? b * v : a *ck_expm1_negative(v > 0.0f ? 0.0f : 
 CK_PARAMETRIC(ck_celu, v > 0.0f ? v : a *ck_expm1_negative((v > 0.0f ? 0.0f : v) / a))
 CK_PARAMETRIC(ck_hard_sigmoid, a *v + b < 0.0f ? 0.0f : (a * v + b > 1.0f ? 1.0f : a * v + b))
 CK_PARAMETRIC(ck_thresholded_relu, v > a ? v : 0.0f)
-CK_PARAMETRIC(ck_swish, v *ck_sigmoid1(a * v))
+CK_PARAMETRIC(ck_swish, v *sigmoid(a * v))
 // max(min, x) first, then min(max, x): where min > max the result is max (ONNX Clip-13).
 CK_PARAMETRIC(ck_clip, (v < a ? a : v) > b ? b : (v < a ? a : v))
 
 #define CK_ROW_SUM(name, expression)                                                                                         \
-    CK_CLONES static float name##_block(const float *x, ptrdiff_t n) {                                                       \
+    VECTOR_INLINE float name##_block(const float *x, ptrdiff_t n) {                                                          \
         _Pragma("clang fp reassociate(on)") float sum = 0;                                                                   \
         for (ptrdiff_t i = 0; i < n; i++) {                                                                                  \
             float v = x[i];                                                                                                  \
@@ -130,8 +132,8 @@ CK_PARAMETRIC(ck_clip, (v < a ? a : v) > b ? b : (v < a ? a : v))
         }                                                                                                                    \
         return sum;                                                                                                          \
     }                                                                                                                        \
-    /* Sums of blocks in double precision: the error stays that of one block, however long the row. */                      \
-    float name(const float *x, ptrdiff_t n) {                                                                                \
+    /* Sums of blocks in double precision: the error stays that of one block, however long the row. */                       \
+    CK_KERNEL(float, name, (const float *x, ptrdiff_t n), (x, n)) {                                                          \
         if (n <= 4096) return name##_block(x, n);                                                                            \
         double sum = 0;                                                                                                      \
         for (ptrdiff_t start = 0; start < n; start += 4096) {                                                                \
@@ -146,7 +148,7 @@ CK_ROW_SUM(ck_row_sum_square, v *v)
 
 // Sixteen running extremes; a comparison with NaN is false, so NaNs are counted beside them.
 #define CK_ROW_EXTREME(name, start, comparison)                                                                              \
-    CK_CLONES float name(const float *x, ptrdiff_t n) {                                                                      \
+    CK_KERNEL(float, name, (const float *x, ptrdiff_t n), (x, n)) {                                                          \
         float lanes[16];                                                                                                     \
         uint32_t nans[16];                                                                                                   \
         for (int j = 0; j < 16; j++) {                                                                                       \
@@ -178,14 +180,14 @@ CK_ROW_SUM(ck_row_sum_square, v *v)
 CK_ROW_EXTREME(ck_row_min, INFINITY, <)
 CK_ROW_EXTREME(ck_row_max, -INFINITY, >)
 
-CK_CLONES void ck_accumulate(const float *x, float *y, ptrdiff_t n) {
-    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i];
+CK_KERNEL(void, ck_accumulate, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-CK_CLONES void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n) {
-    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += fabsf(x[i]);
+CK_KERNEL(void, ck_accumulate_abs, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += fabsf(x[i]);
 }
 
-CK_CLONES void ck_accumulate_square(const float *x, float *y, ptrdiff_t n) {
-    CK_VECTORIZE for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * x[i];
+CK_KERNEL(void, ck_accumulate_square, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * x[i];
 }

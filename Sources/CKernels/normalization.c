@@ -63,8 +63,7 @@ VECTOR_INLINE normalization_moments measure_block(const float *x, size_t count) 
     return (normalization_moments){.mean = (double)centre + rest, .squares = squares - sum * rest, .count = count};
 }
 
-VECTOR_CLONES
-normalization_moments normalization_measure(const float *x, size_t count) {
+CK_KERNEL(normalization_moments, normalization_measure, (const float *x, size_t count), (x, count)) {
     normalization_moments total = {0, 0, 0};
     for (size_t start = 0; start < count; start += BLOCK) {
         const size_t length = count - start < BLOCK ? count - start : BLOCK;
@@ -73,8 +72,7 @@ normalization_moments normalization_measure(const float *x, size_t count) {
     return total;
 }
 
-VECTOR_CLONES
-double normalization_sum_of_squares(const float *x, size_t count) {
+CK_KERNEL(double, normalization_sum_of_squares, (const float *x, size_t count), (x, count)) {
     double total = 0;
     for (size_t start = 0; start < count; start += BLOCK) {
         const size_t length = count - start < BLOCK ? count - start : BLOCK;
@@ -94,8 +92,9 @@ double normalization_sum_of_squares(const float *x, size_t count) {
     return total;
 }
 
-VECTOR_CLONES
-void normalization_affine(const float *x, float *y, size_t count, double mean, double factor, double bias, int has_silu) {
+CK_KERNEL(
+    void, normalization_affine, (const float *x, float *y, size_t count, double mean, double factor, double bias, int has_silu),
+    (x, y, count, mean, factor, bias, has_silu)) {
     // The difference from the rounded mean is exact near it; what rounding dropped goes into the shift.
     const float centre = (float)mean, slope = (float)factor;
     const float shift = (float)(bias - (mean - (double)centre) * factor);
@@ -108,9 +107,10 @@ void normalization_affine(const float *x, float *y, size_t count, double mean, d
     }
 }
 
-VECTOR_CLONES
-void normalization_affine_elements(
-    const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias) {
+CK_KERNEL(
+    void, normalization_affine_elements,
+    (const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias),
+    (x, y, count, mean, factor, scale, bias)) {
     const float centre = (float)mean, slope = (float)factor;
     const float shift = (float)(-(mean - (double)centre) * factor);
     if (bias) {
@@ -160,29 +160,24 @@ VECTOR_INLINE double exponentials(const float *x, float *y, size_t count, float 
     return total;
 }
 
-VECTOR_CLONES
-float normalization_row_maximum(const float *x, size_t count) { return row_maximum(x, count); }
+CK_KERNEL(float, normalization_row_maximum, (const float *x, size_t count), (x, count)) { return row_maximum(x, count); }
 
-VECTOR_CLONES
-double normalization_exponentials(const float *x, float *y, size_t count, float maximum) {
+CK_KERNEL(double, normalization_exponentials, (const float *x, float *y, size_t count, float maximum), (x, y, count, maximum)) {
     return exponentials(x, y, count, maximum);
 }
 
-VECTOR_CLONES
-void normalization_scale(float *y, size_t count, float factor) {
+CK_KERNEL(void, normalization_scale, (float *y, size_t count, float factor), (y, count, factor)) {
     VECTOR_LOOP
     for (size_t i = 0; i < count; i++) y[i] *= factor;
 }
 
-VECTOR_CLONES
-void normalization_softmax_row(const float *x, float *y, size_t count) {
+CK_KERNEL(void, normalization_softmax_row, (const float *x, float *y, size_t count), (x, y, count)) {
     const float factor = (float)(1.0 / exponentials(x, y, count, row_maximum(x, count)));
     VECTOR_LOOP
     for (size_t i = 0; i < count; i++) y[i] *= factor;
 }
 
-VECTOR_CLONES
-void normalization_log_softmax_row(const float *x, float *y, size_t count) {
+CK_KERNEL(void, normalization_log_softmax_row, (const float *x, float *y, size_t count), (x, y, count)) {
     const float maximum = row_maximum(x, count);
     double total = 0;
     float terms[512];
@@ -228,16 +223,18 @@ VECTOR_INLINE void softmax_columns(const float *x, float *y, size_t count, size_
     }
 }
 
-VECTOR_CLONES
-void normalization_softmax_columns(const float *x, float *y, size_t count, size_t stride, size_t width) {
+CK_KERNEL(
+    void, normalization_softmax_columns, (const float *x, float *y, size_t count, size_t stride, size_t width),
+    (x, y, count, stride, width)) {
     for (size_t column = 0; column < width; column += COLUMNS) {
         const size_t part = width - column < COLUMNS ? width - column : COLUMNS;
         softmax_columns(x + column, y + column, count, stride, part, 0);
     }
 }
 
-VECTOR_CLONES
-void normalization_log_softmax_columns(const float *x, float *y, size_t count, size_t stride, size_t width) {
+CK_KERNEL(
+    void, normalization_log_softmax_columns, (const float *x, float *y, size_t count, size_t stride, size_t width),
+    (x, y, count, stride, width)) {
     for (size_t column = 0; column < width; column += COLUMNS) {
         const size_t part = width - column < COLUMNS ? width - column : COLUMNS;
         softmax_columns(x + column, y + column, count, stride, part, 1);

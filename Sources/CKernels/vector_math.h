@@ -1,25 +1,19 @@
-// Lanes of 16 floats and the exponential, private to the kernels of this module.
+// Lanes of 16 floats, and the functions of one element from which loops are made: no branches, so that every loop over them
+// vectorises.
 //
-// The compiler turns 16 lanes into one, two or four registers, whichever the function's target has. Vectors stay local to a
-// function (how they are passed depends on the target); what is shared are scalar functions, whose loops vectorise.
+// Vectors stay local to a function (how they are passed depends on the target); what is shared are scalar functions.
 #pragma once
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-// One copy of a function for each level of x86-64; the loader picks when the program starts.
-#if defined(__x86_64__) && defined(__linux__)
-#define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), min_vector_width(512)))
-#else
-#define VECTOR_CLONES
-#endif
+#include "kernel.h"
 
-#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
-
-// Loops over independent elements, as wide as the widest registers. An output may be an input, element for element, which the
-// compiler would otherwise take for a dependence at run time.
-#define VECTOR_LOOP _Pragma("clang loop vectorize(assume_safety) vectorize_width(16)")
+// Loops over independent elements, as wide as the widest registers and no wider, so that short rows run in vectors too. An output
+// may be an input, element for element, which the compiler would otherwise take for a dependence at run time.
+#define VECTOR_LOOP _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)")
 
 #define VECTOR_LANES 16
 
@@ -54,15 +48,17 @@ VECTOR_INLINE uint32_t float_to_bits(float value) {
     return bits;
 }
 
-// e^x with an error below 1.5 ulp, without branches; infinity, zero, subnormal results and NaN come out as they should.
-//
-// x = n·ln 2 + r with |r| <= ln 2 / 2, where ln 2 is split in two so that n·high is exact (Cody and Waite, Software Manual for the
-// Elementary Functions, 1980, chapter 6). e^r is 1 + r + r²·q(r), q of degree 4 fitted for the least relative error (3.1e-9) over
-// the interval by reweighted least squares. 2^n is applied as a product of two powers, since n may leave the exponent's range.
-VECTOR_INLINE float exponential(float x) {
-    // Comparisons are false for NaN, which so passes through.
-    x = x < -105.0f ? -105.0f : x;
-    x = x > 89.0f ? 89.0f : x;
+// e^x is 2^n e^r, with x = n ln 2 + r and |r| <= ln 2 / 2. ln 2 is split in two so that n times its first part is exact (Cody and
+// Waite, Software Manual for the Elementary Functions, 1980, chapter 6). e^r is 1 + r + r² q(r), q of degree 4 fitted for the least
+// relative error (3.1e-9) over the interval by reweighted least squares.
+typedef struct {
+    // e^r
+    float power;
+    // The bits of a number whose lowest ones are n: 0x4B400000 + n.
+    uint32_t shifted;
+} reduced_exponential;
+
+VECTOR_INLINE reduced_exponential reduce_exponential(float x) {
     // Adding 1.5·2^23 rounds to an integer, which then stands in the low bits of the significand.
     const float magic = 12582912.0f;
     const float shifted = x * 1.44269504f + magic;
@@ -72,11 +68,143 @@ VECTOR_INLINE float exponential(float x) {
     q = q * r + 0x1.5558f2p-5f;
     q = q * r + 0x1.555492p-3f;
     q = q * r + 0x1.fffffcp-2f;
-    const float power = (q * r) * r + r + 1.0f;
-    const int32_t exponent = (int32_t)(float_to_bits(shifted) - 0x4B400000u);
-    const int32_t half = exponent >> 1;
-    return power * bits_to_float((uint32_t)(half + 127) << 23) * bits_to_float((uint32_t)(exponent - half + 127) << 23);
+    return (reduced_exponential){.power = (q * r) * r + r + 1.0f, .shifted = float_to_bits(shifted)};
 }
 
-// x·σ(x) = x / (1 + e^-x), the SiLU activation.
+// e^x with an error below 1.5 ulp; infinity, zero, subnormal results and NaN come out as they should.
+VECTOR_INLINE float exponential(float x) {
+    // Comparisons are false for NaN, which so passes through.
+    x = x < -105.0f ? -105.0f : x;
+    x = x > 89.0f ? 89.0f : x;
+    const reduced_exponential e = reduce_exponential(x);
+    // 2^n as a product of two powers, since n may leave the exponent's range.
+    const int32_t exponent = (int32_t)(e.shifted - 0x4B400000u);
+    const int32_t half = exponent >> 1;
+    return e.power * bits_to_float((uint32_t)(half + 127) << 23) * bits_to_float((uint32_t)(exponent - half + 127) << 23);
+}
+
+// e^x for x <= 0 as `exponential` computes it, but for results below 2^-125, which stay there: weights that no sum shows.
+VECTOR_INLINE float softmax_weight(float x) {
+    x = x < -86.5f ? -86.5f : x;
+    const reduced_exponential e = reduce_exponential(x);
+    return bits_to_float(float_to_bits(e.power) + (e.shifted << 23));
+}
+
+// The polynomials below are interpolations in Chebyshev nodes over the stated range, in 40 digits, rounded to float.
+
+// 2 artanh(s) / s - 2 as a polynomial in z = s^2, for log(1 + f) = f - (f^2 / 2 - s (f^2 / 2 + R)), s = f / (2 + f)
+// (the argument reduction of FreeBSD's msun, e_logf.c, described in its comment).
+VECTOR_INLINE float logarithm(float x) {
+    int tiny = x < 1.17549435e-38f;
+    float scaled = tiny ? x * 8388608.0f : x;
+    uint32_t bits = float_to_bits(scaled);
+    // The significand in [sqrt(1/2), sqrt 2).
+    uint32_t shifted = bits - 0x3F3504F3u;
+    int32_t exponent = (int32_t)shifted >> 23;
+    float m = bits_to_float((shifted & 0x007FFFFFu) + 0x3F3504F3u);
+    float e = (float)exponent - (tiny ? 23.0f : 0.0f);
+    float f = m - 1.0f;
+    float s = f / (2.0f + f);
+    float z = s * s;
+    float r = 2.333161384e-01f;
+    r = r * z + 2.855077982e-01f;
+    r = r * z + 4.000012279e-01f;
+    r = r * z + 6.666666865e-01f;
+    r = r * z;
+    float half_square = 0.5f * f * f;
+    float result = e * 0.693359375f + (f - (half_square - (s * (half_square + r) + e * -2.12194440e-4f)));
+    result = x == INFINITY ? INFINITY : result;
+    result = x == 0.0f ? -INFINITY : result;
+    return x >= 0.0f ? result : NAN;
+}
+
+// log(1 + u) for 0 <= u <= 1.
+VECTOR_INLINE float logarithm_one_plus(float u) {
+    float s = u / (2.0f + u);
+    float z = s * s;
+    float r = 2.078761756e-01f;
+    r = r * z + 1.746470183e-01f;
+    r = r * z + 2.226471156e-01f;
+    r = r * z + 2.857030630e-01f;
+    r = r * z + 4.000000954e-01f;
+    r = r * z + 6.666666865e-01f;
+    return 2.0f * s + s * (r * z);
+}
+
+// erf: x + x P(x^2) for |x| <= 1; 1 - exp(Q(|x|)) beyond, with Q = log(erfc) over 1...4.
+VECTOR_INLINE float error_function(float x) {
+    float a = fabsf(x);
+    float z = a * a;
+    float p = -9.667044651e-06f;
+    p = p * z + 1.126595889e-04f;
+    p = p * z + -8.484080317e-04f;
+    p = p * z + 5.221031606e-03f;
+    p = p * z + -2.686543018e-02f;
+    p = p * z + 1.128378212e-01f;
+    p = p * z + -3.761263788e-01f;
+    p = p * z + 1.283791661e-01f;
+    float small = p * x + x;
+    float c = a > 4.0f ? 4.0f : a;
+    float q = -7.582681860e-08f;
+    q = q * c + 3.321684517e-06f;
+    q = q * c + -6.229834980e-05f;
+    q = q * c + 6.858366542e-04f;
+    q = q * c + -5.064947065e-03f;
+    q = q * c + 2.709952369e-02f;
+    q = q * c + -1.110550165e-01f;
+    q = q * c + -6.309530139e-01f;
+    q = q * c + -1.130675197e+00f;
+    q = q * c + 4.163292178e-04f;
+    float large = copysignf(1.0f - exponential(q), x);
+    return a > 1.0f ? large : small;
+}
+
+// tanh: x + x^3 P(x^2) below 0.625, 1 - 2 / (exp(2 |x|) + 1) beyond (the two ranges of Cody & Waite, chapter 13).
+VECTOR_INLINE float hyperbolic_tangent(float x) {
+    float a = fabsf(x);
+    float z = a * a;
+    float p = 2.292744815e-03f;
+    p = p * z + -8.343945257e-03f;
+    p = p * z + 2.176891826e-02f;
+    p = p * z + -5.395925790e-02f;
+    p = p * z + 1.333330423e-01f;
+    p = p * z + -3.333333433e-01f;
+    float small = p * z * x + x;
+    float large = 1.0f - 2.0f / (exponential(2.0f * a) + 1.0f);
+    return copysignf(a > 0.625f ? large : small, x);
+}
+
+VECTOR_INLINE float sigmoid(float x) {
+    float e = exponential(-fabsf(x));
+    float r = 1.0f / (1.0f + e);
+    return x < 0.0f ? e * r : r;
+}
+
+// x·σ(x), the SiLU activation; 0 below -88.7, where e^-x overflows and the exact result is less than 3e-37.
 VECTOR_INLINE float silu(float x) { return x / (1.0f + exponential(-x)); }
+
+// sin (quadrant 0) and cos (quadrant 1): x = n pi / 2 + r in double precision with pi / 2 in two parts, right for |x| < 2^20;
+// odd and even polynomials over |r| <= pi / 4.
+VECTOR_INLINE float sine(float x, uint32_t quadrant) {
+    const double magic = 6755399441055744.0; // 1.5 * 2^52
+    double shifted = (double)x * 0.63661977236758134308 + magic;
+    double n = shifted - magic;
+    double exact = (double)x - n * 1.57079632673412561417;
+    float r = (float)(exact - n * 6.07710050650619224932e-11);
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    uint32_t q = (uint32_t)bits + quadrant;
+    float z = r * r;
+    float s = 2.724931392e-06f;
+    s = s * z + -1.984008268e-04f;
+    s = s * z + 8.333331905e-03f;
+    s = s * z + -1.666666716e-01f;
+    s = s * z * r + r;
+    float c = -2.730045026e-07f;
+    c = c * z + 2.480059629e-05f;
+    c = c * z + -1.388888806e-03f;
+    c = c * z + 4.166666791e-02f;
+    c = c * (z * z) + (1.0f - 0.5f * z);
+    float value = (q & 1) ? c : s;
+    return bits_to_float(float_to_bits(value) ^ ((q & 2) << 30));
+}

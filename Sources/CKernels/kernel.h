@@ -1,0 +1,37 @@
+// How a kernel becomes one function for each instruction set, and one that picks among them as `ck_level()` says.
+#pragma once
+
+#include "include/gemm.h"
+
+#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+
+// CK_KERNEL(void, ck_scale, (float *y, ptrdiff_t n, float factor), (y, n, factor)) { … }
+//
+// defines ck_scale, which a header declares. The body is inlined into a copy for each level and compiled to its instructions; so
+// is what the body calls, if that is VECTOR_INLINE.
+#if defined(__x86_64__)
+#define CK_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define CK_TARGET_AVX512 __attribute__((target("avx512f,avx512vl"), min_vector_width(512)))
+#define CK_KERNEL(result, name, parameters, arguments)                                                                       \
+    VECTOR_INLINE result name##_body parameters;                                                                             \
+    CK_TARGET_AVX512 static result name##_avx512 parameters { return name##_body arguments; }                                \
+    CK_TARGET_AVX2 static result name##_avx2 parameters { return name##_body arguments; }                                    \
+    static result name##_plain parameters { return name##_body arguments; }                                                  \
+    result name parameters {                                                                                                 \
+        switch (ck_level()) {                                                                                                \
+        case CK_LEVEL_AVX512: return name##_avx512 arguments;                                                                \
+        case CK_LEVEL_AVX2: return name##_avx2 arguments;                                                                    \
+        default: return name##_plain arguments;                                                                              \
+        }                                                                                                                    \
+    }                                                                                                                        \
+    VECTOR_INLINE result name##_body parameters
+#else
+#define CK_KERNEL(result, name, parameters, arguments) result name parameters
+#endif
+
+// A copy of a function for each level, among which the loader picks: for what isn't a CK_KERNEL yet.
+#if defined(__x86_64__) && defined(__linux__)
+#define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), min_vector_width(512)))
+#else
+#define VECTOR_CLONES
+#endif
