@@ -1,8 +1,8 @@
 #include "include/gemm.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "transpose.h"
 #include "vector_math.h"
 
 #if defined(__x86_64__)
@@ -131,46 +131,33 @@ void ck_gemm_kernel(int level, ptrdiff_t k, const float *a, const float *b, floa
     kernel_plain(k, a, b, c, ldc, accumulate);
 }
 
-// One of four rounds that turn 16 rows of 16 into columns: rows i and i + 8 become rows 2i and 2i + 1, interleaved.
-#define INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#define ROUND(from, to)                                                                                                             \
-    for (int i = 0; i < 8; i++) {                                                                                                   \
-        to[2 * i] = INTERLEAVE_LOW(from[i], from[i + 8]);                                                                           \
-        to[2 * i + 1] = INTERLEAVE_HIGH(from[i], from[i + 8]);                                                                      \
+#define PACK_ROWS(lanes)                                                                                                            \
+    VECTOR_INLINE void ck_pack_rows_##lanes(                                                                                        \
+        const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float *panel) {                                       \
+        for (int i = 0; i < rows; i += lanes) {                                                                                     \
+            int part = count - i < 0 ? 0 : count - i > lanes ? lanes : count - i;                                                   \
+            transpose_rows_##lanes(a + i * row_step, row_step, k, part, rows, panel + i);                                           \
+        }                                                                                                                           \
     }
+PACK_ROWS(8)
+PACK_ROWS(16)
+#undef PACK_ROWS
 
-VECTOR_CLONES void ck_transpose_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, ptrdiff_t step, float *out) {
-    ptrdiff_t first = 0;
-    for (; first + VECTOR_LANES <= k; first += VECTOR_LANES) {
-        vector_f32 x[16], y[16];
-        for (int i = 0; i < 16; i++) x[i] = i < count ? VECTOR_CONST_AT(a + i * row_step + first) : (vector_f32)0;
-        ROUND(x, y)
-        ROUND(y, x)
-        ROUND(x, y)
-        ROUND(y, x)
-        for (int p = 0; p < 16; p++) VECTOR_AT(out + (first + p) * step) = x[p];
-    }
-    for (; first < k; first++) {
-        vector_f32 column = 0;
-        for (int i = 0; i < count; i++) column[i] = a[i * row_step + first];
-        VECTOR_AT(out + first * step) = column;
-    }
-}
+CK_KERNEL_BY_LANES(
+    void, ck_pack_rows, (const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float *panel),
+    (a, row_step, k, count, rows, panel))
 
-void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float *panel) {
-    if (rows < VECTOR_LANES) return ck_transpose_rows(a, row_step, k, count, rows, panel);
-    for (int i = 0; i < rows; i += VECTOR_LANES) {
-        int part = count - i < 0 ? 0 : count - i > VECTOR_LANES ? VECTOR_LANES : count - i;
-        ck_transpose_rows(a + i * row_step, row_step, k, part, rows, panel + i);
+CK_KERNEL(
+    void, ck_pack_columns, (const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel),
+    (b, row_step, k, count, columns, panel)) {
+    if (count == columns && columns % VECTOR_LANES == 0) {
+        for (ptrdiff_t p = 0; p < k; p++)
+            for (int j = 0; j < columns; j += VECTOR_LANES)
+                VECTOR_AT(panel + p * columns + j) = VECTOR_CONST_AT(b + p * row_step + j);
+        return;
     }
-}
-
-void ck_pack_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel) {
-    size_t used = (size_t)count * sizeof(float);
-    size_t rest = (size_t)(columns - count) * sizeof(float);
     for (ptrdiff_t p = 0; p < k; p++) {
-        memcpy(panel + p * columns, b + p * row_step, used);
-        if (rest) memset(panel + p * columns + count, 0, rest);
+        for (int j = 0; j < count; j++) panel[p * columns + j] = b[p * row_step + j];
+        for (int j = count; j < columns; j++) panel[p * columns + j] = 0;
     }
 }

@@ -25,13 +25,21 @@
         }                                                                                                                    \
     }                                                                                                                        \
     VECTOR_INLINE result name##_body parameters
+
+// As CK_KERNEL, of the bodies name_16 for AVX-512 and name_8 for the other levels, which differ in the width of their vectors.
+#define CK_KERNEL_BY_LANES(result, name, parameters, arguments)                                                              \
+    CK_TARGET_AVX512 static result name##_avx512 parameters { return name##_16 arguments; }                                  \
+    CK_TARGET_AVX2 static result name##_avx2 parameters { return name##_8 arguments; }                                       \
+    static result name##_plain parameters { return name##_8 arguments; }                                                     \
+    result name parameters {                                                                                                 \
+        switch (ck_level()) {                                                                                                \
+        case CK_LEVEL_AVX512: return name##_avx512 arguments;                                                                \
+        case CK_LEVEL_AVX2: return name##_avx2 arguments;                                                                    \
+        default: return name##_plain arguments;                                                                              \
+        }                                                                                                                    \
+    }
 #else
 #define CK_KERNEL(result, name, parameters, arguments) result name parameters
-#endif
-
-// A copy of a function for each level, among which the loader picks: for what isn't a CK_KERNEL yet.
-#if defined(__x86_64__) && defined(__linux__)
-#define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), min_vector_width(512)))
-#else
-#define VECTOR_CLONES
+#define CK_KERNEL_BY_LANES(result, name, parameters, arguments)                                                              \
+    result name parameters { return name##_8 arguments; }
 #endif

@@ -24,12 +24,8 @@ ck_tile ck_gemm_tile(int level);
 // c[i * ldc + j] = (accumulate ? c : 0) + sum over k of a[k][i] b[k][j], for a whole tile.
 void ck_gemm_kernel(int level, ptrdiff_t k, const float *a, const float *b, float *c, ptrdiff_t ldc, int accumulate);
 
-// out[p * step + i] = a[i * row_step + p] for p < k and i < count <= 16, and zeros for i up to 15: where step < 16, later rows
-// write over the zeros, and 16 - step floats behind the last row are written too.
-void ck_transpose_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, ptrdiff_t step, float *out);
-
 // Packs `count` <= rows rows of a row-major matrix, of which row i starts at a + i * row_step, into a panel of `rows` rows: fewer
-// than 16, with 16 floats of room behind the panel, or a multiple of 16.
+// than 16, with 16 floats of room behind the panel, which may be written, or a multiple of 16.
 void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float *panel);
 
 // Packs `count` <= tile columns of a row-major matrix whose row k starts at b + k * row_step.

@@ -24,6 +24,8 @@ struct WinogradConvolution {
     private static let positions = Int(CK_WINOGRAD_POSITIONS)
     /// Bytes of transformed pictures at once.
     private static let blockBytes = 12 << 20
+    /// Kernels, or tiles, of one position that share the second-level cache with the other.
+    private static let sliceBytes = 96 << 10
 
     /// - Returns: nil where the convolution isn't of this kind, or where unfolding is at least as fast: few channels, whose
     ///   transforms cost more than the products that they save.
@@ -45,13 +47,16 @@ struct WinogradConvolution {
         inputArea = window.inputCount
         outputArea = window.outputCount
         tilesPerPicture = down * across
-        let fitting = max(Self.blockBytes / (Self.positions * window.inputChannels * Self.lanes * 4), 1)
+        let fitting = max(Self.blockBytes / (Self.positions * (window.inputChannels * Self.lanes + 16) * 4), 1)
         let blocks = (panels + fitting - 1) / fitting
         blockPanels = (panels + blocks - 1) / blocks
     }
 
     private var tileCount: Int { batch * tilesPerPicture }
-    private var panelSize: Int { Self.positions * inputChannels * Self.lanes }
+    /// Floats from one position of a panel to the next. A line of cache more than the lanes need, since a power of two between the
+    /// positions would put all 36 into the same few sets of the cache.
+    private var positionStep: Int { inputChannels * Self.lanes + 16 }
+    private var panelSize: Int { Self.positions * positionStep }
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     func run(input: Tensor, weights: Tensor, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws {
@@ -91,11 +96,23 @@ struct WinogradConvolution {
                     forEachPicture(of: block.lowerBound + panel) { picture, first, lane, count in
                         ck_winograd_input(
                             geometry, input + (picture * inputChannels + channel) * inputArea, first, Int32(lane), Int32(count),
-                            target + channel * Self.lanes, inputChannels * Self.lanes)
+                            target + channel * Self.lanes, positionStep)
                     }
                 }
             }
         }
+    }
+
+    /// How many panels of kernels, and of tiles, are multiplied with one another at a position before the next one's turn, so that
+    /// each is read from the second-level cache: a square of about that cache's half.
+    private func blocking(tilePanels: Int, threads: Int) -> (kernels: Int, tiles: Int) {
+        let side = Self.sliceBytes / (inputChannels * MemoryLayout<Float>.stride)
+        let tiles = min(max(side / Self.lanes, 1), 4, tilePanels)
+        let panels = (outputChannels + Self.rows - 1) / Self.rows
+        let most = min(max(side / Self.rows, 1), 8)
+        // As many tasks on each thread.
+        let tasks = (panels + most * threads - 1) / (most * threads) * threads
+        return ((panels + tasks - 1) / tasks, tiles)
     }
 
     private func multiply(
@@ -103,36 +120,62 @@ struct WinogradConvolution {
         bias: UnsafeBufferPointer<Float>?,
         output: UnsafeMutablePointer<Float>, threads: ThreadPool
     ) {
-        let (rows, lanes) = (Self.rows, Self.lanes)
+        let rows = Self.rows
+        let (kernelPanels, tilePanels) = blocking(tilePanels: block.count, threads: threads.threadCount)
         // Room behind each for the vectors that reach beyond the end.
         let kernelStep = inputChannels * rows + 16
-        let productStep = rows * lanes
+        let productStep = rows * Self.lanes
         let kernelFloats = Self.positions * kernelStep + 64
-        let scratchBytes = (kernelFloats + Self.positions * productStep + 64) * MemoryLayout<Float>.stride
-        let tasks = (outputChannels + rows - 1) / rows
-        withGeometry { geometry in
-            threads.forEach(tasks, scratchBytes: scratchBytes) { task, scratch in
-                guard let kernels = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-                let products = kernels + kernelFloats
-                let channels = task * rows..<min((task + 1) * rows, outputChannels)
+        let productFloats = Self.positions * productStep + 64
+        let scratchFloats = kernelPanels * kernelFloats + kernelPanels * tilePanels * productFloats
+        let taskChannels = kernelPanels * rows
+        let tasks = (outputChannels + taskChannels - 1) / taskChannels
+        threads.forEach(tasks, scratchBytes: scratchFloats * MemoryLayout<Float>.stride) { task, scratch in
+            guard let kernels = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let products = kernels + kernelPanels * kernelFloats
+            let channels = task * taskChannels..<min((task + 1) * taskChannels, outputChannels)
+            let panelCount = (channels.count + rows - 1) / rows
+            for panel in 0..<panelCount {
+                let first = channels.lowerBound + panel * rows
                 ck_winograd_weights(
-                    weights + channels.lowerBound * inputChannels * 9, inputChannels * 9, inputChannels, Int32(channels.count),
-                    Int32(rows), kernels, kernelStep)
-                for panel in block {
-                    let tiles = transformed + (panel - block.lowerBound) * panelSize
-                    for position in 0..<Self.positions {
-                        ck_gemm_kernel(
-                            PackedProduct.level, inputChannels, kernels + position * kernelStep,
-                            tiles + position * inputChannels * lanes, products + position * productStep, lanes, 0)
-                    }
-                    for channel in channels {
-                        let row = products + (channel - channels.lowerBound) * lanes
-                        forEachPicture(of: panel) { picture, first, lane, count in
-                            ck_winograd_output(
-                                geometry, row, productStep, Int32(lane), Int32(count), bias?[channel] ?? 0, first,
-                                output + (picture * outputChannels + channel) * outputArea)
+                    weights + first * inputChannels * 9, inputChannels * 9, inputChannels,
+                    Int32(min(rows, channels.upperBound - first)), Int32(rows), kernels + panel * kernelFloats, kernelStep)
+            }
+            for start in stride(from: block.lowerBound, to: block.upperBound, by: tilePanels) {
+                let tiles = start..<min(start + tilePanels, block.upperBound)
+                for position in 0..<Self.positions {
+                    for tile in tiles {
+                        let source = transformed + (tile - block.lowerBound) * panelSize + position * positionStep
+                        for panel in 0..<panelCount {
+                            ck_gemm_kernel(
+                                PackedProduct.level, inputChannels, kernels + panel * kernelFloats + position * kernelStep, source,
+                                products + ((tile - start) * kernelPanels + panel) * productFloats + position * productStep,
+                                Self.lanes, 0)
                         }
                     }
+                }
+                for tile in tiles {
+                    transformOutput(
+                        products + (tile - start) * kernelPanels * productFloats, productFloats, panel: tile, channels,
+                        bias: bias, output: output)
+                }
+            }
+        }
+    }
+
+    /// The products of one panel of tiles with the kernels of `channels`, whose panels are `step` apart, back into pictures.
+    private func transformOutput(
+        _ products: UnsafePointer<Float>, _ step: Int, panel: Int, _ channels: Range<Int>, bias: UnsafeBufferPointer<Float>?,
+        output: UnsafeMutablePointer<Float>
+    ) {
+        withGeometry { geometry in
+            for channel in channels {
+                let index = channel - channels.lowerBound
+                let row = products + index / Self.rows * step + index % Self.rows * Self.lanes
+                forEachPicture(of: panel) { picture, first, lane, count in
+                    ck_winograd_output(
+                        geometry, row, Self.rows * Self.lanes, Int32(lane), Int32(count), bias?[channel] ?? 0, first,
+                        output + (picture * outputChannels + channel) * outputArea)
                 }
             }
         }

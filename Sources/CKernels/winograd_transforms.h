@@ -1,0 +1,134 @@
+// The transforms of the input and of the weights in vectors of LANES floats; included once for each width.
+
+#define LANES_NAME_(name, lanes) name##_##lanes
+#define LANES_NAME(name, lanes) LANES_NAME_(name, lanes)
+#define NAME(name) LANES_NAME(name, LANES)
+#define VECTOR LANES_NAME(vector_f32, LANES)
+#define AT(pointer) (*(VECTOR *)(pointer))
+#define CONST_AT(pointer) (*(const VECTOR *)(pointer))
+
+// The first step of the input transform: six rows of pixels from y0 on, with zeros outside of the picture, become the six rows of
+// B^T d. `length` columns from x0 on.
+VECTOR_INLINE void NAME(transform_rows)(
+    const ck_winograd_geometry *g, const float *plane, ptrdiff_t y0, ptrdiff_t x0, ptrdiff_t length, float rows[6][4 * ROOM]) {
+    static const float zeros[4 * ROOM];
+    ptrdiff_t begin = x0 < 0 ? -x0 : 0;
+    ptrdiff_t end = x0 + length > g->width ? g->width - x0 : length;
+    if (begin > length) begin = length;
+    if (end < begin) end = begin;
+    const float *pixels[6];
+    for (int r = 0; r < 6; r++) {
+        ptrdiff_t y = y0 + r;
+        pixels[r] = y < 0 || y >= g->height ? zeros : plane + y * g->width + x0 + begin;
+    }
+    ptrdiff_t count = end - begin;
+#define STORE(r, value) AT(rows[r] + begin + x) = (value)
+#define COLUMNS(x)                                                                                                                  \
+    INPUT_TRANSFORM(                                                                                                                \
+        VECTOR, CONST_AT(pixels[0] + x), CONST_AT(pixels[1] + x), CONST_AT(pixels[2] + x), CONST_AT(pixels[3] + x),                  \
+        CONST_AT(pixels[4] + x), CONST_AT(pixels[5] + x), STORE)
+    ptrdiff_t x = 0;
+    for (; x + LANES <= count; x += LANES) COLUMNS(x);
+    if (x < count && count >= LANES) {
+        // The last vector ends where the row does, and computes some columns once more.
+        x = count - LANES;
+        COLUMNS(x);
+        x = count;
+    }
+#undef COLUMNS
+#undef STORE
+#define STORE(r, value) rows[r][begin + x] = (value)
+    for (; x < count; x++)
+        INPUT_TRANSFORM(float, pixels[0][x], pixels[1][x], pixels[2][x], pixels[3][x], pixels[4][x], pixels[5][x], STORE);
+#undef STORE
+    for (int r = 0; r < 6; r++) {
+        for (ptrdiff_t i = 0; i < begin; i++) rows[r][i] = 0;
+        for (ptrdiff_t i = end; i < length; i++) rows[r][i] = 0;
+    }
+}
+
+// The second step for LANES tiles: rows of B^T d times B, position by position, `step` floats apart.
+VECTOR_INLINE void NAME(transform_columns)(float rows[6][4 * ROOM], ptrdiff_t tile, float *out, ptrdiff_t step) {
+    for (int r = 0; r < 6; r++) {
+        const float *row = rows[r] + 4 * tile;
+        VECTOR d[4];
+        NAME(every_fourth)(row, d);
+        // The first two pixels of the next tile.
+        VECTOR d4 = NAME(SHIFT_IN)(d[0], row[4 * LANES]), d5 = NAME(SHIFT_IN)(d[1], row[4 * LANES + 1]);
+        float *target = out + 6 * r * step;
+#define STORE(s, value) AT(target + s * step) = (value)
+        INPUT_TRANSFORM(VECTOR, d[0], d[1], d[2], d[3], d4, d5, STORE);
+#undef STORE
+    }
+}
+
+VECTOR_INLINE void NAME(ck_winograd_input)(
+    const ck_winograd_geometry *g, const float *plane, ptrdiff_t first, int lane, int count, float *out, ptrdiff_t position_step) {
+    float rows[6][4 * ROOM];
+    float part[CK_WINOGRAD_POSITIONS][LANES];
+    for (int done = 0; done < count;) {
+        ptrdiff_t tile = first + done;
+        ptrdiff_t ty = tile / g->tiles_across, tx = tile % g->tiles_across;
+        int n = count - done;
+        if (n > g->tiles_across - tx) n = (int)(g->tiles_across - tx);
+        NAME(transform_rows)(g, plane, 4 * ty - g->pad_top, 4 * tx - g->pad_left, 4 * n + 2, rows);
+        float *target = out + lane + done;
+        int t = 0;
+        for (; t + LANES <= n; t += LANES) NAME(transform_columns)(rows, t, target + t, position_step);
+        if (t < n) {
+            NAME(transform_columns)(rows, t, part[0], LANES);
+            size_t rest = (size_t)(n - t);
+            // Half a vector, of a constant size, is common: rows of 8 or of 4 tiles.
+            if (rest == LANES / 2) {
+                for (int p = 0; p < CK_WINOGRAD_POSITIONS; p++)
+                    memcpy(target + t + p * position_step, part[p], LANES / 2 * sizeof(float));
+            } else {
+                for (int p = 0; p < CK_WINOGRAD_POSITIONS; p++)
+                    for (size_t i = 0; i < rest; i++) target[t + p * position_step + i] = part[p][i];
+            }
+        }
+        done += n;
+    }
+}
+
+VECTOR_INLINE void NAME(ck_winograd_weights)(
+    const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step) {
+    enum { BLOCK = 16 };
+    float kernels[BLOCK * 9][LANES];
+    for (ptrdiff_t first = 0; first < channels; first += BLOCK) {
+        int block = channels - first < BLOCK ? (int)(channels - first) : BLOCK;
+        NAME(transpose_rows)(weights + first * 9, channel_step, block * 9, count, LANES, kernels[0]);
+        for (int c = 0; c < block; c++) {
+            VECTOR half[6][3];
+            for (int s = 0; s < 3; s++) {
+                VECTOR g0 = AT(kernels[9 * c + s]), g1 = AT(kernels[9 * c + 3 + s]), g2 = AT(kernels[9 * c + 6 + s]);
+                // Rows of G times a column: 1/4; -1/6 (1, ±1, 1); 1/24 (1, ±2, 4); 1.
+                VECTOR ends = g0 + g2, wide = g0 + 4.0f * g2;
+                half[0][s] = 0.25f * g0;
+                half[1][s] = (-1.0f / 6) * (ends + g1);
+                half[2][s] = (-1.0f / 6) * (ends - g1);
+                half[3][s] = (1.0f / 24) * (wide + 2.0f * g1);
+                half[4][s] = (1.0f / 24) * (wide - 2.0f * g1);
+                half[5][s] = g2;
+            }
+            float *target = out + (first + c) * rows;
+            for (int r = 0; r < 6; r++) {
+                VECTOR ends = half[r][0] + half[r][2], wide = half[r][0] + 4.0f * half[r][2];
+                float *row = target + 6 * r * position_step;
+                AT(row) = 0.25f * half[r][0];
+                AT(row + position_step) = (-1.0f / 6) * (ends + half[r][1]);
+                AT(row + 2 * position_step) = (-1.0f / 6) * (ends - half[r][1]);
+                AT(row + 3 * position_step) = (1.0f / 24) * (wide + 2.0f * half[r][1]);
+                AT(row + 4 * position_step) = (1.0f / 24) * (wide - 2.0f * half[r][1]);
+                AT(row + 5 * position_step) = half[r][2];
+            }
+        }
+    }
+}
+
+#undef LANES_NAME_
+#undef LANES_NAME
+#undef NAME
+#undef VECTOR
+#undef AT
+#undef CONST_AT
