@@ -6,7 +6,7 @@ import Testing
 
     private func check(_ report: [String: Any], iterations: Int) throws {
         #expect(
-            Set(report.keys) == ["median_ms", "mean_ms", "load_ms", "peak_bytes", "iterations", "operators"])
+            Set(report.keys) == ["median_ms", "mean_ms", "load_ms", "peak_bytes", "iterations", "operators", "interpreter"])
         for key in ["median_ms", "mean_ms", "load_ms"] { #expect(try #require(report[key] as? Double) > 0) }
         #expect(report["iterations"] as? Int == iterations)
         #expect(try #require(report["peak_bytes"] as? Int) > 0)
@@ -16,6 +16,9 @@ import Testing
             #expect(Set(row.keys) == ["type", "calls", "total_ms", "share", "gflops"])
             #expect(try #require(row["calls"] as? Int) >= 1)
         }
+        let interpreter = try #require(report["interpreter"] as? [String: Double])
+        #expect(Set(interpreter.keys) == ["total_ms", "share", "us_per_call"])
+        #expect(interpreter.values.allSatisfy { $0 >= 0 } && (interpreter["share"] ?? 1) < 1)
         let shares = operators.compactMap { $0["share"] as? Double }
         #expect(abs(shares.reduce(0, +) - 1) < 1e-6 && shares == shares.sorted(by: >))
     }
@@ -32,7 +35,7 @@ import Testing
         #expect(outcome.code == 0 && outcome.messages.isEmpty, "\(outcome.messages)")
         let lines = outcome.text.split(separator: "\n")
         #expect(lines.first?.split(separator: " ").joined(separator: " ") == "operator calls total ms share GFLOP/s")
-        #expect(lines.contains { $0.hasPrefix("Conv") })
+        #expect(lines.contains { $0.hasPrefix("Conv") } && lines.contains { $0.hasPrefix("interpreter") })
         #expect(lines.last?.hasPrefix("median ") == true && lines.last?.contains("over 3 runs") == true)
         let content = try Data(contentsOf: folder["b.json"])
         try check(try #require(try JSONSerialization.jsonObject(with: content) as? [String: Any]), iterations: 3)

@@ -32,10 +32,12 @@ extension Operator {
     }
 
     private func needsWidening(_ inputs: [Value?]) -> Bool {
-        guard let types = floatingPointTypes else { return false }
-        return inputs.contains { value in
-            guard case .tensor(let tensor)? = value else { return false }
-            return (tensor.dtype == .float16 || tensor.dtype == .bfloat16) && !types.contains(tensor.dtype)
+        // The set of types is made anew each time it is asked for, so the inputs are looked at first.
+        inputs.contains { value in
+            guard case .tensor(let tensor)? = value, tensor.dtype == .float16 || tensor.dtype == .bfloat16,
+                let types = floatingPointTypes
+            else { return false }
+            return !types.contains(tensor.dtype)
         }
     }
 }

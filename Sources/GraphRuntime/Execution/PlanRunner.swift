@@ -5,6 +5,14 @@ struct PlanRunner {
     let plan: Plan
     let threads: ThreadPool
     let observer: (any RunObserver)?
+    private let subgraphs: any SubgraphRunner
+
+    init(plan: Plan, threads: ThreadPool, observer: (any RunObserver)?) {
+        self.plan = plan
+        self.threads = threads
+        self.observer = observer
+        subgraphs = GraphRunner(threads: threads, observer: observer, depth: 1)
+    }
 
     /// - Parameter bindings: a value for each input of the graph.
     /// - Returns: the graph's outputs, in its order.
@@ -41,11 +49,10 @@ struct PlanRunner {
         }
         do {
             if step.isUnchecked { try check(step, inputs: inputs) }
-            let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
             let places = try storage(index, frame)
+            let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
             let results = try step.operation.produce(
-                inputs: inputs, captures: captures, outputs: places, threads: threads,
-                subgraphs: GraphRunner(threads: threads, observer: observer, depth: 1))
+                inputs: inputs, captures: captures, outputs: places, threads: threads, subgraphs: subgraphs)
             for (output, id) in node.outputs.enumerated() {
                 if let id { frame.values[id] = try settle(results[output], in: places[output]) }
             }

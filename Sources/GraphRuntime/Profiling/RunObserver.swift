@@ -1,3 +1,5 @@
+import Dispatch
+
 /// Watches a run from outside; a run without one pays nothing for it.
 public protocol RunObserver: AnyObject {
     /// Called after each node.
@@ -36,11 +38,14 @@ public final class OperatorProfile: RunObserver {
     }
 
     private var table: [String: Row] = [:]
+    /// What this profile itself took between nodes: to be left out where the time between nodes is asked for.
+    public private(set) var ownNanoseconds: UInt64 = 0
 
     public init() {}
 
     public func didRun(_ event: NodeEvent) {
         guard event.depth == 0 else { return }
+        defer { ownNanoseconds += DispatchTime.now().uptimeNanoseconds - event.end }
         let type = event.node.identity.type
         var row = table[type] ?? Row(type: type)
         row.calls += 1
