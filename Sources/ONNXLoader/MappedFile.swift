@@ -8,9 +8,10 @@ import GraphRuntime
 
 /// Files as memory: pages come in as they are read and may be dropped again, so a file may be larger than the memory.
 ///
-/// No advice is given to the system: weights are read again in every step of a sampler, so neither sequential nor random access
-/// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A file that shrinks
-/// while it is mapped ends the process when the lost pages are read, as with every mapped file.
+/// No advice is given to the system here: weights are read again in every step of a sampler, so neither sequential nor random access
+/// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A session that saves
+/// memory advises node by node. A file that shrinks while it is mapped ends the process when the lost pages are read, as with every
+/// mapped file.
 enum MappedFile {
     /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them.
     ///
@@ -34,7 +35,8 @@ enum MappedFile {
         guard let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
             throw failure("can't map the file", path)
         }
-        return TensorStorage(base: base, byteCount: byteCount, owner: Mapping(base: base, byteCount: byteCount))
+        return TensorStorage(
+            base: base, byteCount: byteCount, owner: Mapping(base: base, byteCount: byteCount), isMappedFile: true)
     }
 
     /// The path with all symbolic links followed, nil where the file doesn't exist.

@@ -32,6 +32,8 @@ struct BenchCommand: ParsableCommand {
 
     @OptionGroup var threads: ThreadOptions
 
+    @OptionGroup var memory: MemoryOptions
+
     @Flag(help: "Run the graph node by node as it stands in the file.")
     var noOptimize = false
 
@@ -52,7 +54,7 @@ struct BenchCommand: ParsableCommand {
         if let file { try AtomicFile.check(file) }
         let clock = ContinuousClock()
         let start = clock.now
-        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads)
+        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads, memory: memory)
         let inputs = try BenchInputs(session: session, shapes: shape)
         let report: BenchReport
         do {

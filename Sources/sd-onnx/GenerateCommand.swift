@@ -72,6 +72,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var threads: ThreadOptions
 
+    @OptionGroup var memory: MemoryOptions
+
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
@@ -124,7 +126,8 @@ struct GenerateCommand: ParsableCommand {
         request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
         warnAboutLength(request.prompt, configuration)
 
-        let pipeline = try StableDiffusionPipeline(configuration, threads: try threads.makePool())
+        let pipeline = try StableDiffusionPipeline(
+            configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory)
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         let result = try pipeline.generate(request) { progress in
             if case .step(let completed, let total) = progress { bar.update(completed: completed, total: total) }

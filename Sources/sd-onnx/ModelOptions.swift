@@ -22,9 +22,9 @@ extension Session {
     /// A session on one graph.
     ///
     /// - Throws: an error that names the file.
-    convenience init(modelFile path: String, optimize: Bool, threads: ThreadOptions) throws {
+    convenience init(modelFile path: String, optimize: Bool, threads: ThreadOptions, memory: MemoryOptions) throws {
         let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path))
-        let options = SessionOptions(optimize: optimize, threads: try threads.makePool())
+        let options = SessionOptions(optimize: optimize, threads: try threads.makePool(), savesMemory: memory.savesMemory)
         do {
             try self.init(graph: model.graph, library: StandardOperators.library, options: options)
         } catch {

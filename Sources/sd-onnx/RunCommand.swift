@@ -33,6 +33,8 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var threads: ThreadOptions
 
+    @OptionGroup var memory: MemoryOptions
+
     @Flag(help: "Print a JSON object with the outputs' files, types and shapes.")
     var json = false
 
@@ -57,7 +59,7 @@ struct RunCommand: ParsableCommand {
         let folder = OutputFolder(outputDir)
         try folder.check()
         let arrays = try input.map { (name: $0.name, array: try NPYArray(contentsOf: URL(fileURLWithPath: $0.path))) }
-        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads)
+        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads, memory: memory)
         try checkOutputs(session)
         let values = try run(session, arrays)
 

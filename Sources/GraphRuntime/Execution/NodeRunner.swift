@@ -73,7 +73,9 @@ struct GraphRunner: SubgraphRunner {
         return try run(graph, bindings: bindings)
     }
 
-    func run(_ graph: Graph, bindings: [ValueID: Value]) throws -> [Value] {
+    /// - Parameter pages: of this graph's weights, where memory is to be spared.
+    func run(_ graph: Graph, bindings: [ValueID: Value], pages: WeightPages? = nil) throws -> [Value] {
+        defer { pages?.didEnd() }
         var values = [Value?](repeating: nil, count: graph.values.count)
         for (id, tensor) in graph.initializers { values[id] = .tensor(tensor) }
         for (id, value) in bindings { values[id] = value }
@@ -81,6 +83,8 @@ struct GraphRunner: SubgraphRunner {
         let runner = NodeRunner(threads: threads, observer: observer, depth: depth)
         for (index, node) in graph.nodes.enumerated() {
             guard let operation = node.operation else { throw GraphError("\(node.title) isn't resolved") }
+            pages?.willRun(index)
+            defer { pages?.didRun(index) }
             let inputs = node.inputs.map { id in id.flatMap { values[$0] } }
             let captures = node.captures.compactMap { values[$0] }
             let results = try runner.run(node, operation, inputs: inputs, captures: captures)

@@ -17,10 +17,13 @@ struct PlanRunner {
     /// - Parameter bindings: a value for each input of the graph.
     /// - Returns: the graph's outputs, in its order.
     func run(_ bindings: [ValueID: Value]) throws -> [Value] {
-        try plan.withFrame { frame in
+        defer { plan.pages?.didEnd() }
+        return try plan.withFrame { frame in
             for (id, value) in bindings { frame.values[id] = value }
             for index in plan.steps.indices {
+                plan.pages?.willRun(index)
                 try run(index, frame)
+                plan.pages?.didRun(index)
                 for id in plan.steps[index].releases { frame.values[id] = nil }
             }
             return try plan.graph.outputs.map { id in

@@ -20,10 +20,14 @@ public struct SessionOptions: Sendable {
     public var threads: ThreadPool
     /// Plans that are kept, one per combination of input shapes; the least recently used goes first.
     public var planCacheSize = 8
+    /// Whether to spare memory at the cost of some time: weights in mapped files are in memory only while their node runs, and no
+    /// constant is kept that had to be computed of them, such as weights widened from half precision. The results are the same.
+    public var savesMemory: Bool
 
-    public init(optimize: Bool = true, threads: ThreadPool = ThreadPool()) {
+    public init(optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false) {
         self.optimize = optimize
         self.threads = threads
+        self.savesMemory = savesMemory
     }
 }
 
@@ -46,7 +50,7 @@ public final class Session: Sendable {
         try graph.validate()
         let resolved = try library.registry.resolve(graph)
         self.options = options
-        optimizer = Optimizer(fusions: library.fusions, threads: options.threads)
+        optimizer = Optimizer(fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory)
         self.graph = options.optimize ? try optimizer.prepare(resolved) : resolved
         inputs = graph.inputs.filter { graph.initializers[$0] == nil }.map { graph.values[$0] }
         outputs = graph.outputs.map { graph.values[$0] }
@@ -72,7 +76,8 @@ public final class Session: Sendable {
     public func run(values: [String: Value], observer: (any RunObserver)? = nil) throws -> [Value] {
         let bindings = try bind(values)
         guard options.optimize else {
-            return try GraphRunner(threads: options.threads, observer: observer).run(graph, bindings: bindings.values)
+            return try GraphRunner(threads: options.threads, observer: observer)
+                .run(graph, bindings: bindings.values, pages: options.savesMemory ? WeightPages(graph) : nil)
         }
         return try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer).run(bindings.values)
     }
@@ -137,7 +142,7 @@ public final class Session: Sendable {
             }
             facts[id] = fact
         }
-        let plan = try Plan(optimizer.optimize(graph, inputFacts: facts))
+        let plan = try Plan(optimizer.optimize(graph, inputFacts: facts), savesMemory: options.savesMemory)
         plans.withLock { plans in
             // Arenas are large: only the plan in use keeps its own.
             for (_, other) in plans { other.releaseMemory() }

@@ -8,17 +8,22 @@ struct Specializer {
     /// What is known of each value, by id.
     private(set) var facts: [Fact]
     private let threads: ThreadPool
+    /// See ``SessionOptions/savesMemory``.
+    private let savesMemory: Bool
     private var kept: [Node] = []
     /// The values that stand for outputs of nodes which change nothing.
     private var forwarded: [ValueID: ValueID] = [:]
 
     /// Constants that grow beyond their inputs are computed at run time rather than kept, from this size on.
     private static let largestGrownConstant = 16 << 20
+    /// Where memory is spared, larger constants are computed at run time: 64 KB, more than any bias.
+    private static let largestSparedConstant = 64 << 10
 
     /// - Parameter inputFacts: for each input what is known of it.
-    init(_ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool) {
+    init(_ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool, savesMemory: Bool = false) {
         self.graph = graph
         self.threads = threads
+        self.savesMemory = savesMemory
         facts = Array(repeating: .unknown, count: graph.values.count)
         for (id, tensor) in graph.initializers { facts[id] = Fact(.tensor(tensor)) }
         for (id, fact) in inputFacts { facts[id] = fact }
@@ -76,7 +81,7 @@ struct Specializer {
         if isKnown && outputs.count >= node.outputs.count { return setConstants(node, outputs.map(\.value)) }
         guard node.captures.isEmpty, node.attributes.graphs.isEmpty else { return false }
         guard inputs.allSatisfy({ $0 == nil || $0?.value != nil }) else { return false }
-        guard !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
+        guard operation.isView || !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
         let values = inputs.map { $0.flatMap(\.value) }
         let results = try NodeRunner(threads: threads).run(node, operation, inputs: values)
         return setConstants(node, results)
@@ -100,6 +105,7 @@ struct Specializer {
             }
         }
         let produced = bytes(outputs)
+        if savesMemory, produced > Self.largestSparedConstant { return true }
         // A Cast from half to single precision doubles its input, and is wanted; an Expand over a whole picture is not.
         return produced > Self.largestGrownConstant && produced > 4 * bytes(inputs)
     }

@@ -32,9 +32,12 @@ final class Plan: Sendable {
     let locations: [Location]
     let arenaByteCount: Int
     let fusionCounts: [String: Int]
+    /// Nil where memory isn't spared.
+    let pages: WeightPages?
     private let frames = Mutex<[Frame]>([])
 
-    init(_ optimized: OptimizedGraph) throws {
+    /// - Parameter savesMemory: see ``SessionOptions/savesMemory``.
+    init(_ optimized: OptimizedGraph, savesMemory: Bool = false) throws {
         let planner = try Planner(optimized)
         graph = planner.graph
         facts = planner.facts
@@ -42,6 +45,7 @@ final class Plan: Sendable {
         locations = planner.locations
         arenaByteCount = planner.arenaByteCount
         fusionCounts = optimized.fusionCounts
+        pages = savesMemory ? WeightPages(planner.graph) : nil
     }
 
     /// Calls `body` with memory for one run; runs at the same time get one each.

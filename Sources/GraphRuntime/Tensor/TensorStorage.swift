@@ -14,6 +14,9 @@ public final class TensorStorage: @unchecked Sendable {
     public let byteCount: Int
     private let owner: Owner
 
+    /// Whether the bytes are a file's, mapped read-only: pages that the system can read again, see ``releasePages(_:)``.
+    public let isMappedFile: Bool
+
     private enum Owner {
         case own
         case other(AnyObject)
@@ -45,15 +48,19 @@ public final class TensorStorage: @unchecked Sendable {
         #endif
         base = pointer
         self.byteCount = byteCount
+        isMappedFile = false
         owner = .own
         let now = Self.current.wrappingAdd(byteCount, ordering: .relaxed).newValue
         _ = Self.peak.max(now, ordering: .relaxed)
     }
 
     /// A view of memory that `owner` keeps alive and that nobody writes to through this storage.
-    public init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject) {
+    ///
+    /// - Parameter isMappedFile: whether it is a whole file, mapped read-only from its first byte on.
+    public init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject, isMappedFile: Bool = false) {
         self.base = base
         self.byteCount = byteCount
+        self.isMappedFile = isMappedFile
         self.owner = .other(owner)
     }
 

@@ -18,18 +18,23 @@ public final class StableDiffusionPipeline: Sendable {
     ///   - url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
     ///   - threads: the threads to run on.
     ///   - optimize: see ``SessionOptions/optimize``.
+    ///   - savesMemory: see ``SessionOptions/savesMemory``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
-    public convenience init(modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true) throws {
-        try self.init(PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize)
+    public convenience init(
+        modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false
+    ) throws {
+        try self.init(PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize, savesMemory: savesMemory)
     }
 
     /// Loads the graphs of a model whose configuration has been read.
     ///
     /// - Throws: ``PipelineError`` with the file that is malformed or can't be run.
-    public init(_ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true) throws {
+    public init(
+        _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false
+    ) throws {
         self.configuration = configuration
         let folder = configuration.folder
-        let options = SessionOptions(optimize: optimize, threads: threads)
+        let options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory)
         textEncoder = try TextEncoder(Component("text_encoder", folder: folder, options: options))
         unet = try UNet(Component("unet", folder: folder, options: options), configuration: configuration.unet)
         vae = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration.vae)
@@ -53,6 +58,8 @@ public final class StableDiffusionPipeline: Sendable {
         let plan = try GenerationPlan(request, configuration: configuration)
         try report(.encodingPrompt)
         let states = try clock.seconds(into: &timings.textEncoder) { try encodePrompts(plan, observer: observer) }
+        // The values of one graph make room for those of the next.
+        textEncoder.component.session.releaseMemory()
 
         let shape = plan.latentShape
         var generator = TorchGenerator(seed: request.seed)
@@ -75,6 +82,7 @@ public final class StableDiffusionPipeline: Sendable {
             }
             try report(.step(completed: index + 1, total: timesteps.count))
         }
+        unet.component.session.releaseMemory()
         guard latents.allSatisfy(\.isFinite) else {
             throw PipelineError(
                 "The latents aren't finite after the last step: the guidance scale is too large, or the model overflows half precision."
