@@ -29,6 +29,18 @@ import Testing
         #expect(folder.names == ["fox.png"])
     }
 
+    @Test func sparingMemoryGivesTheSamePicture() throws {
+        let folder = try TemporaryFolder()
+        for options in [
+            ["-o", "a.png", "--save-latents", "a.npy"], ["-o", "b.png", "--save-latents", "b.npy", "--low-memory"],
+        ] {
+            #expect(try Program.run(["generate", "a fox"] + options + Self.quick, in: folder).code == 0)
+        }
+        for type in ["png", "npy"] {
+            #expect(try Data(contentsOf: folder["a.\(type)"]) == Data(contentsOf: folder["b.\(type)"]))
+        }
+    }
+
     /// The options reach the pipeline: the same picture as diffusers' (Tests/References/pictures.py).
     @Test func samePictureAsDiffusers() throws {
         let folder = try TemporaryFolder()

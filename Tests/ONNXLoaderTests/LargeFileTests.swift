@@ -53,7 +53,10 @@ import Testing
             let url = folder.appendingPathComponent("model.onnx")
             try Self.writeInline(url, tensors: 3, byteCount: 1_100_000_000)
             let graph = try ONNXModel(contentsOf: url).graph
-            for index in 0..<3 { #expect(Self.last(try #require(graph.initializer("w\(index)"))) == Float(index + 1)) }
+            for index in 0..<3 {
+                let tensor = try #require(graph.initializer("w\(index)"))
+                #expect(Self.last(tensor) == Float(index + 1) && tensor.storage.isMappedFile)
+            }
             // One tensor alone.
             try Self.writeInline(url, tensors: 1, byteCount: 2_400_000_000)
             #expect(Self.last(try #require(try ONNXModel(contentsOf: url).graph.initializer("w0"))) == 1)

@@ -27,7 +27,9 @@ struct WeightPages: Sendable {
         self.parts = parts
         ahead = Self.schedule(parts.map { $0.reduce(0) { $0 + $1.range.count } })
         var seen: Set<ObjectIdentifier> = []
-        storages = graph.initializers.values.map(\.storage).filter { $0.isMappedFile && seen.insert(ObjectIdentifier($0)).inserted }
+        storages = graph.initializers.values.map(\.storage).filter {
+            $0.isMappedFile && seen.insert(ObjectIdentifier($0)).inserted
+        }
     }
 
     /// For each node the further nodes that come within the window, none twice.

@@ -30,7 +30,8 @@ public final class StableDiffusionPipeline: Sendable {
     ///
     /// - Throws: ``PipelineError`` with the file that is malformed or can't be run.
     public init(
-        _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false
+        _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true,
+        savesMemory: Bool = false
     ) throws {
         self.configuration = configuration
         let folder = configuration.folder
