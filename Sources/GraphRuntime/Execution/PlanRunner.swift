@@ -20,12 +20,17 @@ struct PlanRunner {
         defer { plan.pages?.didEnd() }
         return try plan.withFrame { frame in
             for (id, value) in bindings { frame.values[id] = value }
-            for index in plan.steps.indices {
+            let steady = plan.steadyInputs.compactMap { bindings[$0]?.tensor }
+            let isKept = frame.holdsResults(of: steady)
+            // A run that fails may leave them half made.
+            frame.setSteady([])
+            for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
                 plan.pages?.willRun(index)
                 try run(index, frame)
                 plan.pages?.didRun(index)
                 for id in plan.steps[index].releases { frame.values[id] = nil }
             }
+            frame.setSteady(steady)
             return try plan.graph.outputs.map { id in
                 guard let value = frame.values[id] else {
                     throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")

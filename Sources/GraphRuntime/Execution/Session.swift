@@ -23,6 +23,10 @@ public struct SessionOptions: Sendable {
     /// Whether to spare memory at the cost of some time: weights in mapped files are in memory only while their node runs, and no
     /// constant is kept that had to be computed of them, such as weights widened from half precision. The results are the same.
     public var savesMemory: Bool
+    /// Names of inputs that many runs in a row get as the very same tensor, such as a prompt's states. What depends on these and on
+    /// constants alone is computed when the tensor is another one than in the run before, and kept meanwhile. Names that the model
+    /// doesn't have are ignored; without ``optimize`` nothing is kept.
+    public var steadyInputs: Set<String> = []
 
     public init(optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false) {
         self.optimize = optimize
@@ -142,7 +146,10 @@ public final class Session: Sendable {
             }
             facts[id] = fact
         }
-        let plan = try Plan(optimizer.optimize(graph, inputFacts: facts), savesMemory: options.savesMemory)
+        let plan = try Plan(
+            optimizer.optimize(graph, inputFacts: facts),
+            steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
+            savesMemory: options.savesMemory)
         plans.withLock { plans in
             // Arenas are large: only the plan in use keeps its own.
             for (_, other) in plans { other.releaseMemory() }

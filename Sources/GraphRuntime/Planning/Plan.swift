@@ -10,6 +10,8 @@ final class Plan: Sendable {
         let isFixed: Bool
         /// Whether the shapes of some inputs of a fixed step are only known at run time, and wait to be checked.
         let isUnchecked: Bool
+        /// Whether the outputs depend on steady inputs alone, and stay for runs with the same ones.
+        let isSteady: Bool
         /// Values outside of the arena that nobody reads after this step.
         let releases: [ValueID]
     }
@@ -32,13 +34,18 @@ final class Plan: Sendable {
     let locations: [Location]
     let arenaByteCount: Int
     let fusionCounts: [String: Int]
+    /// The inputs that ``Step/isSteady`` is about.
+    let steadyInputs: [ValueID]
     /// Nil where memory isn't spared.
     let pages: WeightPages?
     private let frames = Mutex<[Frame]>([])
 
-    /// - Parameter savesMemory: see ``SessionOptions/savesMemory``.
-    init(_ optimized: OptimizedGraph, savesMemory: Bool = false) throws {
-        let planner = try Planner(optimized)
+    /// - Parameters:
+    ///   - steadyInputs: see ``SessionOptions/steadyInputs``.
+    ///   - savesMemory: see ``SessionOptions/savesMemory``.
+    init(_ optimized: OptimizedGraph, steadyInputs: [ValueID], savesMemory: Bool) throws {
+        let planner = try Planner(optimized, steadyInputs: Set(steadyInputs))
+        self.steadyInputs = steadyInputs
         graph = planner.graph
         facts = planner.facts
         steps = planner.steps
@@ -70,6 +77,8 @@ final class Frame: @unchecked Sendable {
     let outputs: [[MutableTensor?]]
     private let initial: [Value?]
     private let arena: TensorStorage
+    /// The steady inputs whose results are in the arena; empty where there are none.
+    private var steady: [Tensor] = []
 
     init(_ plan: Plan) throws {
         arena = try TensorStorage(byteCount: plan.arenaByteCount)
@@ -105,6 +114,17 @@ final class Frame: @unchecked Sendable {
     }
 
     func reset() { values = initial }
+
+    /// Whether the arena holds what steady steps make of these very tensors.
+    func holdsResults(of inputs: [Tensor]) -> Bool {
+        !inputs.isEmpty && inputs.count == steady.count
+            && zip(inputs, steady).allSatisfy {
+                $0.storage === $1.storage && $0.byteOffset == $1.byteOffset && $0.shape == $1.shape
+            }
+    }
+
+    /// States what ``holdsResults(of:)`` compares with. The tensors are kept, so that no other can take their place in memory.
+    func setSteady(_ inputs: [Tensor]) { steady = inputs }
 
     /// A value that doesn't look into the arena: a copy where it does. What a node hands on beside the plan (a view of a shape that
     /// only the run tells, a sequence, what a subgraph captured) may be read after the plan has given that memory to others.

@@ -10,18 +10,22 @@ struct Planner {
     private var roots: [ValueID]
     /// The last step at which the memory of a root is read.
     private var lastRead: [Int]
+    /// By node, see ``Plan/Step/isSteady``.
+    private var isSteady: [Bool]
 
-    init(_ optimized: OptimizedGraph) throws {
+    init(_ optimized: OptimizedGraph, steadyInputs: Set<ValueID> = []) throws {
         graph = optimized.graph
         facts = optimized.facts
         locations = Array(repeating: .bound, count: graph.values.count)
         roots = Array(graph.values.indices)
         lastRead = Array(repeating: -1, count: graph.values.count)
+        isSteady = Array(repeating: false, count: graph.nodes.count)
         for id in graph.initializers.keys { locations[id] = .constant }
         let operations = try graph.nodes.map { try specialise($0) }
         shareViews(operations)
         findLastReads()
         let escaping = escapingRoots()
+        findSteadyNodes(operations, inputs: steadyInputs, escaping: escaping)
         replaceInputs(operations, escaping: escaping)
         placeValues(operations, escaping: escaping)
         makeSteps(operations)
@@ -64,6 +68,32 @@ struct Planner {
 
     /// The memory that outlives the run: that of the graph's outputs.
     private func escapingRoots() -> Set<ValueID> { Set(graph.outputs.map { roots[$0] }) }
+
+    /// Finds the nodes that depend on steady inputs alone, and keeps those of their results that other nodes read to the end: in an
+    /// arena that is used again, they are there in the next run.
+    private mutating func findSteadyNodes(_ operations: [any Operator], inputs: Set<ValueID>, escaping: Set<ValueID>) {
+        guard !inputs.isEmpty else { return }
+        var steady = inputs
+        var kept: Set<ValueID> = []
+        for (index, node) in graph.nodes.enumerated() {
+            let reads = node.reads.filter { locations[$0] != .constant }
+            let dependsOnSteady = !reads.isEmpty && reads.allSatisfy { steady.contains($0) }
+            if case .view? = (node.outputs.first ?? nil).map({ locations[$0] }) {
+                // It reads nothing itself: its readers do.
+                if dependsOnSteady { steady.formUnion(node.outputs.compactMap { $0 }) }
+                continue
+            }
+            let outputs = node.outputs.compactMap { $0 }
+            isSteady[index] =
+                dependsOnSteady && isFixed(node) && operations[index].isDeterministic && node.attributes.graphs.isEmpty
+                && !operations[index].isView && !outputs.contains { escaping.contains($0) }
+            if isSteady[index] { steady.formUnion(outputs) }
+            if !isSteady[index] { kept.formUnion(reads.map { roots[$0] }) }
+        }
+        for node in zip(graph.nodes, isSteady).filter(\.1).map(\.0) {
+            for case let id? in node.outputs where kept.contains(roots[id]) { lastRead[roots[id]] = graph.nodes.count }
+        }
+    }
 
     /// Lets an output take the place of an input that nobody reads afterwards, where the operator allows it.
     private mutating func replaceInputs(_ operations: [any Operator], escaping: Set<ValueID>) {
@@ -109,7 +139,9 @@ struct Planner {
                     locations[id] = .heap
                 } else if roots[id] == id {
                     blockOfRoot[id] = blocks.count
-                    blocks.append(ArenaLayout.Block(byteCount: byteCount, first: index, last: max(lastRead[id], index)))
+                    // What stays for the next run is there from its start.
+                    let first = lastRead[id] == graph.nodes.count ? 0 : index
+                    blocks.append(ArenaLayout.Block(byteCount: byteCount, first: first, last: max(lastRead[id], index)))
                 }
             }
         }
@@ -134,7 +166,8 @@ struct Planner {
             steps.append(
                 Plan.Step(
                     node: node, operation: operations[index], isFixed: isFixed(node),
-                    isUnchecked: node.inputs.contains { id in id.map { facts[$0].shape == nil } ?? false }, releases: releases))
+                    isUnchecked: node.inputs.contains { id in id.map { facts[$0].shape == nil } ?? false },
+                    isSteady: isSteady[index], releases: releases))
         }
     }
 }

@@ -12,6 +12,9 @@ public enum Value: Sendable {
         return tensor
     }
 
+    /// The tensor in it, nil where it is something else.
+    var tensor: Tensor? { if case .tensor(let tensor) = self { tensor } else { nil } }
+
     /// The tensors of the sequence in it.
     public func asSequence() throws(TensorError) -> [Tensor] {
         guard case .sequence(let tensors) = self else { throw TensorError("expected a sequence, found \(kind)") }

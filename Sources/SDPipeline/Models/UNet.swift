@@ -10,6 +10,9 @@ struct UNet: Sendable {
     private let states: InputDeclaration
     private let guidance: InputDeclaration?
 
+    /// What many runs in a row get as the same tensor, see ``SessionOptions/steadyInputs``.
+    static let steadyInputs: Set<String> = ["encoder_hidden_states"]
+
     init(_ component: Component, configuration: UNetConfiguration) throws {
         self.component = component
         self.configuration = configuration
@@ -28,11 +31,15 @@ struct UNet: Sendable {
     /// The batch that the export fixed; nil where any will do.
     var fixedBatch: Int? { sample.fixedBatch }
 
+    /// The prompts' states as the graph takes them, [rows, tokens, width]. What depends on them alone is computed once for runs in a
+    /// row with the same tensor.
+    func states(_ values: [Float], shape: [Int]) throws -> Tensor { try states.tensor(values, shape: shape) }
+
     /// The prediction for a batch.
     ///
     /// - Parameters:
     ///   - latents: [rows, C, H, W], row-major.
-    ///   - states: [rows, tokens, width].
+    ///   - states: from ``states(_:shape:)``.
     ///   - guidanceScale: for models that take it as an input.
     /// - Returns: [rows, C, H, W].
     func predict(
@@ -42,7 +49,7 @@ struct UNet: Sendable {
         var inputs = [
             sample.name: try sample.tensor(latents, shape: shape),
             self.timestep.name: try timestepTensor(timestep, rows: rows),
-            self.states.name: try self.states.tensor(states.array(of: Float.self), shape: states.shape.dimensions),
+            self.states.name: states,
         ]
         if let guidance {
             let width = configuration.guidanceEmbeddingWidth ?? 256

@@ -35,7 +35,8 @@ public final class StableDiffusionPipeline: Sendable {
     ) throws {
         self.configuration = configuration
         let folder = configuration.folder
-        let options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory)
+        var options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory)
+        options.steadyInputs = UNet.steadyInputs
         textEncoder = try TextEncoder(Component("text_encoder", folder: folder, options: options))
         unet = try UNet(Component("unet", folder: folder, options: options), configuration: configuration.unet)
         vae = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration.vae)
@@ -63,6 +64,7 @@ public final class StableDiffusionPipeline: Sendable {
         textEncoder.component.session.releaseMemory()
 
         let shape = plan.latentShape
+        let batches = try batches(states, plan)
         var generator = TorchGenerator(seed: request.seed)
         let noise = request.initialLatents ?? generator.randn(count: shape.reduce(1, *))
         var latents = noise.map { $0 * plan.scheduler.initNoiseSigma }
@@ -73,8 +75,7 @@ public final class StableDiffusionPipeline: Sendable {
             let prediction = try clock.seconds(into: &timings.unet) {
                 try predict(
                     plan.scheduler.scaleModelInput(latents, at: index), shape: shape, timestep: timesteps[index],
-                    states: states,
-                    plan: plan, observer: observer)
+                    batches: batches, plan: plan, observer: observer)
             }
             latents = try clock.seconds(into: &timings.scheduler) {
                 try plan.scheduler.step(
@@ -106,34 +107,55 @@ public final class StableDiffusionPipeline: Sendable {
             texts.map { configuration.tokenizer.encode($0, paddedTo: configuration.tokenLimit).ids }, observer: observer)
     }
 
-    /// The guided prediction for all pictures.
-    private func predict(
-        _ latents: [Float], shape: [Int], timestep: Float, states: Tensor, plan: GenerationPlan, observer: (any RunObserver)?
-    ) throws -> [Float] {
-        let size = shape[1] * shape[2] * shape[3]
-        // Rows: for each picture the negative prompt's and the prompt's prediction, or the prompt's alone.
+    /// Rows that one run of the U-Net takes.
+    private struct Batch {
+        /// The picture that each row is of.
+        let pictures: [Int]
+        /// Rows whose predictions count; the others fill up a fixed batch.
+        let count: Int
+        let states: Tensor
+    }
+
+    /// All rows: for each picture the negative prompt's and the prompt's prediction, or the prompt's alone.
+    private func batches(_ states: Tensor, _ plan: GenerationPlan) throws -> [Batch] {
         let perPicture = plan.isGuided ? 2 : 1
-        let rowCount = shape[0] * perPicture
-        let step = unet.fixedBatch ?? min(rowCount, rowsAtOnce(shape) * perPicture)
+        let rowCount = plan.latentShape[0] * perPicture
+        let step = unet.fixedBatch ?? min(rowCount, rowsAtOnce(plan.latentShape) * perPicture)
         let width = states.count / perPicture
-        let stateValues = try states.array(of: Float.self)
-        var predictions: [Float] = []
-        predictions.reserveCapacity(rowCount * size)
-        for first in stride(from: 0, to: rowCount, by: step) {
+        let values = try states.array(of: Float.self)
+        // Batches of the same prompts share one tensor.
+        var tensors: [[Int]: Tensor] = [:]
+        return try stride(from: 0, to: rowCount, by: step).map { first in
             // An export of a fixed batch gets its last rows filled up with copies.
             let rows = (first..<first + step).map { min($0, rowCount - 1) }
-            let part = rows.flatMap { latents[$0 / perPicture * size..<($0 / perPicture + 1) * size] }
-            let context = rows.flatMap { stateValues[$0 % perPicture * width..<($0 % perPicture + 1) * width] }
+            let prompts = rows.map { $0 % perPicture }
+            let tensor =
+                try tensors[prompts]
+                ?? unet.states(
+                    prompts.flatMap { values[$0 * width..<($0 + 1) * width] },
+                    shape: [step] + states.shape.dimensions.dropFirst())
+            tensors[prompts] = tensor
+            return Batch(pictures: rows.map { $0 / perPicture }, count: min(step, rowCount - first), states: tensor)
+        }
+    }
+
+    /// The guided prediction for all pictures.
+    private func predict(
+        _ latents: [Float], shape: [Int], timestep: Float, batches: [Batch], plan: GenerationPlan, observer: (any RunObserver)?
+    ) throws -> [Float] {
+        let size = shape[1] * shape[2] * shape[3]
+        var predictions: [Float] = []
+        for batch in batches {
             let output: [Float]
             do {
                 output = try unet.predict(
-                    latents: part, shape: [step] + shape.dropFirst(), timestep: timestep,
-                    states: Tensor(context, shape: Shape([step] + states.shape.dimensions.dropFirst())),
+                    latents: batch.pictures.flatMap { latents[$0 * size..<($0 + 1) * size] },
+                    shape: [batch.pictures.count] + shape.dropFirst(), timestep: timestep, states: batch.states,
                     guidanceScale: plan.request.guidanceScale, observer: observer)
             } catch {
                 throw sizeError(plan) ?? error
             }
-            predictions += output.prefix(min(step, rowCount - first) * size)
+            predictions += output.prefix(batch.count * size)
         }
         guard plan.isGuided else { return predictions }
         let scale = Float(plan.request.guidanceScale)
