@@ -24,19 +24,42 @@ import Testing
         }
     }
 
-    @Test func callsMayNest() {
+    @Test func callsMayNest() throws {
         let pool = ThreadPool(threadCount: 2)
         let total = Atomic<Int>(0)
-        pool.forEach(4, scratchBytes: 64) { _, outer in
+        try pool.forEach(4, scratchBytes: 64) { _, outer in
             outer.storeBytes(of: 1, as: UInt8.self)
-            pool.forEach(5, scratchBytes: 64) { _, inner in
-                inner.storeBytes(of: 2, as: UInt8.self)
-                _ = total.wrappingAdd(1, ordering: .relaxed)
+            let inner = Result {
+                try pool.forEach(5, scratchBytes: 64) { _, inner in
+                    inner.storeBytes(of: 2, as: UInt8.self)
+                    _ = total.wrappingAdd(1, ordering: .relaxed)
+                }
             }
+            if case .failure = inner { total.store(-1000, ordering: .relaxed) }
             // The scratch memory of a nested call is another one.
             if outer.load(as: UInt8.self) != 1 { total.store(-1000, ordering: .relaxed) }
         }
         #expect(total.load(ordering: .relaxed) == 20)
+    }
+
+    /// More memory than an address can name is refused before any work, and the pool goes on.
+    @Test(arguments: [1, 2, 5]) func refusesScratchWithoutMemory(threads: Int) throws {
+        let pool = ThreadPool(threadCount: threads)
+        let calls = Atomic<Int>(0)
+        for count in [1, 2, 100] {
+            let error = #expect(throws: TensorError.self) {
+                try pool.forEach(count, scratchBytes: 1 << 60) { _, _ in _ = calls.wrappingAdd(1, ordering: .relaxed) }
+            }
+            #expect(error?.message.contains("\(1 << 60) bytes that each thread needs") == true)
+            #expect(throws: TensorError.self) {
+                try pool.withWorkspace(byteCount: 1 << 60) { _ in _ = calls.wrappingAdd(1, ordering: .relaxed) }
+            }
+        }
+        #expect(calls.load(ordering: .relaxed) == 0)
+        try pool.forEach(7, scratchBytes: 1000) { _, scratch in
+            if scratch.count == 1000 { _ = calls.wrappingAdd(1, ordering: .relaxed) }
+        }
+        #expect(calls.load(ordering: .relaxed) == 7)
     }
 
     @Test func manyShortJobs() {

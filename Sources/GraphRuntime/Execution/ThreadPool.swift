@@ -38,13 +38,19 @@ public final class ThreadPool: Sendable {
 
     /// Calls `body` once for every index in 0..<count, on all threads, each index as soon as a thread is free.
     public func forEach(_ count: Int, _ body: (Int) -> Void) {
-        run(count) { index, _ in body(index) }
+        run(count, prepare: { _ in }) { index, _ in body(index) }
     }
 
     /// As ``forEach(_:_:)``, with uninitialised scratch memory of at least `scratchBytes`, aligned to 64 bytes, that belongs to the
     /// thread for the time of the call.
-    public func forEach(_ count: Int, scratchBytes: Int, _ body: (Int, UnsafeMutableRawBufferPointer) -> Void) {
-        run(count) { [crew] index, worker in body(index, crew.scratch(of: worker, byteCount: scratchBytes)) }
+    ///
+    /// - Throws: ``TensorError`` where there isn't as much memory for every thread; `body` wasn't called then.
+    public func forEach(
+        _ count: Int, scratchBytes: Int, _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
+    ) throws(TensorError) {
+        try run(
+            count, prepare: { slots throws(TensorError) in try crew.reserve(scratchBytes, for: slots) },
+            { [crew] index, worker in body(index, crew.scratch(of: worker, byteCount: scratchBytes)) })
     }
 
     /// Splits 0..<count into ranges of at least `grain` and calls `body` for each; one range, on this thread, for small counts.
@@ -58,23 +64,34 @@ public final class ThreadPool: Sendable {
 
     /// Calls `body` once, on this thread, with uninitialised memory of at least `byteCount`, aligned to 64 bytes, that the pool keeps
     /// for the next call.
-    public func withWorkspace<Result>(byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result {
+    ///
+    /// - Throws: ``TensorError`` where there isn't as much memory, and what `body` throws.
+    public func withWorkspace<Result>(
+        byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(TensorError) -> Result
+    ) throws(TensorError) -> Result {
         let slot = crew.borrowSlot()
         defer { crew.returnSlot(slot) }
-        return body(crew.scratch(of: slot, byteCount: byteCount))
+        try crew.reserve(byteCount, for: slot..<slot + 1)
+        return try body(crew.scratch(of: slot, byteCount: byteCount))
     }
 
-    private func run(_ count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
+    /// - Parameter prepare: called with the slots of all threads before any calls `body`: in the middle of a job, a thread that finds
+    ///   no memory could only give up.
+    private func run<Failure>(
+        _ count: Int, prepare: (_ slots: Range<Int>) throws(Failure) -> Void, _ body: (_ index: Int, _ worker: Int) -> Void
+    ) throws(Failure) {
         guard count > 0 else { return }
         if count == 1 || threadCount == 1 || !crew.claim() {
             // A call from inside a tile finds the pool taken; its scratch must not be that of the tile around it.
             let slot = crew.borrowSlot()
+            defer { crew.returnSlot(slot) }
+            try prepare(slot..<slot + 1)
             for index in 0..<count { body(index, slot) }
-            crew.returnSlot(slot)
             return
         }
+        defer { crew.release() }
+        try prepare(0..<threadCount)
         withoutActuallyEscaping(body) { crew.perform(count, $0) }
-        crew.release()
     }
 }
 
@@ -193,17 +210,27 @@ private final class Crew: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
+    /// Sees to it that each of these slots has as much memory.
+    func reserve(_ byteCount: Int, for slots: Range<Int>) throws(TensorError) {
+        try scratches.withLock { scratches throws(TensorError) in
+            let missing = slots.upperBound - scratches.count
+            if missing > 0 { scratches += Array(repeating: Scratch(), count: missing) }
+            for slot in slots where (scratches[slot].storage?.byteCount ?? 0) < max(byteCount, 1) {
+                scratches[slot].storage = nil
+                do {
+                    scratches[slot].storage = try TensorStorage(byteCount: max(byteCount, 1))
+                } catch {
+                    throw TensorError("no memory for the \(byteCount) bytes that each thread needs to work with")
+                }
+            }
+        }
+    }
+
+    /// The memory that was reserved for a slot.
     func scratch(of slot: Int, byteCount: Int) -> UnsafeMutableRawBufferPointer {
         scratches.withLock { scratches in
-            if scratches.count <= slot { scratches += Array(repeating: Scratch(), count: slot + 1 - scratches.count) }
-            if let storage = scratches[slot].storage, storage.byteCount >= byteCount {
-                return UnsafeMutableRawBufferPointer(start: storage.base, count: byteCount)
-            }
-            scratches[slot].storage = nil
-            // Out of memory for a tile's scratch leaves nothing to go on with, on any thread.
-            guard let storage = try? TensorStorage(byteCount: byteCount) else { abort() }
-            scratches[slot].storage = storage
-            return UnsafeMutableRawBufferPointer(start: storage.base, count: byteCount)
+            let storage = scratches[slot].storage
+            return UnsafeMutableRawBufferPointer(start: storage?.base, count: storage == nil ? 0 : byteCount)
         }
     }
 

@@ -56,9 +56,9 @@ private func attend<Element: AttentionElement>(
     let kernel = AttentionKernel(
         problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget?.baseAddress)
     if let single = kernel as? AttentionKernel<Float>, let panels = PanelAttention(single) {
-        panels.run(threads: threads)
+        try panels.run(threads: threads)
     } else {
-        kernel.run(threads: threads)
+        try kernel.run(threads: threads)
     }
 }
 

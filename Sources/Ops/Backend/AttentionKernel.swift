@@ -27,7 +27,7 @@ struct AttentionKernel<Element: AttentionElement> {
     /// Scores of a tile: half a megabyte of float32, half of a usual second-level cache.
     private static var tileElements: Int { 1 << 17 }
 
-    func run(threads: ThreadPool) {
+    func run(threads: ThreadPool) throws(TensorError) {
         // Those who ask for the scores get whole rows of them.
         let block = scores == nil ? min(extents.keys, 1024) : extents.keys
         let rows = min(max(Self.tileElements / max(block, 1), 8), 512, extents.queries)
@@ -37,7 +37,7 @@ struct AttentionKernel<Element: AttentionElement> {
         let step = max(min(rows, (extents.queries + wanted - 1) / wanted), 1)
         let tiles = (extents.queries + step - 1) / step
         let bytes = (step * block + 64) * MemoryLayout<Element>.stride + 2 * step * MemoryLayout<Double>.stride
-        threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
+        try threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
             guard let base = scratch.baseAddress else { return }
             let start = index % tiles * step
             let tile = Tile(

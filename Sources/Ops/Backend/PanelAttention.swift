@@ -25,14 +25,14 @@ struct PanelAttention {
 
     private var extents: AttentionExtents { kernel.problem.extents }
 
-    func run(threads: ThreadPool) {
+    func run(threads: ThreadPool) throws(TensorError) {
         let heads = extents.batch * extents.heads
         let panels = (extents.queries + Self.lanes - 1) / Self.lanes
         // Parts of a head's queries pack its keys and values again, so no more of them than keep all threads busy.
         let parts = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + parts - 1) / parts
         let layout = Layout(extents)
-        threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
+        try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
             guard let memory = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
             guard !part.isEmpty else { return }

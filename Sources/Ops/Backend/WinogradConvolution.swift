@@ -64,20 +64,21 @@ struct WinogradConvolution {
             let kernels = try weights.buffer(of: Float.self).baseAddress,
             let target = try output.buffer(of: Float.self).baseAddress
         else { return }
-        run(input: source, weights: kernels, bias: try bias?.buffer(of: Float.self), output: target, threads: threads)
+        try run(input: source, weights: kernels, bias: try bias?.buffer(of: Float.self), output: target, threads: threads)
     }
 
     private func run(
         input: UnsafePointer<Float>, weights: UnsafePointer<Float>, bias: UnsafeBufferPointer<Float>?,
         output: UnsafeMutablePointer<Float>, threads: ThreadPool
-    ) {
+    ) throws(TensorError) {
         let panels = (tileCount + Self.lanes - 1) / Self.lanes
-        threads.withWorkspace(byteCount: blockPanels * panelSize * MemoryLayout<Float>.stride) { memory in
+        try threads.withWorkspace(byteCount: blockPanels * panelSize * MemoryLayout<Float>.stride) {
+            memory throws(TensorError) in
             guard let transformed = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             for first in stride(from: 0, to: panels, by: blockPanels) {
                 let block = first..<min(first + blockPanels, panels)
                 transformInput(input, block, into: transformed, threads: threads)
-                multiply(transformed, block, weights: weights, bias: bias, output: output, threads: threads)
+                try multiply(transformed, block, weights: weights, bias: bias, output: output, threads: threads)
             }
         }
     }
@@ -119,7 +120,7 @@ struct WinogradConvolution {
         _ transformed: UnsafePointer<Float>, _ block: Range<Int>, weights: UnsafePointer<Float>,
         bias: UnsafeBufferPointer<Float>?,
         output: UnsafeMutablePointer<Float>, threads: ThreadPool
-    ) {
+    ) throws(TensorError) {
         let rows = Self.rows
         let (kernelPanels, tilePanels) = blocking(tilePanels: block.count, threads: threads.threadCount)
         // Room behind each for the vectors that reach beyond the end.
@@ -130,7 +131,7 @@ struct WinogradConvolution {
         let scratchFloats = kernelPanels * kernelFloats + kernelPanels * tilePanels * productFloats
         let taskChannels = kernelPanels * rows
         let tasks = (outputChannels + taskChannels - 1) / taskChannels
-        threads.forEach(tasks, scratchBytes: scratchFloats * MemoryLayout<Float>.stride) { task, scratch in
+        try threads.forEach(tasks, scratchBytes: scratchFloats * MemoryLayout<Float>.stride) { task, scratch in
             guard let kernels = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             let products = kernels + kernelPanels * kernelFloats
             let channels = task * taskChannels..<min((task + 1) * taskChannels, outputChannels)
@@ -194,7 +195,9 @@ struct WinogradConvolution {
         }
     }
 
-    private func withGeometry(_ body: (UnsafePointer<ck_winograd_geometry>) -> Void) {
-        withUnsafePointer(to: geometry, body)
+    private func withGeometry<Failure>(
+        _ body: (UnsafePointer<ck_winograd_geometry>) throws(Failure) -> Void
+    ) throws(Failure) {
+        try withUnsafePointer(to: geometry, body)
     }
 }

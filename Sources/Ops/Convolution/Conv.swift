@@ -57,7 +57,7 @@ func convolve<Element: BLASElement>(
     let depth = unfold.rowCount
     let pixelCount = window.outputCount
     if window.group == 1, depth > 0, window.batch * pixelCount <= largestJoinedPixelCount {
-        return convolveJoined(unfold, source, kernel, bias: offsets, target, threads: threads)
+        return try convolveJoined(unfold, source, kernel, bias: offsets, target, threads: threads)
     }
     let outputChannels = window.outputChannels / window.group
     let tiles = ConvolutionTiles(
@@ -65,7 +65,7 @@ func convolve<Element: BLASElement>(
         elementSize: MemoryLayout<Element>.size, threads: threads.threadCount)
     let isPointwise = window.isPointwise
     let scratchBytes = isPointwise ? 0 : depth * tiles.pixelStep * MemoryLayout<Element>.size
-    threads.forEach(tiles.count, scratchBytes: scratchBytes) { index, scratch in
+    try threads.forEach(tiles.count, scratchBytes: scratchBytes) { index, scratch in
         let tile = tiles[index]
         let group = tile.plane % window.group
         let plane = source + tile.plane * unfold.channels * window.inputCount
@@ -103,11 +103,12 @@ private let largestJoinedPixelCount = 512
 private func convolveJoined<Element: BLASElement>(
     _ unfold: Im2Col<Element>, _ source: UnsafePointer<Element>, _ kernel: UnsafePointer<Element>,
     bias: UnsafeBufferPointer<Element>?, _ target: UnsafeMutablePointer<Element>, threads: ThreadPool
-) {
+) throws(TensorError) {
     let window = unfold.window
     let (depth, pixelCount, channels) = (unfold.rowCount, window.outputCount, window.outputChannels)
     let columns = window.batch * pixelCount
-    threads.withWorkspace(byteCount: (depth + channels) * columns * MemoryLayout<Element>.stride) { memory in
+    try threads.withWorkspace(byteCount: (depth + channels) * columns * MemoryLayout<Element>.stride) {
+        memory throws(TensorError) in
         guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
         let products = matrix + depth * columns
         threads.forEachRange(depth, grain: 256) { rows in

@@ -111,7 +111,7 @@ struct ConvTranspose: Operator {
         let pixelStep = isEmpty ? 0 : min(max(Self.columnBytes / (taps * MemoryLayout<Element>.size), 16), inputCount)
         let scratchBytes = isEmpty ? 0 : taps * pixelStep * MemoryLayout<Element>.size
         // A tile is one output channel of one picture: its columns are the product of its weights with all pixels.
-        context.threads.forEach(input.shape[0] * group * outputChannels, scratchBytes: scratchBytes) { index, scratch in
+        try context.threads.forEach(input.shape[0] * group * outputChannels, scratchBytes: scratchBytes) { index, scratch in
             let plane = index / outputChannels
             let channel = index % outputChannels
             let result = target + index * outputCount
