@@ -195,9 +195,7 @@ struct WinogradConvolution {
         }
     }
 
-    private func withGeometry<Failure>(
-        _ body: (UnsafePointer<ck_winograd_geometry>) throws(Failure) -> Void
-    ) throws(Failure) {
-        try withUnsafePointer(to: geometry, body)
+    private func withGeometry(_ body: (UnsafePointer<ck_winograd_geometry>) -> Void) {
+        withUnsafePointer(to: geometry, body)
     }
 }
