@@ -1,22 +1,26 @@
 """Reference values for the schedulers, from diffusers 0.35.2.
 
-Run with a Python that has torch, diffusers 0.35.2 and scipy:
+    schedulers.py
 
-    python Tests/References/schedulers.py
+Writes to $SD_ONNX_TEST_CACHE (default ~/.cache/sd-onnx), in schedulers/:
 
-Writes beside this file, in schedulers/:
+  cases.json     what was run: class, configuration, request, options of a step, counts
+  values.bin     little-endian float32: the start sample, the noise draws, then of each case init_noise_sigma,
+                 timesteps, sigmas, one add_noise result (where the class has one), and the sample after every step
+  configs.json   what from_config makes of a file for a class
+  manifest.json  the number of cases, and those left out since diffusers refuses them or gives numbers that aren't finite
 
-  cases.json    what was run: class, configuration, request, options of a step, counts
-  values.bin    little-endian float32: the start sample, the noise draws, then of each case init_noise_sigma,
-                timesteps, sigmas, one add_noise result, and the sample after every step
-  configs.json  what from_config makes of a file for a class
-
-The model is a formula, so that no network is needed: output = 0.3 * input + 0.0005 * timestep, in float32.
+Every scheduler runs with 1, 2, 5, 20 and 50 steps and each of its prediction types, and with each of its options in fewer steps. The
+model is a formula, so that no network is needed: output = 0.3 * input + 0.0005 * timestep, in float32.
 """
 
+import importlib
 import json
 import os
+import sys
+import types
 import warnings
+from pathlib import Path
 
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 warnings.filterwarnings("ignore")
@@ -24,13 +28,27 @@ warnings.filterwarnings("ignore")
 import diffusers  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from common import CACHE, write_json  # noqa: E402
+
+# diffusers' DPM++ SDE imports torchsde for its noise alone, for which BrownianPath stands here.
+sys.modules.setdefault("torchsde", types.ModuleType("torchsde"))
 
 SHAPE = (2, 2, 2, 2)
-DRAWS = 64
+DRAWS = 128
 STEPS = (1, 2, 5, 20, 50)
-FEW = (1, 5, 20)
+FEW = (2, 5, 20)
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schedulers")
+FOLDER = CACHE / "schedulers"
+MODULES = [
+    importlib.import_module(f"diffusers.schedulers.{file.stem}")
+    for file in sorted((Path(diffusers.__file__).parent / "schedulers").glob("scheduling_*.py"))
+    if "flax" not in file.stem
+]
+SDE = next(module for module in MODULES if module.__name__.endswith("dpmsolver_sde"))
+
+
+def find(name):
+    return SDE.DPMSolverSDEScheduler if name == "DPMSolverSDEScheduler" else getattr(diffusers, name)
 
 
 def model(sample, timestep, variance_type=None):
@@ -42,17 +60,29 @@ def model(sample, timestep, variance_type=None):
     return output
 
 
-def rounded_root(tensor):
-    return plain_sqrt(tensor.double()).to(tensor.dtype)
+# Single-precision roots, exponentials and logarithms of torch on x86 are off by one unit in the last place in up to one value of
+# five, and not alike on all processors. With betas rescaled to zero terminal SNR this is magnified (to 2e-6 in a sigma, and to 5e-5
+# in samples on the scale of the first sigma, 4096). So the references are made with correctly rounded ones.
+def rounded(function):
+    def apply(tensor, *args, **kwargs):
+        dtype = tensor.dtype if tensor.is_floating_point() else torch.float32
+        return function(tensor.double(), *args, **kwargs).to(dtype)
+
+    return apply
 
 
-# MKL's single-precision square root, which torch uses on x86, is off by one unit in the last place in one value of
-# five, and not alike on all processors. With betas rescaled to zero terminal SNR this is magnified (to 2e-6 in a sigma,
-# and to 5e-5 in samples on the scale of the first sigma, 4096). So the references are made with IEEE's correctly
-# rounded root, which torch has on other machines.
-plain_sqrt, plain_pow = torch.Tensor.sqrt, torch.Tensor.__pow__
-torch.Tensor.sqrt = rounded_root
-torch.Tensor.__pow__ = lambda tensor, power: rounded_root(tensor) if power == 0.5 else plain_pow(tensor, power)
+plain_pow = torch.Tensor.__pow__
+for name in ("sqrt", "exp", "expm1", "log"):
+    function = rounded(getattr(torch.Tensor, name))
+    setattr(torch.Tensor, name, function)
+    setattr(torch, name, function)
+rounded_pow = rounded(plain_pow)
+torch.Tensor.__pow__ = lambda tensor, power: (plain_pow if isinstance(power, int) else rounded_pow)(tensor, power)
+
+# DEIS takes numpy's logarithms of torch's tensors.
+deis = importlib.import_module("diffusers.schedulers.scheduling_deis_multistep")
+deis.np = types.SimpleNamespace(**vars(np))
+deis.np.log = lambda value: torch.log(value) if isinstance(value, torch.Tensor) else np.log(value)
 
 
 class Draws:
@@ -67,33 +97,155 @@ class Draws:
         return self.table[self.next - 1]
 
 
+class BrownianPath:
+    """Increments of a Brownian path over sigma from draws, as DPM++ SDE asks for them: from a step's start to its middle, then from its
+    start to its end. Divided by the root of their length, as diffusers' BrownianTreeNoiseSampler gives them."""
+
+    draws = None
+
+    def __init__(self, *args):
+        self.start = None
+
+    def __call__(self, start, end):
+        drawn = BrownianPath.draws(SHAPE)
+        if self.start is None:
+            self.start, self.middle, self.first = start, end, drawn
+            return drawn
+        middle, self.start = self.middle, None
+        first, second = (start - middle).sqrt(), (middle - end).sqrt()
+        return (first * self.first + second * drawn) / (start - end).sqrt()
+
+
+SDE.BrownianTreeNoiseSampler = BrownianPath
+
+
+def noisy_sample(scheduler, start, noise, index):
+    timesteps = scheduler.timesteps[index:][:1]
+    if hasattr(scheduler, "_step_index"):
+        scheduler._step_index = scheduler._begin_index = index
+    if hasattr(scheduler, "scale_noise"):
+        noisy = scheduler.scale_noise(start, timesteps, noise)
+    else:
+        noisy = scheduler.add_noise(start, noise, timesteps) if hasattr(scheduler, "add_noise") else torch.zeros(0)
+    if hasattr(scheduler, "_step_index"):
+        scheduler._step_index = scheduler._begin_index = None
+    return noisy
+
+
 def run(case, start, table):
-    scheduler = getattr(diffusers, case["class"]).from_config(dict(case["config"]))
+    scheduler = find(case["class"]).from_config(dict(case["config"]))
     for key in ("timesteps", "sigmas"):
         if key in case:
             scheduler.set_timesteps(**{key: case[key]})
     if "steps" in case:
         scheduler.set_timesteps(case["steps"])
-    draws = Draws(table)
-    for module in ("ddpm", "ddim", "euler_discrete"):
-        getattr(diffusers.schedulers, f"scheduling_{module}").randn_tensor = draws
+    draws = BrownianPath.draws = Draws(table)
+    for module in MODULES:
+        if hasattr(module, "randn_tensor"):
+            module.randn_tensor = draws
+    torch.randn_like = lambda tensor: draws(tensor.shape)
     timesteps = scheduler.timesteps
-    sigma = torch.as_tensor(scheduler.init_noise_sigma, dtype=torch.float32)
+    sigma = torch.as_tensor(scheduler.init_noise_sigma if hasattr(scheduler, "init_noise_sigma") else 1.0, dtype=torch.float32)
     sample = start * sigma
-    noisy = scheduler.add_noise(start, table[0], timesteps[len(timesteps) // 2 :][:1])
+    noisy = noisy_sample(scheduler, start, table[0], len(timesteps) // 2)
     samples = []
     for index, timestep in list(enumerate(timesteps))[case.get("begin", 0) :]:
         if hasattr(scheduler, "_step_index"):
             scheduler._step_index = index
-        output = model(scheduler.scale_model_input(sample, timestep), timestep, case["config"].get("variance_type"))
+        scaled = scheduler.scale_model_input(sample, timestep) if hasattr(scheduler, "scale_model_input") else sample
+        output = model(scaled, timestep, case["config"].get("variance_type"))
         sample = scheduler.step(output, timestep, sample, **case.get("options", {})).prev_sample
         samples.append(sample)
     sigmas = getattr(scheduler, "sigmas", torch.zeros(0))
     case["timestep_count"], case["sigma_count"], case["draw_count"] = len(timesteps), len(sigmas), draws.next
+    case["noisy_count"] = noisy.numel()
     values = [sigma.reshape(1), timesteps, sigmas, noisy.flatten(), torch.stack(samples).flatten()]
     values = np.concatenate([value.numpy().astype("<f4") for value in values])
-    assert np.isfinite(values).all(), case
+    if not np.isfinite(values).all():
+        raise ValueError("numbers that aren't finite")
     return values
+
+
+TYPES = ("epsilon", "sample", "v_prediction")
+TWO_TYPES = ("epsilon", "v_prediction")
+SPACINGS = [{"timestep_spacing": spacing} for spacing in ("linspace", "leading", "trailing")] + [
+    {"timestep_spacing": "leading", "steps_offset": 1}]  # fmt: skip
+NO_LINSPACE = SPACINGS[1:]
+SIGMAS = [{f"use_{name}_sigmas": True} for name in ("karras", "exponential", "beta")]
+BETAS = [
+    {"beta_schedule": "linear"}, {"beta_schedule": "squaredcos_cap_v2"},
+    {"num_train_timesteps": 60, "trained_betas": [0.001 * i for i in range(1, 61)]},
+]  # fmt: skip
+ZERO = [{"rescale_betas_zero_snr": True, "timestep_spacing": spacing} for spacing in ("leading", "trailing")]
+THRESHOLD = [
+    {"thresholding": True, "sample_max_value": 3.0},
+    {"thresholding": True, "sample_max_value": 3.0, "dynamic_thresholding_ratio": 0.7},
+]
+CLIP = [{"clip_sample": True}, {"clip_sample": True, "clip_sample_range": 2.5}]
+FLOW = [{"use_flow_sigmas": True, "prediction_type": "flow_prediction", **shift} for shift in ({}, {"flow_shift": 3.0})]
+LOWERED = [{"lambda_min_clipped": -5.1, **spacing} for spacing in SPACINGS[:3]]
+FINAL = [{"final_sigmas_type": "sigma_min"}]
+CHURN = ({"s_churn": 3.0, "s_tmin": 0.5, "s_tmax": 10.0, "s_noise": 1.01}, {"s_churn": 50.0})
+COSINE = {"beta_schedule": "squaredcos_cap_v2"}
+DPM = [
+    {"algorithm_type": kind, "solver_type": solver, "solver_order": order, "final_sigmas_type": end, **more}
+    for kind, ends in (
+        ("dpmsolver++", ("zero", "sigma_min")), ("dpmsolver", ("sigma_min",)), ("sde-dpmsolver++", ("zero", "sigma_min")),
+        ("sde-dpmsolver", ("sigma_min",)))
+    for solver in ("midpoint", "heun")
+    for order in (1, 2, 3)
+    for end in ends
+    for more in ({}, {"lower_order_final": False}, {"lower_order_final": True})
+]
+PLAIN = {**SD, "clip_sample": False}
+# class: (configuration, prediction types, options)
+MATRIX = {
+    "DDPMScheduler": (PLAIN, TYPES, SPACINGS + BETAS + ZERO + THRESHOLD + CLIP + [{"beta_schedule": "sigmoid"}] + [
+        {"variance_type": kind} for kind in ("fixed_small_log", "fixed_large", "learned", "learned_range")]),
+    "DDIMScheduler": (PLAIN, TYPES, SPACINGS + BETAS + ZERO + THRESHOLD + CLIP + [{"set_alpha_to_one": False}]),
+    "DDIMInverseScheduler": (PLAIN, TYPES, NO_LINSPACE + BETAS + CLIP + [{"set_alpha_to_one": False}]),
+    "PNDMScheduler": (SD, TWO_TYPES, SPACINGS + BETAS + [
+        {"skip_prk_steps": True, **more} for more in [{}, {"set_alpha_to_one": True}] + SPACINGS]),
+    "LMSDiscreteScheduler": (SD, TYPES, SPACINGS + BETAS + SIGMAS),
+    "EulerDiscreteScheduler": (SD, TYPES, SPACINGS + BETAS + ZERO + SIGMAS + FINAL + [
+        {"use_karras_sigmas": True, "sigma_min": 0.1, "sigma_max": 10.0, "timestep_spacing": "leading"},
+        {"interpolation_type": "log_linear"}, {"timestep_type": "continuous"}]),
+    "EulerAncestralDiscreteScheduler": (SD, TWO_TYPES, SPACINGS + BETAS + ZERO),
+    "HeunDiscreteScheduler": (SD, TYPES, SPACINGS + BETAS + SIGMAS + CLIP + [{"beta_schedule": "exp"}]),
+    "KDPM2DiscreteScheduler": (SD, TWO_TYPES, SPACINGS + BETAS + SIGMAS),
+    "KDPM2AncestralDiscreteScheduler": (SD, TWO_TYPES, SPACINGS + BETAS + SIGMAS),
+    "DPMSolverSDEScheduler": (SD, TWO_TYPES, SPACINGS + BETAS + SIGMAS),
+    "DPMSolverMultistepScheduler": (SD, TYPES, SPACINGS + BETAS + ZERO + SIGMAS + THRESHOLD + FLOW + LOWERED + FINAL + DPM + [
+        {"use_lu_lambdas": True}, {"use_lu_lambdas": True, **COSINE}, {"use_karras_sigmas": True, **COSINE},
+        {"euler_at_final": True, "final_sigmas_type": "sigma_min"}, {"solver_type": "logrho"},
+        {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min", "thresholding": True}]),
+    "DPMSolverSinglestepScheduler": (SD, TYPES, BETAS + SIGMAS + THRESHOLD + FLOW + LOWERED[:1] + FINAL + [
+        option for option in DPM if option["algorithm_type"] != "sde-dpmsolver"]),
+    "DEISMultistepScheduler": (SD, TYPES, SPACINGS + BETAS + SIGMAS + THRESHOLD + FLOW + [
+        {"solver_order": order, **more} for order in (1, 2, 3) for more in ({}, {"lower_order_final": False})]),
+    "UniPCMultistepScheduler": (SD, TYPES, SPACINGS + BETAS + ZERO + SIGMAS + THRESHOLD + FLOW + FINAL + [
+        {"solver_order": order, "solver_type": kind, "final_sigmas_type": end, "predict_x0": x0, **more}
+        for order in (1, 2, 3) for kind in ("bh1", "bh2") for end in ("zero", "sigma_min") for x0 in (True, False)
+        for more in ({}, {"lower_order_final": False}, {"disable_corrector": [0, 1]})] + [
+        {"final_sigmas_type": "sigma_min", **sigmas} for sigmas in SIGMAS + FLOW]),
+    "IPNDMScheduler": ({}, ("epsilon",), [{"trained_betas": [1.0, 0.9, 0.7, 0.5, 0.2, 0.0]}]),
+    "SASolverScheduler": (SD, TYPES, SPACINGS + BETAS + SIGMAS + THRESHOLD + FLOW + LOWERED + [
+        {"predictor_order": predictor, "corrector_order": corrector, "algorithm_type": kind, **more}
+        for predictor in (1, 2, 3) for corrector in (1, 2, 3) for kind in ("data_prediction", "noise_prediction")
+        for more in ({}, {"lower_order_final": False})]),
+    "LCMScheduler": (SD, TYPES, BETAS[:2] + CLIP + THRESHOLD + [
+        {"original_inference_steps": 100}, {"timestep_scaling": 2.0}, {"set_alpha_to_one": False}, {"rescale_betas_zero_snr": True}]),
+    "TCDScheduler": (SD, TYPES, BETAS[:2] + [
+        {"original_inference_steps": 100}, {"set_alpha_to_one": False}, {"rescale_betas_zero_snr": True}]),
+    "EDMEulerScheduler": ({}, TWO_TYPES, FINAL + [
+        {"sigma_schedule": "exponential"}, {"sigma_min": 0.01, "sigma_max": 20.0, "sigma_data": 1.0, "rho": 5.0}]),
+    "EDMDPMSolverMultistepScheduler": ({}, TWO_TYPES, FINAL + THRESHOLD + [
+        option for option in DPM if option["algorithm_type"].endswith("++")] + [
+        {"sigma_schedule": "exponential"}, {"sigma_min": 0.01, "sigma_max": 20.0, "sigma_data": 1.0, "rho": 5.0}]),
+    "FlowMatchEulerDiscreteScheduler": ({}, (None,), SIGMAS + [
+        {"shift": 3.0}, {"shift": 3.0, "shift_terminal": 0.1}, {"invert_sigmas": True}, {"stochastic_sampling": True}]),
+    "FlowMatchHeunDiscreteScheduler": ({}, (None,), [{"shift": 3.0}]),
+}  # fmt: skip
 
 
 def cases():
@@ -101,63 +253,44 @@ def cases():
         for count in steps:
             yield {"class": cls, "config": config, "steps": count, **more}
 
-    spacings = ("linspace", "leading", "trailing")
-    types = ("epsilon", "sample", "v_prediction")
-    for cls in ("DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler"):
+    for cls, (plain, kinds, options) in MATRIX.items():
+        for kind in kinds:
+            typed = {**plain, "prediction_type": kind} if kind else plain
+            yield from add(cls, typed, STEPS)
+            for option in options:
+                if "prediction_type" not in option or kind == kinds[0]:
+                    yield from add(cls, {**typed, **option})
         yield from add(cls, {}, STEPS)
-        plain = {**SD, "clip_sample": False} if cls != "EulerDiscreteScheduler" else SD
-        yield from add(cls, {**plain, "steps_offset": 1}, STEPS)
-        for spacing in spacings:
-            for kind in types:
-                yield from add(cls, {**plain, "timestep_spacing": spacing, "prediction_type": kind})
-        yield from add(cls, {**plain, "beta_schedule": "squaredcos_cap_v2"})
-        yield from add(cls, {**plain, "num_train_timesteps": 60, "trained_betas": [0.001 * i for i in range(1, 61)]})
-        for spacing in ("leading", "trailing"):
-            for kind in ("sample", "v_prediction"):
-                zero = {"rescale_betas_zero_snr": True, "timestep_spacing": spacing, "prediction_type": kind}
-                yield from add(cls, {**plain, **zero})
-    for cls in ("DDIMScheduler", "DDPMScheduler"):
-        yield from add(cls, {**SD, "clip_sample_range": 2.5})
-        threshold = {"thresholding": True, "sample_max_value": 3.0}
-        yield from add(cls, {**SD, **threshold})
-        yield from add(cls, {**SD, **threshold, "dynamic_thresholding_ratio": 0.7, "prediction_type": "sample"})
+
     for eta in (0.5, 1.0):
-        yield from add("DDIMScheduler", {**SD, "clip_sample": False, "steps_offset": 1}, STEPS, options={"eta": eta})
+        yield from add("DDIMScheduler", {**PLAIN, "steps_offset": 1}, STEPS, options={"eta": eta})
     yield from add("DDIMScheduler", SD, options={"eta": 0.5, "use_clipped_model_output": True})
-    yield from add("DDIMScheduler", {**SD, "clip_sample": False, "set_alpha_to_one": False}, STEPS)
-    yield from add("DDPMScheduler", {"beta_schedule": "sigmoid", "clip_sample": False})
-    for kind in ("fixed_small_log", "fixed_large", "learned", "learned_range"):
-        yield from add("DDPMScheduler", {**SD, "variance_type": kind})
-    yield {"class": "DDPMScheduler", "config": SD, "timesteps": [950, 700, 300, 299, 10]}
+    for eta in (0.0, 0.5, 1.0):
+        yield from add("TCDScheduler", SD, options={"eta": eta})
+    for churn in CHURN:
+        for cls in ("EulerDiscreteScheduler", "EDMEulerScheduler", "FlowMatchHeunDiscreteScheduler"):
+            yield from add(cls, SD if cls.startswith("Euler") else {}, STEPS, options=churn)
+    yield from add("EulerDiscreteScheduler", {**SD, "prediction_type": "v_prediction"}, options=CHURN[1])
+    yield from add("DPMSolverSDEScheduler", SD, options={"s_noise": 0.9})
 
-    pndm = {**SD, "skip_prk_steps": True, "steps_offset": 1}
-    yield from add("PNDMScheduler", pndm, STEPS)
-    yield from add("PNDMScheduler", {}, (4, 5, 20, 50))
-    for spacing in spacings:
-        for kind in ("epsilon", "v_prediction"):
-            options = {"timestep_spacing": spacing, "prediction_type": kind}
-            yield from add("PNDMScheduler", {**pndm, **options})
-            yield from add("PNDMScheduler", {**SD, **options}, (4, 5, 20))
-    yield from add("PNDMScheduler", {**pndm, "set_alpha_to_one": True, "beta_schedule": "squaredcos_cap_v2"})
+    # A run that starts in the middle, as image-to-image does: at a whole step.
+    for cls, (plain, kinds, options) in MATRIX.items():
+        if cls != "DDIMInverseScheduler":
+            evaluations = find(cls).order
+            config = {**plain, "skip_prk_steps": True} if cls == "PNDMScheduler" else plain
+            for begin in (3, 12, 19):
+                yield from add(cls, config, (20,), begin=begin * evaluations)
 
-    # A run that starts in the middle, as image-to-image does.
-    for begin in (3, 12, 19):
-        for cls in ("DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler", "PNDMScheduler"):
-            config = dict(pndm) if cls == "PNDMScheduler" else SD
-            yield from add(cls, config, (20,), begin=begin)
-
-    euler = "EulerDiscreteScheduler"
-    for sigmas in ("karras", "exponential", "beta"):
-        yield from add(euler, {**SD, f"use_{sigmas}_sigmas": True}, STEPS)
-    yield from add(euler, {**SD, "use_karras_sigmas": True, "sigma_min": 0.1, "sigma_max": 10.0, "timestep_spacing": "leading"})
-    yield from add(euler, {**SD, "final_sigmas_type": "sigma_min"})
-    yield from add(euler, {**SD, "interpolation_type": "log_linear"})
-    yield from add(euler, {**SD, "timestep_type": "continuous", "prediction_type": "v_prediction"})
-    churn = {"s_churn": 3.0, "s_tmin": 0.5, "s_tmax": 10.0, "s_noise": 1.01}
-    yield from add(euler, SD, STEPS, options=churn)
-    yield from add(euler, {**SD, "prediction_type": "v_prediction"}, options={"s_churn": 50.0})
-    yield {"class": euler, "config": SD, "timesteps": [999, 850, 736, 645, 24]}
-    yield {"class": euler, "config": SD, "sigmas": [14.6, 6.475, 3.861, 0.5, 0.0]}
+    given = [999, 850, 736, 645, 545, 455, 343, 233, 124, 24]
+    listed = (
+        "DDPMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
+        "DPMSolverSinglestepScheduler", "LCMScheduler", "TCDScheduler")  # fmt: skip
+    for cls in listed:
+        for timesteps in (given, [950, 700, 300, 299, 10]):
+            yield {"class": cls, "config": SD, "timesteps": timesteps}
+    yield {"class": "FlowMatchEulerDiscreteScheduler", "config": {"shift": 2.0}, "timesteps": [999, 600, 250.5, 10]}
+    yield {"class": "EulerDiscreteScheduler", "config": SD, "sigmas": [14.6, 6.475, 3.861, 0.5, 0.0]}
+    yield {"class": "FlowMatchEulerDiscreteScheduler", "config": {"shift": 2.0}, "sigmas": [1.0, 0.75, 0.5, 0.125]}
 
 
 def configs():
@@ -167,43 +300,60 @@ def configs():
         {"_class_name": "PNDMScheduler", **SD, "skip_prk_steps": True},
         {"_class_name": "DDIMScheduler", **SD, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True,
          "timestep_spacing": "trailing", "steps_offset": 3, "clip_sample": True},
+        {"_class_name": "DPMSolverMultistepScheduler", **SD, "lambda_min_clipped": -float("inf"), "solver_type": "heun",
+         "algorithm_type": "sde-dpmsolver++", "solver_order": 3, "use_lu_lambdas": True, "thresholding": False},
+        {"_class_name": "DEISMultistepScheduler", **SD, "solver_type": "logrho", "algorithm_type": "deis", "variance_type": None},
+        {"_class_name": "UniPCMultistepScheduler", **SD, "solver_type": "bh1", "disable_corrector": [0, 2], "solver_order": 3},
+        {"_class_name": "HeunDiscreteScheduler", **SD, "prediction_type": "v_prediction", "clip_sample": True},
+        {"_class_name": "LCMScheduler", **SD, "original_inference_steps": 100, "timestep_spacing": "trailing"},
         {"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True, "timestep_spacing": "leading",
          "_use_default_values": ["timestep_spacing"], "sigma_max": 9.5, "interpolation_type": "log_linear"},
     ]  # fmt: skip
     result = []
     for file in files:
-        for target in ("DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler", "PNDMScheduler"):
+        for target in MATRIX:
             for in_pipeline in (False, True):
-                scheduler = getattr(diffusers, file["_class_name"]).from_config(dict(file))
+                scheduler = find(file["_class_name"]).from_config(dict(file))
                 if in_pipeline:
                     parts = dict.fromkeys(("vae", "text_encoder", "tokenizer", "unet", "safety_checker", "feature_extractor"))
                     scheduler = diffusers.StableDiffusionPipeline(
                         **parts, scheduler=scheduler, requires_safety_checker=False).scheduler  # fmt: skip
-                cls = getattr(diffusers, target)
-                resolved = scheduler if target == file["_class_name"] else cls.from_config(scheduler.config)
-                keys = sorted(cls._get_init_keys(cls) - {"self"})
+                cls = find(target)
+                try:
+                    resolved = scheduler if target == file["_class_name"] else cls.from_config(scheduler.config)
+                except (ValueError, NotImplementedError):
+                    continue
+                keys = sorted(cls._get_init_keys(cls) - {"self", "kwargs"})
                 values = {key: resolved.config[key] for key in keys}
-                result.append({"file": file, "class": target, "in_pipeline": in_pipeline, "values": values})
+                result.append({"file": json.dumps(file), "class": target, "in_pipeline": in_pipeline, "values": values})
     return result
 
 
 def main():
+    if (FOLDER / "manifest.json").exists():
+        print(f"{FOLDER} is there")
+        return
     torch.set_num_threads(1)
     generator = torch.Generator("cpu").manual_seed(7)
     start = torch.randn(SHAPE, generator=generator)
     table = torch.stack([torch.randn(SHAPE, generator=generator) for _ in range(DRAWS)])
     values = [start.numpy().flatten().astype("<f4"), table.numpy().flatten().astype("<f4")]
-    listed = list(cases())
-    values += [run(case, start, table) for case in listed]
-    os.makedirs(FOLDER, exist_ok=True)
-    with open(os.path.join(FOLDER, "cases.json"), "w") as file:
-        header = {"diffusers": diffusers.__version__, "shape": SHAPE, "draws": DRAWS}
-        lines = ",\n".join(json.dumps(case, sort_keys=True, separators=(",", ":")) for case in listed)
-        file.write(json.dumps(header)[:-1] + ', "cases": [\n' + lines + "\n]}\n")
-    with open(os.path.join(FOLDER, "configs.json"), "w") as file:
-        file.write("[\n" + ",\n".join(json.dumps(config, sort_keys=True) for config in configs()) + "\n]\n")
-    np.concatenate(values).tofile(os.path.join(FOLDER, "values.bin"))
-    print(f"{len(listed)} cases")
+    listed, left_out = [], []
+    for case in cases():
+        try:
+            values.append(run(case, start, table))
+            listed.append(case)
+        except Exception as error:
+            left_out.append({**case, "reason": f"{type(error).__name__}: {error}"})
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    header = {"diffusers": diffusers.__version__, "shape": SHAPE, "draws": DRAWS}
+    lines = ",\n".join(json.dumps(case, sort_keys=True, separators=(",", ":")) for case in listed)
+    (FOLDER / "cases.json").write_text(json.dumps(header)[:-1] + ', "cases": [\n' + lines + "\n]}\n")
+    (FOLDER / "configs.json").write_text(
+        "[\n" + ",\n".join(json.dumps(config, sort_keys=True) for config in configs()) + "\n]\n")
+    np.concatenate(values).tofile(FOLDER / "values.bin")
+    write_json(FOLDER / "manifest.json", {"cases": len(listed), "left_out": left_out})
+    print(f"{len(listed)} cases, {len(left_out)} left out")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,19 @@
 public struct DDIMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "DDIMScheduler", shortName: "ddim",
-        parameters: SchedulerParameter.noiseSchedule(schedules: ["linear", "scaled_linear", "squaredcos_cap_v2"])
+        parameters: SchedulerParameter.noiseSchedule(schedules: SchedulerParameter.betaSchedules)
             + [
                 .setAlphaToOne(default: true),
                 .predictionType([.epsilon, .sample, .vPrediction]),
                 .rescaleBetasZeroSNR,
-            ] + SchedulerParameter.clipping + SchedulerParameter.timestepSpacing(default: .leading),
+            ] + SchedulerParameter.clipping(default: true) + SchedulerParameter.thresholding
+            + SchedulerParameter.timestepSpacing(default: .leading),
         stepOptions: ["eta", "use_clipped_model_output"], order: 1, isStochastic: false,
         paper: "Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models (arXiv:2010.02502), eq. 12 and 16")
 
     public let settings: SchedulerSettings
     public let timesteps: [Float]
+    public let noiseLevels: [NoiseLevel]
     public let noiseSchedule: NoiseSchedule
     private let wholeTimesteps: [Int]
     /// Training timesteps between two steps.
@@ -37,6 +39,8 @@ public struct DDIMScheduler: Scheduler {
             trainTimesteps: noiseSchedule.count, count: count, offset: try settings.integer("steps_offset"),
             scheduler: settings.className)
         timesteps = wholeTimesteps.map { Float($0) }
+        let schedule = noiseSchedule
+        noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: settings.className) }
     }
 
     public func step(
@@ -50,20 +54,22 @@ public struct DDIMScheduler: Scheduler {
         let nextAlpha =
             nextTimestep >= 0 ? try noiseSchedule.alphaCumprod(at: nextTimestep, for: name) : finalAlphaCumprod
 
-        var original = prediction.original(from: modelOutput, sample: sample, alpha: alpha)
-        var epsilon = prediction.noise(from: modelOutput, sample: sample, alpha: alpha)
+        let level = noiseLevels[index]
+        var original = prediction.original(from: modelOutput, sample: sample, level: level)
+        var epsilon = prediction.noise(from: modelOutput, sample: sample, level: level)
         original = limit.apply(original, batchSize: state.batchSize)
         if options.useClippedModelOutput {
-            epsilon = PredictionType.sample.noise(from: original, sample: sample, alpha: alpha)
+            epsilon = PredictionType.sample.noise(from: original, sample: sample, level: level)
         }
         // Equation 16.
         let variance = ((1 - nextAlpha) / (1 - alpha)) * (1 - alpha / nextAlpha)
-        let sigma = Float(options.eta) * variance.squareRoot()
+        let eta = options.eta ?? 0
+        let sigma = Float(eta) * variance.squareRoot()
         // Equation 12.
         let direction = (1 - nextAlpha - sigma * sigma).squareRoot()
         let rootNextAlpha = nextAlpha.squareRoot()
         var result = combine(original, epsilon) { rootNextAlpha * $0 + direction * $1 }
-        if options.eta > 0 {
+        if eta > 0 {
             result = combine(result, try draw(sample.count, from: noise)) { $0 + sigma * $1 }
         }
         state.stepsTaken += 1

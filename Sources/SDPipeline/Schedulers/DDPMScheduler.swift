@@ -15,11 +15,13 @@ public struct DDPMScheduler: Scheduler {
             schedules: ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"])
             + [
                 SchedulerParameter(
-                    "variance_type", .choice(VarianceType.allCases.map(\.rawValue)), default: .text("fixed_small")),
+                    "variance_type", .choice(VarianceType.allCases.map(\.rawValue)), default: .text("fixed_small"),
+                    isOptional: true),
                 .predictionType([.epsilon, .sample, .vPrediction]),
                 .rescaleBetasZeroSNR,
-            ] + SchedulerParameter.clipping + SchedulerParameter.timestepSpacing(default: .leading),
-        order: 1, isStochastic: true,
+            ] + SchedulerParameter.clipping(default: true) + SchedulerParameter.thresholding
+            + SchedulerParameter.timestepSpacing(default: .leading),
+        order: 1, isStochastic: true, takesTimesteps: true,
         paper: "Ho, Jain, Abbeel 2020, Denoising Diffusion Probabilistic Models (arXiv:2006.11239), eq. 7 and 11, alg. 2")
 
     enum VarianceType: String, CaseIterable {
@@ -35,6 +37,7 @@ public struct DDPMScheduler: Scheduler {
 
     public let settings: SchedulerSettings
     public let timesteps: [Float]
+    public let noiseLevels: [NoiseLevel]
     public let noiseSchedule: NoiseSchedule
     private let wholeTimesteps: [Int]
     private let prediction: PredictionType
@@ -50,12 +53,8 @@ public struct DDPMScheduler: Scheduler {
         let scheduler = settings.className
         switch request {
         case .timesteps(let given):
-            let checked = try TimestepRequest.checked(
+            wholeTimesteps = try TimestepRequest.checkedWhole(
                 given, trainTimesteps: noiseSchedule.count, scheduler: scheduler)
-            guard checked.allSatisfy({ $0 == $0.rounded() }) else {
-                throw SchedulerError.invalidSchedule(scheduler: scheduler, reason: "its timesteps are whole numbers")
-            }
-            wholeTimesteps = checked.map { Int($0) }
         default:
             let count = try request.stepCount(trainTimesteps: noiseSchedule.count, scheduler: scheduler)
             wholeTimesteps = try settings.choice("timestep_spacing", as: TimestepSpacing.self).wholeTimesteps(
@@ -63,14 +62,19 @@ public struct DDPMScheduler: Scheduler {
                 scheduler: scheduler)
         }
         timesteps = wholeTimesteps.map { Float($0) }
+        let schedule = noiseSchedule
+        noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: scheduler) }
     }
 
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]
     ) throws -> [Float] {
-        try checkIndex(index)
-        let (output, predictedVariance) = try split(modelOutput, sample: sample, batchSize: state.batchSize)
+        let (output, predictedVariance) =
+            variance.isLearned
+            ? try LearnedVariance.split(
+                modelOutput, sampleCount: sample.count, batchSize: state.batchSize, scheduler: name) : (modelOutput, [])
+        try checkStep(index: index, modelOutput: output, sample: sample)
         let timestep = wholeTimesteps[index]
         let alphaProduct = try noiseSchedule.alphaCumprod(at: timestep, for: name)
         let nextProduct =
@@ -80,7 +84,7 @@ public struct DDPMScheduler: Scheduler {
         let alpha = alphaProduct / nextProduct
         let beta = 1 - alpha
 
-        var original = prediction.original(from: output, sample: sample, alpha: alphaProduct)
+        var original = prediction.original(from: output, sample: sample, level: noiseLevels[index])
         original = limit.apply(original, batchSize: state.batchSize)
         // Equation 7: the coefficients of x_0 and x_t in the posterior's mean.
         let originalCoefficient = (nextProduct.squareRoot() * beta) / betaProduct
@@ -130,34 +134,5 @@ public struct DDPMScheduler: Scheduler {
     /// exp(½ log variance), each rounded to single precision.
     private static func rootThroughLogarithm(_ variance: Float) -> Float {
         Float(exp(Double(0.5 * Float(log(Double(variance))))))
-    }
-
-    /// A model with a learned variance gives `[N, 2C, H, W]`: the prediction, then the variance.
-    private func split(_ output: [Float], sample: [Float], batchSize: Int) throws -> ([Float], [Float]) {
-        guard variance.isLearned else {
-            try checkSize(of: output, expected: sample.count)
-            return (output, [])
-        }
-        try checkSize(of: output, expected: 2 * sample.count)
-        guard sample.count.isMultiple(of: batchSize) else {
-            throw SchedulerError.invalidStep(
-                scheduler: name, reason: "\(sample.count) values can't be shared among \(batchSize) pictures")
-        }
-        let size = sample.count / batchSize
-        var prediction: [Float] = []
-        var variance: [Float] = []
-        for picture in 0..<batchSize {
-            let start = 2 * size * picture
-            prediction += output[start..<start + size]
-            variance += output[start + size..<start + 2 * size]
-        }
-        return (prediction, variance)
-    }
-
-    private func checkSize(of output: [Float], expected: Int) throws {
-        guard output.count == expected else {
-            throw SchedulerError.invalidStep(
-                scheduler: name, reason: "the model's output has \(output.count) values, expected \(expected)")
-        }
     }
 }

@@ -5,19 +5,25 @@ import Foundation
 ///
 /// Values have torch's precision: single, with the cumulative product accumulated in double.
 public struct NoiseSchedule: Sendable, Equatable {
-    /// The largest β of the cosine schedule (Nichol and Dhariwal 2021, section 3.2).
-    private static let largestCosineBeta = 0.999
+    /// The largest β of schedules that are given by ᾱ(t).
+    private static let largestBeta = 0.999
+    /// ᾱ of the last timestep where zero would make a noise level infinite: the smallest half-precision number.
+    private static let smallestAlphaCumprod: Float = 0x1p-24
 
     /// β_t of each training timestep.
     public let betas: [Float]
     /// ᾱ_t of each training timestep.
-    public internal(set) var alphasCumprod: [Float]
+    public private(set) var alphasCumprod: [Float]
 
     /// The number of training timesteps.
     public var count: Int { betas.count }
 
+    /// - Parameters:
+    ///   - settings: `beta_schedule` and its relatives.
+    ///   - keepsSignal: whether betas rescaled to zero terminal SNR leave a trace of signal at the last timestep, as schedulers that
+    ///     divide by √ᾱ need.
     /// - Throws: `SchedulerError.contradiction` when the number of given betas isn't the number of timesteps.
-    init(_ settings: SchedulerSettings) throws {
+    init(_ settings: SchedulerSettings, keepsSignal: Bool = false) throws {
         let count = try settings.integer("num_train_timesteps")
         let start = try settings.number("beta_start")
         let end = try settings.number("beta_end")
@@ -34,7 +40,13 @@ public struct NoiseSchedule: Sendable, Equatable {
             case "scaled_linear":
                 betas = Self.linspace(Float(start.squareRoot()), Float(end.squareRoot()), count: count).map { $0 * $0 }
             case "squaredcos_cap_v2":
-                betas = Self.cosineBetas(count: count)
+                betas = Self.betas(count: count) { time in
+                    // Nichol and Dhariwal 2021, equation 17.
+                    let cosine = cos((time + 0.008) / 1.008 * .pi / 2)
+                    return cosine * cosine
+                }
+            case "exp":
+                betas = Self.betas(count: count) { exp($0 * -12) }
             case "sigmoid":
                 let range = Float(end - start)
                 betas = Self.linspace(-6, 6, count: count).map { x in
@@ -44,11 +56,11 @@ public struct NoiseSchedule: Sendable, Equatable {
                 betas = Self.linspace(Float(start), Float(end), count: count)
             }
         }
-        if settings.has("rescale_betas_zero_snr"), try settings.flag("rescale_betas_zero_snr") {
-            betas = Self.rescaledToZeroTerminalSNR(betas)
-        }
+        let isRescaled = settings.has("rescale_betas_zero_snr") ? try settings.flag("rescale_betas_zero_snr") : false
+        if isRescaled { betas = Self.rescaledToZeroTerminalSNR(betas) }
         self.betas = betas
         alphasCumprod = Self.cumulativeProduct(betas.map { 1 - $0 })
+        if isRescaled, keepsSignal { alphasCumprod[count - 1] = Self.smallestAlphaCumprod }
     }
 
     /// ᾱ of a timestep.
@@ -76,6 +88,12 @@ public struct NoiseSchedule: Sendable, Equatable {
         return combine(original, noise) { signal * $0 + spread * $1 }
     }
 
+    /// The level of a timestep.
+    /// - Throws: `SchedulerError.invalidSchedule` for a timestep that the model wasn't trained on.
+    func level(at timestep: Int, for scheduler: String) throws -> NoiseLevel {
+        NoiseLevel(alphaCumprod: try alphaCumprod(at: timestep, for: scheduler))
+    }
+
     /// The noise level of each training timestep on the variance-exploding scale, σ_t = √((1 − ᾱ_t) / ᾱ_t)
     /// (Karras et al. 2022, table 1).
     var sigmas: [Float] {
@@ -93,16 +111,12 @@ public struct NoiseSchedule: Sendable, Equatable {
         }
     }
 
-    /// Nichol and Dhariwal 2021, equation 17: ᾱ(t) = cos²((t + 0.008) / 1.008 · π/2).
-    private static func cosineBetas(count: Int) -> [Float] {
-        func alphaBar(_ time: Double) -> Double {
-            let cosine = cos((time + 0.008) / 1.008 * .pi / 2)
-            return cosine * cosine
-        }
-        return (0..<count).map { index in
+    /// The betas whose cumulative product follows ᾱ(t), 0 ≤ t ≤ 1, each at most 0.999 (Nichol and Dhariwal 2021, section 3.2).
+    private static func betas(count: Int, alphaBar: (Double) -> Double) -> [Float] {
+        (0..<count).map { index in
             let now = alphaBar(Double(index) / Double(count))
             let next = alphaBar(Double(index + 1) / Double(count))
-            return Float(min(1 - next / now, largestCosineBeta))
+            return Float(min(1 - next / now, largestBeta))
         }
     }
 

@@ -8,12 +8,14 @@ struct OriginalSampleLimit: Sendable {
 
     private let method: Method
 
+    var isThreshold: Bool { if case .threshold = method { true } else { false } }
+
     init(_ settings: SchedulerSettings) throws {
-        if try settings.flag("thresholding") {
+        if settings.has("thresholding"), try settings.flag("thresholding") {
             method = .threshold(
                 ratio: try settings.number("dynamic_thresholding_ratio"),
                 largest: Float(try settings.number("sample_max_value")))
-        } else if try settings.flag("clip_sample") {
+        } else if settings.has("clip_sample"), try settings.flag("clip_sample") {
             method = .clip(range: Float(try settings.number("clip_sample_range")))
         } else {
             method = .none

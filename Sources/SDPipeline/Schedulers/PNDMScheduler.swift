@@ -8,7 +8,7 @@ public struct PNDMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "PNDMScheduler", shortName: "pndm",
         aliases: [.init("plms", overrides: ["skip_prk_steps": .flag(true)])],
-        parameters: SchedulerParameter.noiseSchedule(schedules: ["linear", "scaled_linear", "squaredcos_cap_v2"])
+        parameters: SchedulerParameter.noiseSchedule(schedules: SchedulerParameter.betaSchedules)
             + [
                 SchedulerParameter("skip_prk_steps", .flag, default: .flag(false)),
                 .setAlphaToOne(default: false),
@@ -23,6 +23,7 @@ public struct PNDMScheduler: Scheduler {
 
     public let settings: SchedulerSettings
     public let timesteps: [Float]
+    public let noiseLevels: [NoiseLevel]
     public let noiseSchedule: NoiseSchedule
     private let wholeTimesteps: [Int]
     private let skipsRungeKutta: Bool
@@ -66,6 +67,7 @@ public struct PNDMScheduler: Scheduler {
                 reason: "timestep \(wrong) is out of range, the model was trained on timesteps 0 to \(schedule.count - 1)")
         }
         timesteps = wholeTimesteps.map { Float($0) }
+        noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: scheduler) }
     }
 
     public func step(
@@ -139,27 +141,15 @@ public struct PNDMScheduler: Scheduler {
             timestep += stride
             start = state.heldSample ?? sample
         } else {
-            state.modelOutputs = state.modelOutputs.suffix(3) + [modelOutput]
+            state.remember(modelOutput, count: 4)
         }
-        let history = Array(state.modelOutputs.reversed())
         let output: [Float]
-        switch history.count {
-        case 1 where repeatsFirst:
-            output = combine(modelOutput, history[0]) { ($0 + $1) / 2 }
+        if repeatsFirst, let first = state.modelOutputs.last {
+            output = combine(modelOutput, first) { ($0 + $1) / 2 }
             state.heldSample = nil
-        case 0, 1:
-            output = modelOutput
-            state.heldSample = sample
-        case 2:
-            output = combine(history[0], history[1]) { (3 * $0 - $1) / 2 }
-        case 3:
-            let newer = combine(history[0], history[1]) { 23 * $0 - 16 * $1 }
-            output = combine(newer, history[2]) { ($0 + 5 * $1) / 12 }
-        default:
-            let factor = Float(1.0 / 24.0)
-            var sum = combine(history[0], history[1]) { 55 * $0 - 59 * $1 }
-            sum = combine(sum, history[2]) { $0 + 37 * $1 }
-            output = combine(sum, history[3]) { factor * ($0 - 9 * $1) }
+        } else {
+            output = LinearMultistep.slope(state.modelOutputs)
+            if state.modelOutputs.count == 1 { state.heldSample = sample }
         }
         return try transferred(start, from: timestep, to: previous, output: output)
     }
@@ -170,7 +160,7 @@ public struct PNDMScheduler: Scheduler {
         let previousAlpha =
             previous >= 0 ? try noiseSchedule.alphaCumprod(at: previous, for: name) : finalAlphaCumprod
         let beta = 1 - alpha
-        let epsilon = prediction.noise(from: output, sample: sample, alpha: alpha)
+        let epsilon = prediction.noise(from: output, sample: sample, level: NoiseLevel(alphaCumprod: alpha))
         let sampleCoefficient = (previousAlpha / alpha).squareRoot()
         let denominator = alpha * (1 - previousAlpha).squareRoot() + (alpha * beta * previousAlpha).squareRoot()
         let difference = previousAlpha - alpha

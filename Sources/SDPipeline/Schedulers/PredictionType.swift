@@ -8,30 +8,53 @@ public enum PredictionType: String, Sendable, CaseIterable {
     case originalSample = "original_sample"
     /// The velocity v = √ᾱ ε − √(1 − ᾱ) x_0 (Salimans and Ho 2022, section 2.4 of Imagen Video).
     case vPrediction = "v_prediction"
+    /// The direction of a straight path, ε − x_0 (Lipman et al. 2022).
+    case flowPrediction = "flow_prediction"
 
     /// The predicted original sample x_0.
     /// - Parameters:
     ///   - output: the model's prediction.
     ///   - sample: x_t.
-    ///   - alpha: ᾱ_t.
-    func original(from output: [Float], sample: [Float], alpha: Float) -> [Float] {
-        let rootAlpha = alpha.squareRoot()
-        let rootBeta = (1 - alpha).squareRoot()
+    ///   - level: x_t's factors of signal and noise.
+    func original(from output: [Float], sample: [Float], level: NoiseLevel) -> [Float] {
+        let (alpha, sigma) = (level.alpha, level.sigma)
         switch self {
-        case .epsilon: return combine(sample, output) { ($0 - rootBeta * $1) / rootAlpha }
+        case .epsilon: return combine(sample, output) { ($0 - sigma * $1) / alpha }
         case .sample, .originalSample: return output
-        case .vPrediction: return combine(sample, output) { rootAlpha * $0 - rootBeta * $1 }
+        case .vPrediction: return combine(sample, output) { alpha * $0 - sigma * $1 }
+        case .flowPrediction: return combine(sample, output) { $0 - sigma * $1 }
         }
     }
 
     /// The predicted noise ε; the parameters are those of `original`.
-    func noise(from output: [Float], sample: [Float], alpha: Float) -> [Float] {
-        let rootAlpha = alpha.squareRoot()
-        let rootBeta = (1 - alpha).squareRoot()
+    func noise(from output: [Float], sample: [Float], level: NoiseLevel) -> [Float] {
+        let (alpha, sigma) = (level.alpha, level.sigma)
         switch self {
         case .epsilon: return output
-        case .sample, .originalSample: return combine(sample, output) { ($0 - rootAlpha * $1) / rootBeta }
-        case .vPrediction: return combine(sample, output) { rootAlpha * $1 + rootBeta * $0 }
+        case .sample, .originalSample: return combine(sample, output) { ($0 - alpha * $1) / sigma }
+        case .vPrediction: return combine(sample, output) { alpha * $1 + sigma * $0 }
+        case .flowPrediction: return combine(sample, output) { $0 + alpha * $1 }
+        }
+    }
+
+    /// The predicted original sample on the variance-exploding scale, x = x_0 + σ ε (Karras et al. 2022, table 1, where the model
+    /// sees x / √(σ² + 1)).
+    /// - Parameters:
+    ///   - output: the model's prediction.
+    ///   - sample: x.
+    ///   - sigma: the noise level of x.
+    ///   - velocitySigma: the noise level that a velocity is read with; `sigma` where it isn't given.
+    func original(
+        from output: [Float], sample: [Float], sigma: Float, velocitySigma: Float? = nil
+    ) -> [Float] {
+        switch self {
+        case .sample, .originalSample: return output
+        case .epsilon, .flowPrediction: return combine(sample, output) { $0 - sigma * $1 }
+        case .vPrediction:
+            let sigma = velocitySigma ?? sigma
+            let square = sigma * sigma + 1
+            let outputFactor = -sigma / square.squareRoot()
+            return combine(sample, output) { $1 * outputFactor + $0 / square }
         }
     }
 }

@@ -36,6 +36,9 @@ public protocol Scheduler: Sendable {
     /// The noise level of every step and of the end, for schedulers that work on noise levels; else empty.
     var sigmas: [Float] { get }
 
+    /// Signal and noise of the sample at each evaluation of the model, as many as `timesteps`.
+    var noiseLevels: [NoiseLevel] { get }
+
     /// The standard deviation of the noise that a run starts from.
     var initNoiseSigma: Float { get }
 
@@ -95,6 +98,26 @@ extension Scheduler {
         }
     }
 
+    /// The first evaluation of a run that starts in the middle, as image-to-image does.
+    /// - Parameters:
+    ///   - strength: the share of the steps to take, 0 to 1; none are taken with 0, all with 1.
+    ///   - steps: the number of steps that the scheduler was made for.
+    /// - Returns: an index in `timesteps`, or their number where no step is left.
+    public func firstIndex(strength: Double, steps: Int) -> Int {
+        let taken = min(max(Int((Double(steps) * min(max(strength, 0), 1)).rounded(.down)), 0), steps)
+        return min((steps - taken) * Self.descriptor.evaluationsPerStep, timesteps.count)
+    }
+
+    /// The sample that a step of two evaluations started from, for its second one.
+    /// - Throws: `SchedulerError.invalidStep` where the first one isn't in the state.
+    func heldSample(_ state: SchedulerState) throws -> [Float] {
+        guard let held = state.heldSample else {
+            throw SchedulerError.invalidStep(
+                scheduler: name, reason: "a run can't start with the second evaluation of a step: start at an even index")
+        }
+        return held
+    }
+
     func checkIndex(_ index: Int) throws {
         guard timesteps.indices.contains(index) else {
             throw SchedulerError.invalidStep(
@@ -132,22 +155,31 @@ public struct SchedulerState: Sendable, Equatable {
     public internal(set) var heldSample: [Float]?
     /// The weighted sum of the predictions of a step of several evaluations.
     public internal(set) var accumulatedOutput: [Float]?
+    /// The noise of the step before, where the next one needs it again.
+    public internal(set) var heldNoise: [Float]?
+    /// The length in σ of a step of several evaluations.
+    public internal(set) var heldDifference: Float?
+
+    /// Puts a prediction at the end of `modelOutputs`, of which the last `count` are kept.
+    mutating func remember(_ output: [Float], count: Int) {
+        modelOutputs = modelOutputs.suffix(max(count - 1, 0)) + [output]
+    }
 }
 
 /// Options of a single step. A scheduler reads those that its descriptor lists in `stepOptions`.
 public struct SchedulerStepOptions: Sendable, Equatable {
-    /// DDIM: 0 is deterministic, 1 has the noise of DDPM; 0 to 1. Default 0.
-    public var eta = 0.0
+    /// DDIM: 0 is deterministic, 1 has the noise of DDPM, 0 where nil. TCD: the share γ of noise in a step, 0.3 where nil. 0 to 1.
+    public var eta: Double?
     /// DDIM: derive the predicted noise again from the clipped prediction of the original. Default false.
     public var useClippedModelOutput = false
-    /// Euler: noise added back over the run (S_churn); at least 0. Default 0.
+    /// Noise added back over the run (S_churn); at least 0. Default 0.
     public var churn = 0.0
-    /// Euler: no churn below this noise level (S_tmin). Default 0.
+    /// No churn below this noise level (S_tmin). Default 0.
     public var churnMinimumSigma = 0.0
-    /// Euler: no churn above this noise level (S_tmax). Default infinity.
+    /// No churn above this noise level (S_tmax). Default infinity.
     public var churnMaximumSigma = Double.infinity
-    /// Euler: standard deviation of the noise added back (S_noise). Default 1.
-    public var churnNoise = 1.0
+    /// The standard deviation of the noise that is added, where it isn't 1 (S_noise). Default 1.
+    public var noiseScale = 1.0
 
     public init() {}
 
@@ -156,7 +188,7 @@ public struct SchedulerStepOptions: Sendable, Equatable {
     public func check(for descriptor: SchedulerDescriptor) throws {
         let defaults = SchedulerStepOptions()
         let stated: [(key: String, isStated: Bool, isValid: Bool, found: String, expected: String)] = [
-            ("eta", eta != defaults.eta, (0...1).contains(eta), "\(eta)", "a number from 0 to 1"),
+            ("eta", eta != nil, (0...1).contains(eta ?? 0), "\(eta ?? 0)", "a number from 0 to 1"),
             (
                 "use_clipped_model_output", useClippedModelOutput != defaults.useClippedModelOutput, true,
                 "\(useClippedModelOutput)", "true or false"
@@ -171,8 +203,8 @@ public struct SchedulerStepOptions: Sendable, Equatable {
                 "\(churnMaximumSigma)", "a number of at least 0"
             ),
             (
-                "s_noise", churnNoise != defaults.churnNoise, churnNoise >= 0 && churnNoise.isFinite,
-                "\(churnNoise)", "a number of at least 0"
+                "s_noise", noiseScale != defaults.noiseScale, noiseScale >= 0 && noiseScale.isFinite,
+                "\(noiseScale)", "a number of at least 0"
             ),
         ]
         for option in stated where option.isStated {

@@ -27,7 +27,7 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     public init(json: Data, path: String = "scheduler_config.json") throws {
         let decoded: [String: SchedulerValue]
         do {
-            decoded = try JSONDecoder().decode([String: SchedulerValue].self, from: json)
+            decoded = try Self.decoder().decode([String: SchedulerValue].self, from: json)
         } catch {
             throw SchedulerError.unreadableConfiguration(path: path, reason: "it isn't a JSON object")
         }
@@ -60,12 +60,19 @@ public struct SchedulerConfiguration: Sendable, Equatable {
         try self.init(json: data, path: url.path)
     }
 
+    /// diffusers writes infinities as Python's `json` does, without quotes, which is JSON5.
+    private static func decoder() -> JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.allowsJSON5 = true
+        return decoder
+    }
+
     private static func defaultedKeys(in json: Data) throws -> Set<String> {
         struct Recorded: Decodable {
             let keys: [String]?
             enum CodingKeys: String, CodingKey { case keys = "_use_default_values" }
         }
-        return Set((try? JSONDecoder().decode(Recorded.self, from: json))?.keys ?? [])
+        return Set((try? decoder().decode(Recorded.self, from: json))?.keys ?? [])
     }
 
     /// States a key, as a flag on the command line does; it replaces what the file says.

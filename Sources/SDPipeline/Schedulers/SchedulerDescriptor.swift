@@ -20,8 +20,14 @@ public struct SchedulerDescriptor: Sendable, Equatable {
     public let parameters: [SchedulerParameter]
     /// The options of `SchedulerStepOptions` that it reads, by diffusers' names.
     public let stepOptions: [String]
-    /// The order of the solver.
+    /// The order of the solver with its default options.
     public let order: Int
+    /// How often the model is evaluated for one step.
+    public let evaluationsPerStep: Int
+    /// Whether a run can be given its timesteps.
+    public let takesTimesteps: Bool
+    /// Whether a run can be given its noise levels.
+    public let takesSigmas: Bool
     /// Whether a run draws noise with default options.
     public let isStochastic: Bool
     /// The paper, with the equations that are implemented.
@@ -29,8 +35,12 @@ public struct SchedulerDescriptor: Sendable, Equatable {
 
     public init(
         className: String, shortName: String, aliases: [Alias] = [], parameters: [SchedulerParameter],
-        stepOptions: [String] = [], order: Int, isStochastic: Bool, paper: String
+        stepOptions: [String] = [], order: Int, evaluationsPerStep: Int = 1, isStochastic: Bool, takesTimesteps: Bool = false,
+        takesSigmas: Bool = false, paper: String
     ) {
+        self.evaluationsPerStep = evaluationsPerStep
+        self.takesTimesteps = takesTimesteps
+        self.takesSigmas = takesSigmas
         self.className = className
         self.shortName = shortName
         self.aliases = aliases

@@ -9,6 +9,8 @@ public struct SchedulerParameter: Sendable, Equatable {
         case flag
         case choice([String])
         case numbers(ClosedRange<Double>)
+        /// Only `null`: diffusers takes a Python object here.
+        case nothing
     }
 
     /// The key in `scheduler_config.json`.
@@ -18,8 +20,14 @@ public struct SchedulerParameter: Sendable, Equatable {
     public let defaultValue: SchedulerValue
     /// Whether `null` is a value: it means `defaultValue`.
     public let isOptional: Bool
+    /// Choices of related schedulers and what stands for them here, as diffusers replaces them when it converts a configuration.
+    public let substitutes: [String: String]
 
-    public init(_ key: String, _ kind: Kind, default defaultValue: SchedulerValue, isOptional: Bool = false) {
+    public init(
+        _ key: String, _ kind: Kind, default defaultValue: SchedulerValue, isOptional: Bool = false,
+        substitutes: [String: String] = [:]
+    ) {
+        self.substitutes = substitutes
         self.key = key
         self.kind = kind
         self.defaultValue = defaultValue
@@ -35,7 +43,9 @@ public struct SchedulerParameter: Sendable, Equatable {
             case .flag: "true or false"
             case .choice(let names): "one of \(names.joined(separator: ", "))"
             case .numbers(let range): "a list of numbers from \(range.lowerBound) to \(range.upperBound)"
+            case .nothing: "null"
             }
+        if kind == .nothing { return values }
         return isOptional ? values + ", or null" : values
     }
 
@@ -54,6 +64,8 @@ public struct SchedulerParameter: Sendable, Equatable {
             return value
         case (.choice(let names), .text(let name)) where names.contains(name):
             return value
+        case (.choice, .text(let name)):
+            if let substitute = substitutes[name] { return .text(substitute) }
         case (.numbers(let range), .numbers(let numbers)):
             if let wrong = numbers.first(where: { !range.contains($0) }) {
                 throw .invalidValue(
@@ -82,6 +94,59 @@ extension SchedulerParameter {
         ]
     }
 
+    /// As `noiseSchedule`, with the values of the k-diffusion schedulers and of latent consistency models: β from 0.00085 to 0.012.
+    static func latentNoiseSchedule(schedules: [String], default schedule: String = "linear") -> [SchedulerParameter] {
+        let defaults: [String: SchedulerValue] = [
+            "beta_start": .number(0.00085), "beta_end": .number(0.012), "beta_schedule": .text(schedule),
+        ]
+        return noiseSchedule(schedules: schedules).map { parameter in
+            SchedulerParameter(
+                parameter.key, parameter.kind, default: defaults[parameter.key] ?? parameter.defaultValue,
+                isOptional: parameter.isOptional)
+        }
+    }
+
+    /// The beta schedules that every scheduler knows.
+    static let betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2"]
+
+    /// `use_karras_sigmas`, `use_exponential_sigmas`, `use_beta_sigmas`.
+    static let sigmaMethods = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"].map {
+        SchedulerParameter($0, .flag, default: .flag(false), isOptional: true)
+    }
+
+    /// `use_flow_sigmas` and `flow_shift`.
+    static let flowSigmas = [
+        SchedulerParameter("use_flow_sigmas", .flag, default: .flag(false), isOptional: true),
+        SchedulerParameter("flow_shift", .number(1e-6...1e6), default: .number(1), isOptional: true),
+    ]
+
+    /// `use_dynamic_shifting` and `time_shift_type`, which shift only where a pipeline states how much; those of Stable Diffusion
+    /// don't.
+    static let dynamicShifting = [
+        SchedulerParameter("use_dynamic_shifting", .flag, default: .flag(false)),
+        SchedulerParameter("time_shift_type", .choice(["exponential", "linear"]), default: .text("exponential")),
+    ]
+
+    static let finalSigmas = SchedulerParameter(
+        "final_sigmas_type", .choice(["zero", "sigma_min"]), default: .text("zero"))
+
+    static func solverOrder(_ key: String = "solver_order", largest: Int = 3) -> SchedulerParameter {
+        SchedulerParameter(key, .integer(1...largest), default: .integer(2))
+    }
+
+    static let lambdaMinClipped = SchedulerParameter(
+        "lambda_min_clipped", .number(-.infinity...1e30), default: .number(-.infinity))
+
+    /// `learned` and `learned_range` models answer with twice the channels, the second half of which is left out here.
+    static let varianceType = SchedulerParameter(
+        "variance_type",
+        .choice(["learned", "learned_range", "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"]),
+        default: .absent, isOptional: true)
+
+    static func flag(_ key: String, default value: Bool) -> SchedulerParameter {
+        SchedulerParameter(key, .flag, default: .flag(value))
+    }
+
     static let rescaleBetasZeroSNR = SchedulerParameter("rescale_betas_zero_snr", .flag, default: .flag(false))
 
     static func predictionType(_ types: [PredictionType]) -> SchedulerParameter {
@@ -98,10 +163,16 @@ extension SchedulerParameter {
         ]
     }
 
-    /// `clip_sample`, `clip_sample_range`, `thresholding`, `dynamic_thresholding_ratio`, `sample_max_value`.
-    static let clipping = [
-        SchedulerParameter("clip_sample", .flag, default: .flag(true)),
-        SchedulerParameter("clip_sample_range", .number(0...1e30), default: .number(1)),
+    /// `clip_sample` and `clip_sample_range`.
+    static func clipping(default value: Bool) -> [SchedulerParameter] {
+        [
+            SchedulerParameter("clip_sample", .flag, default: .flag(value)),
+            SchedulerParameter("clip_sample_range", .number(0...1e30), default: .number(1)),
+        ]
+    }
+
+    /// `thresholding`, `dynamic_thresholding_ratio`, `sample_max_value`.
+    static let thresholding = [
         SchedulerParameter("thresholding", .flag, default: .flag(false)),
         SchedulerParameter("dynamic_thresholding_ratio", .number(0...1), default: .number(0.995)),
         SchedulerParameter("sample_max_value", .number(1e-30...1e30), default: .number(1)),

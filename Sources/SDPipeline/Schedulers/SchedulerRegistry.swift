@@ -2,7 +2,13 @@
 public struct SchedulerRegistry: Sendable {
     /// All schedulers of this package. A new scheduler is one file and one entry here.
     public static let standard = SchedulerRegistry([
-        DDIMScheduler.self, DDPMScheduler.self, EulerDiscreteScheduler.self, PNDMScheduler.self,
+        DDIMScheduler.self, DDIMInverseScheduler.self, DDPMScheduler.self, DEISMultistepScheduler.self,
+        DPMSolverMultistepScheduler.self, DPMSolverSinglestepScheduler.self, DPMSolverSDEScheduler.self,
+        KDPM2DiscreteScheduler.self, KDPM2AncestralDiscreteScheduler.self, EDMEulerScheduler.self,
+        EDMDPMSolverMultistepScheduler.self, EulerDiscreteScheduler.self, EulerAncestralDiscreteScheduler.self,
+        FlowMatchEulerDiscreteScheduler.self, FlowMatchHeunDiscreteScheduler.self, HeunDiscreteScheduler.self,
+        IPNDMScheduler.self, LCMScheduler.self, LMSDiscreteScheduler.self, PNDMScheduler.self, SASolverScheduler.self,
+        TCDScheduler.self, UniPCMultistepScheduler.self,
     ])
 
     /// A scheduler found by name, with the settings that the name stands for.
@@ -20,7 +26,8 @@ public struct SchedulerRegistry: Sendable {
         var matches: [String: Match] = [:]
         for type in types {
             let descriptor = type.descriptor
-            for name in [descriptor.className, descriptor.shortName] {
+            let shortClass = descriptor.className.hasSuffix("Scheduler") ? String(descriptor.className.dropLast(9)) : ""
+            for name in [descriptor.className, shortClass, descriptor.shortName] where !name.isEmpty {
                 matches[Self.normalized(name)] = Match(type: type, overrides: [:])
             }
             for alias in descriptor.aliases {
@@ -32,10 +39,26 @@ public struct SchedulerRegistry: Sendable {
 
     public var descriptors: [SchedulerDescriptor] { types.map { $0.descriptor } }
 
-    /// Finds a scheduler by its diffusers class, short name or alias. Case, spaces, `-` and `_` don't matter.
+    /// What may follow a name, as in AUTOMATIC1111's `DPM++ 2M Karras`, and the setting that it stands for.
+    private static let suffixes: [(name: String, key: String, value: SchedulerValue)] = [
+        ("karras", "use_karras_sigmas", .flag(true)), ("exponential", "use_exponential_sigmas", .flag(true)),
+        ("beta", "use_beta_sigmas", .flag(true)), ("sgmuniform", "timestep_spacing", .text("trailing")),
+        ("trailing", "timestep_spacing", .text("trailing")),
+    ]
+
+    /// Finds a scheduler by its diffusers class, with or without `Scheduler`, its short name or an alias, followed by `karras`,
+    /// `exponential`, `beta`, `trailing` or `sgm uniform` where it has that setting. Case, spaces, `-` and `_` don't matter, and `pp`
+    /// behind `dpm` is `++`.
     /// - Throws: `SchedulerError.unknownScheduler` with the closest names and all short names.
     public func find(_ name: String) throws -> Match {
-        if let match = matches[Self.normalized(name)] { return match }
+        let wanted = Self.normalized(name)
+        if let match = matches[wanted] { return match }
+        for suffix in Self.suffixes where wanted.hasSuffix(suffix.name) {
+            guard let match = matches[String(wanted.dropLast(suffix.name.count))],
+                match.descriptor.parameters.contains(where: { $0.key == suffix.key })
+            else { continue }
+            return Match(type: match.type, overrides: match.overrides.merging([suffix.key: suffix.value]) { $1 })
+        }
         throw SchedulerError.unknownScheduler(
             name: name, closest: closest(to: name), known: descriptors.map(\.shortName))
     }
@@ -58,6 +81,7 @@ public struct SchedulerRegistry: Sendable {
                 reason: "it has no _class_name, so name a scheduler: \(descriptors.map(\.shortName).joined(separator: ", "))")
         }
         let match = try find(wanted)
+        let request = try request.accepted(by: match.descriptor)
         let settings = try SchedulerSettings(
             configuration, for: match.descriptor, overrides: match.overrides.merging(overrides) { _, stated in stated })
         return try match.type.init(settings: settings, request: request)
@@ -74,7 +98,8 @@ public struct SchedulerRegistry: Sendable {
     }
 
     private static func normalized(_ name: String) -> String {
-        String(name.lowercased().filter { $0 != " " && $0 != "-" && $0 != "_" })
+        let plain = String(name.lowercased().filter { $0 != " " && $0 != "-" && $0 != "_" })
+        return plain.hasPrefix("dpmpp") ? "dpm++" + plain.dropFirst(5) : plain
     }
 }
 

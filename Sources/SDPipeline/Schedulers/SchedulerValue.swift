@@ -62,3 +62,19 @@ extension SchedulerValue: Decodable {
         }
     }
 }
+
+extension SchedulerValue: Encodable {
+    /// As in a configuration file; an infinity, which JSON doesn't have, as a text.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .absent: try container.encodeNil()
+        case .flag(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .number(let value) where value.isFinite: try container.encode(value)
+        case .number(let value): try container.encode(value < 0 ? "-Infinity" : "Infinity")
+        case .text(let value), .other(let value): try container.encode(value)
+        case .numbers(let values): try container.encode(values)
+        }
+    }
+}

@@ -5,7 +5,7 @@ import Foundation
 enum SigmaSchedule: Sendable, Equatable {
     /// The levels of the run's timesteps.
     case timesteps
-    /// Karras et al. 2022, equation 5, with ρ = 7.
+    /// Karras et al. 2022, equation 5, with ρ = 7 where it isn't stated.
     case karras
     /// Evenly spaced logarithms.
     case exponential
@@ -27,12 +27,11 @@ enum SigmaSchedule: Sendable, Equatable {
     }
 
     /// `count` levels from the largest to the smallest.
-    func levels(largest: Double, smallest: Double, count: Int) -> [Double] {
+    func levels(largest: Double, smallest: Double, count: Int, rho: Double = 7) -> [Double] {
         switch self {
         case .timesteps:
             return []
         case .karras:
-            let rho = 7.0
             let high = pow(largest, 1 / rho)
             let low = pow(smallest, 1 / rho)
             return TimestepSpacing.linspace(0, 1, count: count).map { pow(high + $0 * (low - high), rho) }

@@ -4,16 +4,18 @@ import Foundation
 public enum TimestepRequest: Sendable, Equatable {
     /// That many steps, spaced as the settings say.
     case steps(Int)
-    /// These timesteps, descending. DDPM and Euler.
+    /// These timesteps, descending; for schedulers whose descriptor says `takesTimesteps`.
     case timesteps([Double])
-    /// These noise levels, one more than there are steps. Euler.
+    /// These noise levels, one more than there are steps; for schedulers whose descriptor says `takesSigmas`.
     case sigmas([Double])
+    /// That many steps with the noise levels of a named schedule that isn't a setting of the scheduler.
+    case named(NamedSchedule, steps: Int)
 
     /// The number of steps, where it is a number from 1 to that of the training timesteps.
     func stepCount(trainTimesteps: Int, scheduler: String) throws -> Int {
         guard case .steps(let count) = self else {
             throw SchedulerError.invalidSchedule(
-                scheduler: scheduler, reason: "it takes a number of steps, not a list of timesteps or sigmas")
+                scheduler: scheduler, reason: "it takes a number of steps, not a list of timesteps or sigmas of its own")
         }
         guard (1...trainTimesteps).contains(count) else {
             throw SchedulerError.invalidSchedule(
@@ -33,6 +35,15 @@ public enum TimestepRequest: Sendable, Equatable {
                 reason: "the list of timesteps must descend and lie between \(trainTimesteps - 1) and 0")
         }
         return timesteps
+    }
+
+    /// As `checked`, for schedulers whose timesteps are indices of the training timesteps.
+    static func checkedWhole(_ timesteps: [Double], trainTimesteps: Int, scheduler: String) throws -> [Int] {
+        let checked = try checked(timesteps, trainTimesteps: trainTimesteps, scheduler: scheduler)
+        guard checked.allSatisfy({ $0 == $0.rounded() }) else {
+            throw SchedulerError.invalidSchedule(scheduler: scheduler, reason: "its timesteps are whole numbers")
+        }
+        return checked.map { Int($0) }
     }
 }
 
@@ -55,12 +66,19 @@ public enum TimestepSpacing: String, Sendable, CaseIterable {
             let ratio = trainTimesteps / count
             return (0..<count).reversed().map { Double($0 * ratio + offset) }
         case .trailing:
-            // numpy.arange(train, 0, -ratio) adds multiples of the difference of its first two values. The rounding
-            // of that difference can give diffusers one timestep more, −1, for counts such as 61: left out here.
-            let start = Double(trainTimesteps)
-            let difference = (start - start / Double(count)) - start
-            return (0..<count).map { (start + Double($0) * difference).rounded(.toNearestOrEven) - 1 }
+            return Self.trailing(from: trainTimesteps, trainTimesteps: trainTimesteps, count: count).map(Double.init)
         }
+    }
+
+    /// `trailing` timesteps that begin below `start`: as many of the distance that `count` steps over all training timesteps have.
+    static func trailing(from start: Int, trainTimesteps: Int, count: Int) -> [Int] {
+        // numpy.arange(start, 0, -ratio) adds multiples of the difference of its first two values. The rounding of that difference
+        // can give diffusers one timestep more, −1, for counts such as 61: left out here.
+        let ratio = Double(trainTimesteps) / Double(count)
+        let start = Double(start)
+        let difference = (start - ratio) - start
+        let reached = start == Double(trainTimesteps) ? count : Int((start / ratio).rounded(.up))
+        return (0..<reached).map { Int((start + Double($0) * difference).rounded(.toNearestOrEven)) - 1 }
     }
 
     /// The timesteps as indices of the training timesteps.

@@ -8,12 +8,15 @@ import Testing
     /// Fractional timesteps come from logarithms, of which numpy's single-precision ones are not correctly rounded and
     /// differ between processors; whole timesteps are compared exactly.
     private static let fractionalTimestepTolerance = 1e-6
+    private static let classesWithMidpoints: Set = [
+        "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler",
+    ]
 
     @Test func everyStepMatchesDiffusers() throws {
         let references = try SchedulerReferences()
         var worst: [String: (timestep: Double, sigma: Double, sample: Double)] = [:]
         for (item, expected) in references.cases {
-            let scheduler = try make(item)
+            guard let scheduler = try? make(item) else { continue }
             var record = worst[item.class] ?? (0, 0, 0)
             record.timestep = max(record.timestep, checkTimesteps(scheduler, expected, item.label))
             #expect(scheduler.sigmas.count == expected.sigmas.count, "\(item.label)")
@@ -31,9 +34,11 @@ import Testing
                 record.sample = max(record.sample, difference)
                 #expect(difference <= Self.sampleTolerance, "step \(index), \(item.label)")
             }
-            let noisy = try scheduler.addNoise(
-                to: references.start, noise: references.draws[0], at: scheduler.timesteps.count / 2)
-            #expect(largestDifference(noisy, expected.noisy) <= Self.sampleTolerance, "add_noise, \(item.label)")
+            if !expected.noisy.isEmpty {
+                let noisy = try scheduler.addNoise(
+                    to: references.start, noise: references.draws[0], at: scheduler.timesteps.count / 2)
+                #expect(largestDifference(noisy, expected.noisy) <= Self.sampleTolerance, "add_noise, \(item.label)")
+            }
             worst[item.class] = record
         }
         for (name, record) in worst.sorted(by: { $0.key < $1.key }) {
@@ -46,7 +51,7 @@ import Testing
     @Test func aRunCanBeRepeatedAndContinuedFromAnyStep() throws {
         let references = try SchedulerReferences()
         for (item, _) in references.cases where item.steps == 5 || item.timesteps != nil {
-            let scheduler = try make(item)
+            guard let scheduler = try? make(item) else { continue }
             let first = try run(scheduler, item, references)
             #expect(try run(scheduler, item, references) == first, "\(item.label)")
             for pause in scheduler.timesteps.indices {
@@ -58,7 +63,7 @@ import Testing
     @Test func drawsAsMuchNoiseAsDiffusers() throws {
         let references = try SchedulerReferences()
         for (item, _) in references.cases {
-            let scheduler = try make(item)
+            guard let scheduler = try? make(item) else { continue }
             var count = 0
             _ = try run(scheduler, item, references) { count += 1 }
             #expect(count == item.drawCount, "\(item.label)")
@@ -67,7 +72,13 @@ import Testing
 
     private func make(_ item: SchedulerReferences.Case) throws -> any Scheduler {
         let configuration = SchedulerConfiguration(className: item.class, values: item.config)
-        let scheduler = try SchedulerRegistry.standard.make(configuration: configuration, request: item.request)
+        let scheduler: any Scheduler
+        do {
+            scheduler = try SchedulerRegistry.standard.make(configuration: configuration, request: item.request)
+        } catch {
+            Issue.record("\(error) \(item.label)")
+            throw error
+        }
         try item.stepOptions.check(for: type(of: scheduler).descriptor)
         return scheduler
     }
@@ -108,7 +119,9 @@ import Testing
     ) -> Double {
         #expect(scheduler.timesteps.count == expected.timesteps.count, "\(label)")
         var largest = 0.0
-        let areWhole = expected.timesteps.allSatisfy { $0 == $0.rounded() }
+        // A midpoint's timestep comes from logarithms even where it happens to be whole.
+        let hasMidpoints = Self.classesWithMidpoints.contains(scheduler.name)
+        let areWhole = !hasMidpoints && expected.timesteps.allSatisfy { $0 == $0.rounded() }
         for (found, wanted) in zip(scheduler.timesteps, expected.timesteps) {
             let difference = relativeDifference(found, wanted)
             largest = max(largest, difference)

@@ -15,12 +15,15 @@ struct SchedulerReferences {
         let timestepCount: Int
         let sigmaCount: Int
         let drawCount: Int
+        /// Values of the add_noise result; 0 where the class has none.
+        let noisyCount: Int
 
         enum CodingKeys: String, CodingKey {
             case `class`, config, options, steps, timesteps, sigmas, begin
             case timestepCount = "timestep_count"
             case sigmaCount = "sigma_count"
             case drawCount = "draw_count"
+            case noisyCount = "noisy_count"
         }
 
         var request: TimestepRequest {
@@ -38,12 +41,12 @@ struct SchedulerReferences {
                 default: nil
                 }
             }
-            result.eta = number("eta") ?? result.eta
+            result.eta = number("eta")
             result.useClippedModelOutput = options?["use_clipped_model_output"] == .flag(true)
             result.churn = number("s_churn") ?? result.churn
             result.churnMinimumSigma = number("s_tmin") ?? result.churnMinimumSigma
             result.churnMaximumSigma = number("s_tmax") ?? result.churnMaximumSigma
-            result.churnNoise = number("s_noise") ?? result.churnNoise
+            result.noiseScale = number("s_noise") ?? result.noiseScale
             return result
         }
 
@@ -62,7 +65,8 @@ struct SchedulerReferences {
     }
 
     struct Resolved: Decodable {
-        let file: JSONText
+        /// The text of a configuration file.
+        let file: String
         let `class`: String
         let inPipeline: Bool
         let values: [String: SchedulerValue]
@@ -74,8 +78,7 @@ struct SchedulerReferences {
     }
 
     static let elements = 16
-    static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: "References/schedulers")
+    static let folder = TestCache.folder.appending(path: "schedulers")
 
     let start: [Float]
     let draws: [[Float]]
@@ -104,7 +107,8 @@ struct SchedulerReferences {
         cases = header.cases.map { item in
             let values = Values(
                 initNoiseSigma: take(1)[0], timesteps: take(item.timestepCount), sigmas: take(item.sigmaCount),
-                noisy: take(Self.elements), samples: ((item.begin ?? 0)..<item.timestepCount).map { _ in take(Self.elements) })
+                noisy: take(item.noisyCount), samples: ((item.begin ?? 0)..<item.timestepCount).map { _ in take(Self.elements) }
+            )
             return (item, values)
         }
     }
@@ -120,50 +124,5 @@ struct SchedulerReferences {
         }
         // Two pictures of two channels of 2x2: each picture's prediction, then its variance.
         return Array(output[..<8] + variance[..<8] + output[8...] + variance[8...])
-    }
-}
-
-/// A JSON object kept as its bytes.
-struct JSONText: Decodable {
-    let data: Data
-
-    init(from decoder: any Decoder) throws {
-        data = try JSONEncoder().encode(Raw(from: decoder))
-    }
-
-    private enum Raw: Codable {
-        case null, flag(Bool), integer(Int), number(Double), text(String), list([Raw]), object([String: Raw])
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if container.decodeNil() {
-                self = .null
-            } else if let value = try? container.decode(Bool.self) {
-                self = .flag(value)
-            } else if let value = try? container.decode(Int.self) {
-                self = .integer(value)
-            } else if let value = try? container.decode(Double.self) {
-                self = .number(value)
-            } else if let value = try? container.decode(String.self) {
-                self = .text(value)
-            } else if let value = try? container.decode([Raw].self) {
-                self = .list(value)
-            } else {
-                self = .object(try container.decode([String: Raw].self))
-            }
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            switch self {
-            case .null: try container.encodeNil()
-            case .flag(let value): try container.encode(value)
-            case .integer(let value): try container.encode(value)
-            case .number(let value): try container.encode(value)
-            case .text(let value): try container.encode(value)
-            case .list(let value): try container.encode(value)
-            case .object(let value): try container.encode(value)
-            }
-        }
     }
 }

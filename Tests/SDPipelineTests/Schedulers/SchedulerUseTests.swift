@@ -9,6 +9,23 @@ import Testing
         ("ddim", "DDIMScheduler"), ("DDIMScheduler", "DDIMScheduler"), ("ddpm", "DDPMScheduler"), ("PNDM", "PNDMScheduler"),
         ("plms", "PNDMScheduler"), ("euler", "EulerDiscreteScheduler"), ("Euler Karras", "EulerDiscreteScheduler"),
         ("euler_discrete", "EulerDiscreteScheduler"), ("euler-beta", "EulerDiscreteScheduler"),
+        // AUTOMATIC1111
+        ("Euler a", "EulerAncestralDiscreteScheduler"), ("LMS Karras", "LMSDiscreteScheduler"),
+        ("Heun", "HeunDiscreteScheduler"),
+        ("DPM2", "KDPM2DiscreteScheduler"), ("DPM2 a Karras", "KDPM2AncestralDiscreteScheduler"),
+        ("DPM++ 2M", "DPMSolverMultistepScheduler"), ("DPM++ 2M Karras", "DPMSolverMultistepScheduler"),
+        ("DPM++ 2M SDE Exponential", "DPMSolverMultistepScheduler"),
+        ("DPM++ 2M SDE Heun Karras", "DPMSolverMultistepScheduler"),
+        ("DPM++ 3M SDE Karras", "DPMSolverMultistepScheduler"), ("DPM++ SDE Karras", "DPMSolverSDEScheduler"),
+        ("UniPC", "UniPCMultistepScheduler"), ("LCM", "LCMScheduler"), ("Euler SGM Uniform", "EulerDiscreteScheduler"),
+        // stable-diffusion.cpp and ComfyUI
+        ("euler_a", "EulerAncestralDiscreteScheduler"), ("dpm++2m", "DPMSolverMultistepScheduler"), ("ipndm", "IPNDMScheduler"),
+        ("ddim_trailing", "DDIMScheduler"), ("tcd", "TCDScheduler"), ("dpmpp_2m", "DPMSolverMultistepScheduler"),
+        ("dpmpp_sde", "DPMSolverSDEScheduler"), ("dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler"),
+        ("uni_pc_bh2", "UniPCMultistepScheduler"), ("euler_ancestral", "EulerAncestralDiscreteScheduler"),
+        // diffusers
+        ("EulerAncestralDiscreteScheduler", "EulerAncestralDiscreteScheduler"),
+        ("DPMSolverMultistep", "DPMSolverMultistepScheduler"),
     ])
     func findsByEveryName(name: String, className: String) throws {
         #expect(try registry.find(name).descriptor.className == className)
@@ -24,7 +41,7 @@ import Testing
     @Test func suggestsTheClosestName() {
         let error = #expect(throws: SchedulerError.self) { try registry.find("eulr") }
         #expect(error?.description.contains("Did you mean euler") == true, "\(error?.description ?? "")")
-        #expect(error?.description.contains("ddim, ddpm, euler, pndm") == true)
+        #expect(error?.description.contains("Known schedulers: ddim, ddim-inverse, ddpm") == true)
         let other = #expect(throws: SchedulerError.self) { try registry.find(String(repeating: "x", count: 1_000_000)) }
         #expect(other?.description.contains("Did you mean") == false)
         #expect(throws: SchedulerError.self) { try registry.find("") }
