@@ -1,5 +1,6 @@
 """Makes the pictures that the pipeline's tests compare with: diffusers' own pipeline in float32 over the embedded model's ONNX
-files (optimum's ORTStableDiffusionPipeline), for four schedulers, alone and four at a time.
+files (optimum's ORTStableDiffusionPipeline), for every scheduler, four of them with
+several prompts, alone and four at a time.
 
     pictures.py [--output FOLDER]       default: Tests/SDPipelineTests/Fixtures/pictures
 
@@ -26,9 +27,26 @@ from PIL import Image
 from common import ROOT, write_json
 
 SCHEDULERS = ["DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "PNDMScheduler-plms", "EulerDiscreteScheduler"]
+# With one prompt each, twenty steps, side by side in one file. Left out are DPM++ SDE, whose noise is torchsde's own, and the two of
+# flow matching, which the pipeline can't use: they have no init_noise_sigma.
+ONE_PROMPT = [
+    "DDIMInverseScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler", "DPMSolverMultistepScheduler-karras",
+    "DPMSolverMultistepScheduler-sde", "DPMSolverMultistepScheduler-3m", "DPMSolverSinglestepScheduler",
+    "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler",
+    "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "HeunDiscreteScheduler-karras", "IPNDMScheduler",
+    "LCMScheduler", "LMSDiscreteScheduler", "SASolverScheduler", "TCDScheduler", "UniPCMultistepScheduler",
+    "UniPCMultistepScheduler-karras",
+]  # fmt: skip
 LATENT_CHANNELS = 4
 # What a name in SCHEDULERS adds to the model's configuration. SD 1.x is published with PNDM without its Runge-Kutta steps.
-OPTIONS = {"PNDMScheduler-plms": {"skip_prk_steps": True}}
+OPTIONS = {
+    "PNDMScheduler-plms": {"skip_prk_steps": True},
+    "DPMSolverMultistepScheduler-karras": {"use_karras_sigmas": True},
+    "DPMSolverMultistepScheduler-sde": {"algorithm_type": "sde-dpmsolver++"},
+    "DPMSolverMultistepScheduler-3m": {"solver_order": 3},
+    "HeunDiscreteScheduler-karras": {"use_karras_sigmas": True},
+    "UniPCMultistepScheduler-karras": {"use_karras_sigmas": True},
+}
 # name: (prompt, negative prompt, steps, guidance scale, seed)
 PROMPTS = {
     "apple": ("a red apple on a blue background", None, 20, 4.0, 0),
@@ -130,6 +148,12 @@ def main():
         Image.fromarray(pictures(pipeline, scheduler, name, 1, width, height)).save(folder / file, optimize=True)
         entries.append(entry_for(scheduler, name, 1, width, height, file, 0))
         print(file, flush=True)
+    file, strips = "one-prompt.png", []
+    for scheduler in ONE_PROMPT:
+        strips.append(pictures(pipeline, scheduler, "apple", 1, 64, 64))
+        entries.append(entry_for(scheduler, "apple", 1, 64, 64, file, len(strips) - 1))
+        print(scheduler, flush=True)
+    Image.fromarray(np.concatenate(strips, axis=1)).save(folder / file, optimize=True)
     write_json(folder / "index.json", entries)
 
 

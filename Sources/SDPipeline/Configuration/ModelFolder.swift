@@ -64,6 +64,15 @@ public struct ModelFolder: Sendable {
         return file
     }
 
+    /// The model's scheduler settings. Those of a `StableDiffusionPipeline` are changed as diffusers does on loading, for models saved
+    /// before these settings existed.
+    ///
+    /// - Throws: ``PipelineError`` where the file is missing, ``SchedulerError`` where it is malformed.
+    public func schedulerSettings() throws -> SchedulerConfiguration {
+        let configuration = try SchedulerConfiguration(contentsOf: schedulerConfiguration())
+        return pipelineClass.hasSuffix("StableDiffusionPipeline") ? configuration.adjustedForStableDiffusion() : configuration
+    }
+
     /// Where the model lies that runs when none is named: `SD_ONNX_MODEL`, or the embedded one, `Models/emoji`, looked up from the
     /// program's place upwards (a build inside of the checkout) and in `../share/sd-onnx/` (an installation).
     ///

@@ -81,7 +81,8 @@ struct GenerationPlan {
         }
         do {
             return try registry.make(
-                request.scheduler, configuration: configuration.scheduler, request: .steps(request.steps),
+                request.scheduler, configuration: configuration.scheduler,
+                request: request.timestepRequest ?? .steps(request.steps),
                 overrides: request.schedulerOverrides)
         } catch let error as SchedulerError {
             guard case .invalidValue(_, let key, _, _) = error, request.schedulerOverrides[key] == nil else { throw error }

@@ -19,6 +19,10 @@ public struct GenerationRequest: Sendable {
     public var scheduler: String?
     /// Settings of the scheduler over those of the model, by diffusers' names.
     public var schedulerOverrides: [String: SchedulerValue]
+    /// The timesteps or noise levels in the place of `steps`; nil takes `steps`.
+    public var timestepRequest: TimestepRequest?
+    /// Decode the latents before the first step, after every so many steps and after the last; nil decodes the last alone.
+    public var previewInterval: Int?
     /// Options of each step (eta, churn).
     public var stepOptions: SchedulerStepOptions
     /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
@@ -60,6 +64,8 @@ public struct GenerationResult: Sendable {
     /// The latents after the last step, [batchCount, C, h, w] row-major, before the VAE's scaling factor.
     public var latents: [Float]
     public var latentShape: [Int]
+    /// Pictures on the way, where `previewInterval` asked for them; each has the number of evaluations before it.
+    public var previews: [(evaluations: Int, images: [RGBImage])] = []
     /// The diffusers class of the scheduler that ran.
     public var schedulerName: String
     public var timesteps: [Float]

@@ -31,8 +31,7 @@ public struct PipelineConfiguration: Sendable {
         for component in ["text_encoder", "unet", "vae_decoder"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)
         vae = try VAEConfiguration(folder)
-        // As diffusers' StableDiffusionPipeline does on loading, for models saved before these settings existed.
-        scheduler = try SchedulerConfiguration(contentsOf: try folder.schedulerConfiguration()).adjustedForStableDiffusion()
+        scheduler = try folder.schedulerSettings()
         let positions = try folder.configuration(of: "text_encoder").optionalInt("max_position_embeddings", in: 3...65536)
         tokenizer = try CLIPTokenizer(folder: folder.tokenizer())
         tokenLimit = min(tokenizer.maximumLength ?? .max, positions ?? 77)

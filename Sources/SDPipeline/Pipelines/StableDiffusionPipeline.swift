@@ -70,7 +70,20 @@ public final class StableDiffusionPipeline: Sendable {
         var latents = noise.map { $0 * plan.scheduler.initNoiseSigma }
         var state = plan.scheduler.makeState(batchSize: request.batchCount)
         let timesteps = plan.scheduler.timesteps
+        // diffusers' pipeline passes an eta of 0 where none is stated, to TCD too.
+        var options = request.stepOptions
+        options.eta = options.eta ?? 0
+        var previews: [(evaluations: Int, images: [RGBImage])] = []
+        func preview(_ evaluations: Int) throws {
+            guard let interval = request.previewInterval, interval > 0 else { return }
+            guard evaluations % interval == 0 || evaluations == timesteps.count else { return }
+            // What the model sees has the same scale at every step.
+            let seen =
+                evaluations < timesteps.count ? try plan.scheduler.scaleModelInput(latents, at: evaluations) : latents
+            previews.append((evaluations, try decode(seen, shape: shape, observer: observer) { _ in }))
+        }
         try report(.step(completed: 0, total: timesteps.count))
+        try preview(0)
         for index in timesteps.indices {
             let prediction = try clock.seconds(into: &timings.unet) {
                 try predict(
@@ -79,10 +92,11 @@ public final class StableDiffusionPipeline: Sendable {
             }
             latents = try clock.seconds(into: &timings.scheduler) {
                 try plan.scheduler.step(
-                    prediction, at: index, sample: latents, state: &state, options: request.stepOptions,
+                    prediction, at: index, sample: latents, state: &state, options: options,
                     noise: { generator.randn(count: $0) })
             }
             try report(.step(completed: index + 1, total: timesteps.count))
+            try preview(index + 1)
         }
         unet.component.session.releaseMemory()
         guard latents.allSatisfy(\.isFinite) else {
@@ -95,7 +109,8 @@ public final class StableDiffusionPipeline: Sendable {
         }
         timings.total = (clock.now - start).seconds
         return GenerationResult(
-            images: images, latents: latents, latentShape: shape, schedulerName: plan.scheduler.name, timesteps: timesteps,
+            images: images, latents: latents, latentShape: shape, previews: previews, schedulerName: plan.scheduler.name,
+            timesteps: timesteps,
             promptTokenCount: configuration.tokenizer.encode(request.prompt).count,
             tokenLimit: configuration.tokenLimit, timings: timings)
     }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct DiffusersParityTests {
     struct Entry: Decodable {
         let scheduler: String
-        let schedulerOptions: [String: Bool]?
+        let schedulerOptions: [String: SchedulerValue]?
         let prompt: String
         let negativePrompt: String?
         let steps: Int
@@ -25,7 +25,7 @@ import Testing
             GenerationRequest(
                 prompt: prompt, negativePrompt: negativePrompt ?? "", width: width, height: height, steps: steps,
                 guidanceScale: guidanceScale, seed: seed, batchCount: batch, scheduler: scheduler,
-                schedulerOverrides: (schedulerOptions ?? [:]).mapValues { .flag($0) })
+                schedulerOverrides: schedulerOptions ?? [:])
         }
     }
 
