@@ -64,11 +64,16 @@ struct GenerateCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            """
-            The scheduler: \(SchedulerRegistry.standard.descriptors.map(\.shortName).joined(separator: ", ")), or a class of \
-            diffusers. (default: the model's)
-            """, valueName: "NAME"))
+            "The scheduler, by any name that \"sd-onnx schedulers\" lists, or several as a list. (default: the model's)",
+            valueName: "NAME"))
     var scheduler: String?
+
+    @OptionGroup var schedulerOptions: SchedulerOptions
+
+    @Flag(help: "Make the picture with every scheduler, as one labelled sheet; several names for --scheduler do so with these.")
+    var compareSchedulers = false
+
+    @OptionGroup var previews: PreviewOptions
 
     @OptionGroup var threads: ThreadOptions
 
@@ -99,8 +104,16 @@ struct GenerateCommand: ParsableCommand {
         case (.some, .some): throw ValidationError("There are two prompts, the argument and --prompt: give one.")
         default: break
         }
-        if let scheduler {
-            do { _ = try SchedulerRegistry.standard.find(scheduler) } catch { throw ValidationError("\(error)") }
+        for name in comparedSchedulers ?? scheduler.map({ [$0] }) ?? [] {
+            do { _ = try SchedulerRegistry.standard.find(name) } catch { throw ValidationError("\(error)") }
+        }
+        if compareSchedulers, scheduler != nil {
+            throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")
+        }
+        if comparedSchedulers != nil, output.contains("%") || saveLatents != nil || previews.isUsed {
+            throw ValidationError(
+                "Several schedulers make one sheet: -o takes a plain name, and --save-latents, --save-steps and --strip one scheduler."
+            )
         }
         if output == "-" {
             if json { throw ValidationError("--json and -o - would both write to standard output: choose one.") }
@@ -121,10 +134,19 @@ struct GenerateCommand: ParsableCommand {
         let configuration = try PipelineConfiguration(modelFolder: model.url)
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
-            guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount, scheduler: scheduler)
+            guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
+            scheduler: comparedSchedulers == nil ? scheduler : nil)
+        request.schedulerOverrides = schedulerOptions.overrides
+        request.stepOptions = schedulerOptions.stepOptions
+        request.timestepRequest = schedulerOptions.request(steps: steps)
+        request.previewInterval = previews.interval
+        if let names = comparedSchedulers {
+            return try compare(names, request: request, configuration: configuration, to: files)
+        }
         let shape = try configuration.check(request)
         request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
         warnAboutLength(request.prompt, configuration)
+        warnAboutUnknownKeys(configuration)
 
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory)
@@ -133,8 +155,37 @@ struct GenerateCommand: ParsableCommand {
             if case .step(let completed, let total) = progress { bar.update(completed: completed, total: total) }
             return true
         }
+        try previews.write(result)
         let written = try write(result, request: request, to: files)
         try report(result, request: request, files: written)
+    }
+
+    /// The schedulers that are to be compared; nil for a picture with one.
+    private var comparedSchedulers: [String]? {
+        compareSchedulers ? SchedulerComparison.standardNames : SchedulerComparison.names(scheduler)
+    }
+
+    private func compare(
+        _ names: [String], request: GenerationRequest, configuration: PipelineConfiguration, to files: [URL]?
+    ) throws {
+        for name in names {
+            var tried = request
+            tried.scheduler = name
+            _ = try configuration.check(tried)
+        }
+        let pipeline = try StableDiffusionPipeline(configuration, threads: try threads.makePool())
+        let (sheet, entries) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
+            guard !quiet else { return }
+            StandardStreams.printError(
+                String(format: "%@: %.2f s, %d U-Net evaluations", entry.scheduler, entry.seconds, entry.unetEvaluations))
+        }
+        let bytes = try PNGFile.encode(sheet)
+        if let file = files?.first {
+            try Interruption.whileWriting { try AtomicFile.write(bytes, to: file) }
+        } else {
+            try StandardStreams.writeOutput(bytes)
+        }
+        if json { try StandardStreams.printJSON(entries) }
     }
 
     /// Where the pictures go; nil for standard output. Decided and tried before the work, so that a bad name costs nothing.
@@ -165,6 +216,12 @@ struct GenerateCommand: ParsableCommand {
         guard count > configuration.tokenLimit, !quiet else { return }
         StandardStreams.printError(
             "The prompt has \(count - 2) tokens; the text encoder takes \(configuration.tokenLimit - 2), the rest is cut off.")
+    }
+
+    private func warnAboutUnknownKeys(_ configuration: PipelineConfiguration) {
+        let keys = configuration.scheduler.unknownKeys
+        guard !keys.isEmpty, !quiet else { return }
+        StandardStreams.printError("No scheduler knows these keys of scheduler_config.json: \(keys.joined(separator: ", ")).")
     }
 
     private func write(_ result: GenerationResult, request: GenerationRequest, to files: [URL]?) throws -> [String] {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import SDPipeline
 
 /// Readings of options' values that say what was expected where a value is none of it.
@@ -25,6 +26,16 @@ enum OptionValues {
             throw Expectation(description: "expected a number such as 7.5.")
         }
         return number
+    }
+
+    /// Numbers with commas between them.
+    static func numbers(_ text: String) throws -> [Double] {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let values = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+        guard values.count == parts.count, values.allSatisfy(\.isFinite) else {
+            throw Expectation(description: "expected numbers such as 999,750,500.")
+        }
+        return values
     }
 
     /// A seed as people type it; -1 becomes one that is drawn.

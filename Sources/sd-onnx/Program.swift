@@ -31,7 +31,10 @@ struct SDOnnxCommand: ParsableCommand {
             Results go to standard output, progress and messages to standard error. Exit codes: 0 success; 1 the work failed \
             (a missing or malformed file, a request that the model can't meet); 64 wrong options; 130 interrupted.
             """,
-        subcommands: [GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self])
+        subcommands: [
+            GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
+            NoiseCommand.self,
+        ])
 }
 
 /// Errors as lines for a person.

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Foundation
+import SDPipeline
+
+struct NoiseCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "noise", abstract: "Shows a picture dissolve in noise: forward diffusion at chosen timesteps.",
+        discussion: """
+            Each picture is a draw from q(x_t | x_0) = N(sqrt(alpha_t) x_0, (1 - alpha_t) I), alpha_t the cumulative product of 1 - beta \
+            of the model, all with the same noise. It is drawn on pixels.
+
+            EXAMPLE:
+              sd-onnx noise fox.png --timesteps 0,100,250,500,999 -o noise.png
+            """)
+
+    @Argument(help: "The picture, a PNG file.")
+    var image: String
+
+    @OptionGroup var model: ModelOptions
+
+    @Option(
+        parsing: .unconditional, help: "Pictures, evenly spread over the timesteps. (default: 8)",
+        transform: OptionValues.whole(1...1000))
+    var steps = 8
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("The timesteps themselves, in the place of --steps.", valueName: "0,250,…"),
+        transform: OptionValues.numbers)
+    var timesteps: [Double]?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "The schedule of betas: linear, scaled_linear, squaredcos_cap_v2, sigmoid. (default: the model's)",
+            valueName: "NAME"))
+    var betaSchedule: String?
+
+    @Option(
+        name: [.short, .long], parsing: .unconditional, help: "Seed of the noise. (default: 0)", transform: OptionValues.seed)
+    var seed: Seed?
+
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: ArgumentHelp("The strip to write; with %d a file for each picture.", valueName: "FILE.png"))
+    var output = "noise.png"
+
+    func run() throws {
+        Interruption.install()
+        let picture = try PNGFile.read(URL(fileURLWithPath: image))
+        let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let overrides: [String: SchedulerValue] = betaSchedule.map { ["beta_schedule": .text($0)] } ?? [:]
+        let registry = SchedulerRegistry.standard
+        let settings = try SchedulerSettings(
+            folder.schedulerSettings(), for: try registry.find("ddpm").descriptor, overrides: overrides)
+        let chosen = try chosenTimesteps(settings)
+        let scheduler = try DDPMScheduler(settings: settings, request: .timesteps(chosen.map(Double.init)))
+        let original = try PixelConversion.pixels(from: [picture])
+        var generator = TorchGenerator(seed: seed?.value ?? 0)
+        let noise = generator.randn(count: original.count)
+        // The scheduler counts down, the pictures go from the original to noise.
+        let cells = try chosen.indices.reversed().map { index in
+            let noisy = try scheduler.addNoise(to: original, noise: noise, at: index)
+            let images = try PixelConversion.images(from: noisy, width: picture.width, height: picture.height)
+            return ContactSheet.Cell(image: images[0], lines: ["\(chosen[index])"])
+        }
+        var files: [(bytes: [UInt8], url: URL)] = []
+        if output.contains("%") {
+            let pattern = try OutputPattern(output)
+            for (number, cell) in cells.enumerated() {
+                files.append((try PNGFile.encode(cell.image), URL(fileURLWithPath: pattern.path(number: number + 1))))
+            }
+        } else {
+            let sheet = try ContactSheet(cells: cells, columns: cells.count).image()
+            files.append((try PNGFile.encode(sheet), URL(fileURLWithPath: output)))
+        }
+        try Interruption.whileWriting { try AtomicFile.write(files) }
+    }
+
+    /// Whole timesteps, descending.
+    private func chosenTimesteps(_ settings: SchedulerSettings) throws -> [Int] {
+        guard case .integer(let count)? = settings.values["num_train_timesteps"] else { return [] }
+        if let timesteps {
+            let whole = Set(timesteps.compactMap { Int(exactly: $0) }.filter { (0..<count).contains($0) })
+            guard whole.count == timesteps.count else {
+                throw ValidationError("--timesteps must be different whole numbers from 0 to \(count - 1).")
+            }
+            return whole.sorted(by: >)
+        }
+        guard steps > 1 else { return [count - 1] }
+        return Set((0..<steps).map { ($0 * (count - 1)) / (steps - 1) }).sorted(by: >)
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import SDPipeline
+
+/// The same prompt and seed with several schedulers, as one labelled picture.
+struct SchedulerComparison {
+    struct Entry: Encodable {
+        let scheduler: String
+        let className: String
+        let seconds: Double
+        let unetEvaluations: Int
+    }
+
+    let names: [String]
+
+    /// The names of a list as `--scheduler` takes it; nil where it names no more than one.
+    static func names(_ list: String?) -> [String]? {
+        guard let list, list.contains(",") else { return nil }
+        return list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+
+    /// All schedulers but the one that runs backwards and those for models of another kind.
+    static var standardNames: [String] {
+        SchedulerRegistry.standard.descriptors.map(\.shortName).filter { name in
+            !["ddim-inverse", "ipndm", "lcm", "tcd"].contains(name) && !name.hasPrefix("edm") && !name.hasPrefix("flow")
+        }
+    }
+
+    /// Makes the pictures.
+    /// - Parameter progress: called after each scheduler with its entry.
+    /// - Returns: the sheet, of about as many rows as columns, and what was measured.
+    func run(
+        _ pipeline: StableDiffusionPipeline, request: GenerationRequest, progress: (Entry) -> Void
+    ) throws -> (sheet: RGBImage, entries: [Entry]) {
+        var entries: [Entry] = []
+        var cells: [ContactSheet.Cell] = []
+        for name in names {
+            var request = request
+            request.scheduler = name
+            let result = try pipeline.generate(request)
+            let entry = Entry(
+                scheduler: name, className: result.schedulerName, seconds: result.timings.total,
+                unetEvaluations: result.timesteps.count)
+            entries.append(entry)
+            progress(entry)
+            for (number, image) in result.images.enumerated() {
+                cells.append(
+                    ContactSheet.Cell(
+                        image: image,
+                        lines: number == 0
+                            ? [name, String(format: "%.2f s, %d unet", entry.seconds, entry.unetEvaluations)] : []))
+            }
+        }
+        let columns =
+            request.batchCount > 1 ? request.batchCount : max(Int(Double(cells.count).squareRoot().rounded(.up)), 1)
+        return (try ContactSheet(cells: cells, columns: columns).image(), entries)
+    }
+}

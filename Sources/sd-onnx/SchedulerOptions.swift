@@ -1,0 +1,96 @@
+import ArgumentParser
+import SDPipeline
+
+/// The scheduler and its settings, over those of the model.
+struct SchedulerOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Noise levels: \(SigmaChoice.names.joined(separator: ", ")), or a list of numbers that ends with 0.",
+            valueName: "NAME"),
+        transform: SigmaChoice.init)
+    var sigmas: SigmaChoice?
+
+    @Option(
+        parsing: .unconditional, help: "DDIM: noise of a step, 0 to 1; TCD: its gamma, 0.3 in its paper. (default: 0)",
+        transform: OptionValues.number)
+    var eta: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How the timesteps are spread: \(TimestepSpacing.allCases.map(\.rawValue).joined(separator: ", ")). (default: the model's)",
+            valueName: "NAME"))
+    var timestepSpacing: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "What the model predicts: \(PredictionType.allCases.map(\.rawValue).joined(separator: ", ")). (default: the model's)",
+            valueName: "NAME"))
+    var prediction: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The timesteps themselves, descending, in the place of --steps.", valueName: "999,…"),
+        transform: OptionValues.numbers)
+    var timesteps: [Double]?
+
+    func validate() throws {
+        if timesteps != nil, sigmas != nil {
+            throw ValidationError("--timesteps and --sigmas both set the noise levels: give one.")
+        }
+    }
+
+    /// Settings by diffusers' names.
+    var overrides: [String: SchedulerValue] {
+        var result: [String: SchedulerValue] = [:]
+        if case .setting(let key)? = sigmas { result[key] = .flag(true) }
+        if let timestepSpacing { result["timestep_spacing"] = .text(timestepSpacing) }
+        if let prediction { result["prediction_type"] = .text(prediction) }
+        return result
+    }
+
+    var stepOptions: SchedulerStepOptions {
+        var result = SchedulerStepOptions()
+        result.eta = eta
+        return result
+    }
+
+    func request(steps: Int) -> TimestepRequest {
+        if let timesteps { return .timesteps(timesteps) }
+        switch sigmas {
+        case .list(let values): return .sigmas(values)
+        case .named(let schedule): return .named(schedule, steps: steps)
+        case .setting, nil: return .steps(steps)
+        }
+    }
+}
+
+/// What `--sigmas` takes.
+enum SigmaChoice: Equatable {
+    /// A setting of the scheduler.
+    case setting(String)
+    case named(NamedSchedule)
+    case list([Double])
+
+    private static let settings = [
+        "karras": "use_karras_sigmas", "exponential": "use_exponential_sigmas", "beta": "use_beta_sigmas",
+        "lu": "use_lu_lambdas", "flow": "use_flow_sigmas",
+    ]
+
+    static let names = settings.keys.sorted() + NamedSchedule.allCases.map(\.rawValue)
+
+    init(_ text: String) throws {
+        if let key = Self.settings[text.lowercased()] {
+            self = .setting(key)
+        } else if let schedule = NamedSchedule(rawValue: text.lowercased()) {
+            self = .named(schedule)
+        } else if let values = try? OptionValues.numbers(text) {
+            self = .list(values)
+        } else {
+            throw OptionValues.Expectation(
+                description: "expected one of \(Self.names.joined(separator: ", ")), or numbers such as 14.6,3.9,0.5,0.")
+        }
+    }
+}

@@ -1,0 +1,187 @@
+import ArgumentParser
+import Foundation
+import SDPipeline
+
+struct SchedulersCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schedulers", abstract: "Lists the schedulers, and shows what one does.",
+        discussion: """
+            EXAMPLES:
+              sd-onnx schedulers
+              sd-onnx schedulers show "dpm++2m karras" --steps 20 --plot noise.svg
+            """,
+        subcommands: [SchedulersListCommand.self, SchedulersShowCommand.self],
+        defaultSubcommand: SchedulersListCommand.self)
+}
+
+struct SchedulersListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists names, orders and papers of all schedulers.")
+
+    @Flag(help: "Print a JSON array, with aliases and default options.")
+    var json = false
+
+    private struct Entry: Encodable {
+        let name: String
+        let className: String
+        let aliases: [String]
+        let order: Int
+        let evaluationsPerStep: Int
+        let isStochastic: Bool
+        let takesTimesteps: Bool
+        let takesSigmas: Bool
+        let stepOptions: [String]
+        /// Keys stay as diffusers writes them, so they are values here.
+        let defaults: [Setting]
+        let paper: String
+    }
+
+    private struct Setting: Encodable {
+        let key: String
+        let value: SchedulerValue
+        let expected: String
+    }
+
+    func run() throws {
+        let descriptors = SchedulerRegistry.standard.descriptors
+        guard !json else {
+            return try StandardStreams.printJSON(
+                descriptors.map { descriptor in
+                    Entry(
+                        name: descriptor.shortName, className: descriptor.className, aliases: descriptor.aliases.map(\.name),
+                        order: descriptor.order, evaluationsPerStep: descriptor.evaluationsPerStep,
+                        isStochastic: descriptor.isStochastic, takesTimesteps: descriptor.takesTimesteps,
+                        takesSigmas: descriptor.takesSigmas, stepOptions: descriptor.stepOptions,
+                        defaults: descriptor.parameters.map {
+                            Setting(key: $0.key, value: $0.defaultValue, expected: $0.expectation)
+                        }, paper: descriptor.paper)
+                })
+        }
+        let rows = descriptors.map { descriptor in
+            [
+                descriptor.shortName, descriptor.className, "\(descriptor.order)", "\(descriptor.evaluationsPerStep)",
+                descriptor.isStochastic ? "yes" : "no", descriptor.aliases.map(\.name).joined(separator: ", "),
+            ]
+        }
+        let header = ["name", "class of diffusers", "order", "evaluations", "stochastic", "also called"]
+        try StandardStreams.printOutput(TextTable.text(header: header, rows: rows))
+    }
+}
+
+struct SchedulersShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Prints a scheduler's settings, timesteps and noise levels.",
+        discussion: """
+            The settings are those of the model with the scheduler put in the place of its own, as for a picture.
+
+            EXAMPLE:
+              sd-onnx schedulers show euler --sigmas karras --steps 10 --json
+            """)
+
+    @Argument(help: "A scheduler's name, class or alias.")
+    var name: String
+
+    @OptionGroup var model: ModelOptions
+
+    @Option(parsing: .unconditional, help: "Steps. (default: 20)", transform: OptionValues.whole(1...Int.max))
+    var steps = 20
+
+    @OptionGroup var scheduler: SchedulerOptions
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Draw the noise levels as a picture.", valueName: "FILE.svg|png"))
+    var plot: String?
+
+    @Flag(help: "Print a JSON object.")
+    var json = false
+
+    private struct Answer: Encodable {
+        let name: String
+        let className: String
+        let paper: String
+        let settings: [Setting]
+        let initNoiseSigma: Float
+        let timesteps: [Float]
+        let sigmas: [Float]
+        let levels: [Level]
+    }
+
+    private struct Setting: Encodable {
+        let key: String
+        let value: SchedulerValue
+    }
+
+    private struct Level: Encodable {
+        let timestep: Float
+        let alpha: Float
+        let sigma: Float
+        /// Left out without noise.
+        let snr: Double?
+    }
+
+    func validate() throws {
+        do { _ = try SchedulerRegistry.standard.find(name) } catch { throw ValidationError("\(error)") }
+        if let plot, !plot.hasSuffix(".svg"), !plot.hasSuffix(".png") {
+            throw ValidationError("--plot is \"\(plot)\", expected a name that ends with .svg or .png.")
+        }
+    }
+
+    func run() throws {
+        let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let made = try SchedulerRegistry.standard.make(
+            name, configuration: folder.schedulerSettings(), request: scheduler.request(steps: steps),
+            overrides: scheduler.overrides)
+        if let plot {
+            let drawing = NoisePlot(levels: made.noiseLevels, title: "\(made.name), \(made.timesteps.count) evaluations")
+            let url = URL(fileURLWithPath: plot)
+            try AtomicFile.write(plot.hasSuffix(".svg") ? Array(drawing.svg.utf8) : try drawing.png(), to: url)
+        }
+        json ? try printJSON(made) : try printTable(made)
+    }
+
+    private func printJSON(_ made: any Scheduler) throws {
+        let levels = zip(made.timesteps, made.noiseLevels).map { timestep, level in
+            Level(
+                timestep: timestep, alpha: level.alpha, sigma: level.sigma,
+                snr: level.signalToNoiseRatio.isFinite ? level.signalToNoiseRatio : nil)
+        }
+        try StandardStreams.printJSON(
+            Answer(
+                name: descriptor(made).shortName, className: made.name, paper: descriptor(made).paper,
+                settings: made.settings.values.sorted { $0.key < $1.key }.map { Setting(key: $0.key, value: $0.value) },
+                initNoiseSigma: made.initNoiseSigma, timesteps: made.timesteps, sigmas: made.sigmas, levels: levels))
+    }
+
+    private func printTable(_ made: any Scheduler) throws {
+        let rows = zip(made.timesteps, made.noiseLevels).enumerated().map { index, row in
+            let (timestep, level) = row
+            return [
+                "\(index + 1)", String(format: "%g", timestep), String(format: "%.6g", level.sigma / level.alpha),
+                String(format: "%.6g", level.alpha), String(format: "%.6g", level.sigma),
+                String(format: "%.6g", level.signalToNoiseRatio),
+            ]
+        }
+        let settings = made.settings.values.filter { $0.value != .absent }.sorted { $0.key < $1.key }
+        let lines = ["\(made.name): \(descriptor(made).paper)"] + settings.map { "  \($0.key) \($0.value)" }
+        let header = ["evaluation", "timestep", "sigma/alpha", "alpha", "sigma", "SNR"]
+        try StandardStreams.printOutput(
+            (lines + ["", TextTable.text(header: header, rows: rows)]).joined(separator: "\n"))
+    }
+
+    private func descriptor(_ made: any Scheduler) -> SchedulerDescriptor { type(of: made).descriptor }
+}
+
+/// Rows of text in columns.
+enum TextTable {
+    static func text(header: [String], rows: [[String]]) -> String {
+        let all = [header] + rows
+        let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        return all.map { row in
+            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
+            var line = cells.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }.joined(separator: "\n")
+    }
+}
