@@ -90,20 +90,32 @@ private struct Scores {
         var ignored: [Int] = []
         query = Self.skipFactors(left, &factor, &ignored, editor)
         let transposed = Self.skipFactors(right, &factor, &ignored, editor)
-        guard let transpose = editor.producer(of: transposed),
-            let permutation = editor.operation(transpose, as: Transpose.self)?.permutation,
-            let source = editor.nodes[transpose].inputs.first ?? nil
-        else { return nil }
-        switch permutation {
-        case [0, 2, 1], [0, 1, 3, 2]: break
-        case [0, 2, 3, 1]: isKeyRowsFirst = true
-        default: return nil
-        }
+        guard let (source, isRowsFirst) = Self.rows(ofTransposed: transposed, editor) else { return nil }
+        isKeyRowsFirst = isRowsFirst
         key = Self.skipFactors(source, &factor, &ignored, editor)
         guard factor.isFinite else { return nil }
         self.mask = mask
         self.nodes = nodes
         scale = factor
+    }
+
+    /// What keys [.., E, S] are the transpose of: [.., S, E], or [B, S, H, E] with heads behind the rows.
+    private static func rows(ofTransposed id: ValueID, _ editor: GraphEditor) -> (source: ValueID, isRowsFirst: Bool)? {
+        guard let node = editor.producer(of: id), let input = editor.nodes[node].inputs.first ?? nil else { return nil }
+        switch editor.operation(node, as: Transpose.self)?.permutation {
+        case [0, 2, 1], [0, 1, 3, 2]: return (input, false)
+        case [0, 2, 3, 1]: return (input, true)
+        default: break
+        }
+        // With heads folded into the batch for the transpose alone, as torch.onnx with dynamo writes it.
+        guard editor.operation(node, as: Reshape.self) != nil, let transpose = editor.producer(of: input),
+            editor.operation(transpose, as: Transpose.self)?.permutation == [0, 2, 1],
+            let folded = editor.nodes[transpose].inputs.first ?? nil, let fold = editor.producer(of: folded),
+            let source = editor.input(fold, as: Reshape.self), let shape = editor.shape(source), shape.rank == 4,
+            editor.shape(folded)?.dimensions == [shape[0] * shape[1], shape[2], shape[3]],
+            editor.shape(id)?.dimensions == [shape[0], shape[1], shape[3], shape[2]]
+        else { return nil }
+        return (source, false)
     }
 
     /// Steps over Casts that change no type.

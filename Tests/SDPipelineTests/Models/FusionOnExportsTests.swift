@@ -13,6 +13,7 @@ import Testing
         /// GroupNorms with a SiLU behind them: all but those of the transformers.
         var activatedGroupNorms = 0
         var layerNorms = 0
+        var attentions = 0
         /// With CLIP's quick GELU, which is one with another factor.
         var siLUs = 0
         var gelus = 0
@@ -22,22 +23,22 @@ import Testing
 
     /// Tests/References/tiny_models.py: two levels with one layer each (inpainting two), so 2 + 2 + 4 (4 + 2 + 6) residual blocks with
     /// two GroupNorms each, one for the output and one for each of 4 (6) transformers; sdxl has two blocks in each transformer. A block
-    /// has three LayerNorms, a GEGLU and four linear layers with a bias; two more a transformer where projections are linear.
+    /// has three LayerNorms, two attentions, a GEGLU and four linear layers with a bias; two more a transformer where projections are linear.
     private static func structure(_ family: String, _ component: String) -> Structure? {
         switch (component, family) {
         case ("unet", "sd1"), ("unet", "lcm"):
-            Structure(groupNorms: 21, activatedGroupNorms: 17, layerNorms: 12, siLUs: 19, gelus: 4, linears: 16)
+            Structure(groupNorms: 21, activatedGroupNorms: 17, layerNorms: 12, attentions: 8, siLUs: 19, gelus: 4, linears: 16)
         case ("unet", "sd2"):
-            Structure(groupNorms: 21, activatedGroupNorms: 17, layerNorms: 12, siLUs: 19, gelus: 4, linears: 24)
+            Structure(groupNorms: 21, activatedGroupNorms: 17, layerNorms: 12, attentions: 8, siLUs: 19, gelus: 4, linears: 24)
         case ("unet", "sdxl"):
-            Structure(groupNorms: 21, activatedGroupNorms: 17, layerNorms: 24, siLUs: 20, gelus: 8, linears: 40)
+            Structure(groupNorms: 21, activatedGroupNorms: 17, layerNorms: 24, attentions: 16, siLUs: 20, gelus: 8, linears: 40)
         case ("unet", "inpaint"):
-            Structure(groupNorms: 31, activatedGroupNorms: 25, layerNorms: 18, siLUs: 27, gelus: 6, linears: 24)
-        case ("vae_decoder", _): Structure(groupNorms: 14, activatedGroupNorms: 13, siLUs: 13, linears: 4)
-        case ("vae_encoder", _): Structure(groupNorms: 10, activatedGroupNorms: 9, siLUs: 9, linears: 4)
-        // Two layers: two LayerNorms and six linear layers each.
-        case ("text_encoder", "sd2"), ("text_encoder_2", _): Structure(layerNorms: 5, gelus: 2, linears: 12)
-        case ("text_encoder", _): Structure(layerNorms: 5, siLUs: 2, linears: 12)
+            Structure(groupNorms: 31, activatedGroupNorms: 25, layerNorms: 18, attentions: 12, siLUs: 27, gelus: 6, linears: 24)
+        case ("vae_decoder", _): Structure(groupNorms: 14, activatedGroupNorms: 13, attentions: 1, siLUs: 13, linears: 4)
+        case ("vae_encoder", _): Structure(groupNorms: 10, activatedGroupNorms: 9, attentions: 1, siLUs: 9, linears: 4)
+        // Two layers: two LayerNorms, an attention and six linear layers each.
+        case ("text_encoder", "sd2"), ("text_encoder_2", _): Structure(layerNorms: 5, attentions: 2, gelus: 2, linears: 12)
+        case ("text_encoder", _): Structure(layerNorms: 5, attentions: 2, siLUs: 2, linears: 12)
         default: nil
         }
     }
@@ -68,6 +69,7 @@ import Testing
                 expect("GroupNormalization", structure.groupNorms, written: written("GroupNormalization"))
                 expect("GroupNormalization+SiLU", structure.activatedGroupNorms)
                 expect("LayerNormalization", structure.layerNorms, written: written("LayerNormalization"))
+                expect("Attention", structure.attentions, written: written("Attention"))
                 expect("SiLU", structure.siLUs)
                 expect("GELU", structure.gelus, written: written("Gelu"))
                 expect("MatMul+bias", structure.linears)
