@@ -1,0 +1,53 @@
+import GraphRuntime
+import Testing
+
+/// What a run may not do anew each time: its cost for each node is to be that of the kernel.
+@Suite struct RepeatedRunTests {
+    /// Where the outputs of each node lie.
+    private final class Addresses: RunObserver {
+        var nodes: [UnsafeRawPointer?] = []
+
+        func didRun(_ event: NodeEvent) {
+            for case .tensor(let tensor)? in event.outputs { nodes.append(tensor.rawBytes.baseAddress) }
+        }
+    }
+
+    private func chain(of count: Int) throws -> Session {
+        var toy = ToyGraph()
+        toy.input("x")
+        for index in 0..<count { toy.node("Negate", [index == 0 ? "x" : "v\(index - 1)"], ["v\(index)"]) }
+        toy.output("v\(count - 1)")
+        return try Session(
+            graph: toy.graph, library: toyLibrary, options: SessionOptions(threads: ThreadPool(threadCount: 1)))
+    }
+
+    /// Values between nodes lie in one arena, at the same places in every run; only the output gets memory of its own.
+    @Test func valuesKeepTheirPlaces() throws {
+        let session = try chain(of: 1000)
+        let x = try Tensor([1 as Float, 2, 3])
+        let summary = try session.prepare(["x": x])
+        #expect(summary.nodeCount == 1000)
+        // Each node writes over its input.
+        #expect(summary.arenaByteCount == TensorStorage.alignment)
+        let runs = try (0..<3).map { _ in
+            let addresses = Addresses()
+            _ = try session.run(["x": x], observer: addresses)
+            return Array(addresses.nodes.dropLast())
+        }
+        #expect(runs[0].count == 999 && Set(runs[0]).count == 1)
+        #expect(runs[1] == runs[0] && runs[2] == runs[0])
+    }
+
+    /// What a profile says of operators and of itself is part of the run.
+    @Test func profileAddsUp() throws {
+        let session = try chain(of: 100)
+        let profile = OperatorProfile()
+        let clock = ContinuousClock()
+        let start = clock.now
+        for _ in 0..<5 { _ = try session.run(["x": Tensor([1 as Float])], observer: profile) }
+        let elapsed = (clock.now - start) / .nanoseconds(1)
+        #expect(profile.rows.map(\.type) == ["Negate"] && profile.rows.first?.calls == 500)
+        #expect(profile.ownNanoseconds > 0)
+        #expect(Double(profile.rows.reduce(profile.ownNanoseconds) { $0 + $1.nanoseconds }) <= elapsed)
+    }
+}
