@@ -1,7 +1,7 @@
-.PHONY: help setup build demo test test-data bench format lint install clean
+.PHONY: help setup build demo test test-levels test-data bench microbench format lint install clean
 
 PREFIX ?= /usr/local
-SWIFT_SOURCES = Package.swift Sources Tests
+SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 MODEL_FILES = Models/emoji
 
 help: ## Shows the targets
@@ -25,6 +25,12 @@ test: setup test-data ## Runs every test in release
 	swift build -c release --build-tests
 	swift build -c release --product sd-onnx
 	swift test -c release --skip-build
+
+test-levels: ## Runs the numeric tests with each narrower instruction set; after "make test"
+	Tools/test-levels.sh
+
+microbench: setup ## Times single kernels beside the machine's peak (MICROBENCH="--filter attention")
+	swift run -c release --package-path Benchmarks microbench $(MICROBENCH)
 
 bench: build ## Compares with ONNX Runtime and OpenVINO on full-size graphs (BENCH="--rows unet-64"; 10 GB of disk)
 	Tools/bench/run.sh $(BENCH)
