@@ -149,7 +149,8 @@ struct WinogradConvolution {
                         let source = transformed + (tile - block.lowerBound) * panelSize + position * positionStep
                         for panel in 0..<panelCount {
                             ck_gemm_kernel(
-                                PackedProduct.level, inputChannels, kernels + panel * kernelFloats + position * kernelStep, source,
+                                PackedProduct.level, inputChannels, kernels + panel * kernelFloats + position * kernelStep,
+                                source,
                                 products + ((tile - start) * kernelPanels + panel) * productFloats + position * productStep,
                                 Self.lanes, 0)
                         }
