@@ -66,6 +66,13 @@ CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
 CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
 CK_UNARY(ck_silu, v *sigmoid(v))
 CK_UNARY(ck_gelu_erf, 0.5f * v * (1.0f + error_function(v * 0.70710678f)))
+
+CK_KERNEL(void, ck_gated_gelu, (const float *x, const float *gate, float *y, ptrdiff_t n), (x, gate, y, n)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {
+        float v = gate[i];
+        y[i] = x[i] * (0.5f * v * (1.0f + error_function(v * 0.70710678f)));
+    }
+}
 // (1 + tanh u) / 2 = sigmoid(2 u).
 CK_UNARY(ck_gelu_tanh, v *sigmoid(1.59576912f * (v + 0.044715f * v * v * v)))
 

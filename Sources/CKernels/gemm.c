@@ -46,59 +46,89 @@ ck_tile ck_gemm_tile(int level) {
 
 typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
 
-static void kernel_plain(ptrdiff_t k, const float *a, const float *b, float *c, ptrdiff_t ldc, int accumulate) {
+#define TILE_PARAMETERS                                                                                                      \
+    ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step, float *c, ptrdiff_t ldc
+#define TILE_ARGUMENTS k, a, a_step, b, start, start_step, c, ldc
+
+// Each body has the number of rows as a constant in every copy, so that its sums are registers. Element i of column p of A is
+// a[p * a_step + i], or of matrices that aren't packed, a[i * a_step + p].
+VECTOR_INLINE void tile_plain(const int rows, const int is_packed, TILE_PARAMETERS) {
     lanes4 sum[4][2];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 2; j++) sum[i][j] = accumulate ? *(lanes4 *)(c + i * ldc + 4 * j) : (lanes4)0;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < 2; j++) sum[i][j] = start ? *(const lanes4 *)(start + i * start_step + 4 * j) : (lanes4)0;
     for (ptrdiff_t p = 0; p < k; p++) {
         lanes4 low = *(const lanes4 *)(b + 8 * p);
         lanes4 high = *(const lanes4 *)(b + 8 * p + 4);
-        for (int i = 0; i < 4; i++) {
-            lanes4 factor = a[4 * p + i];
+        for (int i = 0; i < rows; i++) {
+            lanes4 factor = is_packed ? a[p * a_step + i] : a[i * a_step + p];
             sum[i][0] += factor * low;
             sum[i][1] += factor * high;
         }
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < rows; i++)
         for (int j = 0; j < 2; j++) *(lanes4 *)(c + i * ldc + 4 * j) = sum[i][j];
 }
 
+VECTOR_INLINE void rows_plain(int rows, const int is_packed, TILE_PARAMETERS) {
+    switch (rows) {
+    case 1: return tile_plain(1, is_packed, TILE_ARGUMENTS);
+    case 2: return tile_plain(2, is_packed, TILE_ARGUMENTS);
+    case 3: return tile_plain(3, is_packed, TILE_ARGUMENTS);
+    default: return tile_plain(4, is_packed, TILE_ARGUMENTS);
+    }
+}
+
+static void kernel_plain(int rows, TILE_PARAMETERS) { rows_plain(rows, 1, TILE_ARGUMENTS); }
+static void unpacked_plain(int rows, TILE_PARAMETERS) { rows_plain(rows, 0, TILE_ARGUMENTS); }
+
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static void kernel_avx2(
-    ptrdiff_t k, const float *a, const float *b, float *c, ptrdiff_t ldc, int accumulate) {
+CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed, TILE_PARAMETERS) {
     __m256 sum[6][2];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 6; i++) {
-        sum[i][0] = accumulate ? _mm256_loadu_ps(c + i * ldc) : _mm256_setzero_ps();
-        sum[i][1] = accumulate ? _mm256_loadu_ps(c + i * ldc + 8) : _mm256_setzero_ps();
+    for (int i = 0; i < rows; i++) {
+        sum[i][0] = start ? _mm256_loadu_ps(start + i * start_step) : _mm256_setzero_ps();
+        sum[i][1] = start ? _mm256_loadu_ps(start + i * start_step + 8) : _mm256_setzero_ps();
     }
     for (ptrdiff_t p = 0; p < k; p++) {
         __m256 low = _mm256_loadu_ps(b);
         __m256 high = _mm256_loadu_ps(b + 8);
         _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
 #pragma clang loop unroll(full)
-        for (int i = 0; i < 6; i++) {
-            __m256 factor = _mm256_broadcast_ss(a + i);
+        for (int i = 0; i < rows; i++) {
+            __m256 factor = _mm256_broadcast_ss(is_packed ? a + i : a + i * a_step);
             sum[i][0] = _mm256_fmadd_ps(factor, low, sum[i][0]);
             sum[i][1] = _mm256_fmadd_ps(factor, high, sum[i][1]);
         }
-        a += 6;
+        a += is_packed ? a_step : 1;
         b += 16;
     }
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < rows; i++) {
         _mm256_storeu_ps(c + i * ldc, sum[i][0]);
         _mm256_storeu_ps(c + i * ldc + 8, sum[i][1]);
     }
 }
 
-__attribute__((target("avx512f,avx512vl"))) static void kernel_avx512(
-    ptrdiff_t k, const float *a, const float *b, float *c, ptrdiff_t ldc, int accumulate) {
+CK_TARGET_AVX2 VECTOR_INLINE void rows_avx2(int rows, const int is_packed, TILE_PARAMETERS) {
+    switch (rows) {
+    case 1: return tile_avx2(1, is_packed, TILE_ARGUMENTS);
+    case 2: return tile_avx2(2, is_packed, TILE_ARGUMENTS);
+    case 3: return tile_avx2(3, is_packed, TILE_ARGUMENTS);
+    case 4: return tile_avx2(4, is_packed, TILE_ARGUMENTS);
+    case 5: return tile_avx2(5, is_packed, TILE_ARGUMENTS);
+    default: return tile_avx2(6, is_packed, TILE_ARGUMENTS);
+    }
+}
+
+CK_TARGET_AVX2 static void kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, TILE_ARGUMENTS); }
+CK_TARGET_AVX2 static void unpacked_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 0, TILE_ARGUMENTS); }
+
+CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_packed, TILE_PARAMETERS) {
     __m512 sum[14][2];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 14; i++) {
-        sum[i][0] = accumulate ? _mm512_loadu_ps(c + i * ldc) : _mm512_setzero_ps();
-        sum[i][1] = accumulate ? _mm512_loadu_ps(c + i * ldc + 16) : _mm512_setzero_ps();
+    for (int i = 0; i < rows; i++) {
+        sum[i][0] = start ? _mm512_loadu_ps(start + i * start_step) : _mm512_setzero_ps();
+        sum[i][1] = start ? _mm512_loadu_ps(start + i * start_step + 16) : _mm512_setzero_ps();
     }
     for (ptrdiff_t p = 0; p < k; p++) {
         __m512 low = _mm512_loadu_ps(b);
@@ -107,28 +137,64 @@ __attribute__((target("avx512f,avx512vl"))) static void kernel_avx512(
         _mm_prefetch((const char *)(b + 256), _MM_HINT_T0);
         _mm_prefetch((const char *)(b + 272), _MM_HINT_T0);
 #pragma clang loop unroll(full)
-        for (int i = 0; i < 14; i++) {
-            __m512 factor = _mm512_set1_ps(a[i]);
+        for (int i = 0; i < rows; i++) {
+            __m512 factor = _mm512_set1_ps(is_packed ? a[i] : a[i * a_step]);
             sum[i][0] = _mm512_fmadd_ps(factor, low, sum[i][0]);
             sum[i][1] = _mm512_fmadd_ps(factor, high, sum[i][1]);
         }
-        a += 14;
+        a += is_packed ? a_step : 1;
         b += 32;
     }
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < rows; i++) {
         _mm512_storeu_ps(c + i * ldc, sum[i][0]);
         _mm512_storeu_ps(c + i * ldc + 16, sum[i][1]);
     }
 }
+
+CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(int rows, const int is_packed, TILE_PARAMETERS) {
+    switch (rows) {
+    case 1: return tile_avx512(1, is_packed, TILE_ARGUMENTS);
+    case 2: return tile_avx512(2, is_packed, TILE_ARGUMENTS);
+    case 3: return tile_avx512(3, is_packed, TILE_ARGUMENTS);
+    case 4: return tile_avx512(4, is_packed, TILE_ARGUMENTS);
+    case 5: return tile_avx512(5, is_packed, TILE_ARGUMENTS);
+    case 6: return tile_avx512(6, is_packed, TILE_ARGUMENTS);
+    case 7: return tile_avx512(7, is_packed, TILE_ARGUMENTS);
+    case 8: return tile_avx512(8, is_packed, TILE_ARGUMENTS);
+    case 9: return tile_avx512(9, is_packed, TILE_ARGUMENTS);
+    case 10: return tile_avx512(10, is_packed, TILE_ARGUMENTS);
+    case 11: return tile_avx512(11, is_packed, TILE_ARGUMENTS);
+    case 12: return tile_avx512(12, is_packed, TILE_ARGUMENTS);
+    case 13: return tile_avx512(13, is_packed, TILE_ARGUMENTS);
+    default: return tile_avx512(14, is_packed, TILE_ARGUMENTS);
+    }
+}
+
+CK_TARGET_AVX512 static void kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void unpacked_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 0, TILE_ARGUMENTS); }
 #endif
 
-void ck_gemm_kernel(int level, ptrdiff_t k, const float *a, const float *b, float *c, ptrdiff_t ldc, int accumulate) {
+void ck_gemm_kernel(int level, int rows, TILE_PARAMETERS) {
 #if defined(__x86_64__)
-    if (level == CK_LEVEL_AVX512) return kernel_avx512(k, a, b, c, ldc, accumulate);
-    if (level == CK_LEVEL_AVX2) return kernel_avx2(k, a, b, c, ldc, accumulate);
+    if (level == CK_LEVEL_AVX512) return kernel_avx512(rows, TILE_ARGUMENTS);
+    if (level == CK_LEVEL_AVX2) return kernel_avx2(rows, TILE_ARGUMENTS);
 #endif
-    kernel_plain(k, a, b, c, ldc, accumulate);
+    kernel_plain(rows, TILE_ARGUMENTS);
+}
+
+void ck_gemm_unpacked_kernel(int level, int rows, TILE_PARAMETERS) {
+#if defined(__x86_64__)
+    if (level == CK_LEVEL_AVX512) return unpacked_avx512(rows, TILE_ARGUMENTS);
+    if (level == CK_LEVEL_AVX2) return unpacked_avx2(rows, TILE_ARGUMENTS);
+#endif
+    unpacked_plain(rows, TILE_ARGUMENTS);
+}
+
+void ck_prefetch_rows(const float *first, ptrdiff_t row_step, ptrdiff_t rows, ptrdiff_t columns) {
+    for (ptrdiff_t row = 0; row < rows; row++)
+        // Into the second level of the cache, a line of 16 floats at a time.
+        for (ptrdiff_t column = 0; column < columns; column += 16) __builtin_prefetch(first + row * row_step + column, 0, 2);
 }
 
 #define PACK_ROWS(lanes)                                                                                                            \
@@ -159,5 +225,25 @@ CK_KERNEL(
     for (ptrdiff_t p = 0; p < k; p++) {
         for (int j = 0; j < count; j++) panel[p * columns + j] = b[p * row_step + j];
         for (int j = count; j < columns; j++) panel[p * columns + j] = 0;
+    }
+}
+
+CK_KERNEL(
+    void, ck_dot_rows, (const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots),
+    (a, k, b, row_step, count, dots)) {
+    for (ptrdiff_t j = 0; j < count; j++) {
+        const float *row = b + j * row_step;
+        // Four chains of sums, as many as a multiply-add takes cycles.
+        vector_f32 sums[4] = {0, 0, 0, 0};
+        ptrdiff_t p = 0;
+        for (; p + 4 * VECTOR_LANES <= k; p += 4 * VECTOR_LANES)
+            for (int i = 0; i < 4; i++)
+                sums[i] += VECTOR_CONST_AT(a + p + i * VECTOR_LANES) * VECTOR_CONST_AT(row + p + i * VECTOR_LANES);
+        for (; p + VECTOR_LANES <= k; p += VECTOR_LANES) sums[0] += VECTOR_CONST_AT(a + p) * VECTOR_CONST_AT(row + p);
+        float lanes[VECTOR_LANES];
+        VECTOR_AT(lanes) = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        float sum = lanes_sum(lanes);
+        for (; p < k; p++) sum += a[p] * row[p];
+        dots[j] = sum;
     }
 }

@@ -83,13 +83,6 @@ VECTOR_INLINE float exponential(float x) {
     return e.power * bits_to_float((uint32_t)(half + 127) << 23) * bits_to_float((uint32_t)(exponent - half + 127) << 23);
 }
 
-// e^x for x <= 0 as `exponential` computes it, but for results below 2^-125, which stay there: weights that no sum shows.
-VECTOR_INLINE float softmax_weight(float x) {
-    x = x < -86.5f ? -86.5f : x;
-    const reduced_exponential e = reduce_exponential(x);
-    return bits_to_float(float_to_bits(e.power) + (e.shifted << 23));
-}
-
 // The polynomials below are interpolations in Chebyshev nodes over the stated range, in 40 digits, rounded to float.
 
 // 2 artanh(s) / s - 2 as a polynomial in z = s^2, for log(1 + f) = f - (f^2 / 2 - s (f^2 / 2 + R)), s = f / (2 + f)

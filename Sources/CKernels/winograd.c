@@ -51,6 +51,12 @@ CK_KERNEL_BY_LANES(
     (const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step),
     (weights, channel_step, channels, count, rows, out, position_step))
 
+CK_KERNEL_BY_LANES(
+    void, ck_winograd_output_channels,
+    (const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
+     float *planes, ptrdiff_t plane_step),
+    (g, m, position_step, channels, bias, tile, planes, plane_step))
+
 CK_KERNEL(
     void, ck_winograd_output,
     (const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int lane, int count, float bias, ptrdiff_t first,

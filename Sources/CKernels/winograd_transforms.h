@@ -91,7 +91,8 @@ VECTOR_INLINE void NAME(ck_winograd_input)(
     }
 }
 
-VECTOR_INLINE void NAME(ck_winograd_weights)(
+// The kernels of LANES output channels.
+VECTOR_INLINE void NAME(transform_weights)(
     const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step) {
     enum { BLOCK = 16 };
     float kernels[BLOCK * 9][LANES];
@@ -122,6 +123,51 @@ VECTOR_INLINE void NAME(ck_winograd_weights)(
                 AT(row + 4 * position_step) = (1.0f / 24) * (wide - 2.0f * half[r][1]);
                 AT(row + 5 * position_step) = half[r][2];
             }
+        }
+    }
+}
+
+VECTOR_INLINE void NAME(ck_winograd_weights)(
+    const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step) {
+    for (int row = 0; row < rows; row += LANES) {
+        int part = count - row < 0 ? 0 : count - row > LANES ? LANES : count - row;
+        NAME(transform_weights)(weights + row * channel_step, channel_step, channels, part, rows, out + row, position_step);
+    }
+}
+
+VECTOR_INLINE void NAME(ck_winograd_output_channels)(
+    const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
+    float *planes, ptrdiff_t plane_step) {
+    ptrdiff_t y = 4 * (tile / g->tiles_across), x = 4 * (tile % g->tiles_across);
+    ptrdiff_t height = g->output_height - y < 4 ? g->output_height - y : 4;
+    size_t width = g->output_width - x < 4 ? (size_t)(g->output_width - x) : 4;
+    for (int first = 0; first < channels; first += LANES) {
+        int count = channels - first < LANES ? channels - first : LANES;
+        VECTOR half[4][6], pixels[16];
+        for (int s = 0; s < 6; s++) {
+            VECTOR d[6];
+            for (int r = 0; r < 6; r++) d[r] = CONST_AT(m + (6 * r + s) * position_step + first);
+#define STORE(r, value) half[r][s] = (value)
+            OUTPUT_TRANSFORM(VECTOR, d[0], d[1], d[2], d[3], d[4], d[5], STORE);
+#undef STORE
+        }
+        float offsets[LANES] = {0};
+        if (bias) memcpy(offsets, bias + first, (size_t)count * sizeof(float));
+        for (int r = 0; r < 4; r++) {
+#define STORE(s, value) pixels[4 * r + (s)] = (value) + AT(offsets)
+            OUTPUT_TRANSFORM(VECTOR, half[r][0], half[r][1], half[r][2], half[r][3], half[r][4], half[r][5], STORE);
+#undef STORE
+        }
+        // From one vector a pixel to the pixels of one channel after the other.
+        float rows[LANES][16];
+        for (int part = 0; part < 16; part += LANES) {
+            NAME(transpose)(pixels + part);
+            for (int i = 0; i < LANES; i++) AT(rows[i] + part) = pixels[part + i];
+        }
+        for (int i = 0; i < count; i++) {
+            float *plane = planes + (first + i) * plane_step;
+            for (ptrdiff_t r = 0; r < height; r++)
+                memcpy(plane + (y + r) * g->output_width + x, rows[i] + 4 * r, width * sizeof(float));
         }
     }
 }

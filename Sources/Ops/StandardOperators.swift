@@ -18,8 +18,9 @@ public enum StandardOperators {
 
     /// In the order in which they are tried: later ones build on what earlier ones made.
     public static let fusions: [any Fusion] = [
-        AttentionFusion(), SiLUFusion(), GELUFusion(), GroupNormalizationFusion(), GroupNormalizationSiLUFusion(),
+        AttentionFusion(), SiLUFusion(), GELUFusion(), GEGLUFusion(), GroupNormalizationFusion(),
+        GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),
-        MatMulBiasFusion(), ConvBiasFusion(),
+        MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(),
     ]
 }

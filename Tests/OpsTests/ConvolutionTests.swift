@@ -13,6 +13,8 @@ import Testing
         var isDouble = false
         var isTransposed = false
         var threads = 2
+        /// The largest error over the largest magnitude; nil for that of plain sums.
+        var bound: Double?
 
         /// A shape, a window and a padding that fit each other.
         init(_ dice: inout Dice, isTransposed: Bool) {
@@ -91,7 +93,7 @@ import Testing
                 isTransposed
                 ? oracle.convolveTransposed(try doubles(x), try doubles(w), bias: b)
                 : oracle.convolve(try doubles(x), try doubles(w), bias: b)
-            try expectClose(found, expected, shape: shape, bound: isDouble ? 1e-13 : 2e-6, "\(self)")
+            try expectClose(found, expected, shape: shape, bound: bound ?? (isDouble ? 1e-13 : 2e-6), "\(self)")
         }
     }
 
@@ -123,6 +125,36 @@ import Testing
     ])
     func corners(oracle: WindowOracle) throws {
         for threads in [1, 2, 3, 5] { try Case(oracle, hasBias: threads % 2 == 1, threads: threads).check() }
+    }
+
+    /// Shapes that minimal filtering and the direct convolution take, each of their forms with edges that don't fill a tile, a panel
+    /// or a vector. One thread and three, since the form depends on how many there are. The transforms of F(4×4, 3×3) cost a decimal
+    /// digit (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020, table 2).
+    @Test(arguments: [
+        // A few tiles: one, some of a panel, some of several panels, pictures that share one.
+        WindowOracle(input: [1, 33, 4, 4], weights: [35, 33, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [3, 70, 5, 7], weights: [32, 70, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [2, 32, 16, 13], weights: [50, 32, 3, 3], pads: [0, 2, 1, 0]),
+        WindowOracle(input: [1, 130, 3, 20], weights: [33, 130, 3, 3], pads: [2, 2, 0, 1]),
+        // More kernels than pictures.
+        WindowOracle(input: [1, 32, 26, 25], weights: [47, 32, 3, 3], pads: [1, 0, 1, 2]),
+        WindowOracle(input: [2, 40, 19, 24], weights: [64, 40, 3, 3], pads: [1, 1, 1, 1]),
+        // Large pictures.
+        WindowOracle(input: [1, 33, 41, 39], weights: [33, 33, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [2, 32, 31, 29], weights: [37, 32, 3, 3], pads: [2, 0, 0, 1]),
+        // A few output channels: fewer than the kernel takes at once, as many, and more; rows of one vector, two, and parts.
+        WindowOracle(input: [2, 5, 7, 16], weights: [1, 5, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 3, 17, 35], weights: [3, 3, 3, 3], pads: [0, 2, 2, 0]),
+        WindowOracle(input: [1, 33, 9, 50], weights: [4, 33, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [3, 1, 8, 33], weights: [7, 1, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 2, 1, 1], weights: [2, 2, 3, 3], pads: [9, 20, 4, 3]),
+    ])
+    func minimalFiltering(oracle: WindowOracle) throws {
+        for threads in [1, 3] {
+            var example = Case(oracle, hasBias: threads == 1, threads: threads)
+            if oracle.weights[0] >= 32 { example.bound = 2e-5 }
+            try example.check()
+        }
     }
 
     /// [N, C, …] against [C, M / group, …].

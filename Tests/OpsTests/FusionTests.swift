@@ -52,11 +52,25 @@ struct FusionGraph {
         return output
     }
 
+    /// A node with two outputs.
+    mutating func nodes(
+        _ type: String, _ inputs: ValueID..., attributes: NodeAttributes = NodeAttributes()
+    ) -> (ValueID, ValueID) {
+        let outputs = (value(), value())
+        graph.nodes.append(
+            Node(
+                name: "\(type)\(outputs.0)", identity: OperatorIdentity(type: type, version: 17), inputs: inputs,
+                outputs: [outputs.0, outputs.1], attributes: attributes))
+        return outputs
+    }
+
     /// How often each fusion fires.
     ///
     /// Expects the results with and without optimizer to be the same: within 1e-6 of the largest magnitude, or, in half precision,
     /// within the rounding of the values between the nodes.
-    mutating func fusions(_ outputs: ValueID...) throws -> [String: Int] { try summary(outputs).fusionCounts }
+    mutating func fusions(_ outputs: ValueID...) throws -> [String: Int] { try fusions(outputs) }
+
+    mutating func fusions(_ outputs: [ValueID]) throws -> [String: Int] { try summary(outputs).fusionCounts }
 
     /// How many nodes the plan has; results as for ``fusions(_:)``.
     mutating func nodeCount(_ outputs: ValueID...) throws -> Int { try summary(outputs).nodeCount }
@@ -213,6 +227,81 @@ private let floatTypes: [DType] = [.float32, .float16]
             let reader = g.node("Neg", inner[index])
             #expect(try g.fusions(y, reader)["GELU"] == nil, "inner value \(index) is read elsewhere")
         }
+    }
+}
+
+@Suite struct GEGLUFusionTests {
+    /// How the halves are cut.
+    enum Cut: CaseIterable { case slices, split, splitSizes }
+
+    private struct Form {
+        var cut = Cut.slices
+        var shape = [2, 3, 34]
+        var axis = -1
+        /// Of the first half: where it begins and ends, and its step.
+        var first: [Int64] = [0, 17, 1]
+        var second: [Int64] = [17, 34, 1]
+        var isFlipped = false
+        var usesOther = false
+        var gatesFirst = false
+        var readsHalf = false
+
+        func build(_ g: inout FusionGraph) throws -> [ValueID] {
+            let x = try g.input(shape)
+            let (a, b) = try halves(of: x, &g)
+            let (values, gate) = gatesFirst ? (b, a) : (a, b)
+            let erf = g.node("Erf", g.node("Div", gate, try g.scalar(Float(2).squareRoot())))
+            let gelu = g.node("Mul", g.node("Mul", gate, g.node("Add", erf, try g.scalar(1))), try g.scalar(0.5))
+            let y = isFlipped ? g.node("Mul", gelu, values) : g.node("Mul", values, gelu)
+            return readsHalf ? [y, g.node("Neg", values)] : [y]
+        }
+
+        private func halves(of x: ValueID, _ g: inout FusionGraph) throws -> (ValueID, ValueID) {
+            if cut == .slices {
+                let other = usesOther ? try g.input(shape) : x
+                return (try slice(x, first, &g), try slice(other, second, &g))
+            }
+            let attributes = NodeAttributes(["axis": .int(Int64(axis))])
+            guard cut == .splitSizes else { return g.nodes("Split", x, attributes: attributes) }
+            let sizes = g.constant(try Tensor([first[1] - first[0], second[1] - second[0]]))
+            return g.nodes("Split", x, sizes, attributes: attributes)
+        }
+
+        private func slice(_ x: ValueID, _ bounds: [Int64], _ g: inout FusionGraph) throws -> ValueID {
+            let constants = try [bounds[0], bounds[1], Int64(axis), bounds[2]].map { g.constant(try Tensor([$0])) }
+            return g.node("Slice", x, constants[0], constants[1], constants[2], constants[3])
+        }
+
+        func count(_ dtype: DType = .float32) throws -> Int {
+            var g = FusionGraph(dtype)
+            let outputs = try build(&g)
+            return try g.fusions(outputs)["GEGLU"] ?? 0
+        }
+    }
+
+    @Test(arguments: floatTypes, Cut.allCases) func fires(dtype: DType, cut: Cut) throws {
+        for isFlipped in [false, true] { #expect(try Form(cut: cut, isFlipped: isFlipped).count(dtype) == 1) }
+        #expect(try Form(cut: cut, shape: [34]).count(dtype) == 1)
+        #expect(try Form(cut: cut, shape: [1, 2, 3, 2], first: [0, 1, 1], second: [1, 2, 1]).count(dtype) == 1)
+        // As far as the end, whatever that is.
+        #expect(try Form(first: [-34, -17, 1], second: [17, .max, 1]).count(dtype) == 1)
+    }
+
+    @Test func refuses() throws {
+        #expect(try Form().count(.float64) == 0)
+        // The gate comes first; both are one half; parts that overlap or leave some out; two sources.
+        #expect(try Form(gatesFirst: true).count() == 0)
+        #expect(try Form(second: [0, 17, 1]).count() == 0)
+        #expect(try Form(second: [16, 33, 1]).count() == 0)
+        #expect(try Form(first: [0, 33, 2]).count() == 0)
+        #expect(try Form(second: [33, 16, -1]).count() == 0)
+        #expect(try Form(usesOther: true).count() == 0)
+        // Another axis, parts that broadcast, and a half that somebody else reads.
+        #expect(try Form(shape: [2, 34, 3], axis: 1).count() == 0)
+        #expect(try Form(cut: .split, shape: [2, 34, 3], axis: 1).count() == 0)
+        #expect(try Form(cut: .splitSizes, shape: [2, 18], first: [0, 1, 1], second: [1, 18, 1]).count() == 0)
+        #expect(try Form(readsHalf: true).count() == 0)
+        #expect(try Form(cut: .split, readsHalf: true).count() == 0)
     }
 }
 
@@ -502,5 +591,51 @@ private let floatTypes: [DType] = [.float32, .float16]
         let product = g.node("Conv", try g.input([1, 3, 5, 5]), try g.weights([2, 3, 3, 3]))
         let y = g.node("Add", product, try g.weights([2, 1, 1]))
         #expect(try g.fusions(y, product).isEmpty)
+    }
+}
+
+@Suite struct ResidualFusionTests {
+    private func counts(
+        _ left: [Int], _ right: [Int], residual: [Int], dtype: DType = .float32, hasBias: Bool = true, isConstant: Bool = false,
+        isFlipped: Bool = false
+    ) throws -> [String: Int] {
+        var g = FusionGraph(dtype)
+        var product = g.node("MatMul", try g.input(left), try g.weights(right))
+        if hasBias { product = g.node("Add", product, try g.weights([right[right.count - 1]])) }
+        let addend = isConstant ? try g.weights(residual) : try g.input(residual)
+        return try g.fusions(isFlipped ? g.node("Add", addend, product) : g.node("Add", product, addend))
+    }
+
+    @Test(arguments: floatTypes) func fires(dtype: DType) throws {
+        for (left, right, shape) in [
+            ([2, 3, 5], [5, 7], [2, 3, 7]), ([40, 17], [17, 70], [40, 70]), ([4, 3, 5], [4, 5, 7], [4, 3, 7]),
+            ([3, 5], [5, 1], [3, 1]), ([3, 0], [0, 4], [3, 4]), ([2, 300], [300, 3], [2, 3]),
+            ([130, 70], [70, 600], [130, 600]),
+        ] {
+            for isFlipped in [false, true] {
+                let both = try counts(left, right, residual: shape, dtype: dtype, isFlipped: isFlipped)
+                #expect(both == ["MatMul+bias": 1, "MatMul+residual": 1])
+            }
+            #expect(try counts(left, right, residual: shape, dtype: dtype, hasBias: false) == ["MatMul+residual": 1])
+        }
+    }
+
+    @Test func refuses() throws {
+        #expect(try counts([3, 5], [5, 7], residual: [3, 7], dtype: .float64).isEmpty)
+        let bias = ["MatMul+bias": 1]
+        // A constant, and values that broadcast, or that the product broadcasts to.
+        #expect(try counts([3, 5], [5, 7], residual: [3, 7], isConstant: true) == bias)
+        #expect(try counts([3, 5], [5, 7], residual: [1, 7]) == bias)
+        #expect(try counts([3, 5], [5, 7], residual: [3, 1]) == bias)
+        #expect(try counts([3, 5], [5, 7], residual: [2, 3, 7]) == bias)
+        #expect(try counts([1, 5], [5, 7], residual: [3, 7]) == bias)
+        // The product twice, a product that somebody else reads, and a second residual.
+        var g = FusionGraph()
+        let product = g.node("MatMul", try g.input([3, 5]), try g.weights([5, 7]))
+        #expect(try g.fusions(g.node("Add", product, product)).isEmpty)
+        let sum = g.node("Add", product, try g.input([3, 7]))
+        #expect(try g.fusions(sum, g.node("Neg", product)).isEmpty)
+        #expect(try g.fusions(sum, product).isEmpty)
+        #expect(try g.fusions(g.node("Add", sum, try g.input([3, 7]))) == ["MatMul+residual": 1])
     }
 }

@@ -46,7 +46,7 @@ import Testing
             ([3, 1, 2, 3], [1, 4, 3, 2]), ([2, 0, 3, 5], [5, 7]), ([2, 3, 0], [2, 0, 7]), ([3, 2000], [2000, 5]),
             ([1, 4096], [4096, 3]),
             ([130, 67], [67, 259]), ([2, 65, 33], [33, 129]), ([5, 64, 65], [5, 65, 63]), ([1, 300, 40], [40, 17]),
-            ([3, 20, 40], [40, 700]),
+            ([3, 20, 40], [40, 700]), ([2, 70], [70, 1300]), ([33, 900], [900, 1090]),
         ] as [([Int], [Int])])
     func matMul(left: [Int], right: [Int]) throws {
         for (isDouble, threads) in [(false, 1), (false, 2), (true, 3), (false, 5)] {
@@ -59,6 +59,24 @@ import Testing
                 found, expected.values, shape: expected.shape, bound: isDouble ? 1e-14 : 3e-6,
                 "\(left) × \(right), \(threads) threads")
         }
+    }
+
+    /// Factors so large that neither is packed at once, and some that are read as they lie; some thousand of the sums are checked.
+    @Test(arguments: [(1030, 4100, 1040), (301, 700, 530), (140, 1024, 70), (129, 2050, 900)]) func large(
+        m: Int, k: Int, n: Int
+    ) throws {
+        let (a, b) = (try pseudoRandom([m, k], seed: 1), try pseudoRandom([k, n], seed: 2))
+        let found = try run("MatMul", version: 13, inputs: [a, b], threads: 1)[0].array(of: Float.self)
+        let (left, right) = (try a.array(of: Float.self), try b.array(of: Float.self))
+        var dice = Dice(3)
+        var (error, magnitude) = (0.0, 0.0)
+        for _ in 0..<2000 {
+            let (row, column) = (dice.roll(m), dice.roll(n))
+            let expected = (0..<k).reduce(0.0) { $0 + Double(left[row * k + $1]) * Double(right[$1 * n + column]) }
+            error = max(error, abs(expected - Double(found[row * n + column])))
+            magnitude = max(magnitude, abs(expected))
+        }
+        #expect(error <= 3e-6 * magnitude)
     }
 
     @Test func integersWrapAround() throws {

@@ -10,9 +10,13 @@ void attention_add_mask(float *scores, const float *mask, size_t count);
 // s = -∞ wherever the mask is 0.
 void attention_apply_mask(float *scores, const uint8_t *mask, size_t count);
 
-// Softmax over keys of scores that lie key by key, `columns` (16 or 32) queries in each row: scores = e^(score - maximum of the
-// query), sums[j] = the sum over the keys of query j.
-void attention_softmax_columns(float *scores, ptrdiff_t keys, int columns, float *sums);
+// One block of a softmax over keys that goes on from block to block, of scores in units of ln 2 that lie key by key, `columns` (16 or
+// 32) queries in each row: scores = 2^(score - maximum of the query so far). `maxima` (-∞ before the first block) and `sums` (0 before
+// it) are brought up to date; what was summed before has to be multiplied by `corrections`, unless the result is 0.
+int attention_softmax_block(float *scores, ptrdiff_t keys, int columns, float *maxima, float *sums, float *corrections);
+
+// values[row * columns + j] *= factors[j].
+void attention_scale_columns(float *values, ptrdiff_t rows, int columns, const float *factors);
 
 // output[j * row_step + e] = values[e * columns + j] / sums[j] for j < queries and e < width.
 void attention_write_columns(

@@ -40,6 +40,8 @@ void ck_hard_swish(const float *x, float *y, ptrdiff_t n);
 void ck_silu(const float *x, float *y, ptrdiff_t n);
 // x / 2 * (1 + erf(x / sqrt 2)).
 void ck_gelu_erf(const float *x, float *y, ptrdiff_t n);
+// y = x * gelu_erf(gate).
+void ck_gated_gelu(const float *x, const float *gate, float *y, ptrdiff_t n);
 // x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 void ck_gelu_tanh(const float *x, float *y, ptrdiff_t n);
 

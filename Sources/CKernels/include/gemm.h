@@ -21,8 +21,19 @@ typedef struct {
 
 ck_tile ck_gemm_tile(int level);
 
-// c[i * ldc + j] = (accumulate ? c : 0) + sum over k of a[k][i] b[k][j], for a whole tile.
-void ck_gemm_kernel(int level, ptrdiff_t k, const float *a, const float *b, float *c, ptrdiff_t ldc, int accumulate);
+// c[i * ldc + j] = start[i * start_step + j] + sum over k of a[k * a_step + i] b[k][j], for all columns of a tile and its first
+// `rows` >= 1 rows. `start` is null for zeros; it may be c, with its step.
+void ck_gemm_kernel(
+    int level, int rows, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step,
+    float *c, ptrdiff_t ldc);
+
+// The same of a matrix A that isn't packed: its row i begins at a + i * row_step.
+void ck_gemm_unpacked_kernel(
+    int level, int rows, ptrdiff_t k, const float *a, ptrdiff_t row_step, const float *b, const float *start,
+    ptrdiff_t start_step, float *c, ptrdiff_t ldc);
+
+// Has the processor read `rows` rows of `columns` floats ahead of their use.
+void ck_prefetch_rows(const float *first, ptrdiff_t row_step, ptrdiff_t rows, ptrdiff_t columns);
 
 // Packs `count` <= rows rows of a row-major matrix, of which row i starts at a + i * row_step, into a panel of `rows` rows: fewer
 // than 16, with 16 floats of room behind the panel, which may be written, or a multiple of 16.
@@ -30,3 +41,6 @@ void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, in
 
 // Packs `count` <= tile columns of a row-major matrix whose row k starts at b + k * row_step.
 void ck_pack_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel);
+
+// dots[j] = sum over p < k of a[p] b[j * row_step + p], for j < count.
+void ck_dot_rows(const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots);

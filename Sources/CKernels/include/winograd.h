@@ -24,9 +24,9 @@ void ck_winograd_input(
     const ck_winograd_geometry *geometry, const float *plane, ptrdiff_t first, int lane, int count, float *out,
     ptrdiff_t position_step);
 
-// Transforms the 3×3 kernels of `count` <= rows <= 16 output channels (`channel_step` apart) for `channels` input channels into
-// panels of A: out[p * position_step + c * rows + i]. The 16 - rows floats behind the last one of a
-// position are written too, so position_step >= channels * rows + 16 - rows.
+// Transforms the 3×3 kernels of `count` <= rows output channels (`channel_step` apart) for `channels` input channels into panels of
+// `rows` output channels, fewer than 16 or a multiple of 16: out[p * position_step + c * rows + i]. Of fewer than 16, the 16 - rows
+// floats behind the last one of a position are written too, so position_step >= channels * rows + 16 - rows.
 void ck_winograd_weights(
     const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step);
 
@@ -35,3 +35,9 @@ void ck_winograd_weights(
 void ck_winograd_output(
     const ck_winograd_geometry *geometry, const float *m, ptrdiff_t position_step, int lane, int count, float bias,
     ptrdiff_t first, float *plane);
+
+// As ck_winograd_output, for one tile of up to a panel's columns of channels: m[p * position_step + i] is channel i, whose plane
+// begins at planes + i * plane_step. `bias` has a number for each channel, or is null. Reads up to 15 floats behind the last channel.
+void ck_winograd_output_channels(
+    const ck_winograd_geometry *geometry, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
+    float *planes, ptrdiff_t plane_step);

@@ -11,6 +11,9 @@ struct MatrixProduct<Element: BLASElement> {
     var beta: Element = 0
     /// n numbers, each added to a column of C; nil for none. Not together with `alpha` or `beta`.
     var columnBias: UnsafePointer<Element>?
+    /// As many numbers as all products have together, each added to an element of theirs; nil for none. Not together with `alpha` or
+    /// `beta`.
+    var addend: UnsafePointer<Element>?
 
     private var lda: Int { max(transposeA ? m : k, 1) }
     private var ldb: Int { max(transposeB ? k : n, 1) }
@@ -43,10 +46,11 @@ struct MatrixProduct<Element: BLASElement> {
             let left = a + (transposeA ? rows.lowerBound : rows.lowerBound * lda)
             let right = b + (transposeB ? columns.lowerBound * ldb : columns.lowerBound)
             let target = c + rows.lowerBound * n + columns.lowerBound
-            if let columnBias {
+            if columnBias != nil || addend != nil {
                 Element.gemm(
                     transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, a: left, lda: lda,
-                    b: right, ldb: ldb, columnBias: columnBias + columns.lowerBound, c: target, ldc: n)
+                    b: right, ldb: ldb, columnBias: columnBias.map { $0 + columns.lowerBound },
+                    addend: addend.map { $0 + (item * m + rows.lowerBound) * n + columns.lowerBound }, c: target, ldc: n)
             } else {
                 Element.gemm(
                     transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, alpha: alpha,
@@ -55,12 +59,17 @@ struct MatrixProduct<Element: BLASElement> {
         }
     }
 
-    /// How often to cut the rows and the columns: not at all where the batch keeps all threads busy, otherwise along the longer side.
+    /// Rows, or columns, of a tile that are enough for what each tile packs anew not to show.
+    private static var largestTile: Int { 1024 }
+
+    /// How often to cut the rows and the columns: not at all where the batch keeps all threads busy, otherwise along the longer side,
+    /// of large products in more parts than threads, so that one that is held up leaves some to the others.
     private func tiling(batch: Int, threads: Int) -> (rows: Int, columns: Int) {
         let work = Double(m) * Double(n) * Double(max(k, 1))
         guard threads > 1, batch < 4 * threads, work >= Double(Self.smallestTile) else { return (1, 1) }
         if batch % threads == 0 { return (1, 1) }
-        let wanted = min(threads, max(Int(work / Double(Self.smallestTile)), 1))
+        let parts = max(threads, min(4 * threads, max(m, n) / Self.largestTile / threads * threads))
+        let wanted = min(parts, max(Int(work / Double(Self.smallestTile)), 1))
         return m >= n ? (min(wanted, max(m / 8, 1)), 1) : (1, min(wanted, max(n / 16, 1)))
     }
 }

@@ -19,76 +19,217 @@ enum PackedProduct {
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
     static func isPreferred(m: Int, n: Int, k: Int) -> Bool { level != 0 && m >= 4 && n >= 8 && k >= 4 }
 
+    /// What a product is added to.
+    enum Start {
+        case zero
+        /// What stands in C.
+        case target
+        /// n numbers, each added to a column of C.
+        case columns(UnsafePointer<Float>)
+        /// m numbers, each added to a row of C.
+        case rows(UnsafePointer<Float>)
+        /// A matrix that lies as C does, and n numbers as ``columns(_:)`` has them, if any.
+        case matrix(UnsafePointer<Float>, columns: UnsafePointer<Float>?)
+    }
+
     /// Columns of B in a block.
     private static let blockColumns = 512
     /// Elements of a block of B, which stays in the second-level cache.
     private static let blockElements = 200 << 10
     /// Columns of a panel of A, which stays in the first-level cache, at the most.
     private static let largestDepth = 640
+    /// Elements of A that are kept packed from one block of columns to the next.
+    private static let keptElements = 4 << 20
+    /// With fewer rows than this, of which B's blocks take more than A's rows, packing A costs little.
+    private static let leastRowsUnpacked = 128
+    /// With more rows than this, reading B takes so little of the time that reading ahead doesn't show.
+    private static let mostRowsReadAhead = 256
 
-    /// C = alpha · op(A) · op(B), plus what stands in C where `accumulate` says so, plus `columnBias`; row-major, with op(A) m×k,
-    /// op(B) k×n and C m×n.
+    /// C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
     ///
-    /// - Parameter columnBias: n numbers, each added to a column of C; nil for none. Not together with `accumulate`.
+    /// Blocks of B are packed one after the other and meet all of A, which is packed when the first of them does.
     static func run(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
-        b: UnsafePointer<Float>, ldb: Int, accumulate: Bool, columnBias: UnsafePointer<Float>? = nil,
-        c: UnsafeMutablePointer<Float>, ldc: Int
+        b: UnsafePointer<Float>, ldb: Int, start: Start, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
         let width = balanced(n, limit: blockColumns, multiple: columns)
         let depth = balanced(k, limit: min(blockElements / width, largestDepth), multiple: 1)
+        let packsA = transposeA || alpha != 1 || !isReadableByRows(stride: lda) || m < leastRowsUnpacked || n > 2 * width
+        // One block of columns needs each panel of A once.
+        let keepsA = packsA && n > width
+        let blockRows = keepsA ? min(balanced(m, limit: max(keptElements / k, rows), multiple: rows), m) : m
+        let rowPanels = keepsA ? (blockRows + rows - 1) / rows : 1
         let panelCount = (width + columns - 1) / columns
-        let rowPanel = depth * rows + 32
-        let scratch = ThreadScratch.floats(panelCount * columns * depth + rowPanel + rows * columns + 64)
-        let packedA = scratch + panelCount * columns * depth
-        let edge = packedA + rowPanel
-        for column in stride(from: 0, to: n, by: width) {
-            let columnCount = min(width, n - column)
-            for inner in stride(from: 0, to: k, by: depth) {
-                let innerCount = min(depth, k - inner)
-                packB(
-                    transposeB ? b + column * ldb + inner : b + inner * ldb + column, ldb, transposed: transposeB,
-                    columns: columnCount, depth: innerCount, into: scratch)
-                for row in stride(from: 0, to: m, by: rows) {
-                    let rowCount = min(rows, m - row)
-                    packA(
-                        transposeA ? a + inner * lda + row : a + row * lda + inner, lda, transposed: transposeA, rows: rowCount,
-                        depth: innerCount, alpha: alpha, into: packedA)
-                    if inner == 0, let columnBias {
-                        // Written just before it is added to, while it is in cache.
-                        for index in row..<row + rowCount {
-                            (c + index * ldc + column).update(from: columnBias + column, count: columnCount)
+        // Packing may write 16 floats behind a panel.
+        let panelStep = rows * (keepsA ? k : depth) + 16
+        let sizeOfA = rowPanels * panelStep
+        let memory = ThreadScratch.floats(panelCount * columns * depth + sizeOfA + 2 * rows * columns + 64)
+        let packedA = memory + panelCount * columns * depth
+        var tile = TileWriter(start: start, c: c, ldc: ldc, scratch: packedA + sizeOfA)
+        for firstRow in stride(from: 0, to: m, by: blockRows) {
+            let lastRow = min(firstRow + blockRows, m)
+            for column in stride(from: 0, to: n, by: width) {
+                let columnCount = min(width, n - column)
+                for inner in stride(from: 0, to: k, by: depth) {
+                    let innerCount = min(depth, k - inner)
+                    packB(
+                        transposeB ? b + column * ldb + inner : b + inner * ldb + column, ldb, transposed: transposeB,
+                        columns: columnCount, depth: innerCount, into: memory)
+                    var ahead = ReadAhead()
+                    if !transposeB, m <= mostRowsReadAhead {
+                        let calls = (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
+                        if inner + depth < k {
+                            ahead = ReadAhead(
+                                b + (inner + depth) * ldb + column, ldb, rows: min(depth, k - inner - depth),
+                                columns: columnCount, calls: calls)
+                        } else if column + width < n {
+                            ahead = ReadAhead(
+                                b + column + width, ldb, rows: min(depth, k), columns: min(width, n - column - width),
+                                calls: calls)
                         }
                     }
-                    multiply(
-                        packedA, scratch, depth: innerCount, rowCount: rowCount, columnCount: columnCount,
-                        accumulate: accumulate || inner > 0 || columnBias != nil, edge: edge, c: c + row * ldc + column,
-                        ldc: ldc)
+                    for row in stride(from: firstRow, to: lastRow, by: rows) {
+                        let rowCount = min(rows, lastRow - row)
+                        let source = transposeA ? a + inner * lda + row : a + row * lda + inner
+                        let panel = packedA + (keepsA ? (row - firstRow) / rows * panelStep + inner * rows : 0)
+                        if packsA, !keepsA || column == 0 {
+                            packA(
+                                source, lda, transposed: transposeA, rows: rowCount, depth: innerCount, alpha: alpha,
+                                into: panel)
+                        }
+                        tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0)
+                        let left = packsA ? Left.packed(UnsafePointer(panel)) : .rows(source, step: lda)
+                        for part in stride(from: 0, to: columnCount, by: columns) {
+                            tile.multiply(
+                                left, memory + part * innerCount, depth: innerCount, column: column + part,
+                                columnCount: min(columns, columnCount - part))
+                            ahead.advance()
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// One panel of A times all panels of B.
-    private static func multiply(
-        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, depth: Int, rowCount: Int, columnCount: Int, accumulate: Bool,
-        edge: UnsafeMutablePointer<Float>, c: UnsafeMutablePointer<Float>, ldc: Int
-    ) {
-        for column in stride(from: 0, to: columnCount, by: columns) {
-            let panel = b + column * depth
-            let target = c + column
-            let count = min(columns, columnCount - column)
-            if rowCount == rows && count == columns {
-                ck_gemm_kernel(level, depth, a, panel, target, ldc, accumulate ? 1 : 0)
-            } else {
-                ck_gemm_kernel(level, depth, a, panel, edge, columns, 0)
-                for row in 0..<rowCount {
-                    for index in 0..<count {
-                        let value = edge[row * columns + index]
-                        target[row * ldc + index] = accumulate ? target[row * ldc + index] + value : value
-                    }
+    /// Whether as many rows of A as a tile has find room in the first-level cache side by side: of those a multiple of 4 KB apart, the
+    /// cache keeps a few only.
+    private static func isReadableByRows(stride: Int) -> Bool { stride * MemoryLayout<Float>.stride % 4096 != 0 }
+
+    /// Multiplies panels into the tiles of a row of C.
+    private struct TileWriter {
+        private let start: Start
+        private let c: UnsafeMutablePointer<Float>
+        private let ldc: Int
+        /// A tile at the edge of C, whose kernel writes whole rows of columns.
+        private let edge: UnsafeMutablePointer<Float>
+        /// A tile of numbers that the product is added to.
+        private let offsets: UnsafeMutablePointer<Float>
+        private var row = 0
+        private var rowCount = 0
+        private var addsToTarget = false
+
+        /// - Parameter scratch: room for two tiles.
+        init(start: Start, c: UnsafeMutablePointer<Float>, ldc: Int, scratch: UnsafeMutablePointer<Float>) {
+            (self.start, self.c, self.ldc) = (start, c, ldc)
+            edge = scratch
+            offsets = scratch + rows * columns
+        }
+
+        /// - Parameter addsToTarget: whether part of the product stands in C.
+        mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool) {
+            (self.row, self.rowCount, self.addsToTarget) = (row, rowCount, addsToTarget)
+            if !addsToTarget, case .rows(let values) = start {
+                for index in 0..<rowCount {
+                    (offsets + index * columns).update(repeating: values[row + index], count: columns)
                 }
             }
+        }
+
+        func multiply(_ a: Left, _ b: UnsafePointer<Float>, depth: Int, column: Int, columnCount: Int) {
+            let target = c + row * ldc + column
+            var first: UnsafePointer<Float>?
+            var step = 0
+            if addsToTarget {
+                (first, step) = (UnsafePointer(target), ldc)
+            } else {
+                switch start {
+                case .zero: break
+                case .target: (first, step) = (UnsafePointer(target), ldc)
+                case .columns(let values): first = values + column
+                case .rows: (first, step) = (UnsafePointer(offsets), columns)
+                case .matrix(let values, let numbers):
+                    addUp(values + row * ldc + column, numbers.map { $0 + column }, columnCount: columnCount)
+                    (first, step) = (UnsafePointer(offsets), columns)
+                }
+            }
+            if columnCount == columns {
+                return multiply(a, b, depth: depth, start: first, step, into: target, ldc)
+            }
+            multiply(a, b, depth: depth, start: nil, 0, into: edge, columns)
+            for row in 0..<rowCount {
+                for index in 0..<columnCount {
+                    target[row * ldc + index] = edge[row * columns + index] + (first.map { $0[row * step + index] } ?? 0)
+                }
+            }
+        }
+
+        /// Writes the part of a matrix that belongs to the tile, plus a number for each column, to ``offsets``.
+        private func addUp(_ values: UnsafePointer<Float>, _ numbers: UnsafePointer<Float>?, columnCount: Int) {
+            for index in 0..<rowCount {
+                let (source, target) = (values + index * ldc, offsets + index * columns)
+                if let numbers {
+                    ck_add(source, 1, numbers, 1, target, columnCount)
+                } else {
+                    target.update(from: source, count: columnCount)
+                }
+            }
+        }
+
+        private func multiply(
+            _ a: Left, _ b: UnsafePointer<Float>, depth: Int, start: UnsafePointer<Float>?, _ startStep: Int,
+            into target: UnsafeMutablePointer<Float>, _ step: Int
+        ) {
+            switch a {
+            case .packed(let panel):
+                ck_gemm_kernel(level, Int32(rowCount), depth, panel, rows, b, start, startStep, target, step)
+            case .rows(let first, let rowStep):
+                ck_gemm_unpacked_kernel(level, Int32(rowCount), depth, first, rowStep, b, start, startStep, target, step)
+            }
+        }
+    }
+
+    /// Some rows of A: a packed panel, or as they lie in the matrix.
+    private enum Left {
+        case packed(UnsafePointer<Float>)
+        case rows(UnsafePointer<Float>, step: Int)
+    }
+
+    /// Reads the next block of B into the cache, a few rows with each of the kernel's calls.
+    private struct ReadAhead {
+        private var place: UnsafePointer<Float>?
+        private var step = 0
+        private var columnCount = 0
+        private var rowsLeft = 0
+        private var rowsPerCall = 0
+
+        /// Nothing to read.
+        init() {}
+
+        /// - Parameter calls: of ``advance()``, after which all is read.
+        init(_ first: UnsafePointer<Float>, _ step: Int, rows: Int, columns: Int, calls: Int) {
+            place = first
+            self.step = step
+            columnCount = columns
+            rowsLeft = rows
+            rowsPerCall = (rows + calls - 1) / calls
+        }
+
+        mutating func advance() {
+            guard rowsLeft > 0, let first = place else { return }
+            let count = min(rowsPerCall, rowsLeft)
+            ck_prefetch_rows(first, step, count, columnCount)
+            place = first + count * step
+            rowsLeft -= count
         }
     }
 

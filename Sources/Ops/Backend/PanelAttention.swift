@@ -5,13 +5,17 @@ import GraphRuntime
 ///
 /// A panel of queries is the right factor of both products, keys and values the left ones: the scores of the panel come out key by
 /// key, with the queries in lanes. So the softmax needs no sums across lanes, and what it leaves is, as it lies, a packed panel for the
-/// product with the values. Keys and values are packed once for all queries of a head.
+/// product with the values. Keys and values are packed once for all queries of a head. Scores are made for a block of keys at a time,
+/// which the first-level cache holds; when a later block has a larger maximum, what was summed so far is scaled down (Milakov and
+/// Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3).
 struct PanelAttention {
     private let kernel: AttentionKernel<Float>
 
     private static let rows = PackedProduct.rows
     private static let lanes = PackedProduct.columns
-    /// Scores of one panel that still fit a last-level cache's share.
+    /// Panels of keys in a block, whose scores take 28 KB.
+    private static let blockPanels = max(7168 / (rows * lanes), 1)
+    /// Packed keys and values of a head that are worth their memory.
     private static let largestKeyCount = 1 << 16
 
     /// - Returns: nil for attention with masks, caps or limits, or of which somebody wants the scores.
@@ -44,30 +48,55 @@ struct PanelAttention {
     private struct Layout {
         let keyPanels: Int
         let valuePanels: Int
+        /// Packing may write up to 16 floats behind a panel, which is why panels of values lie that far apart.
+        let valuePanelSize: Int
         let values: Int
         let queries: Int
         let scores: Int
         let results: Int
+        let maxima: Int
         let sums: Int
+        let corrections: Int
         let count: Int
 
         init(_ extents: AttentionExtents) {
             let (rows, lanes) = (PanelAttention.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
             valuePanels = (extents.valueWidth + rows - 1) / rows
-            // Packing may write up to 16 floats behind a panel.
+            valuePanelSize = rows * extents.keys + 16
             values = keyPanels * rows * extents.width + 16
-            queries = values + valuePanels * rows * extents.keys + 16
+            queries = values + valuePanels * valuePanelSize
             scores = queries + lanes * extents.width
-            results = scores + keyPanels * rows * lanes
-            sums = results + valuePanels * rows * lanes
-            count = sums + lanes
+            results = scores + PanelAttention.blockPanels * rows * lanes
+            maxima = results + valuePanels * rows * lanes
+            sums = maxima + lanes
+            corrections = sums + lanes
+            count = corrections + lanes
         }
     }
 
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        let (rows, lanes) = (Self.rows, Self.lanes)
+        packKeysAndValues(batch: batch, head: head, layout, memory)
         let problem = kernel.problem
+        // The softmax's exponentials are powers of two.
+        let scale = Float(problem.scale) * 1.442_695_04
+        let queries = memory + layout.queries
+        for panel in panels {
+            let first = panel * Self.lanes
+            let count = min(Self.lanes, extents.queries - first)
+            ck_pack_rows(
+                kernel.query + problem.query.offset(batch: batch, head: head, row: first), problem.query.row, extents.width,
+                Int32(count), Int32(Self.lanes), queries)
+            for index in 0..<extents.width * Self.lanes { queries[index] *= scale }
+            attend(layout, memory)
+            attention_write_columns(
+                memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
+                kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
+        }
+    }
+
+    private func packKeysAndValues(batch: Int, head: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
+        let (rows, problem) = (Self.rows, kernel.problem)
         let keyHead = head / (extents.heads / extents.keyHeads)
         let keys = kernel.key + problem.key.offset(batch: batch, head: keyHead, row: 0)
         let values = kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0)
@@ -81,31 +110,36 @@ struct PanelAttention {
             let count = min(rows, extents.valueWidth - panel * rows)
             ck_pack_columns(
                 values + panel * rows, problem.value.row, extents.keys, Int32(count), Int32(rows),
-                memory + layout.values + panel * rows * extents.keys)
+                memory + layout.values + panel * layout.valuePanelSize)
         }
-        let scale = Float(problem.scale)
-        let (queries, scores) = (memory + layout.queries, memory + layout.scores)
-        for panel in panels {
-            let first = panel * lanes
-            let count = min(lanes, extents.queries - first)
-            ck_pack_rows(
-                kernel.query + problem.query.offset(batch: batch, head: head, row: first), problem.query.row, extents.width,
-                Int32(count), Int32(lanes), queries)
-            for index in 0..<extents.width * lanes { queries[index] *= scale }
-            for block in 0..<layout.keyPanels {
+    }
+
+    /// The weighted sums of all values for the packed panel of queries.
+    private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
+        let (rows, lanes) = (Self.rows, Self.lanes)
+        let (queries, scores, results) = (memory + layout.queries, memory + layout.scores, memory + layout.results)
+        let (maxima, sums, corrections) = (memory + layout.maxima, memory + layout.sums, memory + layout.corrections)
+        maxima.update(repeating: -.infinity, count: lanes)
+        sums.update(repeating: 0, count: lanes)
+        for first in stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
+            let keys = first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
+            for panel in first..<min(first + Self.blockPanels, layout.keyPanels) {
                 ck_gemm_kernel(
-                    PackedProduct.level, extents.width, memory + block * rows * extents.width, queries,
-                    scores + block * rows * lanes, lanes, 0)
+                    PackedProduct.level, Int32(min(rows, extents.keys - panel * rows)), extents.width,
+                    memory + panel * rows * extents.width, rows, queries, nil, 0, scores + (panel - first) * rows * lanes, lanes
+                )
             }
-            attention_softmax_columns(scores, extents.keys, Int32(lanes), memory + layout.sums)
-            for block in 0..<layout.valuePanels {
+            let grows = attention_softmax_block(scores, keys.count, Int32(lanes), maxima, sums, corrections)
+            if first > 0, grows != 0 {
+                attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections)
+            }
+            for panel in 0..<layout.valuePanels {
+                let result = results + panel * rows * lanes
                 ck_gemm_kernel(
-                    PackedProduct.level, extents.keys, memory + layout.values + block * rows * extents.keys, scores,
-                    memory + layout.results + block * rows * lanes, lanes, 0)
+                    PackedProduct.level, Int32(min(rows, extents.valueWidth - panel * rows)), keys.count,
+                    memory + layout.values + panel * layout.valuePanelSize + keys.lowerBound * rows, rows, scores,
+                    first == 0 ? nil : UnsafePointer(result), lanes, result, lanes)
             }
-            attention_write_columns(
-                memory + layout.results, memory + layout.sums, Int32(lanes), Int32(count), extents.valueWidth,
-                kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
         }
     }
 }

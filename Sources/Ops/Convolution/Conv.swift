@@ -32,8 +32,13 @@ struct Conv: Operator {
         let bias = try context.optionalInput(2)
         let output = try context.output(0)
         let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
-        if input.dtype == .float32, let winograd = WinogradConvolution(window) {
-            return try winograd.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+        if input.dtype == .float32 {
+            if let direct = DirectConvolution(window), PackedProduct.level != 0 {
+                return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+            }
+            if let winograd = WinogradConvolution(window, threads: context.threads.threadCount) {
+                return try winograd.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+            }
         }
         switch input.dtype {
         case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: context.threads)
@@ -70,17 +75,13 @@ func convolve<Element: BLASElement>(
         let group = tile.plane % window.group
         let plane = source + tile.plane * unfold.channels * window.inputCount
         let rows = target + (tile.plane * outputChannels + tile.channels.lowerBound) * pixelCount + tile.pixels.lowerBound
-        if let offsets {
-            for channel in tile.channels {
-                let value = offsets[group * outputChannels + channel]
-                (rows + (channel - tile.channels.lowerBound) * pixelCount).update(repeating: value, count: tile.pixels.count)
-            }
-        } else if depth == 0 {
+        let bias = offsets?.baseAddress.map { $0 + group * outputChannels + tile.channels.lowerBound }
+        guard depth > 0 else {
             for channel in 0..<tile.channels.count {
-                (rows + channel * pixelCount).update(repeating: 0, count: tile.pixels.count)
+                (rows + channel * pixelCount).update(repeating: bias?[channel] ?? 0, count: tile.pixels.count)
             }
+            return
         }
-        guard depth > 0 else { return }
         var columns = plane + tile.pixels.lowerBound
         var columnStride = pixelCount
         if !isPointwise, let matrix = scratch.baseAddress?.assumingMemoryBound(to: Element.self) {
@@ -90,9 +91,9 @@ func convolve<Element: BLASElement>(
             columnStride = tile.pixels.count
         }
         Element.gemm(
-            transposeA: false, transposeB: false, m: tile.channels.count, n: tile.pixels.count, k: depth, alpha: 1,
+            m: tile.channels.count, n: tile.pixels.count, k: depth,
             a: kernel + (group * outputChannels + tile.channels.lowerBound) * depth, lda: depth, b: columns, ldb: columnStride,
-            beta: offsets == nil ? 0 : 1, c: rows, ldc: pixelCount)
+            rowBias: bias, c: rows, ldc: pixelCount)
     }
 }
 

@@ -7,7 +7,8 @@ struct MatMulBiasFusion: Fusion {
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         for (product, bias) in editor.orders(node, .add) {
             guard let producer = editor.producer(of: product), let matMul = editor.operation(producer, as: MatMul.self),
-                !matMul.hasBias, editor.isFloat(product), let shape = editor.shape(product), shape.rank >= 2,
+                !matMul.hasBias, !matMul.hasResidual, editor.isFloat(product), let shape = editor.shape(product),
+                shape.rank >= 2,
                 let columns = shape.dimensions.last, editor.nodes[producer].inputs.count == 2,
                 let right = editor.shape(editor.nodes[producer].inputs[1]), right.rank >= 2,
                 let offsets = editor.constant(bias), offsets.shape.dimensions.last == columns, offsets.count == columns,

@@ -75,16 +75,18 @@ struct Slice: Operator {
         return Bounds(starts: starts, ends: ends, axes: axes, steps: steps)
     }
 
+    /// One slice per axis of input 0; nil where its shape or the bounds aren't known yet.
+    func slices(_ inputs: InferenceInputs) throws -> [AxisSlice]? {
+        guard let shape = try inputs[0].shape, let bounds = try bounds(inputs) else { return nil }
+        return try Self.slices(of: shape, bounds)
+    }
+
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
-        let data = try inputs[0]
-        guard let shape = data.shape, let bounds = try bounds(inputs) else { return [Fact(dtype: data.dtype)] }
-        return [Fact(dtype: data.dtype, shape: try Shape(Self.slices(of: shape, bounds).map(\.count)))]
+        [Fact(dtype: try inputs[0].dtype, shape: try slices(inputs).map { try Shape($0.map(\.count)) })]
     }
 
     func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
-        guard Self.isUnchanged(0, inputs, outputs), let shape = inputs.first??.shape,
-            let bounds = try? bounds(InferenceInputs(inputs)), let slices = try? Self.slices(of: shape, bounds)
-        else { return nil }
+        guard Self.isUnchanged(0, inputs, outputs), let slices = try? slices(InferenceInputs(inputs)) else { return nil }
         // A whole axis may also be read backwards.
         return slices.allSatisfy { $0.count <= 1 || $0.step == 1 } ? 0 : nil
     }

@@ -2,14 +2,16 @@ import GraphRuntime
 
 /// The matrix product of numpy.matmul: the last two axes multiply, the others broadcast.
 ///
-/// ONNX MatMul-1, -9, -13. The fused form adds a bias of N elements to each row.
+/// ONNX MatMul-1, -9, -13. The fused forms add a bias of N elements to each row, and a tensor of the product's shape.
 struct MatMul: Operator {
     /// Whether input 2 is a bias [N].
     var hasBias = false
+    /// Whether input 3 is a tensor of the output's shape that is added to it.
+    var hasResidual = false
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
     var kernelName: String? { "gemm" }
-    var mergeKey: String? { "bias=\(hasBias)" }
+    var mergeKey: String? { "bias=\(hasBias) residual=\(hasResidual)" }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let (a, b) = (try inputs[0], try inputs[1])
@@ -31,10 +33,13 @@ struct MatMul: Operator {
     func run(_ context: inout RunContext) throws {
         let (a, b) = (try context.input(0), try context.input(1))
         let bias = hasBias ? try context.input(2) : nil
+        let residual = hasResidual ? try context.input(3) : nil
         let output = try context.output(0)
         switch a.dtype {
-        case .float32: try matMul(Float.self, a, b, bias: bias, into: output, threads: context.threads)
-        case .float64: try matMul(Double.self, a, b, bias: bias, into: output, threads: context.threads)
+        case .float32:
+            try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, threads: context.threads)
+        case .float64:
+            try matMul(Double.self, a, b, bias: bias, residual: residual, into: output, threads: context.threads)
         case .int32: try integerMatMul(Int32.self, a, b, into: output)
         case .uint32: try integerMatMul(UInt32.self, a, b, into: output)
         case .int64: try integerMatMul(Int64.self, a, b, into: output)
@@ -90,23 +95,31 @@ struct MatMulExtents {
     }
 }
 
-/// A · B (+ bias) for tensors of `Element`; shapes as ``MatMulExtents`` states.
+/// A · B (+ bias) (+ residual) for tensors of `Element`; shapes as ``MatMulExtents`` states.
 func matMul<Element: BLASElement>(
-    _: Element.Type, _ a: Tensor, _ b: Tensor, bias: Tensor? = nil, into output: MutableTensor, threads: ThreadPool
+    _: Element.Type, _ a: Tensor, _ b: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, into output: MutableTensor,
+    threads: ThreadPool
 ) throws {
     let extents = try MatMulExtents(a.shape, b.shape)
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
     guard let left = try a.buffer(of: Element.self).baseAddress, let right = try b.buffer(of: Element.self).baseAddress,
         let target = try output.buffer(of: Element.self).baseAddress
     else { return }
-    guard extents.k > 0 || bias != nil else { return try output.buffer(of: Element.self).update(repeating: 0) }
+    let addend = try residual.map { try $0.buffer(of: Element.self) }
+    guard addend == nil || addend?.count == output.count else {
+        throw TensorError("what is added to the product doesn't have its \(output.count) elements")
+    }
+    guard extents.k > 0 || bias != nil || residual != nil else {
+        return try output.buffer(of: Element.self).update(repeating: 0)
+    }
     let offsets = try bias.map { try $0.buffer(of: Element.self) }
     guard offsets == nil || offsets?.count == extents.n else {
         throw TensorError("the bias doesn't have \(extents.n) elements")
     }
     let rows = extents.sharesB ? extents.m * extents.batch.count : extents.m
     let (m, n, k) = (extents.m, extents.n, extents.k)
-    let product = MatrixProduct<Element>(m: rows, n: n, k: k, columnBias: offsets?.baseAddress)
+    let product = MatrixProduct<Element>(
+        m: rows, n: n, k: k, columnBias: offsets?.baseAddress, addend: addend?.baseAddress)
     product.run(batch: extents.sharesB ? 1 : extents.batch.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
         return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)

@@ -72,6 +72,8 @@ import Testing
                 expect("Attention", structure.attentions, written: written("Attention"))
                 expect("SiLU", structure.siLUs)
                 expect("GELU", structure.gelus, written: written("Gelu"))
+                // Each GELU of a U-Net is that of a gated feed-forward layer.
+                if entry.component == "unet" { expect("GEGLU", structure.gelus) }
                 expect("MatMul+bias", structure.linears)
             }
         }

@@ -1,0 +1,35 @@
+import CKernels
+import GraphRuntime
+
+/// [..., 2 N] to [..., N]: the first half of the last axis times the GELU (by erf) of the second (Shazeer, "GLU Variants Improve
+/// Transformer", 2020, equation 6; GEGLU of diffusers). What exporters write as two slices, GELU and a product.
+struct GEGLU: Operator {
+    var floatingPointTypes: Set<DType>? { [.float32] }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let input = try inputs[0]
+        return [Fact(dtype: input.dtype, shape: try input.shape.map(Self.outputShape))]
+    }
+
+    private static func outputShape(_ shape: Shape) throws(TensorError) -> Shape {
+        guard let width = shape.dimensions.last, width % 2 == 0 else {
+            throw TensorError("the last axis of \(shape) doesn't split into two equal parts")
+        }
+        return try shape.replacing(shape.rank - 1, with: width / 2)
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (x, y) = (try context.input(0), try context.output(0))
+        guard let width = y.shape.dimensions.last, try Self.outputShape(x.shape) == y.shape,
+            let source = try x.buffer(of: Float.self).baseAddress, let target = try y.buffer(of: Float.self).baseAddress
+        else { return }
+        context.threads.forEachRange(y.count / max(width, 1), grain: max(BroadcastPlan.grain / max(width, 1), 1)) { rows in
+            for row in rows {
+                let values = source + 2 * row * width
+                ck_gated_gelu(values, values + width, target + row * width, width)
+            }
+        }
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(16, inputs: inputs, outputs: outputs) }
+}

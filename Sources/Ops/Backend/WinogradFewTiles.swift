@@ -1,0 +1,85 @@
+import CKernels
+import GraphRuntime
+
+/// Minimal filtering of small pictures, whose tiles fill no panel of lanes: the tiles are the rows of the products and the output
+/// channels their columns. All tiles are transformed first; then each task takes the kernels of a panel of output channels, a block of
+/// input channels at a time, and adds their products up.
+struct WinogradFewTiles {
+    private let operands: WinogradOperands
+    /// Tiles of a panel.
+    private let rows: Int
+    private let panels: Int
+
+    /// Input channels whose transformed kernels fit the second-level cache beside the tiles and the products: 0.3 MB of a panel's.
+    private static let blockChannels = 64
+
+    init(_ operands: WinogradOperands) {
+        self.operands = operands
+        panels = (operands.geometry.tileCount + WinogradOperands.rows - 1) / WinogradOperands.rows
+        rows = (operands.geometry.tileCount + panels - 1) / panels
+    }
+
+    private var channels: Int { operands.geometry.inputChannels }
+    /// Floats from one position of a panel of tiles to the next.
+    private var tileStep: Int { channels * rows + 16 }
+    private var tilePanelSize: Int { WinogradOperands.positions * tileStep }
+    /// Floats from one position of a block of kernels to the next.
+    private var kernelStep: Int { Self.blockChannels * WinogradOperands.lanes + 16 }
+    /// Floats from one position of the products to the next.
+    private var productStep: Int { panels * rows * WinogradOperands.lanes }
+
+    private func tiles(of panel: Int) -> Range<Int> { panel * rows..<min((panel + 1) * rows, operands.geometry.tileCount) }
+
+    func run(threads: ThreadPool) throws(TensorError) {
+        let geometry = operands.geometry
+        try threads.withWorkspace(byteCount: panels * tilePanelSize * MemoryLayout<Float>.stride) {
+            memory throws(TensorError) in
+            guard let transformed = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            threads.forEachRange(channels, grain: 16) { part in
+                for panel in 0..<panels {
+                    for channel in part {
+                        geometry.transformInput(
+                            operands.input, channel: channel, tiles: tiles(of: panel),
+                            into: transformed + panel * tilePanelSize + channel * rows, positionStep: tileStep)
+                    }
+                }
+            }
+            let lanes = WinogradOperands.lanes
+            let kernelFloats = WinogradOperands.positions * kernelStep
+            let floats = kernelFloats + WinogradOperands.positions * productStep + 16
+            let tasks = (geometry.outputChannels + lanes - 1) / lanes
+            try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
+                guard let kernels = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+                let outputs = task * lanes..<min((task + 1) * lanes, geometry.outputChannels)
+                multiply(transformed, outputs, kernels: kernels, products: kernels + kernelFloats)
+            }
+        }
+    }
+
+    private func multiply(
+        _ transformed: UnsafePointer<Float>, _ outputs: Range<Int>, kernels: UnsafeMutablePointer<Float>,
+        products: UnsafeMutablePointer<Float>
+    ) {
+        let lanes = WinogradOperands.lanes
+        for first in stride(from: 0, to: channels, by: Self.blockChannels) {
+            let block = min(Self.blockChannels, channels - first)
+            ck_winograd_weights(
+                operands.weights + (outputs.lowerBound * channels + first) * 9, channels * 9, block, Int32(outputs.count),
+                Int32(lanes), kernels, kernelStep)
+            for position in 0..<WinogradOperands.positions {
+                for panel in 0..<panels {
+                    let product = products + position * productStep + panel * rows * lanes
+                    ck_gemm_kernel(
+                        PackedProduct.level, Int32(tiles(of: panel).count), block,
+                        transformed + panel * tilePanelSize + position * tileStep + first * rows, rows,
+                        kernels + position * kernelStep, first == 0 ? nil : UnsafePointer(product), lanes, product, lanes)
+                }
+            }
+        }
+        for tile in 0..<operands.geometry.tileCount {
+            operands.geometry.transformOutput(
+                products + tile * lanes, positionStep: productStep, channels: outputs, bias: operands.bias, tile: tile,
+                into: operands.output)
+        }
+    }
+}
