@@ -12,7 +12,10 @@ struct ThreadOptions: ParsableArguments {
         transform: OptionValues.whole(range))
     var threads: Int?
 
-    func validate() throws { _ = try Self.environmentCount() }
+    func validate() throws {
+        _ = try Self.environmentCount()
+        try Self.checkInstructionSet()
+    }
 
     func makePool() throws -> ThreadPool {
         ThreadPool(threadCount: try threads ?? Self.environmentCount() ?? ThreadPool.defaultThreadCount)
@@ -25,5 +28,14 @@ struct ThreadOptions: ParsableArguments {
                 "SD_ONNX_THREADS is \"\(text)\", expected a whole number from \(range.lowerBound) to \(range.upperBound).")
         }
         return count
+    }
+
+    /// The kernels read the variable themselves, and take a name that they don't know for none.
+    private static func checkInstructionSet() throws {
+        let known = ["avx512", "avx2", "plain"]
+        guard let name = ProcessInfo.processInfo.environment["SD_ONNX_CPU"], !name.isEmpty, !known.contains(name) else {
+            return
+        }
+        throw ValidationError("SD_ONNX_CPU is \"\(name)\", expected avx512, avx2 or plain.")
     }
 }

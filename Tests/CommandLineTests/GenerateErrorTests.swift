@@ -27,6 +27,7 @@ import Testing
 
     @Test func refusesWrongEnvironment() throws {
         try expectUsageError(["generate", "x"], saying: "SD_ONNX_THREADS is \"x\"", environment: ["SD_ONNX_THREADS": "x"])
+        try expectUsageError(["generate", "x"], saying: "SD_ONNX_CPU is \"sse\"", environment: ["SD_ONNX_CPU": "sse"])
         try expectFailure(["generate", "x"], saying: "SD_ONNX_MODEL names", environment: ["SD_ONNX_MODEL": "/nowhere"])
     }
 
