@@ -8,16 +8,18 @@ Writes to $SD_ONNX_TEST_CACHE (default ~/.cache/sd-onnx), in schedulers/:
   values.bin     little-endian float32: the start sample, the noise draws, then of each case init_noise_sigma,
                  timesteps, sigmas, one add_noise result (where the class has one), and the sample after every step
   configs.json   what from_config makes of a file for a class
-  manifest.json  the number of cases, and those left out since diffusers refuses them or gives numbers that aren't finite
+  named.json     noise levels that stand for a list and not for a setting: Align Your Steps and Laplace
+  manifest.json  the number of cases, those left out since diffusers refuses them or gives numbers that aren't finite, with the reason, and
+                 this script's checksum: it runs again where that has changed
 
 Every scheduler runs with 1, 2, 5, 20 and 50 steps and each of its prediction types, and with each of its options in fewer steps. The
 model is a formula, so that no network is needed: output = 0.3 * input + 0.0005 * timestep, in float32.
 """
 
+import hashlib
 import importlib
 import json
 import os
-import sys
 import types
 import warnings
 from pathlib import Path
@@ -28,10 +30,10 @@ warnings.filterwarnings("ignore")
 import diffusers  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from brownian import SDE, BrownianPath  # noqa: E402
 from common import CACHE, write_json  # noqa: E402
-
-# diffusers' DPM++ SDE imports torchsde for its noise alone, for which BrownianPath stands here.
-sys.modules.setdefault("torchsde", types.ModuleType("torchsde"))
+from diffusers.schedulers import AysSchedules  # noqa: E402
+from scipy import stats  # noqa: E402
 
 SHAPE = (2, 2, 2, 2)
 DRAWS = 128
@@ -44,7 +46,6 @@ MODULES = [
     for file in sorted((Path(diffusers.__file__).parent / "schedulers").glob("scheduling_*.py"))
     if "flax" not in file.stem
 ]
-SDE = next(module for module in MODULES if module.__name__.endswith("dpmsolver_sde"))
 
 
 def find(name):
@@ -60,7 +61,7 @@ def model(sample, timestep, variance_type=None):
     return output
 
 
-# Single-precision roots, exponentials and logarithms of torch on x86 are off by one unit in the last place in up to one value of
+# Single-precision roots, exponentials, logarithms and angles of torch on x86 are off by one unit in the last place in up to one value of
 # five, and not alike on all processors. With betas rescaled to zero terminal SNR this is magnified (to 2e-6 in a sigma, and to 5e-5
 # in samples on the scale of the first sigma, 4096). So the references are made with correctly rounded ones.
 def rounded(function):
@@ -72,17 +73,29 @@ def rounded(function):
 
 
 plain_pow = torch.Tensor.__pow__
-for name in ("sqrt", "exp", "expm1", "log"):
+for name in ("sqrt", "exp", "expm1", "log", "sin", "atan2"):
     function = rounded(getattr(torch.Tensor, name))
     setattr(torch.Tensor, name, function)
     setattr(torch, name, function)
 rounded_pow = rounded(plain_pow)
 torch.Tensor.__pow__ = lambda tensor, power: (plain_pow if isinstance(power, int) else rounded_pow)(tensor, power)
 
-# DEIS takes numpy's logarithms of torch's tensors.
-deis = importlib.import_module("diffusers.schedulers.scheduling_deis_multistep")
-deis.np = types.SimpleNamespace(**vars(np))
-deis.np.log = lambda value: torch.log(value) if isinstance(value, torch.Tensor) else np.log(value)
+
+
+def rounded_log(value):
+    """numpy's logarithm, of torch's tensors too, with that of single precision correctly rounded: numpy's own differs between processors,
+    and with it the timesteps that are looked up between logarithms."""
+    if isinstance(value, torch.Tensor):
+        return torch.log(value)
+    if getattr(value, "dtype", None) == np.float32:
+        return np.log(value, dtype=np.float64).astype(np.float32)
+    return np.log(value)
+
+
+for module in MODULES:
+    if hasattr(module, "np"):
+        module.np = types.SimpleNamespace(**vars(np))
+        module.np.log = rounded_log
 
 
 class Draws:
@@ -95,28 +108,6 @@ class Draws:
         assert tuple(shape) == SHAPE
         self.next += 1
         return self.table[self.next - 1]
-
-
-class BrownianPath:
-    """Increments of a Brownian path over sigma from draws, as DPM++ SDE asks for them: from a step's start to its middle, then from its
-    start to its end. Divided by the root of their length, as diffusers' BrownianTreeNoiseSampler gives them."""
-
-    draws = None
-
-    def __init__(self, *args):
-        self.start = None
-
-    def __call__(self, start, end):
-        drawn = BrownianPath.draws(SHAPE)
-        if self.start is None:
-            self.start, self.middle, self.first = start, end, drawn
-            return drawn
-        middle, self.start = self.middle, None
-        first, second = (start - middle).sqrt(), (middle - end).sqrt()
-        return (first * self.first + second * drawn) / (start - end).sqrt()
-
-
-SDE.BrownianTreeNoiseSampler = BrownianPath
 
 
 def noisy_sample(scheduler, start, noise, index):
@@ -139,7 +130,8 @@ def run(case, start, table):
             scheduler.set_timesteps(**{key: case[key]})
     if "steps" in case:
         scheduler.set_timesteps(case["steps"])
-    draws = BrownianPath.draws = Draws(table)
+    draws = Draws(table)
+    BrownianPath.draw = lambda: draws(SHAPE)
     for module in MODULES:
         if hasattr(module, "randn_tensor"):
             module.randn_tensor = draws
@@ -204,7 +196,7 @@ MATRIX = {
         {"variance_type": kind} for kind in ("fixed_small_log", "fixed_large", "learned", "learned_range")]),
     "DDIMScheduler": (PLAIN, TYPES, SPACINGS + BETAS + ZERO + THRESHOLD + CLIP + [{"set_alpha_to_one": False}]),
     "DDIMInverseScheduler": (PLAIN, TYPES, NO_LINSPACE + BETAS + CLIP + [{"set_alpha_to_one": False}]),
-    "PNDMScheduler": (SD, TWO_TYPES, SPACINGS + BETAS + [
+    "PNDMScheduler": (SD, TYPES, SPACINGS + BETAS + [
         {"skip_prk_steps": True, **more} for more in [{}, {"set_alpha_to_one": True}] + SPACINGS]),
     "LMSDiscreteScheduler": (SD, TYPES, SPACINGS + BETAS + SIGMAS),
     "EulerDiscreteScheduler": (SD, TYPES, SPACINGS + BETAS + ZERO + SIGMAS + FINAL + [
@@ -329,8 +321,35 @@ def configs():
     return result
 
 
+def loglinear(levels, count):
+    """`count` levels between the first and the last, evenly in the logarithms, as Align Your Steps' authors recommend."""
+    return np.exp(np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(levels)), np.log(levels))).tolist()
+
+
+def laplace(count, smallest, largest):
+    """Quantiles of a Laplace distribution over ln σ with location 0 and scale 0.5, from scipy; probabilities stay 5e-6 away from 0 and 1, as
+    in k-diffusion."""
+    share = np.linspace(0, 1, count)
+    logarithms = stats.laplace.ppf(1 - (np.minimum(share, 1 - share) + 5e-6), scale=0.5)
+    logarithms[share == 0.5] = 0
+    return np.clip(np.exp(np.where(share < 0.5, 1, -1) * logarithms), smallest, largest).tolist()
+
+
+def named():
+    ays = AysSchedules["StableDiffusionSigmas"][:-1]
+    products = diffusers.DDIMScheduler(**SD).alphas_cumprod
+    sigmas = ((1 - products) / products).sqrt().double().numpy()
+    return {
+        "ays_timesteps": AysSchedules["StableDiffusionTimesteps"],
+        "ays": {count: ays if count == 10 else loglinear(ays, count) for count in (2, 5, 10, 20)},
+        "laplace": {count: laplace(count, sigmas[0], sigmas[-1]) for count in (2, 5, 10, 20)},
+    }
+
+
 def main():
-    if (FOLDER / "manifest.json").exists():
+    checksum = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    manifest = FOLDER / "manifest.json"
+    if manifest.exists() and json.loads(manifest.read_text()).get("script") == checksum:
         print(f"{FOLDER} is there")
         return
     torch.set_num_threads(1)
@@ -352,7 +371,8 @@ def main():
     (FOLDER / "configs.json").write_text(
         "[\n" + ",\n".join(json.dumps(config, sort_keys=True) for config in configs()) + "\n]\n")
     np.concatenate(values).tofile(FOLDER / "values.bin")
-    write_json(FOLDER / "manifest.json", {"cases": len(listed), "left_out": left_out})
+    write_json(FOLDER / "named.json", named())
+    write_json(manifest, {"script": checksum, "cases": len(listed), "left_out": left_out})
     print(f"{len(listed)} cases, {len(left_out)} left out")
 
 

@@ -10,4 +10,18 @@ struct AncestralStep {
         up = (to * to * (from * from - to * to) / (from * from)).squareRoot()
         down = (to * to - up * up).squareRoot()
     }
+
+    static func tooLong(_ scheduler: String) -> SchedulerError {
+        .invalidSchedule(
+            scheduler: scheduler,
+            reason: "a step between two noise levels is too long for single precision, more steps are needed")
+    }
+
+    /// The steps between noise levels.
+    /// - Throws: `SchedulerError.invalidSchedule` where one is so long that single precision leaves no part for the deterministic step.
+    static func steps(_ levels: some Collection<Float>, scheduler: String) throws -> [AncestralStep] {
+        let steps = zip(levels, levels.dropFirst()).map { AncestralStep(from: $0, to: $1) }
+        guard !steps.contains(where: \.down.isNaN) else { throw tooLong(scheduler) }
+        return steps
+    }
 }

@@ -1,8 +1,8 @@
 /// DDIM run backwards, from a picture to the noise that it comes from (Song et al. 2021, section 4.3; Mokady et al. 2022). diffusers:
 /// `DDIMInverseScheduler`.
 ///
-/// One evaluation a step; deterministic. Timesteps ascend: a step takes the sample to its timestep from the one below, with a prediction
-/// that was made for its own.
+/// Order 1, one evaluation a step; deterministic. Timesteps ascend: a step takes the sample to its timestep from the one below, with a
+/// prediction that was made for its own.
 public struct DDIMInverseScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "DDIMInverseScheduler", shortName: "ddim-inverse",
@@ -48,6 +48,7 @@ public struct DDIMInverseScheduler: Scheduler {
             let start = min(timestep - stride, known.count - 1)
             return NoiseLevel(alphaCumprod: start >= 0 ? known.alphasCumprod[start] : first)
         }
+        try prediction.check(startLevels, scheduler: settings.className)
     }
 
     public func step(

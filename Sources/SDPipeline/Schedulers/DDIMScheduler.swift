@@ -1,7 +1,7 @@
 /// Denoising diffusion implicit models (Song et al. 2021). diffusers: `DDIMScheduler`.
 ///
 /// A step is equation 12 with σ_t(η) of equation 16: deterministic with η = 0, DDPM's noise with η = 1.
-/// One evaluation a step; stochastic only with η > 0.
+/// Order 1, one evaluation a step; stochastic only with η > 0.
 public struct DDIMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "DDIMScheduler", shortName: "ddim",
@@ -41,6 +41,7 @@ public struct DDIMScheduler: Scheduler {
         timesteps = wholeTimesteps.map { Float($0) }
         let schedule = noiseSchedule
         noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: settings.className) }
+        try prediction.check(noiseLevels, scheduler: settings.className)
     }
 
     public func step(

@@ -6,7 +6,7 @@ import Foundation
 /// The mean is that of the posterior q(x_{t−1} | x_t, x_0), equation 7, with x_0 predicted from ε; without clipping
 /// this is equation 11, μ = 1/√α_t · (x_t − β_t / √(1 − ᾱ_t) · ε). No noise is added at timestep 0.
 ///
-/// One evaluation a step; stochastic. One difference from diffusers: `variance_type` `fixed_large_log` gives what its
+/// Order 1, one evaluation a step; stochastic. One difference from diffusers: `variance_type` `fixed_large_log` gives what its
 /// name says, σ = exp(½ log β_t), where diffusers takes the root of the logarithm, which isn't a number.
 public struct DDPMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
@@ -64,6 +64,7 @@ public struct DDPMScheduler: Scheduler {
         timesteps = wholeTimesteps.map { Float($0) }
         let schedule = noiseSchedule
         noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: scheduler) }
+        try prediction.check(noiseLevels, scheduler: scheduler)
     }
 
     public func step(

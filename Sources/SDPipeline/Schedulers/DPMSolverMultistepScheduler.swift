@@ -1,6 +1,8 @@
 /// DPM-Solver and DPM-Solver++ as multistep methods of order 1 to 3, and their stochastic forms. diffusers:
 /// `DPMSolverMultistepScheduler`.
 ///
+/// The update of third order has the weight of half of its second difference, as in diffusers and the authors' code, and so order 2.
+///
 /// One evaluation a step; the predictions are in `SchedulerState.modelOutputs`. Stochastic with `algorithm_type` `sde-dpmsolver` and
 /// `sde-dpmsolver++`. `sde-dpmsolver` of third order, which diffusers doesn't have either, is refused.
 public struct DPMSolverMultistepScheduler: VariancePreservingSolver {
@@ -50,6 +52,8 @@ public struct DPMSolverMultistepScheduler: VariancePreservingSolver {
         levels = plan.levels
         orders = try MultistepOrder(
             settings, stepCount: timesteps.count, hasThird: update.algorithm != .sdeDPMSolver)
+        let last = timesteps.count - 1
+        try update.checkLastStep(of: levels, order: orders.order(at: last, stepsTaken: last), scheduler: settings.className)
     }
 
     public func step(

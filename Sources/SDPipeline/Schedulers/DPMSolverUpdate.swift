@@ -43,6 +43,18 @@ struct DPMSolverUpdate {
         }
     }
 
+    /// Refuses a last step that doesn't change the noise level where its order divides by the change.
+    /// - Throws: `SchedulerError.contradiction`.
+    func checkLastStep(of levels: [NoiseLevel], order: Int, scheduler: String) throws {
+        guard levels.count >= 2, levels[levels.count - 1].lambda == levels[levels.count - 2].lambda else { return }
+        guard order == 3 || (order == 2 && kind == .heun) else { return }
+        throw SchedulerError.contradiction(
+            scheduler: scheduler,
+            reason: "with final_sigmas_type sigma_min the last step changes nothing and can't be of order \(order)"
+                + (order == 2 ? " with solver_type heun" : "")
+                + ", set lower_order_final or euler_at_final, or a lower solver_order")
+    }
+
     static func parameters(_ algorithms: [Algorithm]) -> [SchedulerParameter] {
         [
             SchedulerParameter(

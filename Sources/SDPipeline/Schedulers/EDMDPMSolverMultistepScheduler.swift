@@ -1,6 +1,7 @@
 /// DPM-Solver++ as a multistep method for models with the preconditioning of EDM. diffusers: `EDMDPMSolverMultistepScheduler`.
 ///
-/// One evaluation a step; stochastic with `algorithm_type` `sde-dpmsolver++`, which has no third order here, as in diffusers.
+/// Order 1 or 2 (with `solver_order` 3 too, as in `DPMSolverMultistepScheduler`), one evaluation a step; stochastic with `algorithm_type`
+/// `sde-dpmsolver++`, which has no third order here, as in diffusers.
 public struct EDMDPMSolverMultistepScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "EDMDPMSolverMultistepScheduler", shortName: "edm-dpm++2m",
@@ -34,6 +35,8 @@ public struct EDMDPMSolverMultistepScheduler: Scheduler {
         levels = sigmas.map { NoiseLevel(alpha: 1, sigma: $0) }
         orders = try MultistepOrder(
             settings, stepCount: count, hasThird: update.algorithm != .sdeDPMSolverPlus)
+        try update.checkLastStep(
+            of: levels, order: orders.order(at: count - 1, stepsTaken: count - 1), scheduler: settings.className)
     }
 
     public var noiseLevels: [NoiseLevel] { levels.dropLast() }

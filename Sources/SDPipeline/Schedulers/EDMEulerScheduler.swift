@@ -1,7 +1,7 @@
 /// Euler steps for models with the preconditioning of EDM (Karras et al. 2022, algorithm 2 without its second-order correction).
 /// diffusers: `EDMEulerScheduler`.
 ///
-/// One evaluation a step; stochastic only with churn. Noise levels are a setting of its own: a model's betas play no part.
+/// Order 1, one evaluation a step; stochastic only with churn. Noise levels are a setting of its own: a model's betas play no part.
 public struct EDMEulerScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "EDMEulerScheduler", shortName: "edm-euler", parameters: EDMPreconditioning.parameters,

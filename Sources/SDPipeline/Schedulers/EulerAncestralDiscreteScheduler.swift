@@ -1,6 +1,6 @@
 /// Euler steps that go below the next noise level and add noise up to it. diffusers: `EulerAncestralDiscreteScheduler`.
 ///
-/// One evaluation a step; stochastic: every step draws noise, the last one too, with a deviation of 0.
+/// Order 1, one evaluation a step; stochastic: every step draws noise, the last one too, with a deviation of 0.
 public struct EulerAncestralDiscreteScheduler: VarianceExplodingScheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "EulerAncestralDiscreteScheduler", shortName: "euler-a",
@@ -17,6 +17,8 @@ public struct EulerAncestralDiscreteScheduler: VarianceExplodingScheduler {
     public let timesteps: [Float]
     public let sigmas: [Float]
     public let initNoiseSigma: Float
+    /// One for each step.
+    private let parts: [AncestralStep]
     private let prediction: PredictionType
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
@@ -26,6 +28,7 @@ public struct EulerAncestralDiscreteScheduler: VarianceExplodingScheduler {
         let plan = try SigmaPlan(settings, schedule: schedule, request: request)
         timesteps = plan.timesteps.map { Float($0) }
         sigmas = plan.storedSigmas
+        parts = try AncestralStep.steps(sigmas, scheduler: settings.className)
         initNoiseSigma = plan.initNoiseSigma
     }
 
@@ -38,11 +41,11 @@ public struct EulerAncestralDiscreteScheduler: VarianceExplodingScheduler {
         try checkStep(index: index, modelOutput: modelOutput, sample: sample)
         let sigma = sigmas[index]
         let original = prediction.original(from: modelOutput, sample: sample, sigma: sigma)
-        let parts = AncestralStep(from: sigma, to: sigmas[index + 1])
-        let difference = parts.down - sigma
+        let part = parts[index]
+        let difference = part.down - sigma
         let drawn = try draw(sample.count, from: noise)
         state.stepsTaken += 1
         let lowered = combine(sample, original) { $0 + (($0 - $1) / sigma) * difference }
-        return combine(lowered, drawn) { $0 + $1 * parts.up }
+        return combine(lowered, drawn) { $0 + $1 * part.up }
     }
 }

@@ -1,7 +1,7 @@
 /// Euler steps along the probability-flow equation on the variance-exploding scale (Karras et al. 2022, algorithm 2
 /// without its second-order correction). diffusers: `EulerDiscreteScheduler`.
 ///
-/// One evaluation a step; stochastic only with churn (S_churn, S_tmin, S_tmax, S_noise of algorithm 2).
+/// Order 1, one evaluation a step; stochastic only with churn (S_churn, S_tmin, S_tmax, S_noise of algorithm 2).
 public struct EulerDiscreteScheduler: VarianceExplodingScheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "EulerDiscreteScheduler", shortName: "euler",

@@ -3,8 +3,8 @@ import Foundation
 /// Euler steps along straight paths, for models trained by flow matching (Lipman et al. 2022). diffusers:
 /// `FlowMatchEulerDiscreteScheduler`.
 ///
-/// One evaluation a step; stochastic with `stochastic_sampling`. `use_dynamic_shifting`, for which a pipeline has to state the shift, is
-/// refused.
+/// Order 1, one evaluation a step; stochastic with `stochastic_sampling`, which ends with about half of the data's variance.
+/// `use_dynamic_shifting`, for which a pipeline has to state the shift, is refused.
 public struct FlowMatchEulerDiscreteScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "FlowMatchEulerDiscreteScheduler", shortName: "flow-euler", aliases: [.init("flow match euler")],

@@ -1,6 +1,6 @@
 /// Heun's method along straight paths, for models trained by flow matching. diffusers: `FlowMatchHeunDiscreteScheduler`.
 ///
-/// Two evaluations a step, one for the last; stochastic only with churn. A run can start at even indices.
+/// Order 2, two evaluations a step, one for the last; stochastic only with churn. A run can start at even indices.
 public struct FlowMatchHeunDiscreteScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "FlowMatchHeunDiscreteScheduler", shortName: "flow-heun", aliases: [.init("flow match heun")],

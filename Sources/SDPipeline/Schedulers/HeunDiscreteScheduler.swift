@@ -1,8 +1,8 @@
-/// Heun's method along the probability-flow equation (Karras et al. 2022, algorithm 2 without churn). diffusers:
+/// Heun's method along the probability-flow equation (Karras et al. 2022, algorithm 1). diffusers:
 /// `HeunDiscreteScheduler`.
 ///
-/// Two evaluations a step: an Euler step with the slope at its start, then the step again with the mean of the slopes at both ends.
-/// The last step, to a noise level of 0, has one. Deterministic. A run can start at even indices.
+/// Order 2, two evaluations a step: an Euler step with the slope at its start, then the step again with the mean of the slopes at both
+/// ends. The last step, to a noise level of 0, has one. Deterministic. A run can start at even indices.
 public struct HeunDiscreteScheduler: VarianceExplodingScheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "HeunDiscreteScheduler", shortName: "heun",

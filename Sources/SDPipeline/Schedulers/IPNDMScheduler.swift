@@ -3,9 +3,10 @@ import Foundation
 /// Improved pseudo numerical method: linear multistep of order 4 on a path of its own, x = cos(φ) x_0 + sin(φ) ε in diffusers' variables.
 /// diffusers: `IPNDMScheduler`.
 ///
-/// One evaluation a step; deterministic; the slopes are in `SchedulerState.modelOutputs`. Timesteps run from 1 to 0: it is for models that
-/// were trained so, and a Stable Diffusion model, which counts to 1000, makes no picture with it, in diffusers neither. `trained_betas`
-/// are the factors of the noise of each step and of the end.
+/// One evaluation a step; deterministic; the slopes are in `SchedulerState.modelOutputs`. Its own noise levels begin without signal, which
+/// the first step can't use: order 1 for a whole run, and 4 only on levels that are even in σ/α. Timesteps run from 1 to 0: it is for
+/// models that were trained so, and a Stable Diffusion model, which counts to 1000, makes no picture with it, in diffusers neither.
+/// `trained_betas` are the factors of the noise of each step and of the end.
 public struct IPNDMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "IPNDMScheduler", shortName: "ipndm",

@@ -1,7 +1,8 @@
 /// The midpoint method of `KDPM2DiscreteScheduler` with steps that go below the next noise level and add noise up to it. diffusers:
 /// `KDPM2AncestralDiscreteScheduler`.
 ///
-/// Two evaluations a step, one for the last; stochastic: the second evaluation of a step draws noise. A run can start at even indices.
+/// Order 2 without its noise, two evaluations a step, one for the last; stochastic: the second evaluation of a step draws noise. A run can
+/// start at even indices.
 public struct KDPM2AncestralDiscreteScheduler: VarianceExplodingScheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "KDPM2AncestralDiscreteScheduler", shortName: "dpm2-a",
@@ -27,8 +28,9 @@ public struct KDPM2AncestralDiscreteScheduler: VarianceExplodingScheduler {
         prediction = try settings.choice("prediction_type", as: PredictionType.self)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, roundsKarras: true)
         let levels = plan.sigmas.map { Float($0) }
-        parts = zip(levels, levels.dropFirst()).map { AncestralStep(from: $0, to: $1) }
+        parts = try AncestralStep.steps(levels, scheduler: settings.className)
         let midpoints = zip(levels, parts).map { Midpoint.geometricMean($1.down, $0) }
+        guard midpoints.allSatisfy({ $0 > 0 }) else { throw AncestralStep.tooLong(settings.className) }
         timesteps = Midpoint.interleaved(plan.timesteps.map { Float($0) }, midpoints.map { plan.timestep(of: $0) })
         evaluationSigmas = Midpoint.interleaved(levels, midpoints)
         sigmas = Self.doubled(levels) + [0, 0, 0]

@@ -1,8 +1,8 @@
 /// The midpoint method along the probability-flow equation, with the midpoint at the geometric mean of both noise levels (DPM-Solver-2;
 /// Lu et al. 2022, algorithm 1, in Karras' variables). diffusers: `KDPM2DiscreteScheduler`.
 ///
-/// Two evaluations a step: one at its start, one at the midpoint. The last step, to a noise level of 0, has one. Deterministic. A run can
-/// start at even indices.
+/// Order 2, two evaluations a step: one at its start, one at the midpoint. The last step, to a noise level of 0, has one. Deterministic. A
+/// run can start at even indices.
 public struct KDPM2DiscreteScheduler: VarianceExplodingScheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "KDPM2DiscreteScheduler", shortName: "dpm2", aliases: [.init("dpm 2"), .init("kdpm2")],

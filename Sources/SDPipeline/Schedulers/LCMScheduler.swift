@@ -1,7 +1,7 @@
 /// Multistep sampling of latent consistency models: each step predicts the original sample and adds new noise (Luo et al. 2023).
 /// diffusers: `LCMScheduler`.
 ///
-/// One evaluation a step, 1 to 8 steps suit such models; stochastic but for the last step.
+/// Order 1, one evaluation a step, 1 to 8 steps suit such models; stochastic but for the last step.
 public struct LCMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "LCMScheduler", shortName: "lcm", parameters: ConsistencyTimesteps.parameters, order: 1, isStochastic: true,
@@ -32,6 +32,7 @@ public struct LCMScheduler: Scheduler {
         timesteps = wholeTimesteps.map { Float($0) }
         let known = schedule
         noiseLevels = try wholeTimesteps.map { try known.level(at: $0, for: settings.className) }
+        try prediction.check(noiseLevels, scheduler: settings.className)
     }
 
     public func step(

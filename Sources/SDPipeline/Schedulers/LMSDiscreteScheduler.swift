@@ -1,8 +1,8 @@
 /// Linear multistep method along the probability-flow equation: the slope is the polynomial through the last four, integrated over the
 /// step. diffusers: `LMSDiscreteScheduler`.
 ///
-/// One evaluation a step; deterministic; the slopes are in `SchedulerState.modelOutputs`. A run that starts in the middle has, as in
-/// diffusers, the weights of a full history from its first step on, although there is none yet.
+/// Order 4, one evaluation a step; deterministic; the slopes are in `SchedulerState.modelOutputs`. A run that starts in the middle has, as
+/// in diffusers, the weights of a full history from its first step on, although there is none yet.
 public struct LMSDiscreteScheduler: VarianceExplodingScheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "LMSDiscreteScheduler", shortName: "lms",

@@ -3,7 +3,8 @@
 /// With Runge-Kutta steps (the default) the first three steps take four evaluations each (equation 13), the others
 /// are linear multistep of fourth order (equation 12). With `skip_prk_steps`, as Stable Diffusion's models state, all
 /// are linear multistep (PLMS): the first step is repeated for a second evaluation, and the order grows from 1 to 4.
-/// Both transfer by equation 9. Deterministic; the history is in `SchedulerState.modelOutputs`.
+/// Both transfer by equation 9. Deterministic; the history is in `SchedulerState.modelOutputs`. Order 4 where timesteps are even in σ/α, as
+/// the weights assume, else 2. `prediction_type` `sample` is refused, in diffusers with the first step.
 public struct PNDMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "PNDMScheduler", shortName: "pndm",

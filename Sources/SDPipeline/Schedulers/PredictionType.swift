@@ -11,6 +11,22 @@ public enum PredictionType: String, Sendable, CaseIterable {
     /// The direction of a straight path, ε − x_0 (Lipman et al. 2022).
     case flowPrediction = "flow_prediction"
 
+    /// Refuses levels at which a prediction doesn't say what a step needs: ε not the original where there is no signal, x_0 not the
+    /// noise where there is none.
+    /// - Throws: `SchedulerError.contradiction`.
+    func check(_ levels: [NoiseLevel], scheduler: String) throws {
+        if self == .epsilon, levels.contains(where: { $0.alpha == 0 }) {
+            throw SchedulerError.contradiction(
+                scheduler: scheduler,
+                reason: "a timestep without any signal (rescale_betas_zero_snr) needs another prediction_type than epsilon")
+        }
+        if self == .sample, levels.contains(where: { $0.sigma == 0 }) {
+            throw SchedulerError.contradiction(
+                scheduler: scheduler, reason: "a step from a sample without any noise needs another prediction_type than sample"
+            )
+        }
+    }
+
     /// The predicted original sample x_0.
     /// - Parameters:
     ///   - output: the model's prediction.

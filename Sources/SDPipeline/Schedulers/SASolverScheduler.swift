@@ -1,8 +1,8 @@
 /// SA-Solver: a stochastic Adams predictor and corrector (Xue et al. 2023). diffusers: `SASolverScheduler`.
 ///
-/// One evaluation a step; stochastic: τ is 1 for timesteps from 200 to 800 and 0 elsewhere, as diffusers' default; a `tau_func` of its own
-/// would be Python code. Every step draws noise. `SchedulerState` holds predictions, the sample and the noise of the last step, which the
-/// corrector goes out from again.
+/// Order 1 to 4 of each, one evaluation a step; stochastic: τ is 1 for timesteps from 200 to 800 and 0 elsewhere, as diffusers' default; a
+/// `tau_func` of its own would be Python code. Every step draws noise. `SchedulerState` holds predictions, the sample and the noise of the
+/// last step, which the corrector goes out from again.
 public struct SASolverScheduler: VariancePreservingSolver {
     public static let descriptor = SchedulerDescriptor(
         className: "SASolverScheduler", shortName: "sa-solver",

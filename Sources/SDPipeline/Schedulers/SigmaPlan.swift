@@ -62,7 +62,7 @@ struct SigmaPlan {
 
     /// The fractional timestep of a noise level in single precision.
     func timestep(of sigma: Float) -> Float {
-        Float(SigmaSchedule.timestep(of: Double(sigma), logSigmas: logSigmas, isSingle: true))
+        SigmaSchedule.timestep(of: sigma, logSigmas: logSigmas)
     }
 
     /// The fractional timestep of the geometric mean of two noise levels in double precision.

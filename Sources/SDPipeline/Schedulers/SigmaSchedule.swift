@@ -58,19 +58,33 @@ enum SigmaSchedule: Sendable, Equatable {
     /// - Parameters:
     ///   - sigma: the noise level.
     ///   - logSigmas: logarithms of the training timesteps' noise levels, ascending; at least two.
-    ///   - isSingle: whether `sigma` is a single-precision value, for which numpy computes in single precision.
+    ///   - isSingle: whether `sigma` is a single-precision value, whose place between two levels numpy computes in single precision.
     static func timestep(of sigma: Double, logSigmas: [Float], isSingle: Bool) -> Double {
-        var logSigma = log(max(sigma, 1e-10))
-        if isSingle { logSigma = Double(Float(logSigma)) }
-        let reached = logSigmas.lastIndex { logSigma >= Double($0) } ?? 0
-        let lowIndex = min(reached, logSigmas.count - 2)
-        let low = logSigmas[lowIndex]
-        let width = low - logSigmas[lowIndex + 1]
+        let logSigma = log(max(sigma, 1e-10))
         if isSingle {
-            let weight = clamped((low - Float(logSigma)) / width, 0, 1)
-            return Double(1 - weight) * Double(lowIndex) + Double(weight) * Double(lowIndex + 1)
+            let (index, weight) = place(of: Float(logSigma), logSigmas: logSigmas)
+            return Double(1 - weight) * Double(index) + Double(weight) * Double(index + 1)
         }
-        let weight = min(max((Double(low) - logSigma) / Double(width), 0), 1)
-        return (1 - weight) * Double(lowIndex) + weight * Double(lowIndex + 1)
+        let index = lowerIndex(of: logSigma, logSigmas: logSigmas)
+        let (low, high) = (logSigmas[index], logSigmas[index + 1])
+        let weight = min(max((Double(low) - logSigma) / Double(low - high), 0), 1)
+        return (1 - weight) * Double(index) + weight * Double(index + 1)
+    }
+
+    /// The same with every operation in single precision, as torch computes it.
+    static func timestep(of sigma: Float, logSigmas: [Float]) -> Float {
+        let (index, weight) = place(of: SingleMath.log(max(sigma, 1e-10)), logSigmas: logSigmas)
+        return (1 - weight) * Float(index) + weight * Float(index + 1)
+    }
+
+    /// The training timestep below a level, and how far the level is from there to the next one, 0 to 1.
+    private static func place(of logSigma: Float, logSigmas: [Float]) -> (index: Int, weight: Float) {
+        let index = lowerIndex(of: Double(logSigma), logSigmas: logSigmas)
+        let (low, high) = (logSigmas[index], logSigmas[index + 1])
+        return (index, clamped((low - logSigma) / (low - high), 0, 1))
+    }
+
+    private static func lowerIndex(of logSigma: Double, logSigmas: [Float]) -> Int {
+        min(logSigmas.lastIndex { logSigma >= Double($0) } ?? 0, logSigmas.count - 2)
     }
 }

@@ -1,7 +1,7 @@
 /// Trajectory consistency distillation: each step jumps to an earlier timestep and adds the noise back up to the next one (Zheng et al.
 /// 2024). diffusers: `TCDScheduler`.
 ///
-/// One evaluation a step; stochastic but for the last step, deterministic with `eta` (the paper's γ) 0. Default 0.3.
+/// Order 1, one evaluation a step; stochastic but for the last step, deterministic with `eta` (the paper's γ) 0. Default 0.3.
 public struct TCDScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "TCDScheduler", shortName: "tcd", parameters: ConsistencyTimesteps.parameters, stepOptions: ["eta"],
@@ -26,6 +26,7 @@ public struct TCDScheduler: Scheduler {
         timesteps = wholeTimesteps.map { Float($0) }
         let known = schedule
         noiseLevels = try wholeTimesteps.map { try known.level(at: $0, for: settings.className) }
+        try prediction.check(noiseLevels, scheduler: settings.className)
     }
 
     public func step(

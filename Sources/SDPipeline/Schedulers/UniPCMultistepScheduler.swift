@@ -1,9 +1,9 @@
 /// UniPC: a predictor of order p and a corrector of order p + 1 that shares its evaluations (Zhao et al. 2023). diffusers:
 /// `UniPCMultistepScheduler`.
 ///
-/// One evaluation a step; deterministic. `SchedulerState` holds the predictions and the sample that the last step started from, which the
-/// corrector goes out from again. `solver_type` is B(h): h (`bh1`) or e^h − 1 (`bh2`). Where the last step goes down to a noise level of 0
-/// diffusers' `bh1` multiplies infinity by zero; here its last step is DDIM's, as with `bh2`.
+/// Order 1 to 6, one evaluation a step; deterministic. `SchedulerState` holds the predictions and the sample that the last step started
+/// from, which the corrector goes out from again. `solver_type` is B(h): h (`bh1`) or e^h − 1 (`bh2`). Where the last step goes down to a
+/// noise level of 0 diffusers' `bh1` multiplies infinity by zero; here its last step is DDIM's, as with `bh2`.
 public struct UniPCMultistepScheduler: VariancePreservingSolver {
     public static let descriptor = SchedulerDescriptor(
         className: "UniPCMultistepScheduler", shortName: "unipc",

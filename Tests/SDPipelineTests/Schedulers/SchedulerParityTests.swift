@@ -1,3 +1,4 @@
+import Foundation
 import SDPipeline
 import Testing
 
@@ -5,20 +6,14 @@ import Testing
 @Suite struct SchedulerParityTests {
     private static let sigmaTolerance = 1e-6
     private static let sampleTolerance = 1e-5
-    /// Fractional timesteps come from logarithms, of which numpy's single-precision ones are not correctly rounded and
-    /// differ between processors; whole timesteps are compared exactly.
-    private static let fractionalTimestepTolerance = 1e-6
-    private static let classesWithMidpoints: Set = [
-        "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler",
-    ]
 
     @Test func everyStepMatchesDiffusers() throws {
         let references = try SchedulerReferences()
-        var worst: [String: (timestep: Double, sigma: Double, sample: Double)] = [:]
+        var worst: [String: (sigma: Double, sample: Double)] = [:]
         for (item, expected) in references.cases {
             guard let scheduler = try? make(item) else { continue }
-            var record = worst[item.class] ?? (0, 0, 0)
-            record.timestep = max(record.timestep, checkTimesteps(scheduler, expected, item.label))
+            var record = worst[item.class] ?? (0, 0)
+            #expect(scheduler.timesteps == expected.timesteps, "\(item.label)")
             #expect(scheduler.sigmas.count == expected.sigmas.count, "\(item.label)")
             for (found, wanted) in zip(scheduler.sigmas, expected.sigmas) {
                 let difference = relativeDifference(found, wanted)
@@ -43,9 +38,41 @@ import Testing
         }
         for (name, record) in worst.sorted(by: { $0.key < $1.key }) {
             print(
-                "\(name): largest relative difference from diffusers: timesteps \(record.timestep),",
+                "\(name): largest relative difference from diffusers:",
                 "sigmas \(record.sigma), samples \(record.sample)")
         }
+    }
+
+    /// Align Your Steps and Laplace, which are lists in diffusers and k-diffusion.
+    @Test func namedSchedulesAreTheLists() throws {
+        struct Named: Decodable {
+            let aysTimesteps: [Float]
+            let ays: [String: [Float]]
+            let laplace: [String: [Float]]
+        }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let named = try decoder.decode(
+            Named.self, from: Data(contentsOf: SchedulerReferences.folder.appending(path: "named.json")))
+        let configuration = SchedulerConfiguration(
+            className: nil,
+            values: ["beta_start": .number(0.00085), "beta_end": .number(0.012), "beta_schedule": .text("scaled_linear")])
+        for (schedule, lists) in [(NamedSchedule.ays, named.ays), (.laplace, named.laplace)] {
+            #expect(lists.count == 4)
+            for (count, expected) in lists {
+                let request = TimestepRequest.named(schedule, steps: try #require(Int(count)))
+                let scheduler = try SchedulerRegistry.standard.make("euler", configuration: configuration, request: request)
+                #expect(scheduler.sigmas.count == expected.count + 1 && scheduler.sigmas.last == 0)
+                for (found, wanted) in zip(scheduler.sigmas, expected) {
+                    #expect(
+                        relativeDifference(found, wanted) <= Self.sigmaTolerance, "\(schedule) \(count): \(found) for \(wanted)"
+                    )
+                }
+            }
+        }
+        let multistep = try SchedulerRegistry.standard.make(
+            "dpm++2m", configuration: configuration, request: .named(.ays, steps: 10))
+        #expect(multistep.timesteps == named.aysTimesteps)
     }
 
     @Test func aRunCanBeRepeatedAndContinuedFromAnyStep() throws {
@@ -112,24 +139,6 @@ import Testing
             samples.append(sample)
         }
         return samples
-    }
-
-    private func checkTimesteps(
-        _ scheduler: any Scheduler, _ expected: SchedulerReferences.Values, _ label: String
-    ) -> Double {
-        #expect(scheduler.timesteps.count == expected.timesteps.count, "\(label)")
-        var largest = 0.0
-        // A midpoint's timestep comes from logarithms even where it happens to be whole.
-        let hasMidpoints = Self.classesWithMidpoints.contains(scheduler.name)
-        let areWhole = !hasMidpoints && expected.timesteps.allSatisfy { $0 == $0.rounded() }
-        for (found, wanted) in zip(scheduler.timesteps, expected.timesteps) {
-            let difference = relativeDifference(found, wanted)
-            largest = max(largest, difference)
-            #expect(
-                areWhole ? found == wanted : difference <= Self.fractionalTimestepTolerance,
-                "timestep \(found) for \(wanted), \(label)")
-        }
-        return largest
     }
 
     private func relativeDifference(_ found: Float, _ wanted: Float) -> Double {

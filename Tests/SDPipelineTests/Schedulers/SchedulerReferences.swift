@@ -12,14 +12,32 @@ struct SchedulerReferences {
         let sigmas: [Double]?
         /// The step that the run begins with.
         let begin: Int?
+        /// Counts are 0 where diffusers didn't get that far.
         let timestepCount: Int
         let sigmaCount: Int
         let drawCount: Int
         /// Values of the add_noise result; 0 where the class has none.
         let noisyCount: Int
+        /// Why diffusers has no values for it, where it has none.
+        let reason: String?
+
+        init(from decoder: Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            func count(_ key: CodingKeys) throws -> Int { try values.decodeIfPresent(Int.self, forKey: key) ?? 0 }
+            `class` = try values.decode(String.self, forKey: .class)
+            config = try values.decode([String: SchedulerValue].self, forKey: .config)
+            options = try values.decodeIfPresent([String: SchedulerValue].self, forKey: .options)
+            steps = try values.decodeIfPresent(Int.self, forKey: .steps)
+            timesteps = try values.decodeIfPresent([Double].self, forKey: .timesteps)
+            sigmas = try values.decodeIfPresent([Double].self, forKey: .sigmas)
+            begin = try values.decodeIfPresent(Int.self, forKey: .begin)
+            (timestepCount, sigmaCount) = (try count(.timestepCount), try count(.sigmaCount))
+            (drawCount, noisyCount) = (try count(.drawCount), try count(.noisyCount))
+            reason = try values.decodeIfPresent(String.self, forKey: .reason)
+        }
 
         enum CodingKeys: String, CodingKey {
-            case `class`, config, options, steps, timesteps, sigmas, begin
+            case `class`, config, options, steps, timesteps, sigmas, begin, reason
             case timestepCount = "timestep_count"
             case sigmaCount = "sigma_count"
             case drawCount = "draw_count"
@@ -75,6 +93,15 @@ struct SchedulerReferences {
             case file, `class`, values
             case inPipeline = "in_pipeline"
         }
+    }
+
+    /// The cases for which diffusers has no values.
+    static func leftOut() throws -> [Case] {
+        struct Manifest: Decodable {
+            let leftOut: [Case]
+            enum CodingKeys: String, CodingKey { case leftOut = "left_out" }
+        }
+        return try JSONDecoder().decode(Manifest.self, from: Data(contentsOf: folder.appending(path: "manifest.json"))).leftOut
     }
 
     static let elements = 16
