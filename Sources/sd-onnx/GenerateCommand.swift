@@ -92,6 +92,17 @@ struct GenerateCommand: ParsableCommand {
             "Start from these latents, [N, C, h, w] of standard normal noise, instead of the seed's.", valueName: "FILE.npy"))
     var initLatents: String?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Start from this picture, of the size that is made, instead of noise.", valueName: "FILE.png"))
+    var initImg: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: "With --init-img, the share of the steps to take, 0 to 1: how much of the picture may change. (default: 0.8)",
+        transform: OptionValues.share)
+    var strength: Double?
+
     @Flag(help: "Print nothing but errors.")
     var quiet = false
 
@@ -122,6 +133,7 @@ struct GenerateCommand: ParsableCommand {
         } else {
             do { _ = try OutputPattern(output) } catch { throw ValidationError("\(error)") }
         }
+        if strength != nil, initImg == nil { throw ValidationError("--strength needs a picture to start from: --init-img.") }
         if saveLatents == "" { throw ValidationError("--save-latents is empty, expected a file's name.") }
         if saveLatents == "-" {
             throw ValidationError("--save-latents is -, expected a file: standard output is for the picture.")
@@ -140,6 +152,8 @@ struct GenerateCommand: ParsableCommand {
         request.stepOptions = schedulerOptions.stepOptions
         request.timestepRequest = schedulerOptions.request(steps: steps)
         request.previewInterval = previews.interval
+        request.initialImage = try initImg.map { try PNGFile.read(URL(fileURLWithPath: $0)) }
+        request.strength = strength ?? request.strength
         if let names = comparedSchedulers {
             return try compare(names, request: request, configuration: configuration, to: files)
         }

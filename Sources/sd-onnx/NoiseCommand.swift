@@ -7,16 +7,20 @@ struct NoiseCommand: ParsableCommand {
         commandName: "noise", abstract: "Shows a picture dissolve in noise: forward diffusion at chosen timesteps.",
         discussion: """
             Each picture is a draw from q(x_t | x_0) = N(sqrt(alpha_t) x_0, (1 - alpha_t) I), alpha_t the cumulative product of 1 - beta \
-            of the model, all with the same noise. It is drawn on pixels.
+            of the model, all with the same noise: on pixels, or with --latent on the latents of the model's VAE, which are then decoded.
 
-            EXAMPLE:
+            EXAMPLES:
               sd-onnx noise fox.png --timesteps 0,100,250,500,999 -o noise.png
+              sd-onnx noise fox.png --latent -o step-%d.png
             """)
 
     @Argument(help: "The picture, a PNG file.")
     var image: String
 
     @OptionGroup var model: ModelOptions
+
+    @Flag(help: "Add the noise to the picture's latents, as diffusion does, and decode them.")
+    var latent = false
 
     @Option(
         parsing: .unconditional, help: "Pictures, evenly spread over the timesteps. (default: 8)",
@@ -44,6 +48,10 @@ struct NoiseCommand: ParsableCommand {
         help: ArgumentHelp("The strip to write; with %d a file for each picture.", valueName: "FILE.png"))
     var output = "noise.png"
 
+    @OptionGroup var threads: ThreadOptions
+
+    @OptionGroup var memory: MemoryOptions
+
     func run() throws {
         Interruption.install()
         let picture = try PNGFile.read(URL(fileURLWithPath: image))
@@ -54,15 +62,9 @@ struct NoiseCommand: ParsableCommand {
             folder.schedulerSettings(), for: try registry.find("ddpm").descriptor, overrides: overrides)
         let chosen = try chosenTimesteps(settings)
         let scheduler = try DDPMScheduler(settings: settings, request: .timesteps(chosen.map(Double.init)))
-        let original = try PixelConversion.pixels(from: [picture])
-        var generator = TorchGenerator(seed: seed?.value ?? 0)
-        let noise = generator.randn(count: original.count)
         // The scheduler counts down, the pictures go from the original to noise.
-        let cells = try chosen.indices.reversed().map { index in
-            let noisy = try scheduler.addNoise(to: original, noise: noise, at: index)
-            let images = try PixelConversion.images(from: noisy, width: picture.width, height: picture.height)
-            return ContactSheet.Cell(image: images[0], lines: ["\(chosen[index])"])
-        }
+        let pictures = try dissolved(picture, folder: folder, scheduler: scheduler, indices: chosen.indices.reversed())
+        let cells = zip(pictures, chosen.reversed()).map { ContactSheet.Cell(image: $0, lines: ["\($1)"]) }
         var files: [(bytes: [UInt8], url: URL)] = []
         if output.contains("%") {
             let pattern = try OutputPattern(output)
@@ -74,6 +76,29 @@ struct NoiseCommand: ParsableCommand {
             files.append((try PNGFile.encode(sheet), URL(fileURLWithPath: output)))
         }
         try Interruption.whileWriting { try AtomicFile.write(files) }
+    }
+
+    /// The picture with the noise of each of the scheduler's steps `indices`.
+    private func dissolved(
+        _ picture: RGBImage, folder: ModelFolder, scheduler: DDPMScheduler, indices: some Sequence<Int>
+    ) throws -> [RGBImage] {
+        var generator = TorchGenerator(seed: seed?.value ?? 0)
+        guard latent else {
+            let original = try PixelConversion.pixels(from: [picture])
+            let noise = generator.randn(count: original.count)
+            return try indices.map { index in
+                let noisy = try scheduler.addNoise(to: original, noise: noise, at: index)
+                return try PixelConversion.images(from: noisy, width: picture.width, height: picture.height)[0]
+            }
+        }
+        let space = try LatentSpace(folder, threads: try threads.makePool(), savesMemory: memory.savesMemory)
+        let original = try space.encode(picture)
+        let noise = generator.randn(count: original.values.count)
+        return try indices.map { index in
+            var noisy = original
+            noisy.values = try scheduler.addNoise(to: original.values, noise: noise, at: index)
+            return try space.decode(noisy)
+        }
     }
 
     /// Whole timesteps, descending.

@@ -28,6 +28,14 @@ enum OptionValues {
         return number
     }
 
+    /// A number from 0 to 1.
+    static func share(_ text: String) throws -> Double {
+        guard let number = Double(text), (0...1).contains(number) else {
+            throw Expectation(description: "expected a number from 0 to 1.")
+        }
+        return number
+    }
+
     /// Numbers with commas between them.
     static func numbers(_ text: String) throws -> [Double] {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)

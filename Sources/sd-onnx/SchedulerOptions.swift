@@ -17,6 +17,25 @@ struct SchedulerOptions: ParsableArguments {
     var eta: Double?
 
     @Option(
+        parsing: .unconditional, help: "Noise added back over the run (S_churn), of Euler's and EDM's kinds. (default: 0)",
+        transform: OptionValues.number)
+    var sChurn: Double?
+
+    @Option(
+        parsing: .unconditional, help: "No churn below this noise level (S_tmin). (default: 0)", transform: OptionValues.number)
+    var sTmin: Double?
+
+    @Option(
+        parsing: .unconditional, help: "No churn above this noise level (S_tmax). (default: none)",
+        transform: OptionValues.number)
+    var sTmax: Double?
+
+    @Option(
+        parsing: .unconditional, help: "Deviation of the noise of churn and DPM++ SDE (S_noise). (default: 1)",
+        transform: OptionValues.number)
+    var sNoise: Double?
+
+    @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
             "How the timesteps are spread: \(TimestepSpacing.allCases.map(\.rawValue).joined(separator: ", ")). (default: the model's)",
@@ -54,6 +73,10 @@ struct SchedulerOptions: ParsableArguments {
     var stepOptions: SchedulerStepOptions {
         var result = SchedulerStepOptions()
         result.eta = eta
+        result.churn = sChurn ?? result.churn
+        result.churnMinimumSigma = sTmin ?? result.churnMinimumSigma
+        result.churnMaximumSigma = sTmax ?? result.churnMaximumSigma
+        result.noiseScale = sNoise ?? result.noiseScale
         return result
     }
 

@@ -90,6 +90,12 @@ struct SchedulersShowCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
+        help: "The share of the steps that a run over a given picture takes, 0 to 1: the last ones. (default: 1)",
+        transform: OptionValues.share)
+    var strength = 1.0
+
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Draw the noise levels as a picture.", valueName: "FILE.svg|png"))
     var plot: String?
 
@@ -132,30 +138,41 @@ struct SchedulersShowCommand: ParsableCommand {
         let made = try SchedulerRegistry.standard.make(
             name, configuration: folder.schedulerSettings(), request: scheduler.request(steps: steps),
             overrides: scheduler.overrides)
+        try scheduler.stepOptions.check(for: descriptor(made))
+        let evaluations = taken(by: made)
         if let plot {
-            let drawing = NoisePlot(levels: made.noiseLevels, title: "\(made.name), \(made.timesteps.count) evaluations")
+            let drawing = NoisePlot(
+                levels: evaluations.map { made.noiseLevels[$0] }, timesteps: evaluations.map { made.timesteps[$0] },
+                title: "\(made.name), \(evaluations.count) evaluations")
             let url = URL(fileURLWithPath: plot)
             try AtomicFile.write(plot.hasSuffix(".svg") ? Array(drawing.svg.utf8) : try drawing.png(), to: url)
         }
-        json ? try printJSON(made) : try printTable(made)
+        json ? try printJSON(made, evaluations) : try printTable(made, evaluations)
     }
 
-    private func printJSON(_ made: any Scheduler) throws {
-        let levels = zip(made.timesteps, made.noiseLevels).map { timestep, level in
-            Level(
-                timestep: timestep, alpha: level.alpha, sigma: level.sigma,
+    /// The evaluations that a run takes.
+    private func taken(by made: any Scheduler) -> Range<Int> {
+        made.firstIndex(strength: strength, steps: scheduler.timesteps?.count ?? steps)..<made.timesteps.count
+    }
+
+    private func printJSON(_ made: any Scheduler, _ evaluations: Range<Int>) throws {
+        let levels = evaluations.map { index in
+            let level = made.noiseLevels[index]
+            return Level(
+                timestep: made.timesteps[index], alpha: level.alpha, sigma: level.sigma,
                 snr: level.signalToNoiseRatio.isFinite ? level.signalToNoiseRatio : nil)
         }
         try StandardStreams.printJSON(
             Answer(
                 name: descriptor(made).shortName, className: made.name, paper: descriptor(made).paper,
                 settings: made.settings.values.sorted { $0.key < $1.key }.map { Setting(key: $0.key, value: $0.value) },
-                initNoiseSigma: made.initNoiseSigma, timesteps: made.timesteps, sigmas: made.sigmas, levels: levels))
+                initNoiseSigma: made.initNoiseSigma, timesteps: Array(made.timesteps[evaluations]),
+                sigmas: Array(made.sigmas.dropFirst(evaluations.lowerBound)), levels: levels))
     }
 
-    private func printTable(_ made: any Scheduler) throws {
-        let rows = zip(made.timesteps, made.noiseLevels).enumerated().map { index, row in
-            let (timestep, level) = row
+    private func printTable(_ made: any Scheduler, _ evaluations: Range<Int>) throws {
+        let rows = evaluations.map { index in
+            let (timestep, level) = (made.timesteps[index], made.noiseLevels[index])
             return [
                 "\(index + 1)", String(format: "%g", timestep), String(format: "%.6g", level.sigma / level.alpha),
                 String(format: "%.6g", level.alpha), String(format: "%.6g", level.sigma),

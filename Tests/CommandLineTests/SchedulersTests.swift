@@ -3,6 +3,7 @@ import SDPipeline
 import Testing
 
 @Suite struct SchedulersTests {
+    private static let pictures = Program.root.appendingPathComponent("Tests/SDPipelineTests/Fixtures/pictures")
     private static let quick = ["--steps", "2", "--cfg-scale", "4", "--seed", "7", "--quiet"]
 
     @Test func listsAllSchedulers() throws {
@@ -26,7 +27,11 @@ import Testing
             #expect((answer["timesteps"] as? [Double])?.count == 5 && (answer["sigmas"] as? [Double])?.count == 6)
         }
         #expect(try String(contentsOf: folder["x.svg"], encoding: .utf8).contains("</svg>"))
-        #expect(try PNGFile.read(folder["x.png"]).width == 640)
+        let drawing = try PNGFile.read(folder["x.png"])
+        #expect(drawing.width == 640)
+        // The title is text in the drawing too.
+        let title = drawing.pixels[3 * 640 * 12..<3 * 640 * 22]
+        #expect(title.contains { $0 < 64 })
         let table = try Program.run(["schedulers", "show", "euler", "--timesteps", "999,500,10"], in: folder)
         #expect(table.code == 0 && table.text.contains("  beta_end 0.012\n"))
     }
@@ -39,6 +44,7 @@ import Testing
         (["generate", "x", "--timesteps", "5", "--sigmas", "karras"], "give one"),
         (["generate", "x", "--every", "2"], "needs --save-steps or --strip"),
         (["generate", "x", "--scheduler", "euler", "--compare-schedulers"], "give one"),
+        (["schedulers", "show", "euler", "--strength", "1.5"], "from 0 to 1"),
     ]) func refusesWrongOptions(arguments: [String], part: String) throws {
         try expectUsageError(arguments, saying: part)
     }
@@ -50,8 +56,38 @@ import Testing
         (["--scheduler", "ddim", "--timesteps", "9,5"], "no option timesteps"),
         (["--scheduler", "heun", "--sigmas", "ays"], "no option sigmas ays"),
         (["--scheduler", "ipndm", "--timestep-spacing", "leading"], "no option timestep_spacing"),
+        (["--scheduler", "ddim", "--s-churn", "3"], "no option s_churn"),
+        (["--scheduler", "dpm++sde", "--s-tmin", "3"], "no option s_tmin"),
+        (["--scheduler", "euler", "--s-churn", "-3"], "expected a number of at least 0"),
     ]) func refusesOptionsOfOthers(options: [String], part: String) throws {
         try expectFailure(["generate", "x"] + options, saying: part)
+    }
+
+    /// A run over a given picture takes the last steps: as many evaluations as in diffusers' image-to-image.
+    @Test func showsWhatStrengthLeaves() throws {
+        func shown(_ arguments: [String]) throws -> [Double] {
+            let outcome = try Program.run(["schedulers", "show", "--steps", "10", "--json"] + arguments, in: TemporaryFolder())
+            #expect(outcome.code == 0, "\(outcome.messages)")
+            return try #require(try outcome.json()["timesteps"] as? [Double])
+        }
+        let all = try shown(["ddim"])
+        #expect(all.count == 10)
+        #expect(try shown(["ddim", "--strength", "0.55"]) == Array(all.suffix(5)))
+        #expect(try shown(["ddim", "--strength", "0"]).isEmpty)
+        #expect(try shown(["heun", "--strength", "0.5"]).count == 9)
+    }
+
+    @Test func addsNoiseBack() throws {
+        let folder = try TemporaryFolder()
+        let plain = ["generate", "a fox", "--scheduler", "euler"] + Self.quick
+        for (name, options) in [
+            ("none", []), ("some", ["--s-churn", "1", "--s-noise", "1.01"]),
+            ("outside", ["--s-churn", "1", "--s-tmin", "0.001", "--s-tmax", "0.002"]),
+        ] {
+            #expect(try Program.run(plain + options + ["-o", "\(name).png"], in: folder).code == 0)
+        }
+        let pictures = try ["none", "some", "outside"].map { try PNGFile.read(folder["\($0).png"]) }
+        #expect(pictures[0] != pictures[1] && pictures[0] == pictures[2])
     }
 
     @Test func comparesSchedulers() throws {
@@ -91,6 +127,51 @@ import Testing
         #expect(try deviation("2.png") > 70)
     }
 
+    /// The latents of the first picture of a strip that diffusers made, with noise and decoded, as diffusers' VAE has them.
+    @Test func dissolvesLatentsAsDiffusers() throws {
+        let strip = try PNGFile.read(Self.pictures.appendingPathComponent("DDIMScheduler-apple.png"))
+        let folder = try TemporaryFolder()
+        try PNGFile.write(strip.column(0, width: 64), to: folder["apple.png"])
+        let arguments = ["noise", "apple.png", "--latent", "--timesteps", "0,250,500,999", "--seed", "3", "-o", "%d.png"]
+        let outcome = try Program.run(arguments, in: folder)
+        #expect(outcome.code == 0, "\(outcome.messages)")
+        let expected = try PNGFile.read(Self.pictures.appendingPathComponent("noised.png"))
+        for number in 0..<4 {
+            let found = try PNGFile.read(folder["\(number + 1).png"])
+            let differences = zip(found.pixels, try expected.column(number, width: 64).pixels).map { abs(Int($0) - Int($1)) }
+            #expect(differences.count == 3 * 64 * 64 && (differences.max() ?? 255) <= 2)
+        }
+    }
+
+    /// The last steps over a picture of that size: the fewer, the nearer to it.
+    @Test func startsFromAPicture() throws {
+        let folder = try TemporaryFolder()
+        let apple = try PNGFile.read(Self.pictures.appendingPathComponent("DDIMScheduler-apple.png")).column(0, width: 64)
+        try PNGFile.write(apple, to: folder["apple.png"])
+        let arguments = ["generate", "a fox", "--init-img", "apple.png", "--steps", "20", "--seed", "7", "-o", "x.png"]
+        func difference(_ strength: String) throws -> Int {
+            let outcome = try Program.run(arguments + ["--strength", strength, "--save-steps", strength], in: folder)
+            #expect(outcome.code == 0, "\(outcome.messages)")
+            return zip(try PNGFile.read(folder["x.png"]).pixels, apple.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
+        }
+        let slight = try difference("0.1")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder["0.1"].path).count == 3)
+        #expect(try difference("0.9") > 2 * slight)
+        try expectFailure(arguments + ["-W", "96"], saying: "has 64×64 pixels, expected 96×64", in: folder)
+        try expectFailure(arguments + ["--strength", "0.01"], saying: "leaves none of 20 steps", in: folder)
+        try expectUsageError(["generate", "a fox", "--strength", "0.5"], saying: "needs a picture to start from")
+    }
+
+    @Test func saysWhatLatentsNeed() throws {
+        let folder = try TemporaryFolder()
+        try PNGFile.write(RGBImage(width: 15, height: 16, pixels: [UInt8](repeating: 9, count: 720)), to: folder["x.png"])
+        try expectFailure(["noise", "x.png", "--latent", "-o", "y.png"], saying: "multiples of 4", in: folder)
+        let model = try folder.model { try $0.remove("vae_encoder/model.onnx") }
+        try expectFailure(
+            ["noise", "x.png", "--latent", "-o", "y.png", "-m", model.path], saying: "has no vae_encoder/model.onnx", in: folder
+        )
+    }
+
     /// A latent consistency model comes with its own scheduler.
     @Test func usesTheSchedulerOfAConsistencyModel() throws {
         let folder = try TemporaryFolder()
@@ -99,5 +180,16 @@ import Testing
             ["generate", "a fox", "-m", model.path, "--json", "-o", "x.png"] + Self.quick, in: folder)
         #expect(outcome.code == 0, "\(outcome.messages)")
         #expect(try outcome.json()["scheduler"] as? String == "LCMScheduler")
+    }
+}
+
+extension RGBImage {
+    /// One of the pictures that stand side by side.
+    fileprivate func column(_ number: Int, width: Int) throws -> RGBImage {
+        let rows = (0..<height).flatMap { row -> ArraySlice<UInt8> in
+            let start = 3 * (row * self.width + number * width)
+            return pixels[start..<start + 3 * width]
+        }
+        return try RGBImage(width: width, height: height, pixels: rows)
     }
 }

@@ -5,7 +5,9 @@ import Ops
 
 /// One graph of a pipeline: a session, and what its declarations say about inputs and outputs.
 final class Component: Sendable {
-    private static let titles = ["text_encoder": "text encoder", "unet": "U-Net", "vae_decoder": "VAE decoder"]
+    private static let titles = [
+        "text_encoder": "text encoder", "unet": "U-Net", "vae_encoder": "VAE encoder", "vae_decoder": "VAE decoder",
+    ]
 
     /// What messages call it.
     let title: String

@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 
 /// The decoder of the variational autoencoder: latents to pictures.
@@ -56,5 +57,53 @@ struct VAEConfiguration: Sendable {
                 "\(file.url.path): scaling_factor is \(scalingFactor) and shift_factor \(shiftFactor), expected a number other than 0 and a number."
             )
         }
+    }
+}
+
+/// The encoder of the variational autoencoder: pictures to latents.
+struct VAEEncoder: Sendable {
+    let component: Component
+    let configuration: VAEConfiguration
+    private let input: InputDeclaration
+
+    init(_ component: Component, configuration: VAEConfiguration) throws {
+        self.component = component
+        self.configuration = configuration
+        input = try component.input(["sample", "images"], position: 0)
+    }
+
+    /// The normal distribution of a picture's latents, before the scaling factor: its mean [C, h, w], and its deviation where the export
+    /// gives one; exports that end with a sample give that as the mean.
+    /// - Parameter pixels: [3, height, width] in −1...1, of multiples of the spatial factor.
+    func distribution(
+        of pixels: [Float], height: Int, width: Int, observer: (any RunObserver)?
+    ) throws -> (mean: [Float], deviation: [Float]?) {
+        let rows = input.fixedBatch ?? 1
+        let shape = [rows, 3, height, width]
+        let values = (0..<rows).flatMap { _ in pixels }
+        let results = try component.run([input.name: try input.tensor(values, shape: shape)], observer: observer)
+        let moments = try component.output(["latent_parameters", "latent_sample", "latent_dist"], of: results)
+        let factor = configuration.spatialFactor
+        let channels = configuration.latentChannels
+        let size = channels * (height / factor) * (width / factor)
+        let found = moments.shape.dimensions
+        guard found.count == 4, [channels, 2 * channels].contains(found[1]),
+            [found[0], found[2], found[3]] == [rows, height / factor, width / factor]
+        else {
+            throw PipelineError(
+                "The VAE encoder answers \(moments.shape) to a picture of shape \(shape), expected "
+                    + "\([rows, 2 * channels, height / factor, width / factor]).")
+        }
+        let first = Array(try moments.array(of: Float.self).prefix(moments.count / rows))
+        guard found[1] == 2 * channels else { return (first, nil) }
+        // diffusers' DiagonalGaussianDistribution keeps the logarithm of the variance from −30 to 20.
+        let deviation = first[size...].map { expf(0.5 * min(max($0, -30), 20)) }
+        return (Array(first[..<size]), deviation)
+    }
+
+    /// Latents as diffusion uses them.
+    func scaled(_ latents: [Float]) -> [Float] {
+        let (shift, scale) = (Float(configuration.shiftFactor), Float(configuration.scalingFactor))
+        return latents.map { ($0 - shift) * scale }
     }
 }

@@ -6,6 +6,8 @@ struct GenerationPlan {
     let width: Int
     let height: Int
     let scheduler: any Scheduler
+    /// The scheduler's evaluation that the run begins with.
+    let firstIndex: Int
     /// Whether the negative prompt takes part.
     let isGuided: Bool
     /// [batchCount, C, h, w].
@@ -13,8 +15,8 @@ struct GenerationPlan {
 
     init(_ request: GenerationRequest, configuration: PipelineConfiguration) throws {
         self.request = request
-        width = try Self.size(request.width, name: "width", configuration)
-        height = try Self.size(request.height, name: "height", configuration)
+        width = try Self.size(request.width ?? request.initialImage?.width, name: "width", configuration)
+        height = try Self.size(request.height ?? request.initialImage?.height, name: "height", configuration)
         guard (1...4096).contains(request.batchCount) else {
             throw PipelineError("The batch count is \(request.batchCount), expected 1 to 4096.")
         }
@@ -28,8 +30,35 @@ struct GenerationPlan {
         try Self.checkInitialLatents(request, shape: latentShape)
         scheduler = try Self.scheduler(for: request, configuration)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
+        firstIndex = try Self.firstIndex(request, scheduler: scheduler)
+        if let image = request.initialImage {
+            guard (image.width, image.height) == (width, height) else {
+                throw PipelineError(
+                    "The picture to start from has \(image.width)×\(image.height) pixels, expected \(width)×\(height) as asked for."
+                )
+            }
+            _ = try configuration.folder.graph(of: "vae_encoder")
+        }
         // A model that takes the scale as an input was distilled to need one run only.
         isGuided = request.guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+    }
+
+    private static func firstIndex(_ request: GenerationRequest, scheduler: any Scheduler) throws -> Int {
+        guard request.initialImage != nil else { return 0 }
+        guard request.strength > 0, request.strength <= 1 else {
+            throw PipelineError("The strength is \(request.strength), expected a number above 0 and up to 1.")
+        }
+        let steps: Int
+        switch request.timestepRequest ?? .steps(request.steps) {
+        case .steps(let count), .named(_, let count): steps = count
+        case .timesteps(let list): steps = list.count
+        case .sigmas(let list): steps = list.count - 1
+        }
+        let index = scheduler.firstIndex(strength: request.strength, steps: steps)
+        guard index < scheduler.timesteps.count else {
+            throw PipelineError("A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.")
+        }
+        return index
     }
 
     private static func size(_ wanted: Int?, name: String, _ configuration: PipelineConfiguration) throws -> Int {

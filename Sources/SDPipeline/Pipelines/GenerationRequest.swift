@@ -25,6 +25,11 @@ public struct GenerationRequest: Sendable {
     public var previewInterval: Int?
     /// Options of each step (eta, churn).
     public var stepOptions: SchedulerStepOptions
+    /// A picture to start from, of `width` by `height` pixels where these are stated: its latents get the noise of the step that the run
+    /// begins with (Meng et al. 2022, SDEdit). Needs the model's `vae_encoder`.
+    public var initialImage: RGBImage?
+    /// With `initialImage`, the share of the steps to take, above 0 and up to 1: the last ones.
+    public var strength = 0.8
     /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
     public var initialLatents: [Float]?
 

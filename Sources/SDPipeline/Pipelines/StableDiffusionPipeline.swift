@@ -11,6 +11,7 @@ public final class StableDiffusionPipeline: Sendable {
     let textEncoder: TextEncoder
     let unet: UNet
     let vae: VAEDecoder
+    private let options: SessionOptions
 
     /// Loads a model.
     ///
@@ -37,6 +38,7 @@ public final class StableDiffusionPipeline: Sendable {
         let folder = configuration.folder
         var options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory)
         options.steadyInputs = UNet.steadyInputs
+        self.options = options
         textEncoder = try TextEncoder(Component("text_encoder", folder: folder, options: options))
         unet = try UNet(Component("unet", folder: folder, options: options), configuration: configuration.unet)
         vae = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration.vae)
@@ -66,25 +68,26 @@ public final class StableDiffusionPipeline: Sendable {
         let shape = plan.latentShape
         let batches = try batches(states, plan)
         var generator = TorchGenerator(seed: request.seed)
-        let noise = request.initialLatents ?? generator.randn(count: shape.reduce(1, *))
-        var latents = noise.map { $0 * plan.scheduler.initNoiseSigma }
+        var latents = try startLatents(plan, generator: &generator, observer: observer)
         var state = plan.scheduler.makeState(batchSize: request.batchCount)
         let timesteps = plan.scheduler.timesteps
+        let total = timesteps.count - plan.firstIndex
         // diffusers' pipeline passes an eta of 0 where none is stated, to TCD too.
         var options = request.stepOptions
         options.eta = options.eta ?? 0
         var previews: [(evaluations: Int, images: [RGBImage])] = []
         func preview(_ evaluations: Int) throws {
             guard let interval = request.previewInterval, interval > 0 else { return }
-            guard evaluations % interval == 0 || evaluations == timesteps.count else { return }
+            guard evaluations % interval == 0 || evaluations == total else { return }
             // What the model sees has the same scale at every step.
             let seen =
-                evaluations < timesteps.count ? try plan.scheduler.scaleModelInput(latents, at: evaluations) : latents
+                evaluations < total
+                ? try plan.scheduler.scaleModelInput(latents, at: plan.firstIndex + evaluations) : latents
             previews.append((evaluations, try decode(seen, shape: shape, observer: observer) { _ in }))
         }
-        try report(.step(completed: 0, total: timesteps.count))
+        try report(.step(completed: 0, total: total))
         try preview(0)
-        for index in timesteps.indices {
+        for (completed, index) in zip(1..., timesteps.indices.dropFirst(plan.firstIndex)) {
             let prediction = try clock.seconds(into: &timings.unet) {
                 try predict(
                     plan.scheduler.scaleModelInput(latents, at: index), shape: shape, timestep: timesteps[index],
@@ -95,8 +98,8 @@ public final class StableDiffusionPipeline: Sendable {
                     prediction, at: index, sample: latents, state: &state, options: options,
                     noise: { generator.randn(count: $0) })
             }
-            try report(.step(completed: index + 1, total: timesteps.count))
-            try preview(index + 1)
+            try report(.step(completed: completed, total: total))
+            try preview(completed)
         }
         unet.component.session.releaseMemory()
         guard latents.allSatisfy(\.isFinite) else {
@@ -110,9 +113,35 @@ public final class StableDiffusionPipeline: Sendable {
         timings.total = (clock.now - start).seconds
         return GenerationResult(
             images: images, latents: latents, latentShape: shape, previews: previews, schedulerName: plan.scheduler.name,
-            timesteps: timesteps,
+            timesteps: Array(timesteps.dropFirst(plan.firstIndex)),
             promptTokenCount: configuration.tokenizer.encode(request.prompt).count,
             tokenLimit: configuration.tokenLimit, timings: timings)
+    }
+
+    /// Noise as the scheduler starts from it; or the latents of the picture to start from, with the noise of the first step. As in diffusers
+    /// these latents are one draw from the encoder's distribution, which all pictures of a batch share.
+    private func startLatents(
+        _ plan: GenerationPlan, generator: inout TorchGenerator, observer: (any RunObserver)?
+    ) throws -> [Float] {
+        let (request, count) = (plan.request, plan.latentShape.reduce(1, *))
+        guard let image = request.initialImage else {
+            let noise = request.initialLatents ?? generator.randn(count: count)
+            return noise.map { $0 * plan.scheduler.initNoiseSigma }
+        }
+        // Loaded for this run alone: most runs don't need it.
+        let encoder = try VAEEncoder(
+            Component("vae_encoder", folder: configuration.folder, options: options), configuration: configuration.vae)
+        let distribution = try encoder.distribution(
+            of: PixelConversion.pixels(from: [image]), height: plan.height, width: plan.width, observer: observer)
+        var drawn = distribution.mean
+        if let deviation = distribution.deviation {
+            let noise = generator.randn(count: drawn.count)
+            drawn = drawn.indices.map { drawn[$0] + deviation[$0] * noise[$0] }
+        }
+        let latents = encoder.scaled(drawn)
+        let noise = request.initialLatents ?? generator.randn(count: count)
+        return try plan.scheduler.addNoise(
+            to: (0..<plan.latentShape[0]).flatMap { _ in latents }, noise: noise, at: plan.firstIndex)
     }
 
     /// The states of the negative prompt and the prompt, [2, tokens, width]; of the prompt alone, [1, tokens, width], without guidance.

@@ -42,7 +42,7 @@ import Testing
     @Test func samePicturesAsDiffusers() throws {
         let pipeline = try StableDiffusionPipeline(modelFolder: Self.model)
         let entries = try Self.entries()
-        #expect(entries.count >= 66)
+        #expect(entries.count >= 106)
         var worst: [String: Int] = [:]
         var differing: [String: Int] = [:]
         var pictures: [String: Int] = [:]
@@ -65,6 +65,42 @@ import Testing
             print(
                 "\(scheduler): \(pictures[scheduler] ?? 0) pictures, largest difference \(worst[scheduler] ?? 255)/255,",
                 "\(differing[scheduler] ?? 0) channel values differ at all")
+        }
+    }
+
+    /// Runs that start from a picture, whose latents are a draw from the encoder's distribution.
+    @Test func samePicturesFromAPicture() throws {
+        struct Start: Decodable {
+            let scheduler: String
+            let schedulerOptions: [String: SchedulerValue]
+            let prompt: String
+            let steps: Int
+            let strength: Double
+            let guidanceScale: Double
+            let seed: UInt64
+            let batch: Int
+            let column: Int
+        }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let entries = try decoder.decode(
+            [Start].self, from: Data(contentsOf: Self.folder.appendingPathComponent("image-to-image.json")))
+        let apple = try PNGFile.read(Self.folder.appendingPathComponent("DDIMScheduler-apple.png"))
+        let strip = try PNGFile.read(Self.folder.appendingPathComponent("image-to-image.png"))
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.model)
+        #expect(entries.count >= 6)
+        for entry in entries {
+            var request = GenerationRequest(
+                prompt: entry.prompt, steps: entry.steps, guidanceScale: entry.guidanceScale, seed: entry.seed,
+                batchCount: entry.batch, scheduler: entry.scheduler, schedulerOverrides: entry.schedulerOptions)
+            request.initialImage = try RGBImage(width: 64, height: 64, pixels: crop(apple, x: 0, width: 64))
+            request.strength = entry.strength
+            let result = try pipeline.generate(request)
+            for (index, image) in result.images.enumerated() {
+                let expected = crop(strip, x: (entry.column + index) * 64, width: 64)
+                let largest = zip(image.pixels, expected).map { abs(Int($0) - Int($1)) }.max() ?? 255
+                #expect(largest <= 2, "\(entry.scheduler) \(entry.prompt) picture \(index): \(largest)")
+            }
         }
     }
 
