@@ -107,7 +107,7 @@ struct NoiseCommand: ParsableCommand {
         if let timesteps {
             let whole = Set(timesteps.compactMap { Int(exactly: $0) }.filter { (0..<count).contains($0) })
             guard whole.count == timesteps.count else {
-                throw ValidationError("--timesteps must be different whole numbers from 0 to \(count - 1).")
+                throw CommandFailure("--timesteps must be different whole numbers from 0 to \(count - 1).")
             }
             return whole.sorted(by: >)
         }

@@ -64,7 +64,11 @@ struct SchedulersListCommand: ParsableCommand {
             ]
         }
         let header = ["name", "class of diffusers", "order", "evaluations", "stochastic", "also called"]
-        try StandardStreams.printOutput(TextTable.text(header: header, rows: rows))
+        let details = descriptors.flatMap { descriptor in
+            let options = descriptor.parameters.filter { $0.defaultValue != .absent }.map { "\($0.key) \($0.defaultValue)" }
+            return ["", "\(descriptor.shortName): \(descriptor.paper)", "  options: \(options.joined(separator: ", "))"]
+        }
+        try StandardStreams.printOutput(([TextTable.text(header: header, rows: rows)] + details).joined(separator: "\n"))
     }
 }
 

@@ -116,6 +116,7 @@ struct DPMSolverUpdate {
                 sample: end.alpha / start.alpha, zeroth: -(end.sigma * change), first: -(end.sigma * (change / h - 1)),
                 second: -(end.sigma * ((SingleMath.exp(h) - 1 - h) / (h * h) - 0.5)))
         case .sdeDPMSolverPlus:
+            // The second weight as in diffusers; the integral has + 0.5.
             let change = 1 - SingleMath.exp(-2 * h)
             return Weights(
                 sample: end.sigma / start.sigma * SingleMath.exp(-h), zeroth: end.alpha * change,
