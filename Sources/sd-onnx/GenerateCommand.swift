@@ -176,7 +176,8 @@ struct GenerateCommand: ParsableCommand {
 
     /// The schedulers that are to be compared; nil for a picture with one.
     private var comparedSchedulers: [String]? {
-        compareSchedulers ? SchedulerComparison.standardNames : SchedulerComparison.names(scheduler)
+        compareSchedulers
+            ? SchedulerComparison.standardNames(overPicture: initImg != nil) : SchedulerComparison.names(scheduler)
     }
 
     private func compare(
@@ -261,6 +262,7 @@ struct GenerateCommand: ParsableCommand {
         let negative = request.negativePrompt.isEmpty ? "" : "\nNegative prompt: \(request.negativePrompt)"
         return request.prompt + negative
             + "\nSteps: \(steps), Sampler: \(result.schedulerName), CFG scale: \(cfgScale), Seed: \(request.seed), Size: \(size)"
+            + (request.initialImage == nil ? "" : ", Denoising strength: \(request.strength)")
     }
 
     private struct Answer: Encodable {
@@ -273,6 +275,8 @@ struct GenerateCommand: ParsableCommand {
         let steps: Int
         let cfgScale: Double
         let scheduler: String
+        /// Left out without a picture to start from.
+        let strength: Double?
         let seconds: GenerationResult.Timings
     }
 
@@ -282,7 +286,8 @@ struct GenerateCommand: ParsableCommand {
                 Answer(
                     files: files, prompt: request.prompt, negativePrompt: request.negativePrompt, seed: request.seed,
                     width: result.images.first?.width ?? 0, height: result.images.first?.height ?? 0, steps: steps,
-                    cfgScale: cfgScale, scheduler: result.schedulerName, seconds: result.timings))
+                    cfgScale: cfgScale, scheduler: result.schedulerName,
+                    strength: request.initialImage == nil ? nil : request.strength, seconds: result.timings))
         } else if !quiet {
             let timings = result.timings
             let list =

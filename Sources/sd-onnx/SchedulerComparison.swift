@@ -18,11 +18,12 @@ struct SchedulerComparison {
         return list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
-    /// All schedulers but the one that runs backwards and those for models of another kind.
-    static var standardNames: [String] {
+    /// All schedulers but the one that runs backwards and those for models of another kind; over a picture PNDM without its Runge-Kutta
+    /// steps, which can't start in the middle.
+    static func standardNames(overPicture: Bool) -> [String] {
         SchedulerRegistry.standard.descriptors.map(\.shortName).filter { name in
             !["ddim-inverse", "ipndm", "lcm", "tcd"].contains(name) && !name.hasPrefix("edm") && !name.hasPrefix("flow")
-        }
+        }.map { $0 == "pndm" && overPicture ? "plms" : $0 }
     }
 
     /// Makes the pictures.
@@ -34,7 +35,7 @@ struct SchedulerComparison {
         // The first run of a graph plans it, which would count as the first scheduler's time.
         var trial = request
         (trial.scheduler, trial.schedulerOverrides, trial.stepOptions) = ("euler", [:], SchedulerStepOptions())
-        (trial.timestepRequest, trial.steps) = (nil, 1)
+        (trial.timestepRequest, trial.steps, trial.strength) = (nil, 1, 1)
         _ = try pipeline.generate(trial)
         var entries: [Entry] = []
         var cells: [ContactSheet.Cell] = []

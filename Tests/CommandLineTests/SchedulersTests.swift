@@ -159,6 +159,7 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder["0.1"].path).count == 3)
         #expect(try difference("0.9") > 2 * slight)
         try expectFailure(arguments + ["-W", "96"], saying: "has 64×64 pixels, expected 96×64", in: folder)
+        try expectFailure(arguments + ["--scheduler", "pndm"], saying: "can't start in the middle", in: folder)
         try expectFailure(arguments + ["--strength", "0.01"], saying: "leaves none of 20 steps", in: folder)
         try expectUsageError(["generate", "a fox", "--strength", "0.5"], saying: "needs a picture to start from")
     }

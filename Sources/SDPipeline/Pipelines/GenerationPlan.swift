@@ -58,6 +58,7 @@ struct GenerationPlan {
         guard index < scheduler.timesteps.count else {
             throw PipelineError("A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.")
         }
+        try scheduler.checkStart(at: index)
         return index
     }
 

@@ -84,6 +84,17 @@ public struct PNDMScheduler: Scheduler {
         return result
     }
 
+    public func checkStart(at index: Int) throws {
+        try checkIndex(index)
+        guard skipsRungeKutta || index == 0 else { throw startInTheMiddle }
+    }
+
+    private var startInTheMiddle: SchedulerError {
+        .invalidStep(
+            scheduler: name,
+            reason: "Runge-Kutta steps can't start in the middle of a run; set skip_prk_steps to true for that (plms)")
+    }
+
     public func addNoise(to original: [Float], noise: [Float], at index: Int) throws -> [Float] {
         try checkIndex(index)
         return try noiseSchedule.addNoise(to: original, noise: noise, timestep: wholeTimesteps[index], for: name)
@@ -93,11 +104,7 @@ public struct PNDMScheduler: Scheduler {
     private func rungeKuttaStep(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState
     ) throws -> [Float] {
-        guard state.stepsTaken == index else {
-            throw SchedulerError.invalidStep(
-                scheduler: name,
-                reason: "Runge-Kutta steps can't start in the middle of a run; set skip_prk_steps to true for that")
-        }
+        guard state.stepsTaken == index else { throw startInTheMiddle }
         let sixth = Float(1.0 / 6.0)
         let third = Float(1.0 / 3.0)
         var output = modelOutput

@@ -45,6 +45,10 @@ public protocol Scheduler: Sendable {
     /// The sample as the model expects it at step `index`.
     func scaleModelInput(_ sample: [Float], at index: Int) throws -> [Float]
 
+    /// Whether a run can begin with this evaluation, as it does over an original picture.
+    /// - Throws: `SchedulerError.invalidStep` where it needs the ones before.
+    func checkStart(at index: Int) throws
+
     /// One step of the reverse process.
     /// - Parameters:
     ///   - modelOutput: the model's prediction, flat `[N, C, H, W]` (`[N, 2C, H, W]` with a learned variance).
@@ -75,6 +79,11 @@ extension Scheduler {
 
     /// Schedulers on the variance-preserving scale feed the sample to the model as it is.
     public func scaleModelInput(_ sample: [Float], at index: Int) throws -> [Float] { sample }
+
+    public func checkStart(at index: Int) throws {
+        try checkIndex(index)
+        guard index.isMultiple(of: Self.descriptor.evaluationsPerStep) else { throw startInAStep }
+    }
 
     /// Schedulers that work on timesteps have no noise levels.
     public var sigmas: [Float] { [] }
@@ -112,10 +121,14 @@ extension Scheduler {
     /// - Throws: `SchedulerError.invalidStep` where the first one isn't in the state.
     func heldSample(_ state: SchedulerState) throws -> [Float] {
         guard let held = state.heldSample else {
-            throw SchedulerError.invalidStep(
-                scheduler: name, reason: "a run can't start with the second evaluation of a step: start at an even index")
+            throw startInAStep
         }
         return held
+    }
+
+    private var startInAStep: SchedulerError {
+        .invalidStep(
+            scheduler: name, reason: "a run can't start with the second evaluation of a step: start at an even index")
     }
 
     func checkIndex(_ index: Int) throws {

@@ -153,7 +153,7 @@ import Testing
         #expect(slope >= 1.7 && slope < 3)
     }
 
-    /// The multistep update of order 3 in the papers' code, k-diffusion and diffusers weighs its second difference by half of the integral
+    /// The multistep update of order 3 in the authors' code and diffusers weighs its second difference by half of the integral
     /// of the polynomial through the predictions: ½ ∫ s² where ∫ s² belongs, for s² D_2 with D_2 the divided difference, not the
     /// derivative. What remains is of third order in a step, so the method has order 2; with the other half it has order 3.
     @Test(arguments: ["dpmsolver", "dpmsolver++"]) func thirdOrderMultistepHasHalfItsSecondDifference(algorithm: String) throws

@@ -92,6 +92,7 @@ import Testing
 
     @Test func refusesAStartInTheMiddleOfRungeKuttaSteps() throws {
         let scheduler = try registry.make("pndm", configuration: plain, request: .steps(20))
+        #expect(throws: SchedulerError.self) { try scheduler.checkStart(at: 3) }
         var state = scheduler.makeState()
         for index in [3, 15] {
             #expect(throws: SchedulerError.self) { try scheduler.step([1], at: index, sample: [1], state: &state) { _ in [] } }
