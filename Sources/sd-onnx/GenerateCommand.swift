@@ -159,8 +159,7 @@ struct GenerateCommand: ParsableCommand {
         }
         let shape = try configuration.check(request)
         request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
-        warnAboutLength(request.prompt, configuration)
-        warnAboutUnknownKeys(configuration)
+        warn(request, configuration)
 
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory)
@@ -183,12 +182,16 @@ struct GenerateCommand: ParsableCommand {
     private func compare(
         _ names: [String], request: GenerationRequest, configuration: PipelineConfiguration, to files: [URL]?
     ) throws {
+        var request = request
+        var shape: [Int] = []
         for name in names {
-            var tried = request
-            tried.scheduler = name
-            _ = try configuration.check(tried)
+            request.scheduler = name
+            shape = try configuration.check(request)
         }
-        let pipeline = try StableDiffusionPipeline(configuration, threads: try threads.makePool())
+        request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
+        warn(request, configuration)
+        let pipeline = try StableDiffusionPipeline(
+            configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory)
         let (sheet, entries) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
             guard !quiet else { return }
             StandardStreams.printError(
@@ -226,17 +229,14 @@ struct GenerateCommand: ParsableCommand {
         return values
     }
 
-    private func warnAboutLength(_ prompt: String, _ configuration: PipelineConfiguration) {
-        let count = configuration.tokenizer.encode(prompt).count
-        guard count > configuration.tokenLimit, !quiet else { return }
+    /// Says what of the request and of the model's files has no effect.
+    private func warn(_ request: GenerationRequest, _ configuration: PipelineConfiguration) {
+        guard !quiet else { return }
+        configuration.scheduler.reportUnknownKeys()
+        let count = configuration.tokenizer.encode(request.prompt).count
+        guard count > configuration.tokenLimit else { return }
         StandardStreams.printError(
             "The prompt has \(count - 2) tokens; the text encoder takes \(configuration.tokenLimit - 2), the rest is cut off.")
-    }
-
-    private func warnAboutUnknownKeys(_ configuration: PipelineConfiguration) {
-        let keys = configuration.scheduler.unknownKeys
-        guard !keys.isEmpty, !quiet else { return }
-        StandardStreams.printError("No scheduler knows these keys of scheduler_config.json: \(keys.joined(separator: ", ")).")
     }
 
     private func write(_ result: GenerationResult, request: GenerationRequest, to files: [URL]?) throws -> [String] {

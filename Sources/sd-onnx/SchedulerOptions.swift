@@ -90,6 +90,15 @@ struct SchedulerOptions: ParsableArguments {
     }
 }
 
+extension SchedulerConfiguration {
+    /// Says on standard error which keys of the file no scheduler knows.
+    func reportUnknownKeys() {
+        guard !unknownKeys.isEmpty else { return }
+        StandardStreams.printError(
+            "No scheduler knows these keys of scheduler_config.json: \(unknownKeys.joined(separator: ", ")).")
+    }
+}
+
 /// What `--sigmas` takes.
 enum SigmaChoice: Equatable {
     /// A setting of the scheduler.

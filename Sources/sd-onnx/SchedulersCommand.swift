@@ -139,10 +139,12 @@ struct SchedulersShowCommand: ParsableCommand {
 
     func run() throws {
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let configuration = try folder.schedulerSettings()
         let made = try SchedulerRegistry.standard.make(
-            name, configuration: folder.schedulerSettings(), request: scheduler.request(steps: steps),
+            name, configuration: configuration, request: scheduler.request(steps: steps),
             overrides: scheduler.overrides)
         try scheduler.stepOptions.check(for: descriptor(made))
+        configuration.reportUnknownKeys()
         let evaluations = taken(by: made)
         if let plot {
             let drawing = NoisePlot(

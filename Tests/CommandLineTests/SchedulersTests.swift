@@ -78,6 +78,19 @@ import Testing
         #expect(try shown(["heun", "--strength", "0.5"]).count == 9)
     }
 
+    @Test func reportsUnknownKeys() throws {
+        let folder = try TemporaryFolder()
+        let model = try folder.model { try $0.set("beta_begin", 1, in: "scheduler/scheduler_config.json") }
+        for arguments in [
+            ["schedulers", "show", "ddim"], ["generate", "a fox", "--steps", "1"],
+            ["generate", "a fox", "--steps", "1", "--scheduler", "ddim,euler"],
+        ] {
+            let outcome = try Program.run(arguments + ["-m", model.path], in: folder)
+            #expect(outcome.code == 0)
+            #expect(outcome.messages.contains("No scheduler knows these keys of scheduler_config.json: beta_begin."))
+        }
+    }
+
     @Test func addsNoiseBack() throws {
         let folder = try TemporaryFolder()
         let plain = ["generate", "a fox", "--scheduler", "euler"] + Self.quick
@@ -98,6 +111,8 @@ import Testing
         #expect(outcome.code == 0, "\(outcome.messages)")
         #expect(outcome.text.contains("\"unet_evaluations\" : 2") && outcome.text.contains("\"unet_evaluations\" : 3"))
         #expect(try PNGFile.read(folder["x.png"]).width > 128)
+        try expectFailure(
+            ["generate", "a fox", "--scheduler", "euler,heun", "--init-latents", "x.png"], saying: "x.png", in: folder)
     }
 
     @Test func showsTheWay() throws {

@@ -98,6 +98,7 @@ import Testing
         Solver(name: "ipndm", order: 4, hasExactHistory: true, ratios: evenRatios),
         Solver(name: "deis", order: 1, overrides: with(spread, ["solver_order": .integer(1)])),
         Solver(name: "deis", order: 2, overrides: spread, hasExactHistory: true),
+        // Over so wide a range that 80 steps are long enough: its coefficients are rounded by 10⁻⁷ / h², h the step's length in ln (σ/α).
         Solver(
             name: "deis", order: 3, overrides: with(spread, ["solver_order": .integer(3)]), hasExactHistory: true,
             ratios: 0.6 * exp(-6)...0.6 * exp(6)),
