@@ -13,10 +13,12 @@ enum BLAS {
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, beta: Float, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if PackedProduct.isPreferred(m: m, n: n, k: k), beta == 0 || beta == 1 {
-            return PackedProduct.run(
+        if PackedProduct.isPreferred(m: m, n: n, k: k), beta == 0 || beta == 1,
+            PackedProduct.run(
                 transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb,
                 start: beta == 1 ? .target : .zero, c: c, ldc: ldc)
+        {
+            return
         }
         if !transposeA, transposeB, m < 4 {
             return dotProducts(m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, beta: beta, c: c, ldc: ldc)
@@ -133,10 +135,12 @@ extension Float: BLASElement {
         m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int,
         rowBias: UnsafePointer<Float>?, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if PackedProduct.isPreferred(m: m, n: n, k: k) {
-            return PackedProduct.run(
+        if PackedProduct.isPreferred(m: m, n: n, k: k),
+            PackedProduct.run(
                 transposeA: false, transposeB: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
                 start: rowBias.map { .rows($0) } ?? .zero, c: c, ldc: ldc)
+        {
+            return
         }
         multiplyOntoBias(m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, rowBias: rowBias, c: c, ldc: ldc)
     }
@@ -145,12 +149,14 @@ extension Float: BLASElement {
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>,
         ldb: Int, columnBias: UnsafePointer<Float>?, addend: UnsafePointer<Float>?, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if PackedProduct.isPreferred(m: m, n: n, k: k) {
-            let start: PackedProduct.Start =
-                addend.map { .matrix($0, columns: columnBias) } ?? columnBias.map { .columns($0) } ?? .zero
-            return PackedProduct.run(
+        let start: PackedProduct.Start =
+            addend.map { .matrix($0, columns: columnBias) } ?? columnBias.map { .columns($0) } ?? .zero
+        if PackedProduct.isPreferred(m: m, n: n, k: k),
+            PackedProduct.run(
                 transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
                 start: start, c: c, ldc: ldc)
+        {
+            return
         }
         multiplyOntoBias(
             transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,

@@ -48,10 +48,12 @@ enum PackedProduct {
     /// C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
     ///
     /// Blocks of B are packed one after the other and meet all of A, which is packed when the first of them does.
+    ///
+    /// - Returns: false, with nothing done, where there is no memory to pack into.
     static func run(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, start: Start, c: UnsafeMutablePointer<Float>, ldc: Int
-    ) {
+    ) -> Bool {
         let width = balanced(n, limit: blockColumns, multiple: columns)
         let depth = balanced(k, limit: min(blockElements / width, largestDepth), multiple: 1)
         let packsA = transposeA || alpha != 1 || !isReadableByRows(stride: lda) || m < leastRowsUnpacked || n > 2 * width
@@ -63,7 +65,9 @@ enum PackedProduct {
         // Packing may write 16 floats behind a panel.
         let panelStep = rows * (keepsA ? k : depth) + 16
         let sizeOfA = rowPanels * panelStep
-        let memory = ThreadScratch.floats(panelCount * columns * depth + sizeOfA + 2 * rows * columns + 64)
+        guard let memory = ThreadScratch.floats(panelCount * columns * depth + sizeOfA + 2 * rows * columns + 64) else {
+            return false
+        }
         let packedA = memory + panelCount * columns * depth
         var tile = TileWriter(start: start, c: c, ldc: ldc, scratch: packedA + sizeOfA)
         for firstRow in stride(from: 0, to: m, by: blockRows) {
@@ -109,6 +113,7 @@ enum PackedProduct {
                 }
             }
         }
+        return true
     }
 
     /// Whether as many rows of A as a tile has find room in the first-level cache side by side: of those a multiple of 4 KB apart, the
@@ -282,8 +287,8 @@ enum ThreadScratch {
         return key
     }()
 
-    /// Uninitialised memory for `count` floats, aligned to 64 bytes, until the thread's next call.
-    static func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
+    /// Uninitialised memory for `count` floats, aligned to 64 bytes, until the thread's next call; nil where there isn't as much.
+    static func floats(_ count: Int) -> UnsafeMutablePointer<Float>? {
         let byteCount = count * MemoryLayout<Float>.stride
         if let pointer = pthread_getspecific(key) {
             let storage = Unmanaged<TensorStorage>.fromOpaque(pointer)
@@ -292,8 +297,7 @@ enum ThreadScratch {
             pthread_setspecific(key, nil)
             storage.release()
         }
-        // Out of memory for packing leaves nothing to go on with, on any thread.
-        guard let storage = try? TensorStorage(byteCount: max(byteCount, 1 << 20)) else { abort() }
+        guard let storage = try? TensorStorage(byteCount: max(byteCount, 1 << 20)) else { return nil }
         pthread_setspecific(key, Unmanaged.passRetained(storage).toOpaque())
         return storage.base.assumingMemoryBound(to: Float.self)
     }
