@@ -247,3 +247,13 @@ CK_KERNEL(
         dots[j] = sum;
     }
 }
+
+CK_KERNEL(
+    void, ck_add_rows, (const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t columns),
+    (x, x_step, y, y_step, rows, columns)) {
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const float *source = x + row * x_step;
+        float *target = y + row * y_step;
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < columns; i++) target[i] += source[i];
+    }
+}

@@ -44,3 +44,6 @@ void ck_pack_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, int count,
 
 // dots[j] = sum over p < k of a[p] b[j * row_step + p], for j < count.
 void ck_dot_rows(const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots);
+
+// y[i * y_step + j] += x[i * x_step + j] for i < rows and j < columns.
+void ck_add_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t columns);

@@ -28,7 +28,8 @@ enum PackedProduct {
         case columns(UnsafePointer<Float>)
         /// m numbers, each added to a row of C.
         case rows(UnsafePointer<Float>)
-        /// A matrix that lies as C does, and n numbers as ``columns(_:)`` has them, if any.
+        /// A matrix that lies as C does, and n numbers as ``columns(_:)`` has them, if any. The matrix is added last: beside its larger
+        /// numbers the products would lose more digits.
         case matrix(UnsafePointer<Float>, columns: UnsafePointer<Float>?)
     }
 
@@ -101,7 +102,7 @@ enum PackedProduct {
                                 source, lda, transposed: transposeA, rows: rowCount, depth: innerCount, alpha: alpha,
                                 into: panel)
                         }
-                        tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0)
+                        tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= k)
                         let left = packsA ? Left.packed(UnsafePointer(panel)) : .rows(source, step: lda)
                         for part in stride(from: 0, to: columnCount, by: columns) {
                             tile.multiply(
@@ -127,11 +128,12 @@ enum PackedProduct {
         private let ldc: Int
         /// A tile at the edge of C, whose kernel writes whole rows of columns.
         private let edge: UnsafeMutablePointer<Float>
-        /// A tile of numbers that the product is added to.
+        /// A tile of the numbers that are added to the rows.
         private let offsets: UnsafeMutablePointer<Float>
         private var row = 0
         private var rowCount = 0
         private var addsToTarget = false
+        private var isLast = false
 
         /// - Parameter scratch: room for two tiles.
         init(start: Start, c: UnsafeMutablePointer<Float>, ldc: Int, scratch: UnsafeMutablePointer<Float>) {
@@ -140,9 +142,11 @@ enum PackedProduct {
             offsets = scratch + rows * columns
         }
 
-        /// - Parameter addsToTarget: whether part of the product stands in C.
-        mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool) {
-            (self.row, self.rowCount, self.addsToTarget) = (row, rowCount, addsToTarget)
+        /// - Parameters:
+        ///   - addsToTarget: whether part of the product stands in C.
+        ///   - isLast: whether this is the rest of it.
+        mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool, isLast: Bool) {
+            (self.row, self.rowCount, self.addsToTarget, self.isLast) = (row, rowCount, addsToTarget, isLast)
             if !addsToTarget, case .rows(let values) = start {
                 for index in 0..<rowCount {
                     (offsets + index * columns).update(repeating: values[row + index], count: columns)
@@ -162,31 +166,21 @@ enum PackedProduct {
                 case .target: (first, step) = (UnsafePointer(target), ldc)
                 case .columns(let values): first = values + column
                 case .rows: (first, step) = (UnsafePointer(offsets), columns)
-                case .matrix(let values, let numbers):
-                    addUp(values + row * ldc + column, numbers.map { $0 + column }, columnCount: columnCount)
-                    (first, step) = (UnsafePointer(offsets), columns)
+                case .matrix(_, let numbers): first = numbers.map { $0 + column }
                 }
             }
             if columnCount == columns {
-                return multiply(a, b, depth: depth, start: first, step, into: target, ldc)
-            }
-            multiply(a, b, depth: depth, start: nil, 0, into: edge, columns)
-            for row in 0..<rowCount {
-                for index in 0..<columnCount {
-                    target[row * ldc + index] = edge[row * columns + index] + (first.map { $0[row * step + index] } ?? 0)
+                multiply(a, b, depth: depth, start: first, step, into: target, ldc)
+            } else {
+                multiply(a, b, depth: depth, start: nil, 0, into: edge, columns)
+                for row in 0..<rowCount {
+                    for index in 0..<columnCount {
+                        target[row * ldc + index] = edge[row * columns + index] + (first.map { $0[row * step + index] } ?? 0)
+                    }
                 }
             }
-        }
-
-        /// Writes the part of a matrix that belongs to the tile, plus a number for each column, to ``offsets``.
-        private func addUp(_ values: UnsafePointer<Float>, _ numbers: UnsafePointer<Float>?, columnCount: Int) {
-            for index in 0..<rowCount {
-                let (source, target) = (values + index * ldc, offsets + index * columns)
-                if let numbers {
-                    ck_add(source, 1, numbers, 1, target, columnCount)
-                } else {
-                    target.update(from: source, count: columnCount)
-                }
+            if isLast, case .matrix(let values, _) = start {
+                ck_add_rows(values + row * ldc + column, ldc, target, ldc, rowCount, columnCount)
             }
         }
 

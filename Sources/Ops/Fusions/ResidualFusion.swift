@@ -1,6 +1,7 @@
 import GraphRuntime
 
-/// MatMul, with its bias or without, and an Add of a computed value of its shape: the product starts from that in the place of zero.
+/// MatMul, with its bias or without, and an Add of a computed value of its shape: that is added to each tile of the product while it is
+/// in cache.
 struct MatMulResidualFusion: Fusion {
     let name = "MatMul+residual"
 
