@@ -17,6 +17,16 @@ struct PlanRunner {
     /// - Parameter bindings: a value for each input of the graph.
     /// - Returns: the graph's outputs, in its order.
     func run(_ bindings: [ValueID: Value]) throws -> [Value] {
+        guard let observer else { return try walk(bindings) }
+        observer.willRun(plan.graph)
+        let start = DispatchTime.now().uptimeNanoseconds
+        let outputs = try walk(bindings)
+        observer.didRun(
+            Section(name: plan.graph.name, kind: .run, start: start, end: DispatchTime.now().uptimeNanoseconds))
+        return outputs
+    }
+
+    private func walk(_ bindings: [ValueID: Value]) throws -> [Value] {
         defer { plan.pages?.didEnd() }
         return try plan.withFrame { frame in
             for (id, value) in bindings { frame.values[id] = value }
@@ -57,6 +67,7 @@ struct PlanRunner {
         }
         do {
             if step.isUnchecked { try check(step, inputs: inputs) }
+            let allocated = observer == nil ? 0 : TensorStorage.allocatedBytes
             let places = try storage(index, frame)
             let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
             let results = try step.operation.produce(
@@ -68,8 +79,9 @@ struct PlanRunner {
                 let end = DispatchTime.now().uptimeNanoseconds
                 observer.didRun(
                     NodeEvent(
-                        node: node, kernelName: step.operation.kernelName, start: start, end: end, inputs: inputs,
-                        outputs: results, depth: 0))
+                        node: node, kernelName: step.kernelName, start: start, end: end, inputs: inputs, outputs: results,
+                        depth: 0, allocatedBytes: TensorStorage.allocatedBytes - allocated + step.arenaBytes,
+                        site: step.isUnchecked ? nil : NodeSite(plan: plan.number, step: index)))
             }
         } catch {
             throw RunError(node: node, inputs: inputs.map { $0?.kind }, underlying: error)
