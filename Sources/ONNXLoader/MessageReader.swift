@@ -80,7 +80,7 @@ struct MessageReader {
             version: opsets[domain],
             inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), attributes: [])
         if let entry = messages(proto.n_metadata_props, proto.metadata_props)
-            .first(where: { text($0.pointee.key) == "pkg.torch.onnx.name_scopes" })
+            .first(where: { text($0.pointee.key) == ModuleScopes.metadataKey })
         {
             node.scopes = ModuleScopes.parse(text(entry.pointee.value))
         }

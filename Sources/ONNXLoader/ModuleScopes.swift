@@ -1,6 +1,8 @@
 /// The modules around a node, as torch.onnx with dynamo writes them into the node's metadata: a Python list of qualified names from
 /// the outermost module to the operation, such as `['', 'down_blocks.0', 'down_blocks.0.resnets.0', 'silu_1']`.
 enum ModuleScopes {
+    static let metadataKey = "pkg.torch.onnx.name_scopes"
+
     /// The names of the modules, each without those around it, outermost first: `["down_blocks.0", "resnets.0"]`.
     static func parse(_ text: String) -> [String] {
         var result: [String] = []

@@ -50,7 +50,8 @@ struct NodeRunner {
             let end = DispatchTime.now().uptimeNanoseconds
             observer.didRun(
                 NodeEvent(
-                    node: node, kernelName: kernelName(operation, inputs: inputs, outputs: results), start: start, end: end,
+                    place: .alone(node), kernelName: kernelName(operation, inputs: inputs, outputs: results), start: start,
+                    end: end,
                     inputs: inputs, outputs: results, depth: depth,
                     allocatedBytes: TensorStorage.allocatedBytes - allocated))
         }

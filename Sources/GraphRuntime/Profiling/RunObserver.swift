@@ -62,7 +62,14 @@ public struct NodeSite: Sendable, Hashable {
 
 /// One node's run.
 public struct NodeEvent: Sendable {
-    public let node: Node
+    /// Where the node stands. One of a plan isn't copied: the many arrays in it lie in memory that a run of large kernels has long
+    /// pushed out of the caches.
+    enum Place: Sendable {
+        case alone(Node)
+        case step(Plan, Int)
+    }
+
+    let place: Place
     /// See ``Operator/kernelName(inputs:outputs:)``.
     public let kernelName: String?
     /// When it began and ended, on a monotonic clock, in nanoseconds.
@@ -74,8 +81,21 @@ public struct NodeEvent: Sendable {
     public let depth: Int
     /// Bytes of memory that it took: what the process allocated for tensors meanwhile, and its outputs' new places in the arena.
     public let allocatedBytes: Int
+    /// Whether the plan knows all shapes and types, so that events of the same step have the same.
+    var isFixed = false
+
+    public var node: Node {
+        switch place {
+        case .alone(let node): node
+        case .step(let plan, let index): plan.steps[index].node
+        }
+    }
+
     /// Nil where shapes, types or the kernel are decided anew in every run.
-    public internal(set) var site: NodeSite?
+    public var site: NodeSite? {
+        guard isFixed, case .step(let plan, let index) = place else { return nil }
+        return NodeSite(plan: plan.number, step: index)
+    }
 
     /// The node's work by ``Operator/cost(inputs:outputs:)``, of what it was given.
     public var cost: Cost {
