@@ -37,7 +37,7 @@ struct BenchTable {
                 String(format: "%.1f%%", 100 * interpreter.share), "", "", "", "", "", "",
                 String(format: "%.2f µs a call", interpreter.usPerCall),
             ], emphasis: .faint)
-        return ([table.text] + summary).joined(separator: "\n")
+        return ([table.text] + summary.map(TerminalTable.wrapped)).joined(separator: "\n")
     }
 
     private func cells(_ row: BenchReport.Row) -> [String] {

@@ -10,6 +10,8 @@ struct TerminalTable {
         var importance = 1
     }
 
+    /// Characters that the first column, the rows' names, keeps, and that other text keeps.
+    private static let narrowestName = 28
     private static let narrowestText = 12
     private static let gap = "  "
 
@@ -38,7 +40,9 @@ struct TerminalTable {
             // Text gives way first, then columns.
             func shrink() {
                 for column in kept.reversed() where columns[column].isText && total() > width {
-                    widths[column] = max(widths[column] - (total() - width), min(widths[column], Self.narrowestText))
+                    widths[column] = max(
+                        widths[column] - (total() - width),
+                        min(widths[column], column == 0 ? Self.narrowestName : Self.narrowestText))
                 }
             }
             shrink()
@@ -82,7 +86,26 @@ struct TerminalTable {
         lines(width: StandardStreams.outputWidth, isColored: StandardStreams.isOutputColored).joined(separator: "\n")
     }
 
+    /// Text cut to a width: of a path, such as a node's name, its end tells more.
     private static func fit(_ text: String, _ width: Int) -> String {
-        text.count <= width ? text : width > 1 ? text.prefix(width - 1) + "…" : String(text.prefix(width))
+        if text.count <= width { return text }
+        if width <= 1 { return String(text.prefix(width)) }
+        return text.first == "/" ? "…\(text.suffix(width - 1))" : "\(text.prefix(width - 1))…"
+    }
+
+    /// A line of prose for standard output as it is: broken between words where the terminal is narrower.
+    static func wrapped(_ line: String) -> String {
+        guard let width = StandardStreams.outputWidth, line.count > width else { return line }
+        var lines = [""]
+        for word in line.split(separator: " ") {
+            if lines[lines.count - 1].isEmpty {
+                lines[lines.count - 1] = String(word)
+            } else if lines[lines.count - 1].count + 1 + word.count <= width {
+                lines[lines.count - 1] += " " + word
+            } else {
+                lines.append("  \(word)")
+            }
+        }
+        return lines.joined(separator: "\n")
     }
 }
