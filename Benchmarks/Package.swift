@@ -9,15 +9,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     ],
     targets: [
-        .target(name: "CPeak"),
         .executableTarget(
             name: "microbench",
             dependencies: [
-                "CPeak",
                 .product(name: "GraphRuntime", package: "sd-onnx"),
                 .product(name: "Ops", package: "sd-onnx"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ])
     ],
     swiftLanguageModes: [.v6]
 )

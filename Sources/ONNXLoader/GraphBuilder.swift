@@ -110,6 +110,7 @@ final class GraphBuilder {
             name: named.name, identity: OperatorIdentity(domain: named.domain, type: named.type, version: version),
             inputs: inputs,
             outputs: named.outputs.map { $0.isEmpty ? nil : ids[$0] })
+        node.scopes = named.scopes
         for attribute in named.attributes {
             switch attribute.content {
             case .value(let value): node.attributes[attribute.name] = value

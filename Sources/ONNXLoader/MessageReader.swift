@@ -79,6 +79,11 @@ struct MessageReader {
             name: text(proto.name), domain: domain, type: text(proto.op_type), overload: text(proto.overload),
             version: opsets[domain],
             inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), attributes: [])
+        if let entry = messages(proto.n_metadata_props, proto.metadata_props)
+            .first(where: { text($0.pointee.key) == ModuleScopes.metadataKey })
+        {
+            node.scopes = ModuleScopes.parse(text(entry.pointee.value))
+        }
         var names: Set<String> = []
         do throws(LoadError) {
             guard !node.type.isEmpty else { throw LoadError(.graph, "the node has no operator type") }

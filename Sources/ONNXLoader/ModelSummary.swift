@@ -11,6 +11,11 @@ public struct ModelSummary: Sendable, Equatable {
     /// How often each operator stands in the model, by name with its domain in front where it isn't ONNX's own.
     public var operatorCounts: [String: Int] = [:]
 
+    /// Numbers in initializers by type.
+    public var parametersByType: [DType: Int] = [:]
+    /// Bytes of initializers by type.
+    public var bytesByType: [DType: Int] = [:]
+
     public init(_ graph: Graph) { add(graph) }
 
     private mutating func add(_ graph: Graph) {
@@ -19,6 +24,8 @@ public struct ModelSummary: Sendable, Equatable {
         for tensor in graph.initializers.values {
             parameterCount += tensor.count
             weightBytes += tensor.byteCount
+            parametersByType[tensor.dtype, default: 0] += tensor.count
+            bytesByType[tensor.dtype, default: 0] += tensor.byteCount
         }
         for node in graph.nodes {
             let identity = node.identity

@@ -22,6 +22,8 @@ struct NamedNode {
     var inputs: [String]
     var outputs: [String]
     var attributes: [NamedAttribute]
+    /// See ``Node/scopes``.
+    var scopes: [String] = []
 
     /// For messages.
     var title: String { (domain.isEmpty ? "" : domain + ".") + type + (name.isEmpty ? "" : " \"\(name)\"") }

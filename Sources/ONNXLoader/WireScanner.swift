@@ -78,7 +78,7 @@ struct WireScanner {
                 note(number, type, start: start, value: value, since: firstPayload)
                 continue
             }
-            guard number != Self.payloadField, !isDropped(field, of: descriptor) else { continue }
+            guard number != Self.payloadField, !isDropped(field, of: descriptor, value) else { continue }
             try require(type, for: field, of: descriptor, at: start)
             if field.pointee.type == PROTOBUF_C_TYPE_MESSAGE {
                 let bit = UInt64(1) << UInt64(truncatingIfNeeded: (field - descriptor.pointee.fields) & 63)
@@ -132,10 +132,14 @@ struct WireScanner {
         }
     }
 
-    /// Texts for people on everything but the model: exporters write whole stack traces there.
-    private func isDropped(_ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor) -> Bool {
+    /// Texts for people on everything but the model: exporters write whole stack traces there. A node's modules are kept.
+    private func isDropped(
+        _ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor, _ value: Range<Int>
+    ) -> Bool {
         guard descriptor != model, let name = field.pointee.name else { return false }
-        return strcmp(name, "doc_string") == 0 || strcmp(name, "metadata_props") == 0
+        if strcmp(name, "doc_string") == 0 { return true }
+        // An entry's key comes first, behind its tag and its length.
+        return strcmp(name, "metadata_props") == 0 && !bytes[value].dropFirst(2).starts(with: ModuleScopes.metadataKey.utf8)
     }
 
     private func require(

@@ -1,34 +1,72 @@
 import ArgumentParser
 import Foundation
 import GraphRuntime
+import Ops
 import SDPipeline
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Times an ONNX model and each of its operator types.",
+        commandName: "bench", abstract: "Times a model: a graph with each of its operators, or a whole pipeline.",
         discussion: """
-            Inputs are pseudo-random numbers (ones where they are integers).
+            Inputs that aren't given are pseudo-random numbers (ones where they are integers). A model folder without --component \
+            makes pictures, and its time is split into the parts of the pipeline.
 
-            EXAMPLE:
+            EXAMPLES:
               sd-onnx bench vae_decoder/model.onnx --shape latent_sample=1,4,64,64
+              sd-onnx bench stable-diffusion-onnx --component unet --by layer --flamegraph unet.svg
+              sd-onnx bench stable-diffusion-onnx --steps 20 --trace picture.json
+              sd-onnx bench compare before.json after.json --threshold 5
+
+            "sd-onnx bench compare --help" tells about comparing two reports.
             """)
 
-    @Argument(help: "The model.")
+    @Argument(help: "The model: a file, or a pipeline's folder.")
     var model: String
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Of a folder, the one graph to time.", valueName: "unet|vae_decoder|…"))
+    var component: String?
 
     @Option(
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
-            "The shape of an input. Without it the declared one is taken, with 1 for what is symbolic.",
+            "The shape of an input. Without it a model folder's files or the declared shape decide.",
             valueName: "NAME=2,4,64,64"),
         transform: OptionValues.namedShape)
     var shape: [NamedShape] = []
 
-    @Option(parsing: .unconditional, help: "Timed runs. (default: 5)", transform: OptionValues.whole(1...1_000_000))
-    var iterations = 5
+    @Option(
+        name: [.short, .long], parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("The array for an input, in the place of pseudo-random numbers.", valueName: "NAME=FILE.npy"),
+        transform: OptionValues.namedFile)
+    var input: [NamedFile] = []
+
+    @Option(
+        parsing: .unconditional, help: "Of a folder without --component, steps of the scheduler. (default: 20)",
+        transform: OptionValues.whole(1...Int.max))
+    var steps: Int?
+
+    @Option(
+        parsing: .unconditional, help: "Timed runs. (default: 5, of a whole pipeline 1)",
+        transform: OptionValues.whole(1...1_000_000))
+    var iterations: Int?
 
     @Option(parsing: .unconditional, help: "Runs before those. (default: 1)", transform: OptionValues.whole(0...1_000_000))
     var warmup = 1
+
+    @Option(
+        parsing: .unconditional, help: "What makes a row of the table: op, node, shape, fusion or layer. (default: op)",
+        transform: OptionValues.choice)
+    var by = ProfileTable.Grouping.op
+
+    @Option(
+        parsing: .unconditional, help: "Largest first by time, flops or memory. (default: time)", transform: OptionValues.choice
+    )
+    var sort = ProfileTable.Order.time
+
+    @Option(parsing: .unconditional, help: "Rows to show. (default: all)", transform: OptionValues.whole(1...Int.max))
+    var top: Int?
 
     @OptionGroup var threads: ThreadOptions
 
@@ -37,113 +75,105 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Run the graph node by node as it stands in the file.")
     var noOptimize = false
 
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Write the figures as JSON; - prints them on standard output in the place of the table.", valueName: "FILE"))
-    var json: String?
+    @OptionGroup var files: ProfileFiles
 
     func validate() throws {
         if let name = shape.map(\.name).firstDuplicate { throw ValidationError("The shape of \"\(name)\" is given twice.") }
-        if json == "" { throw ValidationError("--json is empty, expected a file's name.") }
+        if let name = input.map(\.name).firstDuplicate { throw ValidationError("The input \"\(name)\" is given twice.") }
+        if let name = (shape.map(\.name) + input.map(\.name)).firstDuplicate {
+            throw ValidationError("--shape and --input both name \"\(name)\": the file has its own shape, leave out --shape.")
+        }
+        if noOptimize, by == .fusion {
+            throw ValidationError(
+                "--by fusion shows what the optimizer made, and --no-optimize switches it off: leave out one.")
+        }
+        if steps != nil, component != nil {
+            throw ValidationError(
+                "--steps is for a whole pipeline, and --component \(component ?? "") for one graph: leave out one.")
+        }
+        if NamedModel.isFolder(model), component == nil {
+            if !shape.isEmpty || !input.isEmpty {
+                throw ValidationError(
+                    "\(shape.isEmpty ? "--input" : "--shape") is for one graph, and \(model) is a pipeline's folder: add --component."
+                )
+            }
+        } else if !NamedModel.isFolder(model), steps != nil {
+            throw ValidationError("--steps is for a pipeline's folder, and \(model) isn't a folder: leave out --steps.")
+        }
     }
 
     func run() throws {
         Interruption.install()
-        let file = json.flatMap { $0 == "-" ? nil : URL(fileURLWithPath: $0) }
-        if let file { try AtomicFile.check(file) }
+        try files.check()
+        if NamedModel.isFolder(model), component == nil { return try benchPipeline(model) }
+        try benchGraph(try NamedModel(model, component: component))
+    }
+
+    private func benchGraph(_ model: NamedModel) throws {
+        let pool = try threads.makePool()
         let clock = ContinuousClock()
         let start = clock.now
-        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads, memory: memory)
-        let inputs = try BenchInputs(session: session, shapes: shape)
-        let report: BenchReport
+        let session = try Session(modelFile: model.path, optimize: !noOptimize, pool: pool, memory: memory)
+        var preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
+        let inputs = try ModelInputs(
+            session: session, .init(shapes: shape, files: input, suggested: model.suggestedShapes(session.inputs)))
+        let profile = Profile()
+        var seconds: [Double] = []
         do {
-            try session.prepare(inputs.tensors)
-            let loadSeconds = (clock.now - start).seconds
-            report = try measure(session, inputs.tensors.mapValues { .tensor($0) }, loadSeconds: loadSeconds)
+            let plan = try session.prepare(inputs.tensors)
+            (preparation.specialise, preparation.plan) = (plan.specialiseSeconds, plan.planSeconds)
+            let values = inputs.tensors.mapValues { Value.tensor($0) }
+            for _ in 0..<warmup { _ = try session.run(values: values) }
+            if files.trace != nil { pool.startRecording() }
+            for _ in 0..<(iterations ?? 5) {
+                let begin = clock.now
+                _ = try session.run(values: values, observer: profile)
+                seconds.append((clock.now - begin).seconds)
+            }
         } catch {
-            throw CommandFailure("\(model) failed: \(error).")
+            throw CommandFailure("\(model.path) failed: \(error).")
         }
-        if json == "-" {
-            try StandardStreams.printJSON(report)
-        } else {
-            try StandardStreams.printOutput(report.table)
-        }
-        if let file {
-            let content = try StandardStreams.json(report)
-            try Interruption.whileWriting { try AtomicFile.write(content, to: file) }
-        }
+        let work = pool.stopRecording()
+        let peakBytes = TensorStorage.peakBytes
+        let report = BenchReport(
+            seconds: seconds, preparation: preparation, profile: profile, peakBytes: peakBytes,
+            peak: try MachinePeak(threads: pool), inputs: inputs.tensors, by: by, order: sort)
+        try files.write(
+            report, profile, work: work, title: model.path, table: BenchTable(report: report, top: top).text)
     }
 
-    private func measure(_ session: Session, _ inputs: [String: Value], loadSeconds: Double) throws -> BenchReport {
+    private func benchPipeline(_ folder: String) throws {
+        let pool = try threads.makePool()
         let clock = ContinuousClock()
-        for _ in 0..<warmup { _ = try session.run(values: inputs) }
+        let start = clock.now
+        let configuration = try PipelineConfiguration(modelFolder: URL(fileURLWithPath: folder))
+        let request = GenerationRequest(prompt: "a picture", steps: steps ?? 20, seed: 0)
+        try configuration.check(request)
+        let pipeline = try StableDiffusionPipeline(
+            configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory)
+        let preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
+        for _ in 0..<warmup { _ = try pipeline.generate(request) }
+        let profile = Profile()
         var seconds: [Double] = []
-        let profile = OperatorProfile()
-        for _ in 0..<iterations {
+        if files.trace != nil { pool.startRecording() }
+        let cpuSeconds = PipelineParts.cpuSeconds
+        for _ in 0..<(iterations ?? 1) {
             let begin = clock.now
-            _ = try session.run(values: inputs, observer: profile)
+            let result = try pipeline.generate(request, observer: profile)
+            try Section.time("PNG", for: profile) { for image in result.images { _ = try PNGFile.encode(image) } }
             seconds.append((clock.now - begin).seconds)
         }
-        return BenchReport(seconds: seconds, loadSeconds: loadSeconds, profile: profile)
-    }
-}
-
-/// Inputs made from a model's declarations: pseudo-random numbers for floats, ones for integers and true for booleans.
-private struct BenchInputs {
-    let tensors: [String: Tensor]
-
-    init(session: Session, shapes: [NamedShape]) throws {
-        let stated = Dictionary(shapes.map { ($0.name, $0.extents) }, uniquingKeysWith: { first, _ in first })
-        if let name = shapes.map(\.name).first(where: { name in !session.inputs.contains { $0.name == name } }) {
-            let known = session.inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
-            throw CommandFailure("--shape names \"\(name)\", which the model doesn't have; its inputs are \(known).")
-        }
-        var tensors: [String: Tensor] = [:]
-        for input in session.inputs {
-            guard case .tensor(let dtype, let dimensions)? = input.type else {
-                throw CommandFailure("The input \"\(input.name)\" is no tensor, so bench can't make it up; use run.")
-            }
-            guard let extents = stated[input.name] ?? dimensions.map(Self.extents) else {
-                throw CommandFailure("The input \"\(input.name)\" has no declared shape: add --shape \(input.name)=2,4,64,64.")
-            }
-            if stated[input.name] == nil, let dimensions, extents.count != dimensions.compactMap(Self.fixed).count {
-                StandardStreams.printError("The input \"\(input.name)\" is declared as \(dimensions) and taken as \(extents).")
-            }
-            tensors[input.name] = try Self.tensor(dtype, shape: Shape(extents), name: input.name)
-        }
-        self.tensors = tensors
-    }
-
-    private static func fixed(_ dimension: GraphRuntime.Dimension) -> Int? {
-        if case .fixed(let extent) = dimension { extent } else { nil }
-    }
-
-    private static func extents(_ dimensions: [GraphRuntime.Dimension]) -> [Int] { dimensions.map { fixed($0) ?? 1 } }
-
-    private static func tensor(_ dtype: DType, shape: Shape, name: String) throws -> Tensor {
-        let bytes = Double(shape.count) * 8
-        let memory = Double(ProcessInfo.processInfo.physicalMemory)
-        guard bytes <= memory else {
-            throw CommandFailure(
-                String(
-                    format: "The input \"%@\" of shape %@ takes about %.0f GB, and the machine has %.0f GB of memory.", name,
-                    "\(shape)", bytes / 1e9, memory / 1e9))
-        }
-        var generator = TorchGenerator(seed: 0)
-        switch dtype {
-        case .float32: return try Tensor(generator.randn(count: shape.count), shape: shape)
-        case .float64: return try Tensor(generator.randn(count: shape.count).map(Double.init), shape: shape)
-        case .float16, .bfloat16:
-            let result = try MutableTensor(dtype: dtype, shape: shape)
-            try HalfPrecision.narrow(Tensor(generator.randn(count: shape.count), shape: shape), into: result)
-            return result.tensor
-        case .int64: return try Tensor([Int64](repeating: 1, count: shape.count), shape: shape)
-        case .int32: return try Tensor([Int32](repeating: 1, count: shape.count), shape: shape)
-        case .bool: return try Tensor([Bool](repeating: true, count: shape.count), shape: shape)
-        case .uint8: return try Tensor([UInt8](repeating: 1, count: shape.count), shape: shape)
-        case .int8: return try Tensor([Int8](repeating: 1, count: shape.count), shape: shape)
-        default: throw CommandFailure("The input \"\(name)\" is of type \(dtype), which bench can't make up; use run.")
-        }
+        let usedSeconds = PipelineParts.cpuSeconds - cpuSeconds
+        let work = pool.stopRecording()
+        let peakBytes = TensorStorage.peakBytes
+        var report = BenchReport(
+            seconds: seconds, preparation: preparation, profile: profile, peakBytes: peakBytes,
+            peak: try MachinePeak(threads: pool), inputs: [:], by: by, order: sort)
+        let parts = PipelineParts(
+            profile, seconds: seconds.reduce(0, +), cpuSeconds: usedSeconds, iterations: seconds.count)
+        report.parts = parts
+        try files.write(
+            report, profile, work: work, title: folder,
+            table: parts.text + "\n\n" + BenchTable(report: report, top: top).text)
     }
 }

@@ -1,16 +1,37 @@
 import Foundation
 import GraphRuntime
+import Ops
 
-/// What a benchmark measured. Written as JSON with keys in snake case.
+/// What a benchmark or a profiled run measured. Written as JSON with keys in snake case.
 struct BenchReport: Encodable {
     let medianMs: Double
     let meanMs: Double
+    let p95Ms: Double
+    let minMs: Double
+    let maxMs: Double
+    let stdevMs: Double
+    /// Milliseconds of each run.
+    let runMs: [Double]
+    /// Reading the file, resolving operators and folding what depends on no input.
     let loadMs: Double
+    /// Inferring shapes, folding and fusing for the inputs' shapes.
+    let specialiseMs: Double
+    /// Placing values and choosing kernels.
+    let planMs: Double
     /// The most bytes that tensors held at one time, weights in mapped files left out.
     let peakBytes: Int
     let iterations: Int
     let operators: [Row]
+    /// The same by what was asked for, where that is something else.
+    let rows: [Row]?
+    /// What `rows` are by.
+    let by: String
     let interpreter: Interpreter
+    let machine: Machine
+    /// Type and shape of each input, by name.
+    let inputs: [Input]
+    /// The parts of a pipeline.
+    var parts: PipelineParts?
 
     /// What a run takes beside its operators.
     struct Interpreter: Encodable {
@@ -22,59 +43,120 @@ struct BenchReport: Encodable {
         let usPerCall: Double
     }
 
-    struct Row: Encodable {
+    struct Machine: Encodable {
+        let instructionSet: String
+        let threads: Int
+        let peakGflops: Double
+        let peakGbPerS: Double
+    }
+
+    struct Input: Encodable {
+        let name: String
         let type: String
+    }
+
+    struct Kernel: Encodable {
+        let name: String
+        /// In one run.
+        let calls: Double
+    }
+
+    struct Row: Encodable {
+        /// The operator; nil in rows by something else.
+        let type: String?
+        /// What the row is about; nil in rows by operator.
+        let name: String?
         /// Calls in one run.
         let calls: Int
         /// Milliseconds in one run.
         let totalMs: Double
+        /// Milliseconds of one call.
+        let meanMs: Double
+        /// The 95th percentile of `totalMs` over the runs.
+        let p95Ms: Double
+        /// The standard deviation of `totalMs` over the runs.
+        let stdevMs: Double
         /// Of the time of all operators, 0 to 1.
         let share: Double
-        /// Floating-point operations in a second, 10⁹; 0 where the operator counts none.
+        /// Floating-point operations in one run, 10⁹; 0 where the operator counts none.
+        let gflop: Double
+        /// Floating-point operations in a second, 10⁹.
         let gflops: Double
+        /// `gflops` over the machine's peak; above 1 where a kernel does fewer operations than the operator states.
+        let shareOfPeak: Double
+        /// Bytes of inputs and outputs in a second, 10⁹.
+        let gbPerS: Double
+        /// Bytes in one run.
+        let allocatedBytes: Int
+        let kernels: [Kernel]
     }
 
-    init(seconds: [Double], loadSeconds: Double, profile: OperatorProfile) {
-        let sorted = seconds.sorted()
-        let middle = sorted.count / 2
-        medianMs = 1000 * (sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2)
-        meanMs = 1000 * seconds.reduce(0, +) / Double(seconds.count)
-        loadMs = 1000 * loadSeconds
-        peakBytes = TensorStorage.peakBytes
-        let runs = seconds.count
-        iterations = runs
-        let all = max(profile.rows.reduce(0) { $0 + $1.nanoseconds }, 1)
-        operators = profile.rows.map { row in
-            Row(
-                type: row.type, calls: row.calls / runs, totalMs: Double(row.nanoseconds) / 1e6 / Double(runs),
-                share: Double(row.nanoseconds) / Double(all),
-                gflops: row.nanoseconds > 0 ? row.cost.flops / Double(row.nanoseconds) : 0)
-        }
-        let spent = max(seconds.reduce(0, +) * 1e9 - Double(profile.ownNanoseconds), 1)
-        let between = max(spent - Double(profile.rows.reduce(0) { $0 + $1.nanoseconds }), 0)
-        let calls = max(profile.rows.reduce(0) { $0 + $1.calls }, 1)
+    /// How the model was made ready, in seconds.
+    struct Preparation {
+        var load = 0.0
+        var specialise = 0.0
+        var plan = 0.0
+    }
+
+    /// - Parameters:
+    ///   - seconds: of each run, as the clock outside saw it.
+    ///   - runsPerIteration: what one iteration is made of, where it is more than one run of a graph.
+    init(
+        seconds: [Double], preparation: Preparation, profile: Profile, peakBytes: Int, peak: MachinePeak,
+        inputs: [String: Tensor], by grouping: ProfileTable.Grouping = .op, order: ProfileTable.Order = .time
+    ) {
+        let statistics = Statistics(seconds.map { 1000 * $0 })
+        medianMs = statistics.median
+        meanMs = statistics.mean
+        p95Ms = statistics.p95
+        minMs = statistics.minimum
+        maxMs = statistics.maximum
+        stdevMs = statistics.standardDeviation
+        runMs = seconds.map { 1000 * $0 }
+        loadMs = 1000 * preparation.load
+        specialiseMs = 1000 * preparation.specialise
+        planMs = 1000 * preparation.plan
+        self.peakBytes = peakBytes
+        iterations = seconds.count
+        by = grouping.rawValue
+        machine = Machine(
+            instructionSet: peak.instructionSet.rawValue, threads: peak.threads, peakGflops: peak.gflops,
+            peakGbPerS: peak.gbPerS)
+        self.inputs = inputs.sorted { $0.key < $1.key }.map { Input(name: $0.key, type: "\($0.value.dtype)\($0.value.shape)") }
+        let table = ProfileTable(profile, by: .op, order: order)
+        let runs = Double(max(seconds.count, 1))
+        operators = table.rows.map { Row($0, table, runs: runs, peak: peak) }
+        rows =
+            grouping == .op
+            ? nil
+            : { () -> [Row] in
+                let table = ProfileTable(profile, by: grouping, order: order)
+                return table.rows.map { Row($0, table, runs: runs, peak: peak) }
+            }()
+        let between = table.interpreterNanoseconds
         interpreter = Interpreter(
-            totalMs: between / 1e6 / Double(runs), share: between / spent, usPerCall: between / 1e3 / Double(calls))
+            totalMs: between / 1e6 / runs, share: between / max(table.runNanoseconds, 1),
+            usPerCall: between / 1e3 / Double(max(table.calls, 1)))
+    }
+}
+
+extension BenchReport.Row {
+    fileprivate init(_ row: ProfileTable.Row, _ table: ProfileTable, runs: Double, peak: MachinePeak) {
+        let isOperator = table.grouping == .op
+        let statistics = Statistics(row.perRun.map { $0 / 1e6 })
+        let rate = row.nanoseconds > 0 ? row.flops / row.nanoseconds : 0
+        self.init(
+            type: isOperator ? row.name : nil, name: isOperator ? nil : row.name,
+            calls: Int((Double(row.calls) / runs).rounded()), totalMs: row.nanoseconds / 1e6 / runs,
+            meanMs: row.nanoseconds / 1e6 / Double(max(row.calls, 1)), p95Ms: statistics.p95,
+            stdevMs: statistics.standardDeviation, share: row.nanoseconds / max(table.nodeNanoseconds, 1),
+            gflop: row.flops / 1e9 / runs, gflops: rate, shareOfPeak: peak.gflops > 0 ? rate / peak.gflops : 0,
+            gbPerS: row.nanoseconds > 0 ? row.bytes / row.nanoseconds : 0,
+            allocatedBytes: Int(Double(row.allocatedBytes) / runs),
+            kernels: row.kernels.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+                .map { BenchReport.Kernel(name: $0.key, calls: Double($0.value) / runs) })
     }
 
-    var table: String {
-        let width = max(operators.map(\.type.count).max() ?? 0, 11)
-        func padded(_ text: String) -> String { text.padding(toLength: width, withPad: " ", startingAt: 0) }
-        var lines = [padded("operator") + "   calls   total ms   share   GFLOP/s"]
-        for row in operators {
-            let rate = row.gflops > 0 ? String(format: "%9.1f", row.gflops) : "        -"
-            lines.append(
-                padded(row.type) + String(format: "%8d%11.3f%7.1f%%", row.calls, row.totalMs, 100 * row.share) + " " + rate)
-        }
-        lines.append(
-            padded("interpreter") + "        "
-                + String(
-                    format: "%11.3f%7.1f%%  of the run, %.2f µs a call", interpreter.totalMs, 100 * interpreter.share,
-                    interpreter.usPerCall))
-        lines.append(
-            String(
-                format: "median %.3f ms, mean %.3f ms over %d runs; load %.1f ms; peak of tensors %.1f MB", medianMs, meanMs,
-                iterations, loadMs, Double(peakBytes) / 1e6))
-        return lines.joined(separator: "\n")
-    }
+    /// What the row is called.
+    var title: String { type ?? name ?? "" }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GraphRuntime
 import SDPipeline
 
 struct GenerateCommand: ParsableCommand {
@@ -75,6 +76,13 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var previews: PreviewOptions
 
+    @OptionGroup var live: LivePreviewOptions
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"))
+    var profile: String?
+
     @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var memory: MemoryOptions
@@ -121,6 +129,13 @@ struct GenerateCommand: ParsableCommand {
         if compareSchedulers, scheduler != nil {
             throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")
         }
+        if profile == "" || profile == "-" {
+            throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
+        }
+        if comparedSchedulers != nil, live.isUsed || profile != nil {
+            throw ValidationError(
+                "Several schedulers make one sheet: \(profile != nil ? "--profile" : "--preview") takes one scheduler.")
+        }
         if comparedSchedulers != nil, output.contains("%") || saveLatents != nil || previews.isUsed {
             throw ValidationError(
                 "Several schedulers make one sheet: -o takes a plain name, and --save-latents, --save-steps and --strip one scheduler."
@@ -154,6 +169,7 @@ struct GenerateCommand: ParsableCommand {
         request.previewInterval = previews.interval
         request.initialImage = try initImg.map { try PNGFile.read(URL(fileURLWithPath: $0)) }
         request.strength = strength ?? request.strength
+        request.livePreview = live.request
         if let names = comparedSchedulers {
             return try compare(names, request: request, configuration: configuration, to: files)
         }
@@ -161,15 +177,31 @@ struct GenerateCommand: ParsableCommand {
         request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
         warn(request, configuration)
 
-        let pipeline = try StableDiffusionPipeline(
-            configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory)
+        let writer = try LivePreviewWriter(live)
+        let profiling = try profile.map { try ProfiledRun(file: $0) }
+        let pool = try threads.makePool()
+        let pipeline = try StableDiffusionPipeline(configuration, threads: pool, savesMemory: memory.savesMemory)
+        profiling?.didLoad()
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
-        let result = try pipeline.generate(request) { progress in
-            if case .step(let completed, let total) = progress { bar.update(completed: completed, total: total) }
-            return true
+        var previewError: (any Error)?
+        let result: GenerationResult
+        do {
+            result = try pipeline.generate(request, observer: profiling?.profile) { progress in
+                switch progress {
+                case .step(let completed, let total): bar.update(completed: completed, total: total)
+                case .preview(_, _, let images):
+                    do { if let first = images.first { try writer.show(first) } } catch { previewError = error }
+                default: break
+                }
+                return previewError == nil
+            }
+        } catch {
+            throw previewError ?? error
         }
+        if let picture = result.images.first { try writer.show(picture) }
         try previews.write(result)
-        let written = try write(result, request: request, to: files)
+        let written = try Section.time("PNG", for: profiling?.profile) { try write(result, request: request, to: files) }
+        try profiling?.write(inputs: [:], threads: pool, isPipeline: true)
         try report(result, request: request, files: written)
     }
 
@@ -210,8 +242,14 @@ struct GenerateCommand: ParsableCommand {
     private func outputFiles() throws -> [URL]? {
         let pattern = output == "-" ? nil : try OutputPattern(output)
         let files = pattern.map { pattern in (1...batchCount).map { URL(fileURLWithPath: pattern.path(number: $0)) } }
-        let all = (files ?? []) + (saveLatents.map { [URL(fileURLWithPath: $0)] } ?? [])
+        let all = (files ?? []) + [saveLatents, profile, live.preview].compactMap { $0.map { URL(fileURLWithPath: $0) } }
         for file in all { try AtomicFile.check(file) }
+        if profile != nil || live.preview != nil,
+            let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null"
+        {
+            throw CommandFailure(
+                "Two options name \(name): give --output, --save-latents, --profile and --preview different files.")
+        }
         if saveLatents != nil, let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null" {
             throw CommandFailure("--output and --save-latents both name \(name): give them different files.")
         }

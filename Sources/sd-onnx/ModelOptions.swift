@@ -23,8 +23,15 @@ extension Session {
     ///
     /// - Throws: an error that names the file.
     convenience init(modelFile path: String, optimize: Bool, threads: ThreadOptions, memory: MemoryOptions) throws {
+        try self.init(modelFile: path, optimize: optimize, pool: threads.makePool(), memory: memory)
+    }
+
+    /// A session on one graph, on threads that others may use too.
+    ///
+    /// - Throws: an error that names the file.
+    convenience init(modelFile path: String, optimize: Bool, pool: ThreadPool, memory: MemoryOptions) throws {
         let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path))
-        let options = SessionOptions(optimize: optimize, threads: try threads.makePool(), savesMemory: memory.savesMemory)
+        let options = SessionOptions(optimize: optimize, threads: pool, savesMemory: memory.savesMemory)
         do {
             try self.init(graph: model.graph, library: StandardOperators.library, options: options)
         } catch {

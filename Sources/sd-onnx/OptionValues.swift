@@ -20,6 +20,15 @@ enum OptionValues {
         }
     }
 
+    /// One of a few words.
+    static func choice<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Choice {
+        guard let choice = Choice(rawValue: text) else {
+            let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Expectation(description: "expected one of \(known).")
+        }
+        return choice
+    }
+
     /// A number that single precision holds.
     static func number(_ text: String) throws -> Double {
         guard let number = Double(text), Float(number).isFinite else {

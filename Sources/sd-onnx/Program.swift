@@ -6,8 +6,9 @@ import SDPipeline
 enum Program {
     static func main() {
         StandardStreams.prepare()
+        let arguments = BenchCompareCommand.renaming(Array(CommandLine.arguments.dropFirst()))
         var command: any ParsableCommand
-        do { command = try SDOnnxCommand.parseAsRoot() } catch { SDOnnxCommand.exit(withError: error) }
+        do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { SDOnnxCommand.exit(withError: error) }
         do {
             try command.run()
         } catch let error where SDOnnxCommand.exitCode(for: error) != .failure {
@@ -33,7 +34,7 @@ struct SDOnnxCommand: ParsableCommand {
             """,
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
-            NoiseCommand.self,
+            NoiseCommand.self, InspectCommand.self, CompareCommand.self, BenchCompareCommand.self,
         ])
 }
 

@@ -31,6 +31,11 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Run the graph node by node as it stands in the file, to find out where a difference comes from.")
     var noOptimize = false
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"))
+    var profile: String?
+
     @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var memory: MemoryOptions
@@ -51,6 +56,9 @@ struct RunCommand: ParsableCommand {
 
     func validate() throws {
         if let name = input.map(\.name).firstDuplicate { throw ValidationError("The input \"\(name)\" is given twice.") }
+        if profile == "" || profile == "-" {
+            throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
+        }
         if outputDir.isEmpty { throw ValidationError("--output-dir is empty, expected a folder's name.") }
     }
 
@@ -59,9 +67,12 @@ struct RunCommand: ParsableCommand {
         let folder = OutputFolder(outputDir)
         try folder.check()
         let arrays = try input.map { (name: $0.name, array: try NPYArray(contentsOf: URL(fileURLWithPath: $0.path))) }
-        let session = try Session(modelFile: model, optimize: !noOptimize, threads: threads, memory: memory)
+        let profiling = try profile.map { try ProfiledRun(file: $0) }
+        let pool = try threads.makePool()
+        let session = try Session(modelFile: model, optimize: !noOptimize, pool: pool, memory: memory)
+        profiling?.didLoad()
         try checkOutputs(session)
-        let values = try run(session, arrays)
+        let values = try run(session, arrays, profiling, pool)
 
         let results = try zip(session.outputs, values).map { declaration, value in
             guard case .tensor(let tensor) = value else { throw Self.unwritable(declaration.name, value.kind) }
@@ -95,19 +106,29 @@ struct RunCommand: ParsableCommand {
         CommandFailure("The output \"\(name)\" is \(kind), which a .npy file can't hold; expected a tensor of numbers.")
     }
 
-    private func run(_ session: Session, _ arrays: [(name: String, array: NPYArray)]) throws -> [Value] {
+    private func run(
+        _ session: Session, _ arrays: [(name: String, array: NPYArray)], _ profiling: ProfiledRun?, _ pool: ThreadPool
+    ) throws -> [Value] {
         let given = Set(arrays.map(\.name))
         let missing = session.inputs.filter { !given.contains($0.name) }
         guard missing.isEmpty else {
             let list = missing.map { "\"\($0.name)\"" + ($0.type.map { " (\($0))" } ?? "") }.joined(separator: ", ")
             throw CommandFailure("Not all inputs of the model are given: add --input NAME=FILE.npy for \(list).")
         }
-        var inputs: [String: Value] = [:]
+        var inputs: [String: Tensor] = [:]
         for (name, array) in arrays {
             let declared = session.inputs.first { $0.name == name }
-            inputs[name] = .tensor(try array.tensor(declaredAs: declared?.type))
+            inputs[name] = try array.tensor(declaredAs: declared?.type)
         }
-        do { return try session.run(values: inputs) } catch { throw CommandFailure("\(model) failed: \(error).") }
+        let values: [Value]
+        do {
+            if let profiling { profiling.didPlan(try session.prepare(inputs)) }
+            values = try session.run(values: inputs.mapValues { .tensor($0) }, observer: profiling?.profile)
+        } catch {
+            throw CommandFailure("\(model) failed: \(error).")
+        }
+        try profiling?.write(inputs: inputs, threads: pool)
+        return values
     }
 
     private func report(_ outputs: [Output]) throws {

@@ -25,6 +25,21 @@ enum StandardStreams {
     static func writeOutput(_ bytes: [UInt8]) throws { try write(bytes, to: STDOUT_FILENO, name: "Standard output") }
 
     static let isErrorTerminal = isatty(STDERR_FILENO) == 1
+    static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
+
+    /// Whether results may have colours: on a terminal, unless NO_COLOR says otherwise (no-color.org).
+    static var isOutputColored: Bool {
+        let environment = ProcessInfo.processInfo.environment
+        return isOutputTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+    }
+
+    /// Columns of the terminal behind standard output; nil where it isn't one.
+    static var outputWidth: Int? {
+        guard isOutputTerminal else { return nil }
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
 
     /// Columns of the terminal behind standard error; 80 where it doesn't tell.
     static var terminalWidth: Int {

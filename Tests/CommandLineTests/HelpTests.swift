@@ -11,8 +11,16 @@ import Testing
             ]
         ),
         ("run", ["--input", "--output-dir", "--no-optimize", "--json", "EXAMPLE:"]),
-        ("bench", ["--shape", "--iterations", "(default: 5)", "--warmup", "(default: 1)", "EXAMPLE:"]),
+        (
+            "bench",
+            [
+                "--shape", "--iterations", "(default: 5,", "--warmup", "(default: 1)", "--trace", "--flamegraph", "compare",
+                "EXAMPLES:",
+            ]
+        ),
         ("tokenize", ["--model", "--pad", "EXAMPLE:"]),
+        ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),
+        ("compare", ["--reference", "--dump", "--tolerance", "EXAMPLES:"]),
     ]) func explainsCommands(command: String, parts: [String]) throws {
         for arguments in [[command, "--help"], ["help", command]] {
             let outcome = try Program.run(arguments, in: TemporaryFolder())

@@ -5,9 +5,12 @@ results where it can run them.
 - sequence.onnx, string.onnx: outputs that a .npy file can't hold.
 - unknown.onnx: an operator that nobody has.
 - unranked.onnx: an input without a declared shape.
+- names-dump/: every value of names.onnx as Tools/dump-intermediates.py writes it.
 - optional.onnx: an optional output that holds a tensor.
 """
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +66,9 @@ def main():
         np.save(folder / f"{name}.npy", array)
     for number, array in enumerate(session.run(None, inputs)):
         np.save(folder / f"names-output-{number}.npy", array)
+    tool = Path(__file__).resolve().parents[2] / "Tools" / "dump-intermediates.py"
+    arrays = [part for name in inputs for part in ("--input", f"{name}={name}.npy")]
+    subprocess.run([sys.executable, tool, "names.onnx", "names-dump", *arrays], cwd=folder, check=True)
 
 
 if __name__ == "__main__":

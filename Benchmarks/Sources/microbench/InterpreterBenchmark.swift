@@ -27,11 +27,11 @@ struct InterpreterBenchmark: Encodable {
             let start = clock.now
             _ = try session.run(graph.given)
             best = min(best, (clock.now - start).nanoseconds)
-            let profile = OperatorProfile()
+            let profile = Profile()
             let observedStart = clock.now
             _ = try session.run(graph.given, observer: profile)
             let spent = (clock.now - observedStart).nanoseconds - Double(profile.ownNanoseconds)
-            bestBesideKernels = min(bestBesideKernels, spent - profile.rows.reduce(0) { $0 + Double($1.nanoseconds) })
+            bestBesideKernels = min(bestBesideKernels, spent - ProfileTable(profile, by: .op).nodeNanoseconds)
         }
         usPerNode = best / 1e3 / Double(nodes)
         usPerNodeBesideKernels = bestBesideKernels / 1e3 / Double(nodes)

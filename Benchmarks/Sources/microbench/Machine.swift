@@ -1,64 +1,24 @@
-import CPeak
 import GraphRuntime
 import Ops
 
-/// What the machine can do at most, measured with as many threads as the benchmarks.
+/// What the machine can do at most, as the report states it.
 struct Machine: Encodable {
     let instructionSet: String
     let threads: Int
-    /// Multiply-adds on registers alone at the instruction set in use, in 10⁹ operations a second.
+    /// See ``MachinePeak/gflops``.
     let peakGflops: Double
-    /// A triad a = b + s·c over arrays larger than any cache, in 10⁹ bytes a second; what the write reads first isn't counted.
+    /// See ``MachinePeak/gbPerS``.
     let peakGbPerS: Double
 
     init(threads pool: ThreadPool, isQuick: Bool) throws {
-        let set = InstructionSet.current
-        let width: Int32 =
-            switch set {
-            case .plain: 4
-            case .avx2: 8
-            case .avx512: 16
-            }
-        instructionSet = set.rawValue
-        threads = pool.threadCount
-        let repeats = isQuick ? 1 : 10
-        let rounds = isQuick ? 1_000_000 : 10_000_000
-        peakGflops = Self.best(of: repeats) {
-            pool.forEach(pool.threadCount) { _ in _ = peak_multiply_add(width, rounds) }
-            return Double(pool.threadCount) * 2 * 12 * Double(width) * Double(rounds)
-        }
-        // 128 MB each.
-        let count = isQuick ? 1 << 20 : 32 << 20
-        let arrays = try (0..<3).map { _ in
-            let array = try MutableTensor(dtype: .float32, shape: Shape([count]))
-            try array.withMutableSpan(of: Float.self) { for index in 0..<$0.count { $0[index] = 1 } }
-            return array
-        }
-        let buffers = try arrays.map { try $0.buffer(of: Float.self) }
-        let pieces = pool.threadCount * 16
-        // Buffers don't keep the memory that they look into.
-        peakGbPerS = withExtendedLifetime(arrays) {
-            Self.best(of: repeats) {
-                pool.forEach(pieces) { piece in
-                    let start = count / pieces * piece
-                    guard let a = buffers[0].baseAddress, let b = buffers[1].baseAddress, let c = buffers[2].baseAddress else {
-                        return
-                    }
-                    peak_triad(a + start, b + start, c + start, 0.5, count / pieces)
-                }
-                return Double(count / pieces * pieces) * 12
-            }
-        }
-    }
-
-    /// The best rate of several runs of work that returns its amount, in 10⁹ a second.
-    private static func best(of repeats: Int, _ work: () -> Double) -> Double {
-        let clock = ContinuousClock()
-        return (0..<repeats).reduce(0) { best, _ in
-            let start = clock.now
-            let amount = work()
-            return max(best, amount / (clock.now - start).nanoseconds)
-        }
+        let peak =
+            isQuick
+            ? try MachinePeak(threads: pool, repeats: 1, rounds: 1_000_000, arrayBytes: 4 << 20)
+            : try MachinePeak(threads: pool, repeats: 10, rounds: 10_000_000)
+        instructionSet = peak.instructionSet.rawValue
+        threads = peak.threads
+        peakGflops = peak.gflops
+        peakGbPerS = peak.gbPerS
     }
 }
 

@@ -5,4 +5,5 @@
 #include "elementwise.h"
 #include "gemm.h"
 #include "normalization.h"
+#include "peak.h"
 #include "winograd.h"

@@ -20,6 +20,7 @@ struct NodeRunner {
     private func attempt(_ node: Node, _ operation: any Operator, inputs: [Value?], captures: [Value]) throws -> [Value?] {
         let facts = try operation.inferOutputs(
             InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: node.outputs.count))
+        let allocated = observer == nil ? 0 : TensorStorage.allocatedBytes
         let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
         var results = [Value?](repeating: nil, count: node.outputs.count)
         if case .view(let input) = operation.outputStorage, let shape = facts.first?.shape, input < inputs.count,
@@ -49,10 +50,16 @@ struct NodeRunner {
             let end = DispatchTime.now().uptimeNanoseconds
             observer.didRun(
                 NodeEvent(
-                    node: node, kernelName: operation.kernelName, start: start, end: end, inputs: inputs, outputs: results,
-                    depth: depth))
+                    place: .alone(node), kernelName: kernelName(operation, inputs: inputs, outputs: results), start: start,
+                    end: end,
+                    inputs: inputs, outputs: results, depth: depth,
+                    allocatedBytes: TensorStorage.allocatedBytes - allocated))
         }
         return results
+    }
+
+    private func kernelName(_ operation: any Operator, inputs: [Value?], outputs: [Value?]) -> String? {
+        operation.kernelName(inputs: inputs.map { $0.map { Fact($0) } }, outputs: outputs.map { $0.map { Fact($0) } })
     }
 }
 
@@ -76,6 +83,8 @@ struct GraphRunner: SubgraphRunner {
     /// - Parameter pages: of this graph's weights, where memory is to be spared.
     func run(_ graph: Graph, bindings: [ValueID: Value], pages: WeightPages? = nil) throws -> [Value] {
         defer { pages?.didEnd() }
+        if depth == 0 { observer?.willRun(graph) }
+        let start = observer == nil || depth > 0 ? 0 : DispatchTime.now().uptimeNanoseconds
         var values = [Value?](repeating: nil, count: graph.values.count)
         for (id, tensor) in graph.initializers { values[id] = .tensor(tensor) }
         for (id, value) in bindings { values[id] = value }
@@ -91,10 +100,14 @@ struct GraphRunner: SubgraphRunner {
             for (id, value) in zip(node.outputs, results) { if let id { values[id] = value } }
             for id in lastUses[index] { values[id] = nil }
         }
-        return try graph.outputs.map { id in
+        let outputs = try graph.outputs.map { id in
             guard let value = values[id] else { throw GraphError("the output \"\(graph.values[id].name)\" was not computed") }
             return value
         }
+        if let observer, depth == 0 {
+            observer.didRun(Section(name: graph.name, kind: .run, start: start, end: DispatchTime.now().uptimeNanoseconds))
+        }
+        return outputs
     }
 }
 

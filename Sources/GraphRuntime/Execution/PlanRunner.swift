@@ -17,6 +17,16 @@ struct PlanRunner {
     /// - Parameter bindings: a value for each input of the graph.
     /// - Returns: the graph's outputs, in its order.
     func run(_ bindings: [ValueID: Value]) throws -> [Value] {
+        guard let observer else { return try walk(bindings) }
+        observer.willRun(plan.graph)
+        let start = DispatchTime.now().uptimeNanoseconds
+        let outputs = try walk(bindings)
+        observer.didRun(
+            Section(name: plan.graph.name, kind: .run, start: start, end: DispatchTime.now().uptimeNanoseconds))
+        return outputs
+    }
+
+    private func walk(_ bindings: [ValueID: Value]) throws -> [Value] {
         defer { plan.pages?.didEnd() }
         return try plan.withFrame { frame in
             for (id, value) in bindings { frame.values[id] = value }
@@ -41,38 +51,42 @@ struct PlanRunner {
     }
 
     private func run(_ index: Int, _ frame: Frame) throws {
-        let step = plan.steps[index]
-        let node = step.node
-        if case .view = step.operation.outputStorage, let output = node.outputs.first ?? nil, frame.values[output] != nil {
+        // Field by field: a copy of the step would touch every array of its node, and most lie in memory that is far away.
+        let operation = plan.steps[index].operation
+        let ids = plan.steps[index].node.outputs
+        if case .view = operation.outputStorage, let output = ids.first ?? nil, frame.values[output] != nil {
             // A view of what stands in the arena is there from the start.
             return
         }
-        let inputs = node.inputs.map { id in id.flatMap { frame.values[$0] } }
-        let captures = node.captures.compactMap { frame.values[$0] }
-        guard step.isFixed, !step.operation.isView else {
+        let inputs = plan.steps[index].node.inputs.map { id in id.flatMap { frame.values[$0] } }
+        let captures = plan.steps[index].node.captures.compactMap { frame.values[$0] }
+        guard plan.steps[index].isFixed, !operation.isView else {
             let runner = NodeRunner(threads: threads, observer: observer)
-            let results = try runner.run(node, step.operation, inputs: inputs, captures: captures)
-            for (id, value) in zip(node.outputs, results) { if let id { frame.values[id] = try value.map(frame.detached) } }
+            let results = try runner.run(plan.steps[index].node, operation, inputs: inputs, captures: captures)
+            for (id, value) in zip(ids, results) { if let id { frame.values[id] = try value.map(frame.detached) } }
             return
         }
         do {
-            if step.isUnchecked { try check(step, inputs: inputs) }
-            let places = try storage(index, frame)
+            if plan.steps[index].isUnchecked { try check(plan.steps[index], inputs: inputs) }
+            let allocated = observer == nil ? 0 : TensorStorage.allocatedBytes
             let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
-            let results = try step.operation.produce(
+            let places = try storage(index, frame)
+            let results = try operation.produce(
                 inputs: inputs, captures: captures, outputs: places, threads: threads, subgraphs: subgraphs)
-            for (output, id) in node.outputs.enumerated() {
+            for (output, id) in ids.enumerated() {
                 if let id { frame.values[id] = try settle(results[output], in: places[output]) }
             }
             if let observer {
                 let end = DispatchTime.now().uptimeNanoseconds
                 observer.didRun(
                     NodeEvent(
-                        node: node, kernelName: step.operation.kernelName, start: start, end: end, inputs: inputs,
-                        outputs: results, depth: 0))
+                        place: .step(plan, index), kernelName: plan.steps[index].kernelName, start: start, end: end,
+                        inputs: inputs, outputs: results, depth: 0,
+                        allocatedBytes: TensorStorage.allocatedBytes - allocated + plan.steps[index].arenaBytes,
+                        isFixed: !plan.steps[index].isUnchecked))
             }
         } catch {
-            throw RunError(node: node, inputs: inputs.map { $0?.kind }, underlying: error)
+            throw RunError(node: plan.steps[index].node, inputs: inputs.map { $0?.kind }, underlying: error)
         }
     }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// Operators and the fusions that go with them: what turns a graph into something that runs.
@@ -93,7 +94,17 @@ public final class Session: Sendable {
     public func prepare(_ inputs: [String: Tensor]) throws -> PlanSummary {
         guard options.optimize else { return PlanSummary(nodeCount: graph.nodes.count, arenaByteCount: 0, fusionCounts: [:]) }
         let plan = try plan(for: bind(inputs.mapValues { .tensor($0) }))
-        return PlanSummary(nodeCount: plan.steps.count, arenaByteCount: plan.arenaByteCount, fusionCounts: plan.fusionCounts)
+        return PlanSummary(
+            nodeCount: plan.steps.count, arenaByteCount: plan.arenaByteCount, fusionCounts: plan.fusionCounts,
+            specialiseSeconds: plan.seconds.specialise, planSeconds: plan.seconds.plan)
+    }
+
+    /// What a run on inputs of these shapes and types would walk, for looking at.
+    ///
+    /// - Throws: ``GraphError`` where the session doesn't optimise or the inputs don't fit, ``RunError`` for a node that doesn't.
+    public func inspect(_ inputs: [String: Tensor]) throws -> PlanInspection {
+        guard options.optimize else { throw GraphError("a session without the optimizer makes no plan") }
+        return PlanInspection(try plan(for: bind(inputs.mapValues { .tensor($0) })))
     }
 
     /// Gives back the memory that is kept for the next run.
@@ -146,10 +157,13 @@ public final class Session: Sendable {
             }
             facts[id] = fact
         }
+        let start = DispatchTime.now().uptimeNanoseconds
+        let optimized = try optimizer.optimize(graph, inputFacts: facts)
         let plan = try Plan(
-            optimizer.optimize(graph, inputFacts: facts),
+            optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
-            savesMemory: options.savesMemory)
+            savesMemory: options.savesMemory, specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
+            optimizer: optimizer)
         plans.withLock { plans in
             // Arenas are large: only the plan in use keeps its own.
             for (_, other) in plans { other.releaseMemory() }
@@ -167,6 +181,10 @@ public struct PlanSummary: Sendable {
     public let arenaByteCount: Int
     /// How often each fusion fired.
     public let fusionCounts: [String: Int]
+    /// Seconds that inferring shapes, folding and fusing took when the plan was made; 0 without a plan.
+    public var specialiseSeconds = 0.0
+    /// Seconds that placing values and choosing kernels took; 0 without a plan.
+    public var planSeconds = 0.0
 }
 
 extension ValueDeclaration {

@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 #if canImport(Glibc)
@@ -34,6 +35,31 @@ public final class ThreadPool: Sendable {
     deinit {
         crew.stop()
         for handle in handles { pthread_join(handle, nil) }
+    }
+
+    /// What one thread did of one job.
+    public struct WorkSpan: Sendable {
+        /// 0 is the thread that called the pool.
+        public let worker: Int
+        /// Nanoseconds on the clock of ``NodeEvent/start``.
+        public let start: UInt64
+        public let end: UInt64
+
+        public init(worker: Int, start: UInt64, end: UInt64) {
+            self.worker = worker
+            self.start = start
+            self.end = end
+        }
+    }
+
+    /// From now on notes when each thread works, until ``stopRecording()``; 4 million spans at most are kept.
+    public func startRecording() { crew.recording.store(true, ordering: .relaxed) }
+
+    /// - Returns: what was noted since ``startRecording()``, in the order of the ends. Work that a thread does alone, outside of a job
+    ///   for all, isn't there.
+    public func stopRecording() -> [WorkSpan] {
+        crew.recording.store(false, ordering: .relaxed)
+        return crew.takeRecords()
     }
 
     /// Calls `body` once for every index in 0..<count, on all threads, each index as soon as a thread is free.
@@ -114,6 +140,9 @@ private final class Crew: @unchecked Sendable {
     private var count = 0
     /// Threads that were started, beside the calling one; set once, before the first job.
     var helpers = 0
+    let recording = Atomic<Bool>(false)
+    private let records = Mutex<[ThreadPool.WorkSpan]>([])
+    private static let largestRecordCount = 4_000_000
     private let slots: Int
     private let scratches: Mutex<[Scratch]>
     private let freeSlots: Mutex<[Int]>
@@ -274,12 +303,39 @@ private final class Crew: @unchecked Sendable {
         }
     }
 
+    func takeRecords() -> [ThreadPool.WorkSpan] {
+        records.withLock { records in
+            defer { records = [] }
+            return records
+        }
+    }
+
     private func drain(worker: Int) {
         guard let job else { return }
+        guard recording.load(ordering: .relaxed) else {
+            drain(job, worker: worker)
+            return
+        }
+        let start = DispatchTime.now().uptimeNanoseconds
+        let done = drain(job, worker: worker)
+        let end = DispatchTime.now().uptimeNanoseconds
+        // Who came too late for a tile did nothing.
+        guard done > 0 else { return }
+        records.withLock { records in
+            guard records.count < Self.largestRecordCount else { return }
+            records.append(ThreadPool.WorkSpan(worker: worker, start: start, end: end))
+        }
+    }
+
+    /// - Returns: how many tiles the thread did.
+    @discardableResult
+    private func drain(_ job: Job, worker: Int) -> Int {
+        var done = 0
         while true {
             let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            guard index < count else { return }
+            guard index < count else { return done }
             job(index, worker)
+            done += 1
         }
     }
 }

@@ -11,6 +11,10 @@ public struct Node: Sendable {
     /// ``Graph/captures``, then those of the next, with graphs ordered as ``NodeAttributes/graphs``.
     public var captures: [ValueID]
     public var attributes: NodeAttributes
+    /// The modules around the node, outermost first, where the file states them beside the name (torch.onnx with dynamo does).
+    public var scopes: [String] = []
+    /// What the node stands for, where a fusion made it.
+    public var fusion: FusionOrigin?
     /// The operator with its attributes decoded; set by ``OperatorRegistry/resolve(_:)`` or by the fusion that made the node.
     public var operation: (any Operator)?
 
@@ -53,4 +57,17 @@ public struct OperatorIdentity: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { (domain.isEmpty ? "" : domain + ".") + "\(type)-\(version)" }
+}
+
+/// Where a fused node comes from.
+public struct FusionOrigin: Sendable, Hashable {
+    /// ``Fusion/name``.
+    public var fusion: String
+    /// The titles of the nodes in whose place it stands, in the graph's order; fused nodes among them are their own origin's.
+    public var nodes: [String]
+
+    public init(fusion: String, nodes: [String]) {
+        self.fusion = fusion
+        self.nodes = nodes
+    }
 }

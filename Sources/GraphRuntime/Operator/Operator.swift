@@ -88,6 +88,10 @@ public protocol Operator: Sendable {
     /// A short word for profiles on how it computes (`gemm`, `im2col`); nil by default.
     var kernelName: String? { get }
 
+    /// As ``kernelName``, of a run on inputs and outputs of these facts, where the choice depends on them (Winograd 4×4); by default
+    /// ``kernelName``.
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String?
+
     /// The element types of floating-point inputs that ``run(_:)`` takes as they are; the runtime widens half and bfloat16
     /// inputs to float32 and narrows outputs where they are missing here. Nil, the default, takes every type.
     var floatingPointTypes: Set<DType>? { get }
@@ -101,6 +105,7 @@ extension Operator {
     public var outputStorage: OutputStorage { .separate }
     public var isDeterministic: Bool { true }
     public var kernelName: String? { nil }
+    public func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? { kernelName }
     public var floatingPointTypes: Set<DType>? { nil }
     public var mergeKey: String? { nil }
 

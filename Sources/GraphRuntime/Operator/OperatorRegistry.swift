@@ -59,12 +59,15 @@ public struct OperatorRegistry: Sendable {
     ///
     /// - Throws: ``GraphError`` that names every operator that isn't known, or the node and attribute that can't be honoured.
     public func resolve(_ graph: Graph) throws(GraphError) -> Graph {
-        let missing = unknownOperators(graph)
+        let missing = missingOperators(in: graph)
         guard missing.isEmpty else {
-            throw GraphError("the model needs operators that aren't supported: " + missing.sorted().joined(separator: ", "))
+            throw GraphError("the model needs operators that aren't supported: " + missing.joined(separator: ", "))
         }
         return try resolveNodes(graph)
     }
+
+    /// The operators of a graph, and of those in its attributes, that aren't known, with their versions, sorted.
+    public func missingOperators(in graph: Graph) -> [String] { unknownOperators(graph).sorted() }
 
     private func unknownOperators(_ graph: Graph) -> Set<String> {
         var missing: Set<String> = []

@@ -8,6 +8,8 @@ public struct GraphEditor {
     private var readers: [[Int]] = []
     private var outputSet: Set<ValueID> = []
     private var removed: Set<Int> = []
+    /// Patterns that matched and could not be replaced.
+    private(set) var refusals: [FusionReport.Miss] = []
 
     init(_ graph: Graph, facts: [Fact]) {
         self.graph = graph
@@ -58,24 +60,24 @@ public struct GraphEditor {
 
     /// Puts a fused node in the place of those it stands for.
     ///
-    /// - Returns: false, with nothing changed, where a value between the replaced nodes is also read from outside of them or is an
-    ///   output of the graph.
-    mutating func apply(_ match: FusionMatch) -> Bool {
+    /// - Returns: false, with nothing changed but a line in ``refusals``, where a value between the replaced nodes is also read from
+    ///   outside of them or is an output of the graph.
+    mutating func apply(_ match: FusionMatch, of fusion: String) -> Bool {
         let inside = Set(match.nodes)
         guard let position = inside.max(), inside.isDisjoint(with: removed) else { return false }
-        let surviving = Set(match.outputs)
-        for index in inside {
-            for case let id? in graph.nodes[index].outputs where !surviving.contains(id) {
-                guard !outputSet.contains(id), readers[id].allSatisfy(inside.contains) else { return false }
-            }
-        }
-        // Every input must be there when the fused node runs, and every reader must come after it.
-        for id in match.outputs where readers[id].contains(where: { $0 < position && !inside.contains($0) }) { return false }
         let last = graph.nodes[position]
-        let fused = Node(
+        if let reason = obstacle(to: match, inside: inside, position: position) {
+            refusals.append(FusionReport.Miss(fusion: fusion, node: last.title, reason: reason))
+            return false
+        }
+        var fused = Node(
             name: last.name,
             identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: match.type, version: 1),
             inputs: match.inputs, outputs: match.outputs, operation: match.operation)
+        fused.scopes = last.scopes
+        fused.fusion = FusionOrigin(
+            fusion: fusion,
+            nodes: inside.sorted().flatMap { graph.nodes[$0].fusion?.nodes ?? [graph.nodes[$0].title] })
         for index in inside {
             for id in graph.nodes[index].reads { readers[id].removeAll { $0 == index } }
         }
@@ -84,6 +86,27 @@ public struct GraphEditor {
         graph.nodes[position] = fused
         removed.formUnion(inside.subtracting([position]))
         return true
+    }
+
+    /// Why a match can't be replaced; nil where it can.
+    private func obstacle(to match: FusionMatch, inside: Set<Int>, position: Int) -> String? {
+        let surviving = Set(match.outputs)
+        for index in inside.sorted() {
+            for case let id? in graph.nodes[index].outputs where !surviving.contains(id) {
+                let name = graph.values[id].name
+                if outputSet.contains(id) { return "\"\(name)\" between its nodes is an output of the graph" }
+                if let reader = readers[id].first(where: { !inside.contains($0) }) {
+                    return "\"\(name)\" between its nodes is also read by \(graph.nodes[reader].title)"
+                }
+            }
+        }
+        // Every input must be there when the fused node runs, and every reader must come after it.
+        for id in match.outputs {
+            if let reader = readers[id].first(where: { $0 < position && !inside.contains($0) }) {
+                return "\"\(graph.values[id].name)\" is read by \(graph.nodes[reader].title) before its last node"
+            }
+        }
+        return nil
     }
 
     /// Drops the replaced nodes; indices change.
@@ -133,6 +156,14 @@ public protocol Fusion: Sendable {
 
     /// Looks for the pattern whose last node is `node`.
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch?
+
+    /// For reports: why a node that is left over, and that such a pattern has at its heart (the Softmax of an attention), isn't part
+    /// of one; nil, the default, where the node has nothing to do with the pattern.
+    func missReason(at node: Int, in editor: GraphEditor) -> String?
+}
+
+extension Fusion {
+    public func missReason(at node: Int, in editor: GraphEditor) -> String? { nil }
 }
 
 extension GraphEditor {
@@ -142,7 +173,7 @@ extension GraphEditor {
     mutating func apply(_ fusion: any Fusion) throws -> Int {
         var count = 0
         for index in graph.nodes.indices where !isRemoved(index) {
-            if let match = try fusion.match(endingAt: index, in: &self), apply(match) { count += 1 }
+            if let match = try fusion.match(endingAt: index, in: &self), apply(match, of: fusion.name) { count += 1 }
         }
         if count > 0 { finish() }
         return count

@@ -33,7 +33,25 @@ struct Optimizer {
         var result = editor.graph
         result.removeDeadCode()
         try result.validate()
-        return OptimizedGraph(graph: result, facts: editor.facts, fusionCounts: counts)
+        return OptimizedGraph(graph: result, facts: editor.facts, fusionCounts: counts, refusals: editor.refusals)
+    }
+
+    /// What the fusions did to an optimised graph, and where they nearly fired.
+    func report(_ optimized: OptimizedGraph) -> FusionReport {
+        let editor = GraphEditor(optimized.graph, facts: optimized.facts)
+        // What one fusion refused, another may have taken.
+        let left = Set(editor.nodes.map(\.title))
+        var misses = optimized.refusals.filter { left.contains($0.node) }
+        var seen = Set(misses)
+        for fusion in fusions {
+            for (index, node) in editor.nodes.enumerated() {
+                guard let reason = fusion.missReason(at: index, in: editor) else { continue }
+                let miss = FusionReport.Miss(fusion: fusion.name, node: node.title, reason: reason)
+                if seen.insert(miss).inserted { misses.append(miss) }
+            }
+        }
+        let fired = editor.nodes.compactMap { node in node.fusion.map { FusionReport.Fired(node: node.title, origin: $0) } }
+        return FusionReport(counts: optimized.fusionCounts, fired: fired, misses: misses)
     }
 }
 
@@ -43,4 +61,6 @@ struct OptimizedGraph {
     var facts: [Fact]
     /// How often each fusion fired.
     var fusionCounts: [String: Int]
+    /// Matches that could not be replaced.
+    var refusals: [FusionReport.Miss] = []
 }

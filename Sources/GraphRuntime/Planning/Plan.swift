@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// How a graph runs for one set of input shapes: the order, where each value lives, and the kernel of each node.
@@ -14,6 +15,10 @@ final class Plan: Sendable {
         let isSteady: Bool
         /// Values outside of the arena that nobody reads after this step.
         let releases: [ValueID]
+        /// See ``Operator/kernelName(inputs:outputs:)``.
+        let kernelName: String?
+        /// Bytes of the outputs that have a place in the arena which no input had before.
+        let arenaBytes: Int
     }
 
     /// Where a value lives.
@@ -28,8 +33,19 @@ final class Plan: Sendable {
         case view(of: ValueID)
     }
 
+    /// A piece of the arena, and the steps from the one that writes it to the last that reads it.
+    struct Block: Sendable {
+        /// The value that is there first; others may be written over it.
+        let value: ValueID
+        let byteCount: Int
+        let first: Int
+        let last: Int
+        let offset: Int
+    }
+
     let graph: Graph
     let facts: [Fact]
+    let blocks: [Block]
     let steps: [Step]
     let locations: [Location]
     let arenaByteCount: Int
@@ -38,21 +54,39 @@ final class Plan: Sendable {
     let steadyInputs: [ValueID]
     /// Nil where memory isn't spared.
     let pages: WeightPages?
+    /// Tells plans apart; no two of a process have the same.
+    let number: Int
+    /// Seconds that inferring, folding and fusing took, and those of placing values and choosing kernels.
+    let seconds: (specialise: Double, plan: Double)
+    /// What the fusions did.
+    let fusionReport: @Sendable () -> FusionReport
     private let frames = Mutex<[Frame]>([])
+    private static let numbers = Atomic<Int>(0)
 
     /// - Parameters:
     ///   - steadyInputs: see ``SessionOptions/steadyInputs``.
     ///   - savesMemory: see ``SessionOptions/savesMemory``.
-    init(_ optimized: OptimizedGraph, steadyInputs: [ValueID], savesMemory: Bool) throws {
+    ///   - specialiseSeconds: what making the optimised graph took.
+    init(
+        _ optimized: OptimizedGraph, steadyInputs: [ValueID], savesMemory: Bool, specialiseSeconds: Double = 0,
+        optimizer: Optimizer? = nil
+    ) throws {
+        let start = DispatchTime.now().uptimeNanoseconds
+        number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
+        fusionReport = {
+            optimizer?.report(optimized) ?? FusionReport(counts: optimized.fusionCounts, fired: [], misses: [])
+        }
         let planner = try Planner(optimized, steadyInputs: Set(steadyInputs))
         self.steadyInputs = steadyInputs
         graph = planner.graph
         facts = planner.facts
         steps = planner.steps
+        blocks = planner.blocks
         locations = planner.locations
         arenaByteCount = planner.arenaByteCount
         fusionCounts = optimized.fusionCounts
         pages = savesMemory ? WeightPages(planner.graph) : nil
+        seconds = (specialiseSeconds, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
     }
 
     /// Calls `body` with memory for one run; runs at the same time get one each.

@@ -5,6 +5,7 @@ struct Planner {
     private(set) var steps: [Plan.Step] = []
     private(set) var locations: [Plan.Location]
     private(set) var arenaByteCount = 0
+    private(set) var blocks: [Plan.Block] = []
 
     /// For each value the one whose memory it shares: itself, or what it is a view of or written over.
     private var roots: [ValueID]
@@ -147,6 +148,11 @@ struct Planner {
         }
         let layout = ArenaLayout(blocks)
         arenaByteCount = layout.byteCount
+        self.blocks = blockOfRoot.sorted { $0.value < $1.value }.map { id, index in
+            Plan.Block(
+                value: id, byteCount: blocks[index].byteCount, first: blocks[index].first, last: blocks[index].last,
+                offset: layout.offsets[index])
+        }
         for node in graph.nodes {
             for case let id? in node.outputs where locations[id] == .bound {
                 if let block = blockOfRoot[roots[id]], isFixed(node) { locations[id] = .arena(offset: layout.offsets[block]) }
@@ -163,11 +169,23 @@ struct Planner {
                 case .view, .constant, .arena: false
                 }
             }
+            let inputs = node.inputs.map { id in id.map { facts[$0] } }
+            let outputs = node.outputs.map { id in id.map { facts[$0] } }
             steps.append(
                 Plan.Step(
                     node: node, operation: operations[index], isFixed: isFixed(node),
                     isUnchecked: node.inputs.contains { id in id.map { facts[$0].shape == nil } ?? false },
-                    isSteady: isSteady[index], releases: releases))
+                    isSteady: isSteady[index], releases: releases,
+                    kernelName: operations[index].kernelName(inputs: inputs, outputs: outputs), arenaBytes: arenaBytes(node)))
+        }
+    }
+
+    /// Bytes of a node's outputs that lie in the arena, in a place of their own.
+    private func arenaBytes(_ node: Node) -> Int {
+        node.outputs.reduce(0) { sum, id in
+            guard let id, case .arena = locations[id], roots[id] == id, let dtype = facts[id].dtype, let shape = facts[id].shape
+            else { return sum }
+            return sum + (dtype.byteCount(of: shape.count) ?? 0)
         }
     }
 }

@@ -25,9 +25,12 @@ public final class TensorStorage: @unchecked Sendable {
     /// Bytes of all storages that own their memory, and the most that there were since the last ``resetPeak()``.
     private static let current = Atomic<Int>(0)
     private static let peak = Atomic<Int>(0)
+    private static let allocated = Atomic<Int>(0)
 
     public static var currentBytes: Int { current.load(ordering: .relaxed) }
     public static var peakBytes: Int { peak.load(ordering: .relaxed) }
+    /// Bytes of all storages that owned their memory since the program began; what a node adds to it is what it allocated.
+    public static var allocatedBytes: Int { allocated.load(ordering: .relaxed) }
     public static func resetPeak() { peak.store(currentBytes, ordering: .relaxed) }
 
     /// 64 bytes: a cache line, and the widest vector.
@@ -52,6 +55,7 @@ public final class TensorStorage: @unchecked Sendable {
         owner = .own
         let now = Self.current.wrappingAdd(byteCount, ordering: .relaxed).newValue
         _ = Self.peak.max(now, ordering: .relaxed)
+        Self.allocated.wrappingAdd(byteCount, ordering: .relaxed)
     }
 
     /// A view of memory that `owner` keeps alive and that nobody writes to through this storage.

@@ -19,6 +19,18 @@ struct Conv: Operator {
         return [Fact(dtype: input.dtype, shape: try window.outputShape)]
     }
 
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
+            let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
+        else { return kernelName }
+        if input.dtype == .float32, PackedProduct.level != 0 {
+            if DirectConvolution(window) != nil { return "direct" }
+            // How many threads there are decides on its form only.
+            if WinogradConvolution(window, threads: 1) != nil { return "Winograd 4×4" }
+        }
+        return window.isPointwise ? "GEMM 1×1" : "im2col + GEMM"
+    }
+
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
         var cost = Cost(bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
         if inputs.count > 1, let weights = inputs[1]?.shape, let output = outputs.first??.shape {

@@ -27,7 +27,7 @@ public struct ModelFolder: Sendable {
     /// The graph of a component.
     ///
     /// - Throws: ``PipelineError`` where it is missing.
-    func graph(of component: String) throws(PipelineError) -> URL {
+    public func graph(of component: String) throws(PipelineError) -> URL {
         let file = url.appendingPathComponent(component).appendingPathComponent("model.onnx")
         guard FileManager.default.fileExists(atPath: file.path) else {
             throw PipelineError("\(url.path) has no \(component)/model.onnx.")

@@ -23,6 +23,8 @@ public struct GenerationRequest: Sendable {
     public var timestepRequest: TimestepRequest?
     /// Decode the latents before the first step, after every so many steps and after the last; nil decodes the last alone.
     public var previewInterval: Int?
+    /// Report the picture in the making while it is made; nil reports none.
+    public var livePreview: LivePreview?
     /// Options of each step (eta, churn).
     public var stepOptions: SchedulerStepOptions
     /// A picture to start from, of `width` by `height` pixels where these are stated: its latents get the noise of the step that the run
@@ -54,11 +56,33 @@ public struct GenerationRequest: Sendable {
     }
 }
 
+/// How often, and how, the picture in the making is shown: ``GenerationProgress/preview(completed:total:images:)``.
+public struct LivePreview: Sendable, Equatable {
+    public enum Method: String, Sendable, CaseIterable {
+        /// Through the VAE decoder, as the picture at the end.
+        case vae
+        /// By a linear map of the latents' channels to colours, which is fitted to the VAE decoder before the first step: coarse, and
+        /// some thousand times as fast.
+        case linear
+    }
+
+    /// Every so many evaluations of the U-Net, 1 or more; the last is left out, since the picture follows.
+    public var interval: Int
+    public var method: Method
+
+    public init(interval: Int, method: Method) {
+        self.interval = interval
+        self.method = method
+    }
+}
+
 /// How far a generation is.
 public enum GenerationProgress: Sendable {
     case encodingPrompt
     /// The U-Net and the scheduler have finished `completed` of `total` steps.
     case step(completed: Int, total: Int)
+    /// The pictures after `completed` of `total` steps, where ``GenerationRequest/livePreview`` asks for them.
+    case preview(completed: Int, total: Int, images: [RGBImage])
     /// The VAE has finished `completed` of `total` pictures.
     case decoding(completed: Int, total: Int)
 }

@@ -85,21 +85,30 @@ public final class StableDiffusionPipeline: Sendable {
                 ? try plan.scheduler.scaleModelInput(latents, at: plan.firstIndex + evaluations) : latents
             previews.append((evaluations, try decode(seen, shape: shape, observer: observer) { _ in }))
         }
+        let live = try request.livePreview.map { try LivePicture($0, pipeline: self) }
         try report(.step(completed: 0, total: total))
         try preview(0)
         for (completed, index) in zip(1..., timesteps.indices.dropFirst(plan.firstIndex)) {
             let prediction = try clock.seconds(into: &timings.unet) {
-                try predict(
-                    plan.scheduler.scaleModelInput(latents, at: index), shape: shape, timestep: timesteps[index],
-                    batches: batches, plan: plan, observer: observer)
+                try Section.time("U-Net step \(index + 1)", for: observer) {
+                    try predict(
+                        plan.scheduler.scaleModelInput(latents, at: index), shape: shape, timestep: timesteps[index],
+                        batches: batches, plan: plan, observer: observer)
+                }
             }
             latents = try clock.seconds(into: &timings.scheduler) {
-                try plan.scheduler.step(
-                    prediction, at: index, sample: latents, state: &state, options: options,
-                    noise: { generator.randn(count: $0) })
+                try Section.time("scheduler", for: observer) {
+                    try plan.scheduler.step(
+                        prediction, at: index, sample: latents, state: &state, options: options,
+                        noise: { generator.randn(count: $0) })
+                }
             }
             try report(.step(completed: completed, total: total))
             try preview(completed)
+            if let live, live.isDue(completed, of: total) {
+                let seen = try plan.scheduler.scaleModelInput(latents, at: index + 1)
+                try report(.preview(completed: completed, total: total, images: try live.images(seen, shape: shape)))
+            }
         }
         unet.component.session.releaseMemory()
         guard latents.allSatisfy(\.isFinite) else {
@@ -108,7 +117,9 @@ public final class StableDiffusionPipeline: Sendable {
             )
         }
         let images = try clock.seconds(into: &timings.vaeDecoder) {
-            try decode(latents, shape: shape, observer: observer, report: report)
+            try Section.time("VAE decoder", for: observer) {
+                try decode(latents, shape: shape, observer: observer, report: report)
+            }
         }
         timings.total = (clock.now - start).seconds
         return GenerationResult(
@@ -147,8 +158,10 @@ public final class StableDiffusionPipeline: Sendable {
     /// The states of the negative prompt and the prompt, [2, tokens, width]; of the prompt alone, [1, tokens, width], without guidance.
     private func encodePrompts(_ plan: GenerationPlan, observer: (any RunObserver)?) throws -> Tensor {
         let texts = plan.isGuided ? [plan.request.negativePrompt, plan.request.prompt] : [plan.request.prompt]
-        return try textEncoder.encode(
-            texts.map { configuration.tokenizer.encode($0, paddedTo: configuration.tokenLimit).ids }, observer: observer)
+        let rows = Section.time("tokenizer", for: observer) {
+            texts.map { configuration.tokenizer.encode($0, paddedTo: configuration.tokenLimit).ids }
+        }
+        return try Section.time("text encoder", for: observer) { try textEncoder.encode(rows, observer: observer) }
     }
 
     /// Rows that one run of the U-Net takes.
@@ -222,7 +235,7 @@ public final class StableDiffusionPipeline: Sendable {
     /// grow with the number of pictures.
     private func rowsAtOnce(_ shape: [Int]) -> Int { max(4096 / (shape[2] * shape[3]), 1) }
 
-    private func decode(
+    func decode(
         _ latents: [Float], shape: [Int], observer: (any RunObserver)?, report: (GenerationProgress) throws -> Void
     ) throws -> [RGBImage] {
         let size = shape[1] * shape[2] * shape[3]

@@ -6,7 +6,7 @@
 // (AVX-512); the caller answers for the machine having them.
 
 // Runs `rounds` rounds of independent multiply-adds on registers alone; returns the floating-point operations done.
-double peak_multiply_add(int width, ptrdiff_t rounds);
+double ck_peak_multiply_add(int width, ptrdiff_t rounds);
 
 // a[i] = b[i] + factor * c[i].
-void peak_triad(float *a, const float *b, const float *c, float factor, ptrdiff_t count);
+void ck_peak_triad(float *a, const float *b, const float *c, float factor, ptrdiff_t count);

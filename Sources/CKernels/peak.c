@@ -1,4 +1,4 @@
-#include "CPeak.h"
+#include "include/peak.h"
 
 // Twelve chains: more than the latency of a multiply-add times the number of units that do one.
 enum { CHAINS = 12 };
@@ -30,7 +30,7 @@ MULTIPLY_ADD(multiply_add_8, 8, __attribute__((target("avx2,fma"))))
 MULTIPLY_ADD(multiply_add_16, 16, __attribute__((target("avx512f"), min_vector_width(512))))
 #endif
 
-double peak_multiply_add(int width, ptrdiff_t rounds) {
+double ck_peak_multiply_add(int width, ptrdiff_t rounds) {
 #if defined(__x86_64__)
     if (width == 16) return multiply_add_16(rounds);
     if (width == 8) return multiply_add_8(rounds);
@@ -38,7 +38,7 @@ double peak_multiply_add(int width, ptrdiff_t rounds) {
     return multiply_add_4(rounds);
 }
 
-void peak_triad(float *a, const float *b, const float *c, float factor, ptrdiff_t count) {
+void ck_peak_triad(float *a, const float *b, const float *c, float factor, ptrdiff_t count) {
 #pragma clang loop vectorize(assume_safety)
     for (ptrdiff_t i = 0; i < count; i++) a[i] = b[i] + factor * c[i];
 }

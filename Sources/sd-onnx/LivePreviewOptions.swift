@@ -1,0 +1,83 @@
+import ArgumentParser
+import Foundation
+import SDPipeline
+
+/// The picture in the making, while it is made.
+struct LivePreviewOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Write the picture in the making to this file, again and again.", valueName: "FILE.png"))
+    var preview: String?
+
+    @Flag(help: "Show the picture in the making in the terminal (Kitty, iTerm2, sixel; half blocks elsewhere).")
+    var previewTerminal = false
+
+    @Option(
+        parsing: .unconditional, help: "With these, every so many evaluations of the U-Net. (default: 1)",
+        transform: OptionValues.whole(1...Int.max))
+    var previewEvery: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: "With these, through the vae, or a fast linear map of the latents, fitted to it. (default: linear)",
+        transform: OptionValues.choice)
+    var previewWith: LivePreview.Method?
+
+    func validate() throws {
+        if preview == "" || preview == "-" {
+            throw ValidationError("--preview is \(preview == "-" ? "-" : "empty"), expected a file's name.")
+        }
+        if !isUsed {
+            for (name, isGiven) in [("--preview-every", previewEvery != nil), ("--preview-with", previewWith != nil)]
+            where isGiven {
+                throw ValidationError("\(name) needs --preview or --preview-terminal.")
+            }
+        }
+        if previewTerminal, !StandardStreams.isErrorTerminal {
+            throw ValidationError("--preview-terminal needs a terminal as standard error: use --preview FILE.png.")
+        }
+    }
+
+    var isUsed: Bool { preview != nil || previewTerminal }
+
+    var request: LivePreview? {
+        isUsed ? LivePreview(interval: previewEvery ?? 1, method: previewWith ?? .linear) : nil
+    }
+}
+
+/// Shows what the pipeline reports of the picture in the making; the first of a batch stands for all.
+final class LivePreviewWriter {
+    private let file: URL?
+    private let terminal: TerminalImage?
+    /// Lines of the terminal that the picture takes, once one was shown.
+    private var shownRows: Int?
+
+    private static let mostColumns = 64
+
+    init(_ options: LivePreviewOptions) throws {
+        file = options.preview.map { URL(fileURLWithPath: $0) }
+        terminal = options.previewTerminal ? try TerminalImage.detected() : nil
+        if let file { try AtomicFile.check(file) }
+    }
+
+    func show(_ image: RGBImage) throws {
+        if let file {
+            let bytes = try PNGFile.encode(image)
+            try Interruption.whileWriting { try AtomicFile.write(bytes, to: file) }
+        }
+        if let terminal { try draw(image, terminal) }
+    }
+
+    /// Draws over the last picture, and leaves the cursor at the start of the line below.
+    private func draw(_ image: RGBImage, _ terminal: TerminalImage) throws {
+        let columns = max(min(Self.mostColumns, StandardStreams.terminalWidth - 1), 2)
+        let rows = max(columns * image.height / image.width / 2, 1)
+        // The line of the progress bar is cleared, then room is made: a terminal scrolls at its end.
+        var text = "\r\u{1B}[K"
+        if shownRows == nil { text += String(repeating: "\n", count: rows) }
+        text +=
+            "\u{1B}[\(rows)A\u{1B}7" + (try terminal.sequence(image, columns: columns, rows: rows)) + "\u{1B}8\u{1B}[\(rows)B"
+        shownRows = rows
+        StandardStreams.printError(text, terminator: "")
+    }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import GraphRuntime
+import SDPipeline
+
+/// A model's inputs: arrays from files, and the others made from the declarations: pseudo-random numbers for floats, ones for integers
+/// and true for booleans.
+struct ModelInputs {
+    /// What was said on the command line, and in a model folder's files.
+    struct Request {
+        var shapes: [NamedShape] = []
+        var files: [NamedFile] = []
+        /// Shapes from a model's folder, for inputs that nothing else is said of.
+        var suggested: [String: [Int]] = [:]
+    }
+
+    let tensors: [String: Tensor]
+
+    init(session: Session, _ request: Request) throws {
+        try self.init(inputs: session.inputs, request)
+    }
+
+    /// - Throws: ``CommandFailure`` where a name is unknown or an input can't be made; `NPYError` for a file.
+    init(inputs: [ValueDeclaration], _ request: Request) throws {
+        let known = inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
+        let names = Set(inputs.map(\.name))
+        for (option, given) in [("--shape", request.shapes.map(\.name)), ("--input", request.files.map(\.name))] {
+            if let name = given.first(where: { !names.contains($0) }) {
+                throw CommandFailure("\(option) names \"\(name)\", which the model doesn't have; its inputs are \(known).")
+            }
+        }
+        let stated = Dictionary(request.shapes.map { ($0.name, $0.extents) }, uniquingKeysWith: { first, _ in first })
+        let files = Dictionary(request.files.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first })
+        var tensors: [String: Tensor] = [:]
+        for input in inputs {
+            if let path = files[input.name] {
+                tensors[input.name] = try NPYArray(contentsOf: URL(fileURLWithPath: path)).tensor(declaredAs: input.type)
+                continue
+            }
+            guard case .tensor(let dtype, let dimensions)? = input.type else {
+                throw CommandFailure("The input \"\(input.name)\" is no tensor, so it can't be made up; use run.")
+            }
+            guard let extents = stated[input.name] ?? request.suggested[input.name] ?? dimensions.map(Self.extents) else {
+                throw CommandFailure("The input \"\(input.name)\" has no declared shape: add --shape \(input.name)=2,4,64,64.")
+            }
+            if stated[input.name] == nil, let dimensions, dimensions.contains(where: { Self.fixed($0) == nil }) {
+                StandardStreams.printError("The input \"\(input.name)\" is declared as \(dimensions) and taken as \(extents).")
+            }
+            tensors[input.name] = try Self.tensor(dtype, shape: Shape(extents), name: input.name)
+        }
+        self.tensors = tensors
+    }
+
+    private static func fixed(_ dimension: GraphRuntime.Dimension) -> Int? {
+        if case .fixed(let extent) = dimension { extent } else { nil }
+    }
+
+    /// Extents for a declaration: what symbolic names commonly stand for, 1 for all others.
+    private static func extents(_ dimensions: [GraphRuntime.Dimension]) -> [Int] {
+        dimensions.enumerated().map { axis, dimension in
+            switch dimension {
+            case .fixed(let extent): return extent
+            case .symbolic(let name):
+                let name = name.lowercased()
+                if name.contains("height") || name.contains("width") {
+                    // Pictures have three channels before their height and width, latents others.
+                    let isPicture = dimensions.contains { fixed($0) == 3 }
+                    return isPicture ? 224 : 64
+                }
+                if name.contains("channel") { return axis == 1 && dimensions.count == 4 ? 3 : 1 }
+                return name.contains("seq") || name.contains("token") ? 77 : 1
+            case .unknown: return 1
+            }
+        }
+    }
+
+    private static func tensor(_ dtype: DType, shape: Shape, name: String) throws -> Tensor {
+        let bytes = Double(shape.count) * 8
+        let memory = Double(ProcessInfo.processInfo.physicalMemory)
+        guard bytes <= memory else {
+            throw CommandFailure(
+                String(
+                    format: "The input \"%@\" of shape %@ takes about %.0f GB, and the machine has %.0f GB of memory.", name,
+                    "\(shape)", bytes / 1e9, memory / 1e9))
+        }
+        var generator = TorchGenerator(seed: 0)
+        switch dtype {
+        case .float32: return try Tensor(generator.randn(count: shape.count), shape: shape)
+        case .float64: return try Tensor(generator.randn(count: shape.count).map(Double.init), shape: shape)
+        case .float16, .bfloat16:
+            let result = try MutableTensor(dtype: dtype, shape: shape)
+            try HalfPrecision.narrow(Tensor(generator.randn(count: shape.count), shape: shape), into: result)
+            return result.tensor
+        case .int64: return try Tensor([Int64](repeating: 1, count: shape.count), shape: shape)
+        case .int32: return try Tensor([Int32](repeating: 1, count: shape.count), shape: shape)
+        case .bool: return try Tensor([Bool](repeating: true, count: shape.count), shape: shape)
+        case .uint8: return try Tensor([UInt8](repeating: 1, count: shape.count), shape: shape)
+        case .int8: return try Tensor([Int8](repeating: 1, count: shape.count), shape: shape)
+        default:
+            throw CommandFailure("The input \"\(name)\" is of type \(dtype), which can't be made up; give it with --input.")
+        }
+    }
+}
+
+/// A model named on the command line: a file, or a component of a model folder.
+struct NamedModel {
+    let path: String
+    /// Shapes from the folder's files, by input.
+    private let folder: ModelFolder?
+    private let component: String?
+
+    /// - Throws: ``ValidationError`` where MODEL is a folder and no component is named, or the other way round.
+    init(_ model: String, component: String?) throws {
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: model, isDirectory: &isFolder)
+        guard exists && isFolder.boolValue else {
+            if let component {
+                throw CommandFailure(
+                    "--component \(component) is for a model folder, and \(model) \(exists ? "is a file" : "doesn't exist").")
+            }
+            (path, folder, self.component) = (model, nil, nil)
+            return
+        }
+        let folder = try ModelFolder(URL(fileURLWithPath: model))
+        let known = folder.components
+        guard let component else {
+            throw CommandFailure("\(model) is a model folder: add --component \(known.joined(separator: "|")).")
+        }
+        guard known.contains(component) else {
+            throw CommandFailure(
+                "\(model) has no component \"\(component)\"; it has \(known.isEmpty ? "none" : known.joined(separator: ", ")).")
+        }
+        path = try folder.graph(of: component).path
+        (self.folder, self.component) = (folder, component)
+    }
+
+    func suggestedShapes(_ inputs: [ValueDeclaration]) throws -> [String: [Int]] {
+        guard let folder, let component else { return [:] }
+        return try folder.inputShapes(of: component, inputs)
+    }
+
+    static func isFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    }
+}

@@ -1,0 +1,126 @@
+import Foundation
+import GraphRuntime
+import ONNXLoader
+import Ops
+
+/// What a model file states. Written as JSON with keys in snake case.
+struct ModelReport: Encodable {
+    struct Value: Encodable {
+        let name: String
+        /// `float32[batch_size, 4, height, width]`; nil where the file states none.
+        let type: String?
+        /// Whether a run may leave it out.
+        let hasDefault: Bool
+    }
+
+    struct Opset: Encodable {
+        /// `ai.onnx` for ONNX's own operators.
+        let domain: String
+        let version: Int
+    }
+
+    struct Storage: Encodable {
+        let type: String
+        let parameters: Int
+        let bytes: Int
+    }
+
+    struct Count: Encodable {
+        let `operator`: String
+        let count: Int
+    }
+
+    let component: String?
+    let path: String
+    let producer: String
+    let irVersion: Int
+    let graph: String
+    let opsets: [Opset]
+    let inputs: [Value]
+    let outputs: [Value]
+    let nodeCount: Int
+    let parameters: Int
+    let weightBytes: Int
+    let storage: [Storage]
+    let operators: [Count]
+    /// Operators, with versions, that this runtime doesn't have.
+    let missing: [String]
+    let metadata: [String: String]
+
+    init(_ model: ONNXModel, path: String, component: String? = nil) {
+        self.component = component
+        self.path = path
+        producer = [model.producerName, model.producerVersion].filter { !$0.isEmpty }.joined(separator: " ")
+        irVersion = model.irVersion
+        graph = model.graph.name
+        opsets = model.opsetImports.sorted { $0.key < $1.key }
+            .map { Opset(domain: $0.key.isEmpty ? "ai.onnx" : $0.key, version: $0.value) }
+        func value(_ id: ValueID) -> Value {
+            let declaration = model.graph.values[id]
+            return Value(
+                name: declaration.name, type: declaration.type.map { "\($0)" }, hasDefault: model.graph.initializers[id] != nil)
+        }
+        inputs = model.graph.inputs.map(value)
+        outputs = model.graph.outputs.map(value)
+        let summary = model.summary
+        nodeCount = summary.nodeCount
+        parameters = summary.parameterCount
+        weightBytes = summary.weightBytes
+        storage = summary.bytesByType.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }
+            .map { Storage(type: $0.key.description, parameters: summary.parametersByType[$0.key] ?? 0, bytes: $0.value) }
+        operators = summary.operatorCounts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { Count(operator: $0.key, count: $0.value) }
+        missing = StandardOperators.library.registry.missingOperators(in: model.graph)
+        metadata = model.metadata
+    }
+
+    var text: String {
+        var lines = [path]
+        func add(_ title: String, _ content: String) {
+            lines.append(title.padding(toLength: 12, withPad: " ", startingAt: 0) + content)
+        }
+        add("producer", "\(producer.isEmpty ? "not stated" : producer), IR version \(irVersion)")
+        add("opsets", opsets.map { "\($0.domain) \($0.version)" }.joined(separator: ", "))
+        for (title, values) in [("input", inputs), ("output", outputs)] {
+            for value in values {
+                add(
+                    title,
+                    "\(value.name): \(value.type ?? "type not stated")"
+                        + (value.hasDefault && title == "input" ? ", has a default" : ""))
+            }
+        }
+        let types = storage.map { "\($0.type) \($0.parameters) (\(ByteText.of($0.bytes)))" }.joined(separator: ", ")
+        add("parameters", "\(parameters) in \(ByteText.of(weightBytes))" + (types.isEmpty ? "" : ": \(types)"))
+        add("nodes", "\(nodeCount)")
+        add("operators", operators.map { "\($0.operator) \($0.count)" }.joined(separator: ", "))
+        add("missing", missing.isEmpty ? "nothing" : missing.joined(separator: ", "))
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { add("metadata", "\(key): \(value.prefix(200))") }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// The components of a pipeline's folder.
+struct FolderReport: Encodable {
+    let path: String
+    let pipeline: String
+    let components: [ModelReport]
+
+    var text: String {
+        let bytes = components.reduce(0) { $0 + $1.weightBytes }
+        let parameters = components.reduce(0) { $0 + $1.parameters }
+        return "\(path): \(pipeline), \(components.count) graphs, \(parameters) parameters in \(ByteText.of(bytes))\n\n"
+            + components.map(\.text).joined(separator: "\n\n")
+    }
+}
+
+/// Bytes as a person reads them, by powers of 1000.
+enum ByteText {
+    static func of(_ count: Int) -> String {
+        var value = Double(count)
+        for unit in ["bytes", "kB", "MB"] {
+            if value < 1000 { return unit == "bytes" ? "\(count) bytes" : String(format: "%.1f %@", value, unit) }
+            value /= 1000
+        }
+        return String(format: "%.2f GB", value)
+    }
+}
