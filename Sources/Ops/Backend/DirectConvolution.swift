@@ -14,7 +14,8 @@ struct DirectConvolution {
 
     /// - Returns: nil where the convolution isn't of this kind, or where its rows are so short that lanes stay empty.
     init?(_ window: ConvolutionWindow) {
-        guard window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1], window.group == 1,
+        guard PackedProduct.level != 0, window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1],
+            window.group == 1,
             window.outputChannels <= 2 * Self.outputs, window.batch > 0, window.outputCount > 0, window.output[1] >= Self.lanes
         else { return nil }
         self.window = window

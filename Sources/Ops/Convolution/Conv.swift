@@ -23,10 +23,11 @@ struct Conv: Operator {
         guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
-        if input.dtype == .float32, PackedProduct.level != 0 {
-            if DirectConvolution(window) != nil { return "direct" }
-            // How many threads there are decides on its form only.
-            if WinogradConvolution(window, threads: 1) != nil { return "Winograd 4×4" }
+        // How many threads there are decides on a kernel's form only.
+        switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1) : .unfolded {
+        case .direct: return "direct"
+        case .winograd: return "Winograd 4×4"
+        case .unfolded: break
         }
         return window.isPointwise ? "GEMM 1×1" : "im2col + GEMM"
     }
@@ -44,18 +45,34 @@ struct Conv: Operator {
         let bias = try context.optionalInput(2)
         let output = try context.output(0)
         let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
-        if input.dtype == .float32 {
-            if let direct = DirectConvolution(window), PackedProduct.level != 0 {
-                return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
-            }
-            if let winograd = WinogradConvolution(window, threads: context.threads.threadCount) {
-                return try winograd.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
-            }
+        switch input.dtype == .float32 ? ConvolutionKernel(window, threads: context.threads.threadCount) : .unfolded {
+        case .direct(let direct):
+            return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+        case .winograd(let winograd):
+            return try winograd.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+        case .unfolded: break
         }
         switch input.dtype {
         case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: context.threads)
         case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: context.threads)
         default: throw TensorError("pictures of \(input.dtype) aren't supported")
+        }
+    }
+}
+
+/// How a convolution of float32 is computed.
+private enum ConvolutionKernel {
+    case direct(DirectConvolution)
+    case winograd(WinogradConvolution)
+    case unfolded
+
+    init(_ window: ConvolutionWindow, threads: Int) {
+        if let direct = DirectConvolution(window) {
+            self = .direct(direct)
+        } else if let winograd = WinogradConvolution(window, threads: threads) {
+            self = .winograd(winograd)
+        } else {
+            self = .unfolded
         }
     }
 }
