@@ -133,9 +133,9 @@ CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_pac
     for (ptrdiff_t p = 0; p < k; p++) {
         __m512 low = _mm512_loadu_ps(b);
         __m512 high = _mm512_loadu_ps(b + 16);
-        // Panels of B come from the second or third level of the cache: eight rows ahead is some 100 cycles.
-        _mm_prefetch((const char *)(b + 256), _MM_HINT_T0);
-        _mm_prefetch((const char *)(b + 272), _MM_HINT_T0);
+        // Panels of B come from the second level of the cache, or where they were packed before, from memory: sixteen rows ahead.
+        _mm_prefetch((const char *)(b + 512), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + 528), _MM_HINT_T0);
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             __m512 factor = _mm512_set1_ps(is_packed ? a[i] : a[i * a_step]);

@@ -52,6 +52,10 @@ CK_KERNEL_BY_LANES(
     (weights, channel_step, channels, count, rows, out, position_step))
 
 CK_KERNEL_BY_LANES(
+    void, ck_winograd_packed_weights, (const float *panel, ptrdiff_t channels, int rows, float *out, ptrdiff_t position_step),
+    (panel, channels, rows, out, position_step))
+
+CK_KERNEL_BY_LANES(
     void, ck_winograd_output_channels,
     (const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
      float *planes, ptrdiff_t plane_step),

@@ -91,48 +91,52 @@ VECTOR_INLINE void NAME(ck_winograd_input)(
     }
 }
 
-// The kernels of LANES output channels.
-VECTOR_INLINE void NAME(transform_weights)(
-    const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step) {
-    enum { BLOCK = 16 };
-    float kernels[BLOCK * 9][LANES];
-    for (ptrdiff_t first = 0; first < channels; first += BLOCK) {
-        int block = channels - first < BLOCK ? (int)(channels - first) : BLOCK;
-        NAME(transpose_rows)(weights + first * 9, channel_step, block * 9, count, LANES, kernels[0]);
-        for (int c = 0; c < block; c++) {
-            VECTOR half[6][3];
-            for (int s = 0; s < 3; s++) {
-                VECTOR g0 = AT(kernels[9 * c + s]), g1 = AT(kernels[9 * c + 3 + s]), g2 = AT(kernels[9 * c + 6 + s]);
-                // Rows of G times a column: 1/4; -1/6 (1, ±1, 1); 1/24 (1, ±2, 4); 1.
-                VECTOR ends = g0 + g2, wide = g0 + 4.0f * g2;
-                half[0][s] = 0.25f * g0;
-                half[1][s] = (-1.0f / 6) * (ends + g1);
-                half[2][s] = (-1.0f / 6) * (ends - g1);
-                half[3][s] = (1.0f / 24) * (wide + 2.0f * g1);
-                half[4][s] = (1.0f / 24) * (wide - 2.0f * g1);
-                half[5][s] = g2;
-            }
-            float *target = out + (first + c) * rows;
-            for (int r = 0; r < 6; r++) {
-                VECTOR ends = half[r][0] + half[r][2], wide = half[r][0] + 4.0f * half[r][2];
-                float *row = target + 6 * r * position_step;
-                AT(row) = 0.25f * half[r][0];
-                AT(row + position_step) = (-1.0f / 6) * (ends + half[r][1]);
-                AT(row + 2 * position_step) = (-1.0f / 6) * (ends - half[r][1]);
-                AT(row + 3 * position_step) = (1.0f / 24) * (wide + 2.0f * half[r][1]);
-                AT(row + 4 * position_step) = (1.0f / 24) * (wide - 2.0f * half[r][1]);
-                AT(row + 5 * position_step) = half[r][2];
-            }
-        }
+// The kernels of LANES output channels for one input channel, whose nine numbers are `step` floats apart.
+VECTOR_INLINE void NAME(transform_kernels)(const float *kernels, ptrdiff_t step, float *out, ptrdiff_t position_step) {
+    VECTOR half[6][3];
+    for (int s = 0; s < 3; s++) {
+        VECTOR g0 = CONST_AT(kernels + s * step), g1 = CONST_AT(kernels + (3 + s) * step), g2 = CONST_AT(kernels + (6 + s) * step);
+        // Rows of G times a column: 1/4; -1/6 (1, ±1, 1); 1/24 (1, ±2, 4); 1.
+        VECTOR ends = g0 + g2, wide = g0 + 4.0f * g2;
+        half[0][s] = 0.25f * g0;
+        half[1][s] = (-1.0f / 6) * (ends + g1);
+        half[2][s] = (-1.0f / 6) * (ends - g1);
+        half[3][s] = (1.0f / 24) * (wide + 2.0f * g1);
+        half[4][s] = (1.0f / 24) * (wide - 2.0f * g1);
+        half[5][s] = g2;
+    }
+    for (int r = 0; r < 6; r++) {
+        VECTOR ends = half[r][0] + half[r][2], wide = half[r][0] + 4.0f * half[r][2];
+        float *row = out + 6 * r * position_step;
+        AT(row) = 0.25f * half[r][0];
+        AT(row + position_step) = (-1.0f / 6) * (ends + half[r][1]);
+        AT(row + 2 * position_step) = (-1.0f / 6) * (ends - half[r][1]);
+        AT(row + 3 * position_step) = (1.0f / 24) * (wide + 2.0f * half[r][1]);
+        AT(row + 4 * position_step) = (1.0f / 24) * (wide - 2.0f * half[r][1]);
+        AT(row + 5 * position_step) = half[r][2];
     }
 }
 
 VECTOR_INLINE void NAME(ck_winograd_weights)(
     const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step) {
+    enum { BLOCK = 16 };
+    float kernels[BLOCK * 9][LANES];
     for (int row = 0; row < rows; row += LANES) {
         int part = count - row < 0 ? 0 : count - row > LANES ? LANES : count - row;
-        NAME(transform_weights)(weights + row * channel_step, channel_step, channels, part, rows, out + row, position_step);
+        for (ptrdiff_t first = 0; first < channels; first += BLOCK) {
+            int block = channels - first < BLOCK ? (int)(channels - first) : BLOCK;
+            NAME(transpose_rows)(weights + row * channel_step + first * 9, channel_step, block * 9, part, LANES, kernels[0]);
+            for (int c = 0; c < block; c++)
+                NAME(transform_kernels)(kernels[9 * c], LANES, out + (first + c) * rows + row, position_step);
+        }
     }
+}
+
+VECTOR_INLINE void NAME(ck_winograd_packed_weights)(
+    const float *panel, ptrdiff_t channels, int rows, float *out, ptrdiff_t position_step) {
+    for (ptrdiff_t c = 0; c < channels; c++)
+        for (int row = 0; row < rows; row += LANES)
+            NAME(transform_kernels)(panel + c * 9 * rows + row, rows, out + c * rows + row, position_step);
 }
 
 VECTOR_INLINE void NAME(ck_winograd_output_channels)(

@@ -94,6 +94,11 @@ import Testing
                 ? oracle.convolveTransposed(try doubles(x), try doubles(w), bias: b)
                 : oracle.convolve(try doubles(x), try doubles(w), bias: b)
             try expectClose(found, expected, shape: shape, bound: bound ?? (isDouble ? 1e-13 : 2e-6), "\(self)")
+            guard !isTransposed else { return }
+            let packed = try runOnWeights(
+                "Conv", version: 22, attributes: oracle.attributes(autoPad: name, isTransposed: false),
+                inputs: [x, w] + (bias.map { [$0] } ?? []), threads: threads)
+            try expectClose(packed, expected, shape: shape, bound: bound ?? (isDouble ? 1e-13 : 2e-6), "\(self) packed")
         }
     }
 
@@ -136,6 +141,11 @@ import Testing
         WindowOracle(input: [3, 70, 5, 7], weights: [32, 70, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [2, 32, 16, 13], weights: [50, 32, 3, 3], pads: [0, 2, 1, 0]),
         WindowOracle(input: [1, 130, 3, 20], weights: [33, 130, 3, 3], pads: [2, 2, 0, 1]),
+        // A few pixels: one row of pixels, several pictures, strides, dilations, kernels of one pixel and of many.
+        WindowOracle(input: [1, 40, 1, 4], weights: [33, 40, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [5, 9, 3, 2], weights: [64, 9, 1, 1]),
+        WindowOracle(input: [2, 35, 8, 7], weights: [41, 35, 3, 3], strides: [2, 2], pads: [1, 0, 0, 1]),
+        WindowOracle(input: [1, 6, 9, 11], weights: [70, 6, 5, 2], strides: [3, 2], dilations: [2, 3], pads: [2, 1, 0, 1]),
         // More kernels than pictures.
         WindowOracle(input: [1, 32, 26, 25], weights: [47, 32, 3, 3], pads: [1, 0, 1, 2]),
         WindowOracle(input: [2, 40, 19, 24], weights: [64, 40, 3, 3], pads: [1, 1, 1, 1]),

@@ -58,6 +58,10 @@ import Testing
             try expectClose(
                 found, expected.values, shape: expected.shape, bound: isDouble ? 1e-14 : 3e-6,
                 "\(left) × \(right), \(threads) threads")
+            let packed = try runOnWeights("MatMul", version: 13, inputs: [a, b], threads: threads)
+            try expectClose(
+                packed, expected.values, shape: expected.shape, bound: isDouble ? 1e-14 : 3e-6,
+                "\(left) × \(right) packed, \(threads) threads")
         }
     }
 
@@ -166,6 +170,7 @@ import Testing
 
     @Test(arguments: [
         (3, 5, 7), (1, 1, 1), (17, 1, 13), (1, 17, 5), (5, 5, 5), (3, 4, 0), (0, 4, 3), (3, 0, 4), (67, 129, 65), (1, 1, 3000),
+        (5, 70, 650),
     ])
     func equalsSums(m: Int, n: Int, k: Int) throws {
         var dice = Dice(UInt64(m * 31 + n * 7 + k))
@@ -184,6 +189,11 @@ import Testing
                 try expectClose(
                     found[0], problem.expected(values[0], values[1], c == nil ? nil : values[2]), shape: [m, n],
                     bound: isDouble ? 1e-14 : 3e-6, "\(problem)")
+                let packed = try runOnWeights(
+                    "Gemm", version: 13, attributes: problem.attributes, inputs: inputs, threads: dice.pick([1, 2, 3, 5]))
+                try expectClose(
+                    packed, problem.expected(values[0], values[1], c == nil ? nil : values[2]), shape: [m, n],
+                    bound: isDouble ? 1e-14 : 3e-6, "\(problem) packed")
             }
         }
     }

@@ -38,6 +38,35 @@ func run(
     return results[0]
 }
 
+/// Runs one operator through a session as ``run(_:version:domain:attributes:inputs:outputCount:threads:)`` does, with all inputs but
+/// the first as constants in a mapped file, such as weights are: in forms that kernels pack once. The second run is of the packed ones.
+func runOnWeights(
+    _ type: String, version: Int, attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor], threads: Int = 2
+) throws -> Tensor {
+    var graph = Graph()
+    let file = try MappedTensors(Array(inputs.dropFirst()))
+    let input = graph.addValue(ValueDeclaration(name: "x"))
+    graph.inputs = [input]
+    let weights = file.tensors.enumerated().map { index, tensor in
+        let id = graph.addValue(ValueDeclaration(name: "w\(index)"))
+        graph.initializers[id] = tensor
+        return id
+    }
+    let output = graph.addValue(ValueDeclaration(name: "y"))
+    graph.outputs = [output]
+    graph.nodes = [
+        Node(
+            name: "node", identity: OperatorIdentity(domain: "", type: type, version: version), inputs: [input] + weights,
+            outputs: [output], attributes: attributes)
+    ]
+    let session = try Session(
+        graph: graph, library: StandardOperators.library,
+        options: SessionOptions(threads: ThreadPool(threadCount: threads)))
+    let results = try (0..<2).map { _ in try #require(try session.run(["x": inputs[0]])["y"]) }
+    #expect(results[0].rawBytes.elementsEqual(results[1].rawBytes), "the second run of \(type) differs")
+    return results[1]
+}
+
 /// A float32 tensor.
 func floats(_ values: [Float], _ dimensions: [Int]) throws -> Tensor { try Tensor(values, shape: Shape(dimensions)) }
 

@@ -30,6 +30,9 @@ void ck_winograd_input(
 void ck_winograd_weights(
     const float *weights, ptrdiff_t channel_step, ptrdiff_t channels, int count, int rows, float *out, ptrdiff_t position_step);
 
+// As ck_winograd_weights, of kernels that lie as panel[(c * 9 + i) * rows + row], for rows that are a multiple of 16.
+void ck_winograd_packed_weights(const float *panel, ptrdiff_t channels, int rows, float *out, ptrdiff_t position_step);
+
 // Transforms the products m[p * position_step + lane + i] of `count` tiles back, adds `bias`, and writes them to the plane
 // [output_height, output_width]; what lies beyond its edges is dropped.
 void ck_winograd_output(

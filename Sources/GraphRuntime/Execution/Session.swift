@@ -45,6 +45,8 @@ public final class Session: Sendable {
     private let inputIDs: [String: ValueID]
     private let options: SessionOptions
     private let optimizer: Optimizer
+    /// Nil where memory is spared.
+    private let constants: PackedConstants?
     private let plans = Mutex<[(key: [String], plan: Plan)]>([])
 
     /// Resolves operators and folds what doesn't depend on inputs.
@@ -55,6 +57,7 @@ public final class Session: Sendable {
         try graph.validate()
         let resolved = try library.registry.resolve(graph)
         self.options = options
+        constants = options.savesMemory ? nil : PackedConstants()
         optimizer = Optimizer(fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory)
         self.graph = options.optimize ? try optimizer.prepare(resolved) : resolved
         inputs = graph.inputs.filter { graph.initializers[$0] == nil }.map { graph.values[$0] }
@@ -162,11 +165,13 @@ public final class Session: Sendable {
         let plan = try Plan(
             optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
-            savesMemory: options.savesMemory, specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
+            constants: constants, specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
             optimizer: optimizer)
         plans.withLock { plans in
             // Arenas are large: only the plan in use keeps its own.
             for (_, other) in plans { other.releaseMemory() }
+            // So are packed weights, of which the new plan may use other forms.
+            constants?.releaseMemory()
             plans.append((key, plan))
             if plans.count > max(options.planCacheSize, 1) { plans.removeFirst() }
         }

@@ -15,8 +15,8 @@ enum BLAS {
     ) {
         if PackedProduct.isPreferred(m: m, n: n, k: k), beta == 0 || beta == 1,
             PackedProduct.run(
-                transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb,
-                start: beta == 1 ? .target : .zero, c: c, ldc: ldc)
+                transposeA: transposeA, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda,
+                b: .matrix(b, step: ldb, isTransposed: transposeB), start: beta == 1 ? .target : .zero, c: c, ldc: ldc)
         {
             return
         }
@@ -137,7 +137,7 @@ extension Float: BLASElement {
     ) {
         if PackedProduct.isPreferred(m: m, n: n, k: k),
             PackedProduct.run(
-                transposeA: false, transposeB: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
+                transposeA: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: .matrix(b, step: ldb, isTransposed: false),
                 start: rowBias.map { .rows($0) } ?? .zero, c: c, ldc: ldc)
         {
             return
@@ -153,8 +153,8 @@ extension Float: BLASElement {
             addend.map { .matrix($0, columns: columnBias) } ?? columnBias.map { .columns($0) } ?? .zero
         if PackedProduct.isPreferred(m: m, n: n, k: k),
             PackedProduct.run(
-                transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
-                start: start, c: c, ldc: ldc)
+                transposeA: transposeA, m: m, n: n, k: k, alpha: 1, a: a, lda: lda,
+                b: .matrix(b, step: ldb, isTransposed: transposeB), start: start, c: c, ldc: ldc)
         {
             return
         }

@@ -1,12 +1,6 @@
 import CKernels
 import GraphRuntime
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// Single-precision matrix products by this project's own kernels, on the calling thread: operands are packed block by block into
 /// panels that stay in cache (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
 enum PackedProduct {
@@ -33,43 +27,40 @@ enum PackedProduct {
         case matrix(UnsafePointer<Float>, columns: UnsafePointer<Float>?)
     }
 
-    /// Columns of B in a block.
-    private static let blockColumns = 512
-    /// Elements of a block of B, which stays in the second-level cache.
-    private static let blockElements = 200 << 10
-    /// Columns of a panel of A, which stays in the first-level cache, at the most.
-    private static let largestDepth = 640
     /// Elements of A that are kept packed from one block of columns to the next.
     private static let keptElements = 4 << 20
     /// With fewer rows than this, of which B's blocks take more than A's rows, packing A costs little.
     private static let leastRowsUnpacked = 128
-    /// With more rows than this, reading B takes so little of the time that reading ahead doesn't show.
-    private static let mostRowsReadAhead = 256
+
+    /// The right factor op(B), k×n.
+    enum Right {
+        /// `step` numbers from one row to the next, of the factor or of its transpose.
+        case matrix(UnsafePointer<Float>, step: Int, isTransposed: Bool)
+        /// Panels of ``columns`` columns, as ``PanelLayout`` has them.
+        case panels(UnsafePointer<Float>)
+    }
 
     /// C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
     ///
-    /// Blocks of B are packed one after the other and meet all of A, which is packed when the first of them does.
+    /// Blocks of B, packed one after the other where they aren't yet, meet all of A, which is packed when the first of them does.
     ///
     /// - Returns: false, with nothing done, where there is no memory to pack into.
     static func run(
-        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
-        b: UnsafePointer<Float>, ldb: Int, start: Start, c: UnsafeMutablePointer<Float>, ldc: Int
+        transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, b: Right, start: Start,
+        c: UnsafeMutablePointer<Float>, ldc: Int
     ) -> Bool {
-        let width = balanced(n, limit: blockColumns, multiple: columns)
-        let depth = balanced(k, limit: min(blockElements / width, largestDepth), multiple: 1)
+        let blocks = RightBlocks(b, m: m, n: n, k: k)
+        let (width, depth) = (blocks.width, blocks.depth)
         let packsA = transposeA || alpha != 1 || !isReadableByRows(stride: lda) || m < leastRowsUnpacked || n > 2 * width
         // One block of columns needs each panel of A once.
         let keepsA = packsA && n > width
         let blockRows = keepsA ? min(balanced(m, limit: max(keptElements / k, rows), multiple: rows), m) : m
         let rowPanels = keepsA ? (blockRows + rows - 1) / rows : 1
-        let panelCount = (width + columns - 1) / columns
         // Packing may write 16 floats behind a panel.
         let panelStep = rows * (keepsA ? k : depth) + 16
         let sizeOfA = rowPanels * panelStep
-        guard let memory = ThreadScratch.floats(panelCount * columns * depth + sizeOfA + 2 * rows * columns + 64) else {
-            return false
-        }
-        let packedA = memory + panelCount * columns * depth
+        guard let memory = ThreadScratch.floats(blocks.packedSize + sizeOfA + 2 * rows * columns + 64) else { return false }
+        let packedA = memory + blocks.packedSize
         var tile = TileWriter(start: start, c: c, ldc: ldc, scratch: packedA + sizeOfA)
         for firstRow in stride(from: 0, to: m, by: blockRows) {
             let lastRow = min(firstRow + blockRows, m)
@@ -77,22 +68,9 @@ enum PackedProduct {
                 let columnCount = min(width, n - column)
                 for inner in stride(from: 0, to: k, by: depth) {
                     let innerCount = min(depth, k - inner)
-                    packB(
-                        transposeB ? b + column * ldb + inner : b + inner * ldb + column, ldb, transposed: transposeB,
-                        columns: columnCount, depth: innerCount, into: memory)
-                    var ahead = ReadAhead()
-                    if !transposeB, m <= mostRowsReadAhead {
-                        let calls = (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
-                        if inner + depth < k {
-                            ahead = ReadAhead(
-                                b + (inner + depth) * ldb + column, ldb, rows: min(depth, k - inner - depth),
-                                columns: columnCount, calls: calls)
-                        } else if column + width < n {
-                            ahead = ReadAhead(
-                                b + column + width, ldb, rows: min(depth, k), columns: min(width, n - column - width),
-                                calls: calls)
-                        }
-                    }
+                    let panels = blocks.panels(column: column, inner: inner, memory: memory)
+                    let calls = (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
+                    var ahead = blocks.readAhead(after: column, inner, calls: calls)
                     for row in stride(from: firstRow, to: lastRow, by: rows) {
                         let rowCount = min(rows, lastRow - row)
                         let source = transposeA ? a + inner * lda + row : a + row * lda + inner
@@ -106,7 +84,7 @@ enum PackedProduct {
                         let left = packsA ? Left.packed(UnsafePointer(panel)) : .rows(source, step: lda)
                         for part in stride(from: 0, to: columnCount, by: columns) {
                             tile.multiply(
-                                left, memory + part * innerCount, depth: innerCount, column: column + part,
+                                left, panels.first + part * panels.depth, depth: innerCount, column: column + part,
                                 columnCount: min(columns, columnCount - part))
                             ahead.advance()
                         }
@@ -203,35 +181,6 @@ enum PackedProduct {
         case rows(UnsafePointer<Float>, step: Int)
     }
 
-    /// Reads the next block of B into the cache, a few rows with each of the kernel's calls.
-    private struct ReadAhead {
-        private var place: UnsafePointer<Float>?
-        private var step = 0
-        private var columnCount = 0
-        private var rowsLeft = 0
-        private var rowsPerCall = 0
-
-        /// Nothing to read.
-        init() {}
-
-        /// - Parameter calls: of ``advance()``, after which all is read.
-        init(_ first: UnsafePointer<Float>, _ step: Int, rows: Int, columns: Int, calls: Int) {
-            place = first
-            self.step = step
-            columnCount = columns
-            rowsLeft = rows
-            rowsPerCall = (rows + calls - 1) / calls
-        }
-
-        mutating func advance() {
-            guard rowsLeft > 0, let first = place else { return }
-            let count = min(rowsPerCall, rowsLeft)
-            ck_prefetch_rows(first, step, count, columnCount)
-            place = first + count * step
-            rowsLeft -= count
-        }
-    }
-
     private static func packA(
         _ a: UnsafePointer<Float>, _ lda: Int, transposed: Bool, rows count: Int, depth: Int, alpha: Float,
         into panel: UnsafeMutablePointer<Float>
@@ -244,55 +193,10 @@ enum PackedProduct {
         if alpha != 1 { for index in 0..<depth * rows { panel[index] *= alpha } }
     }
 
-    private static func packB(
-        _ b: UnsafePointer<Float>, _ ldb: Int, transposed: Bool, columns total: Int, depth: Int,
-        into panels: UnsafeMutablePointer<Float>
-    ) {
-        for column in stride(from: 0, to: total, by: columns) {
-            let count = Int32(min(columns, total - column))
-            let panel = panels + column * depth
-            if transposed {
-                ck_pack_rows(b + column * ldb, ldb, depth, count, Int32(columns), panel)
-            } else {
-                ck_pack_columns(b + column, ldb, depth, count, Int32(columns), panel)
-            }
-        }
-    }
-
     /// The size of equal parts of `count` that are no longer than `limit`.
-    private static func balanced(_ count: Int, limit: Int, multiple: Int) -> Int {
+    static func balanced(_ count: Int, limit: Int, multiple: Int) -> Int {
         let parts = (count + limit - 1) / limit
         let size = (count + parts - 1) / parts
         return (size + multiple - 1) / multiple * multiple
-    }
-}
-
-/// Memory that each thread keeps for packing, given back when the thread ends.
-enum ThreadScratch {
-    private static let key: pthread_key_t = {
-        var key = pthread_key_t()
-        pthread_key_create(&key) { pointer in
-            #if canImport(Darwin)
-                Unmanaged<TensorStorage>.fromOpaque(pointer).release()
-            #else
-                if let pointer { Unmanaged<TensorStorage>.fromOpaque(pointer).release() }
-            #endif
-        }
-        return key
-    }()
-
-    /// Uninitialised memory for `count` floats, aligned to 64 bytes, until the thread's next call; nil where there isn't as much.
-    static func floats(_ count: Int) -> UnsafeMutablePointer<Float>? {
-        let byteCount = count * MemoryLayout<Float>.stride
-        if let pointer = pthread_getspecific(key) {
-            let storage = Unmanaged<TensorStorage>.fromOpaque(pointer)
-            let held = storage.takeUnretainedValue()
-            if held.byteCount >= byteCount { return held.base.assumingMemoryBound(to: Float.self) }
-            pthread_setspecific(key, nil)
-            storage.release()
-        }
-        guard let storage = try? TensorStorage(byteCount: max(byteCount, 1 << 20)) else { return nil }
-        pthread_setspecific(key, Unmanaged.passRetained(storage).toOpaque())
-        return storage.base.assumingMemoryBound(to: Float.self)
     }
 }

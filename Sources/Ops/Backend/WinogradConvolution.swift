@@ -43,18 +43,25 @@ struct WinogradConvolution {
         scheme = keepsKernels && panels >= 4 * threads ? .byTiles : .byKernels
     }
 
+    /// Whether it reads the weights in panels, if there are any.
+    var readsPanels: Bool { scheme == .fewTiles }
+
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
-    func run(input: Tensor, weights: Tensor, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws {
+    ///
+    /// - Parameter panels: the weights in panels of output channels, see ``PanelProduct/layout(n:k:isTransposed:)``.
+    func run(input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws
+    {
         guard let source = try input.buffer(of: Float.self).baseAddress,
             let kernels = try weights.buffer(of: Float.self).baseAddress,
             let target = try output.buffer(of: Float.self).baseAddress
         else { return }
         let bias = try bias?.buffer(of: Float.self).baseAddress
+        let panels = try panels?.buffer(of: Float.self).baseAddress
         let operands = WinogradOperands(geometry: geometry, input: source, weights: kernels, bias: bias, output: target)
         switch scheme {
         case .byTiles: try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
         case .byKernels: try WinogradByKernels(operands).run(threads: threads)
-        case .fewTiles: try WinogradFewTiles(operands).run(threads: threads)
+        case .fewTiles: try WinogradFewTiles(operands, panels: panels).run(threads: threads)
         }
     }
 }

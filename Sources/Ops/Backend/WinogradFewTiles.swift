@@ -3,9 +3,12 @@ import GraphRuntime
 
 /// Minimal filtering of small pictures, whose tiles fill no panel of lanes: the tiles are the rows of the products and the output
 /// channels their columns. All tiles are transformed first; then each task takes the kernels of a panel of output channels, a block of
-/// input channels at a time, and adds their products up.
+/// input channels at a time, and adds their products up. Kernels that were packed in panels of output channels are transformed without
+/// being turned in registers first.
 struct WinogradFewTiles {
     private let operands: WinogradOperands
+    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:)`` has them, if they were packed.
+    private let panelsOfKernels: UnsafePointer<Float>?
     /// Tiles of a panel.
     private let rows: Int
     private let panels: Int
@@ -13,8 +16,9 @@ struct WinogradFewTiles {
     /// Input channels whose transformed kernels fit the second-level cache beside the tiles and the products: 0.3 MB of a panel's.
     private static let blockChannels = 64
 
-    init(_ operands: WinogradOperands) {
+    init(_ operands: WinogradOperands, panels panelsOfKernels: UnsafePointer<Float>?) {
         self.operands = operands
+        self.panelsOfKernels = panelsOfKernels
         panels = (operands.geometry.tileCount + WinogradOperands.rows - 1) / WinogradOperands.rows
         rows = (operands.geometry.tileCount + panels - 1) / panels
     }
@@ -63,9 +67,13 @@ struct WinogradFewTiles {
         let lanes = WinogradOperands.lanes
         for first in stride(from: 0, to: channels, by: Self.blockChannels) {
             let block = min(Self.blockChannels, channels - first)
-            ck_winograd_weights(
-                operands.weights + (outputs.lowerBound * channels + first) * 9, channels * 9, block, Int32(outputs.count),
-                Int32(lanes), kernels, kernelStep)
+            let place = (outputs.lowerBound * channels + first * (panelsOfKernels == nil ? 1 : lanes)) * 9
+            if let panelsOfKernels {
+                ck_winograd_packed_weights(panelsOfKernels + place, block, Int32(lanes), kernels, kernelStep)
+            } else {
+                ck_winograd_weights(
+                    operands.weights + place, channels * 9, block, Int32(outputs.count), Int32(lanes), kernels, kernelStep)
+            }
             for position in 0..<WinogradOperands.positions {
                 for panel in 0..<panels {
                     let product = products + position * productStep + panel * rows * lanes

@@ -5,6 +5,10 @@ import GraphRuntime
 /// ONNX Conv-1, -11, -22.
 struct Conv: Operator {
     var attributes: WindowAttributes
+    /// The weights in panels of output channels, where the kernel reads constants so.
+    private var panels: PackedConstant?
+
+    init(attributes: WindowAttributes) { self.attributes = attributes }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
     var kernelName: String? { "im2col" }
@@ -24,7 +28,8 @@ struct Conv: Operator {
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
         // How many threads there are decides on a kernel's form only.
-        switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1) : .unfolded {
+        switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil) : .unfolded {
+        case .fewPixels: return window.isPointwise ? "GEMM 1×1, packed" : "im2col + GEMM, packed"
         case .direct: return "direct"
         case .winograd: return "Winograd 4×4"
         case .unfolded: break
@@ -40,21 +45,42 @@ struct Conv: Operator {
         return cost
     }
 
+    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+        guard let constants, inputs.count > 1, let input = inputs[0], input.dtype == .float32, let shape = input.shape,
+            let weights = inputs[1]?.tensor
+        else { return self }
+        let window = try ConvolutionWindow(attributes, input: shape, weights: weights.shape)
+        guard ConvolutionKernel(window, threads: 1, hasPanels: true).readsPanels else { return self }
+        var result = self
+        result.panels = PanelProduct.layout(n: window.outputChannels, k: Im2Col<Float>(window).rowCount, isTransposed: true)
+            .packed(weights, constants: constants)
+        return result
+    }
+
     func run(_ context: inout RunContext) throws {
         let (input, weights) = (try context.input(0), try context.input(1))
         let bias = try context.optionalInput(2)
         let output = try context.output(0)
         let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
-        switch input.dtype == .float32 ? ConvolutionKernel(window, threads: context.threads.threadCount) : .unfolded {
+        let threads = context.threads
+        // Without memory for the panels the weights are read as they lie.
+        let panels = try? panels?.tensor(threads: threads)
+        switch input.dtype == .float32
+            ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil) : .unfolded
+        {
+        case .fewPixels(let convolution):
+            guard let panels else { break }
+            return try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
         case .direct(let direct):
-            return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+            return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
         case .winograd(let winograd):
-            return try winograd.run(input: input, weights: weights, bias: bias, output: output, threads: context.threads)
+            return try winograd.run(
+                input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads)
         case .unfolded: break
         }
         switch input.dtype {
-        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: context.threads)
-        case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: context.threads)
+        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: threads)
+        case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)
         default: throw TensorError("pictures of \(input.dtype) aren't supported")
         }
     }
@@ -62,12 +88,24 @@ struct Conv: Operator {
 
 /// How a convolution of float32 is computed.
 private enum ConvolutionKernel {
+    case fewPixels(FewPixelConvolution)
     case direct(DirectConvolution)
     case winograd(WinogradConvolution)
     case unfolded
 
-    init(_ window: ConvolutionWindow, threads: Int) {
-        if let direct = DirectConvolution(window) {
+    /// Whether it reads the weights in panels, if there are any.
+    var readsPanels: Bool {
+        switch self {
+        case .fewPixels: true
+        case .winograd(let winograd): winograd.readsPanels
+        case .direct, .unfolded: false
+        }
+    }
+
+    init(_ window: ConvolutionWindow, threads: Int, hasPanels: Bool) {
+        if hasPanels, let fewPixels = FewPixelConvolution(window) {
+            self = .fewPixels(fewPixels)
+        } else if let direct = DirectConvolution(window) {
             self = .direct(direct)
         } else if let winograd = WinogradConvolution(window, threads: threads) {
             self = .winograd(winograd)
@@ -141,13 +179,7 @@ private func convolveJoined<Element: BLASElement>(
         memory throws(TensorError) in
         guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
         let products = matrix + depth * columns
-        threads.forEachRange(depth, grain: 256) { rows in
-            for picture in 0..<window.batch {
-                unfold.fill(
-                    matrix + picture * pixelCount, rowStride: columns, rows: rows,
-                    from: source + picture * window.inputChannels * window.inputCount, pixels: 0..<pixelCount)
-            }
-        }
+        unfold.fillJoined(matrix, from: source, threads: threads)
         // One part a thread: each packs the matrix for itself.
         let parts = min(threads.threadCount, channels)
         threads.forEach(parts) { index in

@@ -46,6 +46,18 @@ struct Im2Col<Element: BLASElement> {
         }
     }
 
+    /// Fills a matrix [rowCount, batch × pixels] from all pictures of a convolution without groups.
+    func fillJoined(_ matrix: UnsafeMutablePointer<Element>, from source: UnsafePointer<Element>, threads: ThreadPool) {
+        let pixelCount = window.outputCount
+        threads.forEachRange(rowCount, grain: 256) { rows in
+            for picture in 0..<window.batch {
+                fill(
+                    matrix + picture * pixelCount, rowStride: window.batch * pixelCount, rows: rows,
+                    from: source + picture * window.inputChannels * window.inputCount, pixels: 0..<pixelCount)
+            }
+        }
+    }
+
     /// The offset of the input row that an output row reads at a kernel position; nil where it lies in the padding.
     private func sourceRow(_ outputRow: Int, tap: [Int]) -> Int? {
         var rest = outputRow

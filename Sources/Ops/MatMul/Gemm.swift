@@ -8,6 +8,12 @@ struct Gemm: Operator {
     var beta: Float = 1
     var transposeA = false
     var transposeB = false
+    /// B in panels, where it is a constant that is worth packing once.
+    private var panels: PackedConstant?
+
+    init(alpha: Float = 1, beta: Float = 1, transposeA: Bool = false, transposeB: Bool = false) {
+        (self.alpha, self.beta, self.transposeA, self.transposeB) = (alpha, beta, transposeA, transposeB)
+    }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
     var kernelName: String? { "gemm" }
@@ -31,10 +37,24 @@ struct Gemm: Operator {
         return cost
     }
 
+    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+        guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
+            let b = inputs[1]?.tensor
+        else { return self }
+        let (m, n, k) = try extents(left, b.shape)
+        guard PackedProduct.isPreferred(m: m, n: n, k: k) else { return self }
+        var result = self
+        result.panels = PanelProduct.layout(n: n, k: k, isTransposed: transposeB).packed(b, constants: constants)
+        return result
+    }
+
     func run(_ context: inout RunContext) throws {
         let a = try context.input(0)
         switch a.dtype {
-        case .float32: try run(Float.self, &context)
+        case .float32:
+            // Without memory for the panels the product packs block by block.
+            guard let panels = try? panels?.tensor(threads: context.threads) else { return try run(Float.self, &context) }
+            try run(panels: panels, &context)
         case .float64: try run(Double.self, &context)
         case .int32: try runIntegers(Int32.self, &context)
         case .uint32: try runIntegers(UInt32.self, &context)
@@ -69,6 +89,20 @@ struct Gemm: Operator {
         product.run(batch: 1, threads: context.threads) { _ in
             (left, right, target)
         } prepare: { _, rows, columns in
+            if !addend.isZero { addend.fill(target, rows: rows, columns: columns, width: n) }
+        }
+    }
+
+    private func run(panels: Tensor, _ context: inout RunContext) throws {
+        let (a, output) = (try context.input(0), try context.output(0))
+        let (m, n, k) = try extents(a.shape, context.input(1).shape)
+        guard let left = try a.buffer(of: Float.self).baseAddress, let right = try panels.buffer(of: Float.self).baseAddress,
+            let target = try output.buffer(of: Float.self).baseAddress
+        else { return }
+        let addend = try Addend<Float>(try context.optionalInput(2), output: output.shape, beta: beta)
+        let product = PanelProduct(
+            m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target)
+        try product.run(left, panels: right, target, threads: context.threads) { rows, columns in
             if !addend.isZero { addend.fill(target, rows: rows, columns: columns, width: n) }
         }
     }

@@ -8,6 +8,13 @@ struct MatMul: Operator {
     var hasBias = false
     /// Whether input 3 is a tensor of the output's shape that is added to it.
     var hasResidual = false
+    /// Input 1 in panels, where it is one constant matrix that is worth packing once.
+    private var panels: PackedConstant?
+
+    init(hasBias: Bool = false, hasResidual: Bool = false) {
+        self.hasBias = hasBias
+        self.hasResidual = hasResidual
+    }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
     var kernelName: String? { "gemm" }
@@ -30,6 +37,17 @@ struct MatMul: Operator {
         return cost
     }
 
+    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+        guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
+            let b = inputs[1]?.tensor
+        else { return self }
+        let extents = try MatMulExtents(left, b.shape)
+        guard extents.sharesB, PackedProduct.isPreferred(m: extents.rows, n: extents.n, k: extents.k) else { return self }
+        var result = self
+        result.panels = PanelProduct.layout(n: extents.n, k: extents.k, isTransposed: false).packed(b, constants: constants)
+        return result
+    }
+
     func run(_ context: inout RunContext) throws {
         let (a, b) = (try context.input(0), try context.input(1))
         let bias = hasBias ? try context.input(2) : nil
@@ -37,6 +55,12 @@ struct MatMul: Operator {
         let output = try context.output(0)
         switch a.dtype {
         case .float32:
+            // Without memory for the panels the product packs block by block.
+            if let panels = try? panels?.tensor(threads: context.threads) {
+                return try matMul(
+                    a, panels: panels, MatMulExtents(a.shape, b.shape), bias: bias, residual: residual, into: output,
+                    threads: context.threads)
+            }
             try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, threads: context.threads)
         case .float64:
             try matMul(Double.self, a, b, bias: bias, residual: residual, into: output, threads: context.threads)
@@ -61,6 +85,9 @@ struct MatMulExtents {
     let bBatchStrides: [Int]
     /// Whether B is one matrix for all of A's, so that A's batch counts as more rows.
     let sharesB: Bool
+
+    /// Rows of the product, or of each of a batch where B differs.
+    var rows: Int { sharesB ? m * batch.count : m }
 
     init(_ a: Shape, _ b: Shape) throws(TensorError) {
         guard a.rank >= 1, b.rank >= 1 else { throw TensorError("a scalar has no matrix product (shapes \(a) and \(b))") }
@@ -105,24 +132,50 @@ func matMul<Element: BLASElement>(
     guard let left = try a.buffer(of: Element.self).baseAddress, let right = try b.buffer(of: Element.self).baseAddress,
         let target = try output.buffer(of: Element.self).baseAddress
     else { return }
-    let addend = try residual.map { try $0.buffer(of: Element.self) }
-    guard addend == nil || addend?.count == output.count else {
-        throw TensorError("what is added to the product doesn't have its \(output.count) elements")
-    }
     guard extents.k > 0 || bias != nil || residual != nil else {
         return try output.buffer(of: Element.self).update(repeating: 0)
     }
-    let offsets = try bias.map { try $0.buffer(of: Element.self) }
-    guard offsets == nil || offsets?.count == extents.n else {
-        throw TensorError("the bias doesn't have \(extents.n) elements")
-    }
-    let rows = extents.sharesB ? extents.m * extents.batch.count : extents.m
+    let added = try Added<Element>(bias: bias, residual: residual, extents)
     let (m, n, k) = (extents.m, extents.n, extents.k)
     let product = MatrixProduct<Element>(
-        m: rows, n: n, k: k, columnBias: offsets?.baseAddress, addend: addend?.baseAddress)
+        m: extents.rows, n: n, k: k, columnBias: added.bias, addend: added.residual)
     product.run(batch: extents.sharesB ? 1 : extents.batch.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
         return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
+    }
+}
+
+/// The same with B packed, see ``PanelProduct/layout(n:k:isTransposed:)``.
+private func matMul(
+    _ a: Tensor, panels: Tensor, _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
+    threads: ThreadPool
+) throws {
+    guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
+    guard let left = try a.buffer(of: Float.self).baseAddress, let right = try panels.buffer(of: Float.self).baseAddress,
+        let target = try output.buffer(of: Float.self).baseAddress
+    else { return }
+    let added = try Added<Float>(bias: bias, residual: residual, extents)
+    var product = PanelProduct(m: extents.rows, n: extents.n, k: extents.k)
+    if let residual = added.residual {
+        product.start = .matrix(residual, columns: added.bias)
+    } else if let bias = added.bias {
+        product.start = .columns(bias)
+    }
+    try product.run(left, panels: right, target, threads: threads)
+}
+
+/// What is added to a product.
+private struct Added<Element: BLASElement> {
+    let bias: UnsafePointer<Element>?
+    let residual: UnsafePointer<Element>?
+
+    init(bias: Tensor?, residual: Tensor?, _ extents: MatMulExtents) throws(TensorError) {
+        if let residual, residual.count != extents.output.count {
+            throw TensorError("what is added to the product doesn't have its \(extents.output.count) elements")
+        }
+        if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
+        self.bias = try bias?.buffer(of: Element.self).baseAddress
+        self.residual = try residual?.buffer(of: Element.self).baseAddress
     }
 }
 

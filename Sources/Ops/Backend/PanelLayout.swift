@@ -1,0 +1,54 @@
+import CKernels
+import GraphRuntime
+
+/// A matrix in panels of columns that a kernel reads one after the other: [panel][row][column of the panel], with zeros for the columns
+/// that the last panel lacks.
+struct PanelLayout {
+    /// Columns of a panel.
+    var width: Int
+    var columns: Int
+    /// Rows.
+    var depth: Int
+    /// Whether the matrix is given as its transpose, row by row.
+    var isTransposed: Bool
+
+    private var panelCount: Int { (columns + width - 1) / width }
+
+    /// Floats of all panels.
+    var floatCount: Int { panelCount * width * depth }
+
+    /// Packs all panels.
+    ///
+    /// - Parameter step: from one row of what is given to the next.
+    func pack(_ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
+        for panel in 0..<panelCount { pack(panel: panel, source, step: step, into: target) }
+    }
+
+    private func pack(panel: Int, _ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
+        let first = panel * width
+        let count = Int32(min(width, columns - first))
+        let place = target + first * depth
+        if isTransposed {
+            ck_pack_rows(source + first * step, step, depth, count, Int32(width), place)
+        } else {
+            ck_pack_columns(source + first, step, depth, count, Int32(width), place)
+        }
+    }
+
+    /// A constant matrix, packed when a run first needs it.
+    ///
+    /// - Returns: nil where it would be in memory twice, see ``PackedConstants/constant(_:form:pack:)``.
+    func packed(_ matrix: Tensor, constants: PackedConstants) -> PackedConstant? {
+        guard matrix.dtype == .float32, matrix.count == columns * depth, matrix.count > 0 else { return nil }
+        let form = "panels of \(width) of \(depth)×\(columns)\(isTransposed ? " transposed" : "")"
+        return constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
+            let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
+            guard let source = try matrix.buffer(of: Float.self).baseAddress,
+                let target = try result.buffer(of: Float.self).baseAddress
+            else { return result.tensor }
+            let step = isTransposed ? depth : columns
+            threads.forEach(panelCount) { pack(panel: $0, source, step: step, into: target) }
+            return result.tensor
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import GraphRuntime
+
+/// Convolutions of pictures of so few pixels that reading the weights is what takes the time: the unfolded windows are the rows of a
+/// product with the weights, which were packed in panels of output channels.
+struct FewPixelConvolution {
+    private let window: ConvolutionWindow
+
+    /// More pixels than this are worth transforming 3×3 kernels for, see ``WinogradConvolution``.
+    private static let mostPixels = 32
+
+    /// - Returns: nil where the convolution isn't of this kind.
+    init?(_ window: ConvolutionWindow) {
+        let pixels = window.batch * window.outputCount
+        guard window.group == 1, pixels <= Self.mostPixels,
+            PackedProduct.isPreferred(m: pixels, n: window.outputChannels, k: Im2Col<Float>(window).rowCount)
+        else { return nil }
+        self.window = window
+    }
+
+    /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
+    ///
+    /// - Parameter panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:)``.
+    func run(input: Tensor, panels: Tensor, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws {
+        guard let source = try input.buffer(of: Float.self).baseAddress,
+            let panels = try panels.buffer(of: Float.self).baseAddress,
+            let target = try output.buffer(of: Float.self).baseAddress
+        else { return }
+        let bias = try bias?.buffer(of: Float.self).baseAddress
+        let (pixels, channels) = (window.outputCount, window.outputChannels)
+        let unfold = Im2Col<Float>(window)
+        let depth = unfold.rowCount
+        let rows = window.batch * pixels
+        try threads.withWorkspace(byteCount: (depth + channels) * rows * MemoryLayout<Float>.stride) {
+            memory throws(TensorError) in
+            guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            unfold.fillJoined(matrix, from: source, threads: threads)
+            let products = matrix + depth * rows
+            var product = PanelProduct(m: rows, n: channels, k: depth, transposeA: true)
+            if let bias { product.start = .columns(bias) }
+            try product.run(matrix, panels: panels, products, threads: threads)
+            // From [picture, pixel, channel] to [picture, channel, pixel].
+            threads.forEachRange(channels, grain: 256) { part in
+                for picture in 0..<window.batch {
+                    for channel in part {
+                        let row = target + (picture * channels + channel) * pixels
+                        let column = products + picture * pixels * channels + channel
+                        for pixel in 0..<pixels { row[pixel] = column[pixel * channels] }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import GraphRuntime
+import Synchronization
+import Testing
+
+/// y = x + the sum of a constant w, of which a packed form holds the sum alone.
+private struct ToyAddSum: Operator {
+    /// How often a constant was packed.
+    final class Counter: Sendable {
+        let count = Atomic(0)
+    }
+
+    let counter: Counter
+    var packed: PackedConstant?
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(dtype: .float32, shape: try inputs[0].shape)] }
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+        guard let constants, let weights = inputs[1]?.tensor else { return self }
+        var result = self
+        result.packed = constants.constant(weights, form: "sum") { [counter] weights, _ throws(TensorError) in
+            counter.count.add(1, ordering: .relaxed)
+            return try Tensor([try weights.array(of: Float.self).reduce(0, +)])
+        }
+        return result
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let sum =
+            try packed?.tensor(threads: context.threads).array(of: Float.self)[0]
+            ?? context.input(1).array(of: Float.self).reduce(0, +)
+        try context.input(0).withSpan(of: Float.self) { x in
+            try context.output(0).withMutableSpan(of: Float.self) { y in
+                for index in 0..<y.count { y[index] = x[index] + sum }
+            }
+        }
+    }
+}
+
+@Suite struct PackedConstantTests {
+    private let counter = ToyAddSum.Counter()
+
+    /// y = x + Σw + Σw, by two nodes that share w.
+    private func makeSession(isInFile: Bool, savesMemory: Bool = false) throws -> Session {
+        let weights = try Tensor([Float(1), 2, 4])
+        let counter = counter
+        let addSum = OperatorDefinition("AddSum", since: 1) { _ in ToyAddSum(counter: counter) }
+        var graph = Graph()
+        let ids = ["x", "w", "t", "y"].map { graph.addValue(ValueDeclaration(name: $0)) }
+        graph.inputs = [ids[0]]
+        graph.outputs = [ids[3]]
+        graph.initializers[ids[1]] = isInFile ? try MappedTensors([weights]).tensors[0] : weights
+        graph.nodes = [(ids[0], ids[2]), (ids[2], ids[3])].map { input, output in
+            Node(
+                name: "", identity: OperatorIdentity(domain: "", type: "AddSum", version: 1), inputs: [input, ids[1]],
+                outputs: [output])
+        }
+        return try Session(
+            graph: graph, library: OperatorLibrary(registry: OperatorRegistry([addSum])),
+            options: SessionOptions(threads: ThreadPool(threadCount: 2), savesMemory: savesMemory))
+    }
+
+    private func run(_ session: Session, _ x: [Float]) throws -> [Float] {
+        try #require(try session.run(["x": Tensor(x)])["y"]).array(of: Float.self)
+    }
+
+    @Test func packsOnceForAllNodesAndPlans() throws {
+        let session = try makeSession(isInFile: true)
+        _ = try session.prepare(["x": Tensor([Float(0)])])
+        #expect(counter.count.load(ordering: .relaxed) == 0)
+        for x: Float in [3, 5] { #expect(try run(session, [x]) == [x + 14]) }
+        #expect(counter.count.load(ordering: .relaxed) == 1)
+        // A new plan may need other forms: those of the plan before are made again when it runs again, and then are there for both.
+        for _ in 0..<3 {
+            #expect(try run(session, [1, 2]) == [15, 16])
+            #expect(try run(session, [7]) == [21])
+        }
+        #expect(counter.count.load(ordering: .relaxed) == 2)
+    }
+
+    @Test(arguments: [(false, false), (true, true)]) func doesNotPack(isInFile: Bool, savesMemory: Bool) throws {
+        let session = try makeSession(isInFile: isInFile, savesMemory: savesMemory)
+        #expect(try run(session, [3]) == [17])
+        #expect(counter.count.load(ordering: .relaxed) == 0)
+    }
+}
