@@ -5,7 +5,7 @@ import Testing
 /// Runs one operator through a session, with the optimizer on and off; the results must be the same to the bit.
 func run(
     _ type: String, version: Int, domain: String = "", attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor?],
-    outputCount: Int = 1, threads: Int = 2
+    outputCount: Int = 1, threads: Int = 2, observer: (any RunObserver)? = nil
 ) throws -> [Tensor] {
     var graph = Graph()
     var given: [String: Tensor] = [:]
@@ -27,7 +27,7 @@ func run(
         let session = try Session(
             graph: graph, library: StandardOperators.library,
             options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: threads)))
-        let outputs = try session.run(given)
+        let outputs = try session.run(given, observer: observer)
         return try (0..<outputCount).map { try #require(outputs["y\($0)"]) }
     }
     for (a, b) in zip(results[0], results[1]) {
