@@ -31,6 +31,13 @@ struct Gemm: Operator {
         return cost
     }
 
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let (m, n, k) = try? extents(a, b) else {
+            return kernelName
+        }
+        return ProductKernel.name(inputs[0]?.dtype, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k)
+    }
+
     func run(_ context: inout RunContext) throws {
         let a = try context.input(0)
         switch a.dtype {

@@ -30,6 +30,15 @@ struct MatMul: Operator {
         return cost
     }
 
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let extents = try? MatMulExtents(a, b)
+        else {
+            return kernelName
+        }
+        return ProductKernel.name(
+            inputs[0]?.dtype, batch: extents.products.count, m: extents.products.rows, n: extents.n, k: extents.k)
+    }
+
     func run(_ context: inout RunContext) throws {
         let (a, b) = (try context.input(0), try context.input(1))
         let bias = hasBias ? try context.input(2) : nil
@@ -81,6 +90,9 @@ struct MatMulExtents {
         try BLASLimits.check(m, n, k)
     }
 
+    /// The products to compute, and the rows of each.
+    var products: (count: Int, rows: Int) { sharesB ? (1, m * batch.count) : (batch.count, m) }
+
     /// The indices of the matrices of A and B for batch index `index` of the output.
     func matrices(_ index: Int) -> (a: Int, b: Int) {
         var rest = index
@@ -116,11 +128,11 @@ func matMul<Element: BLASElement>(
     guard offsets == nil || offsets?.count == extents.n else {
         throw TensorError("the bias doesn't have \(extents.n) elements")
     }
-    let rows = extents.sharesB ? extents.m * extents.batch.count : extents.m
+    let products = extents.products
     let (m, n, k) = (extents.m, extents.n, extents.k)
     let product = MatrixProduct<Element>(
-        m: rows, n: n, k: k, columnBias: offsets?.baseAddress, addend: addend?.baseAddress)
-    product.run(batch: extents.sharesB ? 1 : extents.batch.count, threads: threads) { index in
+        m: products.rows, n: n, k: k, columnBias: offsets?.baseAddress, addend: addend?.baseAddress)
+    product.run(batch: products.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
         return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
     }

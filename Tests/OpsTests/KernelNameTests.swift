@@ -1,0 +1,54 @@
+import GraphRuntime
+import Ops
+import Testing
+
+/// Profiles name the kernel that is chosen for a node's shapes and types, with the optimizer on and off.
+@Suite struct KernelNameTests {
+    private static let hasPanels = InstructionSet.current != .plain
+
+    private func kernels(
+        _ type: String, version: Int, _ inputs: [Tensor?], _ attributes: KeyValuePairs<String, AttributeValue> = [:],
+        outputCount: Int = 1
+    ) throws -> Set<String?> {
+        let profile = Profile()
+        _ = try run(
+            type, version: version, attributes: NodeAttributes(attributes), inputs: inputs, outputCount: outputCount,
+            observer: profile)
+        return Set(profile.nodes.map(\.kernel))
+    }
+
+    @Test(arguments: [
+        ([64, 32], [32, 48], "packed GEMM"), ([2, 64, 32], [32, 48], "packed GEMM"),
+        ([2, 64, 32], [2, 32, 48], "batched packed GEMM"), ([1, 32], [32, 48], "OpenBLAS"), ([64, 32], [32, 3], "OpenBLAS"),
+        ([5, 1, 32], [5, 32, 48], "batched OpenBLAS"),
+    ]) func products(left: [Int], right: [Int], expected: String) throws {
+        let name = Self.hasPanels ? expected : expected.replacing("packed GEMM", with: "OpenBLAS")
+        let found = try kernels("MatMul", version: 13, [pseudoRandom(left, seed: 1), pseudoRandom(right, seed: 2)])
+        #expect(found == [name])
+    }
+
+    @Test func productsOfOtherTypes() throws {
+        let doubles = try kernels(
+            "MatMul", version: 13, [pseudoRandomDoubles([64, 32], seed: 1), pseudoRandomDoubles([32, 48], seed: 2)])
+        #expect(doubles == ["OpenBLAS"])
+        let integers = try kernels(
+            "MatMul", version: 13,
+            [Tensor([Int32(1), 2], shape: Shape([1, 2])), Tensor([Int32(1), 2], shape: Shape([2, 1]))])
+        #expect(integers == ["loops"])
+        let few = try kernels(
+            "Gemm", version: 13, [pseudoRandom([2, 320], seed: 1), pseudoRandom([128, 320], seed: 2)], ["transB": .int(1)])
+        #expect(few == ["dot products"])
+    }
+
+    @Test func attention() throws {
+        let operands = try (1...3).map { try pseudoRandom([2, 3, 20, 8], seed: UInt64($0)) }
+        let panels = Self.hasPanels ? "panels" : "tiles"
+        #expect(try kernels("Attention", version: 23, operands) == [panels])
+        #expect(try kernels("Attention", version: 23, operands, ["is_causal": .int(1)]) == ["tiles"])
+        #expect(try kernels("Attention", version: 23, operands, ["softcap": .float(3)]) == ["tiles"])
+        #expect(try kernels("Attention", version: 23, operands + [pseudoRandom([20, 20], seed: 4)]) == ["tiles"])
+        #expect(try kernels("Attention", version: 23, operands, outputCount: 4) == ["tiles"])
+        let doubles = try (1...3).map { try pseudoRandomDoubles([2, 3, 20, 8], seed: UInt64($0)) }
+        #expect(try kernels("Attention", version: 23, doubles) == ["tiles"])
+    }
+}
