@@ -209,11 +209,23 @@ import Testing
         #expect(outcome.code == 0 && outcome.text.contains("Conv") && outcome.text.contains("median"))
     }
 
+    /// A model in a folder of that name is `./compare`.
+    @Test func benchesAFolderNamedCompare() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createSymbolicLink(at: folder["compare"], withDestinationURL: Program.emoji)
+        let outcome = try Program.run(
+            ["bench", "./compare", "--component", "vae_decoder", "--shape", "latent_sample=1,4,8,8", "--iterations", "1"],
+            in: folder)
+        #expect(outcome.code == 0 && outcome.text.contains("Conv"))
+    }
+
     @Test func refuses() throws {
         for (a, b, part) in [("a.json", "a.json", "give two"), ("a.json", "", "Missing expected")] {
             let outcome = try Program.run(["bench", "compare", a] + (b.isEmpty ? [] : [b]), in: TemporaryFolder())
             #expect(outcome.code == 64 && outcome.messages.contains(part), "\(outcome.messages)")
         }
+        let lone = try Program.run(["bench", "compare", "a.json"], in: TemporaryFolder())
+        #expect(lone.messages.contains("See 'sd-onnx bench compare --help'"))
         let outcome = try Program.run(["bench", "compare", "no.json", "b.json"], in: TemporaryFolder())
         #expect(outcome.code == 1 && outcome.messages == "Error: The report no.json can't be read.\n")
         let other = try compare("[1]", report(conv: 1, add: 1))
