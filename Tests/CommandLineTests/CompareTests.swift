@@ -47,6 +47,25 @@ import Testing
         #expect(try #require(comparisons[0]["compared"] as? Int) > 40)
     }
 
+    /// A name from a file can't command the terminal.
+    @Test func namesAreText() throws {
+        let folder = try TemporaryFolder()
+        let model = try Data(contentsOf: Program.fixtures.appendingPathComponent("names.onnx"))
+        var bytes = [UInt8](model)
+        let (old, new) = (Array("x/y:0".utf8), Array("x\u{1B}y:0".utf8))
+        for start in bytes.indices.dropLast(old.count) where bytes[start..<start + old.count].elementsEqual(old) {
+            bytes.replaceSubrange(start..<start + old.count, with: new)
+        }
+        try Data(bytes).write(to: folder["m.onnx"])
+        for command in [
+            ["inspect", "m.onnx", "--graph"], ["bench", "m.onnx", "--by", "node"], ["compare", "m.onnx", "--no-optimize"],
+        ] {
+            let outcome = try Program.run(command, in: folder)
+            #expect(outcome.code == 0 && !outcome.text.contains("\u{1B}") && !outcome.messages.contains("\u{1B}"))
+        }
+        #expect(try Program.run(["inspect", "m.onnx", "--graph"], in: folder).text.contains("x\u{FFFD}y:0"))
+    }
+
     @Test(arguments: [
         ([], "There is nothing to compare with"), (["--reference", ""], "--reference is empty"),
         (["--reference", "d", "--shape", "a=1"], "leave out one"),
