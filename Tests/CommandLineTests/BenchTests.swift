@@ -38,6 +38,17 @@ import Testing
         #expect(try #require(machine["peak_gflops"] as? Double) > 0 && #require(machine["peak_gb_per_s"] as? Double) > 0)
     }
 
+    /// The batch that one input's shape states is the other inputs' too.
+    @Test func statedExtentsHoldForAllInputs() throws {
+        let outcome = try Program.run(
+            [
+                "bench", Program.emoji.path, "--component", "unet", "--iterations", "1", "--warmup", "0", "--shape",
+                "sample=3,4,8,8",
+            ],
+            in: TemporaryFolder())
+        #expect(outcome.code == 0 && outcome.messages.contains("taken as [3, 32, 160]"), "\(outcome.messages)")
+    }
+
     @Test func timesAModel() throws {
         let folder = try TemporaryFolder()
         let model = Program.emoji.appendingPathComponent("vae_decoder/model.onnx").path

@@ -100,6 +100,20 @@ import Testing
         #expect((report["operators"] as? [[String: Any]])?.count == 3 && report["iterations"] as? Int == 1)
     }
 
+    @Test func runKeepsAProfileFromOutputs() throws {
+        let folder = try TemporaryFolder()
+        let fixtures = Program.fixtures
+        let arrays = ["a", "b"].flatMap { ["-i", "\($0)=\(fixtures.appendingPathComponent("\($0).npy").path)"] }
+        for profile in ["out", "./out/"] {
+            let outcome = try Program.run(
+                ["run", fixtures.appendingPathComponent("names.onnx").path, "--output-dir", "out", "--profile", profile]
+                    + arrays,
+                in: folder)
+            #expect(outcome.code == 1 && outcome.messages.contains("where an output goes"), "\(outcome.messages)")
+        }
+        #expect(folder.names.isEmpty)
+    }
+
     @Test func generateWritesAProfileAndPreviews() throws {
         let folder = try TemporaryFolder()
         let outcome = try Program.run(
@@ -128,7 +142,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--preview", "output.png"], "give --output"), (["--preview", "no/x.png"], "there is no folder"),
+        (["--preview", "output.png"], "give --output"), (["--strip", "output.png"], "Two options name"),
+        (["--preview", "no/x.png"], "there is no folder"),
         (["--profile", "."], "it is a folder"),
     ]) func fails(options: [String], part: String) throws {
         try expectFailure(["generate", "x"] + options, saying: part)
