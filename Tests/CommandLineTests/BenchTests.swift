@@ -38,6 +38,17 @@ import Testing
         #expect(try #require(machine["peak_gflops"] as? Double) > 0 && #require(machine["peak_gb_per_s"] as? Double) > 0)
     }
 
+    /// The spread of a pipeline's operators is that of whole pictures: the 95th percentile isn't below the mean.
+    @Test func spreadsOverPictures() throws {
+        let outcome = try Program.run(
+            ["bench", Program.emoji.path, "--steps", "2", "--iterations", "2", "--json", "-"], in: TemporaryFolder())
+        let operators = try #require(try outcome.json()["operators"] as? [[String: Any]])
+        for row in operators {
+            let (total, p95) = (try #require(row["total_ms"] as? Double), try #require(row["p95_ms"] as? Double))
+            #expect(p95 >= total * (1 - 1e-9), "\(row)")
+        }
+    }
+
     /// The batch that one input's shape states is the other inputs' too.
     @Test func statedExtentsHoldForAllInputs() throws {
         let outcome = try Program.run(
