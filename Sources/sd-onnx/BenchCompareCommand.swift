@@ -15,7 +15,7 @@ struct BenchCompareCommand: ParsableCommand {
             """, shouldDisplay: false)
 
     /// `bench compare` as one word: a command with an argument of its own can't have subcommands.
-    static let name = "bench-compare"
+    static let name = "bench compare"
 
     /// Arguments in which `bench compare` is this command's name.
     static func renaming(_ arguments: [String]) -> [String] {

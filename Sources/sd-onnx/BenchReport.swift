@@ -98,9 +98,7 @@ struct BenchReport: Encodable {
         var plan = 0.0
     }
 
-    /// - Parameters:
-    ///   - seconds: of each run, as the clock outside saw it.
-    ///   - runsPerIteration: what one iteration is made of, where it is more than one run of a graph.
+    /// - Parameter seconds: of each run, of a pipeline each picture, as the clock outside saw it.
     init(
         seconds: [Double], preparation: Preparation, profile: Profile, peakBytes: Int, peak: MachinePeak,
         inputs: [String: Tensor], by grouping: ProfileTable.Grouping = .op, order: ProfileTable.Order = .time
@@ -143,7 +141,12 @@ struct BenchReport: Encodable {
 extension BenchReport.Row {
     fileprivate init(_ row: ProfileTable.Row, _ table: ProfileTable, runs: Double, peak: MachinePeak) {
         let isOperator = table.grouping == .op
-        let statistics = Statistics(row.perRun.map { $0 / 1e6 })
+        // A pipeline runs several graphs, as many each time.
+        let length = max(row.perRun.count / max(Int(runs), 1), 1)
+        let statistics = Statistics(
+            stride(from: 0, to: row.perRun.count, by: length).map { first in
+                row.perRun[first..<min(first + length, row.perRun.count)].reduce(0, +) / 1e6
+            })
         let rate = row.nanoseconds > 0 ? row.flops / row.nanoseconds : 0
         self.init(
             type: isOperator ? row.name : nil, name: isOperator ? nil : row.name,

@@ -43,9 +43,12 @@ struct CompareCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "The difference that passes, over the largest magnitude of the reference's value. (default: 0.0001)",
+        help: """
+            The difference of an element that passes, over the largest magnitude of the reference's value; a tenth of it for the mean \
+            difference over the mean magnitude. (default: 0.001)
+            """,
         transform: OptionValues.number)
-    var tolerance = 1e-4
+    var tolerance = 1e-3
 
     @Option(
         name: [.short, .long], parsing: .unconditionalSingleValue,
@@ -133,7 +136,12 @@ struct CompareCommand: ParsableCommand {
         }
         if let dump, !json { StandardStreams.printError("The values are in \(URL(fileURLWithPath: dump).path).") }
         for comparison in report.comparisons {
-            guard comparison.compared > 0 else { throw CommandFailure("The reference has no value that the model computes.") }
+            guard comparison.compared > 0 else {
+                throw CommandFailure(
+                    reference == nil
+                        ? "The model computes no value that both runs have."
+                        : "The reference has no value that the model computes.")
+            }
             if let first = comparison.first {
                 throw CommandFailure("\(comparison.run): the first node that differs is \(first.sentence).")
             }

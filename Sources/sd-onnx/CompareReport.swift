@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 
 /// How a model's values differ from a reference. Written as JSON with keys in snake case.
@@ -15,6 +16,8 @@ struct CompareReport: Encodable {
         let meanDifference: Double
         /// The largest difference over the largest magnitude of the reference.
         let relative: Double
+        /// The mean difference over the mean magnitude of the reference.
+        let relativeMean: Double
         /// Where types or shapes differ.
         let obstacle: String?
         let found: Double
@@ -25,8 +28,9 @@ struct CompareReport: Encodable {
         var sentence: String {
             let place = "\(node) (value \"\(value)\")"
             if let obstacle { return "\(place): it \(obstacle)" }
-            return "\(place): by \(maxDifference), \(relative) of the largest magnitude; element \(position) is \(found), "
-                + "expected \(expected)"
+            let shares = String(
+                format: "%.2g of the largest magnitude and on average %.2g of the mean one", relative, relativeMean)
+            return "\(place): by \(maxDifference), \(shares); element \(position) is \(found), expected \(expected)"
         }
     }
 
@@ -53,7 +57,8 @@ struct CompareReport: Encodable {
                 value: result.name, node: result.node.title,
                 layer: NodeHierarchy.layer(of: NodeHierarchy.path(of: result.node)), fused: result.node.fusion?.nodes,
                 maxDifference: Self.encodable(difference.largest), meanDifference: Self.encodable(difference.mean),
-                relative: Self.encodable(difference.relative), obstacle: difference.obstacle,
+                relative: Self.encodable(difference.relative), relativeMean: Self.encodable(difference.relativeMean),
+                obstacle: difference.obstacle,
                 found: Self.encodable(difference.found), expected: Self.encodable(difference.expected),
                 position: difference.position)
             compared += 1
@@ -85,7 +90,9 @@ struct CompareReport: Encodable {
         comparisons.map { comparison in
             var lines = [
                 "\(comparison.run): \(comparison.compared) values compared, \(comparison.differing) differ by more than "
-                    + "\(tolerance) of their largest magnitude, \(comparison.absent) of the reference aren't computed"
+                    + String(
+                        format: "%g of their largest magnitude or on average %g of the mean one, ", tolerance, tolerance / 10)
+                    + "\(comparison.absent) of the reference aren't computed"
             ]
             if let first = comparison.first { lines.append("  first: \(first.sentence)") }
             if let worst = comparison.worst { lines.append("  most: \(worst.sentence)") }

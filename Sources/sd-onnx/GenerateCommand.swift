@@ -198,7 +198,8 @@ struct GenerateCommand: ParsableCommand {
         } catch {
             throw previewError ?? error
         }
-        if let picture = result.images.first { try writer.show(picture) }
+        // The finished bar has left its line.
+        if let picture = result.images.first { try writer.show(picture, linesBelow: quiet ? 0 : 1) }
         try previews.write(result)
         let written = try Section.time("PNG", for: profiling?.profile) { try write(result, request: request, to: files) }
         try profiling?.write(inputs: [:], threads: pool, isPipeline: true)
@@ -242,13 +243,15 @@ struct GenerateCommand: ParsableCommand {
     private func outputFiles() throws -> [URL]? {
         let pattern = output == "-" ? nil : try OutputPattern(output)
         let files = pattern.map { pattern in (1...batchCount).map { URL(fileURLWithPath: pattern.path(number: $0)) } }
-        let all = (files ?? []) + [saveLatents, profile, live.preview].compactMap { $0.map { URL(fileURLWithPath: $0) } }
+        let all =
+            (files ?? [])
+            + [saveLatents, profile, live.preview, previews.strip].compactMap { $0.map { URL(fileURLWithPath: $0) } }
         for file in all { try AtomicFile.check(file) }
-        if profile != nil || live.preview != nil,
+        if profile != nil || live.preview != nil || previews.strip != nil,
             let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null"
         {
             throw CommandFailure(
-                "Two options name \(name): give --output, --save-latents, --profile and --preview different files.")
+                "Two options name \(name): give --output, --save-latents, --profile, --preview and --strip different files.")
         }
         if saveLatents != nil, let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null" {
             throw CommandFailure("--output and --save-latents both name \(name): give them different files.")

@@ -56,28 +56,48 @@ final class LivePreviewWriter {
 
     init(_ options: LivePreviewOptions) throws {
         file = options.preview.map { URL(fileURLWithPath: $0) }
-        terminal = options.previewTerminal ? try TerminalImage.detected() : nil
         if let file { try AtomicFile.check(file) }
+        terminal =
+            options.previewTerminal ? try TerminalImage.detected(primaryAttributes: TerminalQuery.primaryAttributes) : nil
     }
 
-    func show(_ image: RGBImage) throws {
+    /// - Parameter linesBelow: lines that were finished below the picture since it was shown last.
+    func show(_ image: RGBImage, linesBelow: Int = 0) throws {
         if let file {
             let bytes = try PNGFile.encode(image)
             try Interruption.whileWriting { try AtomicFile.write(bytes, to: file) }
         }
-        if let terminal { try draw(image, terminal) }
+        if let terminal { try draw(image, terminal, linesBelow: linesBelow) }
     }
 
-    /// Draws over the last picture, and leaves the cursor at the start of the line below.
-    private func draw(_ image: RGBImage, _ terminal: TerminalImage) throws {
-        let columns = max(min(Self.mostColumns, StandardStreams.terminalWidth - 1), 2)
-        let rows = max(columns * image.height / image.width / 2, 1)
-        // The line of the progress bar is cleared, then room is made: a terminal scrolls at its end.
-        var text = "\r\u{1B}[K"
-        if shownRows == nil { text += String(repeating: "\n", count: rows) }
+    /// Draws over the last picture, and leaves the cursor at the start of the line where it was.
+    private func draw(_ image: RGBImage, _ terminal: TerminalImage, linesBelow: Int) throws {
+        let (columns, rows, cell) = place(image)
+        var text = "\r"
+        if shownRows != rows {
+            // The line of the progress bar is cleared, then room is made: a terminal scrolls at its end.
+            text += "\u{1B}[K" + String(repeating: "\n", count: rows)
+            shownRows = rows
+        }
+        let up = rows + linesBelow
+        let number = UInt32(truncatingIfNeeded: max(ProcessInfo.processInfo.processIdentifier, 1))
         text +=
-            "\u{1B}[\(rows)A\u{1B}7" + (try terminal.sequence(image, columns: columns, rows: rows)) + "\u{1B}8\u{1B}[\(rows)B"
-        shownRows = rows
+            "\u{1B}[\(up)A\u{1B}7"
+            + (try terminal.sequence(image, columns: columns, rows: rows, cell: cell, number: number)) + "\u{1B}8\u{1B}[\(up)B"
         StandardStreams.printError(text, terminator: "")
+    }
+
+    /// The cells that a picture takes: as many as fit beside and above a line of text, with the picture's proportions.
+    private func place(_ image: RGBImage) -> (columns: Int, rows: Int, cell: TerminalImage.Cell) {
+        let size = StandardStreams.terminalSize
+        let cell = size.cell ?? .usual
+        let most = max(min(Self.mostColumns, size.columns - 1), 2)
+        func rows(_ columns: Int) -> Int {
+            max((2 * columns * cell.width * image.height / max(image.width * cell.height, 1) + 1) / 2, 1)
+        }
+        var columns = most
+        // The bar's last line, and the one that it leaves the cursor on, stay below.
+        while columns > 2, rows(columns) > size.rows - 2 { columns -= 1 }
+        return (columns, max(min(rows(columns), size.rows - 2), 1), cell)
     }
 }

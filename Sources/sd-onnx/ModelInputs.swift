@@ -32,14 +32,19 @@ struct ModelInputs {
         let files = Dictionary(request.files.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first })
         var tensors: [String: Tensor] = [:]
         for input in inputs {
-            if let path = files[input.name] {
-                tensors[input.name] = try NPYArray(contentsOf: URL(fileURLWithPath: path)).tensor(declaredAs: input.type)
-                continue
-            }
+            guard let path = files[input.name] else { continue }
+            tensors[input.name] = try NPYArray(contentsOf: URL(fileURLWithPath: path)).tensor(declaredAs: input.type)
+        }
+        // What is stated of one input holds for the others that are declared with the same name.
+        let bound = Self.boundNames(inputs, stated.merging(tensors.mapValues(\.shape.dimensions)) { first, _ in first })
+        for input in inputs where tensors[input.name] == nil {
             guard case .tensor(let dtype, let dimensions)? = input.type else {
                 throw CommandFailure("The input \"\(input.name)\" is no tensor, so it can't be made up; use run.")
             }
-            guard let extents = stated[input.name] ?? request.suggested[input.name] ?? dimensions.map(Self.extents) else {
+            let suggested = (request.suggested[input.name] ?? dimensions.map(Self.extents)).map {
+                Self.rebound($0, dimensions, bound)
+            }
+            guard let extents = stated[input.name] ?? suggested else {
                 throw CommandFailure("The input \"\(input.name)\" has no declared shape: add --shape \(input.name)=2,4,64,64.")
             }
             if stated[input.name] == nil, let dimensions, dimensions.contains(where: { Self.fixed($0) == nil }) {
@@ -48,6 +53,27 @@ struct ModelInputs {
             tensors[input.name] = try Self.tensor(dtype, shape: Shape(extents), name: input.name)
         }
         self.tensors = tensors
+    }
+
+    /// The extents of the symbolic dimensions of inputs whose shapes are stated.
+    private static func boundNames(_ inputs: [ValueDeclaration], _ stated: [String: [Int]]) -> [String: Int] {
+        var result: [String: Int] = [:]
+        for input in inputs {
+            guard let extents = stated[input.name], case .tensor(_, let dimensions?)? = input.type,
+                dimensions.count == extents.count
+            else { continue }
+            for case (.symbolic(let name), let extent) in zip(dimensions, extents) { result[name] = result[name] ?? extent }
+        }
+        return result
+    }
+
+    private static func rebound(
+        _ extents: [Int], _ dimensions: [GraphRuntime.Dimension]?, _ bound: [String: Int]
+    ) -> [Int] {
+        guard let dimensions, dimensions.count == extents.count else { return extents }
+        return zip(dimensions, extents).map { dimension, extent in
+            if case .symbolic(let name) = dimension { bound[name] ?? extent } else { extent }
+        }
     }
 
     private static func fixed(_ dimension: GraphRuntime.Dimension) -> Int? {

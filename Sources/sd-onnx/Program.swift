@@ -44,7 +44,7 @@ enum Sentence {
     static func of(_ error: any Error) -> String {
         // Foundation's errors describe themselves over several lines of domains and codes.
         let text = error is CocoaError || error is POSIXError ? error.localizedDescription : "\(error)"
-        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let line = Printable.line(text.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard let first = line.first else { return "The work failed." }
         // A path or a name is no word that a sentence could begin with.
         let word = line.prefix { $0 != " " }

@@ -72,14 +72,21 @@ struct RunCommand: ParsableCommand {
         let session = try Session(modelFile: model, optimize: !noOptimize, pool: pool, memory: memory)
         profiling?.didLoad()
         try checkOutputs(session)
+        let files = OutputNames.fileNames(for: session.outputs.map(\.name)).map {
+            folder.url.appendingPathComponent($0 + ".npy")
+        }
+        if let profile {
+            let file = URL(fileURLWithPath: profile).resolvingSymlinksInPath()
+            guard !([folder.url] + files).map({ $0.resolvingSymlinksInPath().path }).contains(file.path) else {
+                throw CommandFailure("--profile names \(file.path), where an output goes: give it a file of its own.")
+            }
+        }
         let values = try run(session, arrays, profiling, pool)
 
         let results = try zip(session.outputs, values).map { declaration, value in
             guard case .tensor(let tensor) = value else { throw Self.unwritable(declaration.name, value.kind) }
             return (name: declaration.name, tensor: tensor)
         }
-        let names = OutputNames.fileNames(for: results.map(\.name))
-        let files = names.map { folder.url.appendingPathComponent($0 + ".npy") }
         let contents = try results.map { try NPYArray($0.tensor, name: $0.name).bytes }
         try folder.make()
         try Interruption.whileWriting { try AtomicFile.write(zip(contents, files).map { ($0, $1) }) }

@@ -1,4 +1,5 @@
 import Foundation
+import SDPipeline
 
 /// Writes to the standard streams: results to output, everything else to error.
 enum StandardStreams {
@@ -19,7 +20,9 @@ enum StandardStreams {
     }
 
     /// - Throws: ``CommandFailure`` where standard output is closed or full.
-    static func printOutput(_ text: String) throws { try writeOutput(Array((text + "\n").utf8)) }
+    static func printOutput(_ text: String) throws {
+        try writeOutput(Array((Printable.text(text, keeping: TerminalTable.escapes) + "\n").utf8))
+    }
 
     /// - Throws: ``CommandFailure`` where standard output is closed or full.
     static func writeOutput(_ bytes: [UInt8]) throws { try write(bytes, to: STDOUT_FILENO, name: "Standard output") }
@@ -42,10 +45,18 @@ enum StandardStreams {
     }
 
     /// Columns of the terminal behind standard error; 80 where it doesn't tell.
-    static var terminalWidth: Int {
+    static var terminalWidth: Int { terminalSize.columns }
+
+    /// The size of the terminal behind standard error, 80 by 24 where it doesn't tell, and that of its characters, if it tells.
+    static var terminalSize: (columns: Int, rows: Int, cell: TerminalImage.Cell?) {
         var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return Int(size.ws_col)
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return (80, 24, nil) }
+        let (columns, rows) = (Int(size.ws_col), size.ws_row > 0 ? Int(size.ws_row) : 24)
+        let isKnown = size.ws_xpixel >= size.ws_col && size.ws_ypixel >= rows
+        return (
+            columns, rows,
+            isKnown ? TerminalImage.Cell(width: Int(size.ws_xpixel) / columns, height: Int(size.ws_ypixel) / rows) : nil
+        )
     }
 
     /// Prints a value as JSON on standard output.

@@ -15,6 +15,10 @@ struct TerminalTable {
     private static let narrowestText = 12
     private static let gap = "  "
 
+    private static let (plain, bold, faint, yellow) = ("\u{1B}[0m", "\u{1B}[1m", "\u{1B}[2m", "\u{1B}[33m")
+    /// The escape sequences that tables are coloured with.
+    static let escapes = [plain, bold, faint, yellow]
+
     let columns: [Column]
     private(set) var rows: [(cells: [String], emphasis: Emphasis)] = []
 
@@ -24,7 +28,7 @@ struct TerminalTable {
 
     /// - Parameter cells: one for each column; missing ones at the end are empty.
     mutating func add(_ cells: [String], emphasis: Emphasis = .none) {
-        rows.append((cells + Array(repeating: "", count: max(columns.count - cells.count, 0)), emphasis))
+        rows.append((cells.map(Printable.line) + Array(repeating: "", count: max(columns.count - cells.count, 0)), emphasis))
     }
 
     /// - Parameters:
@@ -69,14 +73,14 @@ struct TerminalTable {
             return result
         }
         let header = line(columns.map(\.title))
-        return [isColored ? "\u{1B}[1m\(header)\u{1B}[0m" : header]
+        return [isColored ? Self.bold + header + Self.plain : header]
             + rows.map { row in
                 let text = line(row.cells)
                 guard isColored else { return text }
                 switch row.emphasis {
                 case .none: return text
-                case .strong: return "\u{1B}[33m\(text)\u{1B}[0m"
-                case .faint: return "\u{1B}[2m\(text)\u{1B}[0m"
+                case .strong: return Self.yellow + text + Self.plain
+                case .faint: return Self.faint + text + Self.plain
                 }
             }
     }

@@ -38,6 +38,28 @@ import Testing
         #expect(try #require(machine["peak_gflops"] as? Double) > 0 && #require(machine["peak_gb_per_s"] as? Double) > 0)
     }
 
+    /// The spread of a pipeline's operators is that of whole pictures: the 95th percentile isn't below the mean.
+    @Test func spreadsOverPictures() throws {
+        let outcome = try Program.run(
+            ["bench", Program.emoji.path, "--steps", "2", "--iterations", "2", "--json", "-"], in: TemporaryFolder())
+        let operators = try #require(try outcome.json()["operators"] as? [[String: Any]])
+        for row in operators {
+            let (total, p95) = (try #require(row["total_ms"] as? Double), try #require(row["p95_ms"] as? Double))
+            #expect(p95 >= total * (1 - 1e-9), "\(row)")
+        }
+    }
+
+    /// The batch that one input's shape states is the other inputs' too.
+    @Test func statedExtentsHoldForAllInputs() throws {
+        let outcome = try Program.run(
+            [
+                "bench", Program.emoji.path, "--component", "unet", "--iterations", "1", "--warmup", "0", "--shape",
+                "sample=3,4,8,8",
+            ],
+            in: TemporaryFolder())
+        #expect(outcome.code == 0 && outcome.messages.contains("taken as [3, 32, 160]"), "\(outcome.messages)")
+    }
+
     @Test func timesAModel() throws {
         let folder = try TemporaryFolder()
         let model = Program.emoji.appendingPathComponent("vae_decoder/model.onnx").path
@@ -209,11 +231,23 @@ import Testing
         #expect(outcome.code == 0 && outcome.text.contains("Conv") && outcome.text.contains("median"))
     }
 
+    /// A model in a folder of that name is `./compare`.
+    @Test func benchesAFolderNamedCompare() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createSymbolicLink(at: folder["compare"], withDestinationURL: Program.emoji)
+        let outcome = try Program.run(
+            ["bench", "./compare", "--component", "vae_decoder", "--shape", "latent_sample=1,4,8,8", "--iterations", "1"],
+            in: folder)
+        #expect(outcome.code == 0 && outcome.text.contains("Conv"))
+    }
+
     @Test func refuses() throws {
         for (a, b, part) in [("a.json", "a.json", "give two"), ("a.json", "", "Missing expected")] {
             let outcome = try Program.run(["bench", "compare", a] + (b.isEmpty ? [] : [b]), in: TemporaryFolder())
             #expect(outcome.code == 64 && outcome.messages.contains(part), "\(outcome.messages)")
         }
+        let lone = try Program.run(["bench", "compare", "a.json"], in: TemporaryFolder())
+        #expect(lone.messages.contains("See 'sd-onnx bench compare --help'"))
         let outcome = try Program.run(["bench", "compare", "no.json", "b.json"], in: TemporaryFolder())
         #expect(outcome.code == 1 && outcome.messages == "Error: The report no.json can't be read.\n")
         let other = try compare("[1]", report(conv: 1, add: 1))

@@ -47,6 +47,25 @@ import Testing
         #expect(try #require(comparisons[0]["compared"] as? Int) > 40)
     }
 
+    /// A name from a file can't command the terminal.
+    @Test func namesAreText() throws {
+        let folder = try TemporaryFolder()
+        let model = try Data(contentsOf: Program.fixtures.appendingPathComponent("names.onnx"))
+        var bytes = [UInt8](model)
+        let (old, new) = (Array("x/y:0".utf8), Array("x\u{1B}y:0".utf8))
+        for start in bytes.indices.dropLast(old.count) where bytes[start..<start + old.count].elementsEqual(old) {
+            bytes.replaceSubrange(start..<start + old.count, with: new)
+        }
+        try Data(bytes).write(to: folder["m.onnx"])
+        for command in [
+            ["inspect", "m.onnx", "--graph"], ["bench", "m.onnx", "--by", "node"], ["compare", "m.onnx", "--no-optimize"],
+        ] {
+            let outcome = try Program.run(command, in: folder)
+            #expect(outcome.code == 0 && !outcome.text.contains("\u{1B}") && !outcome.messages.contains("\u{1B}"))
+        }
+        #expect(try Program.run(["inspect", "m.onnx", "--graph"], in: folder).text.contains("x\u{FFFD}y:0"))
+    }
+
     @Test(arguments: [
         ([], "There is nothing to compare with"), (["--reference", ""], "--reference is empty"),
         (["--reference", "d", "--shape", "a=1"], "leave out one"),
@@ -81,6 +100,20 @@ import Testing
         #expect((report["operators"] as? [[String: Any]])?.count == 3 && report["iterations"] as? Int == 1)
     }
 
+    @Test func runKeepsAProfileFromOutputs() throws {
+        let folder = try TemporaryFolder()
+        let fixtures = Program.fixtures
+        let arrays = ["a", "b"].flatMap { ["-i", "\($0)=\(fixtures.appendingPathComponent("\($0).npy").path)"] }
+        for profile in ["out", "./out/"] {
+            let outcome = try Program.run(
+                ["run", fixtures.appendingPathComponent("names.onnx").path, "--output-dir", "out", "--profile", profile]
+                    + arrays,
+                in: folder)
+            #expect(outcome.code == 1 && outcome.messages.contains("where an output goes"), "\(outcome.messages)")
+        }
+        #expect(folder.names.isEmpty)
+    }
+
     @Test func generateWritesAProfileAndPreviews() throws {
         let folder = try TemporaryFolder()
         let outcome = try Program.run(
@@ -109,7 +142,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--preview", "output.png"], "give --output"), (["--preview", "no/x.png"], "there is no folder"),
+        (["--preview", "output.png"], "give --output"), (["--strip", "output.png"], "Two options name"),
+        (["--preview", "no/x.png"], "there is no folder"),
         (["--profile", "."], "it is a folder"),
     ]) func fails(options: [String], part: String) throws {
         try expectFailure(["generate", "x"] + options, saying: part)

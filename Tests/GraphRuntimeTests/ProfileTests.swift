@@ -134,6 +134,18 @@ import Testing
         #expect(texts.contains { $0.hasPrefix("<&\"last\u{FFFD}>: ") } && texts.contains { $0.hasPrefix("a & b < c: ") })
     }
 
+    /// The parts of a program that its runs lie in stand below the modules, one for all of a name.
+    @Test func flameGraphOfParts() throws {
+        let profile = try profile(runs: 3)
+        for (name, run) in zip(["encoder", "U-Net step 1", "U-Net step 2"], profile.sections) {
+            profile.didRun(Section(name: name, kind: .part, start: run.start, end: run.end))
+        }
+        let texts = try WellFormed.texts(FlameGraph(profile, title: "all").svg)
+        #expect(texts.contains { $0.hasPrefix("encoder: ") && $0.hasSuffix(" 3 calls") })
+        #expect(texts.contains { $0.hasPrefix("U-Net: ") && $0.hasSuffix(" 6 calls") })
+        #expect(texts.filter { $0.hasPrefix("block.0: ") }.count == 2)
+    }
+
     @Test func statistics() {
         // numpy 2.3: np.percentile([4, 1, 3, 2, 10], 95) is 8.8, np.std(ddof=1) is 3.5355339059327378.
         let figures = Statistics([4, 1, 3, 2, 10])

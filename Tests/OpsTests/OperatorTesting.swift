@@ -5,7 +5,7 @@ import Testing
 /// Runs one operator through a session, with the optimizer on and off; the results must be the same to the bit.
 func run(
     _ type: String, version: Int, domain: String = "", attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor?],
-    outputCount: Int = 1, threads: Int = 2
+    outputCount: Int = 1, threads: Int = 2, observer: (any RunObserver)? = nil
 ) throws -> [Tensor] {
     var graph = Graph()
     var given: [String: Tensor] = [:]
@@ -27,7 +27,7 @@ func run(
         let session = try Session(
             graph: graph, library: StandardOperators.library,
             options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: threads)))
-        let outputs = try session.run(given)
+        let outputs = try session.run(given, observer: observer)
         return try (0..<outputCount).map { try #require(outputs["y\($0)"]) }
     }
     for (a, b) in zip(results[0], results[1]) {
@@ -41,7 +41,8 @@ func run(
 /// Runs one operator through a session as ``run(_:version:domain:attributes:inputs:outputCount:threads:)`` does, with all inputs but
 /// the first as constants in a mapped file, such as weights are: in forms that kernels pack once. The second run is of the packed ones.
 func runOnWeights(
-    _ type: String, version: Int, attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor], threads: Int = 2
+    _ type: String, version: Int, attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor], threads: Int = 2,
+    observer: (any RunObserver)? = nil
 ) throws -> Tensor {
     var graph = Graph()
     let file = try MappedTensors(Array(inputs.dropFirst()))
@@ -62,7 +63,7 @@ func runOnWeights(
     let session = try Session(
         graph: graph, library: StandardOperators.library,
         options: SessionOptions(threads: ThreadPool(threadCount: threads)))
-    let results = try (0..<2).map { _ in try #require(try session.run(["x": inputs[0]])["y"]) }
+    let results = try (0..<2).map { _ in try #require(try session.run(["x": inputs[0]], observer: observer)["y"]) }
     #expect(results[0].rawBytes.elementsEqual(results[1].rawBytes), "the second run of \(type) differs")
     return results[1]
 }

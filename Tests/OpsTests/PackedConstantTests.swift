@@ -55,7 +55,7 @@ private struct ToyAddSum: Operator {
                 outputs: [output])
         }
         return try Session(
-            graph: graph, library: OperatorLibrary(registry: OperatorRegistry([addSum])),
+            graph: graph, library: OperatorLibrary(registry: OperatorRegistry([addSum], newestOpset: ["": 17])),
             options: SessionOptions(threads: ThreadPool(threadCount: 2), savesMemory: savesMemory))
     }
 

@@ -1,5 +1,6 @@
 /// A profile as a flame graph (Gregg, "The Flame Graph", 2016): the modules of the exported program, inner ones above outer ones, each
-/// as wide as its time.
+/// as wide as its time. Where runs are parts of a program's work, those of a name stand below, their numbers left out: one `U-Net` for
+/// `U-Net step 1`, `U-Net step 2` and so on.
 public struct FlameGraph {
     private static let width = 1200.0
     private static let margin = 10.0
@@ -38,15 +39,28 @@ public struct FlameGraph {
         root = Frame(title)
         self.title = title
         let nodes = profile.nodes
+        let parts = Self.partsOfRuns(profile)
         for span in profile.spans where nodes[span.node].depth == 0 {
             let node = nodes[span.node]
             var frame = root
             frame.add(span)
-            for part in node.path {
+            for part in (parts.indices.contains(span.run) ? parts[span.run] : []) + node.path {
                 frame = frame.child(part)
                 frame.add(span)
             }
         }
+    }
+
+    /// For each run of a graph the name of the part that it lies in, without a number at its end; empty for runs outside of parts.
+    private static func partsOfRuns(_ profile: Profile) -> [[String]] {
+        let parts = profile.sections.filter { $0.kind == .part }
+        return profile.sections.filter { $0.kind == .run }
+            .map { run in
+                guard let part = parts.first(where: { $0.start <= run.start && run.end <= $0.end }) else { return [] }
+                let words = part.name.split(separator: " ")
+                let isNumbered = words.count > 2 && Int(words[words.count - 1]) != nil
+                return [isNumbered ? words.dropLast(2).joined(separator: " ") : part.name]
+            }
     }
 
     public var svg: String {

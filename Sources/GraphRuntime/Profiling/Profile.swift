@@ -134,7 +134,8 @@ public final class Profile: RunObserver {
             Span(
                 node: index(of: event), run: runCount, start: event.start, end: event.end, thread: thread(),
                 allocatedBytes: event.allocatedBytes))
-        ownNanoseconds += DispatchTime.now().uptimeNanoseconds - event.end
+        // What is done between nodes inside of another node is part of that node's time.
+        if event.depth == 0 { ownNanoseconds += DispatchTime.now().uptimeNanoseconds - event.end }
     }
 
     public func didRun(_ section: Section) {

@@ -19,7 +19,6 @@ struct Attention: Operator {
     let rightWindow: Int?
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
-    var kernelName: String? { "tiled" }
 
     /// The shapes of a node, taken apart.
     private struct Shapes {
@@ -85,6 +84,31 @@ struct Attention: Operator {
         return Array(facts.prefix(max(inputs.outputCount, 1)))
     }
 
+    /// The problem without what the values of inputs say, operands as they lie without a cache.
+    private func problem(_ shapes: Shapes) -> AttentionProblem {
+        let extents = shapes.extents
+        var problem = AttentionProblem(
+            extents: extents, query: shapes.query.layout, key: shapes.key.layout, value: shapes.value.layout,
+            output: shapes.rank == 4
+                ? .headsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth)
+                : .rowsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth),
+            scale: scale ?? 1 / Double(max(extents.width, 1)).squareRoot())
+        problem.softcap = softcap
+        problem.scoresStage = scoresStage
+        problem.keysBefore = leftWindow
+        problem.keysBehind = isCausal ? 0 : rightWindow
+        return problem
+    }
+
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        func given(_ index: Int) -> Fact? { index < inputs.count ? inputs[index] : nil }
+        guard let shapes = try? shapes({ given($0)?.shape }) else { return nil }
+        // How many keys are valid limits them, as a mask does.
+        return attentionKernelName(
+            problem(shapes), given(0)?.dtype, hasMask: given(3) != nil || given(6) != nil,
+            wantsScores: outputs.count > 3 && outputs[3] != nil)
+    }
+
     func run(_ context: inout RunContext) throws {
         let inputs = try (0..<7).map { index throws(TensorError) in try context.optionalInput(index) }
         guard let shapes = try shapes({ inputs[$0]?.shape }), let query = inputs[0], var key = inputs[1], var value = inputs[2]
@@ -95,12 +119,7 @@ struct Attention: Operator {
             throw TensorError("Q, K and V should be of one type, found \(query.dtype), \(key.dtype) and \(value.dtype)")
         }
         let extents = shapes.extents
-        var problem = AttentionProblem(
-            extents: extents, query: shapes.query.layout, key: shapes.key.layout, value: shapes.value.layout,
-            output: shapes.rank == 4
-                ? .headsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth)
-                : .rowsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth),
-            scale: scale ?? 1 / Double(max(extents.width, 1)).squareRoot())
+        var problem = problem(shapes)
         if let present = try present(inputs[4], key, shapes.key, past: shapes.past, output: context.optionalOutput(1)) {
             key = present
             problem.key = .headsFirst(heads: extents.keyHeads, rows: extents.keys, width: extents.width)
@@ -109,8 +128,6 @@ struct Attention: Operator {
             value = present
             problem.value = .headsFirst(heads: extents.keyHeads, rows: extents.keys, width: extents.valueWidth)
         }
-        problem.softcap = softcap
-        problem.scoresStage = scoresStage
         try setPositions(&problem, past: inputs[4] == nil ? nil : shapes.past, validKeys: inputs[6])
         let mask = try inputs[3].map { try AttentionMasks.converted($0, to: query.dtype) }
         try scaledDotProductAttention(
@@ -131,8 +148,6 @@ struct Attention: Operator {
             problem.validKeys = counts
             problem.positions = counts.map { $0 - extents.queries }
         }
-        problem.keysBefore = leftWindow
-        problem.keysBehind = isCausal ? 0 : rightWindow
     }
 
     /// The cache followed by the new rows, as [B, heads, rows, width]; nil where there is no cache and nobody asks for it.

@@ -62,6 +62,11 @@ private func attend<Element: AttentionElement>(
     }
 }
 
+/// What profiles call the kernel that ``scaledDotProductAttention(_:_:into:scores:threads:)`` takes for a problem: `panels` or `tiles`.
+func attentionKernelName(_ problem: AttentionProblem, _ dtype: DType?, hasMask: Bool, wantsScores: Bool = false) -> String {
+    dtype == .float32 && PanelAttention.suits(problem, hasMask: hasMask, wantsScores: wantsScores) ? "panels" : "tiles"
+}
+
 /// The mask's elements, expanded where its last axis broadcasts, and its steps in the problem.
 private func maskPointer<Element: AttentionElement>(
     _ problem: inout AttentionProblem, _ mask: Tensor?, _ type: Element.Type
@@ -118,7 +123,6 @@ package struct ScaledDotProductAttention: Operator {
     }
 
     package var floatingPointTypes: Set<DType>? { [.float32, .float64] }
-    package var kernelName: String? { "tiled" }
 
     package var mergeKey: String? {
         "ScaledDotProductAttention \(heads) \(scale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder)"
@@ -131,6 +135,13 @@ package struct ScaledDotProductAttention: Operator {
         }
         let problem = try problem(q, k, v)
         return [Fact(dtype: query.dtype, shape: try outputShape(problem.extents, rank: q.rank))]
+    }
+
+    package func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard inputs.count >= 3, let q = inputs[0]?.shape, let k = inputs[1]?.shape, let v = inputs[2]?.shape,
+            let problem = try? problem(q, k, v)
+        else { return nil }
+        return attentionKernelName(problem, inputs[0]?.dtype, hasMask: inputs.count > 3 && inputs[3] != nil)
     }
 
     package func run(_ context: inout RunContext) throws {

@@ -13,14 +13,17 @@ enum BLAS {
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, beta: Float, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if PackedProduct.isPreferred(m: m, n: n, k: k), beta == 0 || beta == 1,
-            PackedProduct.run(
+        var kernel = ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, beta: beta)
+        if kernel == .packed {
+            if PackedProduct.run(
                 transposeA: transposeA, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda,
                 b: .matrix(b, step: ldb, isTransposed: transposeB), start: beta == 1 ? .target : .zero, c: c, ldc: ldc)
-        {
-            return
+            {
+                return
+            }
+            kernel = ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, canPack: false)
         }
-        if !transposeA, transposeB, m < 4 {
+        if kernel == .dotProducts {
             return dotProducts(m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, beta: beta, c: c, ldc: ldc)
         }
         _ = isSingleThreaded
@@ -135,7 +138,7 @@ extension Float: BLASElement {
         m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int,
         rowBias: UnsafePointer<Float>?, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if PackedProduct.isPreferred(m: m, n: n, k: k),
+        if ProductKernel(transposeA: false, transposeB: false, m: m, n: n, k: k) == .packed,
             PackedProduct.run(
                 transposeA: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: .matrix(b, step: ldb, isTransposed: false),
                 start: rowBias.map { .rows($0) } ?? .zero, c: c, ldc: ldc)
@@ -151,7 +154,7 @@ extension Float: BLASElement {
     ) {
         let start: PackedProduct.Start =
             addend.map { .matrix($0, columns: columnBias) } ?? columnBias.map { .columns($0) } ?? .zero
-        if PackedProduct.isPreferred(m: m, n: n, k: k),
+        if ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k) == .packed,
             PackedProduct.run(
                 transposeA: transposeA, m: m, n: n, k: k, alpha: 1, a: a, lda: lda,
                 b: .matrix(b, step: ldb, isTransposed: transposeB), start: start, c: c, ldc: ldc)

@@ -18,13 +18,18 @@ struct PanelAttention {
     /// Packed keys and values of a head that are worth their memory.
     private static let largestKeyCount = 1 << 16
 
-    /// - Returns: nil for attention with masks, caps or limits, or of which somebody wants the scores.
+    /// - Returns: nil for what ``suits(_:hasMask:wantsScores:)`` refuses.
     init?(_ kernel: AttentionKernel<Float>) {
-        let problem = kernel.problem
-        guard PackedProduct.level != 0, kernel.scores == nil, case .none = kernel.mask, problem.attendsToAllKeys,
-            problem.extents.keys > 0, problem.extents.keys <= Self.largestKeyCount, problem.extents.width > 0
-        else { return nil }
+        var hasMask = true
+        if case .none = kernel.mask { hasMask = false }
+        guard Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
         self.kernel = kernel
+    }
+
+    /// Whether an attention of float32 is computed so: not with masks, caps or limits, nor where somebody wants the scores.
+    static func suits(_ problem: AttentionProblem, hasMask: Bool, wantsScores: Bool) -> Bool {
+        PackedProduct.level != 0 && !wantsScores && !hasMask && problem.attendsToAllKeys && problem.extents.keys > 0
+            && problem.extents.keys <= largestKeyCount && problem.extents.width > 0
     }
 
     private var extents: AttentionExtents { kernel.problem.extents }

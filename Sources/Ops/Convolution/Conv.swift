@@ -29,7 +29,7 @@ struct Conv: Operator {
         else { return kernelName }
         // How many threads there are decides on a kernel's form only.
         switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil) : .unfolded {
-        case .fewPixels: return window.isPointwise ? "GEMM 1×1, packed" : "im2col + GEMM, packed"
+        case .fewPixels: return window.isPointwise ? "pre-packed GEMM 1×1" : "im2col + pre-packed GEMM"
         case .direct: return "direct"
         case .winograd: return "Winograd 4×4"
         case .unfolded: break

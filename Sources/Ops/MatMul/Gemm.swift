@@ -37,6 +37,14 @@ struct Gemm: Operator {
         return cost
     }
 
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let (m, n, k) = try? extents(a, b) else {
+            return kernelName
+        }
+        if panels != nil { return ProductKernel.prePackedName }
+        return ProductKernel.name(inputs[0]?.dtype, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k)
+    }
+
     func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
         guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
             let b = inputs[1]?.tensor

@@ -37,12 +37,24 @@ struct MatMul: Operator {
         return cost
     }
 
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let extents = try? MatMulExtents(a, b)
+        else {
+            return kernelName
+        }
+        if panels != nil { return ProductKernel.prePackedName }
+        return ProductKernel.name(
+            inputs[0]?.dtype, batch: extents.products.count, m: extents.products.rows, n: extents.n, k: extents.k)
+    }
+
     func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
         guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
             let b = inputs[1]?.tensor
         else { return self }
         let extents = try MatMulExtents(left, b.shape)
-        guard extents.sharesB, PackedProduct.isPreferred(m: extents.rows, n: extents.n, k: extents.k) else { return self }
+        guard extents.sharesB, PackedProduct.isPreferred(m: extents.products.rows, n: extents.n, k: extents.k) else {
+            return self
+        }
         var result = self
         result.panels = PanelProduct.layout(n: extents.n, k: extents.k, isTransposed: false).packed(b, constants: constants)
         return result
@@ -86,9 +98,6 @@ struct MatMulExtents {
     /// Whether B is one matrix for all of A's, so that A's batch counts as more rows.
     let sharesB: Bool
 
-    /// Rows of the product, or of each of a batch where B differs.
-    var rows: Int { sharesB ? m * batch.count : m }
-
     init(_ a: Shape, _ b: Shape) throws(TensorError) {
         guard a.rank >= 1, b.rank >= 1 else { throw TensorError("a scalar has no matrix product (shapes \(a) and \(b))") }
         let left = a.rank == 1 ? [1] + a.dimensions : a.dimensions
@@ -107,6 +116,9 @@ struct MatMulExtents {
         output = try Shape(batch.dimensions + (a.rank == 1 ? [] : [m]) + (b.rank == 1 ? [] : [n]))
         try BLASLimits.check(m, n, k)
     }
+
+    /// The products to compute, and the rows of each.
+    var products: (count: Int, rows: Int) { sharesB ? (1, m * batch.count) : (batch.count, m) }
 
     /// The indices of the matrices of A and B for batch index `index` of the output.
     func matrices(_ index: Int) -> (a: Int, b: Int) {
@@ -136,10 +148,10 @@ func matMul<Element: BLASElement>(
         return try output.buffer(of: Element.self).update(repeating: 0)
     }
     let added = try Added<Element>(bias: bias, residual: residual, extents)
+    let products = extents.products
     let (m, n, k) = (extents.m, extents.n, extents.k)
-    let product = MatrixProduct<Element>(
-        m: extents.rows, n: n, k: k, columnBias: added.bias, addend: added.residual)
-    product.run(batch: extents.sharesB ? 1 : extents.batch.count, threads: threads) { index in
+    let product = MatrixProduct<Element>(m: products.rows, n: n, k: k, columnBias: added.bias, addend: added.residual)
+    product.run(batch: products.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
         return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
     }
@@ -155,7 +167,7 @@ private func matMul(
         let target = try output.buffer(of: Float.self).baseAddress
     else { return }
     let added = try Added<Float>(bias: bias, residual: residual, extents)
-    var product = PanelProduct(m: extents.rows, n: extents.n, k: extents.k)
+    var product = PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k)
     if let residual = added.residual {
         product.start = .matrix(residual, columns: added.bias)
     } else if let bias = added.bias {

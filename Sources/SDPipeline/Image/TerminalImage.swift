@@ -2,19 +2,40 @@ import Foundation
 
 /// How a terminal shows pictures.
 public enum TerminalImage: String, Sendable, CaseIterable {
-    /// Kitty's graphics protocol, of Kitty and Ghostty.
+    /// Kitty's graphics protocol, of Kitty, Ghostty and Konsole.
     case kitty
-    /// iTerm2's inline pictures, of iTerm2 and WezTerm.
+    /// iTerm2's inline pictures, of iTerm2, WezTerm and mintty.
     case iterm2
-    /// DEC's sixels, of foot, mlterm and others.
+    /// DEC's sixels, of foot, mlterm, xterm as a VT340 and others.
     case sixel
-    /// Two pixels to a character, in 24-bit colours: any terminal of today.
+    /// Two pixels to a character, in 24-bit colours: nearly any terminal of today.
     case blocks
+    /// The same in the 6×6×6 colours that older terminals have.
+    case blocks256 = "blocks-256"
 
-    /// What the terminal of this environment takes, as far as its variables tell; `SD_ONNX_TERMINAL` states it.
+    /// The size of a terminal's characters in pixels.
+    public struct Cell: Sendable, Equatable {
+        public var width: Int
+        public var height: Int
+
+        public init(width: Int, height: Int) {
+            self.width = max(width, 1)
+            self.height = max(height, 1)
+        }
+
+        /// For terminals that don't tell.
+        public static let usual = Cell(width: 8, height: 16)
+    }
+
+    /// What the terminal of this environment takes; `SD_ONNX_TERMINAL` states it, otherwise the variables that terminals set tell, and
+    /// where they don't, the terminal's own answer.
     ///
-    /// - Throws: ``PipelineError`` where that names none of these.
-    public static func detected(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> TerminalImage {
+    /// - Parameter primaryAttributes: called to ask the terminal for its primary device attributes (DEC STD 070, "DA1"), `[62, 4]` of
+    ///   the answer `ESC [ ? 62 ; 4 c`; 4 among them stands for sixels. Empty where it doesn't answer.
+    /// - Throws: ``PipelineError`` where `SD_ONNX_TERMINAL` names none of these, or the terminal is a dumb one.
+    public static func detected(
+        environment: [String: String] = ProcessInfo.processInfo.environment, primaryAttributes: () -> [Int] = { [] }
+    ) throws -> TerminalImage {
         if let stated = environment["SD_ONNX_TERMINAL"], !stated.isEmpty {
             guard let result = TerminalImage(rawValue: stated) else {
                 let known = allCases.map(\.rawValue).joined(separator: ", ")
@@ -23,59 +44,96 @@ public enum TerminalImage: String, Sendable, CaseIterable {
             return result
         }
         let term = environment["TERM"] ?? ""
-        let program = environment["TERM_PROGRAM"] ?? ""
-        // A multiplexer stands between, and passes none of the protocols on by itself.
-        if environment["TMUX"] != nil || term.hasPrefix("screen") || term.hasPrefix("tmux") { return .blocks }
+        if term == "dumb" { throw PipelineError("The terminal can't show pictures (TERM is dumb): use --preview FILE.png.") }
+        let isTmux = environment["TMUX"] != nil || term.hasPrefix("tmux")
+        // A multiplexer stands between and passes the protocols of others on for nobody; sixels it may draw itself.
+        if isTmux || environment["STY"] != nil || term.hasPrefix("screen") {
+            if primaryAttributes().contains(4) { return .sixel }
+            return isTmux || environment["COLORTERM"] == "truecolor" ? .blocks : .blocks256
+        }
+        if let known = known(term: term, environment: environment) { return known }
+        return primaryAttributes().contains(4) ? .sixel : .blocks
+    }
+
+    /// What the variables tell of the terminals that set them.
+    private static func known(term: String, environment: [String: String]) -> TerminalImage? {
         if term.contains("kitty") || term.contains("ghostty") || environment["KITTY_WINDOW_ID"] != nil { return .kitty }
-        if program == "iTerm.app" || program == "WezTerm" { return .iterm2 }
-        if term.hasPrefix("foot") || term.hasPrefix("mlterm") || term.contains("sixel") { return .sixel }
-        return .blocks
+        // Konsole knows Kitty's protocol since 22.04.
+        if let version = Int(environment["KONSOLE_VERSION"] ?? ""), version >= 220_400 { return .kitty }
+        // iTerm2 sends LC_TERMINAL through ssh.
+        if environment["LC_TERMINAL"] == "iTerm2" { return .iterm2 }
+        switch environment["TERM_PROGRAM"] {
+        case "ghostty": return .kitty
+        case "iTerm.app", "WezTerm", "mintty": return .iterm2
+        case "Apple_Terminal": return .blocks256
+        default: break
+        }
+        if term.hasPrefix("foot") || term.hasPrefix("mlterm") || term.contains("sixel") || environment["MLTERM"] != nil {
+            return .sixel
+        }
+        // The console of Linux, which shows attributes that it doesn't know as text.
+        return term == "linux" ? .blocks : nil
     }
 
     /// The characters that show a picture from the cursor on, in `columns` by `rows` cells, each about twice as high as wide. Where
     /// the cursor is afterwards depends on the terminal.
-    public func sequence(_ image: RGBImage, columns: Int, rows: Int) throws -> String {
+    ///
+    /// - Parameter number: of Kitty's, one picture takes the place of the one before with the same number; 1 to 2³² - 1.
+    public func sequence(
+        _ image: RGBImage, columns: Int, rows: Int, cell: Cell = .usual, number: UInt32 = 1
+    ) throws -> String {
         switch self {
-        case .kitty: try Self.kitty(image, columns: columns, rows: rows)
+        case .kitty: try Self.kitty(image, columns: columns, rows: rows, number: number)
         case .iterm2:
             "\u{1B}]1337;File=inline=1;width=\(columns);height=\(rows);preserveAspectRatio=1:"
                 + Data(try PNGFile.encode(image)).base64EncodedString() + "\u{07}"
-        // Most terminals' cells are about 8 by 16 pixels.
-        case .sixel: Self.sixel(try Self.resized(image, width: columns * 8, height: rows * 16))
-        case .blocks: Self.blocks(try Self.resized(image, width: columns, height: 2 * rows))
+        case .sixel: Self.sixel(try Self.resized(image, width: columns * cell.width, height: rows * cell.height))
+        case .blocks, .blocks256:
+            Self.blocks(try Self.resized(image, width: columns, height: 2 * rows), has24Bits: self == .blocks)
         }
     }
 
     /// In chunks of 4096 characters, as the protocol demands.
-    private static func kitty(_ image: RGBImage, columns: Int, rows: Int) throws -> String {
+    private static func kitty(_ image: RGBImage, columns: Int, rows: Int, number: UInt32) throws -> String {
         let content = Array(Data(try PNGFile.encode(image)).base64EncodedString().utf8)
         let starts = Array(stride(from: 0, to: content.count, by: 4096))
         return starts.map { start in
             let end = min(start + 4096, content.count)
-            let keys = start == 0 ? "a=T,f=100,q=2,C=1,c=\(columns),r=\(rows)," : ""
+            let keys = start == 0 ? "a=T,f=100,q=2,C=1,i=\(number),p=1,c=\(columns),r=\(rows)," : ""
             return
                 "\u{1B}_G\(keys)m=\(end < content.count ? 1 : 0);\(String(decoding: content[start..<end], as: UTF8.self))\u{1B}\\"
         }
         .joined()
     }
 
-    private static func blocks(_ image: RGBImage) -> String {
-        (0..<image.height / 2).map { row in
+    private static func blocks(_ image: RGBImage, has24Bits: Bool) -> String {
+        func code(_ pixel: (UInt8, UInt8, UInt8)) -> String {
+            has24Bits
+                ? "2;\(pixel.0);\(pixel.1);\(pixel.2)" : "5;\(16 + 36 * cube(pixel.0) + 6 * cube(pixel.1) + cube(pixel.2))"
+        }
+        // The cube's levels are 0, 95, 135, 175, 215 and 255.
+        func cube(_ value: UInt8) -> Int { value < 48 ? 0 : value < 115 ? 1 : (Int(value) - 35) / 40 }
+        return (0..<image.height / 2).map { row in
             (0..<image.width).map { column in
                 let (top, bottom) = (color(image, column, 2 * row), color(image, column, 2 * row + 1))
-                return "\u{1B}[38;2;\(top.0);\(top.1);\(top.2);48;2;\(bottom.0);\(bottom.1);\(bottom.2)m▀"
+                return "\u{1B}[38;\(code(top));48;\(code(bottom))m▀"
             }
             .joined() + "\u{1B}[0m"
         }
         .joined(separator: "\r\n")
     }
 
-    /// Six rows at a time, a colour of six levels for each primary at a time, runs of equal columns counted.
+    /// Sixteenths that are added before a pixel's colour is rounded down, by its place (Bayer, "An optimum method for two-level
+    /// rendition of continuous-tone pictures", 1973).
+    private static let dither = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
+
+    /// Six rows at a time, a colour of six dithered levels for each primary at a time, runs of equal columns counted.
     private static func sixel(_ image: RGBImage) -> String {
-        func level(_ value: UInt8) -> Int { (Int(value) * 5 + 127) / 255 }
         let indices = (0..<image.height).map { y in
             (0..<image.width).map { x -> Int in
                 let pixel = color(image, x, y)
+                let offset = 255 * dither[y % 4][x % 4] + 127
+                func level(_ value: UInt8) -> Int { (16 * 5 * Int(value) + offset) / (16 * 255) }
                 return 36 * level(pixel.0) + 6 * level(pixel.1) + level(pixel.2)
             }
         }
@@ -84,6 +142,7 @@ public enum TerminalImage: String, Sendable, CaseIterable {
             result += "#\(index);2;\(20 * (index / 36));\(20 * (index / 6 % 6));\(20 * (index % 6))"
         }
         for top in stride(from: 0, to: image.height, by: 6) {
+            if top > 0 { result += "-" }
             let band = indices[top..<min(top + 6, image.height)]
             for index in Set(band.joined()).sorted() {
                 result += "#\(index)"
@@ -105,7 +164,6 @@ public enum TerminalImage: String, Sendable, CaseIterable {
                 flush()
                 result += "$"
             }
-            result += "-"
         }
         return result + "\u{1B}\\"
     }

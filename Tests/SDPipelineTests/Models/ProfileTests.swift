@@ -160,8 +160,28 @@ import Testing
         (["TERM": "foot"], .sixel), (["TERM": "mlterm"], .sixel), (["TERM": "xterm-256color"], .blocks), ([:], .blocks),
         (["TERM": "xterm-kitty", "TMUX": "/tmp/tmux-0/default,1,0"], .blocks),
         (["TERM": "dumb", "SD_ONNX_TERMINAL": "sixel"], .sixel),
+        (["TERM": "xterm-256color", "LC_TERMINAL": "iTerm2"], .iterm2),
+        (["TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"], .blocks256),
+        (["TERM": "screen-256color", "TMUX": "/tmp/tmux-0/default,1,0", "LC_TERMINAL": "iTerm2"], .blocks),
+        (["TERM": "screen", "STY": "1.pts-0"], .blocks256),
+        (["TERM": "xterm", "MLTERM": "3.9.0"], .sixel),
+        (["TERM": "xterm-256color", "KONSOLE_VERSION": "221203"], .kitty),
+        (["TERM": "xterm-256color", "KONSOLE_VERSION": "211203"], .blocks),
     ]) func detects(environment: [String: String], expected: TerminalImage) throws {
         #expect(try TerminalImage.detected(environment: environment) == expected)
+    }
+
+    /// What xterm as a VT340, foot, and xterm without options answer.
+    @Test func asksTheTerminal() throws {
+        func found(_ attributes: [Int], _ environment: [String: String]) throws -> TerminalImage {
+            try TerminalImage.detected(environment: environment) { attributes }
+        }
+        #expect(try found([63, 1, 2, 4, 6, 9, 15, 22], ["TERM": "xterm"]) == .sixel)
+        #expect(try found([62, 4, 22], ["TERM": "xterm-256color", "COLORTERM": "truecolor"]) == .sixel)
+        #expect(try found([64, 1, 2, 6, 9, 15, 18, 21, 22], ["TERM": "xterm"]) == .blocks)
+        #expect(try found([1, 2, 4], ["TERM": "tmux-256color", "TMUX": "x"]) == .sixel)
+        #expect(try found([62, 4], ["TERM": "xterm-kitty"]) == .kitty)
+        #expect(throws: PipelineError.self) { try found([], ["TERM": "dumb"]) }
     }
 
     @Test func refusesUnknownTerminals() {
@@ -173,6 +193,13 @@ import Testing
         #expect(text == "\u{1B}[38;2;255;0;0;48;2;0;0;255m▀\u{1B}[38;2;0;255;0;48;2;255;255;255m▀\u{1B}[0m")
     }
 
+    /// xterm's palette of 256: 16 + 36 r + 6 g + b with levels of 0, 95, 135, 175, 215 and 255.
+    @Test func writesBlocksInFewColors() throws {
+        let image = try RGBImage(width: 2, height: 2, pixels: [255, 0, 0, 95, 135, 175, 40, 60, 215, 255, 255, 255])
+        let text = try TerminalImage.blocks256.sequence(image, columns: 2, rows: 1)
+        #expect(text == "\u{1B}[38;5;196;48;5;26m▀\u{1B}[38;5;67;48;5;231m▀\u{1B}[0m")
+    }
+
     @Test func writesSixels() throws {
         let text = try TerminalImage.sixel.sequence(image(), columns: 1, rows: 1)
         #expect(text.hasPrefix("\u{1B}Pq\"1;1;8;16") && text.hasSuffix("\u{1B}\\"))
@@ -182,7 +209,7 @@ import Testing
 
     @Test func writesPNGs() throws {
         let kitty = try TerminalImage.kitty.sequence(image(), columns: 4, rows: 2)
-        #expect(kitty.hasPrefix("\u{1B}_Ga=T,f=100,q=2,C=1,c=4,r=2,m=0;") && kitty.hasSuffix("\u{1B}\\"))
+        #expect(kitty.hasPrefix("\u{1B}_Ga=T,f=100,q=2,C=1,i=1,p=1,c=4,r=2,m=0;") && kitty.hasSuffix("\u{1B}\\"))
         let content = try #require(kitty.split(separator: ";").last?.dropLast(2))
         #expect(try PNGFile.decode([UInt8](try #require(Data(base64Encoded: String(content))))) == image())
         let iterm = try TerminalImage.iterm2.sequence(image(), columns: 4, rows: 2)
