@@ -133,9 +133,11 @@ CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_pac
     for (ptrdiff_t p = 0; p < k; p++) {
         __m512 low = _mm512_loadu_ps(b);
         __m512 high = _mm512_loadu_ps(b + 16);
-        // Panels of B come from the second level of the cache, or where they were packed before, from memory: sixteen rows ahead.
-        _mm_prefetch((const char *)(b + 512), _MM_HINT_T0);
-        _mm_prefetch((const char *)(b + 528), _MM_HINT_T0);
+        // Panels of B come from the second level of the cache, where four rows ahead suffice, or, packed before, from memory.
+        _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + 144), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + 1024), _MM_HINT_T1);
+        _mm_prefetch((const char *)(b + 1040), _MM_HINT_T1);
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             __m512 factor = _mm512_set1_ps(is_packed ? a[i] : a[i * a_step]);

@@ -134,9 +134,13 @@ VECTOR_INLINE void NAME(ck_winograd_weights)(
 
 VECTOR_INLINE void NAME(ck_winograd_packed_weights)(
     const float *panel, ptrdiff_t channels, int rows, float *out, ptrdiff_t position_step) {
-    for (ptrdiff_t c = 0; c < channels; c++)
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        // The kernels come from memory, some ten KB ahead.
+        const float *ahead = panel + (c + 8) * 9 * rows;
+        for (int i = 0; i < 9 * rows; i += 16) __builtin_prefetch(ahead + i, 0, 2);
         for (int row = 0; row < rows; row += LANES)
             NAME(transform_kernels)(panel + c * 9 * rows + row, rows, out + c * rows + row, position_step);
+    }
 }
 
 VECTOR_INLINE void NAME(ck_winograd_output_channels)(

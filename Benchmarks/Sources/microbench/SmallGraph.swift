@@ -16,8 +16,10 @@ struct SmallGraph {
         return id
     }
 
-    /// A constant of numbers in -1...1.
-    mutating func weights(_ shape: [Int]) throws -> ValueID { constant(try Self.numbers(shape, seed: graph.values.count)) }
+    /// A constant of numbers in -1...1, in a mapped file.
+    mutating func weights(_ shape: [Int]) throws -> ValueID {
+        constant(try WeightFile.map(Self.numbers(shape, seed: graph.values.count)))
+    }
 
     mutating func constant(_ tensor: Tensor) -> ValueID {
         let id = value()
