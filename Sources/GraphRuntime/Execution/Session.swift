@@ -22,7 +22,8 @@ public struct SessionOptions: Sendable {
     /// Plans that are kept, one per combination of input shapes; the least recently used goes first.
     public var planCacheSize = 8
     /// Whether to spare memory at the cost of some time: weights in mapped files are in memory only while their node runs, and no
-    /// constant is kept that had to be computed of them, such as weights widened from half precision. The results are the same.
+    /// constant is kept that had to be computed of them, such as weights widened from half precision or packed. The results are the
+    /// same but for rounding, where a kernel that reads packed weights adds in another order.
     public var savesMemory: Bool
     /// Names of inputs that many runs in a row get as the very same tensor, such as a prompt's states. What depends on these and on
     /// constants alone is computed when the tensor is another one than in the run before, and kept meanwhile. Names that the model
