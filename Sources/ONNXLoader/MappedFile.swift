@@ -12,11 +12,11 @@ import GraphRuntime
 /// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A session that saves
 /// memory advises node by node. A file that shrinks while it is mapped ends the process when the lost pages are read, as with every
 /// mapped file.
-enum MappedFile {
+package enum MappedFile {
     /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them.
     ///
     /// - Throws: ``LoadError`` of kind `file`.
-    static func map(_ path: String) throws(LoadError) -> TensorStorage {
+    package static func map(_ path: String) throws(LoadError) -> TensorStorage {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure("can't open the file", path) }

@@ -111,7 +111,7 @@ public final class Session: Sendable {
         return PlanInspection(try plan(for: bind(inputs.mapValues { .tensor($0) })))
     }
 
-    /// Gives back the memory that is kept for the next run.
+    /// Gives back the memory of values that is kept for the next run; packed weights stay.
     public func releaseMemory() { plans.withLock { for (_, plan) in $0 { plan.releaseMemory() } } }
 
     /// A value for each input.

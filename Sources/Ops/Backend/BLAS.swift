@@ -138,7 +138,7 @@ extension Float: BLASElement {
         m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int,
         rowBias: UnsafePointer<Float>?, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if ProductKernel(transposeA: false, transposeB: false, m: m, n: n, k: k) == .packed,
+        if ProductKernel(m: m, n: n, k: k) == .packed,
             PackedProduct.run(
                 transposeA: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: .matrix(b, step: ldb, isTransposed: false),
                 start: rowBias.map { .rows($0) } ?? .zero, c: c, ldc: ldc)

@@ -4,7 +4,7 @@ import GraphRuntime
 /// A matrix in panels of columns that a kernel reads one after the other: [panel][row][column of the panel], with zeros for the columns
 /// that the last panel lacks.
 struct PanelLayout {
-    /// Columns of a panel.
+    /// Columns of a panel, a multiple of 16: of others, packing writes behind the panel.
     var width: Int
     var columns: Int
     /// Rows.

@@ -14,7 +14,7 @@ enum ProductKernel: Equatable {
     ///   - k: the extent that is summed over.
     ///   - beta: what C is multiplied with before the product is added.
     ///   - canPack: false where there is no memory to pack into.
-    init(transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, beta: Float = 0, canPack: Bool = true) {
+    init(transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, beta: Float = 0, canPack: Bool = true) {
         if canPack, beta == 0 || beta == 1, PackedProduct.isPreferred(m: m, n: n, k: k) {
             self = .packed
         } else if !transposeA, transposeB, m < 4 {

@@ -12,7 +12,7 @@ struct FewPixelConvolution {
     init?(_ window: ConvolutionWindow) {
         let pixels = window.batch * window.outputCount
         guard window.group == 1, pixels <= Self.mostPixels,
-            PackedProduct.isPreferred(m: pixels, n: window.outputChannels, k: Im2Col<Float>(window).rowCount)
+            ProductKernel(transposeA: true, m: pixels, n: window.outputChannels, k: Im2Col<Float>(window).rowCount) == .packed
         else { return nil }
         self.window = window
     }

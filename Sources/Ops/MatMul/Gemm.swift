@@ -50,7 +50,7 @@ struct Gemm: Operator {
             let b = inputs[1]?.tensor
         else { return self }
         let (m, n, k) = try extents(left, b.shape)
-        guard PackedProduct.isPreferred(m: m, n: n, k: k) else { return self }
+        guard ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k) == .packed else { return self }
         var result = self
         result.panels = PanelProduct.layout(n: n, k: k, isTransposed: transposeB).packed(b, constants: constants)
         return result

@@ -52,7 +52,7 @@ struct MatMul: Operator {
             let b = inputs[1]?.tensor
         else { return self }
         let extents = try MatMulExtents(left, b.shape)
-        guard extents.sharesB, PackedProduct.isPreferred(m: extents.products.rows, n: extents.n, k: extents.k) else {
+        guard extents.sharesB, ProductKernel(m: extents.products.rows, n: extents.n, k: extents.k) == .packed else {
             return self
         }
         var result = self
