@@ -33,12 +33,18 @@ enum { ROOM = CK_WINOGRAD_LANES + VECTOR_LANES };
         store(3, near_difference + 8.0f * far_difference + (m5));                                                                   \
     } while (0)
 
+int ck_winograd_tile_group(int level) { return level == CK_LEVEL_AVX512 ? 4 : 2; }
+
 #define LANES 8
+#include "lanes.h"
 #include "winograd_transforms.h"
+#include "winograd_rows.h"
 #undef LANES
 
 #define LANES 16
+#include "lanes.h"
 #include "winograd_transforms.h"
+#include "winograd_rows.h"
 #undef LANES
 
 CK_KERNEL_BY_LANES(
@@ -60,6 +66,15 @@ CK_KERNEL_BY_LANES(
     (const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
      float *planes, ptrdiff_t plane_step),
     (g, m, position_step, channels, bias, tile, planes, plane_step))
+
+CK_KERNEL_BY_LANES(
+    void, ck_winograd_tile_values, (const float *transformed, ptrdiff_t step, int tiles, ptrdiff_t channel, ptrdiff_t channels, float *values),
+    (transformed, step, tiles, channel, channels, values))
+
+CK_KERNEL_BY_LANES(
+    void, ck_winograd_multiply_rows,
+    (const float *panel, ptrdiff_t channels, int columns, const float *values, int tiles, int is_first, float *sums, float *scratch),
+    (panel, channels, columns, values, tiles, is_first, sums, scratch))
 
 CK_KERNEL(
     void, ck_winograd_output,

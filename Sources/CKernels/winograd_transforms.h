@@ -1,12 +1,5 @@
 // The transforms of the input and of the weights in vectors of LANES floats; included once for each width.
 
-#define LANES_NAME_(name, lanes) name##_##lanes
-#define LANES_NAME(name, lanes) LANES_NAME_(name, lanes)
-#define NAME(name) LANES_NAME(name, LANES)
-#define VECTOR LANES_NAME(vector_f32, LANES)
-#define AT(pointer) (*(VECTOR *)(pointer))
-#define CONST_AT(pointer) (*(const VECTOR *)(pointer))
-
 // The first step of the input transform: six rows of pixels from y0 on, with zeros outside of the picture, become the six rows of
 // B^T d. `length` columns from x0 on.
 VECTOR_INLINE void NAME(transform_rows)(
@@ -179,10 +172,3 @@ VECTOR_INLINE void NAME(ck_winograd_output_channels)(
         }
     }
 }
-
-#undef LANES_NAME_
-#undef LANES_NAME
-#undef NAME
-#undef VECTOR
-#undef AT
-#undef CONST_AT

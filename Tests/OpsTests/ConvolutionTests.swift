@@ -136,8 +136,14 @@ import Testing
     /// or a vector. One thread and three, since the form depends on how many there are. The transforms of F(4×4, 3×3) cost a decimal
     /// digit (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020, table 2).
     @Test(arguments: [
-        // A few tiles: one, some of a panel, some of several panels, pictures that share one.
+        // A few tiles: one and several groups of them, and parts of one; so many that their sums are no registers, some of a panel,
+        // some of several panels; pictures that share one.
         WindowOracle(input: [1, 33, 4, 4], weights: [35, 33, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [2, 79, 4, 4], weights: [64, 79, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [3, 41, 4, 4], weights: [33, 41, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 150, 8, 9], weights: [49, 150, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 36, 16, 16], weights: [40, 36, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 47, 17, 16], weights: [34, 47, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [3, 70, 5, 7], weights: [32, 70, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [2, 32, 16, 13], weights: [50, 32, 3, 3], pads: [0, 2, 1, 0]),
         WindowOracle(input: [1, 130, 3, 20], weights: [33, 130, 3, 3], pads: [2, 2, 0, 1]),

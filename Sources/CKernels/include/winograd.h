@@ -44,3 +44,27 @@ void ck_winograd_output(
 void ck_winograd_output_channels(
     const ck_winograd_geometry *geometry, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
     float *planes, ptrdiff_t plane_step);
+
+// Few tiles, whose products with the transformed kernels are added up while these are in registers.
+//
+// The sums of a panel of `columns` output channels lie in groups of ck_winograd_tile_group() tiles, of which the last may have fewer,
+// one group after the other: sums[(p * size of the group + tile of the group) * columns + i].
+
+// Tiles of a group at a level.
+int ck_winograd_tile_group(int level);
+
+// Input channels that are taken through all positions before the next ones; ck_winograd_tile_values() and
+// ck_winograd_multiply_rows() count them in such blocks.
+enum { CK_WINOGRAD_BLOCK = 16 };
+
+// Puts one input channel of `tiles` tiles, transformed[p * step + i], in its place among the values of all `channels`.
+void ck_winograd_tile_values(
+    const float *transformed, ptrdiff_t step, int tiles, ptrdiff_t channel, ptrdiff_t channels, float *values);
+
+// Transforms the kernels panel[(c * 9 + i) * columns + j] of some input channels, c < channels, and adds up their products with the
+// tiles. `channels` is a multiple of CK_WINOGRAD_BLOCK, but where they are the last ones. Reads ahead of them in `panel`.
+//
+// values: those of the first of the channels. is_first: whether the sums begin with them. scratch: 12 * CK_WINOGRAD_BLOCK * columns
+// floats.
+void ck_winograd_multiply_rows(
+    const float *panel, ptrdiff_t channels, int columns, const float *values, int tiles, int is_first, float *sums, float *scratch);

@@ -14,6 +14,7 @@ struct WinogradConvolution {
         case byTiles
         case byKernels
         case fewTiles
+        case byRows
     }
 
     /// Floats of transformed kernels that are worth keeping for one run: 64 MB.
@@ -32,7 +33,7 @@ struct WinogradConvolution {
         let lanes = PackedProduct.columns
         if geometry.tileCount <= 32 {
             guard pixels >= 16 else { return nil }
-            scheme = .fewTiles
+            scheme = geometry.tileCount <= WinogradByRows.mostTiles ? .byRows : .fewTiles
             return
         }
         // Lanes without a tile, and tiles that reach beyond the picture's edge, compute for nothing.
@@ -44,7 +45,7 @@ struct WinogradConvolution {
     }
 
     /// Whether it reads the weights in panels, if there are any.
-    var readsPanels: Bool { scheme == .fewTiles }
+    var readsPanels: Bool { scheme == .fewTiles || scheme == .byRows }
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
@@ -62,6 +63,7 @@ struct WinogradConvolution {
         case .byTiles: try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
         case .byKernels: try WinogradByKernels(operands).run(threads: threads)
         case .fewTiles: try WinogradFewTiles(operands, panels: panels).run(threads: threads)
+        case .byRows: try WinogradByRows(operands, panels: panels).run(threads: threads)
         }
     }
 }

@@ -103,12 +103,12 @@ private enum ConvolutionKernel {
     }
 
     init(_ window: ConvolutionWindow, threads: Int, hasPanels: Bool) {
-        if hasPanels, let fewPixels = FewPixelConvolution(window) {
+        if let winograd = WinogradConvolution(window, threads: threads) {
+            self = .winograd(winograd)
+        } else if hasPanels, let fewPixels = FewPixelConvolution(window) {
             self = .fewPixels(fewPixels)
         } else if let direct = DirectConvolution(window) {
             self = .direct(direct)
-        } else if let winograd = WinogradConvolution(window, threads: threads) {
-            self = .winograd(winograd)
         } else {
             self = .unfolded
         }

@@ -1,0 +1,102 @@
+import CKernels
+import GraphRuntime
+
+/// Minimal filtering of so few tiles that the sums of a row of positions are registers: kernels are transformed, row by row of
+/// positions, where they are multiplied, and nothing of that is written to memory. All tiles are transformed first; then each task takes
+/// the kernels of a panel of output channels, which pass by once.
+struct WinogradByRows {
+    private let operands: WinogradOperands
+    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:)`` has them, if they were packed.
+    private let panelsOfKernels: UnsafePointer<Float>?
+    private let tiles: Int
+    private let channels: Int
+
+    /// With more tiles, kernels are transformed too often: once for each group of them.
+    static let mostTiles = 16
+
+    private static let lanes = WinogradOperands.lanes
+    private static let positions = WinogradOperands.positions
+    private static let blockChannels = Int(CK_WINOGRAD_BLOCK)
+    /// Channels of kernels that are packed at once, where they weren't before.
+    private static let packedChannels = 4 * blockChannels
+    /// Tiles whose sums are registers at the same time.
+    private static let groupSize = Int(ck_winograd_tile_group(PackedProduct.level))
+
+    init(_ operands: WinogradOperands, panels panelsOfKernels: UnsafePointer<Float>?) {
+        self.operands = operands
+        self.panelsOfKernels = panelsOfKernels
+        tiles = operands.geometry.tileCount
+        channels = operands.geometry.inputChannels
+    }
+
+    func run(threads: ThreadPool) throws(TensorError) {
+        let valueFloats = Self.positions * tiles * channels
+        try threads.withWorkspace(byteCount: valueFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            guard let values = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            try transformTiles(into: values, threads: threads)
+            let sumFloats = Self.positions * tiles * Self.lanes
+            let scratchFloats = 12 * Self.blockChannels * Self.lanes
+            // Packing may write 16 floats behind the panel.
+            let packedFloats = panelsOfKernels == nil ? 9 * Self.packedChannels * Self.lanes + 16 : 0
+            let tasks = (operands.geometry.outputChannels + Self.lanes - 1) / Self.lanes
+            let floats = sumFloats + scratchFloats + packedFloats
+            try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
+                guard let sums = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+                let outputs = task * Self.lanes..<min((task + 1) * Self.lanes, operands.geometry.outputChannels)
+                let rows = sums + sumFloats
+                if let panelsOfKernels {
+                    multiply(panelsOfKernels + outputs.lowerBound * channels * 9, 0..<channels, values, into: sums, rows: rows)
+                } else {
+                    multiply(outputs, values, into: sums, rows: rows, packed: rows + scratchFloats)
+                }
+                transformSums(sums, outputs)
+            }
+        }
+    }
+
+    private func transformTiles(into values: UnsafeMutablePointer<Float>, threads: ThreadPool) throws(TensorError) {
+        let byteCount = Self.positions * tiles * MemoryLayout<Float>.stride
+        let part = 32
+        try threads.forEach((channels + part - 1) / part, scratchBytes: byteCount) { task, scratch in
+            guard let transformed = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            for channel in task * part..<min((task + 1) * part, channels) {
+                operands.geometry.transformInput(
+                    operands.input, channel: channel, tiles: 0..<tiles, into: transformed, positionStep: tiles)
+                ck_winograd_tile_values(transformed, tiles, Int32(tiles), channel, channels, values)
+            }
+        }
+    }
+
+    /// Adds up the products of a panel's kernels of some input channels, the first of which begin the sums.
+    private func multiply(
+        _ panel: UnsafePointer<Float>, _ part: Range<Int>, _ values: UnsafePointer<Float>,
+        into sums: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+    ) {
+        ck_winograd_multiply_rows(
+            panel, part.count, Int32(Self.lanes), values + Self.positions * tiles * part.lowerBound, Int32(tiles),
+            part.lowerBound == 0 ? 1 : 0, sums, rows)
+    }
+
+    /// The same of kernels as they lie in the weights, some input channels at a time.
+    private func multiply(
+        _ outputs: Range<Int>, _ values: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>, packed: UnsafeMutablePointer<Float>
+    ) {
+        for first in stride(from: 0, to: channels, by: Self.packedChannels) {
+            let part = first..<min(first + Self.packedChannels, channels)
+            PanelLayout(width: Self.lanes, columns: outputs.count, depth: part.count * 9, isTransposed: true).pack(
+                operands.weights + (outputs.lowerBound * channels + first) * 9, step: channels * 9, into: packed)
+            multiply(packed, part, values, into: sums, rows: rows)
+        }
+    }
+
+    private func transformSums(_ sums: UnsafePointer<Float>, _ outputs: Range<Int>) {
+        for tile in 0..<tiles {
+            let first = tile / Self.groupSize * Self.groupSize
+            let size = min(Self.groupSize, tiles - first)
+            operands.geometry.transformOutput(
+                sums + (Self.positions * first + tile - first) * Self.lanes, positionStep: size * Self.lanes, channels: outputs,
+                bias: operands.bias, tile: tile, into: operands.output)
+        }
+    }
+}
