@@ -14,7 +14,7 @@ CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
 }
 
-// 2^x for x <= 0, with a relative error below 1.6e-7, but for results below 2^-125, which stay there: weights that no sum shows.
+// 2^x for x < 127, with a relative error below 1.6e-7, but for results below 2^-125, which stay there: weights that no sum shows.
 //
 // 2^x is 2^n 2^r with |r| <= 1/2; 2^r is 1 + r p(r), p of degree 4 fitted for the least relative error (9.2e-8) by reweighted least
 // squares.
@@ -31,48 +31,46 @@ VECTOR_INLINE float binary_softmax_weight(float x) {
     return bits_to_float(float_to_bits(p * r + 1.0f) + (float_to_bits(shifted) << 23));
 }
 
-VECTOR_INLINE int softmax_block(
-    float *scores, ptrdiff_t keys, const int columns, float *maxima, float *sums, float *corrections) {
-    float largest[32], references[32], totals[32], block[32];
-    for (int j = 0; j < columns; j++) largest[j] = maxima[j];
-    for (ptrdiff_t key = 0; key < keys; key++) {
+VECTOR_INLINE int softmax_tile(
+    float *scores, ptrdiff_t keys, const int columns, float *references, float *sums, float *corrections) {
+    // Weights of up to 2^32 are no less exact, so that references seldom have to be raised.
+    const float margin = 32;
+    float largest[32], total[32];
+    for (int j = 0; j < columns; j++) largest[j] = scores[j];
+    for (ptrdiff_t key = 1; key < keys; key++) {
         const float *row = scores + key * columns;
         for (int j = 0; j < columns; j++) largest[j] = row[j] > largest[j] ? row[j] : largest[j];
     }
-    int grows = 0;
-    for (int j = 0; j < columns; j++) {
-        grows |= largest[j] > maxima[j];
-        corrections[j] = largest[j] > maxima[j] ? binary_softmax_weight(maxima[j] - largest[j]) : 1.0f;
-        maxima[j] = largest[j];
-        // Where every score is -∞, a difference from the largest would be none.
-        references[j] = largest[j] == -INFINITY ? 0.0f : largest[j];
-        totals[j] = sums[j] * corrections[j];
-    }
-    // Sums of 64 keys at a time: the rounding errors of thousands of keys don't add up in one number.
-    for (ptrdiff_t first = 0; first < keys; first += 64) {
-        ptrdiff_t end = first + 64 < keys ? first + 64 : keys;
-        for (int j = 0; j < columns; j++) block[j] = 0;
-        for (ptrdiff_t key = first; key < end; key++) {
-            float *row = scores + key * columns;
-            VECTOR_LOOP
-            for (int j = 0; j < columns; j++) {
-                float value = binary_softmax_weight(row[j] - references[j]);
-                row[j] = value;
-                block[j] += value;
-            }
+    int exceeds = 0;
+    for (int j = 0; j < columns; j++) exceeds |= largest[j] > references[j] + margin;
+    if (exceeds) {
+        for (int j = 0; j < columns; j++) {
+            const float reference = largest[j] > references[j] ? largest[j] : references[j];
+            corrections[j] = reference == references[j] ? 1.0f : binary_softmax_weight(references[j] - reference);
+            references[j] = reference;
+            sums[j] *= corrections[j];
         }
-        for (int j = 0; j < columns; j++) totals[j] += block[j];
     }
-    for (int j = 0; j < columns; j++) sums[j] = totals[j];
-    return grows;
+    for (int j = 0; j < columns; j++) total[j] = 0;
+    for (ptrdiff_t key = 0; key < keys; key++) {
+        float *row = scores + key * columns;
+        VECTOR_LOOP
+        for (int j = 0; j < columns; j++) {
+            float value = binary_softmax_weight(row[j] - references[j]);
+            row[j] = value;
+            total[j] += value;
+        }
+    }
+    for (int j = 0; j < columns; j++) sums[j] += total[j];
+    return exceeds;
 }
 
 CK_KERNEL(
-    int, attention_softmax_block,
-    (float *scores, ptrdiff_t keys, int columns, float *maxima, float *sums, float *corrections),
-    (scores, keys, columns, maxima, sums, corrections)) {
-    if (columns == 32) return softmax_block(scores, keys, 32, maxima, sums, corrections);
-    return softmax_block(scores, keys, 16, maxima, sums, corrections);
+    int, attention_softmax_tile,
+    (float *scores, ptrdiff_t keys, int columns, float *references, float *sums, float *corrections),
+    (scores, keys, columns, references, sums, corrections)) {
+    if (columns == 32) return softmax_tile(scores, keys, 32, references, sums, corrections);
+    return softmax_tile(scores, keys, 16, references, sums, corrections);
 }
 
 CK_KERNEL(

@@ -47,8 +47,9 @@ ck_tile ck_gemm_tile(int level) {
 typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
 
 #define TILE_PARAMETERS                                                                                                      \
-    ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step, float *c, ptrdiff_t ldc
-#define TILE_ARGUMENTS k, a, a_step, b, start, start_step, c, ldc
+    ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step, float *c,       \
+        ptrdiff_t ldc, const float *ahead, ptrdiff_t ahead_step
+#define TILE_ARGUMENTS k, a, a_step, b, start, start_step, c, ldc, ahead, ahead_step
 
 // Each body has the number of rows as a constant in every copy, so that its sums are registers. Element i of column p of A is
 // a[p * a_step + i], or of matrices that aren't packed, a[i * a_step + p].
@@ -82,7 +83,7 @@ static void kernel_plain(int rows, TILE_PARAMETERS) { rows_plain(rows, 1, TILE_A
 static void unpacked_plain(int rows, TILE_PARAMETERS) { rows_plain(rows, 0, TILE_ARGUMENTS); }
 
 #if defined(__x86_64__)
-CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed, TILE_PARAMETERS) {
+CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
     __m256 sum[6][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
@@ -93,6 +94,10 @@ CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed,
         __m256 low = _mm256_loadu_ps(b);
         __m256 high = _mm256_loadu_ps(b + 8);
         _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
+        if (reads_ahead) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            ahead += ahead_step;
+        }
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             __m256 factor = _mm256_broadcast_ss(is_packed ? a + i : a + i * a_step);
@@ -109,21 +114,22 @@ CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed,
     }
 }
 
-CK_TARGET_AVX2 VECTOR_INLINE void rows_avx2(int rows, const int is_packed, TILE_PARAMETERS) {
+CK_TARGET_AVX2 VECTOR_INLINE void rows_avx2(int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
     switch (rows) {
-    case 1: return tile_avx2(1, is_packed, TILE_ARGUMENTS);
-    case 2: return tile_avx2(2, is_packed, TILE_ARGUMENTS);
-    case 3: return tile_avx2(3, is_packed, TILE_ARGUMENTS);
-    case 4: return tile_avx2(4, is_packed, TILE_ARGUMENTS);
-    case 5: return tile_avx2(5, is_packed, TILE_ARGUMENTS);
-    default: return tile_avx2(6, is_packed, TILE_ARGUMENTS);
+    case 1: return tile_avx2(1, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 2: return tile_avx2(2, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 3: return tile_avx2(3, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 4: return tile_avx2(4, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 5: return tile_avx2(5, is_packed, reads_ahead, TILE_ARGUMENTS);
+    default: return tile_avx2(6, is_packed, reads_ahead, TILE_ARGUMENTS);
     }
 }
 
-CK_TARGET_AVX2 static void kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, TILE_ARGUMENTS); }
-CK_TARGET_AVX2 static void unpacked_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX2 static void kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX2 static void reading_kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, 1, TILE_ARGUMENTS); }
+CK_TARGET_AVX2 static void unpacked_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 0, 0, TILE_ARGUMENTS); }
 
-CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_packed, TILE_PARAMETERS) {
+CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
     __m512 sum[14][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
@@ -133,11 +139,17 @@ CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_pac
     for (ptrdiff_t p = 0; p < k; p++) {
         __m512 low = _mm512_loadu_ps(b);
         __m512 high = _mm512_loadu_ps(b + 16);
-        // Panels of B come from the second level of the cache, where four rows ahead suffice, or, packed before, from memory.
+        // Panels come from the second level of the cache, where four rows ahead suffice, though what else passes by may have evicted them.
         _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
         _mm_prefetch((const char *)(b + 144), _MM_HINT_T0);
-        _mm_prefetch((const char *)(b + 1024), _MM_HINT_T1);
-        _mm_prefetch((const char *)(b + 1040), _MM_HINT_T1);
+        if (reads_ahead) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            _mm_prefetch((const char *)(ahead + 16), _MM_HINT_T1);
+            ahead += ahead_step;
+        } else {
+            _mm_prefetch((const char *)(b + 1024), _MM_HINT_T1);
+            _mm_prefetch((const char *)(b + 1040), _MM_HINT_T1);
+        }
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             __m512 factor = _mm512_set1_ps(is_packed ? a[i] : a[i * a_step]);
@@ -154,38 +166,43 @@ CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_pac
     }
 }
 
-CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(int rows, const int is_packed, TILE_PARAMETERS) {
+CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
     switch (rows) {
-    case 1: return tile_avx512(1, is_packed, TILE_ARGUMENTS);
-    case 2: return tile_avx512(2, is_packed, TILE_ARGUMENTS);
-    case 3: return tile_avx512(3, is_packed, TILE_ARGUMENTS);
-    case 4: return tile_avx512(4, is_packed, TILE_ARGUMENTS);
-    case 5: return tile_avx512(5, is_packed, TILE_ARGUMENTS);
-    case 6: return tile_avx512(6, is_packed, TILE_ARGUMENTS);
-    case 7: return tile_avx512(7, is_packed, TILE_ARGUMENTS);
-    case 8: return tile_avx512(8, is_packed, TILE_ARGUMENTS);
-    case 9: return tile_avx512(9, is_packed, TILE_ARGUMENTS);
-    case 10: return tile_avx512(10, is_packed, TILE_ARGUMENTS);
-    case 11: return tile_avx512(11, is_packed, TILE_ARGUMENTS);
-    case 12: return tile_avx512(12, is_packed, TILE_ARGUMENTS);
-    case 13: return tile_avx512(13, is_packed, TILE_ARGUMENTS);
-    default: return tile_avx512(14, is_packed, TILE_ARGUMENTS);
+    case 1: return tile_avx512(1, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 2: return tile_avx512(2, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 3: return tile_avx512(3, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 4: return tile_avx512(4, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 5: return tile_avx512(5, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 6: return tile_avx512(6, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 7: return tile_avx512(7, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 8: return tile_avx512(8, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 9: return tile_avx512(9, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 10: return tile_avx512(10, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 11: return tile_avx512(11, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 12: return tile_avx512(12, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 13: return tile_avx512(13, is_packed, reads_ahead, TILE_ARGUMENTS);
+    default: return tile_avx512(14, is_packed, reads_ahead, TILE_ARGUMENTS);
     }
 }
 
-CK_TARGET_AVX512 static void kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, TILE_ARGUMENTS); }
-CK_TARGET_AVX512 static void unpacked_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void reading_kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, 1, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void unpacked_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 0, 0, TILE_ARGUMENTS); }
 #endif
 
 void ck_gemm_kernel(int level, int rows, TILE_PARAMETERS) {
 #if defined(__x86_64__)
-    if (level == CK_LEVEL_AVX512) return kernel_avx512(rows, TILE_ARGUMENTS);
-    if (level == CK_LEVEL_AVX2) return kernel_avx2(rows, TILE_ARGUMENTS);
+    if (level == CK_LEVEL_AVX512) return ahead ? reading_kernel_avx512(rows, TILE_ARGUMENTS) : kernel_avx512(rows, TILE_ARGUMENTS);
+    if (level == CK_LEVEL_AVX2) return ahead ? reading_kernel_avx2(rows, TILE_ARGUMENTS) : kernel_avx2(rows, TILE_ARGUMENTS);
 #endif
     kernel_plain(rows, TILE_ARGUMENTS);
 }
 
-void ck_gemm_unpacked_kernel(int level, int rows, TILE_PARAMETERS) {
+void ck_gemm_unpacked_kernel(
+    int level, int rows, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step,
+    float *c, ptrdiff_t ldc) {
+    const float *ahead = NULL;
+    const ptrdiff_t ahead_step = 0;
 #if defined(__x86_64__)
     if (level == CK_LEVEL_AVX512) return unpacked_avx512(rows, TILE_ARGUMENTS);
     if (level == CK_LEVEL_AVX2) return unpacked_avx2(rows, TILE_ARGUMENTS);

@@ -93,17 +93,23 @@ import Testing
         #expect(all[3].shape.dimensions == [extents.batch, extents.heads, extents.queries, extents.keys])
     }
 
-    // Large scores in the last block of keys: what was summed before must shrink.
-    @Test func maximumInALaterBlock() throws {
-        let extents = Self.extents(1, 1, 1, 3, 3000, 2, 4)
+    // Large scores in the last block of keys, or ever larger ones: what was computed before must shrink. Scores of thousands are
+    // themselves rounded to 1e-4.
+    @Test(arguments: [40, 4000, 1e30, nil] as [Float?]) func maximumAmongLaterKeys(factor: Float?) throws {
+        let extents = Self.extents(1, 1, 1, 35, 3000, 2, 4)
         var given = try operands(extents)
         var keys = try given[1].array(of: Float.self)
-        for index in 5000..<6000 { keys[index] *= 40 }
+        if let factor {
+            for index in 5000..<6000 { keys[index] *= factor }
+        } else {
+            for index in 0..<6000 { keys[index] *= Float(index) }
+        }
         given[1] = try Tensor(keys, shape: given[1].shape)
         let values = try given.map { try $0.array(of: Float.self) }
         try expectClose(
             run("Attention", version: 23, inputs: given)[0],
-            Self.attend(values[0], values[1], values[2], extents, scale: 1 / 2.0.squareRoot()))
+            Self.attend(values[0], values[1], values[2], extents, scale: 1 / 2.0.squareRoot()),
+            factor == nil || factor == 4000 ? 1e-4 : 2e-6)
     }
 
     @Test func maskedOutQueriesAreZero() throws {

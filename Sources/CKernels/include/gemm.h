@@ -23,9 +23,12 @@ ck_tile ck_gemm_tile(int level);
 
 // c[i * ldc + j] = start[i * start_step + j] + sum over k of a[k * a_step + i] b[k][j], for all columns of a tile and its first
 // `rows` >= 1 rows. `start` is null for zeros; it may be c, with its step.
+//
+// `ahead`, unless it is null, is what to have read from memory meanwhile: as many floats as a row of b has, from ahead + i * ahead_step
+// on, for i < k.
 void ck_gemm_kernel(
     int level, int rows, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step,
-    float *c, ptrdiff_t ldc);
+    float *c, ptrdiff_t ldc, const float *ahead, ptrdiff_t ahead_step);
 
 // The same of a matrix A that isn't packed: its row i begins at a + i * row_step.
 void ck_gemm_unpacked_kernel(

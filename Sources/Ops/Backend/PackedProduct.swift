@@ -42,13 +42,19 @@ enum PackedProduct {
 
     /// C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
     ///
-    /// Blocks of B, packed one after the other where they aren't yet, meet all of A, which is packed when the first of them does.
+    /// Blocks of B, packed one after the other where they aren't yet, meet all of A, which is packed when the first of them does. Panels
+    /// of B that meet few rows of A are what takes the time to read, see ``runPanelByPanel(transposeA:m:n:k:alpha:a:lda:panels:start:c:ldc:)``.
     ///
     /// - Returns: false, with nothing done, where there is no memory to pack into.
     static func run(
         transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, b: Right, start: Start,
         c: UnsafeMutablePointer<Float>, ldc: Int
     ) -> Bool {
+        if case .panels(let first) = b, m <= min(mostRowsKept, n) {
+            return runPanelByPanel(
+                transposeA: transposeA, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, panels: first, start: start, c: c,
+                ldc: ldc)
+        }
         let blocks = RightBlocks(b, m: m, n: n, k: k)
         let (width, depth) = (blocks.width, blocks.depth)
         let packsA = transposeA || alpha != 1 || !isReadableByRows(stride: lda) || m < leastRowsUnpacked || n > 2 * width
@@ -81,11 +87,13 @@ enum PackedProduct {
                                 into: panel)
                         }
                         tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= k)
-                        let left = packsA ? Left.packed(UnsafePointer(panel)) : .rows(source, step: lda)
+                        let left = packsA ? TileWriter.Left.packed(UnsafePointer(panel)) : .rows(source, step: lda)
                         for part in stride(from: 0, to: columnCount, by: columns) {
+                            let right = panels.first + part * panels.depth
                             tile.multiply(
-                                left, panels.first + part * panels.depth, depth: innerCount, column: column + part,
-                                columnCount: min(columns, columnCount - part))
+                                left, right, depth: innerCount, column: column + part,
+                                columnCount: min(columns, columnCount - part),
+                                ahead: panels.isInMemory && row == firstRow ? .stream(right) : nil)
                             ahead.advance()
                         }
                     }
@@ -99,86 +107,48 @@ enum PackedProduct {
     /// cache keeps a few only.
     private static func isReadableByRows(stride: Int) -> Bool { stride * MemoryLayout<Float>.stride % 4096 != 0 }
 
-    /// Multiplies panels into the tiles of a row of C.
-    private struct TileWriter {
-        private let start: Start
-        private let c: UnsafeMutablePointer<Float>
-        private let ldc: Int
-        /// A tile at the edge of C, whose kernel writes whole rows of columns.
-        private let edge: UnsafeMutablePointer<Float>
-        /// A tile of the numbers that are added to the rows.
-        private let offsets: UnsafeMutablePointer<Float>
-        private var row = 0
-        private var rowCount = 0
-        private var addsToTarget = false
-        private var isLast = false
+    /// Rows of A that stay in the second-level cache while panels of B pass by.
+    private static let mostRowsKept = 512
+    /// Elements of A that do.
+    private static let keptSlice = 256 << 10
+    private static let largestDepth = 640
 
-        /// - Parameter scratch: room for two tiles.
-        init(start: Start, c: UnsafeMutablePointer<Float>, ldc: Int, scratch: UnsafeMutablePointer<Float>) {
-            (self.start, self.c, self.ldc) = (start, c, ldc)
-            edge = scratch
-            offsets = scratch + rows * columns
-        }
-
-        /// - Parameters:
-        ///   - addsToTarget: whether part of the product stands in C.
-        ///   - isLast: whether this is the rest of it.
-        mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool, isLast: Bool) {
-            (self.row, self.rowCount, self.addsToTarget, self.isLast) = (row, rowCount, addsToTarget, isLast)
-            if !addsToTarget, case .rows(let values) = start {
-                for index in 0..<rowCount {
-                    (offsets + index * columns).update(repeating: values[row + index], count: columns)
+    /// The product with panels of B that come from memory: a slice of A is packed, and each panel meets all of its rows while the next
+    /// panel is read.
+    private static func runPanelByPanel(
+        transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, panels: UnsafePointer<Float>,
+        start: Start, c: UnsafeMutablePointer<Float>, ldc: Int
+    ) -> Bool {
+        let depth = balanced(k, limit: min(largestDepth, keptSlice / m), multiple: 1)
+        // Tiles of as equal a height as possible: each reads the panel once.
+        let tileRows = balanced(m, limit: rows, multiple: 1)
+        let tiles = (m + tileRows - 1) / tileRows
+        let sliceStep = rows * depth + 16
+        guard let memory = ThreadScratch.floats(tiles * sliceStep + 2 * rows * columns) else { return false }
+        var tile = TileWriter(start: start, c: c, ldc: ldc, scratch: memory + tiles * sliceStep)
+        for inner in stride(from: 0, to: k, by: depth) {
+            let innerCount = min(depth, k - inner)
+            for index in 0..<tiles {
+                let row = index * tileRows
+                packA(
+                    transposeA ? a + inner * lda + row : a + row * lda + inner, lda, transposed: transposeA,
+                    rows: min(tileRows, m - row), depth: innerCount, alpha: alpha, into: memory + index * sliceStep)
+            }
+            for column in stride(from: 0, to: n, by: columns) {
+                let panel = panels + column * k + inner * columns
+                let next = column + columns < n ? panel + columns * k : panels + (inner + innerCount) * columns
+                for index in 0..<tiles {
+                    let row = index * tileRows
+                    tile.begin(
+                        row: row, rowCount: min(tileRows, m - row), addsToTarget: inner > 0, isLast: inner + depth >= k)
+                    tile.multiply(
+                        .packed(UnsafePointer(memory + index * sliceStep)), panel, depth: innerCount, column: column,
+                        columnCount: min(columns, n - column),
+                        ahead: tiles == 1 ? .stream(panel) : .part(index, of: tiles, next, depth: innerCount))
                 }
             }
         }
-
-        func multiply(_ a: Left, _ b: UnsafePointer<Float>, depth: Int, column: Int, columnCount: Int) {
-            let target = c + row * ldc + column
-            var first: UnsafePointer<Float>?
-            var step = 0
-            if addsToTarget {
-                (first, step) = (UnsafePointer(target), ldc)
-            } else {
-                switch start {
-                case .zero: break
-                case .target: (first, step) = (UnsafePointer(target), ldc)
-                case .columns(let values): first = values + column
-                case .rows: (first, step) = (UnsafePointer(offsets), columns)
-                case .matrix(_, let numbers): first = numbers.map { $0 + column }
-                }
-            }
-            if columnCount == columns {
-                multiply(a, b, depth: depth, start: first, step, into: target, ldc)
-            } else {
-                multiply(a, b, depth: depth, start: nil, 0, into: edge, columns)
-                for row in 0..<rowCount {
-                    for index in 0..<columnCount {
-                        target[row * ldc + index] = edge[row * columns + index] + (first.map { $0[row * step + index] } ?? 0)
-                    }
-                }
-            }
-            if isLast, case .matrix(let values, _) = start {
-                ck_add_rows(values + row * ldc + column, ldc, target, ldc, rowCount, columnCount)
-            }
-        }
-
-        private func multiply(
-            _ a: Left, _ b: UnsafePointer<Float>, depth: Int, start: UnsafePointer<Float>?, _ startStep: Int,
-            into target: UnsafeMutablePointer<Float>, _ step: Int
-        ) {
-            switch a {
-            case .packed(let panel):
-                ck_gemm_kernel(level, Int32(rowCount), depth, panel, rows, b, start, startStep, target, step)
-            case .rows(let first, let rowStep):
-                ck_gemm_unpacked_kernel(level, Int32(rowCount), depth, first, rowStep, b, start, startStep, target, step)
-            }
-        }
-    }
-
-    /// Some rows of A: a packed panel, or as they lie in the matrix.
-    private enum Left {
-        case packed(UnsafePointer<Float>)
-        case rows(UnsafePointer<Float>, step: Int)
+        return true
     }
 
     private static func packA(

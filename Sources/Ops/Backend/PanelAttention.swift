@@ -5,15 +5,16 @@ import GraphRuntime
 ///
 /// A panel of queries is the right factor of both products, keys and values the left ones: the scores of the panel come out key by
 /// key, with the queries in lanes. So the softmax needs no sums across lanes, and what it leaves is, as it lies, a packed panel for the
-/// product with the values. Keys and values are packed once for all queries of a head. Scores are made for a block of keys at a time,
-/// which the first-level cache holds; when a later block has a larger maximum, what was summed so far is scaled down (Milakov and
-/// Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3).
+/// product with the values. Keys and values are packed once for all queries of a head. Scores become weights as soon as a tile of them
+/// is there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
+/// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
+/// keys, which the first-level cache holds, then meet the values.
 struct PanelAttention {
     private let kernel: AttentionKernel<Float>
 
     private static let rows = PackedProduct.rows
     private static let lanes = PackedProduct.columns
-    /// Panels of keys in a block, whose scores take 28 KB.
+    /// Panels of keys in a block, whose weights take 28 KB.
     private static let blockPanels = max(7168 / (rows * lanes), 1)
     /// Packed keys and values of a head that are worth their memory.
     private static let largestKeyCount = 1 << 16
@@ -59,7 +60,7 @@ struct PanelAttention {
         let queries: Int
         let scores: Int
         let results: Int
-        let maxima: Int
+        let references: Int
         let sums: Int
         let corrections: Int
         let count: Int
@@ -73,8 +74,8 @@ struct PanelAttention {
             queries = values + valuePanels * valuePanelSize
             scores = queries + lanes * extents.width
             results = scores + PanelAttention.blockPanels * rows * lanes
-            maxima = results + valuePanels * rows * lanes
-            sums = maxima + lanes
+            references = results + valuePanels * rows * lanes
+            sums = references + lanes
             corrections = sums + lanes
             count = corrections + lanes
         }
@@ -123,27 +124,29 @@ struct PanelAttention {
     private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         let (rows, lanes) = (Self.rows, Self.lanes)
         let (queries, scores, results) = (memory + layout.queries, memory + layout.scores, memory + layout.results)
-        let (maxima, sums, corrections) = (memory + layout.maxima, memory + layout.sums, memory + layout.corrections)
-        maxima.update(repeating: -.infinity, count: lanes)
+        let (references, sums) = (memory + layout.references, memory + layout.sums)
+        references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
         sums.update(repeating: 0, count: lanes)
         for first in stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
             let keys = first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
             for panel in first..<min(first + Self.blockPanels, layout.keyPanels) {
+                let tile = scores + (panel - first) * rows * lanes
+                let keyCount = min(rows, extents.keys - panel * rows)
                 ck_gemm_kernel(
-                    PackedProduct.level, Int32(min(rows, extents.keys - panel * rows)), extents.width,
-                    memory + panel * rows * extents.width, rows, queries, nil, 0, scores + (panel - first) * rows * lanes, lanes
-                )
-            }
-            let grows = attention_softmax_block(scores, keys.count, Int32(lanes), maxima, sums, corrections)
-            if first > 0, grows != 0 {
-                attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections)
+                    PackedProduct.level, Int32(keyCount), extents.width, memory + panel * rows * extents.width, rows, queries,
+                    nil,
+                    0, tile, lanes, nil, 0)
+                let corrections = memory + layout.corrections
+                guard attention_softmax_tile(tile, keyCount, Int32(lanes), references, sums, corrections) != 0 else { continue }
+                attention_scale_columns(scores, (panel - first) * rows, Int32(lanes), corrections)
+                if first > 0 { attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
             }
             for panel in 0..<layout.valuePanels {
                 let result = results + panel * rows * lanes
                 ck_gemm_kernel(
                     PackedProduct.level, Int32(min(rows, extents.valueWidth - panel * rows)), keys.count,
                     memory + layout.values + panel * layout.valuePanelSize + keys.lowerBound * rows, rows, scores,
-                    first == 0 ? nil : UnsafePointer(result), lanes, result, lanes)
+                    first == 0 ? nil : UnsafePointer(result), lanes, result, lanes, nil, 0)
             }
         }
     }

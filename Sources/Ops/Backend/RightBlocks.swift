@@ -41,17 +41,20 @@ struct RightBlocks {
         }
     }
 
-    /// The block that begins at a column and a row: its first panel, and from one column to the next as many numbers as `depth`.
+    /// The block that begins at a column and a row: its first panel, from one column to the next as many numbers as `depth`, and whether
+    /// it may lie in memory, not in cache.
     ///
     /// - Parameter memory: room for ``packedSize`` floats.
-    func panels(column: Int, inner: Int, memory: UnsafeMutablePointer<Float>) -> (first: UnsafePointer<Float>, depth: Int) {
+    func panels(column: Int, inner: Int, memory: UnsafeMutablePointer<Float>) -> (
+        first: UnsafePointer<Float>, depth: Int, isInMemory: Bool
+    ) {
         switch factor {
-        case .panels(let first): return (first + column * k + inner * Self.columns, k)
+        case .panels(let first): return (first + column * k + inner * Self.columns, k, true)
         case .matrix(let first, let step, let isTransposed):
             let depth = min(depth, k - inner)
             PanelLayout(width: Self.columns, columns: min(width, n - column), depth: depth, isTransposed: isTransposed).pack(
                 isTransposed ? first + column * step + inner : first + inner * step + column, step: step, into: memory)
-            return (UnsafePointer(memory), depth)
+            return (UnsafePointer(memory), depth, false)
         }
     }
 

@@ -131,7 +131,7 @@ struct WinogradOperands {
     ) {
         ck_gemm_kernel(
             PackedProduct.level, Int32(Self.rows), geometry.inputChannels, kernels + position * kernelStep, Self.rows,
-            tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes)
+            tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes, nil, 0)
     }
 
     /// The products of a panel of kernels with one of tiles back into the pictures.

@@ -80,7 +80,8 @@ struct WinogradFewTiles {
                     ck_gemm_kernel(
                         PackedProduct.level, Int32(tiles(of: panel).count), block,
                         transformed + panel * tilePanelSize + position * tileStep + first * rows, rows,
-                        kernels + position * kernelStep, first == 0 ? nil : UnsafePointer(product), lanes, product, lanes)
+                        kernels + position * kernelStep, first == 0 ? nil : UnsafePointer(product), lanes, product, lanes, nil,
+                        0)
                 }
             }
         }
