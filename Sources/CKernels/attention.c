@@ -14,22 +14,8 @@ CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
 }
 
-// 2^x for x < 127, with a relative error below 1.6e-7, but for results below 2^-125, which stay there: weights that no sum shows.
-//
-// 2^x is 2^n 2^r with |r| <= 1/2; 2^r is 1 + r p(r), p of degree 4 fitted for the least relative error (9.2e-8) by reweighted least
-// squares.
-VECTOR_INLINE float binary_softmax_weight(float x) {
-    x = x < -125.0f ? -125.0f : x;
-    // Adding 1.5·2^23 rounds to an integer, which then stands in the low bits of the significand.
-    const float magic = 12582912.0f;
-    const float shifted = x + magic;
-    const float r = x - (shifted - magic);
-    float p = r * 0x1.5bba24p-10f + 0x1.3cea90p-7f;
-    p = p * r + 0x1.c6b752p-5f;
-    p = p * r + 0x1.ebf9bcp-3f;
-    p = p * r + 0x1.62e42ap-1f;
-    return bits_to_float(float_to_bits(p * r + 1.0f) + (float_to_bits(shifted) << 23));
-}
+// 2^x for x < 127, but for results below 2^-125, which stay there: weights that no sum shows.
+VECTOR_INLINE float binary_softmax_weight(float x) { return power_of_two(x < -125.0f ? -125.0f : x); }
 
 VECTOR_INLINE int softmax_tile(
     float *scores, ptrdiff_t keys, const int columns, float *references, float *sums, float *corrections) {

@@ -65,14 +65,30 @@ CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + logarithm_one_plus(exponential(-fa
 CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
 CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
 CK_UNARY(ck_silu, v *sigmoid(v))
-CK_UNARY(ck_gelu_erf, 0.5f * v * (1.0f + error_function(v * 0.70710678f)))
+CK_UNARY(ck_gelu_erf, gaussian_error_linear_unit(v))
 
-CK_KERNEL(void, ck_gated_gelu, (const float *x, const float *gate, float *y, ptrdiff_t n), (x, gate, y, n)) {
-    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {
-        float v = gate[i];
-        y[i] = x[i] * (0.5f * v * (1.0f + error_function(v * 0.70710678f)));
+#define GATED_GELU_ROWS(loop, n)                                                                                             \
+    for (ptrdiff_t row = 0; row < rows; row++) {                                                                             \
+        const float *values = x + row * x_step;                                                                              \
+        float *target = y + row * y_step;                                                                                    \
+        loop for (ptrdiff_t i = 0; i < (n); i++) target[i] = values[i] * gaussian_error_linear_unit(values[gate + i]);       \
+    }
+
+CK_KERNEL(
+    void, ck_gated_gelu,
+    (const float *x, ptrdiff_t x_step, ptrdiff_t gate, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n),
+    (x, x_step, gate, y, y_step, rows, n)) {
+    // Half a tile's columns, of 32 or of 16, without what loops of any length begin with.
+    if (n == 16) {
+        GATED_GELU_ROWS(VECTOR_LOOP, 16)
+    } else if (n == 8) {
+        GATED_GELU_ROWS(_Pragma("clang loop vectorize(assume_safety) vectorize_width(8)"), 8)
+    } else {
+        GATED_GELU_ROWS(VECTOR_LOOP, n)
     }
 }
+#undef GATED_GELU_ROWS
+
 // (1 + tanh u) / 2 = sigmoid(2 u).
 CK_UNARY(ck_gelu_tanh, v *sigmoid(1.59576912f * (v + 0.044715f * v * v * v)))
 

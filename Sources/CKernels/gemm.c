@@ -248,6 +248,17 @@ CK_KERNEL(
 }
 
 CK_KERNEL(
+    void, ck_pack_gated_columns,
+    (const float *b, ptrdiff_t row_step, ptrdiff_t k, ptrdiff_t gate, int columns, float *panel),
+    (b, row_step, k, gate, columns, panel)) {
+    const int half = columns / 2;
+    for (ptrdiff_t p = 0; p < k; p++) {
+        for (int j = 0; j < half; j++) panel[p * columns + j] = b[p * row_step + j];
+        for (int j = 0; j < half; j++) panel[p * columns + half + j] = b[p * row_step + gate + j];
+    }
+}
+
+CK_KERNEL(
     void, ck_dot_rows, (const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots),
     (a, k, b, row_step, count, dots)) {
     for (ptrdiff_t j = 0; j < count; j++) {

@@ -21,6 +21,6 @@ public enum StandardOperators {
         AttentionFusion(), SiLUFusion(), GELUFusion(), GEGLUFusion(), GroupNormalizationFusion(),
         GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),
-        MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(),
+        MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
     ]
 }

@@ -36,10 +36,11 @@ struct FusionGraph {
 
     mutating func scalar(_ value: Float, _ shape: [Int] = []) throws -> ValueID { constant(try typed(floats([value], shape))) }
 
-    /// A constant of random numbers.
-    mutating func weights(_ shape: [Int]) throws -> ValueID {
+    /// A constant of random numbers, in memory or in a mapped file.
+    mutating func weights(_ shape: [Int], isInFile: Bool = false) throws -> ValueID {
         let seed = UInt64(graph.values.count + 100)
-        return constant(try typed(pseudoRandom(shape, seed: seed)))
+        let tensor = try typed(pseudoRandom(shape, seed: seed))
+        return constant(isInFile ? try MappedTensors([tensor]).tensors[0] : tensor)
     }
 
     mutating func node(_ type: String, _ inputs: ValueID..., attributes: NodeAttributes = NodeAttributes()) -> ValueID {

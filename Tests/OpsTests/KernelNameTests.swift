@@ -58,8 +58,8 @@ import Testing
         let oracle = WindowOracle(input: [1, 32, 4, 3], weights: [48, 32, 3, 3], pads: [1, 1, 1, 1])
         let attributes = oracle.attributes(autoPad: nil, isTransposed: false)
         #expect(try kernels("Conv", [pixels, kernel3], attributes) == name("im2col + pre-packed GEMM", "im2col + GEMM"))
-        #expect(
-            try kernels("Conv", [pseudoRandom([1, 32, 4, 4], seed: 1), kernel3], attributes) == name("Winograd 4×4", "im2col + GEMM"))
+        let square = try pseudoRandom([1, 32, 4, 4], seed: 1)
+        #expect(try kernels("Conv", [square, kernel3], attributes) == name("Winograd 4×4", "im2col + GEMM"))
         #expect(
             try kernels("Conv", [pixels, pseudoRandom([48, 32, 1, 1], seed: 2)]) == name("pre-packed GEMM 1×1", "GEMM 1×1"))
     }

@@ -126,3 +126,53 @@ import Testing
         #expect(try g.fusions(g.node("Add", sum, try g.input([3, 7]))) == ["MatMul+residual": 1])
     }
 }
+
+@Suite struct GatedMatMulFusionTests {
+    private struct Form {
+        var left = [2, 3, 5]
+        var right = [5, 34]
+        var hasBias = true
+        var isConstant = true
+        var isInFile = false
+        var hasResidual = false
+        var readsProduct = false
+
+        func counts(_ dtype: DType = .float32) throws -> [String: Int] {
+            var g = FusionGraph(dtype)
+            let width = right[right.count - 1]
+            var product = g.node(
+                "MatMul", try g.input(left), isConstant ? try g.weights(right, isInFile: isInFile) : try g.input(right))
+            if hasBias { product = g.node("Add", product, try g.weights([width], isInFile: isInFile)) }
+            if hasResidual { product = g.node("Add", product, try g.input(left.dropLast() + [width])) }
+            let (values, gate) = g.nodes("Split", product, attributes: NodeAttributes(["axis": .int(-1)]))
+            let erf = g.node("Erf", g.node("Div", gate, try g.scalar(Float(2).squareRoot())))
+            let gelu = g.node("Mul", g.node("Mul", gate, g.node("Add", erf, try g.scalar(1))), try g.scalar(0.5))
+            let y = g.node("Mul", values, gelu)
+            return try readsProduct ? g.fusions(y, g.node("Neg", product)) : g.fusions(y)
+        }
+    }
+
+    @Test(arguments: floatTypes, [false, true]) func fires(dtype: DType, isInFile: Bool) throws {
+        // Parts of panels; one panel, several; a few rows, parts of tiles, more than one slice of rows; more columns than a block.
+        for (left, right) in [
+            ([2, 3, 5], [5, 34]), ([4, 6], [6, 32]), ([1, 40], [40, 64]), ([2, 17, 40], [40, 96]), ([3, 300, 70], [70, 64]),
+            ([1300, 33], [33, 128]), ([30, 900], [900, 1344]),
+        ] {
+            let form = Form(left: left, right: right, isInFile: isInFile)
+            #expect(try form.counts(dtype) == ["GELU": 1, "GEGLU": 1, "MatMul+bias": 1, "MatMul+GEGLU": 1])
+        }
+        #expect(
+            try Form(hasBias: false, isInFile: isInFile).counts(dtype) == ["GELU": 1, "GEGLU": 1, "MatMul+GEGLU": 1])
+    }
+
+    @Test func refuses() throws {
+        func count(_ form: Form, _ dtype: DType = .float32) throws -> Int { try form.counts(dtype)["MatMul+GEGLU"] ?? 0 }
+        #expect(try count(Form(), .float64) == 0)
+        // A computed matrix, one for each of the batch; a sum of two values, and one that somebody else reads; nothing to add up.
+        #expect(try count(Form(isConstant: false)) == 0)
+        #expect(try count(Form(right: [2, 5, 34])) == 0)
+        #expect(try count(Form(hasResidual: true)) == 0)
+        #expect(try count(Form(readsProduct: true)) == 0)
+        #expect(try count(Form(left: [2, 0], right: [0, 34])) == 0)
+    }
+}

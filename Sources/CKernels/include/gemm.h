@@ -45,6 +45,9 @@ void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, in
 // Packs `count` <= tile columns of a row-major matrix whose row k starts at b + k * row_step.
 void ck_pack_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel);
 
+// Packs half a tile's columns of such a matrix, and behind them as many that begin `gate` columns later.
+void ck_pack_gated_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, ptrdiff_t gate, int columns, float *panel);
+
 // dots[j] = sum over p < k of a[p] b[j * row_step + p], for j < count.
 void ck_dot_rows(const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots);
 

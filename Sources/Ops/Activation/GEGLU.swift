@@ -11,7 +11,7 @@ struct GEGLU: Operator {
         return [Fact(dtype: input.dtype, shape: try input.shape.map(Self.outputShape))]
     }
 
-    private static func outputShape(_ shape: Shape) throws(TensorError) -> Shape {
+    static func outputShape(_ shape: Shape) throws(TensorError) -> Shape {
         guard let width = shape.dimensions.last, width % 2 == 0 else {
             throw TensorError("the last axis of \(shape) doesn't split into two equal parts")
         }
@@ -24,10 +24,9 @@ struct GEGLU: Operator {
             let source = try x.buffer(of: Float.self).baseAddress, let target = try y.buffer(of: Float.self).baseAddress
         else { return }
         context.threads.forEachRange(y.count / max(width, 1), grain: max(BroadcastPlan.grain / max(width, 1), 1)) { rows in
-            for row in rows {
-                let values = source + 2 * row * width
-                ck_gated_gelu(values, values + width, target + row * width, width)
-            }
+            ck_gated_gelu(
+                source + 2 * rows.lowerBound * width, 2 * width, width, target + rows.lowerBound * width, width, rows.count,
+                width)
         }
     }
 

@@ -45,17 +45,18 @@ enum PackedProduct {
     /// Blocks of B, packed one after the other where they aren't yet, meet all of A, which is packed when the first of them does. Panels
     /// of B that meet few rows of A are what takes the time to read, see ``runPanelByPanel(transposeA:m:n:k:alpha:a:lda:panels:start:c:ldc:)``.
     ///
+    /// - Parameter isGated: whether C is a · GELU(b) of the halves a and b of each panel of B, which then has whole panels.
     /// - Returns: false, with nothing done, where there is no memory to pack into.
     static func run(
         transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, b: Right, start: Start,
-        c: UnsafeMutablePointer<Float>, ldc: Int
+        isGated: Bool = false, c: UnsafeMutablePointer<Float>, ldc: Int
     ) -> Bool {
         if case .panels(let first) = b, m <= min(mostRowsKept, n) {
             return runPanelByPanel(
-                transposeA: transposeA, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, panels: first, start: start, c: c,
-                ldc: ldc)
+                transposeA: transposeA, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, panels: first, start: start,
+                isGated: isGated, c: c, ldc: ldc)
         }
-        let blocks = RightBlocks(b, m: m, n: n, k: k)
+        let blocks = RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated)
         let (width, depth) = (blocks.width, blocks.depth)
         let packsA = transposeA || alpha != 1 || !isReadableByRows(stride: lda) || m < leastRowsUnpacked || n > 2 * width
         // One block of columns needs each panel of A once.
@@ -67,7 +68,7 @@ enum PackedProduct {
         let sizeOfA = rowPanels * panelStep
         guard let memory = ThreadScratch.floats(blocks.packedSize + sizeOfA + 2 * rows * columns + 64) else { return false }
         let packedA = memory + blocks.packedSize
-        var tile = TileWriter(start: start, c: c, ldc: ldc, scratch: packedA + sizeOfA)
+        var tile = TileWriter(start: start, isGated: isGated, c: c, ldc: ldc, scratch: packedA + sizeOfA)
         for firstRow in stride(from: 0, to: m, by: blockRows) {
             let lastRow = min(firstRow + blockRows, m)
             for column in stride(from: 0, to: n, by: width) {
@@ -117,15 +118,15 @@ enum PackedProduct {
     /// panel is read.
     private static func runPanelByPanel(
         transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, panels: UnsafePointer<Float>,
-        start: Start, c: UnsafeMutablePointer<Float>, ldc: Int
+        start: Start, isGated: Bool, c: UnsafeMutablePointer<Float>, ldc: Int
     ) -> Bool {
-        let depth = balanced(k, limit: min(largestDepth, keptSlice / m), multiple: 1)
+        let depth = isGated ? k : balanced(k, limit: min(largestDepth, keptSlice / m), multiple: 1)
         // Tiles of as equal a height as possible: each reads the panel once.
         let tileRows = balanced(m, limit: rows, multiple: 1)
         let tiles = (m + tileRows - 1) / tileRows
         let sliceStep = rows * depth + 16
         guard let memory = ThreadScratch.floats(tiles * sliceStep + 2 * rows * columns) else { return false }
-        var tile = TileWriter(start: start, c: c, ldc: ldc, scratch: memory + tiles * sliceStep)
+        var tile = TileWriter(start: start, isGated: isGated, c: c, ldc: ldc, scratch: memory + tiles * sliceStep)
         for inner in stride(from: 0, to: k, by: depth) {
             let innerCount = min(depth, k - inner)
             for index in 0..<tiles {

@@ -11,6 +11,9 @@ struct PanelLayout {
     var depth: Int
     /// Whether the matrix is given as its transpose, row by row.
     var isTransposed: Bool
+    /// Whether a panel holds columns of the matrix's first half beside those of its second half, so that a product's tile has both
+    /// numbers of a gate. Not of a transpose, and where half the columns are a multiple of half the width.
+    var isGated = false
 
     private var panelCount: Int { (columns + width - 1) / width }
 
@@ -28,7 +31,9 @@ struct PanelLayout {
         let first = panel * width
         let count = Int32(min(width, columns - first))
         let place = target + first * depth
-        if isTransposed {
+        if isGated {
+            ck_pack_gated_columns(source + first / 2, step, depth, columns / 2, Int32(width), place)
+        } else if isTransposed {
             ck_pack_rows(source + first * step, step, depth, count, Int32(width), place)
         } else {
             ck_pack_columns(source + first, step, depth, count, Int32(width), place)
@@ -40,7 +45,7 @@ struct PanelLayout {
     /// - Returns: nil where it would be in memory twice, see ``PackedConstants/constant(_:form:pack:)``.
     func packed(_ matrix: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard matrix.dtype == .float32, matrix.count == columns * depth, matrix.count > 0 else { return nil }
-        let form = "panels of \(width) of \(depth)×\(columns)\(isTransposed ? " transposed" : "")"
+        let form = "panels of \(width) of \(depth)×\(columns)\(isTransposed ? " transposed" : "")\(isGated ? " gated" : "")"
         return constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
             guard let source = try matrix.buffer(of: Float.self).baseAddress,

@@ -9,14 +9,17 @@ struct PanelProduct {
     var transposeA = false
     var alpha: Float = 1
     var start = PackedProduct.Start.zero
+    /// Whether C is a · GELU(b) of the columns a and b that a gated ``layout(n:k:isTransposed:isGated:)`` puts side by side: half as
+    /// many as B has. `start` is in the panels' order.
+    var isGated = false
 
     /// How the right factor [k, n] is packed.
-    static func layout(n: Int, k: Int, isTransposed: Bool) -> PanelLayout {
-        PanelLayout(width: PackedProduct.columns, columns: n, depth: k, isTransposed: isTransposed)
+    static func layout(n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false) -> PanelLayout {
+        PanelLayout(width: PackedProduct.columns, columns: n, depth: k, isTransposed: isTransposed, isGated: isGated)
     }
 
     /// - Parameters:
-    ///   - panels: as ``layout(n:k:isTransposed:)`` has them.
+    ///   - panels: as ``layout(n:k:isTransposed:isGated:)`` has them.
     ///   - prepare: called with each tile of C (rows and columns) before the product is added to it.
     /// - Throws: ``TensorError`` where there is no memory to pack A into.
     func run(
@@ -26,14 +29,15 @@ struct PanelProduct {
         guard m > 0, n > 0, k > 0 else { return }
         let lda = transposeA ? m : k
         let failures = Atomic(0)
+        let (ldc, columnsPerResult) = isGated ? (n / 2, 2) : (n, 1)
         MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
                 prepare(rows, columns)
                 let isDone = PackedProduct.run(
                     transposeA: transposeA, m: rows.count, n: columns.count, k: k, alpha: alpha,
                     a: a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda, b: .panels(panels + columns.lowerBound * k),
-                    start: start.part(rows: rows, columns: columns, step: n), c: c + rows.lowerBound * n + columns.lowerBound,
-                    ldc: n)
+                    start: start.part(rows: rows, columns: columns, step: n), isGated: isGated,
+                    c: c + rows.lowerBound * ldc + columns.lowerBound / columnsPerResult, ldc: ldc)
                 if !isDone { failures.add(1, ordering: .relaxed) }
             }
         guard failures.load(ordering: .relaxed) == 0 else { throw TensorError("no memory to pack a matrix of \(m)×\(k) into") }

@@ -25,11 +25,14 @@ struct RightBlocks {
     ///   - m: rows of the left factor.
     ///   - n: columns of the right factor.
     ///   - k: its rows.
-    init(_ factor: PackedProduct.Right, m: Int, n: Int, k: Int) {
+    ///   - splitsDepth: whether a block may have fewer rows than the factor.
+    init(_ factor: PackedProduct.Right, m: Int, n: Int, k: Int, splitsDepth: Bool) {
         self.factor = factor
         (self.n, self.k) = (n, k)
-        width = PackedProduct.balanced(n, limit: Self.largestWidth, multiple: Self.columns)
-        depth = PackedProduct.balanced(k, limit: min(Self.elements / width, Self.largestDepth), multiple: 1)
+        let fitting = splitsDepth ? Self.largestWidth : min(Self.largestWidth, Self.elements / k)
+        width = PackedProduct.balanced(n, limit: max(fitting, Self.columns), multiple: Self.columns)
+        depth =
+            splitsDepth ? PackedProduct.balanced(k, limit: min(Self.elements / width, Self.largestDepth), multiple: 1) : k
         switch factor {
         case .panels:
             packedSize = 0

@@ -27,9 +27,10 @@ struct TileWriter {
     private static let columns = PackedProduct.columns
 
     private let start: PackedProduct.Start
+    private let isGated: Bool
     private let c: UnsafeMutablePointer<Float>
     private let ldc: Int
-    /// A tile at the edge of C, whose kernel writes whole rows of columns.
+    /// A tile that isn't written to C as it is: at the edge of C, where the kernel writes whole rows of columns, or one of gates.
     private let edge: UnsafeMutablePointer<Float>
     /// A tile of the numbers that are added to the rows.
     private let offsets: UnsafeMutablePointer<Float>
@@ -38,8 +39,14 @@ struct TileWriter {
     private var addsToTarget = false
     private var isLast = false
 
-    /// - Parameter scratch: room for two tiles.
-    init(start: PackedProduct.Start, c: UnsafeMutablePointer<Float>, ldc: Int, scratch: UnsafeMutablePointer<Float>) {
+    /// - Parameters:
+    ///   - isGated: whether C is a · GELU(b) of the halves a and b of each tile, which are whole and not added to C.
+    ///   - scratch: room for two tiles.
+    init(
+        start: PackedProduct.Start, isGated: Bool, c: UnsafeMutablePointer<Float>, ldc: Int,
+        scratch: UnsafeMutablePointer<Float>
+    ) {
+        self.isGated = isGated
         (self.start, self.c, self.ldc) = (start, c, ldc)
         edge = scratch
         offsets = scratch + Self.rows * Self.columns
@@ -74,7 +81,11 @@ struct TileWriter {
             case .matrix(_, let numbers): first = numbers.map { $0 + column }
             }
         }
-        if columnCount == Self.columns {
+        if isGated {
+            multiply(a, b, depth: depth, start: first, step, into: edge, Self.columns, ahead)
+            let half = Self.columns / 2
+            ck_gated_gelu(edge, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half)
+        } else if columnCount == Self.columns {
             multiply(a, b, depth: depth, start: first, step, into: target, ldc, ahead)
         } else {
             multiply(a, b, depth: depth, start: nil, 0, into: edge, Self.columns, ahead)

@@ -19,7 +19,7 @@ struct FewPixelConvolution {
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
-    /// - Parameter panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:)``.
+    /// - Parameter panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:isGated:)``.
     func run(input: Tensor, panels: Tensor, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws {
         guard let source = try input.buffer(of: Float.self).baseAddress,
             let panels = try panels.buffer(of: Float.self).baseAddress,

@@ -1,0 +1,109 @@
+import CKernels
+import GraphRuntime
+
+/// X · W (+ bias), and of its halves a and b along the last axis a · GELU(b) (GELU by erf): [..., K] with a constant [K, 2 N] and a bias
+/// [2 N] to [..., N]. The first layer of a feed-forward block (GEGLU of diffusers), of which only the result is written to memory.
+struct GatedMatMul: Operator {
+    /// Whether input 2 is a bias [2 N].
+    var hasBias: Bool
+    /// Input 1 in gated panels, where it is worth packing once.
+    private var panels: PackedConstant?
+
+    /// Rows of the product, for each thread, that are there at a time where the weights aren't packed.
+    private static let rowsOfThread = 1024
+
+    init(hasBias: Bool) { self.hasBias = hasBias }
+
+    var floatingPointTypes: Set<DType>? { [.float32] }
+    var mergeKey: String? { "bias=\(hasBias)" }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let product = try MatMul(hasBias: hasBias).inferOutputs(inputs)[0]
+        return [Fact(dtype: product.dtype, shape: try product.shape.map(GEGLU.outputShape))]
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        var cost = Cost.perElement(16, inputs: inputs, outputs: outputs)
+        if let extent = inputs.first??.shape?.dimensions.last, let output = outputs.first??.shape {
+            cost.flops += 4 * Double(extent) * Double(output.count)
+        }
+        return cost
+    }
+
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        if panels != nil { return ProductKernel.prePackedName }
+        return MatMul(hasBias: hasBias).kernelName(inputs: inputs, outputs: outputs)
+    }
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+        guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
+            let b = inputs[1]?.tensor
+        else { return self }
+        let extents = try MatMulExtents(left, b.shape)
+        guard extents.sharesB, extents.n % PackedProduct.columns == 0,
+            ProductKernel(m: extents.products.rows, n: extents.n, k: extents.k) == .packed
+        else { return self }
+        var result = self
+        result.panels = PanelProduct.layout(n: extents.n, k: extents.k, isGated: true).packed(b, constants: constants)
+        return result
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (x, weights) = (try context.input(0), try context.input(1))
+        let bias = hasBias ? try context.input(2) : nil
+        let output = try context.output(0)
+        let threads = context.threads
+        let extents = try MatMulExtents(x.shape, weights.shape)
+        guard extents.sharesB, try GEGLU.outputShape(extents.output).count == output.count else {
+            throw TensorError("the gated product of \(x.shape) and \(weights.shape) doesn't have shape \(output.shape)")
+        }
+        if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
+        guard let source = try x.buffer(of: Float.self).baseAddress, let right = try weights.buffer(of: Float.self).baseAddress,
+            let target = try output.buffer(of: Float.self).baseAddress, output.count > 0
+        else { return }
+        let offsets = try bias?.buffer(of: Float.self).baseAddress
+        // Without memory for the panels the product packs block by block.
+        if let panels = try? panels?.tensor(threads: threads), let right = try panels.buffer(of: Float.self).baseAddress {
+            try multiply(source, panels: right, bias: offsets, target, extents, threads: threads)
+        } else {
+            try multiply(source, right, bias: offsets, target, extents, threads: threads)
+        }
+    }
+
+    private func multiply(
+        _ x: UnsafePointer<Float>, panels: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+        _ extents: MatMulExtents, threads: ThreadPool
+    ) throws(TensorError) {
+        let n = extents.n
+        try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            var product = PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true)
+            if let bias, let ordered = memory.baseAddress?.assumingMemoryBound(to: Float.self) {
+                PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
+                product.start = .columns(ordered)
+            }
+            try product.run(x, panels: panels, y, threads: threads)
+        }
+    }
+
+    private func multiply(
+        _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+        _ y: UnsafeMutablePointer<Float>,
+        _ extents: MatMulExtents, threads: ThreadPool
+    ) throws(TensorError) {
+        let (rows, n, k) = (extents.products.rows, extents.n, extents.k)
+        let step = min(Self.rowsOfThread * threads.threadCount, rows)
+        try threads.withWorkspace(byteCount: step * n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            guard let halves = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            for first in stride(from: 0, to: rows, by: step) {
+                let count = min(step, rows - first)
+                MatrixProduct<Float>(m: count, n: n, k: k, columnBias: bias).run(batch: 1, threads: threads) { _ in
+                    (x + first * k, weights, halves)
+                }
+                threads.forEachRange(count, grain: max(BroadcastPlan.grain / n, 1)) { part in
+                    ck_gated_gelu(
+                        halves + part.lowerBound * n, n, n / 2, y + (first + part.lowerBound) * n / 2, n / 2, part.count, n / 2)
+                }
+            }
+        }
+    }
+}
