@@ -241,7 +241,11 @@ CK_KERNEL(
                 VECTOR_AT(panel + p * columns + j) = VECTOR_CONST_AT(b + p * row_step + j);
         return;
     }
-    for (ptrdiff_t p = 0; p < k; p++) {
+    ptrdiff_t p = 0;
+    // Whole vectors, of which the next row's overwrites what is too much; the last row may be the last numbers of the matrix.
+    if (count == columns && columns > VECTOR_LANES / 2 && columns < VECTOR_LANES)
+        for (; p + 1 < k; p++) VECTOR_AT(panel + p * columns) = VECTOR_CONST_AT(b + p * row_step);
+    for (; p < k; p++) {
         for (int j = 0; j < count; j++) panel[p * columns + j] = b[p * row_step + j];
         for (int j = count; j < columns; j++) panel[p * columns + j] = 0;
     }

@@ -22,5 +22,6 @@ public enum StandardOperators {
         GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
+        ConvTransposeFusion(), TransposeConvFusion(),
     ]
 }

@@ -69,9 +69,9 @@ enum BLAS {
 
 /// The element types that BLAS multiplies.
 protocol BLASElement: TensorElement, BinaryFloatingPoint {
-    /// C = A · B + a number for each row; nil for none.
+    /// C = A · op(B) + a number for each row; nil for none.
     static func gemm(
-        m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int,
+        transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int,
         rowBias: UnsafePointer<Self>?, c: UnsafeMutablePointer<Self>, ldc: Int)
 
     /// C = op(A) · op(B) + a number for each column + a matrix that lies as C does; nil for none.
@@ -86,22 +86,23 @@ protocol BLASElement: TensorElement, BinaryFloatingPoint {
 
 extension BLASElement {
     static func gemm(
-        m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int,
+        transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int,
         rowBias: UnsafePointer<Self>?, c: UnsafeMutablePointer<Self>, ldc: Int
     ) {
-        multiplyOntoBias(m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, rowBias: rowBias, c: c, ldc: ldc)
+        multiplyOntoBias(
+            transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, rowBias: rowBias, c: c, ldc: ldc)
     }
 
     /// The product added to the bias, which is written first.
     fileprivate static func multiplyOntoBias(
-        m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int,
+        transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int,
         rowBias: UnsafePointer<Self>?, c: UnsafeMutablePointer<Self>, ldc: Int
     ) {
         if let rowBias {
             for row in 0..<m { (c + row * ldc).update(repeating: rowBias[row], count: n) }
         }
         gemm(
-            transposeA: false, transposeB: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
+            transposeA: false, transposeB: transposeB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb,
             beta: rowBias == nil ? 0 : 1, c: c, ldc: ldc)
     }
 
@@ -135,17 +136,19 @@ extension BLASElement {
 
 extension Float: BLASElement {
     static func gemm(
-        m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int,
+        transposeB: Bool, m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int,
         rowBias: UnsafePointer<Float>?, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        if ProductKernel(m: m, n: n, k: k) == .packed,
+        if ProductKernel(transposeB: transposeB, m: m, n: n, k: k) == .packed,
             PackedProduct.run(
-                transposeA: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: .matrix(b, step: ldb, isTransposed: false),
+                transposeA: false, m: m, n: n, k: k, alpha: 1, a: a, lda: lda,
+                b: .matrix(b, step: ldb, isTransposed: transposeB),
                 start: rowBias.map { .rows($0) } ?? .zero, c: c, ldc: ldc)
         {
             return
         }
-        multiplyOntoBias(m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, rowBias: rowBias, c: c, ldc: ldc)
+        multiplyOntoBias(
+            transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, rowBias: rowBias, c: c, ldc: ldc)
     }
 
     static func gemm(

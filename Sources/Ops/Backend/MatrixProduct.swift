@@ -9,6 +9,8 @@ struct MatrixProduct<Element: BLASElement> {
     var transposeB = false
     var alpha: Element = 1
     var beta: Element = 0
+    /// m numbers, each added to a row of C; nil for none. Not together with anything else that is added, `alpha` or `transposeA`.
+    var rowBias: UnsafePointer<Element>?
     /// n numbers, each added to a column of C; nil for none. Not together with `alpha` or `beta`.
     var columnBias: UnsafePointer<Element>?
     /// As many numbers as all products have together, each added to an element of theirs; nil for none. Not together with `alpha` or
@@ -33,7 +35,11 @@ struct MatrixProduct<Element: BLASElement> {
             let left = a + (transposeA ? rows.lowerBound : rows.lowerBound * lda)
             let right = b + (transposeB ? columns.lowerBound * ldb : columns.lowerBound)
             let target = c + rows.lowerBound * n + columns.lowerBound
-            if columnBias != nil || addend != nil {
+            if let rowBias {
+                Element.gemm(
+                    transposeB: transposeB, m: rows.count, n: columns.count, k: k, a: left, lda: lda, b: right, ldb: ldb,
+                    rowBias: rowBias + rows.lowerBound, c: target, ldc: n)
+            } else if columnBias != nil || addend != nil {
                 Element.gemm(
                     transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, a: left, lda: lda,
                     b: right, ldb: ldb, columnBias: columnBias.map { $0 + columns.lowerBound },

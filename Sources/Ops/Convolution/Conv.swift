@@ -158,7 +158,7 @@ func convolve<Element: BLASElement>(
             columnStride = tile.pixels.count
         }
         Element.gemm(
-            m: tile.channels.count, n: tile.pixels.count, k: depth,
+            transposeB: false, m: tile.channels.count, n: tile.pixels.count, k: depth,
             a: kernel + (group * outputChannels + tile.channels.lowerBound) * depth, lda: depth, b: columns, ldb: columnStride,
             rowBias: bias, c: rows, ldc: pixelCount)
     }

@@ -73,7 +73,10 @@ import Testing
                 expect("SiLU", structure.siLUs)
                 expect("GELU", structure.gelus, written: written("Gelu"))
                 // Each GELU of a U-Net is that of a gated feed-forward layer.
-                if entry.component == "unet" { expect("GEGLU", structure.gelus) }
+                if entry.component == "unet" {
+                    expect("GEGLU", structure.gelus)
+                    expect("MatMul+GEGLU", structure.gelus)
+                }
                 expect("MatMul+bias", structure.linears)
             }
         }

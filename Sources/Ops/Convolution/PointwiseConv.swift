@@ -1,0 +1,115 @@
+import GraphRuntime
+
+/// A convolution with kernels of one pixel, stride 1 and one group, of which either the input or the output has its channels last:
+/// [N, spatial…, C] to [N, M, spatial…], or [N, C, spatial…] to [N, spatial…, M]; weights [M, C, 1…], bias [M].
+///
+/// What exporters write as a Transpose before a Conv, or behind it, around the transformer blocks of diffusers (proj_in, proj_out): the
+/// products read, or write, the pixels in the other order.
+struct PointwiseConv: Operator {
+    enum ChannelsLast: String { case input, output }
+
+    var channelsLast: ChannelsLast
+    /// The weights in panels of output channels, where these are the columns of the product and worth packing once.
+    private var panels: PackedConstant?
+
+    init(channelsLast: ChannelsLast) { self.channelsLast = channelsLast }
+
+    var floatingPointTypes: Set<DType>? { [.float32] }
+    var mergeKey: String? { channelsLast.rawValue }
+
+    /// The extents of the products, one for each picture.
+    private struct Extents {
+        let pictures: Int
+        let pixels: Int
+        let channels: Int
+        let outputChannels: Int
+        let output: Shape
+
+        init(input: Shape, weights: Shape, _ channelsLast: ChannelsLast) throws(TensorError) {
+            let rank = input.rank
+            guard rank >= 3, weights.rank == rank, weights.dimensions.dropFirst(2).allSatisfy({ $0 == 1 }) else {
+                throw TensorError("a convolution with kernels of one pixel doesn't take \(input) and \(weights)")
+            }
+            let spatial = channelsLast == .input ? input.dimensions[1..<rank - 1] : input.dimensions[2...]
+            pictures = input[0]
+            channels = channelsLast == .input ? input[rank - 1] : input[1]
+            guard weights[1] == channels else { throw TensorError("weights \(weights) don't fit \(channels) channels") }
+            outputChannels = weights[0]
+            output = try Shape(
+                channelsLast == .input
+                    ? [pictures, outputChannels] + spatial : [pictures] + spatial + [outputChannels])
+            pixels = try Shape(Array(spatial)).count
+            try BLASLimits.check(pixels, channels, outputChannels)
+        }
+    }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        let input = try inputs[0]
+        guard let shape = input.shape, let weights = try inputs[1].shape else { return [Fact(dtype: input.dtype)] }
+        return [Fact(dtype: input.dtype, shape: try Extents(input: shape, weights: weights, channelsLast).output)]
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        var cost = Cost(bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
+        if inputs.count > 1, let weights = inputs[1]?.shape, weights.rank > 1, let output = outputs.first??.shape {
+            cost.flops = 2 * Double(output.count) * Double(weights[1])
+        }
+        return cost
+    }
+
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? { panels == nil ? "GEMM 1×1" : "pre-packed GEMM 1×1" }
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+        guard channelsLast == .output, let constants, inputs.count > 1, let input = inputs[0], input.dtype == .float32,
+            let shape = input.shape, let weights = inputs[1]?.tensor
+        else { return self }
+        let extents = try Extents(input: shape, weights: weights.shape, channelsLast)
+        guard ProductKernel(transposeA: true, m: extents.pixels, n: extents.outputChannels, k: extents.channels) == .packed
+        else {
+            return self
+        }
+        var result = self
+        result.panels = PanelProduct.layout(n: extents.outputChannels, k: extents.channels, isTransposed: true)
+            .packed(weights, constants: constants)
+        return result
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let (input, weights) = (try context.input(0), try context.input(1))
+        let bias = try context.optionalInput(2)
+        let output = try context.output(0)
+        let threads = context.threads
+        let extents = try Extents(input: input.shape, weights: weights.shape, channelsLast)
+        guard output.count == extents.output.count, bias.map({ $0.count == extents.outputChannels }) ?? true else {
+            throw TensorError("\(extents.outputChannels) channels fit neither the bias nor the output \(output.shape)")
+        }
+        guard let source = try input.buffer(of: Float.self).baseAddress,
+            let kernels = try weights.buffer(of: Float.self).baseAddress,
+            let target = try output.buffer(of: Float.self).baseAddress
+        else { return }
+        let offsets = try bias?.buffer(of: Float.self).baseAddress
+        let (pixels, channels, outputs) = (extents.pixels, extents.channels, extents.outputChannels)
+        // Without memory for the panels the weights are read as they lie.
+        if let panels = try? panels?.tensor(threads: threads), let right = try panels.buffer(of: Float.self).baseAddress {
+            var product = PanelProduct(m: pixels, n: outputs, k: channels, transposeA: true)
+            if let offsets { product.start = .columns(offsets) }
+            for picture in 0..<extents.pictures {
+                try product.run(
+                    source + picture * channels * pixels, panels: right, target + picture * outputs * pixels, threads: threads)
+            }
+            return
+        }
+        var product: MatrixProduct<Float>
+        switch channelsLast {
+        case .input: product = MatrixProduct(m: outputs, n: pixels, k: channels, transposeB: true, rowBias: offsets)
+        case .output:
+            product = MatrixProduct(
+                m: pixels, n: outputs, k: channels, transposeA: true, transposeB: true, columnBias: offsets)
+        }
+        product.run(batch: extents.pictures, threads: threads) { picture in
+            let pixels = source + picture * channels * extents.pixels
+            let result = target + picture * outputs * extents.pixels
+            return channelsLast == .input ? (kernels, pixels, result) : (pixels, kernels, result)
+        }
+    }
+}
