@@ -86,7 +86,7 @@ struct WinogradByKernels {
                             operands.multiply(
                                 kernels + (kernel - kernelPanels.lowerBound) * operands.kernelPanelSize,
                                 transformed + (tile - block.lowerBound) * operands.tilePanelSize, position: position,
-                                into: product(tile, kernel))
+                                into: product(tile, kernel), part: kernel - kernelPanels.lowerBound, of: kernelPanels.count)
                         }
                     }
                 }

@@ -55,7 +55,7 @@ struct WinogradByTiles {
                             operands.multiply(
                                 kernels + kernel * operands.kernelPanelSize,
                                 transformed + (tile - tilePanels.lowerBound) * operands.tilePanelSize, position: position,
-                                into: product(tile, kernel))
+                                into: product(tile, kernel), part: kernel - first, of: kernelPanels.count)
                         }
                     }
                 }

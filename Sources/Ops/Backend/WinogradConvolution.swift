@@ -124,14 +124,17 @@ struct WinogradOperands {
             kernelStep)
     }
 
-    /// The product of a panel of kernels with one of tiles at one position.
+    /// The product of a panel of kernels with one of tiles at one position. It is one of several with the same tiles, each of which reads
+    /// its part of the next position's tiles ahead.
     func multiply(
         _ kernels: UnsafePointer<Float>, _ tiles: UnsafePointer<Float>, position: Int,
-        into products: UnsafeMutablePointer<Float>
+        into products: UnsafeMutablePointer<Float>, part: Int, of parts: Int
     ) {
+        let step = (Self.lanes + parts - 1) / parts
         ck_gemm_kernel(
             PackedProduct.level, Int32(Self.rows), geometry.inputChannels, kernels + position * kernelStep, Self.rows,
-            tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes, nil, 0)
+            tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes,
+            tiles + (position + 1) * tileStep + part * step * geometry.inputChannels, step)
     }
 
     /// The products of a panel of kernels with one of tiles back into the pictures.
