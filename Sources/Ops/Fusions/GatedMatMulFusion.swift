@@ -1,6 +1,6 @@
 import GraphRuntime
 
-/// MatMul by a constant matrix, with its bias or without, and GEGLU: each tile of the product is gated while it is in cache.
+/// MatMul by one matrix, with its bias or without, and GEGLU: each tile of the product is gated while it is in cache.
 struct GatedMatMulFusion: Fusion {
     let name = "MatMul+GEGLU"
 
@@ -8,7 +8,7 @@ struct GatedMatMulFusion: Fusion {
         guard let product = editor.input(node, as: GEGLU.self), let producer = editor.producer(of: product),
             let matMul = editor.operation(producer, as: MatMul.self), !matMul.hasResidual, editor.isFloat(product),
             let left = editor.shape(editor.nodes[producer].inputs[0]), left.rank >= 2,
-            let right = editor.constant(editor.nodes[producer].inputs[1]), right.shape.rank == 2, right.count > 0,
+            let right = editor.shape(editor.nodes[producer].inputs[1]), right.rank == 2, right.count > 0,
             let output = editor.output(node)
         else { return nil }
         return FusionMatch(

@@ -1,6 +1,6 @@
 import GraphRuntime
 
-/// A Conv with constant kernels of one pixel and the Transpose behind it that puts its channels last.
+/// A Conv with kernels of one pixel and the Transpose behind it that puts its channels last.
 struct ConvTransposeFusion: Fusion {
     let name = "Conv+Transpose"
 
@@ -16,7 +16,7 @@ struct ConvTransposeFusion: Fusion {
     }
 }
 
-/// A Transpose that puts the last axis behind the first, and a Conv of that with constant kernels of one pixel.
+/// A Transpose that puts the last axis behind the first, and a Conv of that with kernels of one pixel.
 struct TransposeConvFusion: Fusion {
     let name = "Transpose+Conv"
 
@@ -34,10 +34,10 @@ struct TransposeConvFusion: Fusion {
 }
 
 extension GraphEditor {
-    /// Whether a node is a Conv on one group with constant kernels of one pixel, which reads and writes as many pixels.
+    /// Whether a node is a Conv on one group with kernels of one pixel, which reads and writes as many pixels.
     fileprivate func isPointwiseConv(_ node: Int) -> Bool {
         guard let conv = operation(node, as: Conv.self), let input = shape(nodes[node].inputs[0]), input.rank >= 3,
-            let weights = constant(nodes[node].inputs[1])?.shape,
+            let weights = shape(nodes[node].inputs[1]),
             let window = try? ConvolutionWindow(conv.attributes, input: input, weights: weights)
         else { return false }
         return window.isPointwise && window.group == 1 && weights.count > 0

@@ -1,12 +1,12 @@
 import CKernels
 import GraphRuntime
 
-/// X · W (+ bias), and of its halves a and b along the last axis a · GELU(b) (GELU by erf): [..., K] with a constant [K, 2 N] and a bias
+/// X · W (+ bias), and of its halves a and b along the last axis a · GELU(b) (GELU by erf): [..., K] with one [K, 2 N] and a bias
 /// [2 N] to [..., N]. The first layer of a feed-forward block (GEGLU of diffusers), of which only the result is written to memory.
 struct GatedMatMul: Operator {
     /// Whether input 2 is a bias [2 N].
     var hasBias: Bool
-    /// Input 1 in gated panels, where it is worth packing once.
+    /// Input 1 in gated panels, where it is a constant that is worth packing once.
     private var panels: PackedConstant?
 
     /// Rows of the product, for each thread, that are there at a time where the weights aren't packed.
