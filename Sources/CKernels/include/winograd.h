@@ -53,8 +53,8 @@ void ck_winograd_output_channels(
 // Tiles of a group at a level.
 int ck_winograd_tile_group(int level);
 
-// Input channels that are taken through all positions before the next ones; ck_winograd_tile_values() and
-// ck_winograd_multiply_rows() count them in such blocks.
+// At most so many input channels are taken through all positions before the next ones: ck_winograd_tile_values() lays the tiles out in
+// blocks of them, or of half as many, and ck_winograd_multiply_rows() reads them so.
 enum { CK_WINOGRAD_BLOCK = 16 };
 
 // Puts one input channel of `tiles` tiles, transformed[p * step + i], in its place among the values of all `channels`.
