@@ -60,11 +60,13 @@ import Testing
             batch: batch, heads: heads, keyHeads: keyHeads, queries: queries, keys: keys, width: width, valueWidth: valueWidth)
     }
 
-    // One of everything, tails, grouped heads, several blocks of keys, several tiles of queries, nothing.
+    // One of everything, tails, grouped heads, several blocks of keys, several tiles of queries, parts of a head's queries for threads
+    // of which the last has none left, nothing.
     static let cases = [
         extents(1, 1, 1, 1, 1, 1, 1), extents(2, 3, 3, 5, 7, 13, 3), extents(1, 2, 2, 64, 77, 40, 40),
         extents(1, 4, 2, 3, 5, 8, 8),
         extents(1, 2, 1, 130, 2500, 16, 5), extents(1, 1, 1, 700, 70, 8, 8), extents(0, 2, 2, 3, 3, 4, 4),
+        extents(1, 1, 1, 65, 20, 8, 8), extents(1, 1, 1, 150, 20, 8, 8), extents(1, 3, 3, 33, 5, 4, 4),
         extents(1, 2, 2, 0, 3, 4, 4),
         extents(1, 2, 2, 3, 0, 4, 4), extents(1, 2, 2, 3, 5, 4, 0),
     ]

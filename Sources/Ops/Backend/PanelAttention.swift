@@ -39,13 +39,13 @@ struct PanelAttention {
         let heads = extents.batch * extents.heads
         let panels = (extents.queries + Self.lanes - 1) / Self.lanes
         // Parts of a head's queries pack its keys and values again, so no more of them than keep all threads busy.
-        let parts = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
-        let step = (panels + parts - 1) / parts
+        let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
+        let step = (panels + wanted - 1) / wanted
+        let parts = (panels + step - 1) / step
         let layout = Layout(extents)
         try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
             guard let memory = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
-            guard !part.isEmpty else { return }
             run(batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
         }
     }
