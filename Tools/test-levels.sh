@@ -1,15 +1,20 @@
 #!/bin/sh
-# Runs the numeric tests once more with each instruction set below this machine's own (see SD_ONNX_CPU in docs/command-line.md).
-# They must have been built: make test.
+# Runs the numeric tests once more with each instruction set below this machine's own, and those of bfloat16 with pairs of such
+# multiplied (see SD_ONNX_CPU in docs/command-line.md). They must have been built: make test.
 set -eu
 
 flag() { grep -q -w "$1" /proc/cpuinfo 2>/dev/null; }
+run() {
+    echo "test-levels: $1"
+    SD_ONNX_CPU=$1 swift test -c release --skip-build --filter "$2"
+}
+
 levels=
-if flag avx512f && flag avx512vl; then levels=avx2; fi
-if flag avx2 && flag fma; then levels="$levels plain"; fi
-if [ -z "$levels" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
+own=
+if flag avx2 && flag fma; then own=avx2; levels=plain; fi
+if flag avx512f && flag avx512vl; then own=avx512; levels="avx2 plain"; fi
+if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
+if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
 for level in $levels; do
-    echo "test-levels: $level"
-    SD_ONNX_CPU=$level swift test -c release --skip-build \
-        --filter 'OpsTests|ExportedGraphTests|FusionOnExportsTests|DiffusersParityTests'
+    run "$level" 'OpsTests|ExportedGraphTests|FusionOnExportsTests|DiffusersParityTests'
 done

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "tile.h"
 #include "transpose.h"
 #include "vector_math.h"
 
@@ -9,15 +10,21 @@
 #include <immintrin.h>
 #endif
 
+// Whether SD_ONNX_CPU names this level, with bf16 in pairs or without.
+static int is_wanted(const char *name) {
+    const char *wanted = getenv("SD_ONNX_CPU");
+    const size_t length = strlen(name);
+    return wanted && strncmp(wanted, name, length) == 0 && (wanted[length] == 0 || wanted[length] == '+');
+}
+
 static int detect_level(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     int level = CK_LEVEL_PLAIN;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) level = CK_LEVEL_AVX2;
     if (level == CK_LEVEL_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) level = CK_LEVEL_AVX512;
-    const char *wanted = getenv("SD_ONNX_CPU");
-    if (wanted && strcmp(wanted, "plain") == 0) level = CK_LEVEL_PLAIN;
-    if (wanted && strcmp(wanted, "avx2") == 0 && level > CK_LEVEL_AVX2) level = CK_LEVEL_AVX2;
+    if (is_wanted("plain")) level = CK_LEVEL_PLAIN;
+    if (is_wanted("avx2") && level > CK_LEVEL_AVX2) level = CK_LEVEL_AVX2;
     return level;
 #else
     return CK_LEVEL_PLAIN;
@@ -45,11 +52,6 @@ ck_tile ck_gemm_tile(int level) {
 }
 
 typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
-
-#define TILE_PARAMETERS                                                                                                      \
-    ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step, float *c,       \
-        ptrdiff_t ldc, const float *ahead, ptrdiff_t ahead_step
-#define TILE_ARGUMENTS k, a, a_step, b, start, start_step, c, ldc, ahead, ahead_step
 
 // Each body has the number of rows as a constant in every copy, so that its sums are registers. Element i of column p of A is
 // a[p * a_step + i], or of matrices that aren't packed, a[i * a_step + p].
@@ -167,22 +169,7 @@ CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_pac
 }
 
 CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
-    switch (rows) {
-    case 1: return tile_avx512(1, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 2: return tile_avx512(2, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 3: return tile_avx512(3, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 4: return tile_avx512(4, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 5: return tile_avx512(5, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 6: return tile_avx512(6, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 7: return tile_avx512(7, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 8: return tile_avx512(8, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 9: return tile_avx512(9, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 10: return tile_avx512(10, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 11: return tile_avx512(11, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 12: return tile_avx512(12, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 13: return tile_avx512(13, is_packed, reads_ahead, TILE_ARGUMENTS);
-    default: return tile_avx512(14, is_packed, reads_ahead, TILE_ARGUMENTS);
-    }
+    UP_TO_14_ROWS(tile_avx512, is_packed, reads_ahead, TILE_ARGUMENTS)
 }
 
 CK_TARGET_AVX512 static void kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, 0, TILE_ARGUMENTS); }
@@ -233,32 +220,22 @@ CK_KERNEL_BY_LANES(
     (a, row_step, k, count, rows, panel))
 
 CK_KERNEL(
-    void, ck_pack_columns, (const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel),
-    (b, row_step, k, count, columns, panel)) {
+    void, ck_pack_columns,
+    (const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel, ptrdiff_t panel_step),
+    (b, row_step, k, count, columns, panel, panel_step)) {
     if (count == columns && columns % VECTOR_LANES == 0) {
         for (ptrdiff_t p = 0; p < k; p++)
             for (int j = 0; j < columns; j += VECTOR_LANES)
-                VECTOR_AT(panel + p * columns + j) = VECTOR_CONST_AT(b + p * row_step + j);
+                VECTOR_AT(panel + p * panel_step + j) = VECTOR_CONST_AT(b + p * row_step + j);
         return;
     }
     ptrdiff_t p = 0;
     // Whole vectors, of which the next row's overwrites what is too much; the last row may be the last numbers of the matrix.
-    if (count == columns && columns > VECTOR_LANES / 2 && columns < VECTOR_LANES)
+    if (count == columns && columns > VECTOR_LANES / 2 && columns < VECTOR_LANES && panel_step == columns)
         for (; p + 1 < k; p++) VECTOR_AT(panel + p * columns) = VECTOR_CONST_AT(b + p * row_step);
     for (; p < k; p++) {
-        for (int j = 0; j < count; j++) panel[p * columns + j] = b[p * row_step + j];
-        for (int j = count; j < columns; j++) panel[p * columns + j] = 0;
-    }
-}
-
-CK_KERNEL(
-    void, ck_pack_gated_columns,
-    (const float *b, ptrdiff_t row_step, ptrdiff_t k, ptrdiff_t gate, int columns, float *panel),
-    (b, row_step, k, gate, columns, panel)) {
-    const int half = columns / 2;
-    for (ptrdiff_t p = 0; p < k; p++) {
-        for (int j = 0; j < half; j++) panel[p * columns + j] = b[p * row_step + j];
-        for (int j = 0; j < half; j++) panel[p * columns + half + j] = b[p * row_step + gate + j];
+        for (int j = 0; j < count; j++) panel[p * panel_step + j] = b[p * row_step + j];
+        for (int j = count; j < columns; j++) panel[p * panel_step + j] = 0;
     }
 }
 

@@ -72,6 +72,8 @@ struct BenchCommand: ParsableCommand {
 
     @OptionGroup var memory: MemoryOptions
 
+    @OptionGroup var numbers: PrecisionOptions
+
     @Flag(help: "Run the graph node by node as it stands in the file.")
     var noOptimize = false
 
@@ -87,6 +89,7 @@ struct BenchCommand: ParsableCommand {
             throw ValidationError(
                 "--by fusion shows what the optimizer made, and --no-optimize switches it off: leave out one.")
         }
+        try numbers.check(noOptimize: noOptimize)
         if steps != nil, component != nil {
             throw ValidationError(
                 "--steps is for a whole pipeline, and --component \(component ?? "") for one graph: leave out one.")
@@ -113,7 +116,8 @@ struct BenchCommand: ParsableCommand {
         let pool = try threads.makePool()
         let clock = ContinuousClock()
         let start = clock.now
-        let session = try Session(modelFile: model.path, optimize: !noOptimize, pool: pool, memory: memory)
+        let session = try Session(
+            modelFile: model.path, optimize: !noOptimize, pool: pool, memory: memory, precision: numbers.precision)
         var preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         let inputs = try ModelInputs(
             session: session, .init(shapes: shape, files: input, suggested: model.suggestedShapes(session.inputs)))
@@ -137,7 +141,8 @@ struct BenchCommand: ParsableCommand {
         let peakBytes = TensorStorage.peakBytes
         let report = BenchReport(
             seconds: seconds, preparation: preparation, profile: profile, peakBytes: peakBytes,
-            peak: try MachinePeak(threads: pool), inputs: inputs.tensors, by: by, order: sort)
+            peak: try MachinePeak(threads: pool), inputs: inputs.tensors,
+            precision: numbers.precision, by: by, order: sort)
         try files.write(
             report, profile, work: work, title: model.path, table: BenchTable(report: report, top: top).text)
     }
@@ -150,7 +155,8 @@ struct BenchCommand: ParsableCommand {
         let request = GenerationRequest(prompt: "a picture", steps: steps ?? 20, seed: 0)
         try configuration.check(request)
         let pipeline = try StableDiffusionPipeline(
-            configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory)
+            configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
+            precision: numbers.precision)
         let preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         for _ in 0..<warmup { _ = try pipeline.generate(request) }
         let profile = Profile()
@@ -168,7 +174,8 @@ struct BenchCommand: ParsableCommand {
         let peakBytes = TensorStorage.peakBytes
         var report = BenchReport(
             seconds: seconds, preparation: preparation, profile: profile, peakBytes: peakBytes,
-            peak: try MachinePeak(threads: pool), inputs: [:], by: by, order: sort)
+            peak: try MachinePeak(threads: pool), inputs: [:],
+            precision: numbers.precision, by: by, order: sort)
         let parts = PipelineParts(
             profile, seconds: seconds.reduce(0, +), cpuSeconds: usedSeconds, iterations: seconds.count)
         report.parts = parts

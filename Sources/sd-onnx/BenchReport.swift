@@ -26,6 +26,8 @@ struct BenchReport: Encodable {
     let rows: [Row]?
     /// What `rows` are by.
     let by: String
+    /// In which numbers products are computed.
+    let precision: String
     let interpreter: Interpreter
     let machine: Machine
     /// Type and shape of each input, by name.
@@ -101,7 +103,8 @@ struct BenchReport: Encodable {
     /// - Parameter seconds: of each run, of a pipeline each picture, as the clock outside saw it.
     init(
         seconds: [Double], preparation: Preparation, profile: Profile, peakBytes: Int, peak: MachinePeak,
-        inputs: [String: Tensor], by grouping: ProfileTable.Grouping = .op, order: ProfileTable.Order = .time
+        inputs: [String: Tensor], precision: Precision, by grouping: ProfileTable.Grouping = .op,
+        order: ProfileTable.Order = .time
     ) {
         let statistics = Statistics(seconds.map { 1000 * $0 })
         medianMs = statistics.median
@@ -116,6 +119,7 @@ struct BenchReport: Encodable {
         planMs = 1000 * preparation.plan
         self.peakBytes = peakBytes
         iterations = seconds.count
+        self.precision = precision.rawValue
         by = grouping.rawValue
         machine = Machine(
             instructionSet: peak.instructionSet.rawValue, threads: peak.threads, peakGflops: peak.gflops,

@@ -87,6 +87,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var memory: MemoryOptions
 
+    @OptionGroup var numbers: PrecisionOptions
+
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
@@ -178,9 +180,11 @@ struct GenerateCommand: ParsableCommand {
         warn(request, configuration)
 
         let writer = try LivePreviewWriter(live)
-        let profiling = try profile.map { try ProfiledRun(file: $0) }
+        let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
         let pool = try threads.makePool()
-        let pipeline = try StableDiffusionPipeline(configuration, threads: pool, savesMemory: memory.savesMemory)
+        let pipeline = try StableDiffusionPipeline(
+            configuration, threads: pool, savesMemory: memory.savesMemory,
+            precision: numbers.precision)
         profiling?.didLoad()
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         var previewError: (any Error)?
@@ -224,7 +228,8 @@ struct GenerateCommand: ParsableCommand {
         request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
         warn(request, configuration)
         let pipeline = try StableDiffusionPipeline(
-            configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory)
+            configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
+            precision: numbers.precision)
         let (sheet, entries) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
             guard !quiet else { return }
             StandardStreams.printError(
@@ -304,6 +309,7 @@ struct GenerateCommand: ParsableCommand {
         return request.prompt + negative
             + "\nSteps: \(steps), Sampler: \(result.schedulerName), CFG scale: \(cfgScale), Seed: \(request.seed), Size: \(size)"
             + (request.initialImage == nil ? "" : ", Denoising strength: \(request.strength)")
+            + (numbers.precision == .single ? "" : ", Precision: \(numbers.precision.rawValue)")
     }
 
     private struct Answer: Encodable {
@@ -318,6 +324,8 @@ struct GenerateCommand: ParsableCommand {
         let scheduler: String
         /// Left out without a picture to start from.
         let strength: Double?
+        /// Left out where it is single precision.
+        let precision: String?
         let seconds: GenerationResult.Timings
     }
 
@@ -328,7 +336,8 @@ struct GenerateCommand: ParsableCommand {
                     files: files, prompt: request.prompt, negativePrompt: request.negativePrompt, seed: request.seed,
                     width: result.images.first?.width ?? 0, height: result.images.first?.height ?? 0, steps: steps,
                     cfgScale: cfgScale, scheduler: result.schedulerName,
-                    strength: request.initialImage == nil ? nil : request.strength, seconds: result.timings))
+                    strength: request.initialImage == nil ? nil : request.strength,
+                    precision: numbers.precision == .single ? nil : numbers.precision.rawValue, seconds: result.timings))
         } else if !quiet {
             let timings = result.timings
             let list =

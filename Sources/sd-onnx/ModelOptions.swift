@@ -19,19 +19,14 @@ struct ModelOptions: ParsableArguments {
 }
 
 extension Session {
-    /// A session on one graph.
-    ///
-    /// - Throws: an error that names the file.
-    convenience init(modelFile path: String, optimize: Bool, threads: ThreadOptions, memory: MemoryOptions) throws {
-        try self.init(modelFile: path, optimize: optimize, pool: threads.makePool(), memory: memory)
-    }
-
     /// A session on one graph, on threads that others may use too.
     ///
     /// - Throws: an error that names the file.
-    convenience init(modelFile path: String, optimize: Bool, pool: ThreadPool, memory: MemoryOptions) throws {
+    convenience init(modelFile path: String, optimize: Bool, pool: ThreadPool, memory: MemoryOptions, precision: Precision)
+        throws
+    {
         let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path))
-        let options = SessionOptions(optimize: optimize, threads: pool, savesMemory: memory.savesMemory)
+        let options = SessionOptions(optimize: optimize, threads: pool, savesMemory: memory.savesMemory, precision: precision)
         do {
             try self.init(graph: model.graph, library: StandardOperators.library, options: options)
         } catch {

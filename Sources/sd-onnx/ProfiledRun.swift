@@ -7,6 +7,7 @@ import SDPipeline
 final class ProfiledRun {
     let profile = Profile()
     private let file: URL
+    private let precision: Precision
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private var preparation = BenchReport.Preparation()
@@ -14,7 +15,8 @@ final class ProfiledRun {
     private var cpuSeconds = 0.0
 
     /// - Throws: where the file couldn't be written.
-    init(file path: String) throws {
+    init(file path: String, precision: Precision) throws {
+        self.precision = precision
         file = URL(fileURLWithPath: path)
         try AtomicFile.check(file)
         start = clock.now
@@ -42,7 +44,7 @@ final class ProfiledRun {
         let peakBytes = TensorStorage.peakBytes
         var report = BenchReport(
             seconds: [seconds], preparation: preparation, profile: profile, peakBytes: peakBytes,
-            peak: try MachinePeak(threads: threads), inputs: inputs)
+            peak: try MachinePeak(threads: threads), inputs: inputs, precision: precision)
         if isPipeline { report.parts = PipelineParts(profile, seconds: seconds, cpuSeconds: used, iterations: 1) }
         let content = try StandardStreams.json(report)
         try Interruption.whileWriting { try AtomicFile.write(content, to: file) }

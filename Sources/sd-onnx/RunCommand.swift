@@ -40,6 +40,8 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup var memory: MemoryOptions
 
+    @OptionGroup var numbers: PrecisionOptions
+
     @Flag(help: "Print a JSON object with the outputs' files, types and shapes.")
     var json = false
 
@@ -59,6 +61,7 @@ struct RunCommand: ParsableCommand {
         if profile == "" || profile == "-" {
             throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
         }
+        try numbers.check(noOptimize: noOptimize)
         if outputDir.isEmpty { throw ValidationError("--output-dir is empty, expected a folder's name.") }
     }
 
@@ -67,9 +70,10 @@ struct RunCommand: ParsableCommand {
         let folder = OutputFolder(outputDir)
         try folder.check()
         let arrays = try input.map { (name: $0.name, array: try NPYArray(contentsOf: URL(fileURLWithPath: $0.path))) }
-        let profiling = try profile.map { try ProfiledRun(file: $0) }
+        let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
         let pool = try threads.makePool()
-        let session = try Session(modelFile: model, optimize: !noOptimize, pool: pool, memory: memory)
+        let session = try Session(
+            modelFile: model, optimize: !noOptimize, pool: pool, memory: memory, precision: numbers.precision)
         profiling?.didLoad()
         try checkOutputs(session)
         let files = OutputNames.fileNames(for: session.outputs.map(\.name)).map {

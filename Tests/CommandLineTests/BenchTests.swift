@@ -16,8 +16,7 @@ import Testing
             Set(report.keys)
                 == Set(figures).union([
                     "stdev_ms", "specialise_ms", "plan_ms", "run_ms", "peak_bytes", "iterations", "operators", "interpreter",
-                    "by",
-                    "machine", "inputs",
+                    "by", "precision", "machine", "inputs",
                 ]))
         for key in figures { #expect(try #require(report[key] as? Double) > 0) }
         #expect(report["iterations"] as? Int == iterations)
@@ -104,7 +103,8 @@ import Testing
         (["--flamegraph", ""], "--flamegraph is empty"), (["--json", "-", "--csv", "-"], "choose one"),
         (["--json", "x", "--trace", "./x"], "give them different files"), (["--by", "size"], "op, node, shape, fusion, layer"),
         (["--sort", "name"], "time, flops, memory"), (["--top", "0"], "of 1 or more"),
-        (["--by", "fusion", "--no-optimize"], "leave out one"), (["--steps", "3"], "leave out --steps"),
+        (["--by", "fusion", "--no-optimize"], "leave out one"), (["--precision", "fp16"], "expected one of fp32, bf16"),
+        (["--precision", "bf16", "--no-optimize"], "leave out one"), (["--steps", "3"], "leave out --steps"),
         (["--steps", "3", "--component", "unet"], "leave out one"),
         (["--input", "a=x.npy", "--shape", "a=3"], "leave out --shape"),
         (["--input", "a=x.npy", "--input", "a=y.npy"], "The input \"a\" is given twice"),

@@ -27,7 +27,9 @@ import Testing
 
     @Test func refusesWrongEnvironment() throws {
         try expectUsageError(["generate", "x"], saying: "SD_ONNX_THREADS is \"x\"", environment: ["SD_ONNX_THREADS": "x"])
-        try expectUsageError(["generate", "x"], saying: "SD_ONNX_CPU is \"sse\"", environment: ["SD_ONNX_CPU": "sse"])
+        for name in ["sse", "avx2+fp16", "+bf16"] {
+            try expectUsageError(["generate", "x"], saying: "SD_ONNX_CPU is \"\(name)\"", environment: ["SD_ONNX_CPU": name])
+        }
         try expectFailure(["generate", "x"], saying: "SD_ONNX_MODEL names", environment: ["SD_ONNX_MODEL": "/nowhere"])
     }
 

@@ -84,7 +84,8 @@ import Testing
         (["-i", "a"], "expected NAME=FILE.npy"), (["-i", "a="], "expected NAME=FILE.npy"),
         (["-i", "=a.npy"], "expected NAME=FILE.npy"),
         (["-i", "a=x.npy", "-i", "a=y.npy"], "The input \"a\" is given twice"),
-        (["--output-dir", ""], "--output-dir is empty"),
+        (["--output-dir", ""], "--output-dir is empty"), (["--precision", "half"], "expected one of fp32, bf16"),
+        (["--precision", "bf16", "--no-optimize"], "leave out one"),
     ]) func refusesWrongOptions(options: [String], part: String) throws {
         try expectUsageError(["run", "m.onnx", "--output-dir", "out"] + options, saying: part)
     }

@@ -76,6 +76,23 @@ struct FusionGraph {
     /// How many nodes the plan has; results as for ``fusions(_:)``.
     mutating func nodeCount(_ outputs: ValueID...) throws -> Int { try summary(outputs).nodeCount }
 
+    /// The result of the optimised graph.
+    mutating func result(_ output: ValueID, options: SessionOptions, observer: (any RunObserver)? = nil) throws -> Tensor {
+        graph.outputs = [output]
+        let session = try Session(graph: graph, library: StandardOperators.library, options: options)
+        return try #require(session.run(given, observer: observer).first?.value)
+    }
+
+    /// The same graph with factors rounded to bfloat16: constants of two axes and more, and maybe all inputs.
+    func rounded(inputs: Bool) throws -> FusionGraph {
+        var result = self
+        for (id, tensor) in graph.initializers where tensor.shape.rank > 1 {
+            result.graph.initializers[id] = try MappedTensors([roundedToBFloat16(tensor)]).tensors[0]
+        }
+        if inputs { result.given = try given.mapValues { try roundedToBFloat16($0) } }
+        return result
+    }
+
     // Mutating, all of them, so that the nodes that an argument adds are there before.
     private mutating func summary(_ outputs: [ValueID]) throws -> PlanSummary {
         graph.outputs = outputs

@@ -42,7 +42,7 @@ func run(
 /// the first as constants in a mapped file, such as weights are: in forms that kernels pack once. The second run is of the packed ones.
 func runOnWeights(
     _ type: String, version: Int, attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor], threads: Int = 2,
-    observer: (any RunObserver)? = nil
+    savesMemory: Bool = false, precision: Precision = .single, observer: (any RunObserver)? = nil
 ) throws -> Tensor {
     var graph = Graph()
     let file = try MappedTensors(Array(inputs.dropFirst()))
@@ -62,7 +62,8 @@ func runOnWeights(
     ]
     let session = try Session(
         graph: graph, library: StandardOperators.library,
-        options: SessionOptions(threads: ThreadPool(threadCount: threads)))
+        options: SessionOptions(
+            threads: ThreadPool(threadCount: threads), savesMemory: savesMemory, precision: precision))
     let results = try (0..<2).map { _ in try #require(try session.run(["x": inputs[0]], observer: observer)["y"]) }
     #expect(results[0].rawBytes.elementsEqual(results[1].rawBytes), "the second run of \(type) differs")
     return results[1]
@@ -70,6 +71,11 @@ func runOnWeights(
 
 /// A float32 tensor.
 func floats(_ values: [Float], _ dimensions: [Int]) throws -> Tensor { try Tensor(values, shape: Shape(dimensions)) }
+
+/// A float32 tensor with its elements rounded to bfloat16.
+func roundedToBFloat16(_ tensor: Tensor) throws -> Tensor {
+    try Tensor(tensor.array(of: Float.self).map { BFloat16($0).float }, shape: tensor.shape)
+}
 
 /// An int64 tensor of rank 1.
 func int64s(_ values: [Int64]) throws -> Tensor { try Tensor(values) }

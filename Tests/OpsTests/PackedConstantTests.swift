@@ -14,8 +14,8 @@ private struct ToyAddSum: Operator {
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(dtype: .float32, shape: try inputs[0].shape)] }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
-        guard let constants, let weights = inputs[1]?.tensor else { return self }
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        guard let constants = plan.constants, let weights = inputs[1]?.tensor else { return self }
         var result = self
         result.packed = constants.constant(weights, form: "sum") { [counter] weights, _ throws(TensorError) in
             counter.count.add(1, ordering: .relaxed)

@@ -1,10 +1,12 @@
 """Times sd-onnx against ONNX Runtime and OpenVINO on the same graphs, alternating in one run, and checks the outputs against each other.
 
-    compare_peers.py MODEL_FOLDER [--rows unet-64 ...] [--rounds 3] [--threads 2] [--json FILE]
+    compare_peers.py MODEL_FOLDER [--rows unet-64 ...] [--rounds 3] [--threads 2] [--precision bf16] [--json FILE]
 
 MODEL_FOLDER is a full-size Stable Diffusion 1.5 export (Tools/export-sd15.py makes one with random weights). Every peer is a process of
 its own that loads once and runs when it is told to; in each round all take their turn, so that what else happens on the machine
-happens to all of them. The ratio is that of the medians. sd-onnx is measured by its own `bench`, one warm run a round.
+happens to all of them. The ratio is that of the medians. sd-onnx is measured by its own `bench`, one warm run a round. With
+--precision bf16, sd-onnx and OpenVINO are told to round factors to bfloat16; ONNX Runtime stays in single precision, and the relative
+error is the difference from that.
 """
 
 import argparse
@@ -43,7 +45,7 @@ def make_inputs(shapes):
     return inputs
 
 
-def serve(peer, graph, folder, threads):
+def serve(peer, graph, folder, threads, precision):
     """The loop of a peer's process: loads, then runs once for every line that it reads."""
     inputs = {path.stem: np.load(path) for path in Path(folder).glob("*.npy")}
     start = time.perf_counter()
@@ -64,8 +66,12 @@ def serve(peer, graph, folder, threads):
         kinds = {i.get_any_name(): i.get_element_type().to_dtype() for i in model.inputs}
         inputs = {name: inputs[name].astype(kind) for name, kind in kinds.items()}
         model.reshape({name: list(value.shape) for name, value in inputs.items()})
-        precision = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        request = core.compile_model(model, "CPU", precision).create_infer_request()
+        hint = {"fp32": "f32", "bf16": "bf16"}[precision]
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        compiled = core.compile_model(model, "CPU", settings)
+        if compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() != hint:
+            sys.exit(f"OpenVINO doesn't compute in {hint} on this machine")
+        request = compiled.create_infer_request()
         run = lambda: request.infer(inputs)[0]
     print(json.dumps({"load": time.perf_counter() - start}), flush=True)
     for _ in sys.stdin:
@@ -77,10 +83,13 @@ def serve(peer, graph, folder, threads):
 
 
 class Peer:
-    def __init__(self, name, graph, folder, threads):
-        command = [sys.executable, __file__, "--serve", name, str(graph), str(folder), str(threads)]
+    def __init__(self, name, graph, folder, options):
+        command = [sys.executable, __file__, "--serve", name, str(graph), str(folder), str(options.threads), options.precision]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.load = json.loads(self.process.stdout.readline())["load"]
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{name} didn't load the model")
+        self.load = json.loads(answer)["load"]
 
     def run(self):
         self.process.stdin.write("run\n")
@@ -92,9 +101,10 @@ class Peer:
         self.process.wait()
 
 
-def run_own(program, graph, shapes, threads, folder):
+def run_own(program, graph, shapes, options, folder):
     report = Path(folder) / "bench.json"
-    command = [program, "bench", str(graph), "--iterations", "1", "--warmup", "1", "--threads", str(threads), "--json", str(report)]
+    command = [program, "bench", str(graph), "--iterations", "1", "--warmup", "1", "--json", str(report)]
+    command += ["--threads", str(options.threads), "--precision", options.precision]
     for name, shape in shapes.items():
         if shape:
             command += ["--shape", f"{name}={','.join(map(str, shape))}"]
@@ -103,8 +113,8 @@ def run_own(program, graph, shapes, threads, folder):
     return figures["median_ms"] / 1000, (figures["load_ms"] + figures["specialise_ms"] + figures["plan_ms"]) / 1000
 
 
-def own_output(program, graph, inputs, folder):
-    command = [program, "run", str(graph), "--output-dir", str(Path(folder) / "own"), "--quiet"]
+def own_output(program, graph, inputs, precision, folder):
+    command = [program, "run", str(graph), "--output-dir", str(Path(folder) / "own"), "--quiet", "--precision", precision]
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
@@ -127,13 +137,13 @@ def measure(row, options, program):
     with tempfile.TemporaryDirectory() as folder:
         for name, value in inputs.items():
             np.save(Path(folder) / f"{name}.npy", value)
-        peers = {name: Peer(name, graph, folder, options.threads) for name in options.peers}
+        peers = {name: Peer(name, graph, folder, options) for name in options.peers}
         for peer in peers.values():
             peer.run()
         times = {name: [] for name in ["sd-onnx", *peers]}
         loads = {name: peer.load for name, peer in peers.items()}
         for _ in range(options.rounds):
-            seconds, loads["sd-onnx"] = run_own(program, graph, shapes, options.threads, folder)
+            seconds, loads["sd-onnx"] = run_own(program, graph, shapes, options, folder)
             times["sd-onnx"].append(seconds)
             for name, peer in peers.items():
                 times[name].append(peer.run())
@@ -141,10 +151,11 @@ def measure(row, options, program):
         for peer in peers.values():
             peer.close()
         medians = {name: statistics.median(values) for name, values in times.items()}
-        own = own_output(program, graph, inputs, folder)
+        own = own_output(program, graph, inputs, options.precision, folder)
     errors = {name: float(np.abs(own - value).max() / np.abs(value).max()) for name, value in outputs.items()}
     return {
         "row": row,
+        "precision": options.precision,
         "seconds": medians,
         "all_seconds": times,
         "load_seconds": loads,
@@ -155,13 +166,14 @@ def measure(row, options, program):
 
 def main():
     if sys.argv[1:2] == ["--serve"]:
-        return serve(*sys.argv[2:5], int(sys.argv[5]))
+        return serve(*sys.argv[2:5], int(sys.argv[5]), sys.argv[6])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     build = subprocess.run(["swift", "build", "-c", "release", "--show-bin-path"], cwd=ROOT, check=True, capture_output=True, text=True)

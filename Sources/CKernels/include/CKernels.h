@@ -1,6 +1,7 @@
 #pragma once
 
 #include "attention.h"
+#include "bfloat16.h"
 #include "direct_convolution.h"
 #include "elementwise.h"
 #include "gemm.h"

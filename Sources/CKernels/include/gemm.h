@@ -10,7 +10,8 @@
 // The instruction sets that the kernels are written for.
 enum { CK_LEVEL_PLAIN = 0, CK_LEVEL_AVX2 = 1, CK_LEVEL_AVX512 = 2 };
 
-// The best level of this machine; the environment variable SD_ONNX_CPU (plain, avx2, avx512) lowers it.
+// The best level of this machine; the environment variable SD_ONNX_CPU (plain, avx2, avx512, each also with
+// +bf16 behind it, see bfloat16.h) lowers it.
 int ck_level(void);
 
 // Rows and columns of a tile at a level.
@@ -42,11 +43,10 @@ void ck_prefetch_rows(const float *first, ptrdiff_t row_step, ptrdiff_t rows, pt
 // than 16, with 16 floats of room behind the panel, which may be written, or a multiple of 16.
 void ck_pack_rows(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float *panel);
 
-// Packs `count` <= tile columns of a row-major matrix whose row k starts at b + k * row_step.
-void ck_pack_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel);
-
-// Packs half a tile's columns of such a matrix, and behind them as many that begin `gate` columns later.
-void ck_pack_gated_columns(const float *b, ptrdiff_t row_step, ptrdiff_t k, ptrdiff_t gate, int columns, float *panel);
+// Packs `count` <= columns columns of a row-major matrix whose row k starts at b + k * row_step; those of a panel, or a part of its
+// columns, with `panel_step` floats from one row of the panel to the next.
+void ck_pack_columns(
+    const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float *panel, ptrdiff_t panel_step);
 
 // dots[j] = sum over p < k of a[p] b[j * row_step + p], for j < count.
 void ck_dot_rows(const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots);

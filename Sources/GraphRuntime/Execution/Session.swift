@@ -25,15 +25,20 @@ public struct SessionOptions: Sendable {
     /// constant is kept that had to be computed of them, such as weights widened from half precision or packed. The results are the
     /// same but for rounding, where a kernel that reads packed weights adds in another order.
     public var savesMemory: Bool
+    /// In which numbers products are computed. Without ``optimize``, and for nodes whose shapes depend on data, in single precision.
+    public var precision: Precision
     /// Names of inputs that many runs in a row get as the very same tensor, such as a prompt's states. What depends on these and on
     /// constants alone is computed when the tensor is another one than in the run before, and kept meanwhile. Names that the model
     /// doesn't have are ignored; without ``optimize`` nothing is kept.
     public var steadyInputs: Set<String> = []
 
-    public init(optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false) {
+    public init(
+        optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, precision: Precision = .single
+    ) {
         self.optimize = optimize
         self.threads = threads
         self.savesMemory = savesMemory
+        self.precision = precision
     }
 }
 
@@ -166,7 +171,8 @@ public final class Session: Sendable {
         let plan = try Plan(
             optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
-            constants: constants, specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
+            context: PlanContext(constants: constants, precision: options.precision),
+            specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
             optimizer: optimizer)
         plans.withLock { plans in
             // Arenas are large: only the plan in use keeps its own.

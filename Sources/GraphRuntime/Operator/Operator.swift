@@ -80,8 +80,8 @@ public protocol Operator: Sendable {
 
     /// A stronger form for a plan of these very inputs (a kernel chosen for the shapes, weights packed); itself by default.
     ///
-    /// - Parameter constants: makes and keeps packed forms of constants; nil where memory is spared.
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator
+    /// - Parameter plan: what else it may choose by.
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator
 
     /// The input that the first output is, element by element, where that follows from these facts: what reads the output then reads
     /// the input, and the node vanishes. By default that of views whose shape is their input's.
@@ -124,7 +124,7 @@ extension Operator {
         return shape == output.shape && dtype == output.dtype
     }
 
-    public func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator { self }
+    public func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator { self }
 
     public func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
         Cost(flops: 0, bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))

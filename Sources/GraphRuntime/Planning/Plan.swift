@@ -65,10 +65,10 @@ final class Plan: Sendable {
 
     /// - Parameters:
     ///   - steadyInputs: see ``SessionOptions/steadyInputs``.
-    ///   - constants: nil where memory is spared, see ``SessionOptions/savesMemory``.
+    ///   - context: what operators choose their kernels by.
     ///   - specialiseSeconds: what making the optimised graph took.
     init(
-        _ optimized: OptimizedGraph, steadyInputs: [ValueID], constants: PackedConstants?, specialiseSeconds: Double = 0,
+        _ optimized: OptimizedGraph, steadyInputs: [ValueID], context: PlanContext, specialiseSeconds: Double = 0,
         optimizer: Optimizer? = nil
     ) throws {
         let start = DispatchTime.now().uptimeNanoseconds
@@ -76,7 +76,7 @@ final class Plan: Sendable {
         fusionReport = {
             optimizer?.report(optimized) ?? FusionReport(counts: optimized.fusionCounts, fired: [], misses: [])
         }
-        let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), constants: constants)
+        let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), context: context)
         self.steadyInputs = steadyInputs
         graph = planner.graph
         facts = planner.facts
@@ -85,7 +85,7 @@ final class Plan: Sendable {
         locations = planner.locations
         arenaByteCount = planner.arenaByteCount
         fusionCounts = optimized.fusionCounts
-        pages = constants == nil ? WeightPages(planner.graph) : nil
+        pages = context.constants == nil ? WeightPages(planner.graph) : nil
         seconds = (specialiseSeconds, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
     }
 

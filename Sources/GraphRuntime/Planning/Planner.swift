@@ -14,8 +14,8 @@ struct Planner {
     /// By node, see ``Plan/Step/isSteady``.
     private var isSteady: [Bool]
 
-    /// - Parameter constants: see ``Operator/specialised(inputs:outputs:constants:)``.
-    init(_ optimized: OptimizedGraph, steadyInputs: Set<ValueID> = [], constants: PackedConstants? = nil) throws {
+    /// - Parameter context: see ``Operator/specialised(inputs:outputs:plan:)``.
+    init(_ optimized: OptimizedGraph, steadyInputs: Set<ValueID> = [], context: PlanContext = PlanContext()) throws {
         graph = optimized.graph
         facts = optimized.facts
         locations = Array(repeating: .bound, count: graph.values.count)
@@ -23,7 +23,7 @@ struct Planner {
         lastRead = Array(repeating: -1, count: graph.values.count)
         isSteady = Array(repeating: false, count: graph.nodes.count)
         for id in graph.initializers.keys { locations[id] = .constant }
-        let operations = try graph.nodes.map { try specialise($0, constants) }
+        let operations = try graph.nodes.map { try specialise($0, context) }
         shareViews(operations)
         findLastReads()
         let escaping = escapingRoots()
@@ -33,12 +33,12 @@ struct Planner {
         makeSteps(operations)
     }
 
-    private func specialise(_ node: Node, _ constants: PackedConstants?) throws -> any Operator {
+    private func specialise(_ node: Node, _ context: PlanContext) throws -> any Operator {
         guard let operation = node.operation else { throw GraphError("\(node.title) isn't resolved") }
         let inputs = node.inputs.map { id in id.map { facts[$0] } }
         do {
             return try operation.specialised(
-                inputs: inputs, outputs: node.outputs.map { id in id.map { facts[$0] } }, constants: constants)
+                inputs: inputs, outputs: node.outputs.map { id in id.map { facts[$0] } }, plan: context)
         } catch {
             throw RunError(node: node, inputs: inputs.map { $0?.summary }, underlying: error)
         }

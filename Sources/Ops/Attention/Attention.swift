@@ -17,6 +17,19 @@ struct Attention: Operator {
     /// Keys that a query attends to before and behind its position; nil for all.
     let leftWindow: Int?
     let rightWindow: Int?
+    private var precision = Precision.single
+
+    init(
+        scale: Double?, isCausal: Bool, queryHeads: Int?, keyHeads: Int?, softcap: Double,
+        scoresStage: AttentionProblem.Stage, leftWindow: Int?, rightWindow: Int?
+    ) {
+        self.scale = scale
+        self.isCausal = isCausal
+        (self.queryHeads, self.keyHeads) = (queryHeads, keyHeads)
+        self.softcap = softcap
+        self.scoresStage = scoresStage
+        (self.leftWindow, self.rightWindow) = (leftWindow, rightWindow)
+    }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
 
@@ -97,7 +110,14 @@ struct Attention: Operator {
         problem.scoresStage = scoresStage
         problem.keysBefore = leftWindow
         problem.keysBehind = isCausal ? 0 : rightWindow
+        problem.precision = precision
         return problem
+    }
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        var result = self
+        result.precision = plan.precision
+        return result
     }
 
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {

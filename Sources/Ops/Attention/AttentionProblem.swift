@@ -79,6 +79,8 @@ package struct AttentionProblem: Sendable {
     /// How many of each batch item's keys are valid; nil for all.
     var validKeys: [Int]?
     var scoresStage = Stage.products
+    /// In which numbers products of float32 may be computed.
+    package var precision = Precision.single
 
     /// What of the scores is wanted.
     enum Stage: Int, Sendable { case products, capped, masked, probabilities }

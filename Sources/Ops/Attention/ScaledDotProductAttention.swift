@@ -62,9 +62,11 @@ private func attend<Element: AttentionElement>(
     }
 }
 
-/// What profiles call the kernel that ``scaledDotProductAttention(_:_:into:scores:threads:)`` takes for a problem: `panels` or `tiles`.
+/// What profiles call the kernel that ``scaledDotProductAttention(_:_:into:scores:threads:)`` takes for a problem: `panels` (`bf16 panels`) or
+/// `tiles`.
 func attentionKernelName(_ problem: AttentionProblem, _ dtype: DType?, hasMask: Bool, wantsScores: Bool = false) -> String {
-    dtype == .float32 && PanelAttention.suits(problem, hasMask: hasMask, wantsScores: wantsScores) ? "panels" : "tiles"
+    guard dtype == .float32, PanelAttention.suits(problem, hasMask: hasMask, wantsScores: wantsScores) else { return "tiles" }
+    return PanelAttention.isPaired(problem) ? "bf16 panels" : "panels"
 }
 
 /// The mask's elements, expanded where its last axis broadcasts, and its steps in the problem.
@@ -109,6 +111,7 @@ package struct ScaledDotProductAttention: Operator {
     package var valueOrder: Order
     /// The output has as many axes as the query, in this order.
     package var outputOrder: Order
+    private var precision = Precision.single
 
     package init(
         heads: Int, scale: Double, queryOrder: Order = .rowsFirst, keyOrder: Order = .rowsFirst, valueOrder: Order = .rowsFirst,
@@ -126,6 +129,12 @@ package struct ScaledDotProductAttention: Operator {
 
     package var mergeKey: String? {
         "ScaledDotProductAttention \(heads) \(scale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder)"
+    }
+
+    package func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        var result = self
+        result.precision = plan.precision
+        return result
     }
 
     package func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -174,11 +183,13 @@ package struct ScaledDotProductAttention: Operator {
         let value = try AttentionOperandShape(v, heads: heads, isHeadsFirst: valueOrder == .headsFirst, "value")
         let extents = try AttentionOperandShape.extents(query, key, value)
         let isHeadsFirst = q.rank == 4 && outputOrder == .headsFirst
-        return AttentionProblem(
+        var problem = AttentionProblem(
             extents: extents, query: query.layout, key: key.layout, value: value.layout,
             output: isHeadsFirst
                 ? .headsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth)
                 : .rowsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth), scale: scale)
+        problem.precision = precision
+        return problem
     }
 
     private func outputShape(_ extents: AttentionExtents, rank: Int) throws(TensorError) -> Shape {

@@ -113,23 +113,25 @@ struct AttentionKernel<Element: AttentionElement> {
 
         private func multiplyQueries(_ keys: Range<Int>) {
             let keyHead = head / (extents.heads / extents.keyHeads)
-            Element.gemm(
-                transposeA: false, transposeB: true, m: rows.count, n: keys.count, k: extents.width,
+            GEMM(
+                transposeB: true, m: rows.count, n: keys.count, k: extents.width,
                 alpha: Element(problem.scale),
                 a: kernel.query + problem.query.offset(batch: batch, head: head, row: rows.lowerBound),
                 lda: max(problem.query.row, 1),
                 b: kernel.key + problem.key.offset(batch: batch, head: keyHead, row: keys.lowerBound),
                 ldb: max(problem.key.row, 1),
-                beta: 0, c: scores, ldc: keys.count)
+                c: scores, ldc: keys.count
+            ).run()
         }
 
         private func multiplyValues(_ keys: Range<Int>, isFirst: Bool, _ output: UnsafeMutablePointer<Element>) {
             guard extents.valueWidth > 0 else { return }
             let keyHead = head / (extents.heads / extents.keyHeads)
-            Element.gemm(
-                transposeA: false, transposeB: false, m: rows.count, n: extents.valueWidth, k: keys.count, alpha: 1, a: scores,
+            GEMM(
+                m: rows.count, n: extents.valueWidth, k: keys.count, a: scores,
                 lda: keys.count, b: kernel.value + problem.value.offset(batch: batch, head: keyHead, row: keys.lowerBound),
-                ldb: problem.value.row, beta: isFirst ? 0 : 1, c: output, ldc: problem.output.row)
+                ldb: problem.value.row, start: isFirst ? .zero : .target, c: output, ldc: problem.output.row
+            ).run()
         }
 
         /// Turns a row of scores into e^(score - maximum), and the row of the output so far to the same maximum.

@@ -1,9 +1,9 @@
 import CKernels
 import GraphRuntime
 
-/// Single-precision matrix products by this project's own kernels, on the calling thread: operands are packed block by block into
-/// panels that stay in cache (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
-enum PackedProduct {
+/// Matrix products of float32 by this project's own kernels, on the calling thread: operands are packed block by block into panels that
+/// stay in cache (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+struct PackedProduct {
     /// The instruction set that the kernels use on this machine.
     static let level = ck_level()
     static let tile = ck_gemm_tile(level)
@@ -13,82 +13,82 @@ enum PackedProduct {
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
     static func isPreferred(m: Int, n: Int, k: Int) -> Bool { level != 0 && m >= 4 && n >= 8 && k >= 4 }
 
-    /// What a product is added to.
-    enum Start {
-        case zero
-        /// What stands in C.
-        case target
-        /// n numbers, each added to a column of C.
-        case columns(UnsafePointer<Float>)
-        /// m numbers, each added to a row of C.
-        case rows(UnsafePointer<Float>)
-        /// A matrix that lies as C does, and n numbers as ``columns(_:)`` has them, if any. The matrix is added last: beside its larger
-        /// numbers the products would lose more digits.
-        case matrix(UnsafePointer<Float>, columns: UnsafePointer<Float>?)
+    /// The right factor op(B), k×n.
+    enum Right {
+        /// `step` numbers from one row to the next, of the factor or of its transpose.
+        case matrix(UnsafePointer<Float>, step: Int, isTransposed: Bool)
+        /// Panels of ``columns`` columns, as ``PanelLayout`` has them; of pairs where ``ProductPrecision/pairsRight`` says so.
+        case panels(UnsafePointer<Float>)
     }
+
+    var transposeA = false
+    var m: Int
+    var n: Int
+    var k: Int
+    var alpha: Float = 1
+    var a: UnsafePointer<Float>
+    var lda: Int
+    var b: Right
+    var start = ProductStart<Float>.zero
+    /// Whether C is a · GELU(b) of the halves a and b of each panel of B, which then has whole panels.
+    var isGated = false
+    var c: UnsafeMutablePointer<Float>
+    var ldc: Int
+    var precision = ProductPrecision.single
 
     /// Elements of A that are kept packed from one block of columns to the next.
     private static let keptElements = 4 << 20
     /// With fewer rows than this, of which B's blocks take more than A's rows, packing A costs little.
     private static let leastRowsUnpacked = 128
 
-    /// The right factor op(B), k×n.
-    enum Right {
-        /// `step` numbers from one row to the next, of the factor or of its transpose.
-        case matrix(UnsafePointer<Float>, step: Int, isTransposed: Bool)
-        /// Panels of ``columns`` columns, as ``PanelLayout`` has them.
-        case panels(UnsafePointer<Float>)
-    }
+    private var rows: Int { Self.rows }
+    private var columns: Int { Self.columns }
+    /// Steps of the kernel: rows of the panels that it multiplies.
+    private var steps: Int { (k + precision.numbersPerStep - 1) / precision.numbersPerStep }
 
-    /// C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
+    /// Computes C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
     ///
     /// Blocks of B, packed one after the other where they aren't yet, meet all of A, which is packed when the first of them does. Panels
-    /// of B that meet few rows of A are what takes the time to read, see ``runPanelByPanel(transposeA:m:n:k:alpha:a:lda:panels:start:c:ldc:)``.
+    /// of B that meet few rows of A are what takes the time to read, see ``runPanelByPanel(_:)``.
     ///
-    /// - Parameter isGated: whether C is a · GELU(b) of the halves a and b of each panel of B, which then has whole panels.
     /// - Returns: false, with nothing done, where there is no memory to pack into.
-    static func run(
-        transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, b: Right, start: Start,
-        isGated: Bool = false, c: UnsafeMutablePointer<Float>, ldc: Int
-    ) -> Bool {
-        if case .panels(let first) = b, m <= min(mostRowsKept, n) {
-            return runPanelByPanel(
-                transposeA: transposeA, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, panels: first, start: start,
-                isGated: isGated, c: c, ldc: ldc)
-        }
-        let blocks = RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated)
-        let (width, depth) = (blocks.width, blocks.depth)
-        let packsA = transposeA || alpha != 1 || !isReadableByRows(stride: lda) || m < leastRowsUnpacked || n > 2 * width
+    func run() -> Bool {
+        if case .panels(let first) = b, m <= min(Self.mostRowsKept, n) { return runPanelByPanel(first) }
+        let blocks = RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated, precision: precision)
+        let (width, depth, steps) = (blocks.width, blocks.depth, steps)
+        let packsA =
+            transposeA || alpha != 1 || precision.pairsLeft || !Self.isReadableByRows(stride: lda)
+            || m < Self.leastRowsUnpacked || n > 2 * width
         // One block of columns needs each panel of A once.
         let keepsA = packsA && n > width
-        let blockRows = keepsA ? min(balanced(m, limit: max(keptElements / k, rows), multiple: rows), m) : m
+        let blockRows =
+            keepsA ? min(Self.balanced(m, limit: max(Self.keptElements / steps, rows), multiple: rows), m) : m
         let rowPanels = keepsA ? (blockRows + rows - 1) / rows : 1
         // Packing may write 16 floats behind a panel.
-        let panelStep = rows * (keepsA ? k : depth) + 16
+        let panelStep = rows * (keepsA ? steps : depth) + 16
         let sizeOfA = rowPanels * panelStep
-        guard let memory = ThreadScratch.floats(blocks.packedSize + sizeOfA + 2 * rows * columns + 64) else { return false }
+        let scratchSize = blocks.packedSize + sizeOfA + TileWriter.scratchSize() + 64
+        guard let memory = ThreadScratch.floats(scratchSize) else { return false }
         let packedA = memory + blocks.packedSize
-        var tile = TileWriter(start: start, isGated: isGated, c: c, ldc: ldc, scratch: packedA + sizeOfA)
+        var tile = TileWriter(self, scratch: packedA + sizeOfA)
         for firstRow in stride(from: 0, to: m, by: blockRows) {
             let lastRow = min(firstRow + blockRows, m)
             for column in stride(from: 0, to: n, by: width) {
                 let columnCount = min(width, n - column)
-                for inner in stride(from: 0, to: k, by: depth) {
-                    let innerCount = min(depth, k - inner)
+                for inner in stride(from: 0, to: steps, by: depth) {
+                    let innerCount = min(depth, steps - inner)
                     let panels = blocks.panels(column: column, inner: inner, memory: memory)
                     let calls = (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
                     var ahead = blocks.readAhead(after: column, inner, calls: calls)
                     for row in stride(from: firstRow, to: lastRow, by: rows) {
                         let rowCount = min(rows, lastRow - row)
-                        let source = transposeA ? a + inner * lda + row : a + row * lda + inner
                         let panel = packedA + (keepsA ? (row - firstRow) / rows * panelStep + inner * rows : 0)
                         if packsA, !keepsA || column == 0 {
-                            packA(
-                                source, lda, transposed: transposeA, rows: rowCount, depth: innerCount, alpha: alpha,
-                                into: panel)
+                            packA(row: row, rowCount: rowCount, inner: inner, innerCount: innerCount, into: panel)
                         }
-                        tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= k)
-                        let left = packsA ? TileWriter.Left.packed(UnsafePointer(panel)) : .rows(source, step: lda)
+                        tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= steps)
+                        let left =
+                            packsA ? TileWriter.Left.packed(UnsafePointer(panel)) : .rows(a + row * lda + inner, step: lda)
                         for part in stride(from: 0, to: columnCount, by: columns) {
                             let right = panels.first + part * panels.depth
                             tile.multiply(
@@ -113,55 +113,76 @@ enum PackedProduct {
     /// Elements of A that do.
     private static let keptSlice = 256 << 10
     private static let largestDepth = 640
+    private static let widenedDepth = 160
 
     /// The product with panels of B that come from memory: a slice of A is packed, and each panel meets all of its rows while the next
     /// panel is read.
-    private static func runPanelByPanel(
-        transposeA: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, panels: UnsafePointer<Float>,
-        start: Start, isGated: Bool, c: UnsafeMutablePointer<Float>, ldc: Int
-    ) -> Bool {
-        let depth = isGated ? k : balanced(k, limit: min(largestDepth, keptSlice / m), multiple: 1)
+    private func runPanelByPanel(_ panels: UnsafePointer<Float>) -> Bool {
+        let steps = steps
+        let stored = StoredPanels(panels, k: k, precision: precision)
+        let depth =
+            isGated
+            ? steps
+            : Self.balanced(steps, limit: min(Self.largestDepth, Self.keptSlice / m), multiple: stored.stepsPerRow)
         // Tiles of as equal a height as possible: each reads the panel once.
-        let tileRows = balanced(m, limit: rows, multiple: 1)
+        let tileRows = Self.balanced(m, limit: rows, multiple: 1)
         let tiles = (m + tileRows - 1) / tileRows
         let sliceStep = rows * depth + 16
-        guard let memory = ThreadScratch.floats(tiles * sliceStep + 2 * rows * columns) else { return false }
-        var tile = TileWriter(start: start, isGated: isGated, c: c, ldc: ldc, scratch: memory + tiles * sliceStep)
-        for inner in stride(from: 0, to: k, by: depth) {
-            let innerCount = min(depth, k - inner)
+        // As much as the first-level cache holds is widened at a time.
+        let partDepth = stored.widens ? min(Self.widenedDepth, depth) : depth
+        let widenedSize = stored.widenedSize(depth: partDepth)
+        let scratchSize = tiles * sliceStep + widenedSize + TileWriter.scratchSize(gatedTiles: isGated ? tiles : 0)
+        guard let memory = ThreadScratch.floats(scratchSize) else { return false }
+        let widened = memory + tiles * sliceStep
+        var tile = TileWriter(self, scratch: widened + widenedSize)
+        for inner in stride(from: 0, to: steps, by: depth) {
+            let innerCount = min(depth, steps - inner)
             for index in 0..<tiles {
                 let row = index * tileRows
                 packA(
-                    transposeA ? a + inner * lda + row : a + row * lda + inner, lda, transposed: transposeA,
-                    rows: min(tileRows, m - row), depth: innerCount, alpha: alpha, into: memory + index * sliceStep)
+                    row: row, rowCount: min(tileRows, m - row), inner: inner, innerCount: innerCount,
+                    into: memory + index * sliceStep)
             }
+            let slice = stored.rows(of: innerCount)
             for column in stride(from: 0, to: n, by: columns) {
-                let panel = panels + column * k + inner * columns
-                let next = column + columns < n ? panel + columns * k : panels + (inner + innerCount) * columns
-                for index in 0..<tiles {
-                    let row = index * tileRows
-                    tile.begin(
-                        row: row, rowCount: min(tileRows, m - row), addsToTarget: inner > 0, isLast: inner + depth >= k)
-                    tile.multiply(
-                        .packed(UnsafePointer(memory + index * sliceStep)), panel, depth: innerCount, column: column,
-                        columnCount: min(columns, n - column),
-                        ahead: tiles == 1 ? .stream(panel) : .part(index, of: tiles, next, depth: innerCount))
+                let panel = stored.place(column: column, inner: inner)
+                let next = column + columns < n ? stored.place(column: column + columns, inner: inner) : panel + slice * columns
+                for part in stride(from: 0, to: innerCount, by: partDepth) {
+                    let partCount = min(partDepth, innerCount - part)
+                    let place = stored.place(column: column, inner: inner + part)
+                    let right = stored.widens ? stored.widen(place, depth: partCount, into: widened) : place
+                    let partNext = next + stored.rows(of: part) * columns
+                    for index in 0..<tiles {
+                        let row = index * tileRows
+                        tile.begin(
+                            row: row, rowCount: min(tileRows, m - row), addsToTarget: inner + part > 0,
+                            isLast: inner + part + partCount >= steps, index: index)
+                        tile.multiply(
+                            .packed(UnsafePointer(memory + index * sliceStep + part * rows)), right, depth: partCount,
+                            column: column, columnCount: min(columns, n - column),
+                            ahead: tiles == 1 && !stored.widens
+                                ? .stream(panel)
+                                : .part(index, of: tiles, partNext, rows: stored.rows(of: partCount), depth: partCount))
+                    }
                 }
             }
         }
         return true
     }
 
-    private static func packA(
-        _ a: UnsafePointer<Float>, _ lda: Int, transposed: Bool, rows count: Int, depth: Int, alpha: Float,
-        into panel: UnsafeMutablePointer<Float>
-    ) {
-        if transposed {
-            ck_pack_columns(a, lda, depth, Int32(count), Int32(rows), panel)
-        } else {
-            ck_pack_rows(a, lda, depth, Int32(count), Int32(rows), panel)
+    /// Packs rows of A for `innerCount` steps of the kernel.
+    private func packA(row: Int, rowCount: Int, inner: Int, innerCount: Int, into panel: UnsafeMutablePointer<Float>) {
+        let first = inner * precision.numbersPerStep
+        let count = min(innerCount * precision.numbersPerStep, k - first)
+        let source = transposeA ? a + first * lda + row : a + row * lda + first
+        switch (precision.pairsLeft, transposeA) {
+        case (false, false): ck_pack_rows(source, lda, count, Int32(rowCount), Int32(rows), panel)
+        case (false, true): ck_pack_columns(source, lda, count, Int32(rowCount), Int32(rows), panel, rows)
+        case (true, false): return ck_pack_row_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel)
+        case (true, true):
+            return ck_pack_column_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel, rows)
         }
-        if alpha != 1 { for index in 0..<depth * rows { panel[index] *= alpha } }
+        if alpha != 1 { for index in 0..<count * rows { panel[index] *= alpha } }
     }
 
     /// The size of equal parts of `count` that are no longer than `limit`.
@@ -169,5 +190,14 @@ enum PackedProduct {
         let parts = (count + limit - 1) / limit
         let size = (count + parts - 1) / parts
         return (size + multiple - 1) / multiple * multiple
+    }
+}
+
+extension PackedProduct {
+    init(_ product: GEMM<Float>) {
+        self.init(
+            transposeA: product.transposeA, m: product.m, n: product.n, k: product.k, alpha: product.alpha, a: product.a,
+            lda: product.lda, b: .matrix(product.b, step: product.ldb, isTransposed: product.transposeB), start: product.start,
+            c: product.c, ldc: product.ldc, precision: ProductPrecision(product.precision, isPacked: false))
     }
 }

@@ -9,8 +9,13 @@ import GraphRuntime
 /// is there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
 /// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
 /// keys, which the first-level cache holds, then meet the values.
+///
+/// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
+/// such; scores and sums are not.
 struct PanelAttention {
     private let kernel: AttentionKernel<Float>
+    /// Whether the products are of pairs.
+    private let isPaired: Bool
 
     private static let rows = PackedProduct.rows
     private static let lanes = PackedProduct.columns
@@ -25,6 +30,12 @@ struct PanelAttention {
         if case .none = kernel.mask { hasMask = false }
         guard Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
         self.kernel = kernel
+        isPaired = Self.isPaired(kernel.problem)
+    }
+
+    /// Whether the products of a problem are of pairs of bfloat16.
+    static func isPaired(_ problem: AttentionProblem) -> Bool {
+        ProductPrecision(problem.precision, isPacked: false).pairsLeft
     }
 
     /// Whether an attention of float32 is computed so: not with masks, caps or limits, nor where somebody wants the scores.
@@ -42,7 +53,7 @@ struct PanelAttention {
         let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
-        let layout = Layout(extents)
+        let layout = Layout(extents, isPaired: isPaired)
         try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
             guard let memory = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
@@ -53,27 +64,34 @@ struct PanelAttention {
     /// Where the parts of a task's memory begin, in floats.
     private struct Layout {
         let keyPanels: Int
+        /// Rows of a panel of keys, and of queries.
+        let widthRows: Int
         let valuePanels: Int
         /// Packing may write up to 16 floats behind a panel, which is why panels of values lie that far apart.
         let valuePanelSize: Int
         let values: Int
         let queries: Int
         let scores: Int
+        /// Pairs of the weights that scores become; empty without pairs.
+        let pairs: Int
         let results: Int
         let references: Int
         let sums: Int
         let corrections: Int
         let count: Int
 
-        init(_ extents: AttentionExtents) {
+        init(_ extents: AttentionExtents, isPaired: Bool) {
             let (rows, lanes) = (PanelAttention.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
+            widthRows = PanelLayout.rows(depth: extents.width, isPaired: isPaired)
             valuePanels = (extents.valueWidth + rows - 1) / rows
-            valuePanelSize = rows * extents.keys + 16
-            values = keyPanels * rows * extents.width + 16
+            valuePanelSize = rows * PanelLayout.rows(depth: extents.keys, isPaired: isPaired) + 16
+            values = keyPanels * rows * widthRows + 16
             queries = values + valuePanels * valuePanelSize
-            scores = queries + lanes * extents.width
-            results = scores + PanelAttention.blockPanels * rows * lanes
+            scores = queries + lanes * widthRows
+            let block = PanelAttention.blockPanels * rows
+            pairs = scores + block * lanes
+            results = pairs + (isPaired ? PanelLayout.rows(depth: block, isPaired: true) * lanes : 0)
             references = results + valuePanels * rows * lanes
             sums = references + lanes
             corrections = sums + lanes
@@ -90,10 +108,10 @@ struct PanelAttention {
         for panel in panels {
             let first = panel * Self.lanes
             let count = min(Self.lanes, extents.queries - first)
-            ck_pack_rows(
-                kernel.query + problem.query.offset(batch: batch, head: head, row: first), problem.query.row, extents.width,
-                Int32(count), Int32(Self.lanes), queries)
-            for index in 0..<extents.width * Self.lanes { queries[index] *= scale }
+            pack(
+                kernel.query + problem.query.offset(batch: batch, head: head, row: first), step: problem.query.row,
+                count: count,
+                of: Self.lanes, scale: scale, into: queries)
             attend(layout, memory)
             attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
@@ -108,16 +126,32 @@ struct PanelAttention {
         let values = kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0)
         for panel in 0..<layout.keyPanels {
             let count = min(rows, extents.keys - panel * rows)
-            ck_pack_rows(
-                keys + panel * rows * problem.key.row, problem.key.row, extents.width, Int32(count), Int32(rows),
-                memory + panel * rows * extents.width)
+            pack(
+                keys + panel * rows * problem.key.row, step: problem.key.row, count: count, of: rows, scale: 1,
+                into: memory + panel * rows * layout.widthRows)
         }
         for panel in 0..<layout.valuePanels {
             let count = min(rows, extents.valueWidth - panel * rows)
-            ck_pack_columns(
-                values + panel * rows, problem.value.row, extents.keys, Int32(count), Int32(rows),
-                memory + layout.values + panel * layout.valuePanelSize)
+            let source = values + panel * rows
+            let place = memory + layout.values + panel * layout.valuePanelSize
+            if isPaired {
+                ck_pack_column_pairs(source, problem.value.row, extents.keys, Int32(count), Int32(rows), 1, place, rows)
+            } else {
+                ck_pack_columns(source, problem.value.row, extents.keys, Int32(count), Int32(rows), place, rows)
+            }
         }
+    }
+
+    /// Packs rows of queries or keys, times a factor, into a panel of `rows`.
+    private func pack(
+        _ source: UnsafePointer<Float>, step: Int, count: Int, of rows: Int, scale: Float,
+        into panel: UnsafeMutablePointer<Float>
+    ) {
+        if isPaired {
+            return ck_pack_row_pairs(source, step, extents.width, Int32(count), Int32(rows), scale, panel)
+        }
+        ck_pack_rows(source, step, extents.width, Int32(count), Int32(rows), panel)
+        if scale != 1 { for index in 0..<extents.width * rows { panel[index] *= scale } }
     }
 
     /// The weighted sums of all values for the packed panel of queries.
@@ -125,6 +159,7 @@ struct PanelAttention {
         let (rows, lanes) = (Self.rows, Self.lanes)
         let (queries, scores, results) = (memory + layout.queries, memory + layout.scores, memory + layout.results)
         let (references, sums) = (memory + layout.references, memory + layout.sums)
+        let multiply = isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
         references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
         sums.update(repeating: 0, count: lanes)
         for first in stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
@@ -132,20 +167,29 @@ struct PanelAttention {
             for panel in first..<min(first + Self.blockPanels, layout.keyPanels) {
                 let tile = scores + (panel - first) * rows * lanes
                 let keyCount = min(rows, extents.keys - panel * rows)
-                ck_gemm_kernel(
-                    PackedProduct.level, Int32(keyCount), extents.width, memory + panel * rows * extents.width, rows, queries,
-                    nil,
-                    0, tile, lanes, nil, 0)
+                multiply(
+                    PackedProduct.level, Int32(keyCount), layout.widthRows, memory + panel * rows * layout.widthRows, rows,
+                    queries, nil, 0, tile, lanes, nil, 0)
                 let corrections = memory + layout.corrections
                 guard attention_softmax_tile(tile, keyCount, Int32(lanes), references, sums, corrections) != 0 else { continue }
                 attention_scale_columns(scores, (panel - first) * rows, Int32(lanes), corrections)
                 if first > 0 { attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
             }
+            var weights = scores
+            if isPaired {
+                weights = memory + layout.pairs
+                ck_pack_column_pairs(scores, lanes, keys.count, Int32(lanes), Int32(lanes), 1, weights, lanes)
+            }
+            // Blocks begin at even keys: so many rows of whole panels are pairs.
+            let (begin, count) = (
+                PanelLayout.rows(depth: keys.lowerBound, isPaired: isPaired),
+                PanelLayout.rows(depth: keys.count, isPaired: isPaired)
+            )
             for panel in 0..<layout.valuePanels {
                 let result = results + panel * rows * lanes
-                ck_gemm_kernel(
-                    PackedProduct.level, Int32(min(rows, extents.valueWidth - panel * rows)), keys.count,
-                    memory + layout.values + panel * layout.valuePanelSize + keys.lowerBound * rows, rows, scores,
+                multiply(
+                    PackedProduct.level, Int32(min(rows, extents.valueWidth - panel * rows)), count,
+                    memory + layout.values + panel * layout.valuePanelSize + begin * rows, rows, weights,
                     first == 0 ? nil : UnsafePointer(result), lanes, result, lanes, nil, 0)
             }
         }

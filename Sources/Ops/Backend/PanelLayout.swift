@@ -14,11 +14,19 @@ struct PanelLayout {
     /// Whether a panel holds columns of the matrix's first half beside those of its second half, so that a product's tile has both
     /// numbers of a gate. Not of a transpose, and where half the columns are a multiple of half the width.
     var isGated = false
+    /// Whether numbers of two rows are a pair of bfloat16, which takes the place of one, see `bfloat16.h`.
+    var isPaired = false
 
     private var panelCount: Int { (columns + width - 1) / width }
 
+    /// Rows of a panel.
+    var panelRows: Int { Self.rows(depth: depth, isPaired: isPaired) }
+
+    /// Rows of a panel for as many of the matrix.
+    static func rows(depth: Int, isPaired: Bool) -> Int { isPaired ? (depth + 1) / 2 : depth }
+
     /// Floats of all panels.
-    var floatCount: Int { panelCount * width * depth }
+    var floatCount: Int { panelCount * width * panelRows }
 
     /// Packs all panels.
     ///
@@ -29,14 +37,29 @@ struct PanelLayout {
 
     private func pack(panel: Int, _ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
         let first = panel * width
-        let count = Int32(min(width, columns - first))
-        let place = target + first * depth
+        let count = min(width, columns - first)
+        let place = target + first * panelRows
         if isGated {
-            ck_pack_gated_columns(source + first / 2, step, depth, columns / 2, Int32(width), place)
-        } else if isTransposed {
-            ck_pack_rows(source + first * step, step, depth, count, Int32(width), place)
+            let half = width / 2
+            packColumns(source + first / 2, step, count: half, of: half, into: place)
+            packColumns(source + columns / 2 + first / 2, step, count: half, of: half, into: place + half)
+        } else if !isTransposed {
+            packColumns(source + first, step, count: count, of: width, into: place)
+        } else if isPaired {
+            ck_pack_row_pairs(source + first * step, step, depth, Int32(count), Int32(width), 1, place)
         } else {
-            ck_pack_columns(source + first, step, depth, count, Int32(width), place)
+            ck_pack_rows(source + first * step, step, depth, Int32(count), Int32(width), place)
+        }
+    }
+
+    /// Packs columns into those of a panel, or into a part of these.
+    private func packColumns(
+        _ source: UnsafePointer<Float>, _ step: Int, count: Int, of columns: Int, into place: UnsafeMutablePointer<Float>
+    ) {
+        if isPaired {
+            ck_pack_column_pairs(source, step, depth, Int32(count), Int32(columns), 1, place, width)
+        } else {
+            ck_pack_columns(source, step, depth, Int32(count), Int32(columns), place, width)
         }
     }
 
@@ -45,7 +68,9 @@ struct PanelLayout {
     /// - Returns: nil where it would be in memory twice, see ``PackedConstants/constant(_:form:pack:)``.
     func packed(_ matrix: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard matrix.dtype == .float32, matrix.count == columns * depth, matrix.count > 0 else { return nil }
-        let form = "panels of \(width) of \(depth)×\(columns)\(isTransposed ? " transposed" : "")\(isGated ? " gated" : "")"
+        let form =
+            "panels of \(width) of \(depth)×\(columns)\(isTransposed ? " transposed" : "")\(isGated ? " gated" : "")"
+            + (isPaired ? " in pairs" : "")
         return constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
             guard let source = try matrix.buffer(of: Float.self).baseAddress,

@@ -1,25 +1,49 @@
 import GraphRuntime
 import Synchronization
 
-/// A single-precision product with a right factor that was packed before, C = alpha · op(A) · B + start, cut into tiles for the pool.
+/// A product of float32 with a right factor that was packed before, C = alpha · op(A) · B + start, cut into tiles for the pool.
 struct PanelProduct {
     var m: Int
     var n: Int
     var k: Int
     var transposeA = false
     var alpha: Float = 1
-    var start = PackedProduct.Start.zero
-    /// Whether C is a · GELU(b) of the columns a and b that a gated ``layout(n:k:isTransposed:isGated:)`` puts side by side: half as
-    /// many as B has. `start` is in the panels' order.
+    var start = ProductStart<Float>.zero
+    /// Whether C is a · GELU(b) of the columns a and b that a gated ``layout(n:k:isTransposed:isGated:precision:)`` puts side by
+    /// side: half as many as B has. `start` is in the panels' order.
     var isGated = false
+    var precision = Precision.single
 
     /// How the right factor [k, n] is packed.
-    static func layout(n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false) -> PanelLayout {
-        PanelLayout(width: PackedProduct.columns, columns: n, depth: k, isTransposed: isTransposed, isGated: isGated)
+    static func layout(
+        n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, precision: Precision = .single
+    ) -> PanelLayout {
+        PanelLayout(
+            width: PackedProduct.columns, columns: n, depth: k, isTransposed: isTransposed, isGated: isGated,
+            isPaired: ProductPrecision(precision, isPacked: true).pairsRight)
+    }
+
+    /// The right factor in panels, where it is a constant that is worth packing once.
+    ///
+    /// - Parameter factor: [k, n], or its transpose.
+    static func packed(
+        _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
+    ) -> PackedConstant? {
+        guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
+        return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: plan.precision)
+            .packed(factor, constants: constants)
+    }
+
+    /// The shape of a left factor of float32, and a right factor that is a constant, of the first two inputs of a node.
+    static func constantFactor(_ inputs: [Fact?]) -> (left: Shape, right: Tensor)? {
+        guard inputs.count > 1, let left = inputs[0], left.dtype == .float32, let shape = left.shape,
+            let right = inputs[1]?.tensor
+        else { return nil }
+        return (shape, right)
     }
 
     /// - Parameters:
-    ///   - panels: as ``layout(n:k:isTransposed:isGated:)`` has them.
+    ///   - panels: as ``layout(n:k:isTransposed:isGated:precision:)`` has them.
     ///   - prepare: called with each tile of C (rows and columns) before the product is added to it.
     /// - Throws: ``TensorError`` where there is no memory to pack A into.
     func run(
@@ -28,31 +52,22 @@ struct PanelProduct {
     ) throws(TensorError) {
         guard m > 0, n > 0, k > 0 else { return }
         let lda = transposeA ? m : k
+        let precision = ProductPrecision(precision, isPacked: true)
+        let panelRows = PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
         let failures = Atomic(0)
         let (ldc, columnsPerResult) = isGated ? (n / 2, 2) : (n, 1)
         MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
                 prepare(rows, columns)
-                let isDone = PackedProduct.run(
+                let isDone = PackedProduct(
                     transposeA: transposeA, m: rows.count, n: columns.count, k: k, alpha: alpha,
-                    a: a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda, b: .panels(panels + columns.lowerBound * k),
+                    a: a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
+                    b: .panels(panels + columns.lowerBound * panelRows),
                     start: start.part(rows: rows, columns: columns, step: n), isGated: isGated,
-                    c: c + rows.lowerBound * ldc + columns.lowerBound / columnsPerResult, ldc: ldc)
+                    c: c + rows.lowerBound * ldc + columns.lowerBound / columnsPerResult, ldc: ldc, precision: precision
+                ).run()
                 if !isDone { failures.add(1, ordering: .relaxed) }
             }
         guard failures.load(ordering: .relaxed) == 0 else { throw TensorError("no memory to pack a matrix of \(m)×\(k) into") }
-    }
-}
-
-extension PackedProduct.Start {
-    /// What a part of the product is added to; `step` is from one row of the whole product to the next.
-    func part(rows: Range<Int>, columns: Range<Int>, step: Int) -> Self {
-        switch self {
-        case .zero, .target: self
-        case .columns(let values): .columns(values + columns.lowerBound)
-        case .rows(let values): .rows(values + rows.lowerBound)
-        case .matrix(let values, let offsets):
-            .matrix(values + rows.lowerBound * step + columns.lowerBound, columns: offsets.map { $0 + columns.lowerBound })
-        }
     }
 }

@@ -12,16 +12,21 @@ enum ProductKernel: Equatable {
     ///   - m: rows of C.
     ///   - n: columns of C.
     ///   - k: the extent that is summed over.
-    ///   - beta: what C is multiplied with before the product is added.
     ///   - canPack: false where there is no memory to pack into.
-    init(transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, beta: Float = 0, canPack: Bool = true) {
-        if canPack, beta == 0 || beta == 1, PackedProduct.isPreferred(m: m, n: n, k: k) {
+    init(transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, canPack: Bool = true) {
+        if canPack, PackedProduct.isPreferred(m: m, n: n, k: k) {
             self = .packed
         } else if !transposeA, transposeB, m < 4 {
             self = .dotProducts
         } else {
             self = .openBLAS
         }
+    }
+
+    init(_ product: GEMM<Float>, canPack: Bool = true) {
+        self.init(
+            transposeA: product.transposeA, transposeB: product.transposeB, m: product.m, n: product.n, k: product.k,
+            canPack: canPack)
     }
 
     /// What profiles call it.
@@ -33,17 +38,34 @@ enum ProductKernel: Equatable {
         }
     }
 
+    /// What profiles call a convolution's product.
+    static func gemmName(_ precision: Precision, m: Int, n: Int, k: Int) -> String {
+        isRounded(precision) && ProductKernel(m: m, n: n, k: k) == .packed ? "bf16 GEMM" : "GEMM"
+    }
+
     /// What profiles call products with a right factor that was packed once, ``PanelProduct``.
-    static let prePackedName = "pre-packed GEMM"
+    static func prePackedName(_ precision: Precision) -> String {
+        switch ProductPrecision(precision, isPacked: true) {
+        case .single: "pre-packed GEMM"
+        case .bfloat16Weights: "pre-packed GEMM, bf16 weights"
+        case .bfloat16: "pre-packed bf16 GEMM"
+        }
+    }
+
+    /// Whether factors that weren't packed before are rounded.
+    private static func isRounded(_ precision: Precision) -> Bool { ProductPrecision(precision, isPacked: false) != .single }
 
     /// What profiles call products of a type, the first of which ``MatrixProduct`` cuts into tiles: tiles are no smaller than what
     /// decides on the kernel.
     static func name(
-        _ dtype: DType?, batch: Int = 1, transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int
+        _ dtype: DType?, _ precision: Precision = .single, batch: Int = 1, transposeA: Bool = false, transposeB: Bool = false,
+        m: Int, n: Int, k: Int
     ) -> String? {
         let name: String
         switch dtype {
-        case .float32: name = ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k).name
+        case .float32:
+            let kernel = ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k)
+            name = kernel == .packed && isRounded(precision) ? "packed bf16 GEMM" : kernel.name
         case .float64: name = ProductKernel.openBLAS.name
         case nil: return nil
         default: return "loops"

@@ -4,13 +4,14 @@ import CKernels
 struct RightBlocks {
     /// Columns of a block.
     let width: Int
-    /// Rows of a block: columns of the panels of the left factor, which stay in the first-level cache.
+    /// Rows of a block, as steps of the kernel: columns of the panels of the left factor, which stay in the first-level cache.
     let depth: Int
-    /// Floats that a block is packed into; 0 where the factor is packed already.
+    /// Floats that a block is packed into, or widened; 0 where the kernel takes the factor as it is.
     let packedSize: Int
     private let factor: PackedProduct.Right
     private let n: Int
     private let k: Int
+    private let precision: ProductPrecision
     private let readsAhead: Bool
 
     private static let columns = PackedProduct.columns
@@ -26,16 +27,20 @@ struct RightBlocks {
     ///   - n: columns of the right factor.
     ///   - k: its rows.
     ///   - splitsDepth: whether a block may have fewer rows than the factor.
-    init(_ factor: PackedProduct.Right, m: Int, n: Int, k: Int, splitsDepth: Bool) {
+    init(_ factor: PackedProduct.Right, m: Int, n: Int, k: Int, splitsDepth: Bool, precision: ProductPrecision) {
         self.factor = factor
+        self.precision = precision
         (self.n, self.k) = (n, k)
-        let fitting = splitsDepth ? Self.largestWidth : min(Self.largestWidth, Self.elements / k)
+        let steps = (k + precision.numbersPerStep - 1) / precision.numbersPerStep
+        let fitting = splitsDepth ? Self.largestWidth : min(Self.largestWidth, Self.elements / steps)
         width = PackedProduct.balanced(n, limit: max(fitting, Self.columns), multiple: Self.columns)
         depth =
-            splitsDepth ? PackedProduct.balanced(k, limit: min(Self.elements / width, Self.largestDepth), multiple: 1) : k
+            splitsDepth
+            ? PackedProduct.balanced(steps, limit: min(Self.elements / width, Self.largestDepth), multiple: 2) : steps
         switch factor {
-        case .panels:
-            packedSize = 0
+        case .panels(let first):
+            let stored = StoredPanels(first, k: k, precision: precision)
+            packedSize = width / Self.columns * stored.widenedSize(depth: depth)
             // The kernel's own reading ahead suffices.
             readsAhead = false
         case .matrix(_, _, let isTransposed):
@@ -44,7 +49,7 @@ struct RightBlocks {
         }
     }
 
-    /// The block that begins at a column and a row: its first panel, from one column to the next as many numbers as `depth`, and whether
+    /// The block that begins at a column and a step of the kernel: its first panel, from one column to the next as many numbers as `depth`, and whether
     /// it may lie in memory, not in cache.
     ///
     /// - Parameter memory: room for ``packedSize`` floats.
@@ -52,23 +57,36 @@ struct RightBlocks {
         first: UnsafePointer<Float>, depth: Int, isInMemory: Bool
     ) {
         switch factor {
-        case .panels(let first): return (first + column * k + inner * Self.columns, k, true)
+        case .panels(let first):
+            let stored = StoredPanels(first, k: k, precision: precision)
+            let place = stored.place(column: column, inner: inner)
+            guard stored.widens else { return (place, PanelLayout.rows(depth: k, isPaired: precision.pairsRight), true) }
+            let count = min(depth, k - inner)
+            let size = stored.widenedSize(depth: count)
+            for (index, part) in stride(from: column, to: min(column + width, n), by: Self.columns).enumerated() {
+                _ = stored.widen(stored.place(column: part, inner: inner), depth: count, into: memory + index * size)
+            }
+            return (UnsafePointer(memory), size / Self.columns, false)
         case .matrix(let first, let step, let isTransposed):
-            let depth = min(depth, k - inner)
-            PanelLayout(width: Self.columns, columns: min(width, n - column), depth: depth, isTransposed: isTransposed).pack(
-                isTransposed ? first + column * step + inner : first + inner * step + column, step: step, into: memory)
-            return (UnsafePointer(memory), depth, false)
+            let row = inner * precision.numbersPerStep
+            let layout = PanelLayout(
+                width: Self.columns, columns: min(width, n - column), depth: min(depth * precision.numbersPerStep, k - row),
+                isTransposed: isTransposed, isPaired: precision.pairsLeft)
+            layout.pack(
+                isTransposed ? first + column * step + row : first + row * step + column, step: step, into: memory)
+            return (UnsafePointer(memory), layout.panelRows, false)
         }
     }
 
-    /// Reads the block after that of a column and a row.
+    /// Reads the block after that of a column and a step.
     ///
     /// - Parameter calls: of ``ReadAhead/advance()``, after which all is read.
     func readAhead(after column: Int, _ inner: Int, calls: Int) -> ReadAhead {
-        let (nextColumn, nextInner) = inner + depth < k ? (column, inner + depth) : (column + width, 0)
+        let (row, rows) = ((inner + depth) * precision.numbersPerStep, depth * precision.numbersPerStep)
+        let (nextColumn, nextRow) = row < k ? (column, row) : (column + width, 0)
         guard readsAhead, nextColumn < n, case .matrix(let first, let step, _) = factor else { return ReadAhead() }
         return ReadAhead(
-            first + nextInner * step + nextColumn, step, rows: min(depth, k - nextInner), columns: min(width, n - nextColumn),
+            first + nextRow * step + nextColumn, step, rows: min(rows, k - nextRow), columns: min(width, n - nextColumn),
             calls: calls)
     }
 }

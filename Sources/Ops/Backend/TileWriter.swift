@@ -16,9 +16,9 @@ struct TileWriter {
         /// What follows a panel that is read from memory itself, 4 KB ahead.
         static func stream(_ panel: UnsafePointer<Float>) -> Ahead { Ahead(first: panel + 1024, step: columns) }
 
-        /// The part of the next panel, `depth` rows, that falls to one of `count` products.
-        static func part(_ index: Int, of count: Int, _ panel: UnsafePointer<Float>, depth: Int) -> Ahead {
-            let step = (columns + count - 1) / count
+        /// The part of the next panel's `rows` rows that falls to one of `count` products of `depth` steps.
+        static func part(_ index: Int, of count: Int, _ panel: UnsafePointer<Float>, rows: Int, depth: Int) -> Ahead {
+            let step = (rows * columns + count * depth - 1) / (count * depth)
             return Ahead(first: panel + index * step * depth, step: step)
         }
     }
@@ -26,36 +26,43 @@ struct TileWriter {
     private static let rows = PackedProduct.rows
     private static let columns = PackedProduct.columns
 
-    private let start: PackedProduct.Start
+    private let start: ProductStart<Float>
     private let isGated: Bool
     private let c: UnsafeMutablePointer<Float>
     private let ldc: Int
-    /// A tile that isn't written to C as it is: at the edge of C, where the kernel writes whole rows of columns, or one of gates.
+    /// A tile that isn't written to C as it is: at the edge of C, where the kernel writes whole rows of columns.
     private let edge: UnsafeMutablePointer<Float>
+    /// Tiles of gates.
+    private let gates: UnsafeMutablePointer<Float>
     /// A tile of the numbers that are added to the rows.
     private let offsets: UnsafeMutablePointer<Float>
+    /// Whether both factors are panels of pairs of bfloat16.
+    private let isPaired: Bool
+    private var gate: UnsafeMutablePointer<Float>
     private var row = 0
     private var rowCount = 0
     private var addsToTarget = false
     private var isLast = false
 
-    /// - Parameters:
-    ///   - isGated: whether C is a · GELU(b) of the halves a and b of each tile, which are whole and not added to C.
-    ///   - scratch: room for two tiles.
-    init(
-        start: PackedProduct.Start, isGated: Bool, c: UnsafeMutablePointer<Float>, ldc: Int,
-        scratch: UnsafeMutablePointer<Float>
-    ) {
-        self.isGated = isGated
-        (self.start, self.c, self.ldc) = (start, c, ldc)
+    /// Floats that a writer needs, where so many gated tiles are begun before the first of them is finished.
+    static func scratchSize(gatedTiles: Int = 1) -> Int { (2 + gatedTiles) * rows * columns }
+
+    /// - Parameter scratch: room for ``scratchSize(gatedTiles:)`` floats.
+    init(_ product: PackedProduct, scratch: UnsafeMutablePointer<Float>) {
+        (start, isGated, isPaired) = (product.start, product.isGated, product.precision.pairsLeft)
+        (c, ldc) = (product.c, product.ldc)
         edge = scratch
-        offsets = scratch + Self.rows * Self.columns
+        offsets = edge + Self.rows * Self.columns
+        gates = offsets + Self.rows * Self.columns
+        gate = gates
     }
 
     /// - Parameters:
     ///   - addsToTarget: whether part of the product stands in C.
     ///   - isLast: whether this is the rest of it.
-    mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool, isLast: Bool) {
+    ///   - index: of a gated tile among those that are begun together.
+    mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool, isLast: Bool, index: Int = 0) {
+        gate = gates + (isGated ? index * Self.rows * Self.columns : 0)
         (self.row, self.rowCount, self.addsToTarget, self.isLast) = (row, rowCount, addsToTarget, isLast)
         if !addsToTarget, case .rows(let values) = start {
             for index in 0..<rowCount {
@@ -71,7 +78,7 @@ struct TileWriter {
         var first: UnsafePointer<Float>?
         var step = 0
         if addsToTarget {
-            (first, step) = (UnsafePointer(target), ldc)
+            (first, step) = isGated ? (UnsafePointer(gate), Self.columns) : (UnsafePointer(target), ldc)
         } else {
             switch start {
             case .zero: break
@@ -82,9 +89,10 @@ struct TileWriter {
             }
         }
         if isGated {
-            multiply(a, b, depth: depth, start: first, step, into: edge, Self.columns, ahead)
+            multiply(a, b, depth: depth, start: first, step, into: gate, Self.columns, ahead)
+            guard isLast else { return }
             let half = Self.columns / 2
-            ck_gated_gelu(edge, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half)
+            ck_gated_gelu(gate, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half)
         } else if columnCount == Self.columns {
             multiply(a, b, depth: depth, start: first, step, into: target, ldc, ahead)
         } else {
@@ -107,7 +115,8 @@ struct TileWriter {
         let (level, rowCount) = (PackedProduct.level, Int32(rowCount))
         switch a {
         case .packed(let panel):
-            ck_gemm_kernel(
+            let multiply = isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
+            multiply(
                 level, rowCount, depth, panel, Self.rows, b, start, startStep, target, step, ahead?.first, ahead?.step ?? 0)
         case .rows(let first, let rowStep):
             ck_gemm_unpacked_kernel(level, rowCount, depth, first, rowStep, b, start, startStep, target, step)

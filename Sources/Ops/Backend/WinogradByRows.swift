@@ -6,7 +6,7 @@ import GraphRuntime
 /// the kernels of a panel of output channels, which pass by once.
 struct WinogradByRows {
     private let operands: WinogradOperands
-    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:)`` has them, if they were packed.
+    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)`` has them, if they were packed.
     private let panelsOfKernels: UnsafePointer<Float>?
     private let tiles: Int
     private let channels: Int

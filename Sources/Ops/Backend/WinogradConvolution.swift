@@ -49,7 +49,7 @@ struct WinogradConvolution {
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
-    /// - Parameter panels: the weights in panels of output channels, see ``PanelProduct/layout(n:k:isTransposed:isGated:)``.
+    /// - Parameter panels: the weights in panels of output channels, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
     func run(input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws
     {
         guard let source = try input.buffer(of: Float.self).baseAddress,

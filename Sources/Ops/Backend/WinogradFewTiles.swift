@@ -7,7 +7,7 @@ import GraphRuntime
 /// being turned in registers first.
 struct WinogradFewTiles {
     private let operands: WinogradOperands
-    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:)`` has them, if they were packed.
+    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)`` has them, if they were packed.
     private let panelsOfKernels: UnsafePointer<Float>?
     /// Tiles of a panel.
     private let rows: Int

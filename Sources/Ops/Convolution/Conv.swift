@@ -7,6 +7,8 @@ struct Conv: Operator {
     var attributes: WindowAttributes
     /// The weights in panels of output channels, where the kernel reads constants so.
     private var panels: PackedConstant?
+    /// In which numbers a product of float32 is computed.
+    private var precision = Precision.single
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
 
@@ -29,12 +31,17 @@ struct Conv: Operator {
         else { return kernelName }
         // How many threads there are decides on a kernel's form only.
         switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil) : .unfolded {
-        case .fewPixels: return window.isPointwise ? "pre-packed GEMM 1×1" : "im2col + pre-packed GEMM"
+        case .fewPixels:
+            let product = ProductKernel.prePackedName(precision)
+            return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
         case .direct: return "direct"
         case .winograd: return "Winograd 4×4"
         case .unfolded: break
         }
-        return window.isPointwise ? "GEMM 1×1" : "im2col + GEMM"
+        let product = ProductKernel.gemmName(
+            input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group, n: window.outputCount,
+            k: Im2Col<Float>(window).rowCount)
+        return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
@@ -45,14 +52,16 @@ struct Conv: Operator {
         return cost
     }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
-        guard let constants, inputs.count > 1, let input = inputs[0], input.dtype == .float32, let shape = input.shape,
-            let weights = inputs[1]?.tensor
-        else { return self }
-        let window = try ConvolutionWindow(attributes, input: shape, weights: weights.shape)
-        guard ConvolutionKernel(window, threads: 1, hasPanels: true).readsPanels else { return self }
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = PanelProduct.layout(n: window.outputChannels, k: Im2Col<Float>(window).rowCount, isTransposed: true)
+        result.precision = plan.precision
+        guard let constants = plan.constants, let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
+        let window = try ConvolutionWindow(attributes, input: input, weights: weights.shape)
+        guard let precision = ConvolutionKernel(window, threads: 1, hasPanels: true).precisionOfPanels(plan.precision) else {
+            return result
+        }
+        let depth = Im2Col<Float>(window).rowCount
+        result.panels = PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
             .packed(weights, constants: constants)
         return result
     }
@@ -70,7 +79,7 @@ struct Conv: Operator {
         {
         case .fewPixels(let convolution):
             guard let panels else { break }
-            return try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
+            return try convolution.run(input: input, panels: panels, precision, bias: bias, output: output, threads: threads)
         case .direct(let direct):
             return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
         case .winograd(let winograd):
@@ -79,7 +88,7 @@ struct Conv: Operator {
         case .unfolded: break
         }
         switch input.dtype {
-        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, threads: threads)
+        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, precision, threads: threads)
         case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)
         default: throw TensorError("pictures of \(input.dtype) aren't supported")
         }
@@ -93,12 +102,12 @@ private enum ConvolutionKernel {
     case winograd(WinogradConvolution)
     case unfolded
 
-    /// Whether it reads the weights in panels, if there are any.
-    var readsPanels: Bool {
+    /// The numbers of the panels of weights that it reads, where a plan asks for a precision; nil where it reads none.
+    func precisionOfPanels(_ precision: Precision) -> Precision? {
         switch self {
-        case .fewPixels: true
-        case .winograd(let winograd): winograd.readsPanels
-        case .direct, .unfolded: false
+        case .fewPixels: precision
+        case .winograd(let winograd): winograd.readsPanels ? .single : nil
+        case .direct, .unfolded: nil
         }
     }
 
@@ -118,7 +127,7 @@ private enum ConvolutionKernel {
 /// The convolution as a product of the weights with the unfolded windows, in tiles of pixels whose unfolded form stays in cache.
 func convolve<Element: BLASElement>(
     _: Element.Type, _ window: ConvolutionWindow, _ input: Tensor, _ weights: Tensor, bias: Tensor?, into output: MutableTensor,
-    threads: ThreadPool
+    _ precision: Precision = .single, threads: ThreadPool
 ) throws {
     guard let source = try input.buffer(of: Element.self).baseAddress,
         let kernel = try weights.buffer(of: Element.self).baseAddress,
@@ -129,7 +138,7 @@ func convolve<Element: BLASElement>(
     let depth = unfold.rowCount
     let pixelCount = window.outputCount
     if window.group == 1, depth > 0, window.batch * pixelCount <= largestJoinedPixelCount {
-        return try convolveJoined(unfold, source, kernel, bias: offsets, target, threads: threads)
+        return try convolveJoined(unfold, source, kernel, bias: offsets, target, precision, threads: threads)
     }
     let outputChannels = window.outputChannels / window.group
     let tiles = ConvolutionTiles(
@@ -157,10 +166,11 @@ func convolve<Element: BLASElement>(
             columns = UnsafePointer(matrix)
             columnStride = tile.pixels.count
         }
-        Element.gemm(
-            transposeB: false, m: tile.channels.count, n: tile.pixels.count, k: depth,
+        GEMM(
+            m: tile.channels.count, n: tile.pixels.count, k: depth,
             a: kernel + (group * outputChannels + tile.channels.lowerBound) * depth, lda: depth, b: columns, ldb: columnStride,
-            rowBias: bias, c: rows, ldc: pixelCount)
+            start: bias.map { .rows($0) } ?? .zero, c: rows, ldc: pixelCount, precision: precision
+        ).run()
     }
 }
 
@@ -170,7 +180,7 @@ private let largestJoinedPixelCount = 512
 /// The convolution of small pictures as one product of the weights with the unfolded windows of all of them.
 private func convolveJoined<Element: BLASElement>(
     _ unfold: Im2Col<Element>, _ source: UnsafePointer<Element>, _ kernel: UnsafePointer<Element>,
-    bias: UnsafeBufferPointer<Element>?, _ target: UnsafeMutablePointer<Element>, threads: ThreadPool
+    bias: UnsafeBufferPointer<Element>?, _ target: UnsafeMutablePointer<Element>, _ precision: Precision, threads: ThreadPool
 ) throws(TensorError) {
     let window = unfold.window
     let (depth, pixelCount, channels) = (unfold.rowCount, window.outputCount, window.outputChannels)
@@ -184,10 +194,10 @@ private func convolveJoined<Element: BLASElement>(
         let parts = min(threads.threadCount, channels)
         threads.forEach(parts) { index in
             let part = channels * index / parts..<channels * (index + 1) / parts
-            Element.gemm(
-                transposeA: false, transposeB: false, m: part.count, n: columns, k: depth, alpha: 1,
-                a: kernel + part.lowerBound * depth, lda: depth, b: matrix, ldb: columns, beta: 0,
-                c: products + part.lowerBound * columns, ldc: columns)
+            GEMM(
+                m: part.count, n: columns, k: depth, a: kernel + part.lowerBound * depth, lda: depth, b: matrix, ldb: columns,
+                c: products + part.lowerBound * columns, ldc: columns, precision: precision
+            ).run()
             for channel in part {
                 let offset = bias?[channel] ?? 0
                 for picture in 0..<window.batch {

@@ -119,10 +119,11 @@ struct ConvTranspose: Operator {
             guard !isEmpty, let columns = scratch.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
             for start in stride(from: 0, to: inputCount, by: pixelStep) {
                 let pixels = start..<min(start + pixelStep, inputCount)
-                Element.gemm(
-                    transposeA: true, transposeB: false, m: taps, n: pixels.count, k: channels, alpha: 1,
+                GEMM(
+                    transposeA: true, m: taps, n: pixels.count, k: channels,
                     a: kernel + (plane % group * channels * outputChannels + channel) * taps, lda: outputChannels * taps,
-                    b: source + plane * channels * inputCount + start, ldb: inputCount, beta: 0, c: columns, ldc: pixels.count)
+                    b: source + plane * channels * inputCount + start, ldb: inputCount, c: columns, ldc: pixels.count
+                ).run()
                 fold.add(columns, of: pixels, to: result)
             }
         }

@@ -19,8 +19,10 @@ struct FewPixelConvolution {
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
-    /// - Parameter panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:isGated:)``.
-    func run(input: Tensor, panels: Tensor, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws {
+    /// - Parameter panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
+    func run(
+        input: Tensor, panels: Tensor, _ precision: Precision, bias: Tensor?, output: MutableTensor, threads: ThreadPool
+    ) throws {
         guard let source = try input.buffer(of: Float.self).baseAddress,
             let panels = try panels.buffer(of: Float.self).baseAddress,
             let target = try output.buffer(of: Float.self).baseAddress
@@ -35,8 +37,8 @@ struct FewPixelConvolution {
             guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             unfold.fillJoined(matrix, from: source, threads: threads)
             let products = matrix + depth * rows
-            var product = PanelProduct(m: rows, n: channels, k: depth, transposeA: true)
-            if let bias { product.start = .columns(bias) }
+            let product = PanelProduct(
+                m: rows, n: channels, k: depth, transposeA: true, start: ProductStart(columns: bias), precision: precision)
             try product.run(matrix, panels: panels, products, threads: threads)
             // From [picture, pixel, channel] to [picture, channel, pixel].
             threads.forEachRange(channels, grain: 256) { part in

@@ -11,6 +11,8 @@ struct PointwiseConv: Operator {
     var channelsLast: ChannelsLast
     /// The weights in panels of output channels, where these are the columns of the product and worth packing once.
     private var panels: PackedConstant?
+    /// In which numbers a product of float32 is computed.
+    private var precision = Precision.single
 
     init(channelsLast: ChannelsLast) { self.channelsLast = channelsLast }
 
@@ -57,20 +59,21 @@ struct PointwiseConv: Operator {
         return cost
     }
 
-    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? { panels == nil ? "GEMM 1×1" : "pre-packed GEMM 1×1" }
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        if panels != nil { return ProductKernel.prePackedName(precision) + " 1×1" }
+        guard inputs.count > 1, let input = inputs[0]?.shape, let weights = inputs[1]?.shape,
+            let extents = try? Extents(input: input, weights: weights, channelsLast)
+        else { return nil }
+        return ProductKernel.gemmName(precision, m: extents.outputChannels, n: extents.pixels, k: extents.channels) + " 1×1"
+    }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
-        guard channelsLast == .output, let constants, inputs.count > 1, let input = inputs[0], input.dtype == .float32,
-            let shape = input.shape, let weights = inputs[1]?.tensor
-        else { return self }
-        let extents = try Extents(input: shape, weights: weights.shape, channelsLast)
-        guard ProductKernel(transposeA: true, m: extents.pixels, n: extents.outputChannels, k: extents.channels) == .packed
-        else {
-            return self
-        }
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = PanelProduct.layout(n: extents.outputChannels, k: extents.channels, isTransposed: true)
-            .packed(weights, constants: constants)
+        result.precision = plan.precision
+        guard channelsLast == .output, let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
+        let extents = try Extents(input: input, weights: weights.shape, channelsLast)
+        result.panels = PanelProduct.packed(
+            weights, m: extents.pixels, n: extents.outputChannels, k: extents.channels, isTransposed: true, plan: plan)
         return result
     }
 
@@ -91,8 +94,9 @@ struct PointwiseConv: Operator {
         let (pixels, channels, outputs) = (extents.pixels, extents.channels, extents.outputChannels)
         // Without memory for the panels the weights are read as they lie.
         if let panels = try? panels?.tensor(threads: threads), let right = try panels.buffer(of: Float.self).baseAddress {
-            var product = PanelProduct(m: pixels, n: outputs, k: channels, transposeA: true)
-            if let offsets { product.start = .columns(offsets) }
+            let product = PanelProduct(
+                m: pixels, n: outputs, k: channels, transposeA: true, start: ProductStart(columns: offsets),
+                precision: precision)
             for picture in 0..<extents.pictures {
                 try product.run(
                     source + picture * channels * pixels, panels: right, target + picture * outputs * pixels, threads: threads)
@@ -101,11 +105,14 @@ struct PointwiseConv: Operator {
         }
         var product: MatrixProduct<Float>
         switch channelsLast {
-        case .input: product = MatrixProduct(m: outputs, n: pixels, k: channels, transposeB: true, rowBias: offsets)
+        case .input:
+            product = MatrixProduct(
+                m: outputs, n: pixels, k: channels, transposeB: true, start: offsets.map { .rows($0) } ?? .zero)
         case .output:
             product = MatrixProduct(
-                m: pixels, n: outputs, k: channels, transposeA: true, transposeB: true, columnBias: offsets)
+                m: pixels, n: outputs, k: channels, transposeA: true, transposeB: true, start: ProductStart(columns: offsets))
         }
+        product.precision = precision
         product.run(batch: extents.pictures, threads: threads) { picture in
             let pixels = source + picture * channels * extents.pixels
             let result = target + picture * outputs * extents.pixels

@@ -52,7 +52,7 @@ struct Transpose: Operator {
     }
 
     /// Elements stay in their order where only axes of extent 1 change places.
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         guard let shape = inputs.first??.shape else { return self }
         let moving = try axes(rank: shape.rank).filter { shape[$0] != 1 }
         return moving == moving.sorted() || shape.count == 0 ? TransposeView(transpose: self) : self

@@ -8,6 +8,8 @@ struct GatedMatMul: Operator {
     var hasBias: Bool
     /// Input 1 in gated panels, where it is a constant that is worth packing once.
     private var panels: PackedConstant?
+    /// In which numbers a product of float32 is computed.
+    private var precision = Precision.single
 
     /// Rows of the product, for each thread, that are there at a time where the weights aren't packed.
     private static let rowsOfThread = 1024
@@ -31,20 +33,18 @@ struct GatedMatMul: Operator {
     }
 
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
-        if panels != nil { return ProductKernel.prePackedName }
-        return MatMul(hasBias: hasBias).kernelName(inputs: inputs, outputs: outputs)
+        if panels != nil { return ProductKernel.prePackedName(precision) }
+        return MatMul(hasBias: hasBias, precision: precision).kernelName(inputs: inputs, outputs: outputs)
     }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
-        guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
-            let b = inputs[1]?.tensor
-        else { return self }
-        let extents = try MatMulExtents(left, b.shape)
-        guard extents.sharesB, extents.n % PackedProduct.columns == 0,
-            ProductKernel(m: extents.products.rows, n: extents.n, k: extents.k) == .packed
-        else { return self }
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = PanelProduct.layout(n: extents.n, k: extents.k, isGated: true).packed(b, constants: constants)
+        result.precision = plan.precision
+        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
+        let extents = try MatMulExtents(left, right.shape)
+        guard extents.sharesB, extents.n % PackedProduct.columns == 0 else { return result }
+        result.panels = PanelProduct.packed(
+            right, m: extents.products.rows, n: extents.n, k: extents.k, isGated: true, plan: plan)
         return result
     }
 
@@ -76,7 +76,7 @@ struct GatedMatMul: Operator {
     ) throws(TensorError) {
         let n = extents.n
         try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            var product = PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true)
+            var product = PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true, precision: precision)
             if let bias, let ordered = memory.baseAddress?.assumingMemoryBound(to: Float.self) {
                 PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
                 product.start = .columns(ordered)
@@ -96,7 +96,9 @@ struct GatedMatMul: Operator {
             guard let halves = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
             for first in stride(from: 0, to: rows, by: step) {
                 let count = min(step, rows - first)
-                MatrixProduct<Float>(m: count, n: n, k: k, columnBias: bias).run(batch: 1, threads: threads) { _ in
+                MatrixProduct<Float>(m: count, n: n, k: k, start: ProductStart(columns: bias), precision: precision).run(
+                    batch: 1, threads: threads
+                ) { _ in
                     (x + first * k, weights, halves)
                 }
                 threads.forEachRange(count, grain: max(BroadcastPlan.grain / n, 1)) { part in

@@ -10,6 +10,8 @@ struct Gemm: Operator {
     var transposeB = false
     /// B in panels, where it is a constant that is worth packing once.
     private var panels: PackedConstant?
+    /// In which numbers a product of float32 is computed.
+    private var precision = Precision.single
 
     init(alpha: Float = 1, beta: Float = 1, transposeA: Bool = false, transposeB: Bool = false) {
         (self.alpha, self.beta, self.transposeA, self.transposeB) = (alpha, beta, transposeA, transposeB)
@@ -41,18 +43,17 @@ struct Gemm: Operator {
         guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let (m, n, k) = try? extents(a, b) else {
             return kernelName
         }
-        if panels != nil { return ProductKernel.prePackedName }
-        return ProductKernel.name(inputs[0]?.dtype, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k)
+        if panels != nil { return ProductKernel.prePackedName(precision) }
+        return ProductKernel.name(
+            inputs[0]?.dtype, precision, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k)
     }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
-        guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
-            let b = inputs[1]?.tensor
-        else { return self }
-        let (m, n, k) = try extents(left, b.shape)
-        guard ProductKernel(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k) == .packed else { return self }
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = PanelProduct.layout(n: n, k: k, isTransposed: transposeB).packed(b, constants: constants)
+        result.precision = plan.precision
+        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
+        let (m, n, k) = try extents(left, right.shape)
+        result.panels = PanelProduct.packed(right, m: m, n: n, k: k, isTransposed: transposeB, plan: plan)
         return result
     }
 
@@ -93,7 +94,7 @@ struct Gemm: Operator {
         }
         let product = MatrixProduct<Element>(
             m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: Element(alpha),
-            beta: addend.isZero ? 0 : 1)
+            start: addend.isZero ? .zero : .target, precision: precision)
         product.run(batch: 1, threads: context.threads) { _ in
             (left, right, target)
         } prepare: { _, rows, columns in
@@ -109,7 +110,8 @@ struct Gemm: Operator {
         else { return }
         let addend = try Addend<Float>(try context.optionalInput(2), output: output.shape, beta: beta)
         let product = PanelProduct(
-            m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target)
+            m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target,
+            precision: precision)
         try product.run(left, panels: right, target, threads: context.threads) { rows, columns in
             if !addend.isZero { addend.fill(target, rows: rows, columns: columns, width: n) }
         }

@@ -10,8 +10,11 @@ struct MatMul: Operator {
     var hasResidual = false
     /// Input 1 in panels, where it is one constant matrix that is worth packing once.
     private var panels: PackedConstant?
+    /// In which numbers a product of float32 is computed.
+    private var precision = Precision.single
 
-    init(hasBias: Bool = false, hasResidual: Bool = false) {
+    init(hasBias: Bool = false, hasResidual: Bool = false, precision: Precision = .single) {
+        self.precision = precision
         self.hasBias = hasBias
         self.hasResidual = hasResidual
     }
@@ -42,21 +45,18 @@ struct MatMul: Operator {
         else {
             return kernelName
         }
-        if panels != nil { return ProductKernel.prePackedName }
+        if panels != nil { return ProductKernel.prePackedName(precision) }
         return ProductKernel.name(
-            inputs[0]?.dtype, batch: extents.products.count, m: extents.products.rows, n: extents.n, k: extents.k)
+            inputs[0]?.dtype, precision, batch: extents.products.count, m: extents.products.rows, n: extents.n, k: extents.k)
     }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
-        guard let constants, inputs.count > 1, let a = inputs[0], a.dtype == .float32, let left = a.shape,
-            let b = inputs[1]?.tensor
-        else { return self }
-        let extents = try MatMulExtents(left, b.shape)
-        guard extents.sharesB, ProductKernel(m: extents.products.rows, n: extents.n, k: extents.k) == .packed else {
-            return self
-        }
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = PanelProduct.layout(n: extents.n, k: extents.k, isTransposed: false).packed(b, constants: constants)
+        result.precision = plan.precision
+        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
+        let extents = try MatMulExtents(left, right.shape)
+        guard extents.sharesB else { return result }
+        result.panels = PanelProduct.packed(right, m: extents.products.rows, n: extents.n, k: extents.k, plan: plan)
         return result
     }
 
@@ -70,10 +70,10 @@ struct MatMul: Operator {
             // Without memory for the panels the product packs block by block.
             if let panels = try? panels?.tensor(threads: context.threads) {
                 return try matMul(
-                    a, panels: panels, MatMulExtents(a.shape, b.shape), bias: bias, residual: residual, into: output,
+                    a, panels: panels, MatMulExtents(a.shape, b.shape), bias: bias, residual: residual, into: output, precision,
                     threads: context.threads)
             }
-            try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, threads: context.threads)
+            try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, precision, threads: context.threads)
         case .float64:
             try matMul(Double.self, a, b, bias: bias, residual: residual, into: output, threads: context.threads)
         case .int32: try integerMatMul(Int32.self, a, b, into: output)
@@ -137,7 +137,7 @@ struct MatMulExtents {
 /// A · B (+ bias) (+ residual) for tensors of `Element`; shapes as ``MatMulExtents`` states.
 func matMul<Element: BLASElement>(
     _: Element.Type, _ a: Tensor, _ b: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, into output: MutableTensor,
-    threads: ThreadPool
+    _ precision: Precision = .single, threads: ThreadPool
 ) throws {
     let extents = try MatMulExtents(a.shape, b.shape)
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
@@ -150,44 +150,39 @@ func matMul<Element: BLASElement>(
     let added = try Added<Element>(bias: bias, residual: residual, extents)
     let products = extents.products
     let (m, n, k) = (extents.m, extents.n, extents.k)
-    let product = MatrixProduct<Element>(m: products.rows, n: n, k: k, columnBias: added.bias, addend: added.residual)
+    let product = MatrixProduct<Element>(m: products.rows, n: n, k: k, start: added.start, precision: precision)
     product.run(batch: products.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
         return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
     }
 }
 
-/// The same with B packed, see ``PanelProduct/layout(n:k:isTransposed:)``.
+/// The same with B packed, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
 private func matMul(
     _ a: Tensor, panels: Tensor, _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
-    threads: ThreadPool
+    _ precision: Precision, threads: ThreadPool
 ) throws {
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
     guard let left = try a.buffer(of: Float.self).baseAddress, let right = try panels.buffer(of: Float.self).baseAddress,
         let target = try output.buffer(of: Float.self).baseAddress
     else { return }
     let added = try Added<Float>(bias: bias, residual: residual, extents)
-    var product = PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k)
-    if let residual = added.residual {
-        product.start = .matrix(residual, columns: added.bias)
-    } else if let bias = added.bias {
-        product.start = .columns(bias)
-    }
+    let product = PanelProduct(
+        m: extents.products.rows, n: extents.n, k: extents.k, start: added.start, precision: precision)
     try product.run(left, panels: right, target, threads: threads)
 }
 
 /// What is added to a product.
 private struct Added<Element: BLASElement> {
-    let bias: UnsafePointer<Element>?
-    let residual: UnsafePointer<Element>?
+    let start: ProductStart<Element>
 
     init(bias: Tensor?, residual: Tensor?, _ extents: MatMulExtents) throws(TensorError) {
         if let residual, residual.count != extents.output.count {
             throw TensorError("what is added to the product doesn't have its \(extents.output.count) elements")
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        self.bias = try bias?.buffer(of: Element.self).baseAddress
-        self.residual = try residual?.buffer(of: Element.self).baseAddress
+        start = ProductStart(
+            columns: try bias?.buffer(of: Element.self).baseAddress, matrix: try residual?.buffer(of: Element.self).baseAddress)
     }
 }
 

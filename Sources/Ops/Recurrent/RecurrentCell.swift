@@ -70,9 +70,10 @@ struct GRUCell: RecurrentCell {
             passed[j - n] = resetsLate ? r * (row.recurrent[n + j] + row.bias[4 * n + j]) : r * row.hidden[j - n]
         }
         if !resetsLate {
-            Element.gemm(
-                transposeA: false, transposeB: true, m: 1, n: n, k: n, alpha: 1, a: passed, lda: n,
-                b: row.weights + 2 * n * n, ldb: n, beta: 0, c: product, ldc: n)
+            GEMM(
+                transposeB: true, m: 1, n: n, k: n, a: passed, lda: n,
+                b: row.weights + 2 * n * n, ldb: n, c: product, ldc: n
+            ).run()
             for j in 0..<n { passed[j] = product[j] + row.bias[5 * n + j] }
         }
         for j in 0..<n {

@@ -74,9 +74,10 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
         let output = try outputs[0]?.buffer(of: Element.self).baseAddress
         for step in 0..<steps {
             threads.forEachRange(unit.recurrentGates * size, grain: max((1 << 16) / (batch * size), 16)) { columns in
-                Element.gemm(
-                    transposeA: false, transposeB: true, m: batch, n: columns.count, k: size, alpha: 1, a: state, lda: size,
-                    b: weights + columns.lowerBound * size, ldb: size, beta: 0, c: product + columns.lowerBound, ldc: width)
+                GEMM(
+                    transposeB: true, m: batch, n: columns.count, k: size, a: state, lda: size,
+                    b: weights + columns.lowerBound * size, ldb: size, c: product + columns.lowerBound, ldc: width
+                ).run()
             }
             threads.forEachRange(batch, grain: max(1024 / width, 1)) { items in
                 for item in items where step < lengths[item] {
@@ -115,10 +116,10 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
             return result
         }
         threads.forEachRange(geometry.length * geometry.batch, grain: 32) { range in
-            Element.gemm(
-                transposeA: false, transposeB: true, m: range.count, n: width, k: depth, alpha: 1,
-                a: source + range.lowerBound * depth, lda: depth, b: matrix, ldb: depth, beta: 0,
-                c: target + range.lowerBound * width, ldc: width)
+            GEMM(
+                transposeB: true, m: range.count, n: width, k: depth, a: source + range.lowerBound * depth, lda: depth,
+                b: matrix, ldb: depth, c: target + range.lowerBound * width, ldc: width
+            ).run()
         }
         return result
     }

@@ -104,10 +104,11 @@ struct DeformConv: Operator {
             for group in 0..<groups {
                 let start = result + (item * groups + group) * filters * pixels
                 context.threads.forEachRange(pixels, grain: 64) { range in
-                    Element.gemm(
-                        transposeA: false, transposeB: false, m: filters, n: range.count, k: depth, alpha: 1,
-                        a: weights + group * filters * depth, lda: depth, b: matrix + group * depth * pixels + range.lowerBound,
-                        ldb: pixels, beta: 1, c: start + range.lowerBound, ldc: pixels)
+                    GEMM(
+                        m: filters, n: range.count, k: depth, a: weights + group * filters * depth, lda: depth,
+                        b: matrix + group * depth * pixels + range.lowerBound,
+                        ldb: pixels, start: .target, c: start + range.lowerBound, ldc: pixels
+                    ).run()
                 }
             }
         }

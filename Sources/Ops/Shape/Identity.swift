@@ -36,7 +36,7 @@ struct Dropout: Operator {
         return hasMask ? [output, Fact(dtype: maskType ?? data.dtype, shape: data.shape)] : [output]
     }
 
-    func specialised(inputs: [Fact?], outputs: [Fact?], constants: PackedConstants?) throws -> any Operator {
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         if inputs.count > 2, inputs[2] != nil, inputs[2]?.tensor == nil { return self }
         result.mayTrain = false

@@ -20,11 +20,15 @@ public final class StableDiffusionPipeline: Sendable {
     ///   - threads: the threads to run on.
     ///   - optimize: see ``SessionOptions/optimize``.
     ///   - savesMemory: see ``SessionOptions/savesMemory``.
+    ///   - precision: see ``SessionOptions/precision``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public convenience init(
-        modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false
+        modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false,
+        precision: Precision = .single
     ) throws {
-        try self.init(PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize, savesMemory: savesMemory)
+        try self.init(
+            PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize, savesMemory: savesMemory,
+            precision: precision)
     }
 
     /// Loads the graphs of a model whose configuration has been read.
@@ -32,11 +36,11 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Throws: ``PipelineError`` with the file that is malformed or can't be run.
     public init(
         _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true,
-        savesMemory: Bool = false
+        savesMemory: Bool = false, precision: Precision = .single
     ) throws {
         self.configuration = configuration
         let folder = configuration.folder
-        var options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory)
+        var options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory, precision: precision)
         options.steadyInputs = UNet.steadyInputs
         self.options = options
         textEncoder = try TextEncoder(Component("text_encoder", folder: folder, options: options))

@@ -68,6 +68,22 @@ import Testing
         }
     }
 
+    /// With factors of products rounded to bfloat16, where the processor multiplies such, pictures stay close: one for each scheduler.
+    @Test func closePicturesInBFloat16() throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.model, precision: .bfloat16)
+        let entries = Dictionary(grouping: try Self.entries(), by: \.scheduler).values.compactMap(\.first)
+        #expect(entries.count >= 20)
+        for entry in entries {
+            let strip = try PNGFile.read(Self.folder.appendingPathComponent(entry.file))
+            let result = try pipeline.generate(entry.request)
+            let expected = crop(strip, x: entry.column * entry.width, width: entry.width)
+            let differences = zip(try #require(result.images.first).pixels, expected).map { abs(Int($0) - Int($1)) }
+            let squares = differences.reduce(0) { $0 + $1 * $1 }
+            let deviation = (Double(squares) / Double(differences.count)).squareRoot()
+            #expect(deviation <= 2 && (differences.max() ?? 255) <= 16, "\(entry.scheduler)")
+        }
+    }
+
     /// Runs that start from a picture, whose latents are a draw from the encoder's distribution.
     @Test func samePicturesFromAPicture() throws {
         struct Start: Decodable {

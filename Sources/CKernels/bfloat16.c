@@ -1,0 +1,229 @@
+#include "include/bfloat16.h"
+
+#include <stdlib.h>
+
+#include "tile.h"
+#include "transpose.h"
+#include "vector_math.h"
+
+static int pairs_are_forced(void) {
+    const char *wanted = getenv("SD_ONNX_CPU");
+    return wanted && strstr(wanted, "+bf16") != NULL;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TARGET_BFLOAT16 __attribute__((target("avx512f,avx512vl,avx512bf16"), min_vector_width(512)))
+
+TARGET_BFLOAT16 static void try_instruction(void) {
+    __m512 sum = _mm512_setzero_ps();
+    __m512bh pairs = (__m512bh)_mm512_setzero_si512();
+    __asm__ volatile("vdpbf16ps %1, %1, %0" : "+v"(sum) : "v"(pairs));
+}
+
+// Whether the instruction runs, found out in a process that it may end.
+static int instruction_runs(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        try_instruction();
+        _exit(0);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int detect_instruction(void) {
+    __builtin_cpu_init();
+    return ck_level() == CK_LEVEL_AVX512 && (__builtin_cpu_supports("avx512bf16") || (pairs_are_forced() && instruction_runs()));
+}
+
+#else
+static int detect_instruction(void) { return 0; }
+#endif
+
+static int has_instruction(void) {
+    static int has = -1;
+    // Every thread finds the same, so a race is harmless.
+    int known = __atomic_load_n(&has, __ATOMIC_RELAXED);
+    if (known < 0) {
+        known = detect_instruction();
+        __atomic_store_n(&has, known, __ATOMIC_RELAXED);
+    }
+    return known;
+}
+
+int ck_multiplies_pairs(void) {
+    const char *wanted = getenv("SD_ONNX_CPU");
+    if (pairs_are_forced() || (wanted && *wanted)) return pairs_are_forced();
+#if defined(__x86_64__)
+    return has_instruction() && !__builtin_cpu_is("intel");
+#else
+    return 0;
+#endif
+}
+
+// Two numbers, rounded to nearest, ties to even. Numbers too large become infinite, as in any rounding, and NaN stays one.
+VECTOR_INLINE uint32_t pair_of(float low, float high) {
+    uint32_t a = float_to_bits(low), b = float_to_bits(high);
+    uint32_t rounded_a = low == low ? a + 0x7fff + (a >> 16 & 1) : a | 0x400000;
+    uint32_t rounded_b = high == high ? b + 0x7fff + (b >> 16 & 1) : b | 0x400000;
+    return rounded_a >> 16 | (rounded_b & 0xffff0000);
+}
+
+VECTOR_INLINE float low_of(uint32_t pair) { return bits_to_float(pair << 16); }
+VECTOR_INLINE float high_of(uint32_t pair) { return bits_to_float(pair & 0xffff0000); }
+
+void ck_gemm_pairs_apart(int rows, TILE_PARAMETERS);
+
+// The pairs taken apart, in the processor's order: the upper half first.
+VECTOR_INLINE void tile_apart(const int columns, int rows, TILE_PARAMETERS) {
+    (void)ahead, (void)ahead_step;
+    for (int i = 0; i < rows; i++) {
+        float sum[32];
+        for (int j = 0; j < columns; j++) sum[j] = start ? start[i * start_step + j] : 0;
+        for (ptrdiff_t p = 0; p < k; p++) {
+            const uint32_t factor = float_to_bits(a[p * a_step + i]);
+            for (int j = 0; j < columns; j++) {
+                const uint32_t pair = float_to_bits(b[p * columns + j]);
+                sum[j] += high_of(factor) * high_of(pair);
+                sum[j] += low_of(factor) * low_of(pair);
+            }
+        }
+        for (int j = 0; j < columns; j++) c[i * ldc + j] = sum[j];
+    }
+}
+
+CK_KERNEL(void, ck_gemm_pairs_apart, (int rows, TILE_PARAMETERS), (rows, TILE_ARGUMENTS)) {
+    switch (ck_gemm_tile(ck_level()).columns) {
+    case 32: return tile_apart(32, rows, TILE_ARGUMENTS);
+    case 16: return tile_apart(16, rows, TILE_ARGUMENTS);
+    default: return tile_apart(8, rows, TILE_ARGUMENTS);
+    }
+}
+
+#if defined(__x86_64__)
+TARGET_BFLOAT16 VECTOR_INLINE void tile_bfloat16(const int rows, const int reads_ahead, TILE_PARAMETERS) {
+    __m512 sum[14][2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+        sum[i][0] = start ? _mm512_loadu_ps(start + i * start_step) : _mm512_setzero_ps();
+        sum[i][1] = start ? _mm512_loadu_ps(start + i * start_step + 16) : _mm512_setzero_ps();
+    }
+    for (ptrdiff_t p = 0; p < k; p++) {
+        __m512bh low = (__m512bh)_mm512_loadu_ps(b);
+        __m512bh high = (__m512bh)_mm512_loadu_ps(b + 16);
+        _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + 144), _MM_HINT_T0);
+        if (reads_ahead) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            _mm_prefetch((const char *)(ahead + 16), _MM_HINT_T1);
+            ahead += ahead_step;
+        } else {
+            _mm_prefetch((const char *)(b + 1024), _MM_HINT_T1);
+            _mm_prefetch((const char *)(b + 1040), _MM_HINT_T1);
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            __m512bh factor = (__m512bh)_mm512_set1_ps(a[i]);
+            sum[i][0] = _mm512_dpbf16_ps(sum[i][0], factor, low);
+            sum[i][1] = _mm512_dpbf16_ps(sum[i][1], factor, high);
+        }
+        a += a_step;
+        b += 32;
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+        _mm512_storeu_ps(c + i * ldc, sum[i][0]);
+        _mm512_storeu_ps(c + i * ldc + 16, sum[i][1]);
+    }
+}
+
+TARGET_BFLOAT16 static void kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 0, TILE_ARGUMENTS) }
+TARGET_BFLOAT16 static void reading_kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 1, TILE_ARGUMENTS) }
+#endif
+
+void ck_gemm_pairs_kernel(int level, int rows, TILE_PARAMETERS) {
+    (void)level;
+#if defined(__x86_64__)
+    if (has_instruction())
+        return ahead ? reading_kernel_bfloat16(rows, TILE_ARGUMENTS) : kernel_bfloat16(rows, TILE_ARGUMENTS);
+#endif
+    ck_gemm_pairs_apart(rows, TILE_ARGUMENTS);
+}
+
+CK_KERNEL(
+    void, ck_widen_pairs, (const float *pairs, ptrdiff_t rows, int columns, float *numbers), (pairs, rows, columns, numbers)) {
+    for (ptrdiff_t p = 0; p < rows; p++) {
+        const float *row = pairs + p * columns;
+        float *low = numbers + 2 * p * columns, *high = low + columns;
+        // As far ahead as the kernels read, 4 KB.
+        for (int j = 0; j < columns; j += 16) __builtin_prefetch(row + 1024 + j, 0, 3);
+        VECTOR_LOOP
+        for (int j = 0; j < columns; j++) {
+            const uint32_t pair = float_to_bits(row[j]);
+            low[j] = low_of(pair);
+            high[j] = high_of(pair);
+        }
+    }
+}
+
+// Pairs of a row that are turned into columns at a time.
+enum { CHUNK = 64 };
+
+#define PACK_ROW_PAIRS(lanes)                                                                                                       \
+    VECTOR_INLINE void ck_pack_row_pairs_##lanes(                                                                                   \
+        const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel) {                         \
+        float pairs[lanes * CHUNK];                                                                                                 \
+        for (int i = 0; i < rows; i += lanes) {                                                                                     \
+            const int part = count - i < 0 ? 0 : count - i > lanes ? lanes : count - i;                                             \
+            for (ptrdiff_t first = 0; first < k; first += 2 * CHUNK) {                                                              \
+                const ptrdiff_t numbers = k - first < 2 * CHUNK ? k - first : 2 * CHUNK;                                            \
+                for (int row = 0; row < part; row++)                                                                                \
+                    pair_row(a + (i + row) * row_step + first, numbers, factor, pairs + row * CHUNK);                               \
+                transpose_rows_##lanes(pairs, CHUNK, (numbers + 1) / 2, part, rows, panel + first / 2 * rows + i);                  \
+            }                                                                                                                       \
+        }                                                                                                                           \
+    }
+
+// The pairs of a row of numbers; of the last, if their count is odd, the upper half is zero.
+VECTOR_INLINE void pair_row(const float *row, ptrdiff_t count, float factor, float *pairs) {
+    VECTOR_LOOP
+    for (ptrdiff_t p = 0; p < count / 2; p++) pairs[p] = bits_to_float(pair_of(row[2 * p] * factor, row[2 * p + 1] * factor));
+    if (count % 2) pairs[count / 2] = bits_to_float(pair_of(row[count - 1] * factor, 0));
+}
+
+PACK_ROW_PAIRS(8)
+PACK_ROW_PAIRS(16)
+#undef PACK_ROW_PAIRS
+
+CK_KERNEL_BY_LANES(
+    void, ck_pack_row_pairs,
+    (const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel),
+    (a, row_step, k, count, rows, factor, panel))
+
+// The pairs of two rows of numbers, column by column; zeros in the place of the second where it is null.
+VECTOR_INLINE void pair_rows(const float *low, const float *high, int count, float factor, float *pairs) {
+    if (high) {
+        VECTOR_LOOP
+        for (int j = 0; j < count; j++) pairs[j] = bits_to_float(pair_of(low[j] * factor, high[j] * factor));
+    } else {
+        for (int j = 0; j < count; j++) pairs[j] = bits_to_float(pair_of(low[j] * factor, 0));
+    }
+}
+
+CK_KERNEL(
+    void, ck_pack_column_pairs,
+    (const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float factor, float *panel, ptrdiff_t panel_step),
+    (b, row_step, k, count, columns, factor, panel, panel_step)) {
+    for (ptrdiff_t p = 0; p < k; p += 2) {
+        const float *low = b + p * row_step;
+        float *pairs = panel + p / 2 * panel_step;
+        // Whole vectors, of which the next row's overwrites what is too much; the last rows may be the last numbers of the matrix.
+        const int whole = count == columns && columns < VECTOR_LANES && panel_step == columns && p + 3 < k;
+        pair_rows(low, p + 1 < k ? low + row_step : NULL, whole ? VECTOR_LANES : count, factor, pairs);
+        if (!whole) for (int j = count; j < columns; j++) pairs[j] = 0;
+    }
+}

@@ -1,0 +1,44 @@
+import GraphRuntime
+
+/// A product of row-major matrices, C = alpha · op(A) · op(B) + start, with op(A) m×k, op(B) k×n and C m×n.
+struct GEMM<Element: BLASElement> {
+    var transposeA = false
+    var transposeB = false
+    var m: Int
+    var n: Int
+    var k: Int
+    var alpha: Element = 1
+    var a: UnsafePointer<Element>
+    /// From one row of A to the next.
+    var lda: Int
+    var b: UnsafePointer<Element>
+    var ldb: Int
+    var start = ProductStart<Element>.zero
+    var c: UnsafeMutablePointer<Element>
+    var ldc: Int
+    /// In which numbers a product of float32 is computed.
+    var precision = Precision.single
+
+    /// Computes it on the calling thread.
+    func run() { Element.run(self) }
+
+    /// Writes what the product is added to into C.
+    ///
+    /// - Returns: what C is multiplied with before the product is added, for a BLAS.
+    func writeStart() -> Element {
+        switch start {
+        case .zero: return 0
+        case .target: return 1
+        case .columns(let values): for row in 0..<m { (c + row * ldc).update(from: values, count: n) }
+        case .rows(let values): for row in 0..<m { (c + row * ldc).update(repeating: values[row], count: n) }
+        case .matrix(let values, let offsets):
+            for row in 0..<m {
+                let target = c + row * ldc
+                target.update(from: values + row * ldc, count: n)
+                guard let offsets else { continue }
+                for column in 0..<n { target[column] += offsets[column] }
+            }
+        }
+        return 1
+    }
+}

@@ -1,0 +1,183 @@
+import GraphRuntime
+import Ops
+import Testing
+
+/// Products with factors that are rounded to bfloat16 against the single-precision ones of factors that were rounded before.
+@Suite struct BFloat16Tests {
+    /// Which factors of a product are rounded, as the kernel's name says.
+    private enum Rounding: Equatable {
+        case none, weights, both
+
+        init(_ profile: Profile) throws {
+            let name = try #require(profile.nodes.last?.kernel)
+            self = name.contains("bf16 weights") ? .weights : name.contains("bf16") ? .both : .none
+        }
+    }
+
+    private static let hasPanels = InstructionSet.current != .plain
+
+    /// Runs an operator on weights with and without rounding.
+    private func check(
+        _ type: String, _ inputs: [Tensor], _ attributes: NodeAttributes = NodeAttributes(), isPacked: Bool = true,
+        title: String
+    ) throws {
+        let profile = Profile()
+        let found = try runOnWeights(
+            type, version: 13, attributes: attributes, inputs: inputs, precision: .bfloat16, observer: profile)
+        let rounding = try Rounding(profile)
+        if Self.hasPanels { #expect(rounding != .none || !isPacked, "\(title): \(String(describing: profile.nodes.last))") }
+        var rounded = inputs
+        if rounding == .both { rounded[0] = try roundedToBFloat16(inputs[0]) }
+        if rounding != .none { rounded[1] = try roundedToBFloat16(inputs[1]) }
+        let expected = try runOnWeights(type, version: 13, attributes: attributes, inputs: rounded).array(of: Float.self)
+        let error = try relativeError(found, expected)
+        #expect(error <= 3e-6, "\(title): \(error)")
+        // Sums of many rounded numbers come nearer than a single one, which is at most 2^-9 off.
+        let exact = try runOnWeights(type, version: 13, attributes: attributes, inputs: inputs).array(of: Float.self)
+        let distance = try relativeError(found, exact)
+        if rounding != .none { #expect(distance > 1e-5 && distance < 8e-3, "\(title): \(distance)") }
+        if rounding == .both {
+            let spared = try runOnWeights(
+                type, version: 13, attributes: attributes, inputs: inputs, savesMemory: true, precision: .bfloat16)
+            #expect(try relativeError(spared, expected) <= 3e-6, "\(title), sparing memory")
+        }
+    }
+
+    /// Rows of the left factor, its columns, columns of the right one: odd ones, parts of tiles and panels, one slice of rows and
+    /// several, more rows than are kept while panels pass by.
+    @Test(arguments: [
+        [4, 4, 8], [5, 7, 9], [14, 33, 32], [15, 5, 33], [65, 641, 70], [130, 64, 2000], [301, 1283, 530], [600, 1283, 100],
+        [1030, 65, 1040],
+    ]) func products(extents: [Int]) throws {
+        let (m, k, n) = (extents[0], extents[1], extents[2])
+        let (x, w) = (try pseudoRandom([m, k], seed: 1), try pseudoRandom([k, n], seed: 2))
+        try check("MatMul", [x, w], title: "MatMul \(extents)")
+        for (transposesA, transposesB) in [(false, true), (true, false), (true, true)] {
+            let left = transposesA ? try pseudoRandom([k, m], seed: 1) : x
+            let right = transposesB ? try pseudoRandom([n, k], seed: 2) : w
+            let attributes = NodeAttributes([
+                "transA": .int(transposesA ? 1 : 0), "transB": .int(transposesB ? 1 : 0), "alpha": .float(0.5),
+            ])
+            try check("Gemm", [left, right, pseudoRandom([n], seed: 3)], attributes, title: "Gemm \(extents)")
+        }
+    }
+
+    /// Few pixels, kernels of one pixel, strides, groups; 3×3 kernels of stride 1 stay in single precision.
+    @Test(arguments: [
+        ([1, 32, 4, 3], [48, 32, 3, 3], 1, 1), ([2, 40, 9, 7], [33, 40, 1, 1], 1, 1), ([1, 40, 5, 5], [33, 40, 1, 1], 1, 1),
+        ([1, 17, 40, 31], [20, 17, 3, 3], 2, 1), ([2, 12, 9, 11], [24, 6, 3, 3], 2, 2),
+        ([1, 64, 16, 16], [64, 64, 3, 3], 1, 1),
+    ]) func convolutions(input: [Int], weights: [Int], stride: Int64, group: Int64) throws {
+        let attributes = NodeAttributes([
+            "pads": .ints(Array(repeating: Int64(weights[2] / 2), count: 4)), "strides": .ints([stride, stride]),
+            "group": .int(group),
+        ])
+        let tensors = [
+            try pseudoRandom(input, seed: 1), try pseudoRandom(weights, seed: 2), try pseudoRandom([weights[0]], seed: 3),
+        ]
+        try check("Conv", tensors, attributes, isPacked: false, title: "\(input) \(weights)")
+    }
+
+    /// The gated product of feed-forward blocks, and a convolution that writes its channels last.
+    @Test(arguments: [[4, 6, 64], [2, 17, 41, 96], [30, 900, 1344], [700, 33, 128]]) func fusedProducts(extents: [Int]) throws {
+        let (depth, width) = (extents[extents.count - 2], extents[extents.count - 1])
+        var gated = FusionGraph()
+        let x = try gated.input(Array(extents.dropLast()))
+        let halves = gated.node(
+            "Add", gated.node("MatMul", x, try gated.weights([depth, width], isInFile: true)), try gated.weights([width]))
+        let (values, gate) = gated.nodes("Split", halves, attributes: NodeAttributes(["axis": .int(-1)]))
+        let erf = gated.node("Erf", gated.node("Div", gate, try gated.scalar(Float(2).squareRoot())))
+        let gelu = gated.node(
+            "Mul", gated.node("Mul", gate, gated.node("Add", erf, try gated.scalar(1))), try gated.scalar(0.5))
+        let product = gated.node("Mul", values, gelu)
+        try check(gated, product, type: "GatedMatMul")
+
+        var convolution = FusionGraph()
+        let pixels = try convolution.input([2, depth, 7, 5])
+        let conv = convolution.node("Conv", pixels, try convolution.weights([width, depth, 1, 1], isInFile: true))
+        let turned = convolution.node("Transpose", conv, attributes: NodeAttributes(["perm": .ints([0, 2, 3, 1])]))
+        try check(convolution, turned, type: "PointwiseConv")
+    }
+
+    private func check(_ graph: FusionGraph, _ output: ValueID, type: String) throws {
+        var graph = graph
+        let options = SessionOptions(threads: ThreadPool(threadCount: 2), precision: .bfloat16)
+        let profile = Profile()
+        let found = try graph.result(output, options: options, observer: profile)
+        #expect(profile.nodes.count == 1, "\(type): \(profile.nodes.map(\.type))")
+        let rounding = try Rounding(profile)
+        if Self.hasPanels { #expect(rounding != .none) }
+        var rounded = rounding == .none ? graph : try graph.rounded(inputs: rounding == .both)
+        let expected = try rounded.result(output, options: SessionOptions(threads: ThreadPool(threadCount: 2)))
+        #expect(try relativeError(found, expected.array(of: Float.self)) <= 3e-6)
+    }
+
+    /// Numbers of all magnitudes, halfway between two of bfloat16 and not, are rounded as ``BFloat16`` does.
+    @Test func roundsToNearest() throws {
+        guard Self.hasPanels else { return }
+        var dice = Dice(5)
+        let bits = (0..<8 * 40).map { index -> UInt32 in
+            let sign = UInt32(dice.roll(2)) << 31
+            // Not below 2^-126, which processors may take for zero, nor such that sums or the rounding overflow.
+            let exponent = UInt32(1 + dice.roll(250)) << 23
+            let fraction = index % 3 == 0 ? UInt32(dice.roll(128)) << 16 | 0x8000 : UInt32(dice.roll(1 << 23))
+            return sign | exponent | fraction
+        }
+        let weights = bits.map { Float(bitPattern: $0) }
+        var identity = [Float](repeating: 0, count: 64)
+        for index in 0..<8 { identity[index * 9] = 1 }
+        let found = try runOnWeights(
+            "MatMul", version: 13, inputs: [floats(identity, [8, 8]), floats(weights, [8, 40])], precision: .bfloat16)
+        #expect(try found.array(of: Float.self) == weights.map { BFloat16($0).float })
+    }
+
+    /// What isn't finite, or isn't once it is rounded, makes the same of a sum as in single precision.
+    @Test(arguments: [Float.infinity, -.infinity, .nan, Float(bitPattern: 0x7FFF_FFFF), .greatestFiniteMagnitude])
+    func notFinite(value: Float) throws {
+        guard Self.hasPanels else { return }
+        var weights = [Float](repeating: 1, count: 8 * 32)
+        weights[3 * 32 + 5] = value
+        let left = try floats([Float](repeating: 1, count: 64), [8, 8])
+        let found = try runOnWeights(
+            "MatMul", version: 13, inputs: [left, floats(weights, [8, 32])], precision: .bfloat16
+        ).array(of: Float.self)
+        for (index, number) in found.enumerated() {
+            if index % 32 != 5 {
+                #expect(number == 8)
+            } else if value.isNaN {
+                #expect(number.isNaN)
+            } else {
+                #expect(number == (value < 0 ? -.infinity : .infinity))
+            }
+        }
+    }
+
+    /// One query, parts of tiles, odd widths and numbers of keys, several blocks of keys.
+    @Test(arguments: [[1, 1, 1, 1, 1], [2, 3, 20, 9, 8], [1, 2, 70, 77, 40], [1, 2, 33, 501, 64], [1, 1, 65, 1024, 80]])
+    func attention(extents: [Int]) throws {
+        let (batch, heads, queries, keys, width) = (extents[0], extents[1], extents[2], extents[3], extents[4])
+        let operands = try [queries, keys, keys].enumerated().map { index, rows in
+            try pseudoRandom([batch, heads, rows, width], seed: UInt64(index + 1))
+        }
+        let profile = Profile()
+        let found = try runOnWeights(
+            "Attention", version: 23, inputs: operands, precision: .bfloat16, observer: profile)
+        let exact = try runOnWeights("Attention", version: 23, inputs: operands)
+        let distance = try relativeError(found, exact.array(of: Float.self))
+        if try Rounding(profile) == .none {
+            #expect(distance == 0)
+        } else {
+            #expect(distance > 0 && distance < 8e-3, "\(extents): \(distance)")
+        }
+    }
+
+    /// Without the optimizer a graph runs as it stands in the file.
+    @Test func notWithoutOptimizer() throws {
+        var graph = FusionGraph()
+        let y = graph.node("MatMul", try graph.input([20, 30]), try graph.weights([30, 40], isInFile: true))
+        let pool = ThreadPool(threadCount: 1)
+        let found = try graph.result(y, options: SessionOptions(optimize: false, threads: pool, precision: .bfloat16))
+        let exact = try graph.result(y, options: SessionOptions(optimize: false, threads: pool))
+        #expect(found.rawBytes.elementsEqual(exact.rawBytes))
+    }
+}
