@@ -39,7 +39,6 @@ static int detect_instruction(void) {
     __builtin_cpu_init();
     return ck_level() == CK_LEVEL_AVX512 && (__builtin_cpu_supports("avx512bf16") || (pairs_are_forced() && instruction_runs()));
 }
-
 #else
 static int detect_instruction(void) { return 0; }
 #endif
@@ -105,44 +104,13 @@ CK_KERNEL(void, ck_gemm_pairs_apart, (int rows, TILE_PARAMETERS), (rows, TILE_AR
 }
 
 #if defined(__x86_64__)
-TARGET_BFLOAT16 VECTOR_INLINE void tile_bfloat16(const int rows, const int reads_ahead, TILE_PARAMETERS) {
-    __m512 sum[14][2];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-        sum[i][0] = start ? _mm512_loadu_ps(start + i * start_step) : _mm512_setzero_ps();
-        sum[i][1] = start ? _mm512_loadu_ps(start + i * start_step + 16) : _mm512_setzero_ps();
-    }
-    for (ptrdiff_t p = 0; p < k; p++) {
-        __m512bh low = (__m512bh)_mm512_loadu_ps(b);
-        __m512bh high = (__m512bh)_mm512_loadu_ps(b + 16);
-        _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
-        _mm_prefetch((const char *)(b + 144), _MM_HINT_T0);
-        if (reads_ahead) {
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            _mm_prefetch((const char *)(ahead + 16), _MM_HINT_T1);
-            ahead += ahead_step;
-        } else {
-            _mm_prefetch((const char *)(b + 1024), _MM_HINT_T1);
-            _mm_prefetch((const char *)(b + 1040), _MM_HINT_T1);
-        }
-#pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++) {
-            __m512bh factor = (__m512bh)_mm512_set1_ps(a[i]);
-            sum[i][0] = _mm512_dpbf16_ps(sum[i][0], factor, low);
-            sum[i][1] = _mm512_dpbf16_ps(sum[i][1], factor, high);
-        }
-        a += a_step;
-        b += 32;
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-        _mm512_storeu_ps(c + i * ldc, sum[i][0]);
-        _mm512_storeu_ps(c + i * ldc + 16, sum[i][1]);
-    }
-}
+#define TILE_NAME tile_bfloat16
+#define TILE_TARGET TARGET_BFLOAT16
+#define MULTIPLY_ADD(sum, factor, row) _mm512_dpbf16_ps(sum, (__m512bh)(factor), (__m512bh)(row))
+#include "tile_512.h"
 
-TARGET_BFLOAT16 static void kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 0, TILE_ARGUMENTS) }
-TARGET_BFLOAT16 static void reading_kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 1, TILE_ARGUMENTS) }
+TARGET_BFLOAT16 static void kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 1, 0, TILE_ARGUMENTS) }
+TARGET_BFLOAT16 static void reading_kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 1, 1, TILE_ARGUMENTS) }
 #endif
 
 void ck_gemm_pairs_kernel(int level, int rows, TILE_PARAMETERS) {

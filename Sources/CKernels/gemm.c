@@ -131,42 +131,10 @@ CK_TARGET_AVX2 static void kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(ro
 CK_TARGET_AVX2 static void reading_kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, 1, TILE_ARGUMENTS); }
 CK_TARGET_AVX2 static void unpacked_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 0, 0, TILE_ARGUMENTS); }
 
-CK_TARGET_AVX512 VECTOR_INLINE void tile_avx512(const int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
-    __m512 sum[14][2];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-        sum[i][0] = start ? _mm512_loadu_ps(start + i * start_step) : _mm512_setzero_ps();
-        sum[i][1] = start ? _mm512_loadu_ps(start + i * start_step + 16) : _mm512_setzero_ps();
-    }
-    for (ptrdiff_t p = 0; p < k; p++) {
-        __m512 low = _mm512_loadu_ps(b);
-        __m512 high = _mm512_loadu_ps(b + 16);
-        // Panels come from the second level of the cache, where four rows ahead suffice, though what else passes by may have evicted them.
-        _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
-        _mm_prefetch((const char *)(b + 144), _MM_HINT_T0);
-        if (reads_ahead) {
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            _mm_prefetch((const char *)(ahead + 16), _MM_HINT_T1);
-            ahead += ahead_step;
-        } else {
-            _mm_prefetch((const char *)(b + 1024), _MM_HINT_T1);
-            _mm_prefetch((const char *)(b + 1040), _MM_HINT_T1);
-        }
-#pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++) {
-            __m512 factor = _mm512_set1_ps(is_packed ? a[i] : a[i * a_step]);
-            sum[i][0] = _mm512_fmadd_ps(factor, low, sum[i][0]);
-            sum[i][1] = _mm512_fmadd_ps(factor, high, sum[i][1]);
-        }
-        a += is_packed ? a_step : 1;
-        b += 32;
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-        _mm512_storeu_ps(c + i * ldc, sum[i][0]);
-        _mm512_storeu_ps(c + i * ldc + 16, sum[i][1]);
-    }
-}
+#define TILE_NAME tile_avx512
+#define TILE_TARGET CK_TARGET_AVX512
+#define MULTIPLY_ADD(sum, factor, row) _mm512_fmadd_ps(factor, row, sum)
+#include "tile_512.h"
 
 CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
     UP_TO_14_ROWS(tile_avx512, is_packed, reads_ahead, TILE_ARGUMENTS)

@@ -30,10 +30,11 @@ struct Benchmark: Sendable {
     }
 
     /// - Parameter isQuick: one run, to see that the benchmark works.
-    func run(_ machine: Machine, threads: ThreadPool, isQuick: Bool) throws -> Row {
+    func run(_ machine: Machine, threads: ThreadPool, precision: Precision, isQuick: Bool) throws -> Row {
         let graph = try build()
         let session = try Session(
-            graph: graph.graph, library: StandardOperators.library, options: SessionOptions(threads: threads))
+            graph: graph.graph, library: StandardOperators.library,
+            options: SessionOptions(threads: threads, precision: precision))
         let stopwatch = Stopwatch()
         if !isQuick { _ = try session.run(graph.given) }
         let clock = ContinuousClock()

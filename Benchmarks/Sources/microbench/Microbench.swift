@@ -2,6 +2,8 @@ import ArgumentParser
 import Foundation
 import GraphRuntime
 
+extension Precision: @retroactive ExpressibleByArgument {}
+
 @main
 struct Microbench: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,6 +19,9 @@ struct Microbench: ParsableCommand {
     @Option(name: [.short, .long], help: "Threads. (default: the machine's physical cores)")
     var threads: Int?
 
+    @Option(help: ArgumentHelp("The numbers that products are computed in. (default: fp32)", valueName: "fp32|bf16"))
+    var precision = Precision.single
+
     @Option(help: ArgumentHelp("Write the figures as JSON.", valueName: "FILE"))
     var json: String?
 
@@ -31,6 +36,7 @@ struct Microbench: ParsableCommand {
 
     private struct Report: Encodable {
         let machine: Machine
+        let precision: String
         var kernels: [Benchmark.Row] = []
         var interpreter: InterpreterBenchmark?
     }
@@ -44,14 +50,14 @@ struct Microbench: ParsableCommand {
             throw ValidationError("No benchmark's name has \"\(filter ?? "")\" in it.")
         }
         let pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount)
-        var report = Report(machine: try Machine(threads: pool, isQuick: quick))
+        var report = Report(machine: try Machine(threads: pool, isQuick: quick), precision: precision.rawValue)
         let machine = report.machine
         print(
             "\(machine.instructionSet), \(machine.threads) threads; peak "
                 + String(format: "%.1f GFLOP/s, %.1f GB/s", machine.peakGflops, machine.peakGbPerS))
         if !wanted.isEmpty { print(Self.line("kernel", "ms", "GFLOP/s", "of peak", "GB/s", "of peak")) }
         for benchmark in wanted {
-            let row = try benchmark.run(machine, threads: pool, isQuick: quick)
+            let row = try benchmark.run(machine, threads: pool, precision: precision, isQuick: quick)
             print(
                 Self.line(
                     row.name, Self.number(row.milliseconds, 3), Self.number(row.gflops, 1), Self.percent(row.shareOfPeakGflops),
