@@ -41,6 +41,36 @@ import Testing
         }
     }
 
+    /// Pairs of bfloat16 give a picture of their own, which says so.
+    @Test func roundsFactors() throws {
+        let folder = try TemporaryFolder()
+        for (precision, name) in [("fp32", "a"), ("bf16", "b")] {
+            let outcome = try Program.run(
+                ["generate", "a fox", "--precision", precision, "-o", "\(name).png", "--save-latents", "\(name).npy", "--json"]
+                    + Self.quick, in: folder, environment: ["SD_ONNX_CPU": "avx2+bf16"])
+            #expect(outcome.code == 0)
+            #expect(try outcome.json()["precision"] as? String == (precision == "bf16" ? "bf16" : nil))
+            let text = PNGText.entries(in: [UInt8](try Data(contentsOf: folder["\(name).png"]))).map(\.text).joined()
+            #expect(text.contains("Precision: bf16") == (precision == "bf16"))
+        }
+        let latents = try ["a", "b"].map { try NPYArray(contentsOf: folder["\($0).npy"]).floats() }
+        let scale = latents[0].reduce(0) { max($0, abs($1)) }
+        let difference = zip(latents[0], latents[1]).reduce(0) { max($0, abs($1.0 - $1.1)) }
+        // Where the machine has no vectors for the kernels, OpenBLAS multiplies, in single precision.
+        #expect(difference < 0.1 * scale)
+        let bench = try Program.run(
+            [
+                "bench", Program.emoji.path, "--component", "unet", "--iterations", "1", "--warmup", "0", "--precision", "bf16",
+                "--json", "-",
+            ], in: folder, environment: ["SD_ONNX_CPU": "avx2+bf16"])
+        let report = try bench.json()
+        #expect(report["precision"] as? String == "bf16")
+        let hasVectors = (report["machine"] as? [String: Any])?["instruction_set"] as? String == "avx2"
+        #expect(bench.text.contains("\"packed bf16 GEMM\"") == hasVectors)
+        #expect(bench.text.contains("\"bf16 panels\"") == hasVectors)
+        #expect((difference > 0) == hasVectors)
+    }
+
     /// The options reach the pipeline: the same picture as diffusers' (Tests/References/pictures.py).
     @Test func samePictureAsDiffusers() throws {
         let folder = try TemporaryFolder()

@@ -49,8 +49,8 @@ struct RightBlocks {
         }
     }
 
-    /// The block that begins at a column and a step of the kernel: its first panel, from one column to the next as many numbers as `depth`, and whether
-    /// it may lie in memory, not in cache.
+    /// The block that begins at a column and a step of the kernel: its first panel, from one column to the next as many numbers as
+    /// `depth`, and whether it may lie in memory, not in cache.
     ///
     /// - Parameter memory: room for ``packedSize`` floats.
     func panels(column: Int, inner: Int, memory: UnsafeMutablePointer<Float>) -> (
