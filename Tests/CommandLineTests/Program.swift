@@ -90,7 +90,8 @@ enum Program {
         process.executableURL = program
         process.arguments = arguments
         process.currentDirectoryURL = folder.url
-        let kept = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SD_ONNX_") }
+        // The instruction set that the tests run with is the program's too.
+        let kept = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SD_ONNX_") || $0.key == "SD_ONNX_CPU" }
         process.environment = kept.merging(environment) { _, stated in stated }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: output)
