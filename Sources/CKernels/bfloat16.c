@@ -13,6 +13,7 @@ static int pairs_are_forced(void) {
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@ TARGET_BFLOAT16 static void try_instruction(void) {
 static int instruction_runs(void) {
     pid_t child = fork();
     if (child == 0) {
+        // No handler of the parent's reports what is expected here.
+        signal(SIGILL, SIG_DFL);
         try_instruction();
         _exit(0);
     }
@@ -189,8 +192,10 @@ CK_KERNEL(
     for (ptrdiff_t p = 0; p < k; p += 2) {
         const float *low = b + p * row_step;
         float *pairs = panel + p / 2 * panel_step;
-        // Whole vectors, of which the next row's overwrites what is too much; the last rows may be the last numbers of the matrix.
-        const int whole = count == columns && columns < VECTOR_LANES && panel_step == columns && p + 3 < k;
+        // Whole vectors, of which the next row's overwrites what is too much. The last rows may be the last numbers of the matrix, of
+        // which two more rows, and the columns, must be as many as a vector reads.
+        const int whole =
+            count == columns && columns < VECTOR_LANES && 3 * columns >= VECTOR_LANES && panel_step == columns && p + 3 < k;
         pair_rows(low, p + 1 < k ? low + row_step : NULL, whole ? VECTOR_LANES : count, factor, pairs);
         if (!whole) for (int j = count; j < columns; j++) pairs[j] = 0;
     }

@@ -6,7 +6,7 @@ struct PrecisionOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Round the factors of products: bf16 takes less memory, and less time on processors with AVX512-BF16. (default: fp32)",
+            "Round the factors of products: bf16 takes less memory, and on AMD's processors with AVX512-BF16 less time. (default: fp32)",
             valueName: "fp32|bf16"),
         transform: OptionValues.choice)
     var precision = Precision.single

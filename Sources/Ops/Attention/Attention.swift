@@ -17,19 +17,7 @@ struct Attention: Operator {
     /// Keys that a query attends to before and behind its position; nil for all.
     let leftWindow: Int?
     let rightWindow: Int?
-    private var precision = Precision.single
-
-    init(
-        scale: Double?, isCausal: Bool, queryHeads: Int?, keyHeads: Int?, softcap: Double,
-        scoresStage: AttentionProblem.Stage, leftWindow: Int?, rightWindow: Int?
-    ) {
-        self.scale = scale
-        self.isCausal = isCausal
-        (self.queryHeads, self.keyHeads) = (queryHeads, keyHeads)
-        self.softcap = softcap
-        self.scoresStage = scoresStage
-        (self.leftWindow, self.rightWindow) = (leftWindow, rightWindow)
-    }
+    var precision = Precision.single
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
 
