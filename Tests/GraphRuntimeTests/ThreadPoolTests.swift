@@ -57,9 +57,34 @@ import Testing
         }
         #expect(calls.load(ordering: .relaxed) == 0)
         try pool.forEach(7, scratchBytes: 1000) { _, scratch in
-            if scratch.count == 1000 { _ = calls.wrappingAdd(1, ordering: .relaxed) }
+            scratch.storeBytes(of: 1, toByteOffset: 999, as: UInt8.self)
+            _ = calls.wrappingAdd(1, ordering: .relaxed)
         }
         #expect(calls.load(ordering: .relaxed) == 7)
+    }
+
+    /// Where the system refuses some threads and gives later ones, every tile still runs once, each with scratch memory that no
+    /// other thread has at the same time.
+    @Test(arguments: [[0], [1], [0, 2], [0, 1, 2], [0, 1, 2, 3]]) func refusedThreadsLeaveNoGaps(refused: [Int]) throws {
+        let pool = ThreadPool(threadCount: 5) { !refused.contains($0) }
+        #expect(pool.threadCount == 5 - refused.count)
+        pool.startRecording()
+        let size = 4096
+        for _ in 0..<50 {
+            let counts = Mutex([Int](repeating: 0, count: 64))
+            let spoiled = Atomic<Int>(0)
+            try pool.forEach(64, scratchBytes: size) { index, scratch in
+                let own = UInt8(index)
+                scratch.initializeMemory(as: UInt8.self, repeating: own, count: size)
+                for place in 0..<size where scratch.load(fromByteOffset: place, as: UInt8.self) != own {
+                    _ = spoiled.wrappingAdd(1, ordering: .relaxed)
+                }
+                counts.withLock { $0[index] += 1 }
+            }
+            #expect(counts.withLock { $0 } == [Int](repeating: 1, count: 64))
+            #expect(spoiled.load(ordering: .relaxed) == 0)
+        }
+        #expect(pool.stopRecording().allSatisfy { (0..<pool.threadCount).contains($0.worker) })
     }
 
     @Test func manyShortJobs() {

@@ -19,12 +19,19 @@ public final class ThreadPool: Sendable {
     public static let defaultThreadCount: Int = PhysicalCores.count()
 
     /// - Parameter threadCount: 1 to 1024; numbers outside are brought into that range.
-    public init(threadCount: Int = ThreadPool.defaultThreadCount) {
+    public convenience init(threadCount: Int = ThreadPool.defaultThreadCount) {
+        self.init(threadCount: threadCount, maySpawn: { _ in true })
+    }
+
+    /// - Parameter maySpawn: asked before each thread is started, with the number of those asked for before; where it answers false,
+    ///   the thread counts as one that the system refuses.
+    package init(threadCount: Int, maySpawn: (_ attempt: Int) -> Bool) {
         let count = min(max(threadCount, 1), 1024)
         crew = Crew(workers: count)
         var handles: [pthread_t] = []
-        for worker in 1..<max(count, 1) {
-            if let handle = crew.start(worker: worker) { handles.append(handle) }
+        for attempt in 0..<count - 1 where maySpawn(attempt) {
+            // Numbered by those that did start: a worker's number is less than `threadCount`, whichever of them the system refuses.
+            if let handle = crew.start(worker: handles.count + 1) { handles.append(handle) }
         }
         crew.helpers = handles.count
         self.handles = handles
@@ -64,7 +71,7 @@ public final class ThreadPool: Sendable {
 
     /// Calls `body` once for every index in 0..<count, on all threads, each index as soon as a thread is free.
     public func forEach(_ count: Int, _ body: (Int) -> Void) {
-        run(count, prepare: { _ in }) { index, _ in body(index) }
+        run(count, prepare: { _ in }) { index, _, _ in body(index) }
     }
 
     /// As ``forEach(_:_:)``, with uninitialised scratch memory of at least `scratchBytes`, aligned to 64 bytes, that belongs to the
@@ -72,11 +79,11 @@ public final class ThreadPool: Sendable {
     ///
     /// - Throws: ``TensorError`` where there isn't as much memory for every thread; `body` wasn't called then.
     public func forEach(
-        _ count: Int, scratchBytes: Int, _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
+        _ count: Int, scratchBytes: Int, _ body: (Int, UnsafeMutableRawPointer) -> Void
     ) throws(TensorError) {
         try run(
             count, prepare: { slots throws(TensorError) in try crew.reserve(scratchBytes, for: slots) },
-            { [crew] index, worker in body(index, crew.scratch(of: worker, byteCount: scratchBytes)) })
+            { index, place, scratches in body(index, scratches[place].base) })
     }
 
     /// Splits 0..<count into ranges of at least `grain` and calls `body` for each; one range, on this thread, for small counts.
@@ -93,31 +100,33 @@ public final class ThreadPool: Sendable {
     ///
     /// - Throws: ``TensorError`` where there isn't as much memory, and what `body` throws.
     public func withWorkspace<Result>(
-        byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(TensorError) -> Result
+        byteCount: Int, _ body: (UnsafeMutableRawPointer) throws(TensorError) -> Result
     ) throws(TensorError) -> Result {
         let slot = crew.borrowSlot()
         defer { crew.returnSlot(slot) }
-        try crew.reserve(byteCount, for: slot..<slot + 1)
-        return try body(crew.scratch(of: slot, byteCount: byteCount))
+        return try body(try crew.reserve(byteCount, for: slot..<slot + 1)[0].base)
     }
 
-    /// - Parameter prepare: called with the slots of all threads before any calls `body`: in the middle of a job, a thread that finds
-    ///   no memory could only give up.
-    private func run<Failure>(
-        _ count: Int, prepare: (_ slots: Range<Int>) throws(Failure) -> Void, _ body: (_ index: Int, _ worker: Int) -> Void
+    /// - Parameters:
+    ///   - prepare: called with the slots of all threads before any calls `body`: in the middle of a job, a thread that finds no memory
+    ///     could only give up.
+    ///   - body: called with an index, the place among those slots of the thread that calls it, and what `prepare` returned.
+    private func run<Prepared, Failure>(
+        _ count: Int, prepare: (_ slots: Range<Int>) throws(Failure) -> Prepared,
+        _ body: (_ index: Int, _ place: Int, Prepared) -> Void
     ) throws(Failure) {
         guard count > 0 else { return }
         if count == 1 || threadCount == 1 || !crew.claim() {
             // A call from inside a tile finds the pool taken; its scratch must not be that of the tile around it.
             let slot = crew.borrowSlot()
             defer { crew.returnSlot(slot) }
-            try prepare(slot..<slot + 1)
-            for index in 0..<count { body(index, slot) }
+            let prepared = try prepare(slot..<slot + 1)
+            for index in 0..<count { body(index, 0, prepared) }
             return
         }
         defer { crew.release() }
-        try prepare(0..<threadCount)
-        withoutActuallyEscaping(body) { crew.perform(count, $0) }
+        let prepared = try prepare(0..<threadCount)
+        withoutActuallyEscaping(body) { body in crew.perform(count) { index, worker in body(index, worker, prepared) } }
     }
 }
 
@@ -144,19 +153,15 @@ private final class Crew: @unchecked Sendable {
     private let records = Mutex<[ThreadPool.WorkSpan]>([])
     private static let largestRecordCount = 4_000_000
     private let slots: Int
-    private let scratches: Mutex<[Scratch]>
+    private let scratches: Mutex<[TensorStorage?]>
     private let freeSlots: Mutex<[Int]>
-
-    private struct Scratch: @unchecked Sendable {
-        var storage: TensorStorage?
-    }
 
     /// How often an idle thread looks for the next job before it sleeps: some 20 µs, the usual gap between two kernels.
     private static let spins = 1500
 
     init(workers: Int) {
         slots = workers
-        scratches = Mutex(Array(repeating: Scratch(), count: workers))
+        scratches = Mutex(Array(repeating: nil, count: workers))
         freeSlots = Mutex([])
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(wake, nil)
@@ -239,27 +244,28 @@ private final class Crew: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Sees to it that each of these slots has as much memory.
-    func reserve(_ byteCount: Int, for slots: Range<Int>) throws(TensorError) {
+    /// Memory of as many bytes for each of these slots, which keep it for the next call.
+    func reserve(_ byteCount: Int, for slots: Range<Int>) throws(TensorError) -> [TensorStorage] {
         try scratches.withLock { scratches throws(TensorError) in
             let missing = slots.upperBound - scratches.count
-            if missing > 0 { scratches += Array(repeating: Scratch(), count: missing) }
-            for slot in slots where (scratches[slot].storage?.byteCount ?? 0) < max(byteCount, 1) {
-                scratches[slot].storage = nil
+            if missing > 0 { scratches += Array(repeating: nil, count: missing) }
+            var result: [TensorStorage] = []
+            for slot in slots {
+                if let kept = scratches[slot], kept.byteCount >= byteCount {
+                    result.append(kept)
+                    continue
+                }
+                // Given back first: there may be no room for both.
+                scratches[slot] = nil
                 do {
-                    scratches[slot].storage = try TensorStorage(byteCount: max(byteCount, 1))
+                    let made = try TensorStorage(byteCount: byteCount)
+                    scratches[slot] = made
+                    result.append(made)
                 } catch {
                     throw TensorError("no memory for the \(byteCount) bytes that each thread needs to work with")
                 }
             }
-        }
-    }
-
-    /// The memory that was reserved for a slot.
-    func scratch(of slot: Int, byteCount: Int) -> UnsafeMutableRawBufferPointer {
-        scratches.withLock { scratches in
-            let storage = scratches[slot].storage
-            return UnsafeMutableRawBufferPointer(start: storage?.base, count: storage == nil ? 0 : byteCount)
+            return result
         }
     }
 

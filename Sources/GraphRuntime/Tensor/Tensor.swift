@@ -113,6 +113,17 @@ public struct Tensor: Sendable {
         return UnsafeBufferPointer(start: start, count: shape.count)
     }
 
+    /// The first element, as ``buffer(of:)`` has them; some address also where there are no elements.
+    ///
+    /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
+    package func pointer<Element: TensorElement>(to type: Element.Type) throws(TensorError) -> UnsafePointer<Element> {
+        guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
+        return UnsafePointer(start.assumingMemoryBound(to: Element.self))
+    }
+
+    /// Where the elements begin; some address also where there are none.
+    package var start: UnsafeRawPointer { UnsafeRawPointer(storage.base + byteOffset) }
+
     /// The elements' bytes, as they lie in storage.
     public var rawBytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: storage.base + byteOffset, count: byteCount)
@@ -164,6 +175,16 @@ public struct MutableTensor: @unchecked Sendable {
     {
         UnsafeMutableBufferPointer(mutating: try tensor.buffer(of: type))
     }
+
+    /// The first element, as ``buffer(of:)`` has them; some address also where there are no elements.
+    ///
+    /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
+    package func pointer<Element: TensorElement>(to type: Element.Type) throws(TensorError) -> UnsafeMutablePointer<Element> {
+        UnsafeMutablePointer(mutating: try tensor.pointer(to: type))
+    }
+
+    /// Where the elements begin; some address also where there are none.
+    package var start: UnsafeMutableRawPointer { UnsafeMutableRawPointer(mutating: tensor.start) }
 
     public var rawBytes: UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(mutating: tensor.rawBytes)

@@ -40,21 +40,20 @@ private func attend<Element: AttentionElement>(
 ) throws {
     var problem = problem
     let extents = problem.extents
-    let query = try operands.query.buffer(of: type)
-    let key = try operands.key.buffer(of: type)
-    let value = try operands.value.buffer(of: type)
-    let target = try output.buffer(of: type)
-    let scoresTarget = try scores?.buffer(of: type)
-    try problem.check(query: query.count, key: key.count, value: value.count, output: target.count)
-    if let scoresTarget, scoresTarget.count != extents.batch * extents.heads * extents.queries * extents.keys {
-        throw TensorError("\(scoresTarget.count) elements don't hold the scores of \(extents)")
+    let query = try operands.query.pointer(to: type)
+    let key = try operands.key.pointer(to: type)
+    let value = try operands.value.pointer(to: type)
+    let target = try output.pointer(to: type)
+    let scoresTarget = try scores?.pointer(to: type)
+    try problem.check(
+        query: operands.query.count, key: operands.key.count, value: operands.value.count, output: output.count)
+    if let scores, scores.count != extents.batch * extents.heads * extents.queries * extents.keys {
+        throw TensorError("\(scores.count) elements don't hold the scores of \(extents)")
     }
     let mask = try maskPointer(&problem, operands.mask, type)
-    guard extents.batch > 0, extents.heads > 0, extents.queries > 0, let query = query.baseAddress, let key = key.baseAddress,
-        let value = value.baseAddress, let target = target.baseAddress
-    else { return }
+    guard extents.batch > 0, extents.heads > 0, extents.queries > 0 else { return }
     let kernel = AttentionKernel(
-        problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget?.baseAddress)
+        problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget)
     if let single = kernel as? AttentionKernel<Float>, let panels = PanelAttention(single) {
         try panels.run(threads: threads)
     } else {
@@ -87,12 +86,7 @@ private func maskPointer<Element: AttentionElement>(
     }
     let strides = mask.shape.broadcastStrides(to: full)
     problem.mask = AttentionLayout(batch: strides[0], head: strides[1], row: strides[2])
-    if mask.dtype == .bool {
-        let elements = try mask.buffer(of: Bool.self)
-        return elements.baseAddress.map { .boolean($0) } ?? .none
-    }
-    let elements = try mask.buffer(of: type)
-    return elements.baseAddress.map { .additive($0) } ?? .none
+    return mask.dtype == .bool ? .boolean(try mask.pointer(to: Bool.self)) : .additive(try mask.pointer(to: type))
 }
 
 /// Attention as fusions build it: inputs query, key, value and optionally a mask, as ``AttentionOperands`` says.

@@ -38,14 +38,13 @@ struct AttentionKernel<Element: AttentionElement> {
         let tiles = (extents.queries + step - 1) / step
         let bytes = (step * block + 64) * MemoryLayout<Element>.stride + 2 * step * MemoryLayout<Double>.stride
         try threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
-            guard let base = scratch.baseAddress else { return }
             let start = index % tiles * step
             let tile = Tile(
                 kernel: self, batch: index / tiles / extents.heads, head: index / tiles % extents.heads,
                 rows: start..<min(start + step, extents.queries), block: block,
-                sums: base.assumingMemoryBound(to: Double.self),
-                maxima: (base + step * MemoryLayout<Double>.stride).assumingMemoryBound(to: Element.self),
-                scores: (base + 2 * step * MemoryLayout<Double>.stride).alignedUp(toMultipleOf: 64)
+                sums: scratch.assumingMemoryBound(to: Double.self),
+                maxima: (scratch + step * MemoryLayout<Double>.stride).assumingMemoryBound(to: Element.self),
+                scores: (scratch + 2 * step * MemoryLayout<Double>.stride).alignedUp(toMultipleOf: 64)
                     .assumingMemoryBound(to: Element.self))
             tile.run()
         }

@@ -54,13 +54,13 @@ extension Float: BLASElement {
     private static func dotProducts(_ product: GEMM<Float>) {
         let block = 16
         let beta = product.writeStart()
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { dots in
-            guard let sums = dots.baseAddress else { return }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { sums in
             for first in stride(from: 0, to: product.n, by: block) {
                 let count = min(block, product.n - first)
                 for row in 0..<product.m {
                     ck_dot_rows(
-                        product.a + row * product.lda, product.k, product.b + first * product.ldb, product.ldb, count, sums)
+                        product.a + row * product.lda, product.k, product.b + first * product.ldb, product.ldb, count,
+                        sums.baseAddress)
                     let target = product.c + row * product.ldc + first
                     for index in 0..<count {
                         target[index] = product.alpha * sums[index] + (beta == 0 ? 0 : target[index])

@@ -23,10 +23,10 @@ struct DirectConvolution {
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     func run(input: Tensor, weights: Tensor, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws {
-        guard let target = try output.buffer(of: Float.self).baseAddress else { return }
-        let source = try input.buffer(of: Float.self)
-        let kernels = try weights.buffer(of: Float.self)
-        let offsets = try bias?.buffer(of: Float.self)
+        let target = try output.pointer(to: Float.self)
+        let source = try input.pointer(to: Float.self)
+        let kernels = try weights.pointer(to: Float.self)
+        let offsets = try bias?.pointer(to: Float.self)
         let (height, width) = (window.output[0], window.output[1])
         let columns = (width + Self.lanes - 1) / Self.lanes * Self.lanes
         let strips = (height + Self.rows - 1) / Self.rows
@@ -36,24 +36,22 @@ struct DirectConvolution {
         let stripFloats = (Self.rows + 2) * stripStep
         let floats = window.outputChannels * channelStep + stripFloats
         try threads.forEach(window.batch * strips, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-            guard let sums = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let sums = scratch.assumingMemoryBound(to: Float.self)
             let picture = task / strips
             let first = task % strips * Self.rows
             let rows = first..<min(first + Self.rows, height)
             for channel in 0..<window.outputChannels {
                 (sums + channel * channelStep).update(repeating: offsets?[channel] ?? 0, count: Self.rows * columns)
             }
-            if let source = source.baseAddress, let kernels = kernels.baseAddress {
-                let strip = Strip(
-                    window, rows: rows, memory: sums + window.outputChannels * channelStep, step: stripStep, count: stripFloats)
-                for channel in 0..<window.inputChannels {
-                    strip.fill(from: source + (picture * window.inputChannels + channel) * window.inputCount)
-                    for output in stride(from: 0, to: window.outputChannels, by: Self.outputs) {
-                        ck_direct_convolution(
-                            strip.memory, stripStep, kernels + (output * window.inputChannels + channel) * 9,
-                            window.inputChannels * 9, Int32(min(Self.outputs, window.outputChannels - output)), rows.count,
-                            columns, sums + output * channelStep, columns, channelStep)
-                    }
+            let strip = Strip(
+                window, rows: rows, memory: sums + window.outputChannels * channelStep, step: stripStep, count: stripFloats)
+            for channel in 0..<window.inputChannels {
+                strip.fill(from: source + (picture * window.inputChannels + channel) * window.inputCount)
+                for output in stride(from: 0, to: window.outputChannels, by: Self.outputs) {
+                    ck_direct_convolution(
+                        strip.memory, stripStep, kernels + (output * window.inputChannels + channel) * 9,
+                        window.inputChannels * 9, Int32(min(Self.outputs, window.outputChannels - output)), rows.count,
+                        columns, sums + output * channelStep, columns, channelStep)
                 }
             }
             for channel in 0..<window.outputChannels {

@@ -38,17 +38,15 @@ public struct MachinePeak: Sendable {
             try array.buffer(of: Float.self).update(repeating: 1)
             return array
         }
-        let buffers = try arrays.map { try $0.buffer(of: Float.self) }
+        let places = try arrays.map { try $0.pointer(to: Float.self) }
         let pieces = pool.threadCount * 16
-        // Buffers don't keep the memory that they look into.
+        // Pointers don't keep the memory that they look into.
         gbPerS = withExtendedLifetime(arrays) {
             Self.best(of: repeats) {
                 pool.forEach(pieces) { piece in
                     let start = count / pieces * piece
-                    guard let a = buffers[0].baseAddress, let b = buffers[1].baseAddress, let c = buffers[2].baseAddress else {
-                        return
-                    }
-                    ck_peak_triad(a + start, b + start, c + start, 0.5, count / pieces)
+                    ck_peak_triad(
+                        places[0] + start, places[1] + start, places[2] + start, 0.5, count / pieces)
                 }
                 return Double(count / pieces * pieces) * 12
             }

@@ -3,7 +3,7 @@ import GraphRuntime
 
 /// Tiles of the float32 kernels for normalisations, on all threads of a pool; they call the C kernels.
 ///
-/// All buffers are as long as the layouts say; callers have checked that.
+/// All memory is as long as the layouts say; callers have checked that.
 enum NormalizationKernels {
     /// `batch` × `groups` blocks, each of `channelsPerGroup` × `inner` consecutive elements.
     struct GroupLayout {
@@ -19,10 +19,10 @@ enum NormalizationKernels {
     /// Normalises each block to mean 0 and variance 1, then applies the scale and bias of each channel (`groups` ×
     /// `channelsPerGroup` of them), then SiLU if asked.
     static func groups(
-        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, layout: GroupLayout, scale: [Double],
+        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, layout: GroupLayout, scale: [Double],
         bias: [Double], epsilon: Double, hasSiLU: Bool, threads: ThreadPool
     ) {
-        guard let x = x.baseAddress, let y = y.baseAddress, layout.blocks > 0, layout.blockCount > 0 else { return }
+        guard layout.blocks > 0, layout.blockCount > 0 else { return }
         func writeChannel(_ block: Int, _ channel: Int, _ moments: normalization_moments) {
             let factor = 1 / (moments.squares / Double(moments.count) + epsilon).squareRoot()
             let parameter = block % layout.groups * layout.channelsPerGroup + channel
@@ -71,10 +71,10 @@ enum NormalizationKernels {
 
     /// y = x·factor + offset of the channel, for x of [batch, channels, inner].
     static func channels(
-        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, batch: Int, inner: Int, mean: [Double],
+        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, batch: Int, inner: Int, mean: [Double],
         factor: [Double], bias: [Double], threads: ThreadPool
     ) {
-        guard let x = x.baseAddress, let y = y.baseAddress, inner > 0 else { return }
+        guard inner > 0 else { return }
         threads.forEachRange(batch * mean.count, grain: max((1 << 13) / inner, 1)) { rows in
             for row in rows {
                 let channel = row % mean.count
@@ -86,9 +86,8 @@ enum NormalizationKernels {
 
     /// Mean and variance of each channel of x of [batch, channels, inner].
     static func channelMoments(
-        _ x: UnsafeBufferPointer<Float>, batch: Int, channels: Int, inner: Int, threads: ThreadPool
+        _ x: UnsafePointer<Float>, batch: Int, channels: Int, inner: Int, threads: ThreadPool
     ) -> (mean: [Double], variance: [Double]) {
-        guard let x = x.baseAddress else { return ([], []) }
         var moments = [normalization_moments](repeating: normalization_moments(), count: channels)
         moments.withUnsafeMutableBufferPointer { moments in
             threads.forEachRange(channels, grain: max((1 << 13) / max(batch * inner, 1), 1)) { range in
@@ -105,26 +104,25 @@ enum NormalizationKernels {
 
     /// Elements that the scale and bias of rows are read from.
     struct RowParameters {
-        let elements: UnsafeBufferPointer<Float>
+        let elements: UnsafePointer<Float>
         /// 0 where all rows share theirs, else the rows' length.
         let rowStride: Int
     }
 
     /// Layer normalisation of `rows` rows of `count` elements; `record` is called with each row's mean and 1 / standard deviation.
     static func layerRows(
-        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, rows: Int, count: Int, scale: RowParameters,
+        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
         bias: RowParameters?, epsilon: Double, threads: ThreadPool, record: (Int, Double, Double) -> Void
     ) {
-        guard let x = x.baseAddress, let y = y.baseAddress, let scaleBase = scale.elements.baseAddress, count > 0 else {
-            return
-        }
+        guard count > 0 else { return }
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
                 let moments = normalization_measure(x + row * count, count)
                 let factor = 1 / (moments.squares / Double(count) + epsilon).squareRoot()
-                let biasRow = bias.flatMap { bias in bias.elements.baseAddress.map { $0 + row * bias.rowStride } }
+                let biasRow = bias.map { $0.elements + row * $0.rowStride }
                 normalization_affine_elements(
-                    x + row * count, y + row * count, count, moments.mean, factor, scaleBase + row * scale.rowStride, biasRow)
+                    x + row * count, y + row * count, count, moments.mean, factor, scale.elements + row * scale.rowStride,
+                    biasRow)
                 record(row, moments.mean, factor)
             }
         }
@@ -132,28 +130,26 @@ enum NormalizationKernels {
 
     /// y = x / √(mean of x² + epsilon) · scale, row by row.
     static func rootMeanSquareRows(
-        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, rows: Int, count: Int, scale: RowParameters,
+        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
         epsilon: Double, threads: ThreadPool
     ) {
-        guard let x = x.baseAddress, let y = y.baseAddress, let scaleBase = scale.elements.baseAddress, count > 0 else {
-            return
-        }
+        guard count > 0 else { return }
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
                 let mean = normalization_sum_of_squares(x + row * count, count) / Double(count)
                 normalization_affine_elements(
                     x + row * count, y + row * count, count, 0, 1 / (mean + epsilon).squareRoot(),
-                    scaleBase + row * scale.rowStride, nil)
+                    scale.elements + row * scale.rowStride, nil)
             }
         }
     }
 
     /// Softmax, or its logarithm, along the middle axis of [outer, count, inner].
     static func softmax(
-        _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>, outer: Int, count: Int, inner: Int,
+        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, outer: Int, count: Int, inner: Int,
         isLogarithm: Bool, threads: ThreadPool
     ) {
-        guard let x = x.baseAddress, let y = y.baseAddress, count > 0, inner > 0 else { return }
+        guard count > 0, inner > 0 else { return }
         if inner == 1 {
             let row = isLogarithm ? normalization_log_softmax_row : normalization_softmax_row
             threads.forEachRange(outer, grain: max((1 << 12) / count, 1)) { range in

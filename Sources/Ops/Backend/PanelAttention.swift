@@ -55,7 +55,7 @@ struct PanelAttention {
         let parts = (panels + step - 1) / step
         let layout = Layout(extents, isPaired: isPaired)
         try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
-            guard let memory = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let memory = scratch.assumingMemoryBound(to: Float.self)
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
             run(batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
         }

@@ -73,9 +73,8 @@ struct PanelLayout {
             + (isPaired ? " in pairs" : "")
         return constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
-            guard let source = try matrix.buffer(of: Float.self).baseAddress,
-                let target = try result.buffer(of: Float.self).baseAddress
-            else { return result.tensor }
+            let source = try matrix.pointer(to: Float.self)
+            let target = try result.pointer(to: Float.self)
             let step = isTransposed ? depth : columns
             threads.forEach(panelCount) { pack(panel: $0, source, step: step, into: target) }
             return result.tensor

@@ -101,9 +101,8 @@ func reduceAxis(_ combination: Combination, _ x: Tensor, _ split: AxisSplit, int
 private func reduceFloats(
     _ combination: Combination, _ x: Tensor, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool
 ) throws {
-    guard let input = try x.buffer(of: Float.self).baseAddress, let output = try y.buffer(of: Float.self).baseAddress else {
-        return
-    }
+    let input = try x.pointer(to: Float.self)
+    let output = try y.pointer(to: Float.self)
     let (count, inner) = (split.count, split.inner)
     threads.forEachRange(y.count, grain: max(BroadcastPlan.grain / max(count, 1), 1)) { range in
         if inner == 1 {

@@ -110,11 +110,10 @@ enum VectorKernels {
         _ x: Tensor, into y: MutableTensor, threads: ThreadPool,
         _ body: (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
     ) throws {
-        let input = try x.buffer(of: Float.self)
-        let output = try y.buffer(of: Float.self)
-        guard input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-        guard let source = input.baseAddress, let target = output.baseAddress else { return }
-        threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
+        let source = try x.pointer(to: Float.self)
+        let target = try y.pointer(to: Float.self)
+        guard x.count == y.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+        threads.forEachRange(x.count, grain: BroadcastPlan.grain) { range in
             body(source + range.lowerBound, target + range.lowerBound, range.count)
         }
     }

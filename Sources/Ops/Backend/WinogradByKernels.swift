@@ -26,7 +26,7 @@ struct WinogradByKernels {
         let panels = operands.tilePanels
         let byteCount = blockPanels * operands.tilePanelSize * MemoryLayout<Float>.stride
         try threads.withWorkspace(byteCount: byteCount) { memory throws(TensorError) in
-            guard let transformed = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let transformed = memory.assumingMemoryBound(to: Float.self)
             for first in stride(from: 0, to: panels, by: blockPanels) {
                 let block = first..<min(first + blockPanels, panels)
                 transformTiles(block, into: transformed, threads: threads)
@@ -69,7 +69,7 @@ struct WinogradByKernels {
         let floats = taskPanels * operands.kernelPanelSize + taskPanels * tilePanels * operands.productPanelSize
         let tasks = (operands.kernelPanels + taskPanels - 1) / taskPanels
         try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-            guard let kernels = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let kernels = scratch.assumingMemoryBound(to: Float.self)
             let products = kernels + taskPanels * operands.kernelPanelSize
             let kernelPanels = task * taskPanels..<min((task + 1) * taskPanels, operands.kernelPanels)
             for panel in kernelPanels {

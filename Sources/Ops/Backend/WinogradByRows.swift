@@ -32,7 +32,7 @@ struct WinogradByRows {
     func run(threads: ThreadPool) throws(TensorError) {
         let valueFloats = Self.positions * tiles * channels
         try threads.withWorkspace(byteCount: valueFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            guard let values = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let values = memory.assumingMemoryBound(to: Float.self)
             try transformTiles(into: values, threads: threads)
             let sumFloats = Self.positions * tiles * Self.lanes
             let scratchFloats = 12 * Self.blockChannels * Self.lanes
@@ -41,7 +41,7 @@ struct WinogradByRows {
             let tasks = (operands.geometry.outputChannels + Self.lanes - 1) / Self.lanes
             let floats = sumFloats + scratchFloats + packedFloats
             try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-                guard let sums = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+                let sums = scratch.assumingMemoryBound(to: Float.self)
                 let outputs = task * Self.lanes..<min((task + 1) * Self.lanes, operands.geometry.outputChannels)
                 let rows = sums + sumFloats
                 if let panelsOfKernels {
@@ -58,7 +58,7 @@ struct WinogradByRows {
         let byteCount = Self.positions * tiles * MemoryLayout<Float>.stride
         let part = 32
         try threads.forEach((channels + part - 1) / part, scratchBytes: byteCount) { task, scratch in
-            guard let transformed = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let transformed = scratch.assumingMemoryBound(to: Float.self)
             for channel in task * part..<min((task + 1) * part, channels) {
                 operands.geometry.transformInput(
                     operands.input, channel: channel, tiles: 0..<tiles, into: transformed, positionStep: tiles)

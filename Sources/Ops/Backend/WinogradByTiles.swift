@@ -22,7 +22,7 @@ struct WinogradByTiles {
         let operands = operands
         let kernelFloats = operands.kernelPanels * operands.kernelPanelSize
         try threads.withWorkspace(byteCount: kernelFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            guard let kernels = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let kernels = memory.assumingMemoryBound(to: Float.self)
             threads.forEach(operands.kernelPanels) { panel in
                 operands.transformKernels(panel, into: kernels + panel * operands.kernelPanelSize)
             }
@@ -36,7 +36,7 @@ struct WinogradByTiles {
         let tileFloats = taskPanels * operands.tilePanelSize
         let floats = tileFloats + taskPanels * Self.kernelPanels * operands.productPanelSize
         try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-            guard let transformed = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let transformed = scratch.assumingMemoryBound(to: Float.self)
             let products = transformed + tileFloats
             let tilePanels = task * taskPanels..<min((task + 1) * taskPanels, operands.tilePanels)
             for panel in tilePanels {

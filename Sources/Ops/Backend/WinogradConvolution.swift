@@ -52,12 +52,11 @@ struct WinogradConvolution {
     /// - Parameter panels: the weights in panels of output channels, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
     func run(input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws
     {
-        guard let source = try input.buffer(of: Float.self).baseAddress,
-            let kernels = try weights.buffer(of: Float.self).baseAddress,
-            let target = try output.buffer(of: Float.self).baseAddress
-        else { return }
-        let bias = try bias?.buffer(of: Float.self).baseAddress
-        let panels = try panels?.buffer(of: Float.self).baseAddress
+        let source = try input.pointer(to: Float.self)
+        let kernels = try weights.pointer(to: Float.self)
+        let target = try output.pointer(to: Float.self)
+        let bias = try bias?.pointer(to: Float.self)
+        let panels = try panels?.pointer(to: Float.self)
         let operands = WinogradOperands(geometry: geometry, input: source, weights: kernels, bias: bias, output: target)
         switch scheme {
         case .byTiles: try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)

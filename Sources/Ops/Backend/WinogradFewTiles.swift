@@ -38,7 +38,7 @@ struct WinogradFewTiles {
         let geometry = operands.geometry
         try threads.withWorkspace(byteCount: panels * tilePanelSize * MemoryLayout<Float>.stride) {
             memory throws(TensorError) in
-            guard let transformed = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let transformed = memory.assumingMemoryBound(to: Float.self)
             threads.forEachRange(channels, grain: 16) { part in
                 for panel in 0..<panels {
                     for channel in part {
@@ -53,7 +53,7 @@ struct WinogradFewTiles {
             let floats = kernelFloats + WinogradOperands.positions * productStep + 16
             let tasks = (geometry.outputChannels + lanes - 1) / lanes
             try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-                guard let kernels = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+                let kernels = scratch.assumingMemoryBound(to: Float.self)
                 let outputs = task * lanes..<min((task + 1) * lanes, geometry.outputChannels)
                 multiply(transformed, outputs, kernels: kernels, products: kernels + kernelFloats)
             }

@@ -129,11 +129,11 @@ func convolve<Element: BLASElement>(
     _: Element.Type, _ window: ConvolutionWindow, _ input: Tensor, _ weights: Tensor, bias: Tensor?, into output: MutableTensor,
     _ precision: Precision = .single, threads: ThreadPool
 ) throws {
-    guard let source = try input.buffer(of: Element.self).baseAddress,
-        let kernel = try weights.buffer(of: Element.self).baseAddress,
-        let target = try output.buffer(of: Element.self).baseAddress, output.count > 0
-    else { return }
-    let offsets = try bias?.buffer(of: Element.self)
+    let source = try input.pointer(to: Element.self)
+    let kernel = try weights.pointer(to: Element.self)
+    let target = try output.pointer(to: Element.self)
+    guard output.count > 0 else { return }
+    let offsets = try bias?.pointer(to: Element.self)
     let unfold = Im2Col<Element>(window)
     let depth = unfold.rowCount
     let pixelCount = window.outputCount
@@ -151,7 +151,7 @@ func convolve<Element: BLASElement>(
         let group = tile.plane % window.group
         let plane = source + tile.plane * unfold.channels * window.inputCount
         let rows = target + (tile.plane * outputChannels + tile.channels.lowerBound) * pixelCount + tile.pixels.lowerBound
-        let bias = offsets?.baseAddress.map { $0 + group * outputChannels + tile.channels.lowerBound }
+        let bias = offsets.map { $0 + group * outputChannels + tile.channels.lowerBound }
         guard depth > 0 else {
             for channel in 0..<tile.channels.count {
                 (rows + channel * pixelCount).update(repeating: bias?[channel] ?? 0, count: tile.pixels.count)
@@ -160,7 +160,8 @@ func convolve<Element: BLASElement>(
         }
         var columns = plane + tile.pixels.lowerBound
         var columnStride = pixelCount
-        if !isPointwise, let matrix = scratch.baseAddress?.assumingMemoryBound(to: Element.self) {
+        if !isPointwise {
+            let matrix = scratch.assumingMemoryBound(to: Element.self)
             unfold.fill(
                 matrix, rowStride: tile.pixels.count, rows: 0..<depth, from: plane, pixels: tile.pixels)
             columns = UnsafePointer(matrix)
@@ -180,14 +181,14 @@ private let largestJoinedPixelCount = 512
 /// The convolution of small pictures as one product of the weights with the unfolded windows of all of them.
 private func convolveJoined<Element: BLASElement>(
     _ unfold: Im2Col<Element>, _ source: UnsafePointer<Element>, _ kernel: UnsafePointer<Element>,
-    bias: UnsafeBufferPointer<Element>?, _ target: UnsafeMutablePointer<Element>, _ precision: Precision, threads: ThreadPool
+    bias: UnsafePointer<Element>?, _ target: UnsafeMutablePointer<Element>, _ precision: Precision, threads: ThreadPool
 ) throws(TensorError) {
     let window = unfold.window
     let (depth, pixelCount, channels) = (unfold.rowCount, window.outputCount, window.outputChannels)
     let columns = window.batch * pixelCount
     try threads.withWorkspace(byteCount: (depth + channels) * columns * MemoryLayout<Element>.stride) {
         memory throws(TensorError) in
-        guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
+        let matrix = memory.assumingMemoryBound(to: Element.self)
         let products = matrix + depth * columns
         unfold.fillJoined(matrix, from: source, threads: threads)
         // One part a thread: each packs the matrix for itself.

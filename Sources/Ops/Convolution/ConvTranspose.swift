@@ -92,10 +92,10 @@ struct ConvTranspose: Operator {
         let (input, weights, output) = (try context.input(0), try context.input(1), try context.output(0))
         let geometry = try geometry(input.shape, weights.shape)
         let bias = try context.optionalInput(2)?.buffer(of: Element.self)
-        guard let source = try input.buffer(of: Element.self).baseAddress,
-            let kernel = try weights.buffer(of: Element.self).baseAddress,
-            let target = try output.buffer(of: Element.self).baseAddress, output.count > 0
-        else { return }
+        let source = try input.pointer(to: Element.self)
+        let kernel = try weights.pointer(to: Element.self)
+        let target = try output.pointer(to: Element.self)
+        guard output.count > 0 else { return }
         let group = attributes.group
         let channels = input.shape[1] / group
         let outputChannels = weights.shape[1]
@@ -116,7 +116,8 @@ struct ConvTranspose: Operator {
             let channel = index % outputChannels
             let result = target + index * outputCount
             result.update(repeating: bias.map { $0[plane % group * outputChannels + channel] } ?? 0, count: outputCount)
-            guard !isEmpty, let columns = scratch.baseAddress?.assumingMemoryBound(to: Element.self) else { return }
+            guard !isEmpty else { return }
+            let columns = scratch.assumingMemoryBound(to: Element.self)
             for start in stride(from: 0, to: inputCount, by: pixelStep) {
                 let pixels = start..<min(start + pixelStep, inputCount)
                 GEMM(

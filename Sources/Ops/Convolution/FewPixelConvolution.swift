@@ -23,18 +23,17 @@ struct FewPixelConvolution {
     func run(
         input: Tensor, panels: Tensor, _ precision: Precision, bias: Tensor?, output: MutableTensor, threads: ThreadPool
     ) throws {
-        guard let source = try input.buffer(of: Float.self).baseAddress,
-            let panels = try panels.buffer(of: Float.self).baseAddress,
-            let target = try output.buffer(of: Float.self).baseAddress
-        else { return }
-        let bias = try bias?.buffer(of: Float.self).baseAddress
+        let source = try input.pointer(to: Float.self)
+        let panels = try panels.pointer(to: Float.self)
+        let target = try output.pointer(to: Float.self)
+        let bias = try bias?.pointer(to: Float.self)
         let (pixels, channels) = (window.outputCount, window.outputChannels)
         let unfold = Im2Col<Float>(window)
         let depth = unfold.rowCount
         let rows = window.batch * pixels
         try threads.withWorkspace(byteCount: (depth + channels) * rows * MemoryLayout<Float>.stride) {
             memory throws(TensorError) in
-            guard let matrix = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let matrix = memory.assumingMemoryBound(to: Float.self)
             unfold.fillJoined(matrix, from: source, threads: threads)
             let products = matrix + depth * rows
             let product = PanelProduct(

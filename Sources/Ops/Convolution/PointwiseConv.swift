@@ -86,14 +86,14 @@ struct PointwiseConv: Operator {
         guard output.count == extents.output.count, bias.map({ $0.count == extents.outputChannels }) ?? true else {
             throw TensorError("\(extents.outputChannels) channels fit neither the bias nor the output \(output.shape)")
         }
-        guard let source = try input.buffer(of: Float.self).baseAddress,
-            let kernels = try weights.buffer(of: Float.self).baseAddress,
-            let target = try output.buffer(of: Float.self).baseAddress
-        else { return }
-        let offsets = try bias?.buffer(of: Float.self).baseAddress
+        let source = try input.pointer(to: Float.self)
+        let kernels = try weights.pointer(to: Float.self)
+        let target = try output.pointer(to: Float.self)
+        let offsets = try bias?.pointer(to: Float.self)
         let (pixels, channels, outputs) = (extents.pixels, extents.channels, extents.outputChannels)
         // Without memory for the panels the weights are read as they lie.
-        if let panels = try? panels?.tensor(threads: threads), let right = try panels.buffer(of: Float.self).baseAddress {
+        if let panels = try? panels?.tensor(threads: threads) {
+            let right = try panels.pointer(to: Float.self)
             let product = PanelProduct(
                 m: pixels, n: outputs, k: channels, transposeA: true, start: ProductStart(columns: offsets),
                 precision: precision)

@@ -21,12 +21,10 @@ private func selectBits<Bits: BitwiseCopyable>(
         throw TensorError("can't choose between \(x.dtype) and \(other.dtype)")
     }
     let flags = try condition.buffer(of: Bool.self)
-    guard y.count > 0, let first = x.rawBytes.baseAddress, let second = other.rawBytes.baseAddress,
-        let output = y.rawBytes.baseAddress
-    else { return }
-    let left = first.assumingMemoryBound(to: Bits.self)
-    let right = second.assumingMemoryBound(to: Bits.self)
-    let target = output.assumingMemoryBound(to: Bits.self)
+    guard y.count > 0 else { return }
+    let left = x.start.assumingMemoryBound(to: Bits.self)
+    let right = other.start.assumingMemoryBound(to: Bits.self)
+    let target = y.start.assumingMemoryBound(to: Bits.self)
     let plan = BroadcastPlan(output: y.shape, operands: [condition.shape, x.shape, other.shape])
     let steps = plan.steps
     plan.forEachRow(threads) { row in

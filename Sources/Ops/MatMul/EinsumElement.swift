@@ -12,11 +12,10 @@ extension EinsumElement where Self: BLASElement {
     static func multiply(
         _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
     ) throws {
-        let target = try c.buffer(of: Self.self)
-        guard k > 0 else { return target.update(repeating: 0) }
-        guard let a = try a.buffer(of: Self.self).baseAddress, let b = try b.buffer(of: Self.self).baseAddress,
-            let c = target.baseAddress
-        else { return }
+        guard k > 0 else { return try c.buffer(of: Self.self).update(repeating: 0) }
+        let a = try a.pointer(to: Self.self)
+        let b = try b.pointer(to: Self.self)
+        let c = try c.pointer(to: Self.self)
         MatrixProduct<Self>(m: m, n: n, k: k).run(batch: batch, threads: threads) { index in
             (a + index * m * k, b + index * k * n, c + index * m * n)
         }

@@ -58,12 +58,14 @@ struct GatedMatMul: Operator {
             throw TensorError("the gated product of \(x.shape) and \(weights.shape) doesn't have shape \(output.shape)")
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        guard let source = try x.buffer(of: Float.self).baseAddress, let right = try weights.buffer(of: Float.self).baseAddress,
-            let target = try output.buffer(of: Float.self).baseAddress, output.count > 0
-        else { return }
-        let offsets = try bias?.buffer(of: Float.self).baseAddress
+        let source = try x.pointer(to: Float.self)
+        let right = try weights.pointer(to: Float.self)
+        let target = try output.pointer(to: Float.self)
+        guard output.count > 0 else { return }
+        let offsets = try bias?.pointer(to: Float.self)
         // Without memory for the panels the product packs block by block.
-        if let panels = try? panels?.tensor(threads: threads), let right = try panels.buffer(of: Float.self).baseAddress {
+        if let panels = try? panels?.tensor(threads: threads) {
+            let right = try panels.pointer(to: Float.self)
             try multiply(source, panels: right, bias: offsets, target, extents, threads: threads)
         } else {
             try multiply(source, right, bias: offsets, target, extents, threads: threads)
@@ -77,7 +79,8 @@ struct GatedMatMul: Operator {
         let n = extents.n
         try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
             var product = PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true, precision: precision)
-            if let bias, let ordered = memory.baseAddress?.assumingMemoryBound(to: Float.self) {
+            if let bias {
+                let ordered = memory.assumingMemoryBound(to: Float.self)
                 PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
                 product.start = .columns(ordered)
             }
@@ -93,7 +96,7 @@ struct GatedMatMul: Operator {
         let (rows, n, k) = (extents.products.rows, extents.n, extents.k)
         let step = min(Self.rowsOfThread * threads.threadCount, rows)
         try threads.withWorkspace(byteCount: step * n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            guard let halves = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+            let halves = memory.assumingMemoryBound(to: Float.self)
             for first in stride(from: 0, to: rows, by: step) {
                 let count = min(step, rows - first)
                 MatrixProduct<Float>(m: count, n: n, k: k, start: ProductStart(columns: bias), precision: precision).run(

@@ -85,13 +85,11 @@ struct Gemm: Operator {
     private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
         let (a, b, output) = (try context.input(0), try context.input(1), try context.output(0))
         let (m, n, k) = try extents(a.shape, b.shape)
-        guard let target = try output.buffer(of: Element.self).baseAddress else { return }
+        let target = try output.pointer(to: Element.self)
         let addend = try Addend<Element>(try context.optionalInput(2), output: output.shape, beta: Element(beta))
-        guard k > 0, let left = try a.buffer(of: Element.self).baseAddress,
-            let right = try b.buffer(of: Element.self).baseAddress
-        else {
-            return addend.fill(target, rows: 0..<m, columns: 0..<n, width: n)
-        }
+        let left = try a.pointer(to: Element.self)
+        let right = try b.pointer(to: Element.self)
+        guard k > 0 else { return addend.fill(target, rows: 0..<m, columns: 0..<n, width: n) }
         let product = MatrixProduct<Element>(
             m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: Element(alpha),
             start: addend.isZero ? .zero : .target, precision: precision)
@@ -105,9 +103,9 @@ struct Gemm: Operator {
     private func run(panels: Tensor, _ context: inout RunContext) throws {
         let (a, output) = (try context.input(0), try context.output(0))
         let (m, n, k) = try extents(a.shape, context.input(1).shape)
-        guard let left = try a.buffer(of: Float.self).baseAddress, let right = try panels.buffer(of: Float.self).baseAddress,
-            let target = try output.buffer(of: Float.self).baseAddress
-        else { return }
+        let left = try a.pointer(to: Float.self)
+        let right = try panels.pointer(to: Float.self)
+        let target = try output.pointer(to: Float.self)
         let addend = try Addend<Float>(try context.optionalInput(2), output: output.shape, beta: beta)
         let product = PanelProduct(
             m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target,

@@ -141,9 +141,9 @@ func matMul<Element: BLASElement>(
 ) throws {
     let extents = try MatMulExtents(a.shape, b.shape)
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    guard let left = try a.buffer(of: Element.self).baseAddress, let right = try b.buffer(of: Element.self).baseAddress,
-        let target = try output.buffer(of: Element.self).baseAddress
-    else { return }
+    let left = try a.pointer(to: Element.self)
+    let right = try b.pointer(to: Element.self)
+    let target = try output.pointer(to: Element.self)
     guard extents.k > 0 || bias != nil || residual != nil else {
         return try output.buffer(of: Element.self).update(repeating: 0)
     }
@@ -163,9 +163,9 @@ private func matMul(
     _ precision: Precision, threads: ThreadPool
 ) throws {
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    guard let left = try a.buffer(of: Float.self).baseAddress, let right = try panels.buffer(of: Float.self).baseAddress,
-        let target = try output.buffer(of: Float.self).baseAddress
-    else { return }
+    let left = try a.pointer(to: Float.self)
+    let right = try panels.pointer(to: Float.self)
+    let target = try output.pointer(to: Float.self)
     let added = try Added<Float>(bias: bias, residual: residual, extents)
     let product = PanelProduct(
         m: extents.products.rows, n: extents.n, k: extents.k, start: added.start, precision: precision)
@@ -182,7 +182,7 @@ private struct Added<Element: BLASElement> {
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
         start = ProductStart(
-            columns: try bias?.buffer(of: Element.self).baseAddress, matrix: try residual?.buffer(of: Element.self).baseAddress)
+            columns: try bias?.pointer(to: Element.self), matrix: try residual?.pointer(to: Element.self))
     }
 }
 

@@ -20,7 +20,7 @@ package func normalizeBatch(
     let factor = zip(scale, variance).map { $0 / ($1 + epsilon).squareRoot() }
     guard x.dtype == .float64 else {
         return NormalizationKernels.channels(
-            try x.buffer(of: Float.self), into: try y.buffer(of: Float.self), batch: x.shape[0], inner: inner, mean: mean,
+            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), batch: x.shape[0], inner: inner, mean: mean,
             factor: factor, bias: bias, threads: threads)
     }
     let source = try x.buffer(of: Double.self)
@@ -90,7 +90,7 @@ struct BatchNormalization: Operator {
         let inner = x.count / (x.shape[0] * channels)
         if x.dtype == .float32 {
             return NormalizationKernels.channelMoments(
-                try x.buffer(of: Float.self), batch: x.shape[0], channels: channels, inner: inner, threads: threads)
+                try x.pointer(to: Float.self), batch: x.shape[0], channels: channels, inner: inner, threads: threads)
         }
         let values = try x.buffer(of: Double.self)
         var means: [Double] = []

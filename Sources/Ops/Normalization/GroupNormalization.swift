@@ -34,7 +34,7 @@ package func normalizeGroups(
         batch: x.shape[0], groups: groups, channelsPerGroup: channels / groups, inner: x.shape.count(2..<x.shape.rank))
     guard x.dtype == .float64 else {
         return NormalizationKernels.groups(
-            try x.buffer(of: Float.self), into: try y.buffer(of: Float.self), layout: layout, scale: scale, bias: bias,
+            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), layout: layout, scale: scale, bias: bias,
             epsilon: epsilon, hasSiLU: hasSiLU, threads: threads)
     }
     let source = try x.buffer(of: Double.self)

@@ -6,7 +6,10 @@ package func hardmax<Element: TensorElement & BinaryFloatingPoint>(
 ) throws(TensorError) {
     let source = try x.buffer(of: type)
     let target = try y.buffer(of: type)
-    guard source.count == outer * count * inner, target.count == source.count, count > 0 else { return }
+    guard x.count == outer * count * inner, y.count == x.count else {
+        throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
+    }
+    guard x.count > 0 else { return }
     for block in 0..<outer {
         for column in 0..<inner {
             let places = stride(from: block * count * inner + column, to: (block + 1) * count * inner, by: inner)

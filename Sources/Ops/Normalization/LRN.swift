@@ -18,7 +18,10 @@ package func normalizeLocalResponse<Element: TensorElement & BinaryFloatingPoint
 ) throws(TensorError) {
     let source = try x.buffer(of: type)
     let target = try y.buffer(of: type)
-    guard x.shape.rank >= 2, source.count > 0, target.count == source.count else { return }
+    guard x.shape.rank >= 2, y.count == x.count else {
+        throw TensorError("expected the axes [N, C, …] and a result of the same shape, found \(x.shape) and \(y.shape)")
+    }
+    guard x.count > 0 else { return }
     let channels = x.shape[1]
     let inner = x.shape.count(2..<x.shape.rank)
     // ONNX: from floor((size - 1) / 2) channels before to ceil((size - 1) / 2) behind.

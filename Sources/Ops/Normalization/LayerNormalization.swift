@@ -25,7 +25,7 @@ package func normalizeLayers(
     let bias = try bias.map { try RowScale($0, shape: x.shape, axis: axis, dtype: x.dtype) }
     guard x.dtype == .float64 else {
         return NormalizationKernels.layerRows(
-            try x.buffer(of: Float.self), into: try y.buffer(of: Float.self), rows: rows, count: count,
+            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
             scale: try scale.kernelParameters(), bias: try bias?.kernelParameters(), epsilon: epsilon, threads: threads,
             record: record)
     }

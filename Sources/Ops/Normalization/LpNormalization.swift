@@ -7,7 +7,10 @@ package func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
 ) throws(TensorError) {
     let source = try x.buffer(of: type)
     let target = try y.buffer(of: type)
-    guard source.count == outer * count * inner, target.count == source.count, source.count > 0 else { return }
+    guard x.count == outer * count * inner, y.count == x.count else {
+        throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
+    }
+    guard x.count > 0 else { return }
     threads.forEachRange(outer * inner, grain: max(4096 / count, 1)) { range in
         for index in range {
             let start = index / inner * count * inner + index % inner

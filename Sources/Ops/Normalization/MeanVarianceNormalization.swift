@@ -10,7 +10,8 @@ package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>
 ) throws(TensorError) {
     let source = try x.buffer(of: type)
     let target = try y.buffer(of: type)
-    guard source.count > 0, target.count == source.count else { return }
+    guard y.count == x.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+    guard x.count > 0 else { return }
     func offsets(_ isIncluded: (Int) -> Bool) -> [Int] {
         var result = [0]
         for (axis, (extent, step)) in zip(x.shape.dimensions, x.shape.strides).enumerated() where isIncluded(axis) {

@@ -13,7 +13,7 @@ package func normalizeRootMeanSquare(
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     guard x.dtype == .float64 else {
         return NormalizationKernels.rootMeanSquareRows(
-            try x.buffer(of: Float.self), into: try y.buffer(of: Float.self), rows: rows, count: count,
+            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
             scale: try scale.kernelParameters(), epsilon: epsilon, threads: threads)
     }
     let source = try x.buffer(of: Double.self)

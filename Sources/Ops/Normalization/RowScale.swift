@@ -43,7 +43,7 @@ struct RowScale {
     }
 
     func kernelParameters() throws(TensorError) -> NormalizationKernels.RowParameters {
-        NormalizationKernels.RowParameters(elements: try tensor.buffer(of: Float.self), rowStride: rowStride)
+        NormalizationKernels.RowParameters(elements: try tensor.pointer(to: Float.self), rowStride: rowStride)
     }
 
     func elements<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {

@@ -21,7 +21,7 @@ package func softmax(
     guard x.count > 0 else { return }
     guard x.dtype == .float64 else {
         return NormalizationKernels.softmax(
-            try x.buffer(of: Float.self), into: try y.buffer(of: Float.self), outer: outer, count: count, inner: inner,
+            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), outer: outer, count: count, inner: inner,
             isLogarithm: isLogarithm, threads: threads)
     }
     let source = try x.buffer(of: Double.self)

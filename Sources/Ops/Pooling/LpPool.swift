@@ -27,7 +27,7 @@ struct LpPool: Operator {
     private func pool<Element: TensorElement & BinaryFloatingPoint>(
         _ data: Tensor, _ type: Element.Type, into output: MutableTensor, threads: ThreadPool
     ) throws {
-        guard let source = try data.buffer(of: type).baseAddress else { return }
+        let source = try data.pointer(to: type)
         let target = try output.buffer(of: type)
         let norm = Norm(p: p)
         forEachWindow(try attributes.geometry(data.shape), over: source, threads: threads) { window, _, place in

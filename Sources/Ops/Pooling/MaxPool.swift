@@ -27,7 +27,7 @@ struct MaxPool: Operator {
     private func pool<Element: TensorElement & Comparable>(
         _ data: Tensor, _ type: Element.Type, lowest: Element, _ context: RunContext
     ) throws {
-        guard let source = try data.buffer(of: type).baseAddress else { return }
+        let source = try data.pointer(to: type)
         let target = try context.optionalOutput(0)?.buffer(of: type)
         let indices = try context.optionalOutput(1)?.buffer(of: Int64.self)
         let planeSize = data.shape.count(2..<data.shape.rank)

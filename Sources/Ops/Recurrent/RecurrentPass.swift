@@ -61,17 +61,16 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
         let projected = try project(threads: threads)
         let recurrent = try MutableTensor(dtype: Element.dtype, shape: Shape([batch, width]))
         let scratch = try MutableTensor(dtype: Element.dtype, shape: Shape([batch, 2 * size]))
-        guard let weights = try r.buffer(of: Element.self).baseAddress.map({ $0 + direction * width * size }),
-            let state = try hidden.buffer(of: Element.self).baseAddress,
-            let memory = try cell.buffer(of: Element.self).baseAddress,
-            let product = try recurrent.buffer(of: Element.self).baseAddress,
-            let input = try projected.buffer(of: Element.self).baseAddress,
-            let space = try scratch.buffer(of: Element.self).baseAddress,
-            let bias = try bias.buffer(of: Element.self).baseAddress,
-            let peepholes = try peepholes.buffer(of: Element.self).baseAddress
-        else { return }
+        let weights = try r.pointer(to: Element.self) + direction * width * size
+        let state = try hidden.pointer(to: Element.self)
+        let memory = try cell.pointer(to: Element.self)
+        let product = try recurrent.pointer(to: Element.self)
+        let input = try projected.pointer(to: Element.self)
+        let space = try scratch.pointer(to: Element.self)
+        let bias = try bias.pointer(to: Element.self)
+        let peepholes = try peepholes.pointer(to: Element.self)
         let steps = size > 0 ? lengths.max() ?? 0 : 0
-        let output = try outputs[0]?.buffer(of: Element.self).baseAddress
+        let output = try outputs[0]?.pointer(to: Element.self)
         for step in 0..<steps {
             threads.forEachRange(unit.recurrentGates * size, grain: max((1 << 16) / (batch * size), 16)) { columns in
                 GEMM(
@@ -96,7 +95,7 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
             }
         }
         for (target, source) in [(outputs[1], state), (outputs[2], memory)] {
-            guard let target = try target?.buffer(of: Element.self).baseAddress else { continue }
+            guard let target = try target?.pointer(to: Element.self) else { continue }
             for item in 0..<batch {
                 (target + geometry.stateOffset(direction: direction, item: item))
                     .update(from: source + item * size, count: size)
@@ -108,10 +107,11 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
     private func project(threads: ThreadPool) throws -> MutableTensor {
         let (width, depth) = (geometry.width, geometry.inputSize)
         let result = try MutableTensor(dtype: Element.dtype, shape: Shape([geometry.length, geometry.batch, width]))
-        let (rows, weights) = (try x.buffer(of: Element.self), try w.buffer(of: Element.self))
-        guard let target = try result.buffer(of: Element.self).baseAddress, result.count > 0 else { return result }
-        guard depth > 0, let source = rows.baseAddress, let matrix = weights.baseAddress.map({ $0 + direction * width * depth })
-        else {
+        let source = try x.pointer(to: Element.self)
+        let matrix = try w.pointer(to: Element.self) + direction * width * depth
+        let target = try result.pointer(to: Element.self)
+        guard result.count > 0 else { return result }
+        guard depth > 0 else {
             target.update(repeating: 0, count: result.count)
             return result
         }

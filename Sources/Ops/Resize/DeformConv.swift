@@ -87,14 +87,16 @@ struct DeformConv: Operator {
         let tensors = try (0..<5).map { try context.optionalInput($0) }
         guard let x = tensors[0], let w = tensors[1], let offset = tensors[2] else { throw TensorError("an input is missing") }
         let problem = try problem(x.shape, w.shape, offset: offset.shape, bias: tensors[3]?.shape, mask: tensors[4]?.shape)
-        let target = try context.output(0).buffer(of: type)
+        let output = try context.output(0)
+        let target = try output.buffer(of: type)
         let (channels, points, pixels) = (x.shape[1], problem.points, problem.output.reduce(1, *))
         let (filters, depth) = (w.shape[0] / groups, w.shape[1] * points)
         let columns = try MutableTensor(dtype: Element.dtype, shape: Shape([channels, points, pixels]))
         let bias = try tensors[3]?.buffer(of: type)
-        guard target.count > 0, let result = target.baseAddress, let weights = try w.buffer(of: type).baseAddress,
-            let matrix = try columns.buffer(of: type).baseAddress
-        else { return }
+        let weights = try w.pointer(to: type)
+        let matrix = try columns.pointer(to: type)
+        let result = try output.pointer(to: type)
+        guard target.count > 0 else { return }
         for index in target.indices { target[index] = bias?[index / pixels % w.shape[0]] ?? 0 }
         guard depth > 0 else { return }
         for item in 0..<x.shape[0] {

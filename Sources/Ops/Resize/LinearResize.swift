@@ -55,12 +55,10 @@ func resample<Element: BinaryFloatingPoint & TensorElement>(
         let shape = try current.shape.replacing(axis, with: own.outside.count)
         let target = axis == final ? output : try MutableTensor(dtype: tensor.dtype, shape: shape)
         let (outer, extent, inner) = current.shape.split(at: axis)
-        if let source = try current.buffer(of: Element.self).baseAddress,
-            let start = try target.buffer(of: Element.self).baseAddress, shape.count > 0
-        {
+        if shape.count > 0 {
             resample(
-                source, outer: outer, extent: extent, inner: inner, weights: own, constant: constant, to: start,
-                threads: threads)
+                try current.pointer(to: Element.self), outer: outer, extent: extent, inner: inner, weights: own,
+                constant: constant, to: try target.pointer(to: Element.self), threads: threads)
         }
         current = target.tensor
     }

@@ -16,9 +16,9 @@ func expand(_ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
 }
 
 private func expandBits<Bits: BitwiseCopyable>(_: Bits.Type, _ x: Tensor, _ y: MutableTensor, _ threads: ThreadPool) {
-    guard y.count > 0, let first = x.rawBytes.baseAddress, let output = y.rawBytes.baseAddress else { return }
-    let source = first.assumingMemoryBound(to: Bits.self)
-    let target = output.assumingMemoryBound(to: Bits.self)
+    guard y.count > 0 else { return }
+    let source = x.start.assumingMemoryBound(to: Bits.self)
+    let target = y.start.assumingMemoryBound(to: Bits.self)
     let plan = BroadcastPlan(output: y.shape, operands: [x.shape])
     plan.forEachRow(threads) { row in
         if plan.steps.0 == 0 {

@@ -133,12 +133,10 @@ extension BinaryKernel {
 func broadcast<Kernel: BinaryKernel>(
     _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool
 ) throws {
-    let left = try a.buffer(of: Kernel.Left.self)
-    let right = try b.buffer(of: Kernel.Right.self)
-    let output = try y.buffer(of: Kernel.Output.self)
-    guard let left = left.baseAddress, let right = right.baseAddress, let output = output.baseAddress, y.count > 0 else {
-        return
-    }
+    let left = try a.pointer(to: Kernel.Left.self)
+    let right = try b.pointer(to: Kernel.Right.self)
+    let output = try y.pointer(to: Kernel.Output.self)
+    guard y.count > 0 else { return }
     let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
     plan.forEachRow(threads) { row in
         Kernel.row(left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
