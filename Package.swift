@@ -36,11 +36,12 @@ let package = Package(
                 "SDPipeline", "Ops", "ONNXLoader", "GraphRuntime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        .testTarget(name: "GraphRuntimeTests", dependencies: ["GraphRuntime"]),
-        .testTarget(name: "ONNXLoaderTests", dependencies: ["ONNXLoader"], exclude: ["Fixtures"]),
-        .testTarget(name: "OpsTests", dependencies: ["Ops", "ONNXLoader"], exclude: ["Fixtures"]),
-        .testTarget(name: "SDPipelineTests", dependencies: ["SDPipeline"], exclude: ["Fixtures"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["SDPipeline"], exclude: ["Fixtures"]),
+        .target(name: "TestSupport", dependencies: ["GraphRuntime"], path: "Tests/TestSupport"),
+        .testTarget(name: "GraphRuntimeTests", dependencies: ["GraphRuntime", "TestSupport"]),
+        .testTarget(name: "ONNXLoaderTests", dependencies: ["ONNXLoader", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "OpsTests", dependencies: ["Ops", "ONNXLoader", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "SDPipelineTests", dependencies: ["SDPipeline", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["SDPipeline", "TestSupport"], exclude: ["Fixtures"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,5 @@
 import GraphRuntime
+import TestSupport
 import Testing
 
 private func vector(_ values: [Float]) throws -> Tensor { try Tensor(values) }
@@ -23,10 +24,10 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         }
         for (given, found, expected) in kept {
             #expect(found.count == expected.count, "\(title)")
-            for (name, tensor) in found { #expect(try tensor.array(of: Float.self) == expected[name], "\(title) \(name)") }
+            for (name, tensor) in found { try expectEqual(tensor, #require(expected[name]), "\(title) \(name)") }
             // Nothing was written over what the caller gave.
             for (name, tensor) in given where name == "x" {
-                #expect(try tensor.array(of: Float.self) == (0..<tensor.count).map { Float($0) - 1.5 }, "\(title)")
+                try expectEqual(tensor, (0..<tensor.count).map { Float($0) - 1.5 }, "\(title)")
             }
         }
     }
@@ -224,7 +225,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         toy.node("NeedsThree", ["x", "p"], ["y"])
         toy.output("y")
         let session = try makeSession(toy.graph, optimize: optimize)
-        #expect(try #require(try session.run(["x": vector([1, -2, 3, 4])])["y"]).array(of: Float.self) == [4])
+        try expectEqual(#require(try session.run(["x": vector([1, -2, 3, 4])])["y"]), [4] as [Float])
         let error = #expect(throws: RunError.self) { try session.run(["x": vector([1, -2, 3, -4])]) }
         #expect(error?.message.contains("expected 3 elements") == true)
     }
@@ -244,12 +245,12 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         toy.output("v")
         let session = try makeSession(toy.graph, optimize: optimize)
         for _ in 0..<2 {
-            #expect(try #require(try session.run(["x": vector([1, 2])])["y"]).array(of: Float.self) == [21, 42])
+            try expectEqual(#require(try session.run(["x": vector([1, 2])])["y"]), [21, 42] as [Float])
             let given = try session.run(["x": vector([1, 2]), "w": vector([5, 6])])
-            #expect(try #require(given["y"]).array(of: Float.self) == [11, 14])
-            #expect(try #require(given["v"]).array(of: Float.self) == [5, 6])
+            try expectEqual(#require(given["y"]), [11, 14] as [Float])
+            try expectEqual(#require(given["v"]), [5, 6] as [Float])
             let longer = try session.run(["x": vector([1, 2, 3]), "w": vector([1, 1, 1]), "unused": vector([3])])
-            #expect(try #require(longer["y"]).array(of: Float.self) == [3, 4, 5])
+            try expectEqual(#require(longer["y"]), [3, 4, 5] as [Float])
         }
         // The constant part of the graph is gone: what is left is the sum.
         if optimize { #expect(try session.prepare(["x": vector([1, 2])]).nodeCount == 1) }
@@ -268,8 +269,8 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         toy.output("y")
         for optimize in [true, false] {
             let found = try makeSession(toy.graph, optimize: optimize).run(["x": vector([1])])
-            #expect(try #require(found["u"]).array(of: Float.self) == [3])
-            #expect(try #require(found["y"]).array(of: Float.self) == [3])
+            try expectEqual(#require(found["u"]), [3] as [Float])
+            try expectEqual(#require(found["y"]), [3] as [Float])
         }
     }
 }
@@ -287,7 +288,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
 
     private func check(_ session: Session, _ length: Int) throws {
         let y = try session.run(["x": Tensor([Float](repeating: Float(length), count: length))])["y"]
-        #expect(try #require(y).array(of: Float.self) == Array(repeating: 5 * Float(length), count: length))
+        try expectEqual(#require(y), [Float](repeating: 5 * Float(length), count: length))
     }
 
     @Test func moreShapesThanPlans() throws {
@@ -313,7 +314,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         let session = try session()
         for _ in 0..<3 {
             let y = try session.run(["x": vector([1, 2, 3])], observer: Releaser(session))["y"]
-            #expect(try #require(y).array(of: Float.self) == [5, 10, 15])
+            try expectEqual(#require(y), [5, 10, 15] as [Float])
             session.releaseMemory()
             try check(session, 4)
         }

@@ -1,4 +1,5 @@
 import GraphRuntime
+import TestSupport
 import Testing
 
 private func vector(_ values: [Float]) throws -> Tensor { try Tensor(values) }
@@ -18,7 +19,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         let session = try makeSession(toy.graph, optimize: optimize)
         for values: [Float] in [[1, 2, 3], [5], []] {
             let y = try #require(try session.run(["x": vector(values)])["y"])
-            #expect(try y.array(of: Float.self) == values.map { 3 * $0 })
+            try expectEqual(y, values.map { 3 * $0 })
         }
     }
 
@@ -31,7 +32,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         let session = try makeSession(toy.graph)
         let first = try #require(try session.run(["x": vector([1, 2])])["y"])
         _ = try session.run(["x": vector([10, 20])])
-        #expect(try first.array(of: Float.self) == [2, 4])
+        try expectEqual(first, [2, 4] as [Float])
     }
 
     /// Random graphs: plan, arena and in-place reuse give what the plain walk gives.
@@ -48,7 +49,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
                 let b = try plain.run(["x": x, "z": z])
                 #expect(a.count == b.count)
                 for (name, tensor) in a {
-                    #expect(try tensor.array(of: Float.self) == #require(b[name]).array(of: Float.self))
+                    try expectEqual(tensor, #require(b[name]).array(of: Float.self))
                 }
             }
         }
@@ -84,8 +85,8 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         toy.node("Add", ["p", "p"], ["y"])
         toy.output("y")
         let session = try makeSession(toy.graph, optimize: optimize)
-        #expect(try #require(try session.run(["x": vector([1, -1, 3])])["y"]).array(of: Float.self) == [4, 12])
-        #expect(try #require(try session.run(["x": vector([-1, -1, -3])])["y"]).array(of: Float.self) == [])
+        try expectEqual(#require(try session.run(["x": vector([1, -1, 3])])["y"]), [4, 12] as [Float])
+        try expectEqual(#require(try session.run(["x": vector([-1, -1, -3])])["y"]), [] as [Float])
     }
 
     @Test func shapesFold() throws {
@@ -98,7 +99,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         let session = try makeSession(toy.graph)
         let x = try Tensor([Float](repeating: 1, count: 6), shape: Shape([2, 3]))
         #expect(try session.prepare(["x": x]).nodeCount == 1)
-        #expect(try #require(try session.run(["x": x])["s"]).array(of: Int64.self) == [2, 3])
+        try expectEqual(#require(try session.run(["x": x])["s"]), [2, 3] as [Int64])
     }
 
     @Test(arguments: [true, false]) func subgraphsSeeCapturedValues(optimize: Bool) throws {
@@ -118,13 +119,13 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         let session = try makeSession(toy.graph, optimize: optimize)
         for (condition, factor) in [(true, Float(3)), (false, 5)] {
             let y = try session.run(["x": vector([1, 2]), "c": Tensor(scalar: condition)])["y"]
-            #expect(try #require(y).array(of: Float.self) == [factor, 2 * factor])
+            try expectEqual(#require(y), [factor, 2 * factor] as [Float])
         }
         // With a constant condition the branch takes the node's place.
         toy.graph.inputs.removeLast()
         toy.constant("c", try Tensor(scalar: true))
         let inlined = try makeSession(toy.graph)
-        #expect(try #require(try inlined.run(["x": vector([2])])["y"]).array(of: Float.self) == [6])
+        try expectEqual(#require(try inlined.run(["x": vector([2])])["y"]), [6] as [Float])
     }
 
     @Test func aBindsItsInputs() throws {

@@ -1,4 +1,5 @@
 import GraphRuntime
+import TestSupport
 import Testing
 
 /// Notes which nodes run.
@@ -66,7 +67,8 @@ private final class Trace: RunObserver {
         let prompts = [try Tensor([Float(3), 5]), try Tensor([Float(-3), 50])]
         let x: [Float] = [1, 4]
         for index in [0, 1, 0, 0, 1, 1] {
-            #expect(try run(session, x: Tensor(x), s: prompts[index]) == expected(x, try prompts[index].array(of: Float.self)))
+            expectEqual(
+                try run(session, x: Tensor(x), s: prompts[index]), expected(x, try prompts[index].array(of: Float.self)))
         }
         // Equal values in another tensor, and a tensor that may lie where a former one did.
         for value in 0..<20 {
@@ -101,9 +103,9 @@ private final class Trace: RunObserver {
         toy.output("y")
         let session = try makeSession(toy.graph, steady: ["s"])
         let (s, other) = (try Tensor([Float(1), 2]), try Tensor([Float(10), 20]))
-        #expect(try run(session, x: Tensor([Float(1), 1]), s: s) == [3, 5])
+        expectEqual(try run(session, x: Tensor([Float(1), 1]), s: s), [3, 5])
         #expect(throws: RunError.self) { try run(session, x: Tensor([Float(-1), 1]), s: other) }
-        #expect(try run(session, x: Tensor([Float(1), 1]), s: s) == [3, 5])
+        expectEqual(try run(session, x: Tensor([Float(1), 1]), s: s), [3, 5])
     }
 
     /// Random graphs over two inputs, one of them steady: the same as without, for any order of inputs.
@@ -119,7 +121,7 @@ private final class Trace: RunObserver {
                 let s = prompts[Int(random.next() % 2)]
                 let (a, b) = (try steady.run(["x": x, "s": s]), try plain.run(["x": x, "s": s]))
                 for (name, tensor) in b {
-                    #expect(try #require(a[name]).array(of: Float.self) == tensor.array(of: Float.self))
+                    try expectEqual(#require(a[name]), tensor.array(of: Float.self))
                 }
             }
         }

@@ -1,4 +1,5 @@
 import GraphRuntime
+import TestSupport
 import Testing
 
 @Suite struct TensorTests {
@@ -28,7 +29,7 @@ import Testing
         let tensor = try Tensor([1, 2, 3, 4, 5, 6] as [Float], shape: Shape([2, 3]))
         #expect(throws: TensorError.self) { try tensor.array(of: Int32.self) }
         #expect(throws: TensorError.self) { try tensor.reshaped(to: Shape([4])) }
-        #expect(try tensor.reshaped(to: Shape([3, 2])).array(of: Float.self) == [1, 2, 3, 4, 5, 6])
+        try expectEqual(tensor.reshaped(to: Shape([3, 2])), [1, 2, 3, 4, 5, 6] as [Float])
         let storage = try TensorStorage(byteCount: 16)
         #expect(throws: TensorError.self) { try Tensor(dtype: .float32, shape: Shape([4]), storage: storage, byteOffset: 4) }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import GraphRuntime
 import ONNXLoader
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -106,7 +107,7 @@ import Testing
                     atPath: folder.appendingPathComponent(name).path, withDestinationPath: "../../../blobs/\(blob)")
             }
             let graph = try ONNXModel(contentsOf: folder.appendingPathComponent("model.onnx")).graph
-            #expect(try graph.initializer("w")?.array(of: Float.self) == [1, 2, 3])
+            try expectEqual(#require(try graph.initializer("w")), [1, 2, 3] as [Float])
         }
     }
 
@@ -146,7 +147,7 @@ import Testing
             try Data(littleEndian([1, 2, 3])).write(to: folder.appendingPathComponent("w"))
             let bytes = modelBytes(graphProto(initializers: [externalTensor("w", count: 3, [("location", "w")])]))
             let graph = try ONNXModel(bytes: bytes, baseDirectory: folder).graph
-            #expect(try graph.initializer("w")?.array(of: Float.self) == [1, 2, 3])
+            try expectEqual(#require(try graph.initializer("w")), [1, 2, 3] as [Float])
             expectFailure(.externalData, "no folder") { _ = try ONNXModel(bytes: bytes) }
         }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import GraphRuntime
 import ONNXLoader
+import TestSupport
 import Testing
 
 /// Files that the onnx package wrote, against what the onnx package reads out of them.
@@ -77,7 +78,7 @@ import Testing
         #expect(model.irVersion == version)
         #expect(model.graph.nodes[0].identity == OperatorIdentity(type: "Add", version: 7 + version))
         #expect(model.graph.names(model.graph.inputs) == (version < 4 ? ["x", "w"] : ["x"]))
-        #expect(try model.graph.initializer("w")?.array(of: Float.self) == [1, 2, 3])
+        try expectEqual(#require(try model.graph.initializer("w")), [1, 2, 3] as [Float])
     }
 
     @Test func values() throws {
@@ -85,15 +86,15 @@ import Testing
             try ONNXModel.value(contentsOf: fixtures.appendingPathComponent(name + ".pb"), as: type)
         }
         let tensor = try ONNXModel.tensor(contentsOf: fixtures.appendingPathComponent("tensor.pb"))
-        #expect(try tensor.array(of: Int64.self) == [0, 1, 2, 3])
+        try expectEqual(tensor, [0, 1, 2, 3] as [Int64])
         let floats = ValueType.tensor(.float32, nil)
         for (name, type) in [("sequence", ValueType.sequence(floats)), ("optional_sequence", .optional(.sequence(floats)))] {
             let sequence = try value(name, type).asSequence()
             #expect(sequence.map(\.shape.dimensions) == [[2, 3], [1]])
-            #expect(try sequence[0].array(of: Float.self) == [0, 1, 2, 3, 4, 5])
+            try expectEqual(sequence[0], [0, 1, 2, 3, 4, 5] as [Float])
         }
         let double = try value("optional_tensor", .optional(.tensor(.float64, nil))).asTensor()
-        #expect(try double.array(of: Double.self) == [1.5])
+        try expectEqual(double, [1.5] as [Double])
         guard case .empty = try value("optional_empty", .optional(floats)) else {
             Issue.record("expected an empty optional")
             return

@@ -1,12 +1,13 @@
 import GraphRuntime
 import ONNXLoader
+import TestSupport
 import Testing
 
 /// Tensors built byte by byte: the forms that onnx doesn't write, and the ones that are wrong.
 @Suite struct TensorTests {
     @Test func valuesThatAreNotPacked() throws {
         let ints = try loadTensor(tensorProto("w", type: 7, dims: [3]) { for value in [5, -6, 7] { $0.int(7, Int64(value)) } })
-        #expect(try ints.array(of: Int64.self) == [5, -6, 7])
+        try expectEqual(ints, [5, -6, 7] as [Int64])
         let floats = try loadTensor(
             tensorProto("w", type: 1, dims: [4]) { proto in
                 for value in [Float(1), 2] {
@@ -15,7 +16,7 @@ import Testing
                 }
                 proto.data(4, littleEndian([3, 4]))
             })
-        #expect(try floats.array(of: Float.self) == [1, 2, 3, 4])
+        try expectEqual(floats, [1, 2, 3, 4] as [Float])
     }
 
     @Test func packedFieldInPieces() throws {
@@ -26,7 +27,7 @@ import Testing
                 proto.packed(5, [3])
                 proto.int(5, 4)
             })
-        #expect(try tensor.array(of: Int32.self) == [1, -2, 3, 4])
+        try expectEqual(tensor, [1, -2, 3, 4] as [Int32])
     }
 
     @Test func lastOfSeveralRawDataHolds() throws {
@@ -35,7 +36,7 @@ import Testing
                 proto.data(9, [0, 0, 0, 0, 0, 0, 0, 0])
                 proto.data(9, littleEndian([2]))
             })
-        #expect(try tensor.array(of: Float.self) == [2])
+        try expectEqual(tensor, [2] as [Float])
     }
 
     @Test func emptyFieldBesideTheValues() throws {
@@ -44,7 +45,7 @@ import Testing
                 proto.data(9, [])
                 proto.data(4, littleEndian([2]))
             })
-        #expect(try tensor.array(of: Float.self) == [2])
+        try expectEqual(tensor, [2] as [Float])
     }
 
     @Test func boolsBecomeZeroAndOne() throws {
@@ -84,7 +85,7 @@ import Testing
         graph.message(5, tensorProto("h", type: 10, dims: [5000]) { $0.data(9, halves.withUnsafeBytes { Array($0) }) })
         let loaded = try loadGraph(modelBytes(graph))
         let tensor = try #require(loaded.initializer("w"))
-        #expect(try tensor.array(of: Float.self) == values)
+        try expectEqual(tensor, values)
         let sum = try tensor.withSpan(of: Float.self) { span in
             var sum = 0.0
             for index in 0..<span.count { sum += Double(span[index]) }
@@ -93,7 +94,7 @@ import Testing
         #expect(sum == 4999 * 2500)
         #expect(try tensor.aligned().isAligned)
         let wide = try HalfPrecision.widen(try #require(loaded.initializer("h")))
-        #expect(try wide.array(of: Float.self) == halves.map { Float($0) })
+        try expectEqual(wide, halves.map { Float($0) })
     }
 
     @Test func wrongLengths() {
