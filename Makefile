@@ -1,7 +1,7 @@
-.PHONY: help setup build demo test test-levels test-data bench microbench format lint install clean
+.PHONY: help setup build demo test test-levels test-data sanitize fuzz bench microbench format lint check-docs install clean
 
 PREFIX ?= /usr/local
-SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources
 MODEL_FILES = Models/emoji
 
 help: ## Shows the targets
@@ -29,6 +29,12 @@ test: setup test-data ## Runs every test in release
 test-levels: ## Runs the numeric tests with each narrower instruction set; after "make test"
 	Tools/test-levels.sh
 
+sanitize: ## Runs small tests with Address-, UndefinedBehavior- and ThreadSanitizer (SANITIZE=address or thread for one)
+	Tools/sanitize.sh $(SANITIZE)
+
+fuzz: setup ## Mutates untrusted files, a minute for each kind (SECONDS_EACH=3600 TARGETS="graph png")
+	Tools/fuzz.sh
+
 microbench: setup ## Times single kernels beside the machine's peak (MICROBENCH="--filter attention")
 	swift run -c release --package-path Benchmarks microbench $(MICROBENCH)
 
@@ -40,6 +46,9 @@ format: ## Formats all Swift sources
 
 lint: ## Checks their format
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+
+check-docs: ## Finds public symbols without documentation; after "make test"
+	Tools/check-docs.py
 
 install: build ## Installs the program and the embedded model under PREFIX
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/sd-onnx/Models"

@@ -1,5 +1,6 @@
 /// A model, or a file that belongs to it, that can't be read; the message is one sentence without a final stop.
 public struct LoadError: Error, Sendable, Equatable {
+    /// What can be wrong with a model.
     public enum Kind: Sendable, Equatable {
         /// The file can't be opened, is no regular file or can't be mapped.
         case file
@@ -16,13 +17,16 @@ public struct LoadError: Error, Sendable, Equatable {
         case graph
     }
 
+    /// What is wrong, for programs.
     public var kind: Kind
     /// The path of the file, nil for a model that was given as bytes.
     public var file: String?
     /// The offset in ``file`` of what is wrong, where it is known.
     public var byteOffset: Int?
+    /// What was found and what was expected, in one sentence without a full stop.
     public var message: String
 
+    /// An error; each parameter is the property of its name.
     public init(_ kind: Kind, _ message: String, byteOffset: Int? = nil, file: String? = nil) {
         self.kind = kind
         self.message = message

@@ -2,7 +2,9 @@ import GraphRuntime
 
 /// What a model consists of, graphs of attributes included.
 public struct ModelSummary: Sendable, Equatable {
+    /// Nodes, those in attributes' graphs included.
     public var nodeCount = 0
+    /// Tensors that the file states as values.
     public var initializerCount = 0
     /// Numbers in all initializers.
     public var parameterCount = 0
@@ -16,6 +18,7 @@ public struct ModelSummary: Sendable, Equatable {
     /// Bytes of initializers by type.
     public var bytesByType: [DType: Int] = [:]
 
+    /// Counts what is in a graph and in the graphs of its nodes' attributes.
     public init(_ graph: Graph) { add(graph) }
 
     private mutating func add(_ graph: Graph) {
@@ -43,5 +46,6 @@ public struct ModelSummary: Sendable, Equatable {
 }
 
 extension ONNXModel {
+    /// What the model consists of.
     public var summary: ModelSummary { ModelSummary(graph) }
 }

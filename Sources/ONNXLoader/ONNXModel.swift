@@ -13,12 +13,19 @@ import GraphRuntime
 /// Quantization annotations, training information, device configurations and texts about nodes are left out: nothing in a run
 /// depends on them.
 public struct ONNXModel: Sendable {
+    /// The model's graph, valid and in order (``GraphRuntime/Graph/validate()``).
     public var graph: Graph
+    /// The version of ONNX's intermediate representation, one of ``irVersions``.
     public var irVersion: Int
+    /// The program that wrote the model, such as `pytorch`; empty where the file doesn't say.
     public var producerName: String
+    /// That program's version; empty where the file doesn't say.
     public var producerVersion: String
+    /// The model's own namespace, such as `org.example`; empty where the file doesn't say.
     public var domain: String
+    /// The version that the author gave the model; 0 where the file doesn't say.
     public var modelVersion: Int
+    /// The author's text about the model; empty where the file has none.
     public var docString: String
     /// The version of the operators by domain; `""` for ONNX's own, also where the file says `ai.onnx`.
     public var opsetImports: [String: Int]

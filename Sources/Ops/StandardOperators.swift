@@ -5,6 +5,7 @@ public enum StandardOperators {
     /// The newest opset of ONNX's own domain whose operators keep the meaning that is implemented here.
     public static let newestOpset = 28
 
+    /// Every operator, each version whose meaning differs on its own.
     public static let definitions: [OperatorDefinition] =
         ElementwiseFamily.definitions + ActivationFamily.definitions + ReductionFamily.definitions + ShapeFamily.definitions
         + LayoutFamily.definitions + IndexingFamily.definitions + ControlFamily.definitions + QuantizationFamily.definitions
@@ -12,6 +13,7 @@ public enum StandardOperators {
         + ResizeFamily.definitions + AttentionFamily.definitions + RandomFamily.definitions
         + RecurrentFamily.definitions + SignalFamily.definitions + LossFamily.definitions
 
+    /// The operators and fusions, for ``GraphRuntime/Session/init(graph:library:options:)``.
     public static let library = OperatorLibrary(
         registry: OperatorRegistry(definitions, newestOpset: ["": newestOpset]),
         fusions: fusions)

@@ -19,7 +19,7 @@ struct ModelInputs {
         try self.init(inputs: session.inputs, request)
     }
 
-    /// - Throws: ``CommandFailure`` where a name is unknown or an input can't be made; `NPYError` for a file.
+    /// - Throws: ``CommandFailure`` where a name is unknown or an input can't be made; ``NPYError`` for a file.
     init(inputs: [ValueDeclaration], _ request: Request) throws {
         let known = inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
         let names = Set(inputs.map(\.name))

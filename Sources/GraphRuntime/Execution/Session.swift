@@ -3,9 +3,12 @@ import Synchronization
 
 /// Operators and the fusions that go with them: what turns a graph into something that runs.
 public struct OperatorLibrary: Sendable {
+    /// The operators.
     public var registry: OperatorRegistry
+    /// The fusions, in the order in which they are tried.
     public var fusions: [any Fusion]
 
+    /// A library of these operators and fusions.
     public init(registry: OperatorRegistry, fusions: [any Fusion] = []) {
         self.registry = registry
         self.fusions = fusions
@@ -32,6 +35,7 @@ public struct SessionOptions: Sendable {
     /// doesn't have are ignored; without ``optimize`` nothing is kept.
     public var steadyInputs: Set<String> = []
 
+    /// Options with ``steadyInputs`` empty; each parameter is the property of its name.
     public init(
         optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, precision: Precision = .single
     ) {
@@ -46,6 +50,7 @@ public struct SessionOptions: Sendable {
 public final class Session: Sendable {
     /// What a run must be given; inputs with a default in the file are left out.
     public let inputs: [ValueDeclaration]
+    /// What a run gives, in the order of the file.
     public let outputs: [ValueDeclaration]
     private let graph: Graph
     private let inputIDs: [String: ValueID]
@@ -188,6 +193,7 @@ public final class Session: Sendable {
 
 /// What a session decided for inputs of given shapes.
 public struct PlanSummary: Sendable {
+    /// Nodes that run, after the passes.
     public let nodeCount: Int
     /// Bytes of the arena that holds all values between nodes.
     public let arenaByteCount: Int

@@ -11,6 +11,7 @@ import Synchronization
 ///
 /// Calls from several threads at once, and calls from inside a tile, are safe: who finds the pool taken runs its tiles itself.
 public final class ThreadPool: Sendable {
+    /// Threads that share a job, the calling one among them; 1 or more.
     public let threadCount: Int
     private let crew: Crew
     private let handles: [pthread_t]
@@ -50,8 +51,10 @@ public final class ThreadPool: Sendable {
         public let worker: Int
         /// Nanoseconds on the clock of ``NodeEvent/start``.
         public let start: UInt64
+        /// When it ended, on the clock of ``start``, in nanoseconds.
         public let end: UInt64
 
+        /// A span of work; times in nanoseconds.
         public init(worker: Int, start: UInt64, end: UInt64) {
             self.worker = worker
             self.start = start

@@ -1,7 +1,8 @@
 extension Graph {
     /// Puts the nodes into an order in which each reads only what earlier ones wrote, keeping the file's order where it is one.
     ///
-    /// - Throws: ``GraphError`` for ids outside of ``values``, a value with two sources, one that is read but has none, and a cycle.
+    /// - Throws: ``GraphError`` for ids outside of ``values``, a value with two sources, one that is read but has none, and a
+    ///   cycle.
     public mutating func sortTopologically() throws(GraphError) {
         var known = try sources()
         if isOrdered(from: known) { return }

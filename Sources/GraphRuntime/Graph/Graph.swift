@@ -7,11 +7,15 @@ public typealias ValueID = Int
 /// capture, an initializer or one node's output; an initializer may also be an input, whose default it then is); nodes stand in an
 /// order in which each reads only what earlier ones wrote.
 public struct Graph: Sendable {
+    /// The file's name of the graph; may be empty.
     public var name: String
+    /// Every value, by its id: inputs, initializers, captures and what nodes write.
     public var values: [ValueDeclaration]
     /// What a run must be given, in the order of the file.
     public var inputs: [ValueID]
+    /// What a run gives, in the order of the file.
     public var outputs: [ValueID]
+    /// In an order in which each reads only what earlier ones wrote.
     public var nodes: [Node]
     /// The values that the file states itself, such as weights.
     public var initializers: [ValueID: Tensor]
@@ -19,6 +23,7 @@ public struct Graph: Sendable {
     /// attribute names their sources in ``Node/captures``.
     public var captures: [ValueID]
 
+    /// A graph of these parts, which aren't checked: see ``validate()``.
     public init(
         name: String = "", values: [ValueDeclaration] = [], inputs: [ValueID] = [], outputs: [ValueID] = [], nodes: [Node] = [],
         initializers: [ValueID: Tensor] = [:], captures: [ValueID] = []
@@ -41,10 +46,12 @@ public struct Graph: Sendable {
 
 /// What a graph says about a value before it is known.
 public struct ValueDeclaration: Sendable {
+    /// The file's name of the value.
     public var name: String
     /// Nil where the file doesn't say.
     public var type: ValueType?
 
+    /// A declaration; a nil type says nothing.
     public init(name: String, type: ValueType? = nil) {
         self.name = name
         self.type = type
@@ -55,17 +62,23 @@ public struct ValueDeclaration: Sendable {
 public indirect enum ValueType: Sendable, Equatable {
     /// A tensor; its shape is nil where not even the rank is stated.
     case tensor(DType, [Dimension]?)
+    /// A sparse tensor, with the type and the extents that it has when it is written out.
     case sparseTensor(DType, [Dimension]?)
+    /// A list of values of one type.
     case sequence(ValueType)
+    /// A value of a type, or none.
     case optional(ValueType)
+    /// A map from keys of a type to values of another.
     case map(DType, ValueType)
 }
 
 /// The extent of an axis in a declaration.
 public enum Dimension: Sendable, Equatable, CustomStringConvertible {
+    /// A number of elements, 0 or more in a valid declaration.
     case fixed(Int)
     /// A name such as `batch_size`, or an expression such as `latent_height * 8`.
     case symbolic(String)
+    /// Any extent; two of them needn't be the same.
     case unknown
 
     public var description: String {
@@ -94,8 +107,10 @@ extension ValueType: CustomStringConvertible {
 
 /// A graph, or the specification of a run, that contradicts itself or the operators at hand.
 public struct GraphError: Error, CustomStringConvertible, Sendable {
+    /// What was found and what was expected, in one sentence without a full stop.
     public let message: String
 
+    /// An error with this sentence.
     public init(_ message: String) { self.message = message }
 
     public var description: String { message }

@@ -2,6 +2,7 @@
 public struct Node: Sendable {
     /// The file's name of the node, such as `/down_blocks.0/resnets.0/conv1/Conv`; empty where it has none.
     public var name: String
+    /// Which operator it uses.
     public var identity: OperatorIdentity
     /// Nil stands for an optional input that isn't given.
     public var inputs: [ValueID?]
@@ -10,6 +11,7 @@ public struct Node: Sendable {
     /// The outer values that the graphs among the attributes capture: those of the first graph in the order of its
     /// ``Graph/captures``, then those of the next, with graphs ordered as ``NodeAttributes/graphs``.
     public var captures: [ValueID]
+    /// What the file states beside inputs and outputs.
     public var attributes: NodeAttributes
     /// The modules around the node, outermost first, where the file states them beside the name (torch.onnx with dynamo does).
     public var scopes: [String] = []
@@ -18,6 +20,7 @@ public struct Node: Sendable {
     /// The operator with its attributes decoded; set by ``OperatorRegistry/resolve(_:)`` or by the fusion that made the node.
     public var operation: (any Operator)?
 
+    /// A node without scopes that no fusion made; each parameter is the property of its name.
     public init(
         name: String, identity: OperatorIdentity, inputs: [ValueID?], outputs: [ValueID?], captures: [ValueID] = [],
         attributes: NodeAttributes = NodeAttributes(), operation: (any Operator)? = nil
@@ -43,6 +46,7 @@ public struct OperatorIdentity: Sendable, Hashable, CustomStringConvertible {
     /// `""` for ONNX's own operators (`ai.onnx` is written so), `com.microsoft` and the like for others, and
     /// ``fusionDomain`` for those that fusions put in.
     public var domain: String
+    /// The operator's name, such as `Conv`.
     public var type: String
     /// The opset version that holds at the node.
     public var version: Int
@@ -50,6 +54,7 @@ public struct OperatorIdentity: Sendable, Hashable, CustomStringConvertible {
     /// The domain of the operators that no file contains.
     public static let fusionDomain = "sd-onnx"
 
+    /// An operator; the domain `ai.onnx` becomes `""`.
     public init(domain: String = "", type: String, version: Int) {
         self.domain = domain == "ai.onnx" ? "" : domain
         self.type = type
@@ -66,6 +71,7 @@ public struct FusionOrigin: Sendable, Hashable {
     /// The titles of the nodes in whose place it stands, in the graph's order; fused nodes among them are their own origin's.
     public var nodes: [String]
 
+    /// The origin of a node that `fusion` made of `nodes`.
     public init(fusion: String, nodes: [String]) {
         self.fusion = fusion
         self.nodes = nodes

@@ -2,7 +2,9 @@
 public struct GraphDrawing {
     /// A module, or a node that stands alone.
     public struct Box: Sendable {
+        /// The module's path, or the node's name.
         public let name: String
+        /// Nodes that are drawn as this box.
         public fileprivate(set) var nodeCount = 0
         /// How often each operator type stands in it.
         public fileprivate(set) var operators: [String: Int] = [:]
@@ -20,7 +22,9 @@ public struct GraphDrawing {
 
     /// What flows from one box to another.
     public struct Arrow: Sendable {
+        /// The box that it leaves, an index into ``GraphDrawing/boxes``.
         public let from: Int
+        /// The box that it reaches, an index into ``GraphDrawing/boxes``.
         public let to: Int
         /// The types and shapes of up to three values, as far as they are known.
         public fileprivate(set) var labels: [String]
@@ -28,6 +32,7 @@ public struct GraphDrawing {
 
     /// In the order in which their first nodes run; inputs of the graph come first, outputs last.
     public let boxes: [Box]
+    /// What flows between the boxes; none between two twice.
     public let arrows: [Arrow]
     /// The levels of modules that are told apart.
     public let depth: Int

@@ -12,11 +12,13 @@ public struct MemoryDrawing {
     private let plan: PlanInspection
     private let title: String
 
+    /// A drawing of a plan's arena under a title.
     public init(_ plan: PlanInspection, title: String) {
         self.plan = plan
         self.title = title
     }
 
+    /// The drawing as an SVG file, which needs no other.
     public var svg: String {
         let height = Self.top + Self.arenaHeight + Self.gap + Self.liveHeight + 40
         let live = plan.liveBytes

@@ -2,6 +2,7 @@
 public struct PlanInspection: Sendable {
     /// A node in the order in which it runs.
     public struct Step: Sendable {
+        /// The node as it runs, with what a fusion made of it.
         public let node: Node
         /// See ``Operator/kernelName(inputs:outputs:)``.
         public let kernel: String?
@@ -15,10 +16,13 @@ public struct PlanInspection: Sendable {
     public struct Block: Sendable {
         /// The name of the value that is there first; others may be written over it.
         public let value: String
+        /// Its size in bytes.
         public let byteCount: Int
         /// The step that writes it, and the last that reads it; the number of steps for what stays for the next run.
         public let first: Int
+        /// The step that reads it last; the number of steps for what stays for the next run.
         public let last: Int
+        /// Where it begins in the arena, in bytes.
         public let offset: Int
     }
 
@@ -26,9 +30,13 @@ public struct PlanInspection: Sendable {
     public let graph: Graph
     /// What is known of each of its values.
     public let facts: [Fact]
+    /// The nodes in the order in which they run.
     public let steps: [Step]
+    /// The pieces of the arena.
     public let blocks: [Block]
+    /// Bytes of the arena: more than the blocks that live at one time, less than all of them.
     public let arenaByteCount: Int
+    /// What the fusions did, and where they nearly fired.
     public let fusions: FusionReport
 
     init(_ plan: Plan) {

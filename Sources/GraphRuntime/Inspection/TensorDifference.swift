@@ -10,7 +10,9 @@ public struct TensorDifference: Sendable, Equatable {
     public private(set) var meanScale = 0.0
     /// Where the largest difference is, as an index into the elements.
     public private(set) var position = 0
+    /// The element at ``position``.
     public private(set) var found = 0.0
+    /// The reference's element at ``position``.
     public private(set) var expected = 0.0
     /// What keeps the two from being compared (type or shape); the figures are 0 then.
     public private(set) var obstacle: String?

@@ -6,7 +6,9 @@ public final class ValueWatcher: RunObserver {
     public struct Result {
         /// The value's name in the file.
         public let name: String
+        /// The value, in memory that the run will use again.
         public let tensor: Tensor
+        /// The node that computed it.
         public let node: Node
     }
 
@@ -15,6 +17,7 @@ public final class ValueWatcher: RunObserver {
     /// What the closure threw first; later values weren't handed to it.
     public private(set) var error: (any Error)?
 
+    /// A watcher that hands values to `body`; the first error that it throws is kept in ``error``.
     public init(_ body: @escaping (Result) throws -> Void) { self.body = body }
 
     public func willRun(_ graph: Graph) { names = graph.values.map(\.name) }

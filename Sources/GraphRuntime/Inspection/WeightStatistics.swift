@@ -1,17 +1,26 @@
 /// Figures of one of a model's constant tensors.
 public struct WeightStatistics: Sendable {
+    /// The file's name of the tensor.
     public let name: String
+    /// The type of its elements.
     public let dtype: DType
+    /// Its extents.
     public let shape: Shape
+    /// Bytes of its elements.
     public let byteCount: Int
     /// Of the finite elements; nil where there are none, and for types that aren't numbers.
     public private(set) var minimum: Double?
+    /// Of the finite elements, as ``minimum``.
     public private(set) var maximum: Double?
+    /// Of the finite elements, as ``minimum``.
     public private(set) var mean: Double?
     /// Over all finite elements (over n).
     public private(set) var standardDeviation: Double?
+    /// Elements that are NaN.
     public private(set) var nanCount = 0
+    /// Elements that are +∞ or -∞.
     public private(set) var infinityCount = 0
+    /// Elements that are 0 or -0.
     public private(set) var zeroCount = 0
 
     /// - Throws: ``TensorError`` where a half-precision tensor can't be widened for want of memory.

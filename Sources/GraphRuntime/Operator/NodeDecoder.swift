@@ -3,7 +3,9 @@
 public struct NodeDecoder {
     /// The opset version that holds at the node.
     public let version: Int
+    /// How many inputs the node names, those that aren't given included.
     public let inputCount: Int
+    /// How many outputs the node names, those that nobody asked for included.
     public let outputCount: Int
     private let attributes: NodeAttributes
     private let subgraphs: [String: [Subgraph]]
@@ -31,6 +33,9 @@ public struct NodeDecoder {
         }
     }
 
+    /// An integer attribute, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalInt(_ name: String) throws(TensorError) -> Int? {
         switch take(name) {
         case nil: return nil
@@ -39,10 +44,16 @@ public struct NodeDecoder {
         }
     }
 
+    /// An integer attribute, or the operator's default.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func int(_ name: String, default value: Int) throws(TensorError) -> Int {
         try optionalInt(name) ?? value
     }
 
+    /// An integer attribute that the node must have.
+    ///
+    /// - Throws: ``TensorError`` where it is missing or of another type.
     public mutating func requiredInt(_ name: String) throws(TensorError) -> Int {
         guard let value = try optionalInt(name) else { throw missing(name) }
         return value
@@ -53,6 +64,9 @@ public struct NodeDecoder {
         try optionalInt(name).map { $0 != 0 } ?? value
     }
 
+    /// A float attribute, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalFloat(_ name: String) throws(TensorError) -> Float? {
         switch take(name) {
         case nil: return nil
@@ -61,10 +75,16 @@ public struct NodeDecoder {
         }
     }
 
+    /// A float attribute, or the operator's default.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func float(_ name: String, default value: Float) throws(TensorError) -> Float {
         try optionalFloat(name) ?? value
     }
 
+    /// A string attribute, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalString(_ name: String) throws(TensorError) -> String? {
         switch take(name) {
         case nil: return nil
@@ -73,10 +93,16 @@ public struct NodeDecoder {
         }
     }
 
+    /// A string attribute, or the operator's default.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func string(_ name: String, default value: String) throws(TensorError) -> String {
         try optionalString(name) ?? value
     }
 
+    /// A list of integers, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalInts(_ name: String) throws(TensorError) -> [Int]? {
         switch take(name) {
         case nil: return nil
@@ -87,6 +113,9 @@ public struct NodeDecoder {
         }
     }
 
+    /// A list of floats, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalFloats(_ name: String) throws(TensorError) -> [Float]? {
         switch take(name) {
         case nil: return nil
@@ -96,6 +125,9 @@ public struct NodeDecoder {
         }
     }
 
+    /// A list of strings, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalStrings(_ name: String) throws(TensorError) -> [String]? {
         switch take(name) {
         case nil: return nil
@@ -104,6 +136,9 @@ public struct NodeDecoder {
         }
     }
 
+    /// A tensor attribute, nil where the node has none of this name.
+    ///
+    /// - Throws: ``TensorError`` where it is of another type.
     public mutating func optionalTensor(_ name: String) throws(TensorError) -> Tensor? {
         switch take(name) {
         case nil: return nil

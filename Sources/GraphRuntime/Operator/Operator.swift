@@ -8,12 +8,14 @@ public struct Fact: Sendable {
     /// Set for constants; while a node is decided on just before it runs, set for everything.
     public var value: Value?
 
+    /// What is known; nil for what isn't.
     public init(dtype: DType? = nil, shape: Shape? = nil, value: Value? = nil) {
         self.dtype = dtype
         self.shape = shape
         self.value = value
     }
 
+    /// Everything about a constant.
     public init(_ value: Value) {
         self.value = value
         if case .tensor(let tensor) = value {
@@ -22,6 +24,7 @@ public struct Fact: Sendable {
         }
     }
 
+    /// Nothing is known.
     public static let unknown = Fact()
 
     /// The tensor, where it is a known one.
@@ -37,6 +40,7 @@ public struct Cost: Sendable, Equatable {
     /// Bytes read and written.
     public var bytes: Double
 
+    /// Work of so many operations over so many bytes.
     public init(flops: Double = 0, bytes: Double = 0) {
         self.flops = flops
         self.bytes = bytes
@@ -146,11 +150,13 @@ public struct InferenceInputs: Sendable {
     /// How many outputs the node names, trailing ones that nobody asked for included.
     public let outputCount: Int
 
+    /// Inputs with these facts, nil for one that isn't given, of a node with so many outputs.
     public init(_ facts: [Fact?], outputCount: Int = 1) {
         self.facts = facts
         self.outputCount = outputCount
     }
 
+    /// How many inputs the node names, those that aren't given included.
     public var count: Int { facts.count }
 
     /// The fact of input `index`, nil where it isn't given.

@@ -1,11 +1,20 @@
 /// One operator, from one version of its operator set on.
 public struct OperatorDefinition: Sendable {
+    /// The operator's domain, `""` for ONNX's own.
     public let domain: String
+    /// The operator's name, such as `Conv`.
     public let type: String
     /// The opset version that introduced these semantics.
     public let sinceVersion: Int
     let decode: @Sendable (inout NodeDecoder) throws -> any Operator
 
+    /// An operator that `decode` makes of a node's attributes.
+    ///
+    /// - Parameters:
+    ///   - type: its name.
+    ///   - domain: `""` for ONNX's own.
+    ///   - sinceVersion: the opset version from which it holds, until a newer definition's.
+    ///   - decode: reads every attribute that the operator honours, and throws where it can't.
     public init(
         _ type: String, domain: String = "", since sinceVersion: Int,
         decode: @escaping @Sendable (inout NodeDecoder) throws -> any Operator

@@ -5,6 +5,7 @@ public struct PlanContext: Sendable {
     /// In which numbers products may be computed.
     public var precision: Precision
 
+    /// A context in which constants can be packed, where `constants` isn't nil, and products computed in `precision`.
     public init(constants: PackedConstants? = nil, precision: Precision = .single) {
         self.constants = constants
         self.precision = precision

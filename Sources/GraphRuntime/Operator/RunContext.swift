@@ -6,11 +6,13 @@ public struct RunContext {
     public let captures: [Value]
     /// Nil where nobody asked for the output or its shape wasn't inferred.
     public let outputs: [MutableTensor?]
+    /// The threads to share the work among.
     public let threads: ThreadPool
     /// What ``setOutput(_:_:)`` was given.
     public private(set) var results: [Value?]
     let subgraphs: SubgraphRunner?
 
+    /// What one run of a node sees; `subgraphs` nil runs no graphs.
     public init(
         inputs: [Value?], captures: [Value] = [], outputs: [MutableTensor?], threads: ThreadPool,
         subgraphs: SubgraphRunner? = nil
@@ -69,6 +71,7 @@ public struct RunContext {
 
 /// A graph among the attributes of a node, with its operators resolved.
 public struct Subgraph: Sendable {
+    /// The graph, whose nodes have their operators.
     public let graph: Graph
     /// Which of the node's ``Node/captures`` are this graph's.
     public let captureRange: Range<Int>
@@ -76,5 +79,13 @@ public struct Subgraph: Sendable {
 
 /// Runs subgraphs for control flow: the executor's face towards operators.
 public protocol SubgraphRunner {
+    /// Runs a graph.
+    ///
+    /// - Parameters:
+    ///   - subgraph: one of the node's graphs.
+    ///   - inputs: one value for each of the graph's inputs.
+    ///   - captures: all values that the node captures, of which the graph takes its ``Subgraph/captureRange``.
+    /// - Returns: one value for each of the graph's outputs.
+    /// - Throws: ``RunError`` where a node fails.
     func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value]
 }

@@ -1,6 +1,8 @@
 /// A specialised graph under the hands of fusions: who produces and who reads each value, and what is known of it.
 public struct GraphEditor {
+    /// The graph as the fusions have made it so far.
     public private(set) var graph: Graph
+    /// What is known of each value, by its id.
     public private(set) var facts: [Fact]
     /// For each value the index of the node that produces it.
     private var producers: [Int?] = []
@@ -17,6 +19,7 @@ public struct GraphEditor {
         index()
     }
 
+    /// The graph's nodes, those that fusions have replaced so far included.
     public var nodes: [Node] { graph.nodes }
 
     /// The operation of a node, if it is of the given type.
@@ -36,10 +39,13 @@ public struct GraphEditor {
         return readers[id][0]
     }
 
+    /// What is known of a value; nothing of nil.
     public func fact(_ id: ValueID?) -> Fact { id.map { facts[$0] } ?? .unknown }
 
+    /// The shape of a value, nil where it isn't known.
     public func shape(_ id: ValueID?) -> Shape? { fact(id).shape }
 
+    /// The tensor of a value that is a constant, else nil.
     public func constant(_ id: ValueID?) -> Tensor? { fact(id).tensor }
 
     /// The value of a float constant of one element.
@@ -135,11 +141,14 @@ public struct FusionMatch {
     public var nodes: [Int]
     /// The fused node's operator type, in ``OperatorIdentity/fusionDomain``.
     public var type: String
+    /// The fused node's operator, with its attributes.
     public var operation: any Operator
+    /// What the fused node reads; nil for an optional input that isn't given.
     public var inputs: [ValueID?]
     /// The values of the replaced nodes that the fused node produces.
     public var outputs: [ValueID]
 
+    /// A match; each parameter is the property of its name.
     public init(nodes: [Int], type: String, operation: any Operator, inputs: [ValueID?], outputs: [ValueID]) {
         self.nodes = nodes
         self.type = type

@@ -38,6 +38,7 @@ public final class PackedConstants: Sendable {
 
     private let constants = Mutex<[Key: PackedConstant]>([:])
 
+    /// Without any form so far.
     public init() {}
 
     /// A form of a constant; nil for one that isn't a part of a mapped file, which would be in memory twice.

@@ -63,6 +63,7 @@ public struct FlameGraph {
             }
     }
 
+    /// The picture as an SVG file, which needs no other.
     public var svg: String {
         let height = Self.top + Double(root.depth) * Self.rowHeight + Self.margin
         var lines = [

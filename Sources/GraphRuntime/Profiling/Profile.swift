@@ -14,13 +14,17 @@ public final class Profile: RunObserver {
         public let name: String
         /// The operator's type, with its domain in front where it is neither ONNX's own nor a fusion's.
         public let type: String
+        /// How it computes, see ``Operator/kernelName(inputs:outputs:)``.
         public let kernel: String?
         /// The modules around it and its own name, see ``NodeHierarchy``.
         public let path: [String]
+        /// The nodes that it stands for, where a fusion made it.
         public let fusion: FusionOrigin?
         /// Types and shapes, `float32[2, 4, 64, 64]`; `-` for an input that isn't given.
         public let inputs: [String]
+        /// Types and shapes of its outputs, as those of ``inputs``.
         public let outputs: [String]
+        /// Floating-point operations of one run; a multiply-add counts as two.
         public let flops: Double
         /// Bytes of its inputs and outputs.
         public let bytes: Double
@@ -36,11 +40,14 @@ public final class Profile: RunObserver {
         public let run: Int
         /// Nanoseconds on a monotonic clock.
         public let start: UInt64
+        /// When it ended, on the clock of ``start``.
         public let end: UInt64
         /// 0 for the thread that was seen first.
         public let thread: Int
+        /// Bytes of memory that it took, see ``NodeEvent/allocatedBytes``.
         public let allocatedBytes: Int
 
+        /// How long it took.
         public var nanoseconds: UInt64 { end - start }
     }
 
@@ -123,6 +130,7 @@ public final class Profile: RunObserver {
 
     static let largestSpanCount = 4_000_000
 
+    /// A profile without runs.
     public init() {}
 
     public func didRun(_ event: NodeEvent) {

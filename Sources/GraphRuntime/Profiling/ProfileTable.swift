@@ -14,19 +14,29 @@ public struct ProfileTable: Sendable {
         case layer
     }
 
+    /// By what rows are sorted, largest first.
     public enum Order: String, Sendable, CaseIterable {
-        case time, flops, memory
+        /// By nanoseconds.
+        case time
+        /// By floating-point operations.
+        case flops
+        /// By bytes of memory taken.
+        case memory
     }
 
+    /// A group of nodes.
     public struct Row: Sendable {
+        /// The operator, node, shape, fusion or layer.
         public let name: String
         /// Over all runs.
         public var calls = 0
         /// Nanoseconds over all runs.
         public var nanoseconds = 0.0
+        /// Floating-point operations over all runs.
         public var flops = 0.0
         /// Bytes of inputs and outputs.
         public var bytes = 0.0
+        /// Bytes of memory taken over all runs.
         public var allocatedBytes = 0
         /// Calls of each kernel; operators that name none aren't counted.
         public var kernels: [String: Int] = [:]
@@ -39,6 +49,7 @@ public struct ProfileTable: Sendable {
         }
     }
 
+    /// What a row is.
     public let grouping: Grouping
     /// Sorted by what was asked for, largest first.
     public let rows: [Row]
@@ -54,6 +65,12 @@ public struct ProfileTable: Sendable {
     /// Runs of nodes.
     public var calls: Int { rows.reduce(0) { $0 + $1.calls } }
 
+    /// Adds up the nodes of a profile.
+    ///
+    /// - Parameters:
+    ///   - profile: what ran.
+    ///   - grouping: what makes one row.
+    ///   - order: by what the rows are sorted.
     public init(_ profile: Profile, by grouping: Grouping, order: Order = .time) {
         self.grouping = grouping
         runCount = profile.runCount

@@ -19,6 +19,7 @@ extension RunObserver {
 
 /// A stretch of time with a name.
 public struct Section: Sendable, Equatable {
+    /// What a section is of.
     public enum Kind: Sendable {
         /// One run of a graph.
         case run
@@ -26,12 +27,16 @@ public struct Section: Sendable, Equatable {
         case part
     }
 
+    /// What ran: `unet`, `step 3`.
     public let name: String
+    /// Whether it is a run of a graph or a part around such runs.
     public let kind: Kind
     /// On the clock of ``NodeEvent/start``, in nanoseconds.
     public let start: UInt64
+    /// When it ended, on the same clock.
     public let end: UInt64
 
+    /// A stretch of time; times in nanoseconds.
     public init(name: String, kind: Kind, start: UInt64, end: UInt64) {
         self.name = name
         self.kind = kind
@@ -39,6 +44,7 @@ public struct Section: Sendable, Equatable {
         self.end = end
     }
 
+    /// How long it took.
     public var nanoseconds: UInt64 { end - start }
 
     /// Runs `body` and tells the observer, if there is one, how long it took; nothing is told where it throws.
@@ -74,8 +80,11 @@ public struct NodeEvent: Sendable {
     public let kernelName: String?
     /// When it began and ended, on a monotonic clock, in nanoseconds.
     public let start: UInt64
+    /// When it ended, on the clock of ``start``, in nanoseconds.
     public let end: UInt64
+    /// What it read; nil for an optional input that isn't given.
     public let inputs: [Value?]
+    /// What it wrote, in memory that the run will use again; nil for what nobody asked for.
     public let outputs: [Value?]
     /// How deep in subgraphs the node stands; a node's own time contains that of the nodes in its graphs.
     public let depth: Int
@@ -84,6 +93,7 @@ public struct NodeEvent: Sendable {
     /// Whether the plan knows all shapes and types, so that events of the same step have the same.
     var isFixed = false
 
+    /// The node that ran.
     public var node: Node {
         switch place {
         case .alone(let node): node

@@ -1,11 +1,16 @@
 /// Figures of a sample of measurements.
 public struct Statistics: Sendable, Equatable {
+    /// How many measurements there are.
     public let count: Int
+    /// The arithmetic mean.
     public let mean: Double
+    /// The 50th percentile, between the two nearest measurements in proportion.
     public let median: Double
     /// The 95th percentile, between the two nearest measurements in proportion.
     public let p95: Double
+    /// The smallest measurement.
     public let minimum: Double
+    /// The largest measurement.
     public let maximum: Double
     /// The sample's standard deviation (over n − 1); 0 for fewer than two.
     public let standardDeviation: Double

@@ -2,10 +2,12 @@
 ///
 /// Invariant: no extent is negative, and the product of the extents fits an `Int`.
 public struct Shape: Sendable, Hashable {
+    /// The extents, outermost first; each 0 or more.
     public let dimensions: [Int]
     /// The number of elements: the product of the extents, 1 for a scalar.
     public let count: Int
 
+    /// No axes, one element.
     public static let scalar = Shape(unchecked: [], count: 1)
 
     /// - Throws: ``TensorError`` for a negative extent or a product that overflows.
@@ -29,8 +31,10 @@ public struct Shape: Sendable, Hashable {
         self.count = count
     }
 
+    /// The number of axes, 0 for a scalar.
     public var rank: Int { dimensions.count }
 
+    /// The extent of an axis, counted from the outermost; it must be in `0..<rank`.
     @inlinable
     public subscript(axis: Int) -> Int { dimensions[axis] }
 

@@ -1,9 +1,12 @@
 /// A row-major, contiguous array of elements of one type. A value: nobody writes to a tensor that others can read.
 public struct Tensor: Sendable {
+    /// The type of the elements.
     public let dtype: DType
+    /// The extents, outermost first.
     public let shape: Shape
     /// Where the elements lie; string tensors have none and keep theirs in ``strings``.
     public let storage: TensorStorage
+    /// Where the first element begins in ``storage``, in bytes.
     public let byteOffset: Int
     /// The elements of a tensor of strings, nil for every other type.
     public let strings: [String]?
@@ -59,6 +62,7 @@ public struct Tensor: Sendable {
         self.init(unchecked: .string, shape, try TensorStorage(byteCount: 0), 0, strings)
     }
 
+    /// The number of elements.
     public var count: Int { shape.count }
 
     /// Bytes of the elements, without what strings take.
@@ -156,8 +160,11 @@ public struct MutableTensor: @unchecked Sendable {
     /// Elements in storage that the caller alone writes to.
     init(_ tensor: Tensor) { self.tensor = tensor }
 
+    /// The type of the elements.
     public var dtype: DType { tensor.dtype }
+    /// The extents.
     public var shape: Shape { tensor.shape }
+    /// The number of elements.
     public var count: Int { tensor.count }
 
     /// Calls `body` with the elements, which are uninitialised until written.
@@ -186,6 +193,7 @@ public struct MutableTensor: @unchecked Sendable {
     /// Where the elements begin; some address also where there are none.
     package var start: UnsafeMutableRawPointer { UnsafeMutableRawPointer(mutating: tensor.start) }
 
+    /// The bytes of the elements, uninitialised until written.
     public var rawBytes: UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(mutating: tensor.rawBytes)
     }

@@ -1,5 +1,6 @@
 /// A Swift type that holds one element of a tensor of a given ``DType``.
 public protocol TensorElement: BitwiseCopyable, Sendable {
+    /// The element type of tensors that hold this Swift type.
     static var dtype: DType { get }
 }
 
@@ -18,8 +19,10 @@ extension Float16: TensorElement { public static var dtype: DType { .float16 } }
 
 /// A number of 8 exponent and 7 significand bits: the upper half of a ``Swift/Float``.
 public struct BFloat16: TensorElement, Hashable {
+    /// The bits: sign, 8 of exponent, 7 of fraction.
     public var bitPattern: UInt16
 
+    /// The number of these bits.
     public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
 
     /// Rounds to nearest, ties to even; a NaN stays one.
@@ -33,6 +36,7 @@ public struct BFloat16: TensorElement, Hashable {
         }
     }
 
+    /// The same number in single precision, which has all of bfloat16's.
     @inlinable
     public var float: Float { Float(bitPattern: UInt32(bitPattern) << 16) }
 

@@ -10,7 +10,9 @@ import Synchronization
 ///
 /// One of the few homes of unsafe pointers: everything outside reads through ``Tensor/withSpan(of:_:)``.
 public final class TensorStorage: @unchecked Sendable {
+    /// The first byte, at a multiple of ``alignment`` where the memory is the storage's own.
     public let base: UnsafeMutableRawPointer
+    /// How many bytes there are.
     public let byteCount: Int
     private let owner: Owner
 
@@ -27,10 +29,13 @@ public final class TensorStorage: @unchecked Sendable {
     private static let peak = Atomic<Int>(0)
     private static let allocated = Atomic<Int>(0)
 
+    /// Bytes of all storages of the process that own their memory.
     public static var currentBytes: Int { current.load(ordering: .relaxed) }
+    /// The most that ``currentBytes`` was since the last ``resetPeak()``.
     public static var peakBytes: Int { peak.load(ordering: .relaxed) }
     /// Bytes of all storages that owned their memory since the program began; what a node adds to it is what it allocated.
     public static var allocatedBytes: Int { allocated.load(ordering: .relaxed) }
+    /// Makes ``peakBytes`` what ``currentBytes`` is now.
     public static func resetPeak() { peak.store(currentBytes, ordering: .relaxed) }
 
     /// 64 bytes: a cache line, and the widest vector.

@@ -1,7 +1,10 @@
 /// What flows along an edge of a graph: a tensor, a sequence of tensors, or an optional that holds nothing.
 public enum Value: Sendable {
+    /// A tensor.
     case tensor(Tensor)
+    /// A list of tensors of one type, perhaps of many shapes.
     case sequence([Tensor])
+    /// An optional value that holds nothing.
     case empty
 
     /// The tensor in it.

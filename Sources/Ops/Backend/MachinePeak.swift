@@ -4,7 +4,9 @@ import GraphRuntime
 
 /// What the machine can do at most, measured on as many threads as the work runs on: what the speed of kernels is held against.
 public struct MachinePeak: Sendable {
+    /// The instruction set that was measured.
     public let instructionSet: InstructionSet
+    /// The threads that it was measured on.
     public let threads: Int
     /// Multiply-adds on registers alone at the instruction set in use, in 10⁹ operations a second.
     public let gflops: Double

@@ -4,17 +4,29 @@ import Foundation
 public struct NPYArray: Sendable, Equatable {
     /// The element types that are read and written.
     public enum DType: String, Sendable, CaseIterable {
+        /// Half precision.
         case float16 = "f2"
+        /// Single precision.
         case float32 = "f4"
+        /// Double precision.
         case float64 = "f8"
+        /// 8 bits with a sign.
         case int8 = "i1"
+        /// 16 bits with a sign.
         case int16 = "i2"
+        /// 32 bits with a sign.
         case int32 = "i4"
+        /// 64 bits with a sign.
         case int64 = "i8"
+        /// 8 bits without a sign.
         case uint8 = "u1"
+        /// 16 bits without a sign.
         case uint16 = "u2"
+        /// 32 bits without a sign.
         case uint32 = "u4"
+        /// 64 bits without a sign.
         case uint64 = "u8"
+        /// A byte that is 0 or 1.
         case bool = "b1"
 
         /// Bytes of an element.
@@ -28,13 +40,14 @@ public struct NPYArray: Sendable, Equatable {
         }
     }
 
+    /// The type of the elements.
     public let dtype: DType
     /// The size of each dimension; empty for a single value.
     public let shape: [Int]
     /// The elements in C order, little-endian.
     public let data: [UInt8]
 
-    /// - Throws: `NPYError` when the number of bytes isn't that of the shape.
+    /// - Throws: ``NPYError`` when the number of bytes isn't that of the shape.
     public init(dtype: DType, shape: [Int], data: [UInt8]) throws {
         let size = try NPYHeader.byteCount(shape: shape, dtype: dtype)
         guard size == data.count else {
@@ -46,7 +59,7 @@ public struct NPYArray: Sendable, Equatable {
     }
 
     /// Reads a file.
-    /// - Throws: `NPYError` when it can't be read, isn't an `.npy` file, or holds elements of another type.
+    /// - Throws: ``NPYError`` when it can't be read, isn't an `.npy` file, or holds elements of another type.
     public init(contentsOf url: URL) throws {
         guard let content = try? Data(contentsOf: url, options: .mappedIfSafe) else {
             throw NPYError("the file can't be read", path: url.path)
@@ -59,7 +72,7 @@ public struct NPYArray: Sendable, Equatable {
     }
 
     /// Reads the bytes of a file. Big-endian elements and Fortran order are turned into `data`'s layout.
-    /// - Throws: `NPYError`.
+    /// - Throws: ``NPYError``.
     public init(bytes: [UInt8]) throws {
         let header = try NPYHeader(bytes)
         let size = try NPYHeader.byteCount(shape: header.shape, dtype: header.dtype)
@@ -116,7 +129,9 @@ public struct NPYArray: Sendable, Equatable {
 
 /// What is wrong with an `.npy` file or array. `description` is one sentence for a person.
 public struct NPYError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong, as a part of a sentence.
     public let reason: String
+    /// The file, nil for an array that isn't in one.
     public let path: String?
 
     init(_ reason: String, path: String? = nil) {

@@ -3,6 +3,7 @@ import Foundation
 /// A pipeline's folder as optimum or diffusers export it: `model_index.json`, and for each component a folder with its graph and
 /// its configuration.
 public struct ModelFolder: Sendable {
+    /// The folder.
     public let url: URL
     /// The diffusers pipeline class that `model_index.json` names, such as `StableDiffusionPipeline`.
     public let pipelineClass: String

@@ -5,7 +5,9 @@ import Synchronization
 public enum AtomicFile {
     /// Why a file couldn't be written. `description` is one sentence for a person.
     public struct WriteError: Error, Sendable, Equatable, CustomStringConvertible {
+        /// The file that can't be written.
         public let path: String
+        /// Why, as a part of a sentence.
         public let reason: String
         public var description: String { "\(path) can't be written: \(reason)." }
     }
@@ -16,11 +18,11 @@ public enum AtomicFile {
     /// Writes under a temporary name in the same folder, then renames. Nothing is left behind on failure, and a file
     /// that was there stays. What isn't a regular file, such as a device or a pipe, is written to directly; behind a
     /// symbolic link the file that it names is replaced.
-    /// - Throws: `WriteError`.
+    /// - Throws: ``WriteError``.
     public static func write(_ bytes: [UInt8], to url: URL) throws { try write([(bytes, url)]) }
 
     /// Writes several files that belong together: no name changes its content before all contents are on the disk.
-    /// - Throws: `WriteError`.
+    /// - Throws: ``WriteError``.
     public static func write(_ files: [(bytes: [UInt8], url: URL)]) throws {
         var written: [(temporary: String, path: String, url: URL)] = []
         defer {
@@ -44,7 +46,7 @@ public enum AtomicFile {
 
     /// Checks that a file could be written now, by making and removing an empty one beside it: before work of minutes that would
     /// otherwise be lost.
-    /// - Throws: `WriteError`.
+    /// - Throws: ``WriteError``.
     public static func check(_ url: URL) throws {
         let path = url.resolvingSymlinksInPath().path
         guard try replacesFile(path, url) else {

@@ -6,7 +6,9 @@
 public struct OutputPattern: Sendable, Equatable {
     /// Why a name can't be used. `description` is one sentence for a person.
     public struct PatternError: Error, Sendable, Equatable, CustomStringConvertible {
+        /// The name as it was given.
         public let pattern: String
+        /// Why it can't be used, as a part of a sentence.
         public let reason: String
         public var description: String {
             "The output name \"\(pattern)\" can't be used: \(reason); write it like out.png or out-%03d.png."
@@ -23,7 +25,7 @@ public struct OutputPattern: Sendable, Equatable {
     /// Whether the name has a place for a number.
     public var isNumbered: Bool { width != nil }
 
-    /// - Throws: `PatternError` for an empty name, more than one number, or anything else behind a percent sign.
+    /// - Throws: ``PatternError`` for an empty name, more than one number, or anything else behind a percent sign.
     public init(_ pattern: String) throws {
         guard !pattern.isEmpty else { throw PatternError(pattern: pattern, reason: "it is empty") }
         guard !pattern.unicodeScalars.contains("\0") else {

@@ -23,7 +23,7 @@ public enum PNGFile {
     ///   - path: the name used in errors.
     ///   - alpha: what becomes of transparency.
     ///   - pixelLimit: the largest number of pixels accepted.
-    /// - Throws: `ImageError.damaged` or `.tooLarge`.
+    /// - Throws: ``ImageError/damaged(path:reason:)`` or ``ImageError/tooLarge(path:width:height:limit:)``.
     public static func decode(
         _ bytes: [UInt8], path: String = "The file", alpha: Alpha = .dropped, pixelLimit: Int = defaultPixelLimit
     ) throws -> RGBImage {
@@ -54,7 +54,8 @@ public enum PNGFile {
     }
 
     /// Reads a PNG file.
-    /// - Throws: `ImageError.unreadable`, `.damaged` or `.tooLarge`.
+    /// - Throws: ``ImageError/unreadable(path:)``, ``ImageError/damaged(path:reason:)`` or
+    ///   ``ImageError/tooLarge(path:width:height:limit:)``.
     public static func read(
         _ url: URL, alpha: Alpha = .dropped, pixelLimit: Int = defaultPixelLimit
     ) throws -> RGBImage {
@@ -64,7 +65,7 @@ public enum PNGFile {
 
     /// Encodes a picture as an 8-bit RGB PNG.
     /// - Parameter text: entries to keep with the picture, such as the generation parameters.
-    /// - Throws: `ImageError.notEncoded`, or `.invalidText` for a key that PNG doesn't allow.
+    /// - Throws: ``ImageError/notEncoded(reason:)``, or ``ImageError/invalidText(reason:)`` for a key that PNG doesn't allow.
     public static func encode(_ picture: RGBImage, text: [PNGText] = []) throws -> [UInt8] {
         guard let width = png_uint_32(exactly: picture.width), let height = png_uint_32(exactly: picture.height) else {
             throw ImageError.notEncoded(reason: "\(picture.width)x\(picture.height) is beyond what a PNG can hold")

@@ -3,8 +3,10 @@
 public struct PNGText: Sendable, Equatable {
     /// 1 to 79 printable ASCII characters; programs of this field use `parameters`.
     public let key: String
+    /// Any text; Latin-1 is written as `tEXt`, other text as `iTXt` in UTF-8.
     public let text: String
 
+    /// An entry, which is checked when it is written.
     public init(key: String, text: String) {
         self.key = key
         self.text = text

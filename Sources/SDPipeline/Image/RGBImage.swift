@@ -11,7 +11,7 @@ public struct RGBImage: Sendable, Equatable {
     ///   - width: pixels in a row, at least 1.
     ///   - height: rows, at least 1.
     ///   - pixels: `3 * width * height` interleaved values.
-    /// - Throws: `ImageError.wrongSize` when the number of values doesn't fit.
+    /// - Throws: ``ImageError/wrongSize(_:)`` when the number of values doesn't fit.
     public init(width: Int, height: Int, pixels: [UInt8]) throws {
         let (area, overflow) = width.multipliedReportingOverflow(by: height)
         let (count, overflows) = area.multipliedReportingOverflow(by: 3)

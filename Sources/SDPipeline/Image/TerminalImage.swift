@@ -15,9 +15,12 @@ public enum TerminalImage: String, Sendable, CaseIterable {
 
     /// The size of a terminal's characters in pixels.
     public struct Cell: Sendable, Equatable {
+        /// Its width in pixels, 1 or more.
         public var width: Int
+        /// Its height in pixels, 1 or more.
         public var height: Int
 
+        /// A cell; less than one pixel becomes one.
         public init(width: Int, height: Int) {
             self.width = max(width, 1)
             self.height = max(height, 1)

@@ -1,10 +1,12 @@
 /// What to make pictures of, and how.
 public struct GenerationRequest: Sendable {
+    /// What the picture shows. Tokens beyond the text encoder's limit are cut.
     public var prompt: String
     /// What to keep away from; used where the guidance scale is above 1.
     public var negativePrompt: String
     /// Pixels; nil takes what the model was trained at. A multiple of the VAE's factor (8 for most models).
     public var width: Int?
+    /// Pixels, as ``width``.
     public var height: Int?
     /// Steps of the scheduler, 1 to the training timesteps (1000 for most models).
     public var steps: Int
@@ -35,6 +37,7 @@ public struct GenerationRequest: Sendable {
     /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
     public var initialLatents: [Float]?
 
+    /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(
         prompt: String, negativePrompt: String = "", width: Int? = nil, height: Int? = nil, steps: Int = 20,
         guidanceScale: Double = 7.5, seed: UInt64 = 0, batchCount: Int = 1, scheduler: String? = nil,
@@ -58,6 +61,7 @@ public struct GenerationRequest: Sendable {
 
 /// How often, and how, the picture in the making is shown: ``GenerationProgress/preview(completed:total:images:)``.
 public struct LivePreview: Sendable, Equatable {
+    /// How latents become a preview.
     public enum Method: String, Sendable, CaseIterable {
         /// Through the VAE decoder, as the picture at the end.
         case vae
@@ -68,8 +72,10 @@ public struct LivePreview: Sendable, Equatable {
 
     /// Every so many evaluations of the U-Net, 1 or more; the last is left out, since the picture follows.
     public var interval: Int
+    /// How the picture is made.
     public var method: Method
 
+    /// A preview each `interval` evaluations of the U-Net.
     public init(interval: Int, method: Method) {
         self.interval = interval
         self.method = method
@@ -78,6 +84,7 @@ public struct LivePreview: Sendable, Equatable {
 
 /// How far a generation is.
 public enum GenerationProgress: Sendable {
+    /// The text encoder is about to run.
     case encodingPrompt
     /// The U-Net and the scheduler have finished `completed` of `total` steps.
     case step(completed: Int, total: Int)
@@ -89,27 +96,36 @@ public enum GenerationProgress: Sendable {
 
 /// The pictures of a request and what they were made from.
 public struct GenerationResult: Sendable {
+    /// The pictures, in the order of the batch.
     public var images: [RGBImage]
     /// The latents after the last step, [batchCount, C, h, w] row-major, before the VAE's scaling factor.
     public var latents: [Float]
+    /// The extents of ``latents``: [batchCount, C, h, w].
     public var latentShape: [Int]
     /// Pictures on the way, where `previewInterval` asked for them; each has the number of evaluations before it.
     public var previews: [(evaluations: Int, images: [RGBImage])] = []
     /// The diffusers class of the scheduler that ran.
     public var schedulerName: String
+    /// The timesteps at which the U-Net was evaluated, in order.
     public var timesteps: [Float]
     /// Tokens of the prompt, start and end included, before it was cut to what the text encoder takes.
     public var promptTokenCount: Int
     /// What the text encoder takes.
     public var tokenLimit: Int
+    /// How long the parts took.
     public var timings: Timings
 
     /// Seconds that the parts took.
     public struct Timings: Sendable, Codable {
+        /// The text encoder, for all prompts.
         public var textEncoder = 0.0
+        /// The U-Net, over all steps.
         public var unet = 0.0
+        /// The scheduler, over all steps.
         public var scheduler = 0.0
+        /// The VAE decoder, for all pictures.
         public var vaeDecoder = 0.0
+        /// From the request to the last picture.
         public var total = 0.0
     }
 }

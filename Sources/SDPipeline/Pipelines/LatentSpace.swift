@@ -26,7 +26,9 @@ public final class LatentSpace: Sendable {
     public struct Latents: Sendable, Equatable {
         /// [C, height, width] row-major, times the VAE's scaling factor.
         public var values: [Float]
+        /// Rows of the latents, a VAE's factor fewer than the picture's.
         public let height: Int
+        /// Columns of the latents, a VAE's factor fewer than the picture's.
         public let width: Int
     }
 

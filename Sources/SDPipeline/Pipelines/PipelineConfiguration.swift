@@ -8,7 +8,9 @@ public struct PipelineConfiguration: Sendable {
     /// The pipeline classes that make pictures from text; what stands before them in a name (ORT, Onnx) doesn't matter.
     private static let supportedClasses = ["StableDiffusionPipeline", "LatentConsistencyModelPipeline"]
 
+    /// The model's folder.
     public let folder: ModelFolder
+    /// The tokenizer of the model's `tokenizer` folder.
     public let tokenizer: CLIPTokenizer
     /// The model's own scheduler settings.
     public let scheduler: SchedulerConfiguration

@@ -18,7 +18,8 @@ struct AncestralStep {
     }
 
     /// The steps between noise levels.
-    /// - Throws: `SchedulerError.invalidSchedule` where one is so long that single precision leaves no part for the deterministic step.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` where one is so long that single precision leaves no part
+    ///   for the deterministic step.
     static func steps(_ levels: some Collection<Float>, scheduler: String) throws -> [AncestralStep] {
         let steps = zip(levels, levels.dropFirst()).map { AncestralStep(from: $0, to: $1) }
         guard !steps.contains(where: \.down.isNaN) else { throw tooLong(scheduler) }

@@ -18,6 +18,7 @@ public struct DDIMScheduler: Scheduler {
     public let settings: SchedulerSettings
     public let timesteps: [Float]
     public let noiseLevels: [NoiseLevel]
+    /// The betas of the training timesteps, and what follows from them.
     public let noiseSchedule: NoiseSchedule
     private let wholeTimesteps: [Int]
     /// Training timesteps between two steps.

@@ -38,6 +38,7 @@ public struct DDPMScheduler: Scheduler {
     public let settings: SchedulerSettings
     public let timesteps: [Float]
     public let noiseLevels: [NoiseLevel]
+    /// The betas of the training timesteps, and what follows from them.
     public let noiseSchedule: NoiseSchedule
     private let wholeTimesteps: [Int]
     private let prediction: PredictionType

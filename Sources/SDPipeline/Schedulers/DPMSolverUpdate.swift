@@ -32,7 +32,7 @@ struct DPMSolverUpdate {
     }
 
     /// Reads `algorithm_type` and `solver_type`.
-    /// - Throws: `SchedulerError.contradiction` where noise prediction is to end without noise.
+    /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)`` where noise prediction is to end without noise.
     init(_ settings: SchedulerSettings) throws {
         algorithm = try settings.choice("algorithm_type", as: Algorithm.self)
         kind = try settings.choice("solver_type", as: Kind.self)
@@ -44,7 +44,7 @@ struct DPMSolverUpdate {
     }
 
     /// Refuses a last step that doesn't change the noise level where its order divides by the change.
-    /// - Throws: `SchedulerError.contradiction`.
+    /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)``.
     func checkLastStep(of levels: [NoiseLevel], order: Int, scheduler: String) throws {
         guard levels.count >= 2, levels[levels.count - 1].lambda == levels[levels.count - 2].lambda else { return }
         guard order == 3 || (order == 2 && kind == .heun) else { return }
@@ -143,7 +143,8 @@ struct MultistepOrder {
     /// Reads `solver_order`, `lower_order_final`, `euler_at_final` and `final_sigmas_type`. diffusers lowers the order in runs of fewer
     /// than 15 steps only, and always where the last step goes down to a noise level of 0.
     /// - Parameter hasThird: whether the solver has a third order.
-    /// - Throws: `SchedulerError.contradiction` where a run would need the third order of a solver without one.
+    /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)`` where a run would need the third order of a solver without
+    ///   one.
     init(_ settings: SchedulerSettings, stepCount: Int, hasThird: Bool = true) throws {
         order = try settings.integer("solver_order")
         self.stepCount = stepCount

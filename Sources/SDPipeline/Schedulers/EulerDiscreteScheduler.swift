@@ -23,6 +23,7 @@ public struct EulerDiscreteScheduler: VarianceExplodingScheduler {
     public let timesteps: [Float]
     public let sigmas: [Float]
     public let initNoiseSigma: Float
+    /// The betas of the training timesteps, and what follows from them.
     public let noiseSchedule: NoiseSchedule
     private let prediction: PredictionType
 

@@ -5,7 +5,7 @@ enum LearnedVariance {
     ///   - sampleCount: the number of the sample's values, `[N, C, H, W]`.
     ///   - batchSize: N.
     /// - Returns: prediction and variance, each `[N, C, H, W]`.
-    /// - Throws: `SchedulerError.invalidStep` where the sizes don't fit.
+    /// - Throws: ``SchedulerError/invalidStep(scheduler:reason:)`` where the sizes don't fit.
     static func split(
         _ output: [Float], sampleCount: Int, batchSize: Int, scheduler: String
     ) throws -> (prediction: [Float], variance: [Float]) {

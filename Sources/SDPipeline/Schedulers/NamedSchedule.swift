@@ -58,7 +58,7 @@ extension TimestepRequest {
     }
 
     /// The request as a kind of scheduler takes it: a named schedule becomes timesteps where that kind takes no noise levels.
-    /// - Throws: `SchedulerError.invalidSchedule` for what it doesn't take, by name.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` for what it doesn't take, by name.
     func accepted(by descriptor: SchedulerDescriptor) throws -> TimestepRequest {
         let reason: String
         switch self {

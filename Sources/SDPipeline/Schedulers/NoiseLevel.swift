@@ -9,6 +9,7 @@ public struct NoiseLevel: Sendable, Equatable {
     /// The factor of the noise.
     public let sigma: Float
 
+    /// A level of these two factors, which aren't checked.
     public init(alpha: Float, sigma: Float) {
         self.alpha = alpha
         self.sigma = sigma

@@ -22,7 +22,7 @@ public struct NoiseSchedule: Sendable, Equatable {
     ///   - settings: `beta_schedule` and its relatives.
     ///   - keepsSignal: whether betas rescaled to zero terminal SNR leave a trace of signal at the last timestep, as schedulers that
     ///     divide by √ᾱ need.
-    /// - Throws: `SchedulerError.contradiction` when the number of given betas isn't the number of timesteps.
+    /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)`` when the number of given betas isn't the number of timesteps.
     init(_ settings: SchedulerSettings, keepsSignal: Bool = false) throws {
         let count = try settings.integer("num_train_timesteps")
         let start = try settings.number("beta_start")
@@ -64,7 +64,7 @@ public struct NoiseSchedule: Sendable, Equatable {
     }
 
     /// ᾱ of a timestep.
-    /// - Throws: `SchedulerError.invalidSchedule` for a timestep that the model wasn't trained on.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` for a timestep that the model wasn't trained on.
     func alphaCumprod(at timestep: Int, for scheduler: String) throws -> Float {
         guard alphasCumprod.indices.contains(timestep) else {
             throw SchedulerError.invalidSchedule(
@@ -75,7 +75,7 @@ public struct NoiseSchedule: Sendable, Equatable {
     }
 
     /// A draw from q(x_t | x_0): √ᾱ_t · original + √(1 − ᾱ_t) · noise.
-    /// - Throws: `SchedulerError` when the timestep is out of range or the sizes differ.
+    /// - Throws: ``SchedulerError`` when the timestep is out of range or the sizes differ.
     public func addNoise(to original: [Float], noise: [Float], timestep: Int, for scheduler: String) throws -> [Float] {
         let alpha = try alphaCumprod(at: timestep, for: scheduler)
         guard original.count == noise.count else {
@@ -89,7 +89,7 @@ public struct NoiseSchedule: Sendable, Equatable {
     }
 
     /// The level of a timestep.
-    /// - Throws: `SchedulerError.invalidSchedule` for a timestep that the model wasn't trained on.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` for a timestep that the model wasn't trained on.
     func level(at timestep: Int, for scheduler: String) throws -> NoiseLevel {
         NoiseLevel(alphaCumprod: try alphaCumprod(at: timestep, for: scheduler))
     }

@@ -25,6 +25,7 @@ public struct PNDMScheduler: Scheduler {
     public let settings: SchedulerSettings
     public let timesteps: [Float]
     public let noiseLevels: [NoiseLevel]
+    /// The betas of the training timesteps, and what follows from them.
     public let noiseSchedule: NoiseSchedule
     private let wholeTimesteps: [Int]
     private let skipsRungeKutta: Bool

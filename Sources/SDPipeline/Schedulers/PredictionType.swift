@@ -13,7 +13,7 @@ public enum PredictionType: String, Sendable, CaseIterable {
 
     /// Refuses levels at which a prediction doesn't say what a step needs: ε not the original where there is no signal, x_0 not the
     /// noise where there is none.
-    /// - Throws: `SchedulerError.contradiction`.
+    /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)``.
     func check(_ levels: [NoiseLevel], scheduler: String) throws {
         if self == .epsilon, levels.contains(where: { $0.alpha == 0 }) {
             throw SchedulerError.contradiction(

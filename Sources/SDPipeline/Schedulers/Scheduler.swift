@@ -24,9 +24,10 @@ public protocol Scheduler: Sendable {
     /// - Parameters:
     ///   - settings: checked settings of this class.
     ///   - request: the number of steps, or the timesteps or sigmas themselves.
-    /// - Throws: `SchedulerError` where settings contradict each other or the request can't be met.
+    /// - Throws: ``SchedulerError`` where settings contradict each other or the request can't be met.
     init(settings: SchedulerSettings, request: TimestepRequest) throws
 
+    /// The settings that it was made with.
     var settings: SchedulerSettings { get }
 
     /// The timestep of every evaluation of the model, in order. Whole numbers for most schedulers; Euler's may be
@@ -46,7 +47,7 @@ public protocol Scheduler: Sendable {
     func scaleModelInput(_ sample: [Float], at index: Int) throws -> [Float]
 
     /// Whether a run can begin with this evaluation, as it does over an original picture.
-    /// - Throws: `SchedulerError.invalidStep` where it needs the ones before.
+    /// - Throws: ``SchedulerError/invalidStep(scheduler:reason:)`` where it needs the ones before.
     func checkStart(at index: Int) throws
 
     /// One step of the reverse process.
@@ -58,7 +59,7 @@ public protocol Scheduler: Sendable {
     ///   - options: eta, churn and the like; each scheduler reads those in its descriptor's `stepOptions`.
     ///   - noise: gives that many draws of the standard normal distribution; called only when noise is needed.
     /// - Returns: the sample of the next timestep.
-    /// - Throws: `SchedulerError.invalidStep` when sizes or the index don't fit.
+    /// - Throws: ``SchedulerError/invalidStep(scheduler:reason:)`` when sizes or the index don't fit.
     func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]
@@ -69,6 +70,7 @@ public protocol Scheduler: Sendable {
 }
 
 extension Scheduler {
+    /// The class in diffusers, as ``SchedulerDescriptor/className``.
     public var name: String { Self.descriptor.className }
 
     /// A new run.
@@ -90,6 +92,7 @@ extension Scheduler {
 
     public var initNoiseSigma: Float { 1 }
 
+    /// One step of the reverse process with every option at its default: see ``step(_:at:sample:state:options:noise:)``.
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         noise: (Int) throws -> [Float]
@@ -118,7 +121,7 @@ extension Scheduler {
     }
 
     /// The sample that a step of two evaluations started from, for its second one.
-    /// - Throws: `SchedulerError.invalidStep` where the first one isn't in the state.
+    /// - Throws: ``SchedulerError/invalidStep(scheduler:reason:)`` where the first one isn't in the state.
     func heldSample(_ state: SchedulerState) throws -> [Float] {
         guard let held = state.heldSample else {
             throw startInAStep
@@ -194,10 +197,12 @@ public struct SchedulerStepOptions: Sendable, Equatable {
     /// The standard deviation of the noise that is added, where it isn't 1 (S_noise). Default 1.
     public var noiseScale = 1.0
 
+    /// Every option at its default.
     public init() {}
 
     /// Refuses values out of range, and options that the scheduler doesn't have. Call it once before a run.
-    /// - Throws: `SchedulerError.invalidValue` or `.unknownOption`.
+    /// - Throws: ``SchedulerError/invalidValue(scheduler:key:found:expected:)`` or
+    ///   ``SchedulerError/unknownOption(scheduler:key:known:)``.
     public func check(for descriptor: SchedulerDescriptor) throws {
         let defaults = SchedulerStepOptions()
         let stated: [(key: String, isStated: Bool, isValid: Bool, found: String, expected: String)] = [

@@ -14,6 +14,7 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     /// Values that hold only for the scheduler that the file names (see `adjustedForStableDiffusion`).
     private(set) var ownValues: [String: SchedulerValue] = [:]
 
+    /// A configuration of these values, which are checked when a scheduler is made.
     public init(className: String?, values: [String: SchedulerValue] = [:]) {
         self.className = className
         self.values = values
@@ -23,7 +24,7 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     /// - Parameters:
     ///   - json: the bytes of the file.
     ///   - path: the name used in errors.
-    /// - Throws: `SchedulerError.unreadableConfiguration` when the bytes aren't one JSON object.
+    /// - Throws: ``SchedulerError/unreadableConfiguration(path:reason:)`` when the bytes aren't one JSON object.
     public init(json: Data, path: String = "scheduler_config.json") throws {
         let decoded: [String: SchedulerValue]
         do {
@@ -43,7 +44,7 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     }
 
     /// Reads a `scheduler_config.json`.
-    /// - Throws: `SchedulerError.unreadableConfiguration` when there is no such file or it isn't one JSON object.
+    /// - Throws: ``SchedulerError/unreadableConfiguration(path:reason:)`` when there is no such file or it isn't one JSON object.
     public init(contentsOf url: URL) throws {
         let data: Data
         do {

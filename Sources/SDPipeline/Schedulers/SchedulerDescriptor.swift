@@ -2,9 +2,12 @@
 public struct SchedulerDescriptor: Sendable, Equatable {
     /// Another name, perhaps with settings that it stands for (`euler karras`).
     public struct Alias: Sendable, Equatable {
+        /// The name, compared without case, spaces, hyphens and underscores.
         public let name: String
+        /// The settings that it stands for, by diffusers' names.
         public let overrides: [String: SchedulerValue]
 
+        /// A name, with the settings that it stands for.
         public init(_ name: String, overrides: [String: SchedulerValue] = [:]) {
             self.name = name
             self.overrides = overrides
@@ -15,6 +18,7 @@ public struct SchedulerDescriptor: Sendable, Equatable {
     public let className: String
     /// The short name for the command line.
     public let shortName: String
+    /// Other names that people use.
     public let aliases: [Alias]
     /// The keys of the configuration that it reads, with its own defaults.
     public let parameters: [SchedulerParameter]
@@ -33,6 +37,7 @@ public struct SchedulerDescriptor: Sendable, Equatable {
     /// The paper, with the equations that are implemented.
     public let paper: String
 
+    /// A description; each parameter is the property of its name.
     public init(
         className: String, shortName: String, aliases: [Alias] = [], parameters: [SchedulerParameter],
         stepOptions: [String] = [], order: Int, evaluationsPerStep: Int = 1, isStochastic: Bool, takesTimesteps: Bool = false,

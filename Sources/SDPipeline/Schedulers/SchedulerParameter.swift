@@ -3,11 +3,17 @@
 /// The defaults are those of the constructors in diffusers 0.35.2. They differ from class to class
 /// (`timestep_spacing` is `leading` for DDIM, `linspace` for Euler), so each scheduler lists its own.
 public struct SchedulerParameter: Sendable, Equatable {
+    /// Type and range of a parameter.
     public enum Kind: Sendable, Equatable {
+        /// A whole number in a range.
         case integer(ClosedRange<Int>)
+        /// A number in a range.
         case number(ClosedRange<Double>)
+        /// True or false.
         case flag
+        /// One of these names.
         case choice([String])
+        /// A list of numbers, each in a range.
         case numbers(ClosedRange<Double>)
         /// Only `null`: diffusers takes a Python object here.
         case nothing
@@ -15,6 +21,7 @@ public struct SchedulerParameter: Sendable, Equatable {
 
     /// The key in `scheduler_config.json`.
     public let key: String
+    /// What is accepted.
     public let kind: Kind
     /// The value when the configuration doesn't state the key.
     public let defaultValue: SchedulerValue
@@ -23,6 +30,7 @@ public struct SchedulerParameter: Sendable, Equatable {
     /// Choices of related schedulers and what stands for them here, as diffusers replaces them when it converts a configuration.
     public let substitutes: [String: String]
 
+    /// A parameter; each argument is the property of its name.
     public init(
         _ key: String, _ kind: Kind, default defaultValue: SchedulerValue, isOptional: Bool = false,
         substitutes: [String: String] = [:]
@@ -50,7 +58,7 @@ public struct SchedulerParameter: Sendable, Equatable {
     }
 
     /// The value in the parameter's own type.
-    /// - Throws: `SchedulerError.invalidValue` for a wrong type or a value out of range.
+    /// - Throws: ``SchedulerError/invalidValue(scheduler:key:found:expected:)`` for a wrong type or a value out of range.
     func checked(_ value: SchedulerValue, for scheduler: String) throws(SchedulerError) -> SchedulerValue {
         if value == .absent, isOptional { return defaultValue }
         switch (kind, value) {

@@ -13,14 +13,19 @@ public struct SchedulerRegistry: Sendable {
 
     /// A scheduler found by name, with the settings that the name stands for.
     public struct Match: Sendable {
+        /// The kind of scheduler.
         public let type: any Scheduler.Type
+        /// The settings that the name stands for.
         public let overrides: [String: SchedulerValue]
+        /// What there is to know about that kind.
         public var descriptor: SchedulerDescriptor { type.descriptor }
     }
 
+    /// The kinds of scheduler, in the order in which they are listed.
     public let types: [any Scheduler.Type]
     private let matches: [String: Match]
 
+    /// A registry of these kinds; of two with one name the first is found.
     public init(_ types: [any Scheduler.Type]) {
         self.types = types
         var matches: [String: Match] = [:]
@@ -37,6 +42,7 @@ public struct SchedulerRegistry: Sendable {
         self.matches = matches
     }
 
+    /// What there is to know about each kind, in the order of ``types``.
     public var descriptors: [SchedulerDescriptor] { types.map { $0.descriptor } }
 
     /// What may follow a name, as in AUTOMATIC1111's `DPM++ 2M Karras`, and the setting that it stands for.
@@ -49,7 +55,7 @@ public struct SchedulerRegistry: Sendable {
     /// Finds a scheduler by its diffusers class, with or without `Scheduler`, its short name or an alias, followed by `karras`,
     /// `exponential`, `beta`, `trailing` or `sgm uniform` where it has that setting. Case, spaces, `-` and `_` don't matter, and `pp`
     /// behind `dpm` is `++`.
-    /// - Throws: `SchedulerError.unknownScheduler` with the closest names and all short names.
+    /// - Throws: ``SchedulerError/unknownScheduler(name:closest:known:)`` with the closest names and all short names.
     public func find(_ name: String) throws -> Match {
         let wanted = Self.normalized(name)
         if let match = matches[wanted] { return match }
@@ -70,7 +76,7 @@ public struct SchedulerRegistry: Sendable {
     ///   - configuration: the model's `scheduler_config.json`.
     ///   - request: the number of steps, or timesteps, or sigmas.
     ///   - overrides: settings that a person stated, by their diffusers names.
-    /// - Throws: `SchedulerError`.
+    /// - Throws: ``SchedulerError``.
     public func make(
         _ name: String? = nil, configuration: SchedulerConfiguration, request: TimestepRequest,
         overrides: [String: SchedulerValue] = [:]

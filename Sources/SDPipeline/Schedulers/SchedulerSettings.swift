@@ -3,6 +3,7 @@
 public struct SchedulerSettings: Sendable, Equatable {
     /// The diffusers class, such as `DDIMScheduler`.
     public let className: String
+    /// Every parameter of the scheduler with its value, by diffusers' name.
     public let values: [String: SchedulerValue]
 
     /// Takes from `configuration` the keys that the scheduler knows, as diffusers' `from_config` does.
@@ -10,7 +11,7 @@ public struct SchedulerSettings: Sendable, Equatable {
     ///   - configuration: what the model's file states.
     ///   - descriptor: the scheduler that is to be used, not necessarily the one that the file names.
     ///   - overrides: keys that a person stated; they win over the file, and must be known to the scheduler.
-    /// - Throws: `SchedulerError` for a value of a wrong type or range, or an override that the scheduler doesn't have.
+    /// - Throws: ``SchedulerError`` for a value of a wrong type or range, or an override that the scheduler doesn't have.
     public init(
         _ configuration: SchedulerConfiguration, for descriptor: SchedulerDescriptor,
         overrides: [String: SchedulerValue] = [:]

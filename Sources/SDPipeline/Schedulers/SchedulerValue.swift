@@ -2,10 +2,15 @@
 public enum SchedulerValue: Sendable, Equatable, CustomStringConvertible {
     /// JSON's `null`, Python's `None`.
     case absent
+    /// True or false.
     case flag(Bool)
+    /// A whole number.
     case integer(Int)
+    /// A number with a fraction or an exponent.
     case number(Double)
+    /// A text.
     case text(String)
+    /// A list of numbers.
     case numbers([Double])
     /// Something that no scheduler takes (an object, a list of texts); the text names it for messages.
     case other(String)

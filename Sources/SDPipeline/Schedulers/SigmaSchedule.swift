@@ -13,7 +13,7 @@ enum SigmaSchedule: Sendable, Equatable {
     case beta
 
     /// Reads `use_karras_sigmas`, `use_exponential_sigmas` and `use_beta_sigmas`.
-    /// - Throws: `SchedulerError.contradiction` when more than one is set.
+    /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)`` when more than one is set.
     init(_ settings: SchedulerSettings) throws {
         let methods: [(String, SigmaSchedule)] = [
             ("use_karras_sigmas", .karras), ("use_exponential_sigmas", .exponential), ("use_beta_sigmas", .beta),

@@ -49,8 +49,11 @@ public enum TimestepRequest: Sendable, Equatable {
 
 /// How the timesteps of a run are spread over the training timesteps (Lin et al. 2023, table 2).
 public enum TimestepSpacing: String, Sendable, CaseIterable {
+    /// Evenly from the first training timestep to the last, both included.
     case linspace
+    /// Every so many from the first on, so that the last are left out.
     case leading
+    /// Every so many from the last back, so that the first are left out.
     case trailing
 
     /// `count` timesteps, descending. Those of `linspace` are fractions, the others whole numbers.
@@ -82,7 +85,7 @@ public enum TimestepSpacing: String, Sendable, CaseIterable {
     }
 
     /// The timesteps as indices of the training timesteps.
-    /// - Throws: `SchedulerError.invalidSchedule` where an offset moves one out of range.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` where an offset moves one out of range.
     func wholeTimesteps(trainTimesteps: Int, count: Int, offset: Int, scheduler: String) throws -> [Int] {
         let rounded = timesteps(trainTimesteps: trainTimesteps, count: count, offset: offset)
             .map { Int($0.rounded(.toNearestOrEven)) }

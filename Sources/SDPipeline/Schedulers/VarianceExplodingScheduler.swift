@@ -8,6 +8,7 @@ public protocol VarianceExplodingScheduler: Scheduler {
 extension VarianceExplodingScheduler {
     public var noiseLevels: [NoiseLevel] { evaluationSigmas.map { NoiseLevel(ratio: $0) } }
 
+    /// The sample over √(σ² + 1), on the variance-preserving scale that the model was trained on.
     public func scaleModelInput(_ sample: [Float], at index: Int) throws -> [Float] {
         try checkIndex(index)
         let sigma = evaluationSigmas[index]

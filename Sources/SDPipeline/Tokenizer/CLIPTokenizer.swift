@@ -25,7 +25,9 @@ public struct CLIPTokenizer: Sendable {
 
     /// A token with a task, and its id.
     public struct SpecialToken: Sendable, Equatable {
+        /// The token as it is written.
         public let text: String
+        /// Its id.
         public let id: Int
     }
 
@@ -46,7 +48,7 @@ public struct CLIPTokenizer: Sendable {
     /// `tokenizer_config.json`, and where that has no `added_tokens_decoder`, also `special_tokens_map.json`,
     /// `added_tokens.json` and the added tokens of `tokenizer.json`. Special tokens that no file names are CLIP's.
     ///
-    /// - Throws: `TokenizerError` if a file is missing, is not what its name says, or contradicts another.
+    /// - Throws: ``TokenizerError`` if a file is missing, is not what its name says, or contradicts another.
     public init(folder: URL) throws {
         try self.init(TokenizerFolder(folder))
     }
@@ -82,7 +84,7 @@ public struct CLIPTokenizer: Sendable {
     /// The text of ids: bytes that are no UTF-8 become U+FFFD, and word ends become spaces.
     ///
     /// - Parameter skippingSpecialTokens: whether beginning, end, padding and other special tokens are left out.
-    /// - Throws: `TokenizerError.unknownID` for an id that no token has.
+    /// - Throws: ``TokenizerError/unknownID(_:vocabularySize:)`` for an id that no token has.
     public func decode(_ ids: [Int], skippingSpecialTokens: Bool = false) throws -> String {
         var parts: [String] = []
         var bytes: [UInt8] = []
