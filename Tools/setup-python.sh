@@ -1,13 +1,28 @@
 #!/bin/sh
 # Makes the Python environment that the reference scripts run in: $SD_ONNX_TEST_CACHE/venv (default ~/.cache/sd-onnx/venv), from
-# Tests/References/requirements.txt. Does nothing when the environment is there and the requirements are unchanged.
+# Tests/References/requirements.txt. With the argument "transformers5" a small second one, from requirements-transformers5.txt, which
+# only tokenizer.py needs. Does nothing when the environment is there and the requirements are unchanged.
 # Prints the path of its python as the last line.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-requirements="$root/Tests/References/requirements.txt"
 cache=${SD_ONNX_TEST_CACHE:-$HOME/.cache/sd-onnx}
-venv="$cache/venv"
+case ${1:-} in
+"")
+    requirements="$root/Tests/References/requirements.txt"
+    venv="$cache/venv"
+    size="several gigabytes, some minutes"
+    ;;
+transformers5)
+    requirements="$root/Tests/References/requirements-transformers5.txt"
+    venv="$cache/venv-transformers5"
+    size="300 megabytes"
+    ;;
+*)
+    echo "setup-python: there is no environment \"$1\"; expected none or \"transformers5\"" >&2
+    exit 64
+    ;;
+esac
 stamp="$venv/requirements.sha256"
 wanted=$(sha256sum "$requirements" 2>/dev/null || shasum -a 256 "$requirements")
 wanted=${wanted%% *}
@@ -34,7 +49,7 @@ if ! "$venv/bin/python" -c "import pip" 2>/dev/null; then
     python3 -m venv --clear "$venv" >&2
 fi
 rm -f "$stamp"
-echo "setup-python: installing the reference libraries into $venv (several gigabytes, some minutes)" >&2
+echo "setup-python: installing the reference libraries into $venv ($size)" >&2
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2
 echo "$wanted" >"$stamp"
 echo "$venv/bin/python"

@@ -89,6 +89,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var numbers: PrecisionOptions
 
+    @OptionGroup var tokenizer: TokenizerOptions
+
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
@@ -160,7 +162,7 @@ struct GenerateCommand: ParsableCommand {
     func run() throws {
         Interruption.install()
         let files = try outputFiles()
-        let configuration = try PipelineConfiguration(modelFolder: model.url)
+        let configuration = try PipelineConfiguration(modelFolder: model.url, tokenizer: tokenizer.convention)
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
@@ -310,6 +312,7 @@ struct GenerateCommand: ParsableCommand {
             + "\nSteps: \(steps), Sampler: \(result.schedulerName), CFG scale: \(cfgScale), Seed: \(request.seed), Size: \(size)"
             + (request.initialImage == nil ? "" : ", Denoising strength: \(request.strength)")
             + (numbers.precision == .single ? "" : ", Precision: \(numbers.precision.rawValue)")
+            + (tokenizer.convention == .transformers5 ? "" : ", Tokenizer: \(tokenizer.convention.rawValue)")
     }
 
     private struct Answer: Encodable {
@@ -326,6 +329,8 @@ struct GenerateCommand: ParsableCommand {
         let strength: Double?
         /// Left out where it is single precision.
         let precision: String?
+        /// Left out where it is that of transformers 5.
+        let tokenizer: String?
         let seconds: GenerationResult.Timings
     }
 
@@ -337,7 +342,9 @@ struct GenerateCommand: ParsableCommand {
                     width: result.images.first?.width ?? 0, height: result.images.first?.height ?? 0, steps: steps,
                     cfgScale: cfgScale, scheduler: result.schedulerName,
                     strength: request.initialImage == nil ? nil : request.strength,
-                    precision: numbers.precision == .single ? nil : numbers.precision.rawValue, seconds: result.timings))
+                    precision: numbers.precision == .single ? nil : numbers.precision.rawValue,
+                    tokenizer: tokenizer.convention == .transformers5 ? nil : tokenizer.convention.rawValue,
+                    seconds: result.timings))
         } else if !quiet {
             let timings = result.timings
             let list =

@@ -14,6 +14,8 @@ struct TokenizeCommand: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
+    @OptionGroup var tokenizer: TokenizerOptions
+
     @Argument(help: "The text.")
     var text: String
 
@@ -32,7 +34,7 @@ struct TokenizeCommand: ParsableCommand {
     func run() throws {
         Interruption.install()
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
-        let tokenizer = try CLIPTokenizer(folder: folder.tokenizer())
+        let tokenizer = try CLIPTokenizer(folder: folder.tokenizer(), convention: tokenizer.convention)
         let ids: [Int]
         if pad {
             guard let limit = tokenizer.maximumLength else {

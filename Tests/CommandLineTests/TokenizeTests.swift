@@ -7,9 +7,10 @@ import Testing
     }
 
     /// The same ids as transformers' CLIPTokenizer (Tests/References/tokenizer.py), with the embedded and with OpenAI's vocabulary.
-    @Test func sameIDsAsTransformers() throws {
+    @Test(arguments: [("transformers5", []), ("transformers4", ["--tokenizer", "transformers4"])])
+    func sameIDsAsTransformers(convention: String, options: [String]) throws {
         let texts = try Self.references("tokenizer-text.json", as: [String].self)
-        let ids = try Self.references("tokenizer-ids.json", as: [[[Int]]].self)
+        let ids = try Self.references("\(convention)/tokenizer-ids.json", as: [[[Int]]].self)
         let folder = try TemporaryFolder()
         let vocabulary = Program.cache.appendingPathComponent("clip-vocabulary")
         try #require(
@@ -21,11 +22,12 @@ import Testing
                 at: $0.url.appendingPathComponent("tokenizer"), withDestinationURL: vocabulary)
         }
         // A zero character can't be in an argument.
-        let numbers = ids.indices.filter { $0 % 20 == 3 && !texts[$0].unicodeScalars.contains("\0") }
-        #expect(numbers.count >= 14)
+        let numbers = ids.indices.filter { $0 % 40 == 3 && !texts[$0].unicodeScalars.contains("\0") }
+        #expect(numbers.count >= 10)
         for number in numbers {
             for (model, expected) in [(Program.emoji, ids[number][0]), (large, ids[number][1])] {
-                let outcome = try Program.run(["tokenize", "--model", model.path, "--", texts[number]], in: folder)
+                let outcome = try Program.run(
+                    ["tokenize", "--model", model.path] + options + ["--", texts[number]], in: folder)
                 #expect(outcome.code == 0 && outcome.messages.isEmpty)
                 #expect(outcome.text == expected.map(String.init).joined(separator: " ") + "\n", "line \(number)")
             }
@@ -49,6 +51,7 @@ import Testing
     @Test func fails() throws {
         try expectUsageError(["tokenize"], saying: "Missing expected argument '<text>'")
         try expectUsageError(["tokenize", "a", "b"], saying: "Unexpected argument 'b'")
+        try expectUsageError(["tokenize", "--tokenizer", "clip", "a"], saying: "expected one of transformers5, transformers4")
         try expectFailure(["tokenize", "--model", "/nowhere", "x"], saying: "There is no model folder /nowhere")
         let folder = try TemporaryFolder()
         let model = try folder.model { try $0.remove("tokenizer/vocab.json") }

@@ -1,13 +1,20 @@
 """Writes what transformers' CLIPTokenizer makes of the lines of tokenizer_text.py, and of some unusual tokenizer folders.
 
-Needs transformers 4.57 without ftfy on Python 3.11 (Unicode 14.0), and OpenAI's vocabulary (Tools/fetch-clip-vocabulary.sh).
-Run from the repository's root. Writes into Tests/References:
+Run from the repository's root, once with each of the two environments that Tools/setup-python.sh makes:
 
-    tokenizer-text.json       the lines
+    "$(Tools/setup-python.sh | tail -n 1)" Tests/References/tokenizer.py
+    "$(Tools/setup-python.sh transformers5 | tail -n 1)" Tests/References/tokenizer.py
+
+The first has transformers 4.57 without ftfy on Python 3.11 (Unicode 14.0), the second transformers 5. Both need OpenAI's vocabulary
+(Tools/fetch-clip-vocabulary.sh). Writes into Tests/References/transformers4 or transformers5:
+
     tokenizer-ids.json        the ids of the first lines, by vocabulary
     tokenizer-hashes.txt      per line the FNV-1a hash (64 bits) of its ids as little-endian 32-bit integers, by vocabulary
     tokenizer-folders.json    configuration files in many forms, texts, and what comes of them
+
     tokenizer-document.json   a tokenizer.json as the tokenizers library writes it, its vocabulary and merges taken out
+
+and the lines into Tests/References/tokenizer-text.json.
 """
 
 import importlib.util
@@ -17,13 +24,16 @@ import shutil
 import tempfile
 import unicodedata
 
+import transformers
 from tokenizer_text import lines
-from transformers import CLIPTokenizer, CLIPTokenizerFast
+from transformers import CLIPTokenizer
 
-OUTPUT = "Tests/References"
+VERSION = int(transformers.__version__.split(".")[0])
+REFERENCES = "Tests/References"
+OUTPUT = f"{REFERENCES}/transformers{VERSION}"
 EMOJI = "Models/emoji/tokenizer"
 OPENAI = os.path.join(os.environ.get("SD_ONNX_TEST_CACHE") or os.path.expanduser("~/.cache/sd-onnx"), "clip-vocabulary")
-READABLE = 300
+READABLE = 500
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -123,6 +133,11 @@ def record(name, files, folder):
         with open(os.path.join(folder, file), "w", encoding="utf-8") as handle:
             json.dump(content, handle, ensure_ascii=False)
     tokenizer = CLIPTokenizer.from_pretrained(folder)
+    # The tokenizers library gives what it found in the text in the place of an added token.
+    added = tokenizer.added_tokens_decoder
+    tokens = lambda ids, texts: [str(added[i]) if i in added else t for i, t in zip(ids, texts, strict=True)]
+    # It decodes added tokens as if they were bytes, and in lower case: nothing to follow.
+    known = lambda ids: VERSION < 5 or all(str(added[i]) in (START, END) for i in ids if i in added)
     length = tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else 16
     padded = [tokenizer(t, padding="max_length", max_length=length, truncation=True) for t in TEXTS]
     ids = [tokenizer(t).input_ids for t in TEXTS]
@@ -136,12 +151,12 @@ def record(name, files, folder):
         "texts": [
             {
                 "text": text,
-                "tokens": tokenizer.tokenize(text),
+                "tokens": tokens(ids[i][1:-1], tokenizer.tokenize(text)),
                 "ids": ids[i],
                 "padded": padded[i].input_ids,
                 "mask": padded[i].attention_mask,
-                "decoded": tokenizer.decode(ids[i]),
-                "plain": tokenizer.decode(ids[i], skip_special_tokens=True),
+                "decoded": tokenizer.decode(ids[i]) if known(ids[i]) else None,
+                "plain": tokenizer.decode(ids[i], skip_special_tokens=True) if known(ids[i]) else None,
             }
             for i, text in enumerate(TEXTS)
         ],
@@ -152,8 +167,10 @@ def main():
     assert importlib.util.find_spec("ftfy") is None, "with ftfy, CLIPTokenizer cleans text in another way"
     assert unicodedata.unidata_version == "14.0.0", "the reference is Python 3.11's Unicode version"
 
-    def write(name, value):
-        with open(os.path.join(OUTPUT, name), "w", encoding="utf-8") as file:
+    os.makedirs(OUTPUT, exist_ok=True)
+
+    def write(name, value, folder=OUTPUT):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             rows = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in value]
             file.write("[\n" + ",\n".join(rows) + "\n]\n")
 
@@ -161,7 +178,7 @@ def main():
     vocabularies = [CLIPTokenizer.from_pretrained(EMOJI), CLIPTokenizer.from_pretrained(OPENAI)]
     assert len(vocabularies[1]) == 49408
     ids = [[tokenizer(line).input_ids for tokenizer in vocabularies] for line in text]
-    write("tokenizer-text.json", text)
+    write("tokenizer-text.json", text, REFERENCES)
     write("tokenizer-ids.json", ids[:READABLE])
     with open(os.path.join(OUTPUT, "tokenizer-hashes.txt"), "w") as file:
         file.writelines(f"{fnv(small)} {fnv(large)}\n" for small, large in ids)
@@ -175,7 +192,8 @@ def main():
     write("tokenizer-folders.json", records)
 
     with tempfile.TemporaryDirectory() as folder:
-        CLIPTokenizerFast.from_pretrained(EMOJI).save_pretrained(folder)
+        fast = CLIPTokenizer if VERSION >= 5 else transformers.CLIPTokenizerFast
+        fast.from_pretrained(EMOJI).save_pretrained(folder)
         with open(os.path.join(folder, "tokenizer.json"), encoding="utf-8") as file:
             document = json.load(file)
     document["model"]["vocab"] = {}

@@ -21,9 +21,11 @@ public struct PipelineConfiguration: Sendable {
 
     /// Reads a model folder's configuration and tokenizer, and checks that its graphs are there.
     ///
-    /// - Parameter url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
+    /// - Parameters:
+    ///   - url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
+    ///   - convention: whose token ids a prompt becomes.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
-    public init(modelFolder url: URL? = nil) throws {
+    public init(modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5) throws {
         folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
         guard Self.supportedClasses.contains(where: folder.pipelineClass.hasSuffix) else {
             throw PipelineError(
@@ -35,7 +37,7 @@ public struct PipelineConfiguration: Sendable {
         vae = try VAEConfiguration(folder)
         scheduler = try folder.schedulerSettings()
         let positions = try folder.configuration(of: "text_encoder").optionalInt("max_position_embeddings", in: 3...65536)
-        tokenizer = try CLIPTokenizer(folder: folder.tokenizer())
+        tokenizer = try CLIPTokenizer(folder: folder.tokenizer(), convention: convention)
         tokenLimit = min(tokenizer.maximumLength ?? .max, positions ?? 77)
         guard tokenLimit >= 3 else {
             throw PipelineError("\(folder.url.path): the text encoder takes \(tokenLimit) tokens, expected 3 or more.")

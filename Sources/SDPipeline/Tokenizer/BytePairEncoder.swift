@@ -15,12 +15,16 @@ struct BytePairEncoder: Sendable {
     private let byteSymbols: [Int32]
     private let finalByteSymbols: [Int32]
     private let merges: [UInt64: Merge]
+    private let finishesPasses: Bool
 
     /// - Parameters:
     ///   - vocabulary: the id of every token.
     ///   - merges: pairs of tokens, the first to be merged first; of two equal pairs the later one counts.
+    ///   - finishesPasses: whether all occurrences of a pair are merged before the pairs that this makes are looked at, as the
+    ///     tokenizers in Python do and the tokenizers library does not. No matter where each token has one merge that makes it, as
+    ///     in every vocabulary that training gives.
     /// - Throws: the number of a merge and the token in it that the vocabulary lacks.
-    init(vocabulary: [String: Int], merges pairs: [(String, String)]) throws(UnknownToken) {
+    init(vocabulary: [String: Int], merges pairs: [(String, String)], finishesPasses: Bool) throws(UnknownToken) {
         var symbols: [String] = []
         var ids: [Int?] = []
         var index: [String: Int32] = [:]
@@ -55,6 +59,7 @@ struct BytePairEncoder: Sendable {
         self.symbols = symbols
         self.ids = ids
         self.merges = merges
+        self.finishesPasses = finishesPasses
     }
 
     struct UnknownToken: Error {
@@ -69,7 +74,7 @@ struct BytePairEncoder: Sendable {
 
     /// The symbols of a piece of text after all merges.
     ///
-    /// All occurrences of the pair of the lowest rank are merged from left to right, then the next pair is looked for. The
+    /// The occurrences of the pair of the lowest rank are merged from left to right, then the next pair is looked for. The
     /// pairs wait in a heap, ordered by rank and place, so that a piece of n bytes takes O(n log n) steps.
     func encode(_ bytes: [UInt8]) -> [Int32] {
         guard let last = bytes.last else { return [] }
@@ -84,9 +89,9 @@ struct BytePairEncoder: Sendable {
                 let place = Int(next & 0xffff_ffff)
                 guard let merge = merge(at: place, in: word), merge.rank == rank else { continue }
                 word.mergeWithNext(place, into: merge.result)
-                // Pairs made by this pass wait for the next one.
                 if let previous = word.previous(place), let entry = entry(at: previous, in: word) { fresh.append(entry) }
                 if let entry = entry(at: place, in: word) { fresh.append(entry) }
+                if !finishesPasses { break }
             }
             for entry in fresh { heap.insert(entry) }
         }

@@ -17,7 +17,7 @@ extension CLIPTokenizer {
         // Special tokens that are in no file yet get the ids after the vocabulary's size.
         var special = folder.specialTokens
         for (role, text) in Self.defaults where special.roles[role] == nil {
-            special.roles[role] = AddedToken(content: text)
+            special.roles[role] = AddedToken(content: text, isSpecial: true)
         }
         let specialTokens = SpecialTokenRole.allCases.compactMap { special.roles[$0] } + special.additional
         var nextID = Set(folder.vocabulary.keys).union(addedIDs.keys).count
@@ -53,15 +53,18 @@ extension CLIPTokenizer {
         configuration = folder.configuration
         vocabulary = folder.vocabulary
         vocabularySize = nextID
-        specialTexts = Set(specialTokens.map(\.content))
+        specialTexts = Set(
+            specialTokens.map(\.content)
+                + (folder.convention == .transformers5 ? added.map(\.token).filter(\.isSpecial).map(\.content) : []))
         let additional = special.additional.map(\.content).filter { addedIDs[$0, default: 0] >= folder.vocabulary.count }
         separateTexts = Set(addedIDs.keys).subtracting(specialTexts).union(additional)
-        splitter = AddedTokenSplitter(added.map(\.token))
-        cleaner = TextCleaner(lowercases: folder.lowercases)
+        convention = folder.convention
+        words = WordTokenizer(folder.convention, addedTokens: added.map(\.token), lowercases: folder.lowercases)
         self.addedIDs = addedIDs
         self.tokensByID = tokensByID
         do {
-            encoder = try BytePairEncoder(vocabulary: folder.vocabulary, merges: folder.merges)
+            encoder = try BytePairEncoder(
+                vocabulary: folder.vocabulary, merges: folder.merges, finishesPasses: folder.convention == .transformers4)
         } catch {
             throw .malformed(
                 path: folder.mergesFile,
@@ -95,8 +98,9 @@ extension CLIPTokenizer {
         _ folder: TokenizerFolder, tokensByID: inout [Int: String]
     ) throws(TokenizerError) -> [(id: Int, token: AddedToken)] {
         var ids: [String: Int] = [:]
-        let added = folder.addedTokens.filter { !$0.token.content.isEmpty }.sorted { $0.id < $1.id }
-        for (id, token) in added {
+        var added = folder.addedTokens.filter { !$0.token.content.isEmpty }.sorted { $0.id < $1.id }
+        for index in added.indices {
+            let (id, token) = added[index]
             guard idRange.contains(id) else {
                 throw .malformed(
                     path: folder.addedTokensFile,
@@ -108,7 +112,8 @@ extension CLIPTokenizer {
                     path: folder.addedTokensFile,
                     reason: "\"\(token.content)\" has the id \(id), which \"\(other)\" has already")
             }
-            // The vocabulary's own id of the same text is no contradiction: the added one is used from here on.
+            // The vocabulary's own id of the same text is no contradiction.
+            if folder.convention == .transformers5, let known = folder.vocabulary[token.content] { added[index].id = known }
             if let known = ids.updateValue(id, forKey: token.content) {
                 throw .malformed(
                     path: folder.addedTokensFile, reason: "\"\(token.content)\" has the id \(id), but also the id \(known)")

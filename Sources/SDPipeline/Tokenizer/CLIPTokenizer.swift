@@ -1,14 +1,12 @@
 import Foundation
 
-/// CLIP's tokenizer: byte-level byte-pair encoding over cleaned, lower-case words (Radford et al. 2021).
+/// CLIP's tokenizer: byte-level byte-pair encoding over normalised, lower-case words (Radford et al. 2021).
 ///
-/// Gives the ids of transformers' `CLIPTokenizer` 4.57 (the one in Python, with ftfy absent, on Python 3.11's Unicode 14.0).
-/// `CLIPTokenizerFast` differs from it, and so from this one: it keeps control characters, U+FFFD and U+0345, doesn't set
-/// ideographs apart, lower-cases every capital sigma to σ, matches contractions with ASCII letters alone, and finds the two
-/// special tokens also where capital letters spell them; its older Unicode tables order a few recent marks in another way.
+/// Gives the ids of transformers' `CLIPTokenizer` of version 5 (tokenizers 0.23), or of version 4 (the one in Python, with ftfy
+/// absent, on Python 3.11's Unicode 14.0), as ``TokenizerConvention`` says. A folder says how long a text may be and which tokens are
+/// special; `do_lower_case` is not asked, since transformers lower-cases whatever it says.
 ///
-/// A folder says how long a text may be and which tokens are special. `do_lower_case` is not asked, since transformers
-/// lower-cases whatever it says; with `tokenizer.json` alone, its normalizer decides.
+/// The ids of added tokens are those that the folder states, also where transformers 5 would number them anew since one is left out.
 public struct CLIPTokenizer: Sendable {
     /// The most ids that the text encoder takes, `model_max_length`; nil where the folder states none.
     public let maximumLength: Int?
@@ -31,9 +29,11 @@ public struct CLIPTokenizer: Sendable {
         public let id: Int
     }
 
+    /// Whose ids the tokenizer gives.
+    public let convention: TokenizerConvention
+
     let encoder: BytePairEncoder
-    let cleaner: TextCleaner
-    let splitter: AddedTokenSplitter
+    let words: WordTokenizer
     let addedIDs: [String: Int]
     let vocabulary: [String: Int]
     let tokensByID: [Int: String]
@@ -48,9 +48,12 @@ public struct CLIPTokenizer: Sendable {
     /// `tokenizer_config.json`, and where that has no `added_tokens_decoder`, also `special_tokens_map.json`,
     /// `added_tokens.json` and the added tokens of `tokenizer.json`. Special tokens that no file names are CLIP's.
     ///
+    /// - Parameters:
+    ///   - folder: the folder of the files.
+    ///   - convention: whose ids the tokenizer gives.
     /// - Throws: ``TokenizerError`` if a file is missing, is not what its name says, or contradicts another.
-    public init(folder: URL) throws {
-        try self.init(TokenizerFolder(folder))
+    public init(folder: URL, convention: TokenizerConvention = .transformers5) throws {
+        try self.init(TokenizerFolder(folder, convention: convention))
     }
 
     /// The ids of a text between the beginning and the end token.
@@ -83,6 +86,8 @@ public struct CLIPTokenizer: Sendable {
 
     /// The text of ids: bytes that are no UTF-8 become U+FFFD, and word ends become spaces.
     ///
+    /// `clean_up_tokenization_spaces` counts in `transformers4` alone, as in transformers. Added tokens are set apart with spaces.
+    ///
     /// - Parameter skippingSpecialTokens: whether beginning, end, padding and other special tokens are left out.
     /// - Throws: ``TokenizerError/unknownID(_:vocabularySize:)`` for an id that no token has.
     public func decode(_ ids: [Int], skippingSpecialTokens: Bool = false) throws -> String {
@@ -114,35 +119,34 @@ public struct CLIPTokenizer: Sendable {
         }
         finishPart()
         let text = parts.joined(separator: " ")
-        return configuration.cleansUpSpaces ? Self.cleanedUp(text) : text
+        return configuration.cleansUpSpaces && convention == .transformers4 ? Self.cleanedUp(text) : text
     }
 
     private func tokens(in text: String) -> [(text: String, id: Int)] {
         var tokens: [(text: String, id: Int)] = []
-        for piece in splitter.split(Array(text.unicodeScalars)) {
+        for piece in words.pieces(of: text) {
             switch piece {
-            case .token(let token):
-                tokens.append((token.content, id(of: token.content)))
-            case .text(let scalars):
-                for word in cleaner.words(in: scalars) {
-                    for piece in WordSplitter.pieces(of: word) {
-                        appendTokens(of: piece, to: &tokens)
-                    }
-                }
+            case .token(let token): tokens.append((token.content, id(of: token.content)))
+            case .word(let word): appendTokens(of: word, to: &tokens)
             }
         }
         return tokens
     }
 
-    private func appendTokens(of piece: ArraySlice<Unicode.Scalar>, to tokens: inout [(text: String, id: Int)]) {
-        let text = String(String.UnicodeScalarView(piece))
-        if WordSplitter.marks.contains(text) {
-            tokens.append((text, id(of: text)))
-            return
-        }
-        for symbol in encoder.encode(Array(text.utf8)) {
-            let token = encoder.token(symbol)
-            tokens.append((token.text, addedIDs[token.text] ?? token.id ?? unknownToken.id))
+    private func appendTokens(of word: ArraySlice<Unicode.Scalar>, to tokens: inout [(text: String, id: Int)]) {
+        let text = String(String.UnicodeScalarView(word))
+        switch convention {
+        case .transformers5:
+            for symbol in encoder.encode(Array(text.utf8)) {
+                let token = encoder.token(symbol)
+                tokens.append(token.id.map { (token.text, $0) } ?? (unknownToken.text, unknownToken.id))
+            }
+        case .transformers4:
+            if WordSplitter.marks.contains(text) { return tokens.append((text, id(of: text))) }
+            for symbol in encoder.encode(Array(text.utf8)) {
+                let token = encoder.token(symbol)
+                tokens.append((token.text, addedIDs[token.text] ?? token.id ?? unknownToken.id))
+            }
         }
     }
 

@@ -3,29 +3,33 @@
 /// The decompositions come from a table of this project, not from the platform, so that the form is the same everywhere:
 /// CoreFoundation's gives other scalars for some sequences of marks and Hangul letters.
 enum CanonicalComposition {
-    /// The text in normalisation form C.
-    static func compose(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
+    /// The text in normalisation form C of a Unicode version, for which younger characters neither move nor join.
+    static func compose(_ text: [Unicode.Scalar], _ version: UnicodeVersion) -> [Unicode.Scalar] {
         // Nothing below U+0300 composes or has another canonical form.
         guard text.contains(where: { $0.value >= 0x300 }) else { return text }
         var scalars: [Unicode.Scalar] = []
         scalars.reserveCapacity(text.count)
         for scalar in text {
-            appendDecomposition(of: scalar, to: &scalars)
+            appendDecomposition(of: scalar, version, to: &scalars)
         }
-        var classes = scalars.map(combiningClass)
+        var classes = scalars.map { combiningClass($0, version) }
         reorder(&scalars, &classes)
-        return composed(scalars, classes)
+        return composed(scalars, classes, version)
     }
 
-    private static func combiningClass(_ scalar: Unicode.Scalar) -> UInt8 {
-        scalar.value < 0x300 ? 0 : scalar.properties.canonicalCombiningClass.rawValue
+    private static func combiningClass(_ scalar: Unicode.Scalar, _ version: UnicodeVersion) -> UInt8 {
+        guard scalar.value >= 0x300 else { return 0 }
+        let value = scalar.properties.canonicalCombiningClass.rawValue
+        return value == 0 || version.assigns(scalar) ? value : 0
     }
 
-    private static func appendDecomposition(of scalar: Unicode.Scalar, to output: inout [Unicode.Scalar]) {
+    private static func appendDecomposition(
+        of scalar: Unicode.Scalar, _ version: UnicodeVersion, to output: inout [Unicode.Scalar]
+    ) {
         guard scalar.value >= 0xc0 else { return output.append(scalar) }
         if let syllable = HangulSyllable(scalar) {
             output.append(contentsOf: syllable.letters)
-        } else if let parts = CanonicalDecompositions.table.full[scalar] {
+        } else if let parts = CanonicalDecompositions.table.full[scalar], version.assigns(scalar) {
             output.append(contentsOf: parts)
         } else {
             output.append(scalar)
@@ -55,7 +59,9 @@ enum CanonicalComposition {
     }
 
     /// Joins each mark or letter with the last starter where a primary composite exists and nothing blocks it (D117).
-    private static func composed(_ scalars: [Unicode.Scalar], _ classes: [UInt8]) -> [Unicode.Scalar] {
+    private static func composed(
+        _ scalars: [Unicode.Scalar], _ classes: [UInt8], _ version: UnicodeVersion
+    ) -> [Unicode.Scalar] {
         var output: [Unicode.Scalar] = []
         output.reserveCapacity(scalars.count)
         var starter: Int?
@@ -63,7 +69,7 @@ enum CanonicalComposition {
         var last: UInt8?
         for (scalar, combining) in zip(scalars, classes) {
             if let place = starter, last.map({ $0 < combining }) ?? true,
-                let composite = composite(output[place], scalar)
+                let composite = composite(output[place], scalar), version.assigns(composite)
             {
                 output[place] = composite
                 continue

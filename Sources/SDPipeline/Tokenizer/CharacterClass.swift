@@ -1,48 +1,52 @@
-/// What the tokenizer asks about a character, by the Unicode version that the reference tokenizer runs on.
+/// What the tokenizers ask about a character, by the Unicode versions that the reference tokenizers run on.
 ///
-/// Characters that were assigned later than Unicode 14.0 count as unassigned, as they do for the Python 3.11 that Debian 12
-/// ships, so that ids don't depend on the Swift toolchain. Among older characters, categories and case mappings equal those
-/// of 14.0 in everything that is asked here, but for the two that `isCased` and `isCaseIgnorable` name.
+/// Characters that were assigned later count as unassigned, so that ids don't depend on the Swift toolchain. Among older
+/// characters, categories and case mappings equal those of the references in everything that is asked here, but for the two
+/// that `isCased` and `isCaseIgnorable` name.
 enum CharacterClass {
-    private static let unicodeVersion = (major: 14, minor: 0)
-
     enum Kind {
         case letter, number, other, separator
     }
 
-    /// The class in CLIP's word pattern under case-insensitive matching: `\p{L}`, `\p{N}`, anything but those and white
-    /// space, or none of them. U+0345 is in none: it is no letter, but its case variants ι and Ι are.
+    /// The class in CLIP's word pattern: `\p{L}`, `\p{N}`, white space, or anything but those.
     static func kind(_ scalar: Unicode.Scalar) -> Kind {
         switch scalar.value {
         case 0x61...0x7a, 0x41...0x5a: return .letter
         case 0x30...0x39: return .number
-        case 0x20, 0x345: return .separator
+        case 0x20: return .separator
         case 0x21..<0x7f: return .other
         default: break
         }
         switch scalar.properties.generalCategory {
-        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: return .letter
-        case .decimalNumber, .letterNumber, .otherNumber: return .number
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
+            return UnicodeVersion.v16.assigns(scalar) ? .letter : .other
+        case .decimalNumber, .letterNumber, .otherNumber:
+            return UnicodeVersion.v16.assigns(scalar) ? .number : .other
         default: return scalar.properties.isWhitespace ? .separator : .other
         }
     }
 
-    /// Whether the general category is one of Cc, Cf, Co, Cn (a string holds no Cs).
+    /// Whether Python's `unicodedata` has the general category Cc, Cf, Co or Cn (a string holds no Cs).
     static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.value < 0x7f { return scalar.value < 0x20 }
-        let properties = scalar.properties
-        switch properties.generalCategory {
-        case .control, .format, .privateUse, .surrogate, .unassigned:
-            return true
-        default:
-            guard let age = properties.age else { return true }
-            return (age.major, age.minor) > unicodeVersion
+        switch scalar.properties.generalCategory {
+        case .control, .format, .privateUse, .surrogate, .unassigned: return true
+        default: return !UnicodeVersion.v14.assigns(scalar)
         }
     }
 
     /// Whether Python's `str.isspace` holds: white space, or one of the information separators U+001C to U+001F.
     static func isPythonSpace(_ scalar: Unicode.Scalar) -> Bool {
         (0x1c...0x1f).contains(scalar.value) || scalar.properties.isWhitespace
+    }
+
+    /// Whether `\w` holds in a regular expression: letters, marks, decimal digits, connectors and joiners (UTS #18, annex C).
+    static func isWordCharacter(_ scalar: Unicode.Scalar) -> Bool {
+        let properties = scalar.properties
+        switch properties.generalCategory {
+        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true
+        default: return properties.isAlphabetic || properties.isJoinControl
+        }
     }
 
     /// Whether BERT sets the character apart with spaces: CJK ideographs of the blocks that its tokenizer lists

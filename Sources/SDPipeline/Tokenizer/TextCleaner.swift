@@ -1,18 +1,18 @@
-/// The cleaning that comes before CLIP's word pattern: transformers' `BasicTokenizer` with `strip_accents=False` and
+/// The cleaning that comes before CLIP's word pattern in transformers 4: its `BasicTokenizer` with `strip_accents=False` and
 /// `do_split_on_punc=False`, which `CLIPTokenizer` uses where ftfy is not installed.
 struct TextCleaner: Sendable {
     let lowercases: Bool
 
     /// The words of a text, in order: without control characters, in normalisation form C, and in lower case.
-    func words(in text: [Unicode.Scalar]) -> [[Unicode.Scalar]] {
-        CanonicalComposition.compose(cleaned(text))
+    func words(in text: ArraySlice<Unicode.Scalar>) -> [[Unicode.Scalar]] {
+        CanonicalComposition.compose(cleaned(text), .v14)
             .split(whereSeparator: CharacterClass.isPythonSpace)
             .map { lowercases ? Self.lowercased(Array($0)) : Array($0) }
     }
 
     /// Drops U+0000, U+FFFD and what is a control character other than tab and line ends, makes the latter and every
     /// space separator a plain space, and puts spaces around ideographs.
-    private func cleaned(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
+    private func cleaned(_ text: ArraySlice<Unicode.Scalar>) -> [Unicode.Scalar] {
         var output: [Unicode.Scalar] = []
         output.reserveCapacity(text.count)
         for scalar in text {

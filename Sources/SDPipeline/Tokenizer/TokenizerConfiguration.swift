@@ -3,11 +3,31 @@ import Foundation
 /// A token as configuration files write it: a string, or an object with flags.
 struct TokenEntry: Decodable {
     let id: Int?
-    let token: AddedToken
-    let isSpecial: Bool
+    private let content: AddedToken
+    private let isNormalized: Bool?
+    private let isSpecial: Bool?
+    /// Whether the object says that it is a token, as those do that `tokenizer_config.json` has in the place of a string.
+    private let hasType: Bool
+
+    /// The token in a list of added ones: special only where the file says so.
+    var addedToken: AddedToken {
+        var token = content
+        token.isSpecial = isSpecial ?? false
+        token.isNormalized = isNormalized ?? !token.isSpecial
+        return token
+    }
+
+    /// The token where the file gives it a task.
+    var specialToken: AddedToken {
+        var token = content
+        token.isSpecial = true
+        token.isNormalized = isNormalized ?? (hasType && isSpecial != true)
+        return token
+    }
 
     private enum Keys: String, CodingKey {
-        case id, content, special
+        case id, content, special, normalized
+        case type = "__type"
         case stripsLeft = "lstrip"
         case stripsRight = "rstrip"
         case isSingleWord = "single_word"
@@ -15,13 +35,15 @@ struct TokenEntry: Decodable {
 
     init(from decoder: any Decoder) throws {
         if let content = try? decoder.singleValueContainer().decode(String.self) {
-            (id, token, isSpecial) = (nil, AddedToken(content: content), false)
+            (id, self.content, isNormalized, isSpecial, hasType) = (nil, AddedToken(content: content), nil, nil, false)
             return
         }
         let container = try decoder.container(keyedBy: Keys.self)
         id = try container.decodeIfPresent(Int.self, forKey: .id)
-        isSpecial = try container.decodeIfPresent(Bool.self, forKey: .special) ?? false
-        token = AddedToken(
+        isNormalized = try container.decodeIfPresent(Bool.self, forKey: .normalized)
+        isSpecial = try container.decodeIfPresent(Bool.self, forKey: .special)
+        hasType = container.contains(.type)
+        content = AddedToken(
             content: try container.decode(String.self, forKey: .content),
             stripsLeft: try container.decodeIfPresent(Bool.self, forKey: .stripsLeft) ?? false,
             stripsRight: try container.decodeIfPresent(Bool.self, forKey: .stripsRight) ?? false,
@@ -51,10 +73,10 @@ struct SpecialTokens: Decodable {
         let container = try decoder.container(keyedBy: NamedKey.self)
         for role in SpecialTokenRole.allCases {
             let key = NamedKey(stringValue: role.rawValue)
-            roles[role] = try container.decodeIfPresent(TokenEntry.self, forKey: key)?.token
+            roles[role] = try container.decodeIfPresent(TokenEntry.self, forKey: key)?.specialToken
         }
         let key = NamedKey(stringValue: "additional_special_tokens")
-        additional = try container.decodeIfPresent([TokenEntry].self, forKey: key)?.map(\.token) ?? []
+        additional = try container.decodeIfPresent([TokenEntry].self, forKey: key)?.map(\.specialToken) ?? []
     }
 
     /// These tokens, with those of `other` in their place where it has some.
@@ -224,10 +246,12 @@ struct TokenizerDocument: Decodable {
     /// The special tokens that the document itself names.
     var specialTokens: SpecialTokens {
         var tokens = SpecialTokens()
-        tokens.roles[.beginning] = (postProcessor?.cls?.token).map { AddedToken(content: $0) }
-        tokens.roles[.end] = (postProcessor?.sep?.token).map { AddedToken(content: $0) }
-        tokens.roles[.unknown] = model.unknownToken.map { AddedToken(content: $0) }
-        tokens.roles[.padding] = (padding?.token).map { AddedToken(content: $0) }
+        tokens.roles[.beginning] = (postProcessor?.cls?.token).map(Self.special)
+        tokens.roles[.end] = (postProcessor?.sep?.token).map(Self.special)
+        tokens.roles[.unknown] = model.unknownToken.map(Self.special)
+        tokens.roles[.padding] = (padding?.token).map(Self.special)
         return tokens
     }
+
+    private static func special(_ content: String) -> AddedToken { AddedToken(content: content, isSpecial: true) }
 }

@@ -4,9 +4,10 @@ import Foundation
 struct TokenizerFolder {
     /// Larger files are no tokenizer's: the largest vocabularies in use are about 20 MB.
     private static let maximumFileSize = 268_435_456
-    /// transformers' CLIPTokenizer reads this many merges of `merges.txt` (OpenAI's vocabulary has as many) and no more.
+    /// transformers 4 reads this many merges of `merges.txt` (OpenAI's vocabulary has as many) and no more.
     private static let maximumMergeCount = 48_894
 
+    let convention: TokenizerConvention
     let vocabularyFile: String
     let vocabulary: [String: Int]
     let mergesFile: String
@@ -18,7 +19,8 @@ struct TokenizerFolder {
     let maximumLength: Int?
     let lowercases: Bool
 
-    init(_ folder: URL) throws(TokenizerError) {
+    init(_ folder: URL, convention: TokenizerConvention) throws(TokenizerError) {
+        self.convention = convention
         let reader = Reader(folder: folder)
         let configuration = try reader.decode(TokenizerConfiguration.self, "tokenizer_config.json", orElse: .init())
         self.configuration = configuration
@@ -30,7 +32,7 @@ struct TokenizerFolder {
             vocabularyFile = "vocab.json"
             mergesFile = "merges.txt"
             vocabulary = try reader.decode([String: Int].self, "vocab.json")
-            merges = try Self.merges(inText: try reader.text("merges.txt"))
+            merges = try Self.merges(inText: try reader.text("merges.txt"), convention)
             lowercases = true
             maximumLength = configuration.maximumLength
         } else if let document {
@@ -48,25 +50,37 @@ struct TokenizerFolder {
         var special = configuration.specialTokens
         if let tokens = configuration.addedTokens {
             addedTokensFile = "tokenizer_config.json"
-            addedTokens = tokens.map { ($0.id, $0.entry.token) }
+            addedTokens = tokens.map { ($0.id, $0.entry.addedToken) }
         } else {
             addedTokensFile = document == nil ? "added_tokens.json" : "tokenizer.json"
             special = special.overridden(
                 by: try reader.decode(SpecialTokens.self, "special_tokens_map.json", orElse: .init()))
             let older = try reader.decode([String: Int].self, "added_tokens.json", orElse: [:])
-            let newer = document?.addedTokens?.compactMap { entry in entry.id.map { ($0, entry.token) } } ?? []
+            let newer = document?.addedTokens?.compactMap { entry in entry.id.map { ($0, entry.addedToken) } } ?? []
             let named = Set(newer.map(\.1.content))
-            addedTokens = older.filter { !named.contains($0.key) }.map { ($0.value, AddedToken(content: $0.key)) } + newer
+            let specialTexts = Set((special.roles.values + special.additional).map(\.content))
+            addedTokens =
+                older.filter { !named.contains($0.key) }.map { content, id in
+                    let isSpecial = specialTexts.contains(content)
+                    return (id, AddedToken(content: content, isNormalized: !isSpecial, isSpecial: isSpecial))
+                } + newer
         }
         if !hasVocabulary, let document { special = document.specialTokens.overridden(by: special) }
         specialTokens = special
     }
 
-    private static func merges(inText text: String) throws(TokenizerError) -> [(String, String)] {
-        let lines = text.unicodeScalars.split(omittingEmptySubsequences: false) { $0 == "\n" }
+    private static func merges(
+        inText text: String, _ convention: TokenizerConvention
+    ) throws(TokenizerError) -> [(String, String)] {
+        let lines = text.unicodeScalars.split(omittingEmptySubsequences: false) { $0 == "\n" }.enumerated()
         var merges: [(String, String)] = []
-        // The first line is the version, whatever it says.
-        for (number, line) in lines.enumerated().dropFirst().prefix(maximumMergeCount) {
+        let counted =
+            switch convention {
+            case .transformers5: lines.filter { !$1.starts(with: "#version".unicodeScalars) }
+            // The first line is the version, whatever it says.
+            case .transformers4: Array(lines.dropFirst().prefix(maximumMergeCount))
+            }
+        for (number, line) in counted {
             let fields = line.split(whereSeparator: CharacterClass.isPythonSpace).map { String($0) }
             if fields.isEmpty { continue }
             guard fields.count == 2 else {

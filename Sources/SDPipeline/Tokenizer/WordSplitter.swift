@@ -1,44 +1,58 @@
-/// Splits words into the pieces that byte-pair encoding works on, by CLIP's pattern (Radford et al. 2021,
-/// `SimpleTokenizer`), matched without regard to case:
+/// Splits text into the pieces that byte-pair encoding works on, by CLIP's pattern (Radford et al. 2021, `SimpleTokenizer`):
 ///
 ///     <\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
-enum WordSplitter {
-    /// The tokens that are never encoded byte by byte where the pattern finds them.
+struct WordSplitter: Sendable {
+    /// The first two alternatives.
     static let marks = ["<|startoftext|>", "<|endoftext|>"]
 
     /// The alternatives that are spelled out, in their order.
     private static let literals = (marks + ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"])
         .map { Array($0.unicodeScalars) }
 
-    /// The pieces of a word, in order; what the pattern doesn't match is left out.
-    static func pieces(of word: [Unicode.Scalar]) -> [ArraySlice<Unicode.Scalar>] {
+    /// Whether the pattern is matched without regard to case. U+0345 is then in no piece: it is no letter, but its case variants
+    /// ι and Ι are.
+    let ignoresCase: Bool
+    /// Whether the two marks are cut at their word, as the tokenizers library's `ByteLevel` does where they aren't added tokens.
+    let cutsMarks: Bool
+
+    /// The pieces of a text, in order; what the pattern doesn't match is left out.
+    func pieces(of text: ArraySlice<Unicode.Scalar>) -> [ArraySlice<Unicode.Scalar>] {
         var pieces: [ArraySlice<Unicode.Scalar>] = []
-        var start = 0
-        while start < word.count {
+        var start = text.startIndex
+        while start < text.endIndex {
             let end: Int
-            if let length = literalLength(at: start, in: word) {
+            if let length = literalLength(at: start, in: text) {
                 end = start + length
+                if cutsMarks, text[start] == "<" {
+                    pieces += [text[start..<start + 2], text[start + 2..<end - 2], text[end - 2..<end]]
+                    start = end
+                    continue
+                }
             } else {
-                let kind = CharacterClass.kind(word[start])
+                let kind = kind(text[start])
                 end =
                     kind == .number || kind == .separator
-                    ? start + 1 : word[start...].firstIndex { CharacterClass.kind($0) != kind } ?? word.count
+                    ? start + 1 : text[start...].firstIndex { self.kind($0) != kind } ?? text.endIndex
                 if kind == .separator {
                     start = end
                     continue
                 }
             }
-            pieces.append(word[start..<end])
+            pieces.append(text[start..<end])
             start = end
         }
         return pieces
     }
 
-    private static func literalLength(at start: Int, in word: [Unicode.Scalar]) -> Int? {
-        guard word[start] == "'" || word[start] == "<" else { return nil }
-        return literals.first { literal in
-            literal.count <= word.count - start
-                && zip(literal, word[start...]).allSatisfy { $0 == folded($1) }
+    private func kind(_ scalar: Unicode.Scalar) -> CharacterClass.Kind {
+        ignoresCase && scalar.value == 0x345 ? .separator : CharacterClass.kind(scalar)
+    }
+
+    private func literalLength(at start: Int, in text: ArraySlice<Unicode.Scalar>) -> Int? {
+        guard text[start] == "'" || text[start] == "<" else { return nil }
+        return Self.literals.first { literal in
+            literal.count <= text.endIndex - start
+                && zip(literal, text[start...]).allSatisfy { $0 == (ignoresCase ? Self.folded($1) : $1) }
         }?.count
     }
 

@@ -17,8 +17,10 @@ enum TokenizerFixtures {
         return URL(filePath: environment["HOME"] ?? "/root").appending(path: ".cache/sd-onnx/clip-vocabulary")
     }
 
-    static func data(_ name: String) throws -> Data {
-        try Data(contentsOf: references.appending(path: name))
+    /// A reference file, of one convention or of both.
+    static func data(_ name: String, _ convention: TokenizerConvention? = nil) throws -> Data {
+        let folder = convention.map { references.appending(path: $0.rawValue) } ?? references
+        return try Data(contentsOf: folder.appending(path: name))
     }
 
     /// Calls `body` with a new folder that holds these files, and removes it.

@@ -2,14 +2,15 @@ import Foundation
 import SDPipeline
 import Testing
 
-/// 5,000 lines of text against transformers' CLIPTokenizer, see Tests/References/tokenizer.py.
+/// 5,400 lines of text against the CLIPTokenizer of transformers 5 and 4, see Tests/References/tokenizer.py.
 @Suite struct TokenizerTextTests {
     private func check(_ tokenizer: CLIPTokenizer, column: Int) throws {
+        let convention = tokenizer.convention
         let lines = try JSONDecoder().decode([String].self, from: TokenizerFixtures.data("tokenizer-text.json"))
-        let readable = try JSONDecoder().decode([[[Int]]].self, from: TokenizerFixtures.data("tokenizer-ids.json"))
-        let hashes = String(decoding: try TokenizerFixtures.data("tokenizer-hashes.txt"), as: UTF8.self)
+        let readable = try JSONDecoder().decode([[[Int]]].self, from: TokenizerFixtures.data("tokenizer-ids.json", convention))
+        let hashes = String(decoding: try TokenizerFixtures.data("tokenizer-hashes.txt", convention), as: UTF8.self)
             .split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
-        #expect(lines.count == 5000)
+        #expect(lines.count == 5400)
         #expect(hashes.count == lines.count)
 
         let clock = ContinuousClock()
@@ -26,14 +27,15 @@ import Testing
             if hash(ids) != hashes[number][column] {
                 wrong += 1
                 if wrong <= 10 {
-                    Issue.record("line \(number + 1), \(lines[number].debugDescription): not transformers' ids, but \(ids)")
+                    Issue.record(
+                        "line \(number + 1), \(lines[number].debugDescription): not the ids of \(convention), but \(ids)")
                 }
             }
         }
         #expect(wrong == 0)
         print(
             "tokenizer, \(tokenizer.vocabularySize) tokens: \(lines.count - wrong) of \(lines.count) lines have"
-                + " transformers' ids (\(count) ids in \(time))")
+                + " the ids of \(convention) (\(count) ids in \(time))")
     }
 
     private func hash(_ ids: [Int]) -> String {
@@ -47,11 +49,13 @@ import Testing
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    @Test func theEmbeddedVocabularyGivesTransformersIDs() throws {
-        try check(CLIPTokenizer(folder: TokenizerFixtures.emoji), column: 0)
+    @Test(arguments: TokenizerConvention.allCases)
+    func theEmbeddedVocabularyGivesTransformersIDs(convention: TokenizerConvention) throws {
+        try check(CLIPTokenizer(folder: TokenizerFixtures.emoji, convention: convention), column: 0)
     }
 
-    @Test func openAIsVocabularyGivesTransformersIDs() throws {
+    @Test(arguments: TokenizerConvention.allCases)
+    func openAIsVocabularyGivesTransformersIDs(convention: TokenizerConvention) throws {
         let folder = TokenizerFixtures.openAI
         guard FileManager.default.fileExists(atPath: folder.appending(path: "vocab.json").path) else {
             Issue.record("There is no \(folder.path): run Tools/fetch-clip-vocabulary.sh once, which writes it.")
@@ -59,7 +63,7 @@ import Testing
         }
         let clock = ContinuousClock()
         let start = clock.now
-        let tokenizer = try CLIPTokenizer(folder: folder)
+        let tokenizer = try CLIPTokenizer(folder: folder, convention: convention)
         print("tokenizer: OpenAI's vocabulary loaded in \(clock.now - start)")
         #expect(tokenizer.vocabularySize == 49408)
         #expect(tokenizer.maximumLength == 77)
@@ -67,17 +71,32 @@ import Testing
         try check(tokenizer, column: 1)
     }
 
+    /// Kinds of text for which the two differ, in words.
+    @Test func theDefaultIsTransformers5() throws {
+        let tokenizer = try CLIPTokenizer(folder: TokenizerFixtures.emoji)
+        let older = try CLIPTokenizer(folder: TokenizerFixtures.emoji, convention: .transformers4)
+        #expect(tokenizer.convention == .transformers5)
+        let differing = ["猫が好き", "一只猫", "👩\u{200d}🚀", "a\u{200b}b", "\u{feff}cat", "ΟΔΟΣ", "a\u{7}b", "a\u{ffd}\u{fffd}"]
+        for text in differing { #expect(tokenizer.encode(text) != older.encode(text), "\(text.debugDescription)") }
+        for text in ["a fox", "It's 12", "CAFÉ cafe\u{301}", "🦊", "кошка"] {
+            #expect(tokenizer.encode(text) == older.encode(text), "\(text)")
+        }
+        #expect(older.encode("ab") == older.encode("a\u{200b}b"))
+    }
+
     @Test(arguments: ["a", "ab", "A1", "'", "Σ", "e\u{301}", "中", "\u{301}", "\u{0}", "<|endoftext|>", "Σ\u{345}\u{301}"])
     func aMegabyteTakesLittleMoreThanLinearTime(unit: String) throws {
-        let tokenizer = try CLIPTokenizer(folder: TokenizerFixtures.emoji)
         let clock = ContinuousClock()
         let text = String(repeating: unit, count: 1_000_000 / unit.utf8.count)
-        let start = clock.now
-        let ids = tokenizer.encode(text)
-        let time = clock.now - start
-        #expect(ids.count >= 2)
-        // A quadratic merge of a million symbols would take hours.
-        #expect(time < .seconds(30), "\(unit.debugDescription) took \(time)")
-        print("tokenizer: 1 MB of \(unit.debugDescription) in \(time), \(ids.count) ids")
+        for convention in TokenizerConvention.allCases {
+            let tokenizer = try CLIPTokenizer(folder: TokenizerFixtures.emoji, convention: convention)
+            let start = clock.now
+            let ids = tokenizer.encode(text)
+            let time = clock.now - start
+            #expect(ids.count >= 2)
+            // A quadratic merge of a million symbols would take hours.
+            #expect(time < .seconds(30), "\(unit.debugDescription) took \(time)")
+            print("tokenizer: 1 MB of \(unit.debugDescription) in \(time), \(ids.count) ids of \(convention)")
+        }
     }
 }
