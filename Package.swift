@@ -26,9 +26,10 @@ let package = Package(
             providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
         .target(name: "COnnxProto", dependencies: ["CProtobufC"]),
         .target(name: "CKernels"),
+        .target(name: "COpenBLASControl"),
         .target(name: "GraphRuntime"),
         .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
-        .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS"]),
+        .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS", "COpenBLASControl"]),
         .target(name: "SDPipeline", dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CPNG"]),
         .executableTarget(
             name: "sd-onnx",

@@ -1,28 +1,36 @@
 import CKernels
 import COpenBLAS
+import COpenBLASControl
 import GraphRuntime
 
 /// OpenBLAS, the only place that calls it: on the calling thread alone, since kernels split their work into tiles and call from each.
 enum BLAS {
-    /// The one switch that keeps OpenBLAS from starting threads of its own beside the session's pool.
-    private static let isSingleThreaded: Void = openblas_set_num_threads(1)
+    /// The one number of threads of OpenBLAS: as many as it starts when it is loaded, and as it uses afterwards, whatever else in the
+    /// process has changed it.
+    private static let isSingleThreaded: Void = openblas_set_num_threads(openblas_num_threads_env())
 
     static func run(_ product: GEMM<Float>) {
         _ = isSingleThreaded
         let beta = product.writeStart()
-        cblas_sgemm(
-            CblasRowMajor, product.transposeA ? CblasTrans : CblasNoTrans, product.transposeB ? CblasTrans : CblasNoTrans,
-            blasint(product.m), blasint(product.n), blasint(product.k), product.alpha, product.a, blasint(product.lda),
-            product.b, blasint(product.ldb), beta, product.c, blasint(product.ldc))
+        let isDone = OpenBLASBuffers.whileHoldingOne {
+            cblas_sgemm(
+                CblasRowMajor, product.transposeA ? CblasTrans : CblasNoTrans, product.transposeB ? CblasTrans : CblasNoTrans,
+                blasint(product.m), blasint(product.n), blasint(product.k), product.alpha, product.a, blasint(product.lda),
+                product.b, blasint(product.ldb), beta, product.c, blasint(product.ldc))
+        }
+        if !isDone { product.runAsLoops(beta: beta) }
     }
 
     static func run(_ product: GEMM<Double>) {
         _ = isSingleThreaded
         let beta = product.writeStart()
-        cblas_dgemm(
-            CblasRowMajor, product.transposeA ? CblasTrans : CblasNoTrans, product.transposeB ? CblasTrans : CblasNoTrans,
-            blasint(product.m), blasint(product.n), blasint(product.k), product.alpha, product.a, blasint(product.lda),
-            product.b, blasint(product.ldb), beta, product.c, blasint(product.ldc))
+        let isDone = OpenBLASBuffers.whileHoldingOne {
+            cblas_dgemm(
+                CblasRowMajor, product.transposeA ? CblasTrans : CblasNoTrans, product.transposeB ? CblasTrans : CblasNoTrans,
+                blasint(product.m), blasint(product.n), blasint(product.k), product.alpha, product.a, blasint(product.lda),
+                product.b, blasint(product.ldb), beta, product.c, blasint(product.ldc))
+        }
+        if !isDone { product.runAsLoops(beta: beta) }
     }
 }
 

@@ -41,4 +41,28 @@ struct GEMM<Element: BLASElement> {
         }
         return 1
     }
+
+    /// Computes it without a BLAS, where there is no memory for one: row by row, in the order of B's memory where B isn't transposed.
+    ///
+    /// - Parameter beta: what ``writeStart()`` has returned.
+    func runAsLoops(beta: Element) {
+        let (rowOfA, columnOfA) = transposeA ? (1, lda) : (lda, 1)
+        for row in 0..<m {
+            let (left, target) = (a + row * rowOfA, c + row * ldc)
+            if beta == 0 { target.update(repeating: 0, count: n) }
+            if transposeB {
+                for column in 0..<n {
+                    let right = b + column * ldb
+                    var sum: Element = 0
+                    for index in 0..<k { sum += left[index * columnOfA] * right[index] }
+                    target[column] += alpha * sum
+                }
+            } else {
+                for index in 0..<k {
+                    let (factor, right) = (alpha * left[index * columnOfA], b + index * ldb)
+                    for column in 0..<n { target[column] += factor * right[column] }
+                }
+            }
+        }
+    }
 }
