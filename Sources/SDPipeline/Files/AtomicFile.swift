@@ -1,7 +1,11 @@
 import Foundation
-import Synchronization
 
-/// Writing files so that a reader finds the old content or the whole new one, never a part.
+/// Writing files so that a reader finds the old content or the whole new one, never a part, and so that this holds after a power cut.
+///
+/// A file that is replaced keeps its permissions, and its owner and group as far as the system lets this process set them. One that
+/// nobody may write to (mode 0444), or that this process may not, is refused and not replaced. Behind symbolic links the file that
+/// they name is written, whether it is there yet or not. Of a file with several hard links the given name gets the new content; the
+/// other names keep the old one, which may be a backup. Devices, pipes and descriptors such as `/dev/stdout` are written to directly.
 public enum AtomicFile {
     /// Why a file couldn't be written. `description` is one sentence for a person.
     public struct WriteError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -10,114 +14,153 @@ public enum AtomicFile {
         /// Why, as a part of a sentence.
         public let reason: String
         public var description: String { "\(path) can't be written: \(reason)." }
+
+        init(path: String, reason: String) {
+            self.path = path
+            self.reason = reason
+        }
+
+        /// The reason is what `errno` says.
+        init(path: String) {
+            let reason =
+                errno == EFBIG
+                ? "it would be larger than the limit on the size of files (ulimit -f)" : String(cString: strerror(errno))
+            self.init(path: path, reason: reason)
+        }
     }
 
-    /// Temporary files that exist now.
-    private static let pending = Mutex<Set<String>>([])
-
-    /// Writes under a temporary name in the same folder, then renames. Nothing is left behind on failure, and a file
-    /// that was there stays. What isn't a regular file, such as a device or a pipe, is written to directly; behind a
-    /// symbolic link the file that it names is replaced.
+    /// Writes one file.
     /// - Throws: ``WriteError``.
-    public static func write(_ bytes: [UInt8], to url: URL) throws { try write([(bytes, url)]) }
+    public static func write(_ bytes: [UInt8], to url: URL, durably: Bool = true) throws {
+        try write([(bytes, url)], durably: durably)
+    }
 
-    /// Writes several files that belong together: no name changes its content before all contents are on the disk.
+    /// Writes several files that belong together: all of them under temporary names in their folders, then all are renamed. Where
+    /// one can't be written, nothing is left behind and no name has changed its content.
+    ///
+    /// - Parameters:
+    ///   - stale: files that are removed with it, such as those of an earlier, longer run.
+    ///   - durably: whether the content is on the disk before the names change, and the names before this returns. Without it, as
+    ///     for a preview that is soon replaced, a power cut may leave an empty file.
     /// - Throws: ``WriteError``.
-    public static func write(_ files: [(bytes: [UInt8], url: URL)]) throws {
-        var written: [(temporary: String, path: String, url: URL)] = []
-        defer {
-            for file in written { forget(file.temporary) }
-        }
-        for (bytes, url) in files {
-            let path = url.resolvingSymlinksInPath().path
-            guard try replacesFile(path, url) else {
-                try write(bytes, toOpened: open(path, O_WRONLY | O_CLOEXEC), path: url.path)
-                continue
+    public static func write(
+        _ files: [(bytes: [UInt8], url: URL)], removing stale: [URL] = [], durably: Bool = true
+    ) throws {
+        let targets = try files.map { (bytes: $0.bytes, given: $0.url.path, target: try OutputTarget($0.url)) }
+        var replacements: [TemporaryFiles.Replacement] = []
+        defer { TemporaryFiles.shared.remove(replacements.map(\.temporary)) }
+        for (bytes, given, target) in targets {
+            guard case .file(let path, let existing) = target else { continue }
+            let (temporary, descriptor) = try TemporaryFiles.shared.create(beside: path, replacing: existing, given: given)
+            replacements.append(.init(temporary: temporary, path: path, given: given, exists: existing != nil))
+            try withClosing(descriptor, given) {
+                try keepAttributes(of: existing, descriptor, given)
+                try write(bytes, to: descriptor, given)
+                if durably { try synchronize(descriptor, given) }
             }
-            let temporary = temporaryName(for: path)
-            _ = pending.withLock { $0.insert(temporary) }
-            written.append((temporary, path, url))
-            try write(bytes, toOpened: open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666), path: url.path)
         }
-        for file in written {
-            guard rename(file.temporary, file.path) == 0 else { throw failure(file.url.path) }
+        // What is written directly can't be taken back, so it comes when all else is known to be possible.
+        for (bytes, given, target) in targets {
+            switch target {
+            case .file: continue
+            case .stream(let path):
+                let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+                guard descriptor >= 0 else { throw WriteError(path: given) }
+                try withClosing(descriptor, given) { try write(bytes, to: descriptor, given) }
+            case .descriptor(let number): try write(bytes, to: number, given)
+            }
+        }
+        try TemporaryFiles.shared.rename(replacements)
+        for url in stale { unlink(url.path) }
+        guard durably else { return }
+        for folder in Set(
+            replacements.map { OutputTarget.folder(of: $0.path) } + stale.map { OutputTarget.folder(of: $0.path) })
+        {
+            // A folder that may be written to but not read can't be opened; then the system decides when it is on the disk.
+            let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            try withClosing(descriptor, folder) { try synchronize(descriptor, folder) }
         }
     }
 
-    /// Checks that a file could be written now, by making and removing an empty one beside it: before work of minutes that would
+    /// Checks that files could be written now, by making and removing an empty one in each folder: before work of minutes that would
     /// otherwise be lost.
     /// - Throws: ``WriteError``.
-    public static func check(_ url: URL) throws {
-        let path = url.resolvingSymlinksInPath().path
-        guard try replacesFile(path, url) else {
-            guard access(path, W_OK) == 0 else { throw failure(url.path) }
-            return
+    public static func check(_ urls: [URL]) throws {
+        var folders: Set<String> = []
+        for url in urls {
+            guard case .file(let path, _) = try OutputTarget(url) else { continue }
+            guard folders.insert(OutputTarget.folder(of: path)).inserted else { continue }
+            let (temporary, descriptor) = try TemporaryFiles.shared.create(beside: path, replacing: nil, given: url.path)
+            close(descriptor)
+            TemporaryFiles.shared.remove([temporary])
         }
-        let temporary = temporaryName(for: path)
-        _ = pending.withLock { $0.insert(temporary) }
-        defer { forget(temporary) }
-        try write([], toOpened: open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666), path: url.path)
     }
 
-    /// Whether `path` is a regular file or none yet; false for devices and pipes.
-    private static func replacesFile(_ path: String, _ url: URL) throws -> Bool {
+    /// As ``check(_:)-([URL])`` for one file.
+    public static func check(_ url: URL) throws { try check([url]) }
+
+    /// Checks that a folder could be made, or where it is there, written to.
+    /// - Throws: ``WriteError``.
+    public static func checkFolder(_ url: URL) throws {
         var status = stat()
-        guard stat(path, &status) == 0 else {
-            guard errno == ENOENT else { throw failure(url.path) }
-            let folder = url.deletingLastPathComponent().path
-            guard access(folder, F_OK) == 0 else {
-                throw WriteError(path: url.path, reason: "there is no folder \(folder)")
-            }
-            return true
+        var place = url.path
+        while stat(place, &status) != 0 {
+            guard errno == ENOENT, place != "/" else { throw WriteError(path: url.path) }
+            // A link to nothing is in the way of a folder.
+            if lstat(place, &status) == 0 { throw WriteError(path: url.path, reason: "\(place) is a link to nothing") }
+            place = OutputTarget.folder(of: place)
         }
-        switch status.st_mode & S_IFMT {
-        case S_IFREG: return true
-        case S_IFDIR: throw WriteError(path: url.path, reason: "it is a folder")
-        default: return false
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw WriteError(path: url.path, reason: "\(place) is a file, expected a folder")
         }
+        let (temporary, descriptor) = try TemporaryFiles.shared.create(
+            beside: place + "/folder", replacing: nil, given: url.path)
+        close(descriptor)
+        TemporaryFiles.shared.remove([temporary])
     }
 
-    private static func forget(_ temporary: String) {
-        unlink(temporary)
-        _ = pending.withLock { $0.remove(temporary) }
-    }
+    /// Removes the temporary files of writes that are under way, and runs `body` while no other can begin and none is renamed: for a
+    /// program that ends on a signal.
+    public static func removePending(then body: () -> Void = {}) { TemporaryFiles.shared.removeAll(then: body) }
 
-    /// Removes the temporary files of writes that are under way: for a program that is about to end on a signal.
-    public static func removePending() {
-        pending.withLock { paths in
-            for path in paths { unlink(path) }
+    private static func withClosing(_ descriptor: Int32, _ given: String, _ body: () throws -> Void) throws {
+        do { try body() } catch {
+            close(descriptor)
+            throw error
         }
+        guard close(descriptor) == 0 else { throw WriteError(path: given) }
     }
 
-    private static func temporaryName(for path: String) -> String {
-        let url = URL(filePath: path)
-        // A file name has at most 255 bytes.
-        let stem = String(decoding: url.lastPathComponent.utf8.prefix(200), as: UTF8.self)
-        let unique = String(UInt64.random(in: .min ... .max), radix: 36)
-        return url.deletingLastPathComponent().appending(path: ".\(stem).\(unique).tmp").path
+    /// Gives a new file the owner, group and mode of the one that it replaces.
+    private static func keepAttributes(of existing: stat?, _ descriptor: Int32, _ given: String) throws {
+        guard let existing else { return }
+        // Only root gives files away; the group can be one of those that the process is in.
+        if fchown(descriptor, existing.st_uid, existing.st_gid) != 0 { _ = fchown(descriptor, uid_t.max, existing.st_gid) }
+        // After the owner, whose change clears some bits.
+        guard fchmod(descriptor, existing.st_mode & 0o7777) == 0 else { throw WriteError(path: given) }
     }
 
-    /// Writes all bytes and closes the file.
-    private static func write(_ bytes: [UInt8], toOpened descriptor: Int32, path: String) throws {
-        guard descriptor >= 0 else { throw failure(path) }
-        var isOpen = true
-        defer { if isOpen { _ = close(descriptor) } }
+    private static func write(_ bytes: [UInt8], to descriptor: Int32, _ given: String) throws {
         try bytes.withUnsafeBytes { memory in
             var rest = memory[...]
             while !rest.isEmpty {
                 let written = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if written < 0 {
                     if errno == EINTR { continue }
-                    throw failure(path)
+                    throw WriteError(path: given)
                 }
                 rest = rest.dropFirst(written)
             }
         }
-        isOpen = false
-        guard close(descriptor) == 0 else { throw failure(path) }
     }
 
-    private static func failure(_ path: String) -> WriteError {
-        WriteError(path: path, reason: String(cString: strerror(errno)))
+    private static func synchronize(_ descriptor: Int32, _ given: String) throws {
+        #if canImport(Darwin)
+            // fsync leaves the content in the drive's cache there.
+            if fcntl(descriptor, F_FULLFSYNC) == 0 { return }
+        #endif
+        // Some file systems have nothing to synchronize.
+        guard fsync(descriptor) == 0 || [EINVAL, ENOTSUP, ENOSYS].contains(errno) else { throw WriteError(path: given) }
     }
 }
