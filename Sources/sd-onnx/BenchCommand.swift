@@ -106,7 +106,6 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.install()
         try files.check()
         if NamedModel.isFolder(model), component == nil { return try benchPipeline(model) }
         try benchGraph(try NamedModel(model, component: component))

@@ -90,7 +90,6 @@ struct CompareCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.install()
         let named = try NamedModel(model, component: component)
         let outputFolder = dump.map(OutputFolder.init)
         try outputFolder?.check()

@@ -160,7 +160,6 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.install()
         let files = try outputFiles()
         let configuration = try PipelineConfiguration(modelFolder: model.url, tokenizer: tokenizer.convention)
         var request = GenerationRequest(
@@ -206,10 +205,18 @@ struct GenerateCommand: ParsableCommand {
         }
         // The finished bar has left its line.
         if let picture = result.images.first { try writer.show(picture, linesBelow: quiet ? 0 : 1) }
-        try previews.write(result)
-        let written = try Section.time("PNG", for: profiling?.profile) { try write(result, request: request, to: files) }
-        try profiling?.write(inputs: [:], threads: pool, isPipeline: true)
-        try report(result, request: request, files: written)
+        var contents = try Section.time("PNG", for: profiling?.profile) {
+            try encode(result, request: request, to: files) + previews.files(result)
+        }
+        if let profiling { contents.append(try profiling.file(inputs: [:], threads: pool, isPipeline: true)) }
+        try write(contents)
+        // Files first: who reads standard output may stop.
+        if files == nil {
+            for picture in result.images {
+                try StandardStreams.writeOutput(PNGFile.encode(picture, text: text(result, request: request)))
+            }
+        }
+        try report(result, request: request, files: files?.map(\.path) ?? ["standard output"])
     }
 
     /// The schedulers that are to be compared; nil for a picture with one.
@@ -253,7 +260,8 @@ struct GenerateCommand: ParsableCommand {
         let all =
             (files ?? [])
             + [saveLatents, profile, live.preview, previews.strip].compactMap { $0.map { URL(fileURLWithPath: $0) } }
-        for file in all { try AtomicFile.check(file) }
+        try AtomicFile.check(all)
+        try previews.folder?.check()
         if profile != nil || live.preview != nil || previews.strip != nil,
             let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null"
         {
@@ -287,21 +295,33 @@ struct GenerateCommand: ParsableCommand {
             "The prompt has \(count - 2) tokens; the text encoder takes \(configuration.tokenLimit - 2), the rest is cut off.")
     }
 
-    private func write(_ result: GenerationResult, request: GenerationRequest, to files: [URL]?) throws -> [String] {
-        let text = [PNGText(key: "parameters", text: parameters(result, request: request))]
-        let pictures = try result.images.map { try PNGFile.encode($0, text: text) }
-        var contents = files.map { Array(zip(pictures, $0)).map { (bytes: $0, url: $1) } } ?? []
+    /// The pictures and latents for files.
+    private func encode(_ result: GenerationResult, request: GenerationRequest, to files: [URL]?) throws -> [OutputFile] {
+        let text = text(result, request: request)
+        var contents: [OutputFile] = try zip(result.images, files ?? []).map { (try PNGFile.encode($0, text: text), $1) }
         if let saveLatents {
             let array = try NPYArray(floats: result.latents, shape: result.latentShape)
             contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
         }
-        try Interruption.whileWriting { try AtomicFile.write(contents) }
-        // Files first: who reads standard output may stop.
-        guard let files else {
-            for picture in pictures { try StandardStreams.writeOutput(picture) }
-            return ["standard output"]
+        return contents
+    }
+
+    /// Writes all files of the run, or none.
+    private func write(_ contents: [OutputFile]) throws {
+        let stale = previews.stale(beside: contents)
+        try Interruption.whileWriting {
+            try previews.folder?.make()
+            try AtomicFile.write(contents, removing: stale)
         }
-        return files.map(\.path)
+        if let first = stale.first, !quiet {
+            let names = stale.count == 1 ? first.lastPathComponent : "\(first.lastPathComponent) and \(stale.count - 1) more"
+            StandardStreams.printError(
+                "Removed from \(first.deletingLastPathComponent().path), left there by a longer run: \(names).")
+        }
+    }
+
+    private func text(_ result: GenerationResult, request: GenerationRequest) -> [PNGText] {
+        [PNGText(key: "parameters", text: parameters(result, request: request))]
     }
 
     /// The settings in the form that other programs of this field write into their pictures.

@@ -88,8 +88,7 @@ struct InspectCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.install()
-        for path in [dot, svg, plan].compactMap({ $0 }) where path != "-" { try AtomicFile.check(URL(fileURLWithPath: path)) }
+        try AtomicFile.check([dot, svg, plan].compactMap { $0 }.filter { $0 != "-" }.map { URL(fileURLWithPath: $0) })
         if component == nil, NamedModel.isFolder(model) { return try inspectFolder() }
         let named = try NamedModel(model, component: component)
         let loaded = try ONNXModel(contentsOf: URL(fileURLWithPath: named.path))

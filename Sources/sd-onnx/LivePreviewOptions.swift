@@ -65,7 +65,7 @@ final class LivePreviewWriter {
     func show(_ image: RGBImage, linesBelow: Int = 0) throws {
         if let file {
             let bytes = try PNGFile.encode(image)
-            try Interruption.whileWriting { try AtomicFile.write(bytes, to: file) }
+            try Interruption.whileWriting { try AtomicFile.write(bytes, to: file, durably: false) }
         }
         if let terminal { try draw(image, terminal, linesBelow: linesBelow) }
     }

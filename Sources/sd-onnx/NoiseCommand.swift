@@ -53,7 +53,10 @@ struct NoiseCommand: ParsableCommand {
     @OptionGroup var memory: MemoryOptions
 
     func run() throws {
-        Interruption.install()
+        let pattern = output.contains("%") ? try OutputPattern(output) : nil
+        func file(_ number: Int) -> URL { URL(fileURLWithPath: pattern?.path(number: number) ?? output) }
+        // As many as there are at most.
+        try AtomicFile.check((1...max(timesteps?.count ?? steps, 1)).map(file))
         let picture = try PNGFile.read(URL(fileURLWithPath: image))
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
         let overrides: [String: SchedulerValue] = betaSchedule.map { ["beta_schedule": .text($0)] } ?? [:]
@@ -65,16 +68,9 @@ struct NoiseCommand: ParsableCommand {
         // The scheduler counts down, the pictures go from the original to noise.
         let pictures = try dissolved(picture, folder: folder, scheduler: scheduler, indices: chosen.indices.reversed())
         let cells = zip(pictures, chosen.reversed()).map { ContactSheet.Cell(image: $0, lines: ["\($1)"]) }
-        var files: [(bytes: [UInt8], url: URL)] = []
-        if output.contains("%") {
-            let pattern = try OutputPattern(output)
-            for (number, cell) in cells.enumerated() {
-                files.append((try PNGFile.encode(cell.image), URL(fileURLWithPath: pattern.path(number: number + 1))))
-            }
-        } else {
-            let sheet = try ContactSheet(cells: cells, columns: cells.count).image()
-            files.append((try PNGFile.encode(sheet), URL(fileURLWithPath: output)))
-        }
+        let images =
+            pattern == nil ? [try ContactSheet(cells: cells, columns: cells.count).image()] : cells.map(\.image)
+        let files = try images.enumerated().map { (bytes: try PNGFile.encode($1), url: file($0 + 1)) }
         try Interruption.whileWriting { try AtomicFile.write(files) }
     }
 

@@ -20,22 +20,26 @@ struct PreviewOptions: ParsableArguments {
     var every: Int?
 
     func validate() throws {
+        for (name, path) in [("--save-steps", saveSteps), ("--strip", strip)] where path == "" || path == "-" {
+            throw ValidationError("\(name) is \(path == "-" ? "-" : "empty"), expected a name.")
+        }
         if every != nil, !isUsed { throw ValidationError("--every needs --save-steps or --strip.") }
     }
 
     var isUsed: Bool { saveSteps != nil || strip != nil }
     var interval: Int? { isUsed ? every ?? 1 : nil }
 
-    /// Writes what was asked for; the first picture of a batch stands for all.
-    func write(_ result: GenerationResult) throws {
-        guard isUsed else { return }
+    /// The folder of the steps.
+    var folder: OutputFolder? { saveSteps.map(OutputFolder.init) }
+
+    /// What was asked for; the first picture of a batch stands for all.
+    func files(_ result: GenerationResult) throws -> [OutputFile] {
+        guard isUsed else { return [] }
         let pictures = result.previews.compactMap { preview in preview.images.first.map { (preview.evaluations, $0) } }
-        var files: [(bytes: [UInt8], url: URL)] = []
-        if let saveSteps {
-            let folder = URL(fileURLWithPath: saveSteps)
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        var files: [OutputFile] = []
+        if let folder {
             files += try pictures.map { number, image in
-                (try PNGFile.encode(image), folder.appendingPathComponent(String(format: "step-%03d.png", number)))
+                (try PNGFile.encode(image), folder.url.appendingPathComponent(Self.stepName(number)))
             }
         }
         if let strip {
@@ -43,6 +47,25 @@ struct PreviewOptions: ParsableArguments {
             let sheet = try ContactSheet(cells: cells, columns: max(cells.count, 1)).image()
             files.append((try PNGFile.encode(sheet), URL(fileURLWithPath: strip)))
         }
-        try Interruption.whileWriting { try AtomicFile.write(files) }
+        return files
+    }
+
+    /// Pictures in the steps' folder that an earlier run left and this one doesn't replace: among those of `files` they would look
+    /// like steps of this run.
+    func stale(beside files: [OutputFile]) -> [URL] {
+        guard let folder, let names = try? FileManager.default.contentsOfDirectory(atPath: folder.url.path) else { return [] }
+        let written = Set(files.map(\.url.path))
+        return names.filter(Self.isStepName).sorted().map(folder.url.appendingPathComponent).filter {
+            !written.contains($0.path)
+        }
+    }
+
+    private static func stepName(_ number: Int) -> String { String(format: "step-%03d.png", number) }
+
+    private static func isStepName(_ name: String) -> Bool {
+        guard name.hasPrefix("step-"), name.hasSuffix(".png") else { return false }
+        let digits = name.dropFirst("step-".count).dropLast(".png".count)
+        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int(digits) else { return false }
+        return stepName(number) == name
     }
 }

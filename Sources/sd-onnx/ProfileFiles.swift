@@ -47,9 +47,8 @@ struct ProfileFiles: ParsableArguments {
 
     /// Tries that the files can be written, before the work.
     func check() throws {
-        for path in [json, csv, trace, flamegraph].compactMap({ $0 }) where path != "-" {
-            try AtomicFile.check(URL(fileURLWithPath: path))
-        }
+        let paths = [json, csv, trace, flamegraph].compactMap { $0 }.filter { $0 != "-" }
+        try AtomicFile.check(paths.map { URL(fileURLWithPath: $0) })
     }
 
     /// Writes all files together, then what standard output gets.

@@ -37,8 +37,10 @@ final class ProfiledRun {
         cpuSeconds = PipelineParts.cpuSeconds
     }
 
+    /// The figures up to now.
+    ///
     /// - Parameter isPipeline: whether the parts of a pipeline ran.
-    func write(inputs: [String: Tensor], threads: ThreadPool, isPipeline: Bool = false) throws {
+    func file(inputs: [String: Tensor], threads: ThreadPool, isPipeline: Bool = false) throws -> OutputFile {
         let seconds = (clock.now - begin).seconds
         let used = PipelineParts.cpuSeconds - cpuSeconds
         let peakBytes = TensorStorage.peakBytes
@@ -46,7 +48,6 @@ final class ProfiledRun {
             seconds: [seconds], preparation: preparation, profile: profile, peakBytes: peakBytes,
             peak: try MachinePeak(threads: threads), inputs: inputs, precision: precision)
         if isPipeline { report.parts = PipelineParts(profile, seconds: seconds, cpuSeconds: used, iterations: 1) }
-        let content = try StandardStreams.json(report)
-        try Interruption.whileWriting { try AtomicFile.write(content, to: file) }
+        return (try StandardStreams.json(report), file)
     }
 }

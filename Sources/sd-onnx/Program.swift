@@ -5,6 +5,7 @@ import SDPipeline
 @main
 enum Program {
     static func main() {
+        Interruption.install()
         StandardStreams.prepare()
         let arguments = BenchCompareCommand.renaming(Array(CommandLine.arguments.dropFirst()))
         var command: any ParsableCommand

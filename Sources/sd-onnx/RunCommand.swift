@@ -66,7 +66,6 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.install()
         let folder = OutputFolder(outputDir)
         try folder.check()
         let arrays = try input.map { (name: $0.name, array: try NPYArray(contentsOf: URL(fileURLWithPath: $0.path))) }
@@ -85,15 +84,18 @@ struct RunCommand: ParsableCommand {
                 throw CommandFailure("--profile names \(file.path), where an output goes: give it a file of its own.")
             }
         }
-        let values = try run(session, arrays, profiling, pool)
+        if folder.exists { try AtomicFile.check(files) }
+        let (values, profileFile) = try run(session, arrays, profiling, pool)
 
         let results = try zip(session.outputs, values).map { declaration, value in
             guard case .tensor(let tensor) = value else { throw Self.unwritable(declaration.name, value.kind) }
             return (name: declaration.name, tensor: tensor)
         }
         let contents = try results.map { try NPYArray($0.tensor, name: $0.name).bytes }
-        try folder.make()
-        try Interruption.whileWriting { try AtomicFile.write(zip(contents, files).map { ($0, $1) }) }
+        try Interruption.whileWriting {
+            try folder.make()
+            try AtomicFile.write(zip(contents, files).map { ($0, $1) } + (profileFile.map { [$0] } ?? []))
+        }
         try report(
             zip(results, files).map { result, file in
                 Output(
@@ -119,7 +121,7 @@ struct RunCommand: ParsableCommand {
 
     private func run(
         _ session: Session, _ arrays: [(name: String, array: NPYArray)], _ profiling: ProfiledRun?, _ pool: ThreadPool
-    ) throws -> [Value] {
+    ) throws -> (values: [Value], profile: OutputFile?) {
         let given = Set(arrays.map(\.name))
         let missing = session.inputs.filter { !given.contains($0.name) }
         guard missing.isEmpty else {
@@ -138,8 +140,7 @@ struct RunCommand: ParsableCommand {
         } catch {
             throw CommandFailure("\(model) failed: \(error).")
         }
-        try profiling?.write(inputs: inputs, threads: pool)
-        return values
+        return (values, try profiling?.file(inputs: inputs, threads: pool))
     }
 
     private func report(_ outputs: [Output]) throws {
@@ -147,37 +148,6 @@ struct RunCommand: ParsableCommand {
         guard !quiet else { return }
         for output in outputs {
             try StandardStreams.printOutput("\(output.name): \(output.type)\(output.shape) in \(output.file)")
-        }
-    }
-}
-
-/// A folder that is made when there is something to put into it.
-struct OutputFolder {
-    let url: URL
-
-    init(_ path: String) { url = URL(fileURLWithPath: path) }
-
-    /// Checks that files could be written there.
-    ///
-    /// - Throws: ``CommandFailure``.
-    func check() throws {
-        var place = url
-        var isFolder: ObjCBool = false
-        while !FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), place.path != "/" {
-            place.deleteLastPathComponent()
-        }
-        guard isFolder.boolValue else { throw CommandFailure("\(place.path) is a file, expected a folder for the outputs.") }
-        guard access(place.path, W_OK | X_OK) == 0 else {
-            throw CommandFailure("The folder \(place.path) can't be written to: \(String(cString: strerror(errno))).")
-        }
-    }
-
-    /// - Throws: ``CommandFailure``.
-    func make() throws {
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        } catch {
-            throw CommandFailure("The folder \(url.path) can't be made.")
         }
     }
 }

@@ -138,6 +138,7 @@ struct SchedulersShowCommand: ParsableCommand {
     }
 
     func run() throws {
+        if let plot { try AtomicFile.check(URL(fileURLWithPath: plot)) }
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
         let configuration = try folder.schedulerSettings()
         let made = try SchedulerRegistry.standard.make(
@@ -151,7 +152,8 @@ struct SchedulersShowCommand: ParsableCommand {
                 levels: evaluations.map { made.noiseLevels[$0] }, timesteps: evaluations.map { made.timesteps[$0] },
                 title: "\(made.name), \(evaluations.count) evaluations")
             let url = URL(fileURLWithPath: plot)
-            try AtomicFile.write(plot.hasSuffix(".svg") ? Array(drawing.svg.utf8) : try drawing.png(), to: url)
+            let bytes = plot.hasSuffix(".svg") ? Array(drawing.svg.utf8) : try drawing.png()
+            try Interruption.whileWriting { try AtomicFile.write(bytes, to: url) }
         }
         json ? try printJSON(made, evaluations) : try printTable(made, evaluations)
     }

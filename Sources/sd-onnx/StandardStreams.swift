@@ -7,6 +7,8 @@ enum StandardStreams {
     /// a picture, and a closed standard output gets a message.
     static func prepare() {
         signal(SIGPIPE, SIG_IGN)
+        // Likewise for a file that grows beyond the limit (ulimit -f).
+        signal(SIGXFSZ, SIG_IGN)
         // A stream that is closed from the start would give its number to the next file that is opened. Opened for reading
         // only, writing to it still fails.
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {

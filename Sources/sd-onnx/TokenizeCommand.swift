@@ -32,7 +32,6 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.install()
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
         let tokenizer = try CLIPTokenizer(folder: folder.tokenizer(), convention: tokenizer.convention)
         let ids: [Int]

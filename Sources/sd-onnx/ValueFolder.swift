@@ -78,7 +78,10 @@ final class ValueFolderWriter {
     private func write(_ name: String, _ tensor: Tensor) throws {
         guard let file = files[name] else { return }
         let array = try NPYArray(tensor, name: name)
-        try Interruption.whileWriting { try array.write(to: folder.url.appendingPathComponent(file + ".npy")) }
+        // Not durably: there may be thousands, and a dump that a power cut ends has no index and is made again.
+        try Interruption.whileWriting {
+            try AtomicFile.write(array.bytes, to: folder.url.appendingPathComponent(file + ".npy"), durably: false)
+        }
     }
 
     func finish(model: String) throws {

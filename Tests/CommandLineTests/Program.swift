@@ -62,8 +62,20 @@ enum Program {
     }
 
     /// Starts the program.
-    static func start(_ arguments: [String], in folder: TemporaryFolder) throws -> Running {
-        try launch(url(), arguments, in: folder, environment: [:])
+    static func start(_ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]) throws -> Running
+    {
+        try launch(url(), arguments, in: folder, environment: environment)
+    }
+
+    /// Starts a shell command in which `$P` is the program.
+    static func startShell(_ command: String, in folder: TemporaryFolder) throws -> Running {
+        let environment = ["P": try url().path]
+        return try launch(URL(fileURLWithPath: "/bin/sh"), ["-c", command], in: folder, environment: environment)
+    }
+
+    /// Starts the program with signals not ignored, as they may be where the tests run in the background.
+    static func startDefault(signals: [String], _ arguments: String, in folder: TemporaryFolder) throws -> Running {
+        try startShell("exec env --default-signal=\(signals.joined(separator: ",")) \"$P\" \(arguments)", in: folder)
     }
 
     struct Running {
@@ -71,9 +83,20 @@ enum Program {
         let output: URL
         let messages: URL
 
-        func finish() throws -> Outcome {
+        /// Waits until the program has said something, such as that it has begun to work.
+        func waitForMessages() throws {
+            let deadline = Date(timeIntervalSinceNow: 60)
+            while try Data(contentsOf: messages).isEmpty, Date() < deadline { usleep(20_000) }
+        }
+
+        /// - Parameter signal: what ends the program; nil where it ends by itself.
+        func finish(by signal: Int32? = nil) throws -> Outcome {
             process.waitUntilExit()
-            #expect(process.terminationReason == .exit, "the program was ended by signal \(process.terminationStatus)")
+            if let signal {
+                #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == signal)
+            } else {
+                #expect(process.terminationReason == .exit, "the program was ended by signal \(process.terminationStatus)")
+            }
             return Outcome(
                 code: process.terminationStatus, output: try Data(contentsOf: output),
                 messages: String(decoding: try Data(contentsOf: messages), as: UTF8.self))
