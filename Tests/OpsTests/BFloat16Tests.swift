@@ -1,6 +1,7 @@
 import Foundation
 import GraphRuntime
 import Ops
+import TestSupport
 import Testing
 
 /// Products with factors that are rounded to bfloat16 against the single-precision ones of factors that were rounded before.
@@ -35,8 +36,7 @@ import Testing
         if rounding == .both { rounded[0] = try roundedToBFloat16(inputs[0]) }
         if rounding != .none { rounded[1] = try roundedToBFloat16(inputs[1]) }
         let expected = try runOnWeights(type, version: 13, attributes: attributes, inputs: rounded).array(of: Float.self)
-        let error = try relativeError(found, expected)
-        #expect(error <= 3e-6, "\(title): \(error)")
+        try expectClose(found, expected, within: Tolerance(ofLargest: 3e-6), title)
         // Sums of many rounded numbers come nearer than a single one, which is at most 2^-9 off.
         let exact = try runOnWeights(type, version: 13, attributes: attributes, inputs: inputs).array(of: Float.self)
         let distance = try relativeError(found, exact)
@@ -44,7 +44,7 @@ import Testing
         if rounding == .both {
             let spared = try runOnWeights(
                 type, version: 13, attributes: attributes, inputs: inputs, savesMemory: true, precision: .bfloat16)
-            #expect(try relativeError(spared, expected) <= 3e-6, "\(title), sparing memory")
+            try expectClose(spared, expected, within: Tolerance(ofLargest: 3e-6), "\(title), sparing memory")
         }
     }
 
@@ -116,7 +116,7 @@ import Testing
         if Self.hasPanels { #expect(rounding == .both || rounding == .weights && !Self.forcesPairs) }
         var rounded = rounding == .none ? graph : try graph.rounded(inputs: rounding == .both)
         let expected = try rounded.result(output, options: SessionOptions(threads: ThreadPool(threadCount: 2)))
-        #expect(try relativeError(found, expected.array(of: Float.self)) <= 3e-6)
+        try expectClose(found, expected.array(of: Float.self), within: Tolerance(ofLargest: 3e-6))
     }
 
     /// Numbers of all magnitudes, halfway between two of bfloat16 and not, are rounded as ``BFloat16`` does.
@@ -135,7 +135,7 @@ import Testing
         for index in 0..<8 { identity[index * 9] = 1 }
         let found = try runOnWeights(
             "MatMul", version: 13, inputs: [floats(identity, [8, 8]), floats(weights, [8, 40])], precision: .bfloat16)
-        #expect(try found.array(of: Float.self) == weights.map { BFloat16($0).float })
+        try expectEqual(found, weights.map { BFloat16($0).float })
     }
 
     /// What isn't finite, or isn't once it is rounded, makes the same of a sum as in single precision.
@@ -187,6 +187,6 @@ import Testing
         let pool = ThreadPool(threadCount: 1)
         let found = try graph.result(y, options: SessionOptions(optimize: false, threads: pool, precision: .bfloat16))
         let exact = try graph.result(y, options: SessionOptions(optimize: false, threads: pool))
-        #expect(found.rawBytes.elementsEqual(exact.rawBytes))
+        try expectSame(found, exact)
     }
 }

@@ -1,5 +1,6 @@
 import GraphRuntime
 import Ops
+import TestSupport
 import Testing
 
 /// Conv and ConvTranspose against ``WindowOracle``.
@@ -221,15 +222,18 @@ import Testing
 /// Attributes that no window has: an error, never a trap.
 @Suite struct HostileWindowTests {
     private static let far = Int64.max
-    private static let lists: [(String, [Int64])] = [
-        ("strides", [0, 1]), ("strides", [1, -1]), ("strides", [1]), ("strides", [1, 1, 1]), ("strides", [far, far]),
-        ("strides", [.min, 1]), ("dilations", [0, 1]), ("dilations", [-2, 1]), ("dilations", [far, far]),
-        ("dilations", [.min, .min]),
-        ("dilations", [1]), ("kernel_shape", [3, 2]), ("kernel_shape", [3]), ("kernel_shape", [far, far]),
-        ("kernel_shape", [-3, -3]),
-        ("pads", [-1, 0, 0, 0]), ("pads", [0, 0, 0, -7]), ("pads", [far, far, far, far]), ("pads", [.min, 0, 0, 0]),
-        ("pads", [1, 1]),
-        ("pads", [1, 1, 1, 1, 1]), ("pads", [1 << 40, 0, 0, 0]), ("pads", [1 << 30, 1 << 30, 1 << 30, 1 << 30]),
+    /// Attributes, and what is wrong with all of these lists.
+    private static let lists: [(String, [[Int64]], String)] = [
+        ("strides", [[1], [1, 1, 1]], "should have 2 values"),
+        ("strides", [[0, 1], [1, -1], [far, far], [.min, 1]], "are out of range"),
+        ("dilations", [[1]], "should have 2 values"),
+        ("dilations", [[0, 1], [-2, 1], [far, far], [.min, .min]], "are out of range"),
+        ("kernel_shape", [[3, 2], [3], [far, far], [-3, -3]], "contradicts the weights' [3, 3]"),
+        ("pads", [[1, 1], [1, 1, 1, 1, 1]], "should have 4 values"),
+        (
+            "pads", [[-1, 0, 0, 0], [0, 0, 0, -7], [far, far, far, far], [.min, 0, 0, 0], [1 << 40, 0, 0, 0]],
+            "are out of range"
+        ),
     ]
 
     private func given(_ name: String, _ values: [Int64], autoPad: String? = nil) -> NodeAttributes {
@@ -241,40 +245,59 @@ import Testing
 
     private func expectRefused(
         _ type: String, _ attributes: NodeAttributes, input: [Int] = [1, 2, 5, 5], weights: [Int] = [2, 2, 3, 3],
-        bias: [Int]? = nil
+        bias: [Int]? = nil, saying reason: String
     ) throws {
         let inputs = try [input, weights].map { try pseudoRandom($0) } + (bias.map { [try pseudoRandom($0)] } ?? [])
-        #expect(throws: (any Error).self, "\(type) \(attributes) \(input) \(weights)") {
+        expectError(reason, "\(type) \(attributes) \(input) \(weights)") {
             try run(type, version: 22, attributes: attributes, inputs: inputs)
         }
     }
 
     @Test(arguments: ["Conv", "ConvTranspose"]) func lists(type: String) throws {
-        for (name, values) in Self.lists { try expectRefused(type, given(name, values)) }
-        try expectRefused(type, NodeAttributes(["auto_pad": .string("SAME")]))
-        try expectRefused(type, NodeAttributes(["strides": .int(1)]))
+        for (name, lists, reason) in Self.lists {
+            for values in lists { try expectRefused(type, given(name, values), saying: "\(name) \(values) \(reason)") }
+        }
+        let grown =
+            type == "Conv"
+            ? "[2147483651, 2147483651] has too many elements" : "[1, 2, -2147483641, -2147483641] has a negative"
+        try expectRefused(type, given("pads", Array(repeating: 1 << 30, count: 4)), saying: "shape \(grown)")
+        try expectRefused(
+            type, NodeAttributes(["auto_pad": .string("SAME")]), saying: "auto_pad \"SAME\" isn't one of ONNX's")
+        try expectRefused(
+            type, NodeAttributes(["strides": .int(1)]), saying: "attribute strides should be integers, found an integer")
     }
 
     @Test(arguments: ["Conv", "ConvTranspose"], [0, -1, 3, 1 << 40, .max, .min] as [Int64]) func groups(
         type: String, group: Int64
     ) throws {
-        try expectRefused(type, NodeAttributes(["group": .int(group)]))
+        let reason = group < 1 ? "group is \(group), expected 1 or more" : "don't fit input [1, 2, 5, 5] in \(group) groups"
+        try expectRefused(type, NodeAttributes(["group": .int(group)]), saying: reason)
         // No channels divide into any number of groups, but those don't multiply.
         if type == "ConvTranspose", group > 1 << 20 {
-            try expectRefused(type, NodeAttributes(["group": .int(group)]), input: [1, 0, 5, 5], weights: [0, 1 << 30, 3, 3])
+            try expectRefused(
+                type, NodeAttributes(["group": .int(group)]), input: [1, 0, 5, 5], weights: [0, 1 << 30, 3, 3],
+                saying: "weights [0, 1073741824, 3, 3] have too many channels")
         }
     }
 
     @Test(arguments: ["Conv", "ConvTranspose"]) func shapes(type: String) throws {
         let none = NodeAttributes()
-        try expectRefused(type, none, input: [2, 2, 3], weights: [2, 2, 3, 3])
-        try expectRefused(type, none, input: [], weights: [])
-        try expectRefused(type, none, input: [2, 2], weights: [2, 2])
-        try expectRefused(type, none, input: [1, 3, 5, 5], weights: [2, 2, 3, 3])
-        try expectRefused(type, none, weights: [2, 2, 0, 3])
-        try expectRefused(type, none, weights: [0, 0, 0, 0])
-        try expectRefused(type, none, bias: [3])
-        try expectRefused(type, none, bias: [])
+        for (input, weights) in [([2, 2, 3], [2, 2, 3, 3]), ([], []), ([2, 2], [2, 2])] as [([Int], [Int])] {
+            let reason =
+                type == "Conv"
+                ? "expected input [N, C, spatial…] and weights [M, C/group, kernel…], found \(input) and \(weights)"
+                : "weights \(weights) don't fit input \(input) in 1 groups"
+            try expectRefused(type, none, input: input, weights: weights, saying: reason)
+        }
+        try expectRefused(
+            type, none, input: [1, 3, 5, 5], weights: [2, 2, 3, 3],
+            saying: "weights [2, 2, 3, 3] don't fit input [1, 3, 5, 5] in 1 groups")
+        let kernel = type == "Conv" ? "the kernel [0, 3] is out of range" : "kernel [0, 3], strides [1, 1], dilations [1, 1]"
+        try expectRefused(type, none, weights: [2, 2, 0, 3], saying: kernel)
+        try expectRefused(
+            type, none, weights: [0, 0, 0, 0], saying: "weights [0, 0, 0, 0] don't fit input [1, 2, 5, 5] in 1 groups")
+        try expectRefused(type, none, bias: [3], saying: "the bias [3] doesn't have 2 elements")
+        try expectRefused(type, none, bias: [], saying: "the bias [] doesn't have 2 elements")
         // Extents whose products with strides and dilations leave 64 bits, in tensors without elements.
         let wide = NodeAttributes(["strides": .ints([1 << 30]), "dilations": .ints([1 << 30])])
         for (extent, taps) in [(1 << 33, 1), (1 << 33 + 1, 1 << 33 + 1), (1, 1 << 34), (1 << 32, 1 << 32), (1 << 40, 1 << 40)] {
@@ -290,13 +313,20 @@ import Testing
 
     @Test(
         arguments: [
-            ("output_padding", [-1, 0]), ("output_padding", [1]), ("output_padding", [.max, .max]),
-            ("output_padding", [.min, 0]),
-            ("output_shape", [-1, 5]), ("output_shape", [.min, .min]), ("output_shape", [5]), ("output_shape", [.max, .max]),
-            ("output_shape", [1, 1, 5, 5]), ("output_shape", [1 << 40, 1 << 40]),
-        ] as [(String, [Int64])])
-    func transposedLists(name: String, values: [Int64]) throws {
-        try expectRefused("ConvTranspose", given(name, values))
-        try expectRefused("ConvTranspose", given(name, values, autoPad: "SAME_UPPER"))
+            ("output_padding", [[1]], "output_padding LIST or output_shape [] should have 2 values"),
+            ("output_padding", [[-1, 0], [.max, .max], [.min, 0]], "output_padding LIST are out of range"),
+            ("output_shape", [[5], [1, 1, 5, 5]], "output_padding [] or output_shape LIST should have 2 values"),
+            ("output_shape", [[-1, 5], [.min, .min]], "output_shape LIST has a negative extent"),
+            ("output_shape", [[.max, .max]], "shape [1, 2, 9223372036854775807, 9223372036854775807] has too many elements"),
+            ("output_shape", [[1 << 40, 1 << 40]], "shape [1, 2, 1099511627776, 1099511627776] has too many elements"),
+        ] as [(String, [[Int64]], String)])
+    func transposedLists(name: String, lists: [[Int64]], reason: String) throws {
+        for values in lists {
+            for autoPad in [nil, "SAME_UPPER"] {
+                try expectRefused(
+                    "ConvTranspose", given(name, values, autoPad: autoPad),
+                    saying: reason.replacing("LIST", with: "\(values)"))
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 import GraphRuntime
 import Ops
+import TestSupport
 import Testing
 
 /// Runs one operator through a session, with the optimizer on and off; the results must be the same to the bit.
@@ -31,9 +32,7 @@ func run(
         return try (0..<outputCount).map { try #require(outputs["y\($0)"]) }
     }
     for (a, b) in zip(results[0], results[1]) {
-        #expect(a.dtype == b.dtype)
-        #expect(a.shape == b.shape)
-        #expect(a.rawBytes.elementsEqual(b.rawBytes), "the optimizer changes the result of \(type)")
+        try expectSame(a, b, "the optimizer changes the result of \(type)")
     }
     return results[0]
 }
@@ -65,7 +64,7 @@ func runOnWeights(
         options: SessionOptions(
             threads: ThreadPool(threadCount: threads), savesMemory: savesMemory, precision: precision))
     let results = try (0..<2).map { _ in try #require(try session.run(["x": inputs[0]], observer: observer)["y"]) }
-    #expect(results[0].rawBytes.elementsEqual(results[1].rawBytes), "the second run of \(type) differs")
+    try expectSame(results[1], results[0], "the second run of \(type)")
     return results[1]
 }
 

@@ -1,5 +1,6 @@
 import GraphRuntime
 import Synchronization
+import TestSupport
 import Testing
 
 /// y = x + the sum of a constant w, of which a packed form holds the sum alone.
@@ -67,19 +68,19 @@ private struct ToyAddSum: Operator {
         let session = try makeSession(isInFile: true)
         _ = try session.prepare(["x": Tensor([Float(0)])])
         #expect(counter.count.load(ordering: .relaxed) == 0)
-        for x: Float in [3, 5] { #expect(try run(session, [x]) == [x + 14]) }
+        for x: Float in [3, 5] { expectEqual(try run(session, [x]), [x + 14]) }
         #expect(counter.count.load(ordering: .relaxed) == 1)
         // A new plan may need other forms: those of the plan before are made again when it runs again, and then are there for both.
         for _ in 0..<3 {
-            #expect(try run(session, [1, 2]) == [15, 16])
-            #expect(try run(session, [7]) == [21])
+            expectEqual(try run(session, [1, 2]), [15, 16])
+            expectEqual(try run(session, [7]), [21])
         }
         #expect(counter.count.load(ordering: .relaxed) == 2)
     }
 
     @Test(arguments: [(false, false), (true, true)]) func doesNotPack(isInFile: Bool, savesMemory: Bool) throws {
         let session = try makeSession(isInFile: isInFile, savesMemory: savesMemory)
-        #expect(try run(session, [3]) == [17])
+        expectEqual(try run(session, [3]), [17])
         #expect(counter.count.load(ordering: .relaxed) == 0)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import GraphRuntime
 import Ops
+import TestSupport
 import Testing
 
 /// The vector kernels against the C library in double precision.
@@ -84,7 +85,7 @@ struct UnaryMathTests {
         try check("Sign", 13, [.nan, 1, -1, 0, -1])
         try check("Relu", 14, [.nan, .infinity, 0, 0, 0])
         let halves = try floats([0.5, 1.5, 2.5, -0.5, -1.5], [5])
-        #expect(try run("Round", version: 11, inputs: [halves])[0].array(of: Float.self) == [0, 2, 2, 0, -2])
+        try expectEqual(run("Round", version: 11, inputs: [halves])[0], [0, 2, 2, 0, -2] as [Float])
     }
 
     /// Tails shorter than a vector, nothing at all, and every thread count.
@@ -94,13 +95,13 @@ struct UnaryMathTests {
         let one = try run("Sigmoid", version: 13, inputs: [x], threads: 1)[0]
         let three = try run("Sigmoid", version: 13, inputs: [x], threads: 3)[0]
         let expected = try x.array(of: Float.self).map { 1 / (1 + exp(-$0)) }
-        #expect(try relativeError(one, expected) < 1e-6)
-        #expect(one.rawBytes.elementsEqual(three.rawBytes))
+        try expectClose(one, expected, within: Tolerance(ofLargest: 1e-6))
+        try expectSame(one, three)
     }
 
     @Test func halfAndDoublePrecision() throws {
         let half = try run("Tanh", version: 13, inputs: [Tensor([Float16(0.5), -2])])[0]
-        #expect(try half.array(of: Float16.self) == [Float16(tanh(0.5)), Float16(tanh(-2.0))])
+        try expectEqual(half, [Float16(tanh(0.5)), Float16(tanh(-2.0))] as [Float16])
         let double = try run("Mish", version: 18, inputs: [Tensor([1.0])])[0]
         #expect(try abs(double.array(of: Double.self)[0] - tanh(log(1 + exp(1.0)))) < 1e-15)
     }
@@ -110,19 +111,20 @@ struct UnaryMathTests {
         let bias = try floats([0.25], [1])
         let sums = try run("Add", version: 14, inputs: [x, bias])[0]
         let exact = try run("Gelu", version: 20, inputs: [sums])[0].array(of: Float.self)
-        #expect(try run("BiasGelu", version: 1, domain: "com.microsoft", inputs: [x, bias])[0].array(of: Float.self) == exact)
+        try expectEqual(run("BiasGelu", version: 1, domain: "com.microsoft", inputs: [x, bias])[0], exact)
         let tanh = NodeAttributes(["approximate": .string("tanh")])
         let approximate = try run("Gelu", version: 20, attributes: tanh, inputs: [x])[0].array(of: Float.self)
-        #expect(try run("FastGelu", version: 1, domain: "com.microsoft", inputs: [x])[0].array(of: Float.self) == approximate)
+        try expectEqual(run("FastGelu", version: 1, domain: "com.microsoft", inputs: [x])[0], approximate)
         let quick = try run("QuickGelu", version: 1, domain: "com.microsoft", inputs: [x])[0]
-        #expect(try relativeError(quick, x.array(of: Float.self).map { $0 / (1 + expf(-1.702 * $0)) }) < 1e-6)
+        try expectClose(
+            quick, x.array(of: Float.self).map { $0 / (1 + expf(-1.702 * $0)) }, within: Tolerance(ofLargest: 1e-6))
     }
 
     @Test func parametersOfActivations() throws {
         let x = try floats([-2, -0.25, 0.25, 2], [4])
         func check(_ type: String, _ version: Int, _ attributes: NodeAttributes, _ expected: [Float]) throws {
             let found = try run(type, version: version, attributes: attributes, inputs: [x])[0]
-            #expect(try relativeError(found, expected) < 1e-6, "\(type)")
+            try expectClose(found, expected, within: Tolerance(ofLargest: 1e-6), type)
         }
         try check("LeakyRelu", 16, NodeAttributes(["alpha": .float(0.1)]), [-0.2, -0.025, 0.25, 2])
         try check("HardSigmoid", 6, NodeAttributes(["alpha": .float(0.5), "beta": .float(0.6)]), [0, 0.475, 0.725, 1])

@@ -1,4 +1,5 @@
 import GraphRuntime
+import TestSupport
 import Testing
 
 /// Convolution straight from ONNX Conv-22 and ConvTranspose-22, in double precision, one number at a time.
@@ -165,14 +166,5 @@ func pseudoRandomDoubles(_ dimensions: [Int], seed: UInt64 = 1) throws -> Tensor
 /// Expects the given shape, and values within `bound` of the largest finite magnitude that is expected; NaN and infinities where
 /// they are expected.
 func expectClose(_ found: Tensor, _ expected: [Double], shape: [Int], bound: Double, _ title: String = "") throws {
-    #expect(found.shape.dimensions == shape, "\(title)")
-    let values = try doubles(found)
-    try #require(values.count == expected.count, "\(title)")
-    let scale = expected.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
-    let worst = zip(values, expected).reduce(0) { worst, pair in
-        if pair.0 == pair.1 || pair.0.isNaN && pair.1.isNaN { return worst }
-        let difference = abs(pair.0 - pair.1)
-        return difference.isNaN ? .infinity : max(worst, difference)
-    }
-    #expect(worst <= bound * scale, "\(title): \(worst) of \(scale)")
+    try expectClose(found, expected, shape: shape, within: Tolerance(ofLargest: bound), title)
 }
