@@ -59,7 +59,8 @@ extension FuzzTarget {
     static let png = FuzzTarget(name: "png") { bytes in
         let image = try PNGFile.decode(bytes, pixelLimit: 1 << 20)
         precondition(image.pixels.count == image.width * image.height * 3, "\(image.pixels.count) bytes")
-        precondition(try PNGFile.decode(PNGFile.encode(image)) == image, "the picture isn't what was written")
+        let again = try PNGFile.decode(PNGFile.encode(image))
+        precondition(again == image, "the picture isn't what was written")
     }
 
     /// An array of numpy.
