@@ -55,6 +55,11 @@ enum Program {
         try launch(url(), arguments, in: folder, environment: environment).finish()
     }
 
+    /// Runs another program to its end, with the environment that the tests have.
+    static func run(tool: URL, _ arguments: [String], in folder: TemporaryFolder) throws -> Outcome {
+        try launch(tool, arguments, in: folder, environment: [:]).finish()
+    }
+
     /// Runs a shell command in which `$P` is the program.
     static func shell(_ command: String, in folder: TemporaryFolder) throws -> Outcome {
         let environment = ["P": try url().path]
