@@ -46,3 +46,8 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Whatever isn't memory-safe is marked `unsafe`, and where that may be is said in docs/architecture.md.
+for target in package.targets where [.regular, .executable, .test].contains(target.type) {
+    target.swiftSettings = (target.swiftSettings ?? []) + [.strictMemorySafety()]
+}

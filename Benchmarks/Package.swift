@@ -13,9 +13,11 @@ let package = Package(
             name: "microbench",
             dependencies: [
                 .product(name: "GraphRuntime", package: "sd-onnx"),
+                .product(name: "ONNXLoader", package: "sd-onnx"),
                 .product(name: "Ops", package: "sd-onnx"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ])
+            ],
+            swiftSettings: [.strictMemorySafety()])
     ],
     swiftLanguageModes: [.v6]
 )

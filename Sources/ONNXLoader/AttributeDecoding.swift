@@ -24,12 +24,12 @@ extension MessageReader {
     func attribute(
         _ pointer: UnsafePointer<Onnx__AttributeProto>, _ opsets: [String: Int]
     ) throws(LoadError) -> NamedAttribute {
-        let name = text(pointer.pointee.name)
+        let name = unsafe text(pointer.pointee.name)
         do throws(LoadError) {
             guard !name.isEmpty else { throw LoadError(.graph, "the attribute has no name") }
-            let reference = text(pointer.pointee.ref_attr_name)
+            let reference = unsafe text(pointer.pointee.ref_attr_name)
             if !reference.isEmpty { return NamedAttribute(name: name, content: .reference(reference)) }
-            return NamedAttribute(name: name, content: try content(pointer.pointee, opsets))
+            return unsafe NamedAttribute(name: name, content: try content(pointer.pointee, opsets))
         } catch {
             throw error.prefixed("attribute \(name)")
         }
@@ -37,16 +37,16 @@ extension MessageReader {
 
     /// The value by the stated type, or by the field that is given where no type is stated, as before IR version 2.
     private func content(_ proto: Onnx__AttributeProto, _ opsets: [String: Int]) throws(LoadError) -> NamedAttribute.Content {
-        let given = Self.given(proto)
+        let given = unsafe Self.given(proto)
         let type: AttributeType
-        if proto.type == 0 {
+        if unsafe proto.type == 0 {
             guard given.count == 1, let only = given.first else {
                 throw LoadError(.graph, "the type isn't stated and the values of \(given.count) types are given")
             }
             type = only
         } else {
-            guard let stated = AttributeType(rawValue: proto.type) else {
-                throw LoadError(.unsupported, "the attribute type \(proto.type) isn't known")
+            guard let stated = unsafe AttributeType(rawValue: proto.type) else {
+                throw LoadError(.unsupported, unsafe "the attribute type \(proto.type) isn't known")
             }
             // A number that is 0 or an empty list may be left out.
             guard given.isEmpty || given.contains(stated) else {
@@ -55,35 +55,37 @@ extension MessageReader {
             type = stated
         }
         switch type {
-        case .float: return .value(.float(proto.f))
-        case .int: return .value(.int(proto.i))
-        case .string: return .value(.string(try string(proto.s)))
-        case .floats: return .value(.floats(numbers(proto.n_floats, proto.floats)))
-        case .ints: return .value(.ints(numbers(proto.n_ints, proto.ints)))
+        case .float: return unsafe .value(.float(proto.f))
+        case .int: return unsafe .value(.int(proto.i))
+        case .string: return unsafe .value(.string(try string(proto.s)))
+        case .floats: return unsafe .value(.floats(numbers(proto.n_floats, proto.floats)))
+        case .ints: return unsafe .value(.ints(numbers(proto.n_ints, proto.ints)))
         case .strings:
             var values: [String] = []
-            for element in numbers(proto.n_strings, proto.strings) { values.append(try string(element)) }
+            for unsafeelement in unsafe numbers(proto.n_strings, proto.strings) { unsafe values.append(try string(element)) }
             return .value(.strings(values))
         case .graph:
-            guard let graph = proto.g else { throw LoadError(.graph, "the graph is missing") }
-            return .graph(try self.graph(UnsafePointer(graph), opsets))
+            guard let graph = unsafe proto.g else { throw LoadError(.graph, "the graph is missing") }
+            return unsafe .graph(try self.graph(UnsafePointer(graph), opsets))
         case .graphs:
             var values: [NamedGraph] = []
-            for graph in messages(proto.n_graphs, proto.graphs) { values.append(try self.graph(graph, opsets)) }
+            for unsafegraph in unsafe messages(proto.n_graphs, proto.graphs) {
+                unsafe values.append(try self.graph(graph, opsets))
+            }
             return .graphs(values)
         case .typeProto:
-            guard let value = try valueType(proto.tp.map { UnsafePointer($0) }) else {
+            guard let value = unsafe try valueType(proto.tp.map { unsafe UnsafePointer($0) }) else {
                 throw LoadError(.graph, "the type is missing")
             }
             return .value(.type(value))
         case .typeProtos:
             var values: [ValueType] = []
-            for entry in messages(proto.n_type_protos, proto.type_protos) {
-                guard let value = try valueType(entry) else { throw LoadError(.graph, "a type is missing") }
+            for unsafeentry in unsafe messages(proto.n_type_protos, proto.type_protos) {
+                guard let value = unsafe try valueType(entry) else { throw LoadError(.graph, "a type is missing") }
                 values.append(value)
             }
             return .value(.types(values))
-        case .tensor, .tensors, .sparseTensor, .sparseTensors: return .value(try tensorContent(proto, type))
+        case .tensor, .tensors, .sparseTensor, .sparseTensors: return unsafe .value(try tensorContent(proto, type))
         }
     }
 
@@ -92,21 +94,25 @@ extension MessageReader {
         var values: [Tensor] = []
         switch type {
         case .tensor:
-            guard let tensor = proto.t else { throw LoadError(.graph, "the tensor is missing") }
-            return .tensor(try tensors.tensor(UnsafePointer(tensor)))
+            guard let tensor = unsafe proto.t else { throw LoadError(.graph, "the tensor is missing") }
+            return unsafe .tensor(try tensors.tensor(UnsafePointer(tensor)))
         case .sparseTensor:
-            guard let tensor = proto.sparse_tensor else { throw LoadError(.graph, "the sparse tensor is missing") }
-            return .tensor(try tensors.dense(UnsafePointer(tensor)))
+            guard let tensor = unsafe proto.sparse_tensor else { throw LoadError(.graph, "the sparse tensor is missing") }
+            return unsafe .tensor(try tensors.dense(UnsafePointer(tensor)))
         case .tensors:
-            for tensor in messages(proto.n_tensors, proto.tensors) { values.append(try tensors.tensor(tensor)) }
+            for unsafetensor in unsafe messages(proto.n_tensors, proto.tensors) {
+                unsafe values.append(try tensors.tensor(tensor))
+            }
         default:
-            for tensor in messages(proto.n_sparse_tensors, proto.sparse_tensors) { values.append(try tensors.dense(tensor)) }
+            for unsafetensor in unsafe messages(proto.n_sparse_tensors, proto.sparse_tensors) {
+                unsafe values.append(try tensors.dense(tensor))
+            }
         }
         return .tensors(values)
     }
 
     private static func given(_ proto: Onnx__AttributeProto) -> [AttributeType] {
-        let fields: [(Bool, AttributeType)] = [
+        let fields: [(Bool, AttributeType)] = unsafe [
             (proto.has_f != 0, .float), (proto.has_i != 0, .int), (proto.has_s != 0, .string), (proto.t != nil, .tensor),
             (proto.g != nil, .graph), (proto.n_floats > 0, .floats), (proto.n_ints > 0, .ints), (proto.n_strings > 0, .strings),
             (proto.n_tensors > 0, .tensors), (proto.n_graphs > 0, .graphs), (proto.sparse_tensor != nil, .sparseTensor),

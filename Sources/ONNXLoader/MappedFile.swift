@@ -12,17 +12,17 @@ import GraphRuntime
 /// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A session that saves
 /// memory advises node by node. A file that shrinks while it is mapped ends the process when the lost pages are read, as with every
 /// mapped file.
-package enum MappedFile {
+public enum MappedFile {
     /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them.
     ///
     /// - Throws: ``LoadError`` of kind `file`.
-    package static func map(_ path: String) throws(LoadError) -> TensorStorage {
+    public static func map(_ path: String) throws(LoadError) -> TensorStorage {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure("can't open the file", path) }
         defer { close(descriptor) }
         var information = stat()
-        guard fstat(descriptor, &information) == 0 else { throw failure("can't read the file's size", path) }
+        guard unsafe fstat(descriptor, &information) == 0 else { throw failure("can't read the file's size", path) }
         guard information.st_mode & S_IFMT == S_IFREG else {
             throw LoadError(.file, "expected a regular file, found \(describe(information.st_mode))", file: path)
         }
@@ -32,22 +32,22 @@ package enum MappedFile {
         do throws(TensorError) {
             guard byteCount > 0 else { return try TensorStorage(byteCount: 0) }
         } catch { throw LoadError(.file, error.message, file: path) }
-        guard let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+        guard let base = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), unsafe base != MAP_FAILED else {
             throw failure("can't map the file", path)
         }
-        return TensorStorage(
+        return unsafe TensorStorage(
             base: base, byteCount: byteCount, owner: Mapping(base: base, byteCount: byteCount), isMappedFile: true)
     }
 
     /// The path with all symbolic links followed, nil where the file doesn't exist.
     static func realPath(_ path: String) -> String? {
-        guard let resolved = realpath(path, nil) else { return nil }
-        defer { free(resolved) }
-        return String(validatingCString: resolved)
+        guard let resolved = unsafe realpath(path, nil) else { return nil }
+        defer { unsafe free(resolved) }
+        return unsafe String(validatingCString: resolved)
     }
 
     private static func failure(_ what: String, _ path: String) -> LoadError {
-        LoadError(.file, "\(what): \(String(cString: strerror(errno)))", file: path)
+        LoadError(.file, unsafe "\(what): \(String(cString: strerror(errno)))", file: path)
     }
 
     private static func describe(_ mode: mode_t) -> String {
@@ -60,14 +60,15 @@ package enum MappedFile {
     }
 }
 
+@safe
 private final class Mapping {
     let base: UnsafeMutableRawPointer
     let byteCount: Int
 
     init(base: UnsafeMutableRawPointer, byteCount: Int) {
-        self.base = base
+        unsafe self.base = unsafe base
         self.byteCount = byteCount
     }
 
-    deinit { munmap(base, byteCount) }
+    deinit { unsafe munmap(base, byteCount) }
 }

@@ -10,9 +10,9 @@ struct MessageReader {
         _ imports: [UnsafePointer<Onnx__OperatorSetIdProto>], of owner: String
     ) throws(LoadError) -> [String: Int] {
         var result: [String: Int] = [:]
-        for entry in imports {
-            let domain = normalize(text(entry.pointee.domain))
-            let version = Int(entry.pointee.version)
+        for unsafeentry in unsafe imports {
+            let domain = unsafe normalize(text(entry.pointee.domain))
+            let version = unsafe Int(entry.pointee.version)
             guard version > 0 else {
                 throw LoadError(.graph, "\(owner) imports version \(version) of the operators of \"\(domain)\"")
             }
@@ -24,19 +24,25 @@ struct MessageReader {
     }
 
     func graph(_ pointer: UnsafePointer<Onnx__GraphProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedGraph {
-        let proto = pointer.pointee
-        var graph = NamedGraph(name: text(proto.name))
-        for info in messages(proto.n_value_info, proto.value_info) { _ = try declare(info, in: &graph.types) }
-        for info in messages(proto.n_input, proto.input) { graph.inputs.append(try declare(info, in: &graph.types)) }
-        for info in messages(proto.n_output, proto.output) { graph.outputs.append(try declare(info, in: &graph.types)) }
-        for tensor in messages(proto.n_initializer, proto.initializer) {
-            graph.initializers.append((text(tensor.pointee.name), try tensors.tensor(tensor)))
+        let proto = unsafe pointer.pointee
+        var graph = unsafe NamedGraph(name: text(proto.name))
+        for unsafeinfo in unsafe messages(proto.n_value_info, proto.value_info) {
+            _ = unsafe try declare(info, in: &graph.types)
         }
-        for sparse in messages(proto.n_sparse_initializer, proto.sparse_initializer) {
-            graph.initializers.append((text(sparse.pointee.values?.pointee.name), try tensors.dense(sparse)))
+        for unsafeinfo in unsafe messages(proto.n_input, proto.input) {
+            unsafe graph.inputs.append(try declare(info, in: &graph.types))
         }
-        graph.nodes.reserveCapacity(proto.n_node)
-        for node in messages(proto.n_node, proto.node) { graph.nodes.append(try self.node(node, opsets)) }
+        for unsafeinfo in unsafe messages(proto.n_output, proto.output) {
+            unsafe graph.outputs.append(try declare(info, in: &graph.types))
+        }
+        for unsafetensor in unsafe messages(proto.n_initializer, proto.initializer) {
+            unsafe graph.initializers.append((text(tensor.pointee.name), try tensors.tensor(tensor)))
+        }
+        for unsafesparse in unsafe messages(proto.n_sparse_initializer, proto.sparse_initializer) {
+            unsafe graph.initializers.append((text(sparse.pointee.values?.pointee.name), try tensors.dense(sparse)))
+        }
+        unsafe graph.nodes.reserveCapacity(proto.n_node)
+        for unsafenode in unsafe messages(proto.n_node, proto.node) { unsafe graph.nodes.append(try self.node(node, opsets)) }
         return graph
     }
 
@@ -44,28 +50,33 @@ struct MessageReader {
     func function(
         _ pointer: UnsafePointer<Onnx__FunctionProto>, _ modelOpsets: [String: Int]
     ) throws(LoadError) -> NamedFunction {
-        let proto = pointer.pointee
-        let key = NamedFunction.Key(
+        let proto = unsafe pointer.pointee
+        let key = unsafe NamedFunction.Key(
             domain: normalize(text(proto.domain)), name: text(proto.name), overload: text(proto.overload))
-        let own = try opsets(messages(proto.n_opset_import, proto.opset_import), of: "function \(key.domain).\(key.name)")
-        var function = NamedFunction(
+        let own = unsafe try opsets(
+            messages(proto.n_opset_import, proto.opset_import), of: "function \(key.domain).\(key.name)")
+        var function = unsafe NamedFunction(
             key: key, inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), defaults: [],
             types: [:],
             nodes: [], opsets: modelOpsets.merging(own) { $1 })
-        for info in messages(proto.n_value_info, proto.value_info) { _ = try declare(info, in: &function.types) }
-        for entry in messages(proto.n_attribute_proto, proto.attribute_proto) {
-            function.defaults.append(try attribute(entry, function.opsets))
+        for unsafeinfo in unsafe messages(proto.n_value_info, proto.value_info) {
+            _ = unsafe try declare(info, in: &function.types)
         }
-        for node in messages(proto.n_node, proto.node) { function.nodes.append(try self.node(node, function.opsets)) }
+        for unsafeentry in unsafe messages(proto.n_attribute_proto, proto.attribute_proto) {
+            unsafe function.defaults.append(try attribute(entry, function.opsets))
+        }
+        for unsafenode in unsafe messages(proto.n_node, proto.node) {
+            unsafe function.nodes.append(try self.node(node, function.opsets))
+        }
         return function
     }
 
     private func declare(
         _ info: UnsafePointer<Onnx__ValueInfoProto>, in types: inout [String: ValueType]
     ) throws(LoadError) -> String {
-        let name = text(info.pointee.name)
+        let name = unsafe text(info.pointee.name)
         do throws(LoadError) {
-            if let type = try valueType(info.pointee.type.map { UnsafePointer($0) }) { types[name] = type }
+            if let type = unsafe try valueType(info.pointee.type.map { unsafe UnsafePointer($0) }) { types[name] = type }
         } catch {
             throw error.prefixed("value \"\(name)\"")
         }
@@ -73,22 +84,22 @@ struct MessageReader {
     }
 
     private func node(_ pointer: UnsafePointer<Onnx__NodeProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedNode {
-        let proto = pointer.pointee
-        let domain = normalize(text(proto.domain))
-        var node = NamedNode(
+        let proto = unsafe pointer.pointee
+        let domain = unsafe normalize(text(proto.domain))
+        var node = unsafe NamedNode(
             name: text(proto.name), domain: domain, type: text(proto.op_type), overload: text(proto.overload),
             version: opsets[domain],
             inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), attributes: [])
-        if let entry = messages(proto.n_metadata_props, proto.metadata_props)
-            .first(where: { text($0.pointee.key) == ModuleScopes.metadataKey })
+        if let entry = unsafe messages(proto.n_metadata_props, proto.metadata_props)
+            .first(where: { unsafe text($0.pointee.key) == ModuleScopes.metadataKey })
         {
-            node.scopes = ModuleScopes.parse(text(entry.pointee.value))
+            node.scopes = unsafe ModuleScopes.parse(text(entry.pointee.value))
         }
         var names: Set<String> = []
         do throws(LoadError) {
             guard !node.type.isEmpty else { throw LoadError(.graph, "the node has no operator type") }
-            for attribute in messages(proto.n_attribute, proto.attribute) {
-                let decoded = try self.attribute(attribute, opsets)
+            for unsafeattribute in unsafe messages(proto.n_attribute, proto.attribute) {
+                let decoded = unsafe try self.attribute(attribute, opsets)
                 guard names.insert(decoded.name).inserted else {
                     throw LoadError(.graph, "the attribute \(decoded.name) is given twice")
                 }

@@ -64,39 +64,41 @@ public struct ONNXModel: Sendable {
     }
 
     private init(_ storage: TensorStorage, _ external: ExternalData?) throws(LoadError) {
-        var empty = Onnx__ModelProto()
-        onnx__model_proto__init(&empty)
-        let message = try ProtoMessage(storage, empty.base.descriptor)
+        var empty = unsafe Onnx__ModelProto()
+        unsafe onnx__model_proto__init(&empty)
+        let message = unsafe try ProtoMessage(storage, empty.base.descriptor)
         defer { withExtendedLifetime(message) {} }
-        let proto = message.assumingType(Onnx__ModelProto.self).pointee
-        guard let graphProto = proto.graph else {
+        let proto = unsafe message.assumingType(Onnx__ModelProto.self).pointee
+        guard let graphProto = unsafe proto.graph else {
             throw LoadError(.graph, storage.byteCount == 0 ? "the file is empty" : "the model has no graph")
         }
-        guard Self.irVersions.contains(Int(proto.ir_version)) else {
+        guard unsafe Self.irVersions.contains(Int(proto.ir_version)) else {
             throw LoadError(
                 .unsupported,
-                "the IR version is \(proto.ir_version), expected \(Self.irVersions.lowerBound) to \(Self.irVersions.upperBound)"
+                unsafe "the IR version is \(proto.ir_version), expected \(Self.irVersions.lowerBound) to \(Self.irVersions.upperBound)"
             )
         }
         let reader = MessageReader(
             tensors: TensorDecoder(storage: storage, payloads: message.payloads, externalData: external))
-        var opsets = try reader.opsets(messages(proto.n_opset_import, proto.opset_import), of: "the model")
+        var opsets = unsafe try reader.opsets(messages(proto.n_opset_import, proto.opset_import), of: "the model")
         // Before IR version 3 there was one set of operators.
-        if proto.ir_version < 3, opsets[""] == nil { opsets[""] = 1 }
+        if unsafe proto.ir_version < 3, opsets[""] == nil { opsets[""] = 1 }
         var functions: [NamedFunction] = []
-        for function in messages(proto.n_functions, proto.functions) { functions.append(try reader.function(function, opsets)) }
+        for unsafefunction in unsafe messages(proto.n_functions, proto.functions) {
+            unsafe functions.append(try reader.function(function, opsets))
+        }
         var inliner = try FunctionInliner(functions)
-        graph = try GraphBuilder.build(try inliner.inline(try reader.graph(UnsafePointer(graphProto), opsets)))
-        irVersion = Int(proto.ir_version)
-        producerName = text(proto.producer_name)
-        producerVersion = text(proto.producer_version)
-        domain = text(proto.domain)
-        modelVersion = Int(proto.model_version)
-        docString = text(proto.doc_string)
+        graph = unsafe try GraphBuilder.build(try inliner.inline(try reader.graph(UnsafePointer(graphProto), opsets)))
+        irVersion = unsafe Int(proto.ir_version)
+        producerName = unsafe text(proto.producer_name)
+        producerVersion = unsafe text(proto.producer_version)
+        domain = unsafe text(proto.domain)
+        modelVersion = unsafe Int(proto.model_version)
+        docString = unsafe text(proto.doc_string)
         opsetImports = opsets
         metadata = [:]
-        for entry in messages(proto.n_metadata_props, proto.metadata_props) {
-            metadata[text(entry.pointee.key)] = text(entry.pointee.value)
+        for unsafeentry in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
+            unsafe metadata[text(entry.pointee.key)] = unsafe text(entry.pointee.value)
         }
     }
 }
@@ -104,6 +106,6 @@ public struct ONNXModel: Sendable {
 /// Bytes as storage.
 func storage(of bytes: [UInt8]) throws(LoadError) -> TensorStorage {
     let storage = try wrapped { () throws(TensorError) in try TensorStorage(byteCount: bytes.count) }
-    UnsafeMutableRawBufferPointer(start: storage.base, count: bytes.count).copyBytes(from: bytes)
+    unsafe UnsafeMutableRawBufferPointer(start: storage.base, count: bytes.count).copyBytes(from: bytes)
     return storage
 }

@@ -10,13 +10,13 @@ extension TensorDecoder {
     ///
     /// - Throws: ``LoadError`` also for indices outside of the shape or not in ascending order, and beyond ``denseLimit``.
     func dense(_ proto: UnsafePointer<Onnx__SparseTensorProto>) throws(LoadError) -> Tensor {
-        guard let valuesProto = proto.pointee.values, let indicesProto = proto.pointee.indices else {
+        guard let valuesProto = unsafe proto.pointee.values, let indicesProto = unsafe proto.pointee.indices else {
             throw LoadError(.tensor, "a sparse tensor needs both values and indices")
         }
-        let values = try tensor(UnsafePointer(valuesProto))
-        let name = text(valuesProto.pointee.name)
+        let values = unsafe try tensor(UnsafePointer(valuesProto))
+        let name = unsafe text(valuesProto.pointee.name)
         do throws(LoadError) {
-            return try scatter(
+            return unsafe try scatter(
                 values, try tensor(UnsafePointer(indicesProto)), try shape(numbers(proto.pointee.n_dims, proto.pointee.dims)))
         } catch {
             throw error.prefixed("sparse tensor \"\(name)\"")
@@ -41,7 +41,7 @@ extension TensorDecoder {
         }
         let positions = try wrapped { () throws(TensorError) in try indices.array(of: Int64.self) }
         let result = try make(values.dtype, shape)
-        result.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
+        unsafe result.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
         let size = values.dtype.bitWidth / 8
         let strides = shape.strides
         var last = -1
@@ -62,8 +62,8 @@ extension TensorDecoder {
                 throw LoadError(.tensor, "the index \(position) is outside of \(shape) or not above the one before")
             }
             last = position
-            let source = UnsafeRawBufferPointer(rebasing: values.rawBytes[element * size..<(element + 1) * size])
-            UnsafeMutableRawBufferPointer(rebasing: result.rawBytes[position * size..<(position + 1) * size]).copyMemory(
+            let source = unsafe UnsafeRawBufferPointer(rebasing: values.rawBytes[element * size..<(element + 1) * size])
+            unsafe UnsafeMutableRawBufferPointer(rebasing: result.rawBytes[position * size..<(position + 1) * size]).copyMemory(
                 from: source)
         }
         return result.tensor

@@ -17,34 +17,34 @@ struct TensorDecoder {
     /// - Throws: ``LoadError`` with the tensor's name.
     func tensor(_ proto: UnsafePointer<Onnx__TensorProto>) throws(LoadError) -> Tensor {
         do throws(LoadError) {
-            return try decode(proto.pointee)
+            return unsafe try decode(proto.pointee)
         } catch {
-            let name = text(proto.pointee.name)
+            let name = unsafe text(proto.pointee.name)
             throw error.prefixed(name.isEmpty ? "a tensor" : "tensor \"\(name)\"")
         }
     }
 
     private func decode(_ proto: Onnx__TensorProto) throws(LoadError) -> Tensor {
-        let dtype = try elementType(proto.data_type)
-        let shape = try shape(numbers(proto.n_dims, proto.dims))
-        guard proto.segment == nil else { throw LoadError(.unsupported, "tensors in segments aren't supported") }
-        let parts = try parts(of: proto)
-        let stringCount = Int(proto.n_string_data)
-        switch proto.data_location {
+        let dtype = unsafe try elementType(proto.data_type)
+        let shape = unsafe try shape(numbers(proto.n_dims, proto.dims))
+        guard unsafe proto.segment == nil else { throw LoadError(.unsupported, "tensors in segments aren't supported") }
+        let parts = unsafe try parts(of: proto)
+        let stringCount = unsafe Int(proto.n_string_data)
+        switch unsafe proto.data_location {
         case 0: break
         case 1:
             guard parts.isEmpty, stringCount == 0 else {
                 throw LoadError(
                     .tensor, "the values are both external and in the message", byteOffset: parts.first?.range.lowerBound)
             }
-            return try external(proto, dtype, shape)
-        default: throw LoadError(.unsupported, "the data location \(proto.data_location) isn't known")
+            return unsafe try external(proto, dtype, shape)
+        default: throw LoadError(.unsupported, unsafe "the data location \(proto.data_location) isn't known")
         }
         if dtype == .string {
             guard parts.isEmpty else {
                 throw LoadError(.tensor, "strings lie in a field of numbers", byteOffset: parts[0].range.lowerBound)
             }
-            return try strings(UnsafeBufferPointer(start: proto.string_data, count: stringCount), shape)
+            return unsafe try strings(UnsafeBufferPointer(start: proto.string_data, count: stringCount), shape)
         }
         guard stringCount == 0 else { throw LoadError(.tensor, "\(dtype) values lie in string_data") }
         guard let first = parts.first else {
@@ -66,7 +66,7 @@ struct TensorDecoder {
     /// What the message holds of values, without empty fields; of several raw_data the last one, as protobuf has it.
     private func parts(of proto: Onnx__TensorProto) throws(LoadError) -> [Payload] {
         var parts: [Payload] = []
-        for index in numbers(proto.n_payload, proto.payload) {
+        for index in unsafe numbers(proto.n_payload, proto.payload) {
             guard payloads.indices.contains(Int(index)) else { throw LoadError(.wireFormat, "a value of the tensor is lost") }
             let part = payloads[Int(index)]
             if part.field == 9 { parts.removeAll { $0.field == 9 } }
@@ -85,8 +85,8 @@ struct TensorDecoder {
         guard let externalData else {
             throw LoadError(.externalData, "the values are in another file, but the model has no folder")
         }
-        let entries = messages(proto.n_external_data, proto.external_data)
-        let (file, offset) = try externalData.find(entries, byteCount: byteCount)
+        let entries = unsafe messages(proto.n_external_data, proto.external_data)
+        let (file, offset) = unsafe try externalData.find(entries, byteCount: byteCount)
         return try view(dtype, shape, file, offset)
     }
 
@@ -95,7 +95,7 @@ struct TensorDecoder {
             throw LoadError(.tensor, "string_data has \(data.count) strings, but the shape is \(shape)")
         }
         var values: [String] = []
-        for element in data { values.append(try string(element)) }
+        for unsafeelement in unsafe data { unsafe values.append(try string(element)) }
         return try wrapped { () throws(TensorError) in try Tensor(strings: values, shape: shape) }
     }
 
@@ -111,10 +111,10 @@ struct TensorDecoder {
 
     /// A byte other than 0 and 1 is true for ONNX, but no `Bool` for Swift.
     private func normalized(_ tensor: Tensor) throws(LoadError) -> Tensor {
-        guard tensor.rawBytes.contains(where: { $0 > 1 }) else { return tensor }
+        guard unsafe tensor.rawBytes.contains(where: { $0 > 1 }) else { return tensor }
         let copy = try make(.bool, tensor.shape)
-        let target = copy.rawBytes
-        for (index, byte) in tensor.rawBytes.enumerated() { target[index] = byte == 0 ? 0 : 1 }
+        let target = unsafe copy.rawBytes
+        for unsafe(index, byte) in unsafe tensor.rawBytes.enumerated() { unsafe target[index] = byte == 0 ? 0 : 1 }
         return copy.tensor
     }
 }
@@ -163,18 +163,19 @@ extension TensorDecoder {
         }
         if parts.count == 1, parts[0].isPacked { return try view(dtype, shape, storage, parts[0].range.lowerBound) }
         let result = try make(dtype, shape)
-        let source = UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount)
+        let source = unsafe UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount)
         var written = 0
         for part in parts {
             let step = part.isPacked ? part.range.count : size
-            var reader = WireReader(source, part.range)
+            var reader = unsafe WireReader(source, part.range)
             while !reader.isAtEnd {
                 if !part.isPacked { _ = try reader.tag() }
                 guard step <= reader.end - reader.position, step <= byteCount - written else {
                     throw LoadError(.tensor, "the numbers don't fill \(dtype)\(shape)", byteOffset: reader.position)
                 }
-                let bytes = UnsafeRawBufferPointer(rebasing: source[reader.position..<reader.position + step])
-                UnsafeMutableRawBufferPointer(rebasing: result.rawBytes[written..<written + step]).copyMemory(from: bytes)
+                let bytes = unsafe UnsafeRawBufferPointer(rebasing: source[reader.position..<reader.position + step])
+                unsafe UnsafeMutableRawBufferPointer(rebasing: result.rawBytes[written..<written + step]).copyMemory(
+                    from: bytes)
                 written += step
                 reader.position += step
             }
@@ -198,11 +199,11 @@ extension TensorDecoder {
                 byteOffset: parts[0].range.lowerBound)
         }
         let result = try make(dtype, shape)
-        let target = UnsafeMutableBufferPointer(
+        let target = unsafe UnsafeMutableBufferPointer(
             start: result.rawBytes.baseAddress?.assumingMemoryBound(to: Unit.self), count: count)
         var written = 0
         for part in parts {
-            var reader = WireReader(UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount), part.range)
+            var reader = unsafe WireReader(UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount), part.range)
             while !reader.isAtEnd {
                 if !part.isPacked { _ = try reader.tag() }
                 let start = reader.position
@@ -214,7 +215,7 @@ extension TensorDecoder {
                 if let range, !range.contains(Int64(bitPattern: value)) {
                     throw LoadError(.tensor, "\(Int64(bitPattern: value)) is no \(dtype)", byteOffset: start)
                 }
-                target[written] = Unit(truncatingIfNeeded: value)
+                unsafe target[written] = Unit(truncatingIfNeeded: value)
                 written += 1
             }
         }
@@ -244,8 +245,8 @@ func elementType(_ number: Int32) throws(LoadError) -> DType {
 
 /// A bytes field as text.
 func string(_ data: ProtobufCBinaryData) throws(LoadError) -> String {
-    guard let value = String(validating: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self) else {
-        throw LoadError(.unsupported, "a string of \(data.len) bytes isn't UTF-8 text")
+    guard let value = unsafe String(validating: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self) else {
+        throw LoadError(.unsupported, unsafe "a string of \(data.len) bytes isn't UTF-8 text")
     }
     return value
 }

@@ -6,21 +6,21 @@ import GraphRuntime
 /// - Throws: ``LoadError`` for element types that aren't known, opaque types and negative extents other than -1, which exporters
 ///   write for an unknown one.
 func valueType(_ proto: UnsafePointer<Onnx__TypeProto>?) throws(LoadError) -> ValueType? {
-    guard let proto = proto?.pointee else { return nil }
-    switch proto.value_case {
+    guard let proto = unsafe proto?.pointee else { return nil }
+    switch unsafe proto.value_case {
     case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
-        guard let tensor = proto.tensor_type?.pointee, tensor.elem_type != 0 else { return nil }
-        return .tensor(try elementType(tensor.elem_type), try dimensions(tensor.shape))
+        guard let tensor = unsafe proto.tensor_type?.pointee, unsafe tensor.elem_type != 0 else { return nil }
+        return unsafe .tensor(try elementType(tensor.elem_type), try dimensions(tensor.shape))
     case ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE:
-        guard let tensor = proto.sparse_tensor_type?.pointee, tensor.elem_type != 0 else { return nil }
-        return .sparseTensor(try elementType(tensor.elem_type), try dimensions(tensor.shape))
+        guard let tensor = unsafe proto.sparse_tensor_type?.pointee, unsafe tensor.elem_type != 0 else { return nil }
+        return unsafe .sparseTensor(try elementType(tensor.elem_type), try dimensions(tensor.shape))
     case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
-        return try valueType(proto.sequence_type?.pointee.elem_type).map { .sequence($0) }
+        return unsafe try valueType(proto.sequence_type?.pointee.elem_type).map { .sequence($0) }
     case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
-        return try valueType(proto.optional_type?.pointee.elem_type).map { .optional($0) }
+        return unsafe try valueType(proto.optional_type?.pointee.elem_type).map { .optional($0) }
     case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
-        guard let map = proto.map_type?.pointee, let value = try valueType(map.value_type) else { return nil }
-        return .map(try elementType(map.key_type), value)
+        guard let map = unsafe proto.map_type?.pointee, let value = unsafe try valueType(map.value_type) else { return nil }
+        return unsafe .map(try elementType(map.key_type), value)
     case ONNX__TYPE_PROTO__VALUE_OPAQUE_TYPE:
         throw LoadError(.unsupported, "opaque types aren't supported")
     default: return nil
@@ -28,16 +28,16 @@ func valueType(_ proto: UnsafePointer<Onnx__TypeProto>?) throws(LoadError) -> Va
 }
 
 private func dimensions(_ proto: UnsafePointer<Onnx__TensorShapeProto>?) throws(LoadError) -> [Dimension]? {
-    guard let proto = proto?.pointee else { return nil }
+    guard let proto = unsafe proto?.pointee else { return nil }
     var result: [Dimension] = []
-    for dimension in messages(proto.n_dim, proto.dim) {
-        switch dimension.pointee.value_case {
+    for unsafedimension in unsafe messages(proto.n_dim, proto.dim) {
+        switch unsafe dimension.pointee.value_case {
         case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE:
-            let extent = dimension.pointee.dim_value
+            let extent = unsafe dimension.pointee.dim_value
             guard extent >= -1 else { throw LoadError(.graph, "a declared shape has the extent \(extent)") }
             result.append(extent == -1 ? .unknown : .fixed(Int(extent)))
         case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM:
-            let name = text(dimension.pointee.dim_param)
+            let name = unsafe text(dimension.pointee.dim_param)
             result.append(name.isEmpty ? .unknown : .symbolic(name))
         default: result.append(.unknown)
         }

@@ -44,34 +44,34 @@ extension ONNXModel {
             _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>?,
             _ body: (ProtoMessage, TensorDecoder) throws(LoadError) -> Result
         ) throws(LoadError) -> Result {
-            let message = try ProtoMessage(storage, descriptor)
+            let message = unsafe try ProtoMessage(storage, descriptor)
             defer { withExtendedLifetime(message) {} }
             return try body(message, TensorDecoder(storage: storage, payloads: message.payloads, externalData: external))
         }
         switch type {
         case nil, .tensor:
-            var empty = Onnx__TensorProto()
-            onnx__tensor_proto__init(&empty)
-            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                .tensor(try decoder.tensor(message.assumingType(Onnx__TensorProto.self)))
+            var empty = unsafe Onnx__TensorProto()
+            unsafe onnx__tensor_proto__init(&empty)
+            return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                unsafe .tensor(try decoder.tensor(message.assumingType(Onnx__TensorProto.self)))
             }
         case .sparseTensor:
-            var empty = Onnx__SparseTensorProto()
-            onnx__sparse_tensor_proto__init(&empty)
-            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                .tensor(try decoder.dense(message.assumingType(Onnx__SparseTensorProto.self)))
+            var empty = unsafe Onnx__SparseTensorProto()
+            unsafe onnx__sparse_tensor_proto__init(&empty)
+            return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                unsafe .tensor(try decoder.dense(message.assumingType(Onnx__SparseTensorProto.self)))
             }
         case .sequence:
-            var empty = Onnx__SequenceProto()
-            onnx__sequence_proto__init(&empty)
-            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                try decoder.sequence(message.assumingType(Onnx__SequenceProto.self))
+            var empty = unsafe Onnx__SequenceProto()
+            unsafe onnx__sequence_proto__init(&empty)
+            return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                unsafe try decoder.sequence(message.assumingType(Onnx__SequenceProto.self))
             }
         case .optional:
-            var empty = Onnx__OptionalProto()
-            onnx__optional_proto__init(&empty)
-            return try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                try decoder.optional(message.assumingType(Onnx__OptionalProto.self))
+            var empty = unsafe Onnx__OptionalProto()
+            unsafe onnx__optional_proto__init(&empty)
+            return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                unsafe try decoder.optional(message.assumingType(Onnx__OptionalProto.self))
             }
         case .map: throw LoadError(.unsupported, "values of type map aren't supported")
         }
@@ -80,23 +80,27 @@ extension ONNXModel {
 
 extension TensorDecoder {
     fileprivate func sequence(_ pointer: UnsafePointer<Onnx__SequenceProto>) throws(LoadError) -> Value {
-        let proto = pointer.pointee
-        guard proto.n_sequence_values == 0, proto.n_map_values == 0, proto.n_optional_values == 0 else {
+        let proto = unsafe pointer.pointee
+        guard unsafe proto.n_sequence_values == 0, unsafe proto.n_map_values == 0, unsafe proto.n_optional_values == 0 else {
             throw LoadError(.unsupported, "sequences of anything but tensors aren't supported")
         }
         var tensors: [Tensor] = []
-        for element in messages(proto.n_tensor_values, proto.tensor_values) { tensors.append(try tensor(element)) }
-        for element in messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values) { tensors.append(try dense(element)) }
+        for unsafeelement in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
+            unsafe tensors.append(try tensor(element))
+        }
+        for unsafeelement in unsafe messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values) {
+            unsafe tensors.append(try dense(element))
+        }
         return .sequence(tensors)
     }
 
     fileprivate func optional(_ pointer: UnsafePointer<Onnx__OptionalProto>) throws(LoadError) -> Value {
-        let proto = pointer.pointee
-        if let element = proto.tensor_value { return .tensor(try tensor(UnsafePointer(element))) }
-        if let element = proto.sparse_tensor_value { return .tensor(try dense(UnsafePointer(element))) }
-        if let element = proto.sequence_value { return try sequence(UnsafePointer(element)) }
-        if let element = proto.optional_value { return try optional(UnsafePointer(element)) }
-        guard proto.map_value == nil else { throw LoadError(.unsupported, "values of type map aren't supported") }
+        let proto = unsafe pointer.pointee
+        if let element = unsafe proto.tensor_value { return unsafe .tensor(try tensor(UnsafePointer(element))) }
+        if let element = unsafe proto.sparse_tensor_value { return unsafe .tensor(try dense(UnsafePointer(element))) }
+        if let element = unsafe proto.sequence_value { return unsafe try sequence(UnsafePointer(element)) }
+        if let element = unsafe proto.optional_value { return unsafe try optional(UnsafePointer(element)) }
+        guard unsafe proto.map_value == nil else { throw LoadError(.unsupported, "values of type map aren't supported") }
         return .empty
     }
 }

@@ -1,4 +1,5 @@
 /// The tokens of protobuf's wire format (protobuf encoding guide: varints, tags, lengths), with a check of every end.
+@safe
 struct WireReader {
     let bytes: UnsafeRawBufferPointer
     /// The next byte to read.
@@ -7,7 +8,7 @@ struct WireReader {
     let end: Int
 
     init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
-        self.bytes = bytes
+        unsafe self.bytes = unsafe bytes
         position = range.lowerBound
         end = min(range.upperBound, bytes.count)
     }
@@ -16,9 +17,9 @@ struct WireReader {
 
     @inline(__always)
     mutating func varint() throws(LoadError) -> UInt64 {
-        if position < end, bytes[position] < 0x80 {
+        if position < end, unsafe bytes[position] < 0x80 {
             position += 1
-            return UInt64(bytes[position - 1])
+            return unsafe UInt64(bytes[position - 1])
         }
         return try longVarint()
     }
@@ -30,7 +31,7 @@ struct WireReader {
             guard position < end else {
                 throw LoadError(.wireFormat, "the message is cut off within a number", byteOffset: start)
             }
-            let byte = bytes[position]
+            let byte = unsafe bytes[position]
             position += 1
             value |= UInt64(byte & 0x7F) << shift
             if byte < 0x80 { return value }

@@ -23,6 +23,7 @@ struct Payload {
 /// Everything that protobuf-c would take unseen is checked on the way: lengths against the end of the enclosing message, wire
 /// types against the schema, text for UTF-8, depth, and embedded messages given twice. The schema is protobuf-c's own description
 /// of the generated messages.
+@safe
 struct WireScanner {
     typealias Descriptor = UnsafePointer<ProtobufCMessageDescriptor>
 
@@ -40,20 +41,20 @@ struct WireScanner {
     private static let payloadField: UInt32 = 500_000_000
 
     init(_ bytes: UnsafeRawBufferPointer) throws(LoadError) {
-        self.bytes = bytes
-        var tensorMessage = Onnx__TensorProto()
-        onnx__tensor_proto__init(&tensorMessage)
-        var modelMessage = Onnx__ModelProto()
-        onnx__model_proto__init(&modelMessage)
-        guard let tensor = tensorMessage.base.descriptor, let model = modelMessage.base.descriptor else {
+        unsafe self.bytes = unsafe bytes
+        var tensorMessage = unsafe Onnx__TensorProto()
+        unsafe onnx__tensor_proto__init(&tensorMessage)
+        var modelMessage = unsafe Onnx__ModelProto()
+        unsafe onnx__model_proto__init(&modelMessage)
+        guard let tensor = unsafe tensorMessage.base.descriptor, let model = unsafe modelMessage.base.descriptor else {
             throw LoadError(.wireFormat, "the messages' descriptions are missing")
         }
-        self.tensor = tensor
-        self.model = model
+        unsafe self.tensor = unsafe tensor
+        unsafe self.model = unsafe model
     }
 
     mutating func scan(_ descriptor: Descriptor) throws(LoadError) {
-        try scan(0..<bytes.count, descriptor, depth: 0)
+        unsafe try scan(0..<bytes.count, descriptor, depth: 0)
         guard skeleton.count <= Int(Int32.max) else {
             throw LoadError(
                 .wireFormat, "the message takes \(skeleton.count) bytes without its tensors, at most \(Int32.max) can be")
@@ -65,33 +66,33 @@ struct WireScanner {
             throw LoadError(
                 .wireFormat, "messages are nested more than \(Self.maximumDepth) deep", byteOffset: range.lowerBound)
         }
-        var reader = WireReader(bytes, range)
+        var reader = unsafe WireReader(bytes, range)
         let firstPayload = payloads.count
         var seen: UInt64 = 0
         while !reader.isAtEnd {
             let start = reader.position
             let (number, type) = try reader.tag()
             let value = try reader.value(of: type)
-            guard let field = protobuf_c_message_descriptor_get_field(descriptor, number) else { continue }
-            if descriptor == tensor, Self.isPayload(number) {
-                try require(type, for: field, of: descriptor, at: start)
+            guard let field = unsafe protobuf_c_message_descriptor_get_field(descriptor, number) else { continue }
+            if unsafe descriptor == tensor, Self.isPayload(number) {
+                unsafe try require(type, for: field, of: descriptor, at: start)
                 note(number, type, start: start, value: value, since: firstPayload)
                 continue
             }
-            guard number != Self.payloadField, !isDropped(field, of: descriptor, value) else { continue }
-            try require(type, for: field, of: descriptor, at: start)
-            if field.pointee.type == PROTOBUF_C_TYPE_MESSAGE {
-                let bit = UInt64(1) << UInt64(truncatingIfNeeded: (field - descriptor.pointee.fields) & 63)
-                if field.pointee.label != PROTOBUF_C_LABEL_REPEATED, seen & bit != 0 {
-                    throw LoadError(.wireFormat, "\(name(descriptor)) has two of \(name(field))", byteOffset: start)
+            guard number != Self.payloadField, unsafe !isDropped(field, of: descriptor, value) else { continue }
+            unsafe try require(type, for: field, of: descriptor, at: start)
+            if unsafe field.pointee.type == PROTOBUF_C_TYPE_MESSAGE {
+                let bit = unsafe UInt64(1) << UInt64(truncatingIfNeeded: (field - descriptor.pointee.fields) & 63)
+                if unsafe field.pointee.label != PROTOBUF_C_LABEL_REPEATED, seen & bit != 0 {
+                    throw LoadError(.wireFormat, unsafe "\(name(descriptor)) has two of \(name(field))", byteOffset: start)
                 }
                 seen |= bit
-                try embed(value, number, field, depth: depth)
+                unsafe try embed(value, number, field, depth: depth)
             } else {
-                if field.pointee.type == PROTOBUF_C_TYPE_STRING { try requireText(value, field, of: descriptor) }
+                if unsafe field.pointee.type == PROTOBUF_C_TYPE_STRING { unsafe try requireText(value, field, of: descriptor) }
                 write(UInt64(number) << 3 | UInt64(type.rawValue))
                 if type == .bytes { write(UInt64(value.count)) }
-                skeleton.append(contentsOf: bytes[value])
+                unsafe skeleton.append(contentsOf: bytes[value])
             }
         }
         for index in firstPayload..<payloads.count {
@@ -104,11 +105,11 @@ struct WireScanner {
     private mutating func embed(
         _ value: Range<Int>, _ number: UInt32, _ field: UnsafePointer<ProtobufCFieldDescriptor>, depth: Int
     ) throws(LoadError) {
-        guard let description = field.pointee.descriptor else { return }
+        guard let description = unsafe field.pointee.descriptor else { return }
         write(UInt64(number) << 3 | UInt64(WireType.bytes.rawValue))
         let lengthAt = skeleton.count
         for _ in 0..<5 { skeleton.append(0) }
-        try scan(value, description.assumingMemoryBound(to: ProtobufCMessageDescriptor.self), depth: depth + 1)
+        unsafe try scan(value, description.assumingMemoryBound(to: ProtobufCMessageDescriptor.self), depth: depth + 1)
         let length = skeleton.count - lengthAt - 5
         for index in 0..<5 {
             skeleton[lengthAt + index] = UInt8(truncatingIfNeeded: (length >> (7 * index)) & 0x7F) | (index < 4 ? 0x80 : 0)
@@ -136,26 +137,27 @@ struct WireScanner {
     private func isDropped(
         _ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor, _ value: Range<Int>
     ) -> Bool {
-        guard descriptor != model, let name = field.pointee.name else { return false }
-        if strcmp(name, "doc_string") == 0 { return true }
+        guard unsafe descriptor != model, let name = unsafe field.pointee.name else { return false }
+        if unsafe strcmp(name, "doc_string") == 0 { return true }
         // An entry's key comes first, behind its tag and its length.
-        return strcmp(name, "metadata_props") == 0 && !bytes[value].dropFirst(2).starts(with: ModuleScopes.metadataKey.utf8)
+        return unsafe strcmp(name, "metadata_props") == 0
+            && !bytes[value].dropFirst(2).starts(with: ModuleScopes.metadataKey.utf8)
     }
 
     private func require(
         _ type: WireType, for field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor, at offset: Int
     ) throws(LoadError) {
         let expected: WireType
-        switch field.pointee.type {
+        switch unsafe field.pointee.type {
         case PROTOBUF_C_TYPE_MESSAGE, PROTOBUF_C_TYPE_STRING, PROTOBUF_C_TYPE_BYTES: expected = .bytes
         case PROTOBUF_C_TYPE_FLOAT, PROTOBUF_C_TYPE_FIXED32, PROTOBUF_C_TYPE_SFIXED32: expected = .fixed32
         case PROTOBUF_C_TYPE_DOUBLE, PROTOBUF_C_TYPE_FIXED64, PROTOBUF_C_TYPE_SFIXED64: expected = .fixed64
         default: expected = .varint
         }
-        let isPacked = type == .bytes && field.pointee.label == PROTOBUF_C_LABEL_REPEATED
+        let isPacked = unsafe type == .bytes && field.pointee.label == PROTOBUF_C_LABEL_REPEATED
         guard type == expected || isPacked else {
             throw LoadError(
-                .wireFormat, "\(name(field)) of \(name(descriptor)) has the wire type \(type), expected \(expected)",
+                .wireFormat, unsafe "\(name(field)) of \(name(descriptor)) has the wire type \(type), expected \(expected)",
                 byteOffset: offset)
         }
     }
@@ -164,19 +166,21 @@ struct WireScanner {
         _ value: Range<Int>, _ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor
     ) throws(LoadError) {
         var isPlain = true
-        for byte in bytes[value] where byte == 0 || byte >= 0x80 { isPlain = false }
+        for unsafebyte in unsafe bytes[value] where byte == 0 || byte >= 0x80 { isPlain = false }
         if isPlain { return }
-        guard String(validating: bytes[value], as: UTF8.self) != nil, !bytes[value].contains(0) else {
+        guard unsafe String(validating: bytes[value], as: UTF8.self) != nil, unsafe !bytes[value].contains(0) else {
             throw LoadError(
-                .wireFormat, "\(name(field)) of \(name(descriptor)) isn't UTF-8 text without zeros",
+                .wireFormat, unsafe "\(name(field)) of \(name(descriptor)) isn't UTF-8 text without zeros",
                 byteOffset: value.lowerBound)
         }
     }
 
-    private func name(_ descriptor: Descriptor) -> String { descriptor.pointee.short_name.map { String(cString: $0) } ?? "?" }
+    private func name(_ descriptor: Descriptor) -> String {
+        unsafe descriptor.pointee.short_name.map { unsafe String(cString: $0) } ?? "?"
+    }
 
     private func name(_ field: UnsafePointer<ProtobufCFieldDescriptor>) -> String {
-        field.pointee.name.map { String(cString: $0) } ?? "?"
+        unsafe field.pointee.name.map { unsafe String(cString: $0) } ?? "?"
     }
 
     private mutating func write(_ varint: UInt64) {

@@ -22,7 +22,7 @@ enum Interruption {
         change(SIG_BLOCK, numbers)
         for number in numbers {
             let before = signal(number, SIG_DFL)
-            guard unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) else { continue }
+            guard unsafe unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) else { continue }
             signal(number, SIG_IGN)
             change(SIG_UNBLOCK, [number])
         }
@@ -49,7 +49,7 @@ enum Interruption {
                 }, nil)
         #else
             var thread = pthread_t()
-            let status = pthread_create(
+            let status = unsafe pthread_create(
                 &thread, nil,
                 { _ in
                     Interruption.end(on: Interruption.takeSignal())
@@ -62,23 +62,23 @@ enum Interruption {
     /// Blocks or unblocks signals for the calling thread, and those that it starts.
     private static func change(_ how: some BinaryInteger, _ numbers: [Int32]) {
         var signals = set(of: numbers)
-        pthread_sigmask(Int32(how), &signals, nil)
+        unsafe pthread_sigmask(Int32(how), &signals, nil)
     }
 
     private static func set(of numbers: [Int32]) -> sigset_t {
         var signals = sigset_t()
-        sigemptyset(&signals)
-        for number in numbers { sigaddset(&signals, number) }
+        unsafe sigemptyset(&signals)
+        for number in numbers { unsafe sigaddset(&signals, number) }
         return signals
     }
 
     /// Waits for one of the signals that this thread inherited as blocked.
     private static func takeSignal() -> Int32 {
         var blocked = sigset_t()
-        pthread_sigmask(SIG_BLOCK, nil, &blocked)
-        var signals = set(of: numbers.filter { sigismember(&blocked, $0) == 1 })
+        unsafe pthread_sigmask(SIG_BLOCK, nil, &blocked)
+        var signals = set(of: numbers.filter { unsafe sigismember(&blocked, $0) == 1 })
         var number: Int32 = 0
-        while sigwait(&signals, &number) != 0 {}
+        while unsafe sigwait(&signals, &number) != 0 {}
         return number
     }
 
@@ -87,7 +87,7 @@ enum Interruption {
         AtomicFile.removePending {
             let cause = number == SIGXCPU ? "Ended at the limit on processor time (ulimit -t)" : "Interrupted"
             var reader = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-            if poll(&reader, 1, patienceForMessage) > 0 {
+            if unsafe poll(&reader, 1, patienceForMessage) > 0 {
                 StandardStreams.printError(
                     (StandardStreams.isErrorTerminal ? "\n" : "") + "\(cause); no file was left half written.")
             }

@@ -137,7 +137,7 @@ struct NamedModel {
     /// - Throws: ``ValidationError`` where MODEL is a folder and no component is named, or the other way round.
     init(_ model: String, component: String?) throws {
         var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: model, isDirectory: &isFolder)
+        let exists = unsafe FileManager.default.fileExists(atPath: model, isDirectory: &isFolder)
         guard exists && isFolder.boolValue else {
             if let component {
                 throw CommandFailure(
@@ -166,6 +166,6 @@ struct NamedModel {
 
     static func isFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+        return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 }

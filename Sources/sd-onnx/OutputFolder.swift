@@ -22,7 +22,7 @@ struct OutputFolder {
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         } catch {
-            throw CommandFailure("The folder \(url.path) can't be made: \(String(cString: strerror(errno))).")
+            throw CommandFailure(unsafe "The folder \(url.path) can't be made: \(String(cString: strerror(errno))).")
         }
     }
 }

@@ -95,7 +95,7 @@ struct PipelineParts: Encodable {
         #if canImport(Darwin)
             guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
         #else
-            guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+            guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
         #endif
         return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6

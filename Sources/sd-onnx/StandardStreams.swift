@@ -12,7 +12,7 @@ enum StandardStreams {
         // A stream that is closed from the start would give its number to the next file that is opened. Opened for reading
         // only, writing to it still fails.
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
-            _ = open("/dev/null", O_RDONLY)
+            _ = unsafe open("/dev/null", O_RDONLY)
         }
     }
 
@@ -42,7 +42,7 @@ enum StandardStreams {
     static var outputWidth: Int? {
         guard isOutputTerminal else { return nil }
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
         return Int(size.ws_col)
     }
 
@@ -52,7 +52,7 @@ enum StandardStreams {
     /// The size of the terminal behind standard error, 80 by 24 where it doesn't tell, and that of its characters, if it tells.
     static var terminalSize: (columns: Int, rows: Int, cell: TerminalImage.Cell?) {
         var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return (80, 24, nil) }
+        guard unsafe ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return (80, 24, nil) }
         let (columns, rows) = (Int(size.ws_col), size.ws_row > 0 ? Int(size.ws_row) : 24)
         let isKnown = size.ws_xpixel >= size.ws_col && size.ws_ypixel >= rows
         return (
@@ -73,20 +73,21 @@ enum StandardStreams {
     }
 
     private static func write(_ bytes: [UInt8], to descriptor: Int32, name: String) throws {
-        try bytes.withUnsafeBytes { memory in
-            var rest = memory[...]
-            while !rest.isEmpty {
-                let written = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        unsafe try bytes.withUnsafeBytes { memory in
+            var rest = unsafe memory[...]
+            while unsafe !rest.isEmpty {
+                let written = unsafe Foundation.write(
+                    descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if written < 0 {
                     if errno == EINTR { continue }
                     if errno == EAGAIN {
                         var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                        _ = poll(&waiting, 1, -1)
+                        _ = unsafe poll(&waiting, 1, -1)
                         continue
                     }
-                    throw CommandFailure("\(name) can't be written: \(String(cString: strerror(errno))).")
+                    throw CommandFailure(unsafe "\(name) can't be written: \(String(cString: strerror(errno))).")
                 }
-                rest = rest.dropFirst(written)
+                unsafe rest = unsafe rest.dropFirst(written)
             }
         }
     }

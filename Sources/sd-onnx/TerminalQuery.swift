@@ -15,28 +15,31 @@ enum TerminalQuery {
     }
 
     private static func answer(to question: String, endingWith end: Character) -> String? {
-        let terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        let terminal = unsafe open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)
         guard terminal >= 0 else { return nil }
         defer { _ = close(terminal) }
         var before = termios()
-        guard tcgetpgrp(terminal) == getpgrp(), tcgetattr(terminal, &before) == 0 else { return nil }
+        guard tcgetpgrp(terminal) == getpgrp(), unsafe tcgetattr(terminal, &before) == 0 else { return nil }
         // The answer comes as if it were typed: neither shown nor held back until a line ends. Ctrl-C, which would leave the terminal
         // so, is handed on behind it.
         var plain = before
         plain.c_lflag &= ~tcflag_t(ICANON | ECHO | ISIG)
-        guard tcsetattr(terminal, TCSANOW, &plain) == 0 else { return nil }
+        guard unsafe tcsetattr(terminal, TCSANOW, &plain) == 0 else { return nil }
         var bytes: [UInt8] = []
         defer {
-            _ = tcsetattr(terminal, TCSANOW, &before)
+            _ = unsafe tcsetattr(terminal, TCSANOW, &before)
             if bytes.contains(3) { _ = kill(getpid(), SIGINT) }
         }
-        guard Array(question.utf8).withUnsafeBytes({ write(terminal, $0.baseAddress, $0.count) }) == question.utf8.count else {
+        guard
+            unsafe Array(question.utf8).withUnsafeBytes({ unsafe write(terminal, $0.baseAddress, $0.count) })
+                == question.utf8.count
+        else {
             return nil
         }
         var waiting = pollfd(fd: terminal, events: Int16(POLLIN), revents: 0)
-        while poll(&waiting, 1, patience) > 0 {
+        while unsafe poll(&waiting, 1, patience) > 0 {
             var part = [UInt8](repeating: 0, count: 256)
-            let count = part.withUnsafeMutableBytes { read(terminal, $0.baseAddress, $0.count) }
+            let count = unsafe part.withUnsafeMutableBytes { unsafe read(terminal, $0.baseAddress, $0.count) }
             guard count > 0 else { break }
             bytes += part[..<count]
             let text = String(decoding: bytes, as: UTF8.self)

@@ -37,7 +37,7 @@ enum Program {
                 folder.deleteLastPathComponent()
                 let program = folder.appendingPathComponent("sd-onnx")
                 var isFolder: ObjCBool = false
-                if FileManager.default.fileExists(atPath: program.path, isDirectory: &isFolder), !isFolder.boolValue {
+                if unsafe FileManager.default.fileExists(atPath: program.path, isDirectory: &isFolder), !isFolder.boolValue {
                     return program
                 }
                 if folder.lastPathComponent == ".build" { break }
@@ -156,7 +156,7 @@ final class TemporaryFolder {
         for name in all {
             let source = Program.emoji.appendingPathComponent(name)
             var isFolder: ObjCBool = false
-            guard manager.fileExists(atPath: source.path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+            guard unsafe manager.fileExists(atPath: source.path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
             let target = copy.url.appendingPathComponent(name)
             try manager.createDirectory(at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
             try manager.createSymbolicLink(at: target, withDestinationURL: source)

@@ -21,16 +21,16 @@ private final class MappedNumbers {
         let part = 1 << 20
         for start in stride(from: 0, to: count, by: part) {
             let values = (start..<min(start + part, count)).map { Float($0 % 8191) }
-            try file.write(contentsOf: values.withUnsafeBytes { Data($0) })
+            unsafe try file.write(contentsOf: values.withUnsafeBytes { unsafe Data($0) })
         }
         let byteCount = count * MemoryLayout<Float>.size
-        let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, file.fileDescriptor, 0)
+        let base = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, file.fileDescriptor, 0)
         try file.close()
-        storage = TensorStorage(base: try #require(base), byteCount: byteCount, owner: NSObject(), isMappedFile: true)
+        storage = unsafe TensorStorage(base: try #require(base), byteCount: byteCount, owner: NSObject(), isMappedFile: true)
     }
 
     deinit {
-        munmap(storage.base, storage.byteCount)
+        unsafe munmap(storage.base, storage.byteCount)
         try? FileManager.default.removeItem(at: url)
     }
 

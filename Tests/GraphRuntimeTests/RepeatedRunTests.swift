@@ -5,10 +5,10 @@ import Testing
 @Suite struct RepeatedRunTests {
     /// Where the outputs of each node lie.
     private final class Addresses: RunObserver {
-        var nodes: [UnsafeRawPointer?] = []
+        var nodes: [Int] = []
 
         func didRun(_ event: NodeEvent) {
-            for case .tensor(let tensor)? in event.outputs { nodes.append(tensor.rawBytes.baseAddress) }
+            for case .tensor(let tensor)? in event.outputs { unsafe nodes.append(Int(bitPattern: tensor.start)) }
         }
     }
 

@@ -27,17 +27,17 @@ import Testing
     @Test func callsMayNest() throws {
         let pool = ThreadPool(threadCount: 2)
         let total = Atomic<Int>(0)
-        try pool.forEach(4, scratchBytes: 64) { _, outer in
-            outer.storeBytes(of: 1, as: UInt8.self)
+        unsafe try pool.forEach(4, scratchBytes: 64) { _, outer in
+            unsafe outer.storeBytes(of: 1, as: UInt8.self)
             let inner = Result {
-                try pool.forEach(5, scratchBytes: 64) { _, inner in
-                    inner.storeBytes(of: 2, as: UInt8.self)
+                unsafe try pool.forEach(5, scratchBytes: 64) { _, inner in
+                    unsafe inner.storeBytes(of: 2, as: UInt8.self)
                     _ = total.wrappingAdd(1, ordering: .relaxed)
                 }
             }
             if case .failure = inner { total.store(-1000, ordering: .relaxed) }
             // The scratch memory of a nested call is another one.
-            if outer.load(as: UInt8.self) != 1 { total.store(-1000, ordering: .relaxed) }
+            if unsafe outer.load(as: UInt8.self) != 1 { total.store(-1000, ordering: .relaxed) }
         }
         #expect(total.load(ordering: .relaxed) == 20)
     }
@@ -56,8 +56,8 @@ import Testing
             }
         }
         #expect(calls.load(ordering: .relaxed) == 0)
-        try pool.forEach(7, scratchBytes: 1000) { _, scratch in
-            scratch.storeBytes(of: 1, toByteOffset: 999, as: UInt8.self)
+        unsafe try pool.forEach(7, scratchBytes: 1000) { _, scratch in
+            unsafe scratch.storeBytes(of: 1, toByteOffset: 999, as: UInt8.self)
             _ = calls.wrappingAdd(1, ordering: .relaxed)
         }
         #expect(calls.load(ordering: .relaxed) == 7)
@@ -73,10 +73,10 @@ import Testing
         for _ in 0..<50 {
             let counts = Mutex([Int](repeating: 0, count: 64))
             let spoiled = Atomic<Int>(0)
-            try pool.forEach(64, scratchBytes: size) { index, scratch in
+            unsafe try pool.forEach(64, scratchBytes: size) { index, scratch in
                 let own = UInt8(index)
-                scratch.initializeMemory(as: UInt8.self, repeating: own, count: size)
-                for place in 0..<size where scratch.load(fromByteOffset: place, as: UInt8.self) != own {
+                unsafe scratch.initializeMemory(as: UInt8.self, repeating: own, count: size)
+                for place in 0..<size where unsafe scratch.load(fromByteOffset: place, as: UInt8.self) != own {
                     _ = spoiled.wrappingAdd(1, ordering: .relaxed)
                 }
                 counts.withLock { $0[index] += 1 }

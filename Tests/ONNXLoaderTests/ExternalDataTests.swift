@@ -115,7 +115,7 @@ import Testing
         try withTemporaryFolder { folder in
             try FileManager.default.createDirectory(at: folder.appendingPathComponent("d"), withIntermediateDirectories: true)
             let pipe = folder.appendingPathComponent("pipe").path
-            try #require(mkfifo(pipe, 0o600) == 0)
+            unsafe try #require(mkfifo(pipe, 0o600) == 0)
             fail("expected a regular file, found a folder", [("location", "d")], in: folder, kind: .file)
             fail("expected a regular file, found a named pipe", [("location", "pipe")], in: folder, kind: .file)
             expectFailure(.file, "found a named pipe") { _ = try ONNXModel(contentsOf: URL(fileURLWithPath: pipe)) }

@@ -46,7 +46,7 @@ import Testing
     }
 
     private static func last(_ tensor: Tensor) -> Float {
-        tensor.rawBytes.loadUnaligned(fromByteOffset: tensor.byteCount - 4, as: Float.self)
+        unsafe tensor.rawBytes.loadUnaligned(fromByteOffset: tensor.byteCount - 4, as: Float.self)
     }
 
     @Test func inlineBeyondTwoGigabytes() throws {

@@ -53,7 +53,7 @@ func floatTensor(_ name: String, _ values: [Float]) -> Proto {
     tensorProto(name, type: 1, dims: [Int64(values.count)]) { $0.data(9, littleEndian(values)) }
 }
 
-func littleEndian(_ values: [Float]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
+func littleEndian(_ values: [Float]) -> [UInt8] { unsafe values.withUnsafeBytes { unsafe Array($0) } }
 
 /// A float32 TensorProto whose values are external.
 func externalTensor(_ name: String, count: Int64, _ entries: [(String, String)]) -> Proto {

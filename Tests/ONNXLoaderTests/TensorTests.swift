@@ -50,23 +50,23 @@ import Testing
 
     @Test func boolsBecomeZeroAndOne() throws {
         let raw = try loadTensor(tensorProto("w", type: 9, dims: [3]) { $0.data(9, [0, 255, 2]) })
-        #expect(Array(raw.rawBytes) == [0, 1, 1])
+        unsafe #expect(Array(raw.rawBytes) == [0, 1, 1])
         let typed = try loadTensor(tensorProto("w", type: 9, dims: [3]) { $0.packed(5, [0, 255, 1]) })
-        #expect(Array(typed.rawBytes) == [0, 1, 1])
+        unsafe #expect(Array(typed.rawBytes) == [0, 1, 1])
     }
 
     @Test func fourBitsInBothForms() throws {
         for type in [21, 22, 23] {
             let raw = try loadTensor(tensorProto("w", type: Int64(type), dims: [3]) { $0.data(9, [0x21, 0x03]) })
             let typed = try loadTensor(tensorProto("w", type: Int64(type), dims: [3]) { $0.packed(5, [0x21, 0x03]) })
-            #expect(Array(raw.rawBytes) == [0x21, 0x03])
-            #expect(Array(typed.rawBytes) == [0x21, 0x03])
+            unsafe #expect(Array(raw.rawBytes) == [0x21, 0x03])
+            unsafe #expect(Array(typed.rawBytes) == [0x21, 0x03])
         }
     }
 
     @Test func smallTypesWithAndWithoutSign() throws {
         let tensor = try loadTensor(tensorProto("w", type: 10, dims: [2]) { $0.packed(5, [-1, 0xFFFE]) })
-        #expect(Array(tensor.rawBytes) == [0xFF, 0xFF, 0xFE, 0xFF])
+        unsafe #expect(Array(tensor.rawBytes) == [0xFF, 0xFF, 0xFE, 0xFF])
     }
 
     @Test func zeroElements() throws {
@@ -82,7 +82,8 @@ import Testing
         graph.string(10, String(repeating: "x", count: shift))
         graph.message(5, tensorProto("w", type: 1, dims: [5000]) { $0.data(9, littleEndian(values)) })
         let halves = (0..<5000).map { Float16(Float($0 % 2000)) }
-        graph.message(5, tensorProto("h", type: 10, dims: [5000]) { $0.data(9, halves.withUnsafeBytes { Array($0) }) })
+        graph.message(
+            5, tensorProto("h", type: 10, dims: [5000]) { unsafe $0.data(9, halves.withUnsafeBytes { unsafe Array($0) }) })
         let loaded = try loadGraph(modelBytes(graph))
         let tensor = try #require(loaded.initializer("w"))
         try expectEqual(tensor, values)

@@ -52,7 +52,9 @@ import Testing
             "Transpose", version: 13, attributes: perm, inputs: [Tensor(strings: (0..<15).map { "\($0)" }, shape: shape)])[0]
         #expect(strings.strings == order.map { "\($0)" })
         let packed = try MutableTensor(dtype: .int4, shape: shape)
-        for index in packed.rawBytes.indices { packed.rawBytes[index] = UInt8(2 * index) | UInt8((2 * index + 1) & 15) << 4 }
+        for index in unsafe packed.rawBytes.indices {
+            unsafe packed.rawBytes[index] = UInt8(2 * index) | UInt8((2 * index + 1) & 15) << 4
+        }
         let nibbles = try run("Transpose", version: 21, attributes: perm, inputs: [packed.tensor])[0]
         #expect((0..<15).map { Int(nibbles.rawBytes[$0 / 2] >> ($0 % 2 * 4)) & 15 } == order)
     }

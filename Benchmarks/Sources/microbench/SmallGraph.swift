@@ -58,6 +58,6 @@ struct SmallGraph {
                 values[index] = Float(Int32(truncatingIfNeeded: state >> 32)) / Float(1 << 31)
             }
         }
-        return result.tensor
+        return try result.finish()
     }
 }

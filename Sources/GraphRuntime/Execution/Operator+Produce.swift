@@ -25,9 +25,9 @@ extension Operator {
             if index < context.results.count, let value = context.results[index] { return value }
             guard let output = outputs[index] else { return nil }
             if isWidened, let target = targets[index], target.dtype != output.dtype {
-                try HalfPrecision.narrow(target.tensor, into: output)
+                try HalfPrecision.narrow(try target.finish(), into: output)
             }
-            return .tensor(output.tensor)
+            return .tensor(try output.finish())
         }
     }
 

@@ -74,7 +74,7 @@ struct PlanRunner {
             let results = try operation.produce(
                 inputs: inputs, captures: captures, outputs: places, threads: threads, subgraphs: subgraphs)
             for (output, id) in ids.enumerated() {
-                if let id { frame.values[id] = try settle(results[output], in: places[output]) }
+                if let id { frame.values[id] = try settle(results[output], in: places[output]?.tensor) }
             }
             if let observer {
                 let end = DispatchTime.now().uptimeNanoseconds
@@ -104,20 +104,21 @@ struct PlanRunner {
 
     /// Brings a result to its planned place, where the operator handed out another tensor: views of the place, and the end of the
     /// memory that the other tensor may share, are already decided.
-    private func settle(_ result: Value?, in place: MutableTensor?) throws -> Value? {
+    private func settle(_ result: Value?, in place: Tensor?) throws -> Value? {
         guard let place, let result else { return result }
         let tensor = try result.asTensor()
-        if tensor.storage === place.tensor.storage, tensor.byteOffset == place.tensor.byteOffset { return result }
+        if tensor.storage === place.storage, tensor.byteOffset == place.byteOffset { return result }
         guard tensor.shape == place.shape else {
             throw GraphError("the output should have shape \(place.shape), found \(tensor.shape)")
         }
-        try place.copy(from: tensor)
-        return .tensor(place.tensor)
+        let target = MutableTensor(place)
+        try target.copy(from: tensor)
+        return .tensor(try target.finish())
     }
 
     /// The step's outputs: those in the arena, and new memory for those that outlive the run.
     private func storage(_ index: Int, _ frame: Frame) throws -> [MutableTensor?] {
-        var outputs = frame.outputs[index]
+        var outputs = frame.outputs[index].map { $0.map { MutableTensor($0) } }
         for (output, id) in plan.steps[index].node.outputs.enumerated() {
             guard let id, plan.locations[id] == .heap, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else {
                 continue

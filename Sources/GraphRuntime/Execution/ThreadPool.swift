@@ -73,24 +73,49 @@ public final class ThreadPool: Sendable {
     }
 
     /// Calls `body` once for every index in 0..<count, on all threads, each index as soon as a thread is free.
-    public func forEach(_ count: Int, _ body: (Int) -> Void) {
+    public func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
         run(count, prepare: { _ in }) { index, _, _ in body(index) }
+    }
+
+    /// As ``forEach(_:_:)``, with `scratchCount` elements of uninitialised scratch memory that belong to the thread for the time of the
+    /// call.
+    ///
+    /// - Throws: ``TensorError`` where there isn't as much memory for every thread; `body` wasn't called then.
+    public func forEach<Element: TensorElement>(
+        _ count: Int, scratch: Element.Type, scratchCount: Int,
+        _ body: @Sendable (_ index: Int, _ scratch: inout MutableSpan<Element>) -> Void
+    ) throws(TensorError) {
+        unsafe try forEach(count, scratchBytes: scratchCount * MemoryLayout<Element>.stride) { index, memory in
+            var span = unsafe UnsafeMutableBufferPointer(
+                start: memory.assumingMemoryBound(to: Element.self), count: scratchCount
+            ).mutableSpan
+            body(index, &span)
+        }
     }
 
     /// As ``forEach(_:_:)``, with uninitialised scratch memory of at least `scratchBytes`, aligned to 64 bytes, that belongs to the
     /// thread for the time of the call.
     ///
     /// - Throws: ``TensorError`` where there isn't as much memory for every thread; `body` wasn't called then.
-    public func forEach(
-        _ count: Int, scratchBytes: Int, _ body: (Int, UnsafeMutableRawPointer) -> Void
+    package func forEach(
+        _ count: Int, scratchBytes: Int, _ body: @Sendable (Int, UnsafeMutableRawPointer) -> Void
     ) throws(TensorError) {
         try run(
             count, prepare: { slots throws(TensorError) in try crew.reserve(scratchBytes, for: slots) },
-            { index, place, scratches in body(index, scratches[place].base) })
+            { index, place, scratches in unsafe body(index, scratches[place].base) })
+    }
+
+    /// Calls `body` once for every index in 0..<count, on all threads, and returns its results in their order.
+    public func map<Result: Sendable>(_ count: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
+        unsafe Array(unsafeUninitializedCapacity: max(count, 0)) { results, initializedCount in
+            nonisolated(unsafe) let first = results.baseAddress
+            forEach(count) { index in if let first = unsafe first { unsafe (first + index).initialize(to: body(index)) } }
+            initializedCount = max(count, 0)
+        }
     }
 
     /// Splits 0..<count into ranges of at least `grain` and calls `body` for each; one range, on this thread, for small counts.
-    public func forEachRange(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+    public func forEachRange(_ count: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Void) {
         guard count > 0 else { return }
         let pieces = min(max(count / max(grain, 1), 1), threadCount * 4)
         if pieces == 1 || threadCount == 1 { return body(0..<count) }
@@ -102,21 +127,21 @@ public final class ThreadPool: Sendable {
     /// for the next call.
     ///
     /// - Throws: ``TensorError`` where there isn't as much memory, and what `body` throws.
-    public func withWorkspace<Result>(
+    package func withWorkspace<Result>(
         byteCount: Int, _ body: (UnsafeMutableRawPointer) throws(TensorError) -> Result
     ) throws(TensorError) -> Result {
         let slot = crew.borrowSlot()
         defer { crew.returnSlot(slot) }
-        return try body(try crew.reserve(byteCount, for: slot..<slot + 1)[0].base)
+        return unsafe try body(try crew.reserve(byteCount, for: slot..<slot + 1)[0].base)
     }
 
     /// - Parameters:
     ///   - prepare: called with the slots of all threads before any calls `body`: in the middle of a job, a thread that finds no memory
     ///     could only give up.
     ///   - body: called with an index, the place among those slots of the thread that calls it, and what `prepare` returned.
-    private func run<Prepared, Failure>(
+    private func run<Prepared: Sendable, Failure>(
         _ count: Int, prepare: (_ slots: Range<Int>) throws(Failure) -> Prepared,
-        _ body: (_ index: Int, _ place: Int, Prepared) -> Void
+        _ body: @Sendable (_ index: Int, _ place: Int, Prepared) -> Void
     ) throws(Failure) {
         guard count > 0 else { return }
         if count == 1 || threadCount == 1 || !crew.claim() {
@@ -133,9 +158,11 @@ public final class ThreadPool: Sendable {
     }
 }
 
-/// What the threads of a pool share; outlives none of them.
+/// What the threads of a pool share; outlives none of them. Sent to them unchecked: what isn't atomic or in a mutex is written by the
+/// thread that claimed the crew alone, before it wakes the others.
+@safe
 private final class Crew: @unchecked Sendable {
-    typealias Job = (_ index: Int, _ worker: Int) -> Void
+    typealias Job = @Sendable (_ index: Int, _ worker: Int) -> Void
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -166,18 +193,18 @@ private final class Crew: @unchecked Sendable {
         slots = workers
         scratches = Mutex(Array(repeating: nil, count: workers))
         freeSlots = Mutex([])
-        pthread_mutex_init(mutex, nil)
-        pthread_cond_init(wake, nil)
-        pthread_cond_init(done, nil)
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(wake, nil)
+        unsafe pthread_cond_init(done, nil)
     }
 
     deinit {
-        pthread_mutex_destroy(mutex)
-        pthread_cond_destroy(wake)
-        pthread_cond_destroy(done)
-        mutex.deallocate()
-        wake.deallocate()
-        done.deallocate()
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe pthread_cond_destroy(wake)
+        unsafe pthread_cond_destroy(done)
+        unsafe mutex.deallocate()
+        unsafe wake.deallocate()
+        unsafe done.deallocate()
     }
 
     func start(worker: Int) -> pthread_t? {
@@ -189,7 +216,7 @@ private final class Crew: @unchecked Sendable {
                 self.worker = worker
             }
         }
-        let argument = Unmanaged.passRetained(Start(self, worker))
+        let argument = unsafe Unmanaged.passRetained(Start(self, worker))
         #if canImport(Darwin)
             var handle: pthread_t?
             let status = pthread_create(
@@ -198,20 +225,20 @@ private final class Crew: @unchecked Sendable {
                     let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
                     start.crew.work(start.worker)
                     return nil
-                }, argument.toOpaque())
+                }, unsafe argument.toOpaque())
         #else
             var handle = pthread_t()
-            let status = pthread_create(
+            let status = unsafe pthread_create(
                 &handle, nil,
                 { pointer in
-                    guard let pointer else { return nil }
-                    let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
+                    guard let pointer = unsafe pointer else { return nil }
+                    let start = unsafe Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
                     start.crew.work(start.worker)
                     return nil
-                }, argument.toOpaque())
+                }, unsafe argument.toOpaque())
         #endif
         guard status == 0 else {
-            argument.release()
+            unsafe argument.release()
             return nil
         }
         return handle
@@ -226,25 +253,25 @@ private final class Crew: @unchecked Sendable {
         self.count = count
         next.store(0, ordering: .relaxed)
         active.store(helpers, ordering: .relaxed)
-        pthread_mutex_lock(mutex)
+        unsafe pthread_mutex_lock(mutex)
         generation.wrappingAdd(1, ordering: .releasing)
-        pthread_cond_broadcast(wake)
-        pthread_mutex_unlock(mutex)
+        unsafe pthread_cond_broadcast(wake)
+        unsafe pthread_mutex_unlock(mutex)
         drain(worker: 0)
         for _ in 0..<Self.spins where active.load(ordering: .acquiring) != 0 {}
         if active.load(ordering: .acquiring) != 0 {
-            pthread_mutex_lock(mutex)
-            while active.load(ordering: .acquiring) != 0 { pthread_cond_wait(done, mutex) }
-            pthread_mutex_unlock(mutex)
+            unsafe pthread_mutex_lock(mutex)
+            while active.load(ordering: .acquiring) != 0 { unsafe pthread_cond_wait(done, mutex) }
+            unsafe pthread_mutex_unlock(mutex)
         }
         self.job = nil
     }
 
     func stop() {
-        pthread_mutex_lock(mutex)
+        unsafe pthread_mutex_lock(mutex)
         stopping.store(true, ordering: .releasing)
-        pthread_cond_broadcast(wake)
-        pthread_mutex_unlock(mutex)
+        unsafe pthread_cond_broadcast(wake)
+        unsafe pthread_mutex_unlock(mutex)
     }
 
     /// Memory of as many bytes for each of these slots, which keep it for the next call.
@@ -294,20 +321,20 @@ private final class Crew: @unchecked Sendable {
                 spins += 1
             }
             if generation.load(ordering: .acquiring) == seen {
-                pthread_mutex_lock(mutex)
+                unsafe pthread_mutex_lock(mutex)
                 while generation.load(ordering: .acquiring) == seen, !stopping.load(ordering: .acquiring) {
-                    pthread_cond_wait(wake, mutex)
+                    unsafe pthread_cond_wait(wake, mutex)
                 }
-                pthread_mutex_unlock(mutex)
+                unsafe pthread_mutex_unlock(mutex)
             }
             if stopping.load(ordering: .acquiring) { return }
             // The next job starts only after this thread has left the current one, so no generation is ever skipped.
             seen = generation.load(ordering: .acquiring)
             drain(worker: worker)
             if active.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
-                pthread_mutex_lock(mutex)
-                pthread_cond_signal(done)
-                pthread_mutex_unlock(mutex)
+                unsafe pthread_mutex_lock(mutex)
+                unsafe pthread_cond_signal(done)
+                unsafe pthread_mutex_unlock(mutex)
             }
         }
     }

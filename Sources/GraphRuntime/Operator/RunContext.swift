@@ -1,4 +1,4 @@
-/// What an operator sees while it runs: its inputs, its outputs to fill, threads, scratch memory and its subgraphs' executor.
+/// What an operator sees while it runs, on its thread alone: its inputs, its outputs to fill, threads, scratch memory and its subgraphs' executor.
 public struct RunContext {
     /// Nil for an optional input that isn't given.
     public let inputs: [Value?]

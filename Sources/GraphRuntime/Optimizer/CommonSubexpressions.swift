@@ -37,7 +37,7 @@ extension Graph {
             guard let tensor = initializers[id], tensor.dtype != .string, tensor.byteCount <= Self.largestMergedConstant,
                 !fixed.contains(id)
             else { continue }
-            let key = ConstantKey(dtype: tensor.dtype, shape: tensor.shape, bytes: Array(tensor.rawBytes))
+            let key = ConstantKey(dtype: tensor.dtype, shape: tensor.shape, bytes: Array(tensor.bytes))
             if let earlier = seen[key] { representative[id] = earlier } else { seen[key] = id }
         }
     }

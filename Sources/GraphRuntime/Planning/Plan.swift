@@ -103,12 +103,12 @@ final class Plan: Sendable {
     func releaseMemory() { frames.withLock { $0 = [] } }
 }
 
-/// The memory of one run: the arena and the values in it.
+/// The memory of one run: the arena and the values in it. Sent between threads unchecked: the plan hands it to one run at a time.
 final class Frame: @unchecked Sendable {
     /// By value id; what the arena and the constants hold is there from the start.
     var values: [Value?]
-    /// By step, the outputs that have a place before the run.
-    let outputs: [[MutableTensor?]]
+    /// By step, the places of the outputs that have one before the run.
+    let outputs: [[Tensor?]]
     private let initial: [Value?]
     private let arena: TensorStorage
     /// The steady inputs whose results are in the arena; empty where there are none.
@@ -124,15 +124,15 @@ final class Frame: @unchecked Sendable {
             }
             values[id] = .tensor(try Tensor(dtype: dtype, shape: shape, storage: arena, byteOffset: offset))
         }
-        var outputs: [[MutableTensor?]] = []
+        var outputs: [[Tensor?]] = []
         outputs.reserveCapacity(plan.steps.count)
         for step in plan.steps {
-            var stepOutputs = [MutableTensor?](repeating: nil, count: step.node.outputs.count)
+            var stepOutputs = [Tensor?](repeating: nil, count: step.node.outputs.count)
             for (index, id) in step.node.outputs.enumerated() {
                 guard let id else { continue }
                 switch plan.locations[id] {
                 case .arena:
-                    if case .tensor(let tensor)? = values[id] { stepOutputs[index] = MutableTensor(tensor) }
+                    if case .tensor(let tensor)? = values[id] { stepOutputs[index] = tensor }
                 case .view(let source):
                     if case .tensor(let tensor)? = values[source], let shape = plan.facts[id].shape {
                         values[id] = .tensor(try tensor.reshaped(to: shape))
@@ -167,7 +167,7 @@ final class Frame: @unchecked Sendable {
             guard tensor.storage === arena else { return tensor }
             let copy = try MutableTensor(dtype: tensor.dtype, shape: tensor.shape)
             try copy.copy(from: tensor)
-            return copy.tensor
+            return try copy.finish()
         }
         return switch value {
         case .tensor(let tensor): .tensor(try detached(tensor))

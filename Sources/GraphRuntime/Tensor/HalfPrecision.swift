@@ -6,7 +6,7 @@ public enum HalfPrecision {
         guard tensor.dtype == .float16 || tensor.dtype == .bfloat16 else { return tensor }
         let result = try MutableTensor(dtype: .float32, shape: tensor.shape)
         try widen(tensor, into: result)
-        return result.tensor
+        return try result.finish()
     }
 
     /// - Throws: ``TensorError`` where `source` isn't of a 16-bit float type or `target` isn't float32 of the same size.
@@ -14,12 +14,12 @@ public enum HalfPrecision {
         guard source.count == target.count else { throw TensorError("can't widen \(source.shape) into \(target.shape)") }
         try target.withMutableSpan(of: Float.self) { floats in
             switch source.dtype {
-            // Buffers, as weights in a file may be misaligned and spans would copy them.
+            // Views, as weights in a file may be misaligned and spans would copy them.
             case .float16:
-                let halves = try source.buffer(of: Float16.self)
+                let halves = try source.view(of: Float16.self)
                 for index in 0..<floats.count { floats[index] = single(halves[index].bitPattern) }
             case .bfloat16:
-                let halves = try source.buffer(of: BFloat16.self)
+                let halves = try source.view(of: BFloat16.self)
                 for index in 0..<floats.count { floats[index] = halves[index].float }
             default: throw TensorError("expected float16 or bfloat16, found \(source.dtype)")
             }

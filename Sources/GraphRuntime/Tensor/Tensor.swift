@@ -38,10 +38,24 @@ public struct Tensor: Sendable {
             throw TensorError("\(values.count) values don't fill shape \(shape)")
         }
         let storage = try TensorStorage(byteCount: values.count * MemoryLayout<Element>.stride)
-        values.withUnsafeBytes { bytes in
-            if let source = bytes.baseAddress { storage.base.copyMemory(from: source, byteCount: bytes.count) }
+        unsafe values.withUnsafeBytes { bytes in
+            if let source = bytes.baseAddress { unsafe storage.base.copyMemory(from: source, byteCount: bytes.count) }
         }
         self.init(unchecked: Element.dtype, shape, storage, 0, nil)
+    }
+
+    /// The elements whose bytes these are, as they lie in memory.
+    ///
+    /// - Throws: ``TensorError`` where the number of bytes isn't that of the elements, and for strings.
+    public init(dtype: DType, shape: Shape, bytes: [UInt8]) throws(TensorError) {
+        guard dtype != .string, bytes.count == dtype.byteCount(of: shape.count) else {
+            throw TensorError("\(bytes.count) bytes don't fill a \(dtype) tensor of shape \(shape)")
+        }
+        let storage = try TensorStorage(byteCount: bytes.count)
+        unsafe bytes.withUnsafeBytes { bytes in
+            if let source = bytes.baseAddress { unsafe storage.base.copyMemory(from: source, byteCount: bytes.count) }
+        }
+        self.init(unchecked: dtype, shape, storage, 0, nil)
     }
 
     /// A tensor of one axis.
@@ -78,6 +92,26 @@ public struct Tensor: Sendable {
         return Tensor(unchecked: dtype, shape, storage, byteOffset, strings)
     }
 
+    /// The elements, to read from any thread for as long as the view is there.
+    ///
+    /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
+    @inlinable
+    public func view<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> TensorView<Element> {
+        guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
+        return unsafe TensorView(start: start, count: shape.count, storage: storage)
+    }
+
+    /// The bytes of the elements, as they lie in memory.
+    public var bytes: TensorView<UInt8> { unsafe TensorView(start: start, count: byteCount, storage: storage) }
+
+    /// The elements as patterns of bits of their size, for operators that move elements of any type.
+    ///
+    /// - Throws: ``TensorError`` where the elements have another size.
+    package func view<Bits: TensorBits>(ofBits type: Bits.Type) throws(TensorError) -> TensorView<Bits> {
+        try type.check(dtype)
+        return unsafe TensorView(start: start, count: shape.count, storage: storage)
+    }
+
     /// Calls `body` with the elements; misaligned ones, see ``isAligned``, are copied for the time of the call.
     ///
     /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s, and what `body` throws.
@@ -86,123 +120,59 @@ public struct Tensor: Sendable {
         of type: Element.Type, _ body: (Span<Element>) throws -> Result
     ) throws -> Result {
         let source = try aligned()
-        let elements = try source.buffer(of: type)
-        return try withExtendedLifetime(source) { try body(elements.span) }
+        let elements = unsafe try source.buffer(of: type)
+        return try withExtendedLifetime(source) { unsafe try body(elements.span) }
     }
 
     /// Whether the elements lie at multiples of their alignment. Weights in the mapped file of a model needn't: protobuf aligns
     /// nothing, and a copy would cost as much memory as the file.
     public var isAligned: Bool {
         let alignment = dtype == .complex64 ? 4 : min(max(dtype.bitWidth / 8, 1), 8)
-        return UInt(bitPattern: storage.base + byteOffset) % UInt(alignment) == 0
+        return unsafe UInt(bitPattern: start) % UInt(alignment) == 0
     }
 
     /// This tensor, or a copy of it where ``isAligned`` is false.
     public func aligned() throws(TensorError) -> Tensor {
         if isAligned { return self }
         let copy = try MutableTensor(dtype: dtype, shape: shape)
-        copy.rawBytes.copyMemory(from: rawBytes)
-        return copy.tensor
+        try copy.copy(from: self)
+        return try copy.finish()
     }
 
-    /// The elements as a buffer that lives as long as the storage: for kernels behind a fence, see ``withSpan(of:_:)``.
+    /// The elements as a buffer that lives as long as the storage, for kernels; everything else reads through ``view(of:)``.
     ///
     /// Where ``isAligned`` is false, the buffer may be read by subscript and by C code that assumes no alignment, as the processors
     /// that this project is for do; a `Span` of it, or `load(as:)`, would trap.
     ///
     /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
-    public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
-        guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
-        let start = (storage.base + byteOffset).assumingMemoryBound(to: Element.self)
-        return UnsafeBufferPointer(start: start, count: shape.count)
+    @usableFromInline
+    package func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
+        unsafe UnsafeBufferPointer(start: try pointer(to: type), count: shape.count)
     }
 
     /// The first element, as ``buffer(of:)`` has them; some address also where there are no elements.
     ///
     /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
+    @usableFromInline
     package func pointer<Element: TensorElement>(to type: Element.Type) throws(TensorError) -> UnsafePointer<Element> {
         guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
-        return UnsafePointer(start.assumingMemoryBound(to: Element.self))
+        return unsafe start.assumingMemoryBound(to: Element.self)
     }
 
     /// Where the elements begin; some address also where there are none.
-    package var start: UnsafeRawPointer { UnsafeRawPointer(storage.base + byteOffset) }
+    @usableFromInline
+    package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(storage.base + byteOffset) }
 
     /// The elements' bytes, as they lie in storage.
-    public var rawBytes: UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: storage.base + byteOffset, count: byteCount)
-    }
+    package var rawBytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: byteCount) }
 
     /// A copy of the elements.
     public func array<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> [Element] {
         guard Element.dtype == dtype else { throw TensorError("expected a tensor of \(Element.dtype), found \(dtype)") }
-        let bytes = rawBytes
-        return Array(unsafeUninitializedCapacity: count) { elements, initialized in
-            UnsafeMutableRawBufferPointer(elements).copyMemory(from: bytes)
+        let bytes = unsafe rawBytes
+        return unsafe Array(unsafeUninitializedCapacity: count) { elements, initialized in
+            unsafe UnsafeMutableRawBufferPointer(elements).copyMemory(from: bytes)
             initialized = count
         }
-    }
-}
-
-/// A tensor in the making: the one place of its elements that may be written to, handed out by a run's context.
-public struct MutableTensor: @unchecked Sendable {
-    /// The tensor as its readers will see it.
-    public let tensor: Tensor
-
-    /// Uninitialised elements in memory of their own.
-    public init(dtype: DType, shape: Shape) throws(TensorError) {
-        guard dtype != .string, let size = dtype.byteCount(of: shape.count) else {
-            throw TensorError("no storage for a \(dtype) tensor of shape \(shape)")
-        }
-        tensor = try Tensor(dtype: dtype, shape: shape, storage: TensorStorage(byteCount: size))
-    }
-
-    /// Elements in storage that the caller alone writes to.
-    init(_ tensor: Tensor) { self.tensor = tensor }
-
-    /// The type of the elements.
-    public var dtype: DType { tensor.dtype }
-    /// The extents.
-    public var shape: Shape { tensor.shape }
-    /// The number of elements.
-    public var count: Int { tensor.count }
-
-    /// Calls `body` with the elements, which are uninitialised until written.
-    @inlinable
-    public func withMutableSpan<Element: TensorElement, Result>(
-        of type: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
-    ) throws -> Result {
-        let elements = try buffer(of: type)
-        var span = elements.mutableSpan
-        return try body(&span)
-    }
-
-    /// The elements as a buffer that lives as long as the storage: for kernels behind a fence, see ``withMutableSpan(of:_:)``.
-    public func buffer<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeMutableBufferPointer<Element>
-    {
-        UnsafeMutableBufferPointer(mutating: try tensor.buffer(of: type))
-    }
-
-    /// The first element, as ``buffer(of:)`` has them; some address also where there are no elements.
-    ///
-    /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.
-    package func pointer<Element: TensorElement>(to type: Element.Type) throws(TensorError) -> UnsafeMutablePointer<Element> {
-        UnsafeMutablePointer(mutating: try tensor.pointer(to: type))
-    }
-
-    /// Where the elements begin; some address also where there are none.
-    package var start: UnsafeMutableRawPointer { UnsafeMutableRawPointer(mutating: tensor.start) }
-
-    /// The bytes of the elements, uninitialised until written.
-    public var rawBytes: UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(mutating: tensor.rawBytes)
-    }
-
-    /// Copies all elements of a tensor with as many bytes.
-    public func copy(from source: Tensor) throws(TensorError) {
-        guard source.dtype == dtype, source.count == count else {
-            throw TensorError("can't copy \(source.dtype)\(source.shape) into \(dtype)\(shape)")
-        }
-        rawBytes.copyMemory(from: source.rawBytes)
     }
 }

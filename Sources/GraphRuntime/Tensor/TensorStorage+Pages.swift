@@ -25,6 +25,6 @@ extension TensorStorage {
 
     private func advise(_ range: Range<Int>, _ advice: Int32) {
         guard isMappedFile, !range.isEmpty, range.upperBound <= byteCount else { return }
-        madvise(base + range.lowerBound, range.count, advice)
+        unsafe madvise(base + range.lowerBound, range.count, advice)
     }
 }

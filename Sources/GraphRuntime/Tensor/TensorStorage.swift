@@ -8,10 +8,13 @@ import Synchronization
 
 /// Bytes that tensors look into: memory of its own, a part of a mapped file, or a part of an arena.
 ///
-/// One of the few homes of unsafe pointers: everything outside reads through ``Tensor/withSpan(of:_:)``.
+/// One of the few homes of unsafe pointers: others read through ``Tensor/view(of:)`` or ``Tensor/withSpan(of:_:)``. It can be sent to
+/// any thread since nobody writes to what a ``Tensor`` shows, see ``MutableTensor``.
+@safe
 public final class TensorStorage: @unchecked Sendable {
     /// The first byte, at a multiple of ``alignment`` where the memory is the storage's own.
-    public let base: UnsafeMutableRawPointer
+    @usableFromInline
+    package let base: UnsafeMutableRawPointer
     /// How many bytes there are.
     public let byteCount: Int
     private let owner: Owner
@@ -45,16 +48,16 @@ public final class TensorStorage: @unchecked Sendable {
     ///
     /// - Throws: ``TensorError`` where the system gives no memory of that size.
     public init(byteCount: Int) throws(TensorError) {
-        var pointer: UnsafeMutableRawPointer?
+        var pointer: UnsafeMutableRawPointer? = nil
         let size = max(byteCount, 1)
         let isLarge = size >= 4 << 20
-        let status = posix_memalign(&pointer, isLarge ? 2 << 20 : Self.alignment, size)
-        guard status == 0, let pointer else { throw TensorError("no memory for a tensor of \(byteCount) bytes") }
+        let status = unsafe posix_memalign(&pointer, isLarge ? 2 << 20 : Self.alignment, size)
+        guard status == 0, let pointer = unsafe pointer else { throw TensorError("no memory for a tensor of \(byteCount) bytes") }
         #if os(Linux)
             // Pages of 2 MB: fewer faults and TLB misses on the large activations; a refusal only costs the gain.
-            if isLarge { madvise(pointer, size, MADV_HUGEPAGE) }
+            if isLarge { unsafe madvise(pointer, size, MADV_HUGEPAGE) }
         #endif
-        base = pointer
+        unsafe base = pointer
         self.byteCount = byteCount
         isMappedFile = false
         owner = .own
@@ -66,8 +69,8 @@ public final class TensorStorage: @unchecked Sendable {
     /// A view of memory that `owner` keeps alive and that nobody writes to through this storage.
     ///
     /// - Parameter isMappedFile: whether it is a whole file, mapped read-only from its first byte on.
-    public init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject, isMappedFile: Bool = false) {
-        self.base = base
+    package init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject, isMappedFile: Bool = false) {
+        unsafe self.base = base
         self.byteCount = byteCount
         self.isMappedFile = isMappedFile
         self.owner = .other(owner)
@@ -75,7 +78,7 @@ public final class TensorStorage: @unchecked Sendable {
 
     deinit {
         if case .own = owner {
-            free(base)
+            unsafe free(base)
             Self.current.wrappingSubtract(byteCount, ordering: .relaxed)
         }
     }

@@ -20,13 +20,13 @@ struct GEGLU: Operator {
 
     func run(_ context: inout RunContext) throws {
         let (x, y) = (try context.input(0), try context.output(0))
-        let source = try x.pointer(to: Float.self)
-        let target = try y.pointer(to: Float.self)
+        nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
         guard let width = y.shape.dimensions.last, try Self.outputShape(x.shape) == y.shape else {
             throw TensorError("the output of a gated \(x.shape) can't have shape \(y.shape)")
         }
         context.threads.forEachRange(y.count / max(width, 1), grain: max(BroadcastPlan.grain / max(width, 1), 1)) { rows in
-            ck_gated_gelu(
+            unsafe ck_gated_gelu(
                 source + 2 * rows.lowerBound * width, 2 * width, width, target + rows.lowerBound * width, width, rows.count,
                 width)
         }

@@ -12,7 +12,7 @@ func shrink(_ x: Tensor, bias: Float, lambda: Float, into y: MutableTensor, thre
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            try map(x, into: y, threads: threads) { (value: Element) -> Element in
+            try map(x, into: y, threads: threads) { [lambda, bias] (value: Element) -> Element in
                 let x = value.double
                 return x < -lambda ? .converting(x + bias) : (x > lambda ? .converting(x - bias) : .zero)
             }

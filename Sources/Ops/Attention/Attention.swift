@@ -168,18 +168,18 @@ struct Attention: Operator {
         guard target.count > 0 else { return target.tensor }
         let row = shape.width * new.dtype.bitWidth / 8
         let size = new.dtype.bitWidth / 8
-        let bytes = target.rawBytes
+        let bytes = unsafe target.rawBytes
         for head in 0..<shape.batch * shape.heads {
             let start = head * rows * row
             if let cache {
-                UnsafeMutableRawBufferPointer(rebasing: bytes[start..<start + past * row])
+                unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start..<start + past * row])
                     .copyMemory(
                         from: UnsafeRawBufferPointer(rebasing: cache.rawBytes[head * past * row..<(head + 1) * past * row]))
             }
             for index in 0..<shape.rows {
                 let from = shape.layout.offset(batch: head / shape.heads, head: head % shape.heads, row: index) * size
                 let to = start + (past + index) * row
-                UnsafeMutableRawBufferPointer(rebasing: bytes[to..<to + row])
+                unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[to..<to + row])
                     .copyMemory(from: UnsafeRawBufferPointer(rebasing: new.rawBytes[from..<from + row]))
             }
         }

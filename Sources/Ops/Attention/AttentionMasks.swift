@@ -16,9 +16,9 @@ enum AttentionMasks {
     private static func repeatElements<Element: TensorElement>(
         _ source: Tensor, _ target: MutableTensor, _ count: Int, _ type: Element.Type
     ) throws {
-        let elements = try source.buffer(of: type)
-        let repeated = try target.buffer(of: type)
-        for index in repeated.indices { repeated[index] = elements[index / count] }
+        let elements = unsafe try source.buffer(of: type)
+        let repeated = unsafe try target.buffer(of: type)
+        for index in repeated.indices { unsafe repeated[index] = unsafe elements[index / count] }
     }
 
     /// The mask as bool, or as `dtype` (float32 or float64).

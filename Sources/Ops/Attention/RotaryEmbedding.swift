@@ -10,12 +10,12 @@ import GraphRuntime
 ///   - isInterleaved: whether a pair is two neighbours, or an element and the one `half` further on.
 private func rotate<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, _ shape: AttentionOperandShape, cosines: Tensor, sines: Tensor, half: Int, isInterleaved: Bool,
-    into y: MutableTensor, threads: ThreadPool, angleRow: (_ batch: Int, _ row: Int) -> Int, _ type: Element.Type
+    into y: MutableTensor, threads: ThreadPool, angleRow: @Sendable (_ batch: Int, _ row: Int) -> Int, _ type: Element.Type
 ) throws {
-    let source = try x.buffer(of: type)
-    let target = try y.buffer(of: type)
-    let cosines = try cosines.buffer(of: type)
-    let sines = try sines.buffer(of: type)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
+    nonisolated(unsafe) let cosines = unsafe try cosines.buffer(of: type)
+    nonisolated(unsafe) let sines = unsafe try sines.buffer(of: type)
     let layout = shape.layout
     threads.forEachRange(shape.batch * shape.rows, grain: max(4096 / max(shape.heads * shape.width, 1), 1)) { range in
         for index in range {
@@ -27,12 +27,12 @@ private func rotate<Element: TensorElement & BinaryFloatingPoint>(
                 for pair in 0..<half {
                     let first = start + (isInterleaved ? 2 * pair : pair)
                     let second = first + (isInterleaved ? 1 : half)
-                    let a = source[first]
-                    let b = source[second]
-                    target[first] = cosines[angles + pair] * a - sines[angles + pair] * b
-                    target[second] = sines[angles + pair] * a + cosines[angles + pair] * b
+                    let a = unsafe source[first]
+                    let b = unsafe source[second]
+                    unsafe target[first] = unsafe cosines[angles + pair] * a - sines[angles + pair] * b
+                    unsafe target[second] = unsafe sines[angles + pair] * a + cosines[angles + pair] * b
                 }
-                for place in start + 2 * half..<start + shape.width { target[place] = source[place] }
+                for place in start + 2 * half..<start + shape.width { unsafe target[place] = unsafe source[place] }
             }
         }
     }
@@ -92,7 +92,7 @@ struct RotaryEmbedding: Operator {
                 throw TensorError("position_ids should be in 0..<\(positions), found \(ids.min() ?? 0) to \(ids.max() ?? 0)")
             }
         }
-        let angleRow = { (batch: Int, row: Int) -> Int in
+        let angleRow = { @Sendable (batch: Int, row: Int) -> Int in
             let place = batch * operand.rows + row
             return ids?[place] ?? place
         }

@@ -40,39 +40,41 @@ private func attend<Element: AttentionElement>(
 ) throws {
     var problem = problem
     let extents = problem.extents
-    let query = try operands.query.pointer(to: type)
-    let key = try operands.key.pointer(to: type)
-    let value = try operands.value.pointer(to: type)
-    let target = try output.pointer(to: type)
-    let scoresTarget = try scores?.pointer(to: type)
+    let query = unsafe try operands.query.pointer(to: type)
+    let key = unsafe try operands.key.pointer(to: type)
+    let value = unsafe try operands.value.pointer(to: type)
+    let target = unsafe try output.pointer(to: type)
+    let scoresTarget = unsafe try scores?.pointer(to: type)
     try problem.check(
         query: operands.query.count, key: operands.key.count, value: operands.value.count, output: output.count)
     if let scores, scores.count != extents.batch * extents.heads * extents.queries * extents.keys {
         throw TensorError("\(scores.count) elements don't hold the scores of \(extents)")
     }
-    let mask = try maskPointer(&problem, operands.mask, type)
+    let mask = unsafe try maskPointer(&problem, operands.mask, type)
     guard extents.batch > 0, extents.heads > 0, extents.queries > 0 else { return }
-    let kernel = AttentionKernel(
+    let kernel = unsafe AttentionKernel(
         problem: problem, query: query, key: key, value: value, output: target, mask: mask, scores: scoresTarget)
-    if let single = kernel as? AttentionKernel<Float>, let panels = PanelAttention(single) {
-        try panels.run(threads: threads)
+    if let single = unsafe kernel as? AttentionKernel<Float>, let panels = unsafe PanelAttention(single) {
+        unsafe try panels.run(threads: threads)
     } else {
-        try kernel.run(threads: threads)
+        unsafe try kernel.run(threads: threads)
     }
 }
 
 /// What profiles call the kernel that ``scaledDotProductAttention(_:_:into:scores:threads:)`` takes for a problem: `panels` (`bf16 panels`) or
 /// `tiles`.
 func attentionKernelName(_ problem: AttentionProblem, _ dtype: DType?, hasMask: Bool, wantsScores: Bool = false) -> String {
-    guard dtype == .float32, PanelAttention.suits(problem, hasMask: hasMask, wantsScores: wantsScores) else { return "tiles" }
-    return PanelAttention.isPaired(problem) ? "bf16 panels" : "panels"
+    guard dtype == .float32, unsafe PanelAttention.suits(problem, hasMask: hasMask, wantsScores: wantsScores) else {
+        return "tiles"
+    }
+    return unsafe PanelAttention.isPaired(problem) ? "bf16 panels" : "panels"
 }
 
 /// The mask's elements, expanded where its last axis broadcasts, and its steps in the problem.
 private func maskPointer<Element: AttentionElement>(
     _ problem: inout AttentionProblem, _ mask: Tensor?, _ type: Element.Type
 ) throws -> AttentionKernel<Element>.Mask {
-    guard let mask else { return .none }
+    guard let mask else { return unsafe .none }
     let extents = problem.extents
     let columns = mask.shape.dimensions.last ?? 1
     // A shorter mask leaves out the last keys.
@@ -86,7 +88,7 @@ private func maskPointer<Element: AttentionElement>(
     }
     let strides = mask.shape.broadcastStrides(to: full)
     problem.mask = AttentionLayout(batch: strides[0], head: strides[1], row: strides[2])
-    return mask.dtype == .bool ? .boolean(try mask.pointer(to: Bool.self)) : .additive(try mask.pointer(to: type))
+    return unsafe mask.dtype == .bool ? .boolean(try mask.pointer(to: Bool.self)) : .additive(try mask.pointer(to: type))
 }
 
 /// Attention as fusions build it: inputs query, key, value and optionally a mask, as ``AttentionOperands`` says.

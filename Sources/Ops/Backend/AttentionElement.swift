@@ -24,26 +24,26 @@ protocol AttentionElement: BLASElement {
 }
 
 extension Float: AttentionElement {
-    static func maximum(_ row: UnsafePointer<Float>, _ count: Int) -> Float { normalization_row_maximum(row, count) }
+    static func maximum(_ row: UnsafePointer<Float>, _ count: Int) -> Float { unsafe normalization_row_maximum(row, count) }
 
     static func exponentiate(_ row: UnsafeMutablePointer<Float>, _ count: Int, maximum: Float) -> Double {
-        normalization_exponentials(row, row, count, maximum)
+        unsafe normalization_exponentials(row, row, count, maximum)
     }
 
     static func scale(_ row: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
-        normalization_scale(row, count, factor)
+        unsafe normalization_scale(row, count, factor)
     }
 
     static func add(_ mask: UnsafePointer<Float>, to row: UnsafeMutablePointer<Float>, _ count: Int) {
-        attention_add_mask(row, mask, count)
+        unsafe attention_add_mask(row, mask, count)
     }
 
     static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Float>, _ count: Int) {
-        mask.withMemoryRebound(to: UInt8.self, capacity: count) { attention_apply_mask(row, $0, count) }
+        unsafe mask.withMemoryRebound(to: UInt8.self, capacity: count) { unsafe attention_apply_mask(row, $0, count) }
     }
 
     static func softcap(_ row: UnsafeMutablePointer<Float>, _ count: Int, _ cap: Float) {
-        for index in 0..<count { row[index] = cap * tanhf(row[index] / cap) }
+        for index in 0..<count { unsafe row[index] = unsafe cap * tanhf(row[index] / cap) }
     }
 
     static func exponential(_ x: Float) -> Float { expf(x) }
@@ -52,33 +52,33 @@ extension Float: AttentionElement {
 extension Double: AttentionElement {
     static func maximum(_ row: UnsafePointer<Double>, _ count: Int) -> Double {
         var result = -Double.infinity
-        for index in 0..<count where row[index] > result { result = row[index] }
+        for index in 0..<count where unsafe row[index] > result { result = unsafe row[index] }
         return result
     }
 
     static func exponentiate(_ row: UnsafeMutablePointer<Double>, _ count: Int, maximum: Double) -> Double {
         var sum = 0.0
         for index in 0..<count {
-            row[index] = exp(row[index] - maximum)
-            sum += row[index]
+            unsafe row[index] = unsafe exp(row[index] - maximum)
+            unsafe sum += row[index]
         }
         return sum
     }
 
     static func scale(_ row: UnsafeMutablePointer<Double>, _ count: Int, by factor: Double) {
-        for index in 0..<count { row[index] *= factor }
+        for index in 0..<count { unsafe row[index] *= factor }
     }
 
     static func add(_ mask: UnsafePointer<Double>, to row: UnsafeMutablePointer<Double>, _ count: Int) {
-        for index in 0..<count { row[index] = mask[index] == -.infinity ? -.infinity : row[index] + mask[index] }
+        for index in 0..<count { unsafe row[index] = unsafe mask[index] == -.infinity ? -.infinity : row[index] + mask[index] }
     }
 
     static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Double>, _ count: Int) {
-        for index in 0..<count where !mask[index] { row[index] = -.infinity }
+        for index in 0..<count where unsafe !mask[index] { unsafe row[index] = -.infinity }
     }
 
     static func softcap(_ row: UnsafeMutablePointer<Double>, _ count: Int, _ cap: Double) {
-        for index in 0..<count { row[index] = cap * tanh(row[index] / cap) }
+        for index in 0..<count { unsafe row[index] = unsafe cap * tanh(row[index] / cap) }
     }
 
     static func exponential(_ x: Double) -> Double { exp(x) }

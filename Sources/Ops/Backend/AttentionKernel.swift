@@ -6,7 +6,8 @@ import GraphRuntime
 /// far is scaled down (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3).
 ///
 /// The pointers reach as far as extents and layouts say; ``scaledDotProductAttention(_:_:_:_:into:threads:)`` has checked that.
-struct AttentionKernel<Element: AttentionElement> {
+@unsafe
+struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
     let problem: AttentionProblem
     let query: UnsafePointer<Element>
     let key: UnsafePointer<Element>
@@ -16,41 +17,43 @@ struct AttentionKernel<Element: AttentionElement> {
     /// Where the scores of all queries and keys go, [batch, heads, queries, keys], and at which stage.
     let scores: UnsafeMutablePointer<Element>?
 
+    @unsafe
     enum Mask {
         case none
         case additive(UnsafePointer<Element>)
         case boolean(UnsafePointer<Bool>)
     }
 
-    private var extents: AttentionExtents { problem.extents }
+    private var extents: AttentionExtents { unsafe problem.extents }
 
     /// Scores of a tile: half a megabyte of float32, half of a usual second-level cache.
     private static var tileElements: Int { 1 << 17 }
 
     func run(threads: ThreadPool) throws(TensorError) {
         // Those who ask for the scores get whole rows of them.
-        let block = scores == nil ? min(extents.keys, 1024) : extents.keys
-        let rows = min(max(Self.tileElements / max(block, 1), 8), 512, extents.queries)
-        let heads = extents.batch * extents.heads
+        let block = unsafe scores == nil ? min(extents.keys, 1024) : extents.keys
+        let rows = unsafe min(max(Self.tileElements / max(block, 1), 8), 512, extents.queries)
+        let heads = unsafe extents.batch * extents.heads
         // Few heads: enough tiles for every thread.
         let wanted = (2 * threads.threadCount + heads - 1) / heads
-        let step = max(min(rows, (extents.queries + wanted - 1) / wanted), 1)
-        let tiles = (extents.queries + step - 1) / step
+        let step = unsafe max(min(rows, (extents.queries + wanted - 1) / wanted), 1)
+        let tiles = unsafe (extents.queries + step - 1) / step
         let bytes = (step * block + 64) * MemoryLayout<Element>.stride + 2 * step * MemoryLayout<Double>.stride
-        try threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
+        unsafe try threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
             let start = index % tiles * step
-            let tile = Tile(
+            let tile = unsafe Tile(
                 kernel: self, batch: index / tiles / extents.heads, head: index / tiles % extents.heads,
                 rows: start..<min(start + step, extents.queries), block: block,
                 sums: scratch.assumingMemoryBound(to: Double.self),
                 maxima: (scratch + step * MemoryLayout<Double>.stride).assumingMemoryBound(to: Element.self),
                 scores: (scratch + 2 * step * MemoryLayout<Double>.stride).alignedUp(toMultipleOf: 64)
                     .assumingMemoryBound(to: Element.self))
-            tile.run()
+            unsafe tile.run()
         }
     }
 
     /// The queries `rows` of one head.
+    @unsafe
     struct Tile {
         let kernel: AttentionKernel
         let batch: Int
@@ -64,45 +67,45 @@ struct AttentionKernel<Element: AttentionElement> {
         /// [rows, block]
         let scores: UnsafeMutablePointer<Element>
 
-        private var problem: AttentionProblem { kernel.problem }
-        private var extents: AttentionExtents { problem.extents }
+        private var problem: AttentionProblem { unsafe kernel.problem }
+        private var extents: AttentionExtents { unsafe problem.extents }
 
         func run() {
-            let output = kernel.output + problem.output.offset(batch: batch, head: head, row: rows.lowerBound)
-            for row in 0..<rows.count {
-                sums[row] = 0
-                maxima[row] = -.infinity
+            let output = unsafe kernel.output + problem.output.offset(batch: batch, head: head, row: rows.lowerBound)
+            for row in unsafe 0..<rows.count {
+                unsafe sums[row] = 0
+                unsafe maxima[row] = -.infinity
             }
-            let keys = kernel.scores == nil ? reachableKeys() : 0..<extents.keys
+            let keys = unsafe kernel.scores == nil ? reachableKeys() : 0..<extents.keys
             var isFirst = true
-            for start in stride(from: keys.lowerBound, to: keys.upperBound, by: max(block, 1)) {
-                let part = start..<min(start + block, keys.upperBound)
-                multiplyQueries(part)
-                for row in 0..<rows.count {
-                    weigh(row, part, isFirst: isFirst, output: output + row * problem.output.row)
+            for start in unsafe stride(from: keys.lowerBound, to: keys.upperBound, by: max(block, 1)) {
+                let part = unsafe start..<min(start + block, keys.upperBound)
+                unsafe multiplyQueries(part)
+                for row in unsafe 0..<rows.count {
+                    unsafe weigh(row, part, isFirst: isFirst, output: output + row * problem.output.row)
                 }
-                multiplyValues(part, isFirst: isFirst, output)
+                unsafe multiplyValues(part, isFirst: isFirst, output)
                 isFirst = false
             }
-            for row in 0..<rows.count {
-                let target = output + row * problem.output.row
-                if isFirst { for index in 0..<extents.valueWidth { target[index] = 0 } }
+            for row in unsafe 0..<rows.count {
+                let target = unsafe output + row * problem.output.row
+                if isFirst { for index in unsafe 0..<extents.valueWidth { unsafe target[index] = 0 } }
                 // Where no key was attended to, the sum is 0 and so is the result.
-                let factor = sums[row] == 0 ? 0 : Element(1 / sums[row])
-                Element.scale(target, extents.valueWidth, by: factor)
-                if problem.scoresStage == .probabilities, kernel.scores != nil {
-                    Element.scale(scores + row * keys.count, keys.count, by: factor)
-                    copyScores(row, .probabilities, keys.count)
+                let factor = unsafe sums[row] == 0 ? 0 : Element(1 / sums[row])
+                unsafe Element.scale(target, extents.valueWidth, by: factor)
+                if unsafe problem.scoresStage == .probabilities, unsafe kernel.scores != nil {
+                    unsafe Element.scale(scores + row * keys.count, keys.count, by: factor)
+                    unsafe copyScores(row, .probabilities, keys.count)
                 }
             }
         }
 
         /// The keys that any row of the tile may attend to.
         private func reachableKeys() -> Range<Int> {
-            var lower = extents.keys
+            var lower = unsafe extents.keys
             var upper = 0
-            for row in rows {
-                let range = problem.allowedKeys(batch: batch, row: row)
+            for row in unsafe rows {
+                let range = unsafe problem.allowedKeys(batch: batch, row: row)
                 guard !range.isEmpty else { continue }
                 lower = min(lower, range.lowerBound)
                 upper = max(upper, range.upperBound)
@@ -111,8 +114,8 @@ struct AttentionKernel<Element: AttentionElement> {
         }
 
         private func multiplyQueries(_ keys: Range<Int>) {
-            let keyHead = head / (extents.heads / extents.keyHeads)
-            GEMM(
+            let keyHead = unsafe head / (extents.heads / extents.keyHeads)
+            unsafe GEMM(
                 transposeB: true, m: rows.count, n: keys.count, k: extents.width,
                 alpha: Element(problem.scale),
                 a: kernel.query + problem.query.offset(batch: batch, head: head, row: rows.lowerBound),
@@ -124,9 +127,9 @@ struct AttentionKernel<Element: AttentionElement> {
         }
 
         private func multiplyValues(_ keys: Range<Int>, isFirst: Bool, _ output: UnsafeMutablePointer<Element>) {
-            guard extents.valueWidth > 0 else { return }
-            let keyHead = head / (extents.heads / extents.keyHeads)
-            GEMM(
+            guard unsafe extents.valueWidth > 0 else { return }
+            let keyHead = unsafe head / (extents.heads / extents.keyHeads)
+            unsafe GEMM(
                 m: rows.count, n: extents.valueWidth, k: keys.count, a: scores,
                 lda: keys.count, b: kernel.value + problem.value.offset(batch: batch, head: keyHead, row: keys.lowerBound),
                 ldb: problem.value.row, start: isFirst ? .zero : .target, c: output, ldc: problem.output.row
@@ -135,41 +138,43 @@ struct AttentionKernel<Element: AttentionElement> {
 
         /// Turns a row of scores into e^(score - maximum), and the row of the output so far to the same maximum.
         private func weigh(_ row: Int, _ keys: Range<Int>, isFirst: Bool, output: UnsafeMutablePointer<Element>) {
-            let values = scores + row * keys.count
-            copyScores(row, .products, keys.count)
-            if problem.softcap > 0 { Element.softcap(values, keys.count, Element(problem.softcap)) }
-            copyScores(row, .capped, keys.count)
-            applyMask(values, row: rows.lowerBound + row, keys)
-            copyScores(row, .masked, keys.count)
-            let maximum = max(maxima[row], Element.maximum(values, keys.count))
+            let values = unsafe scores + row * keys.count
+            unsafe copyScores(row, .products, keys.count)
+            if unsafe problem.softcap > 0 { unsafe Element.softcap(values, keys.count, Element(problem.softcap)) }
+            unsafe copyScores(row, .capped, keys.count)
+            unsafe applyMask(values, row: rows.lowerBound + row, keys)
+            unsafe copyScores(row, .masked, keys.count)
+            let maximum = unsafe max(maxima[row], Element.maximum(values, keys.count))
             // A row without any key yet: every difference from 0 is -∞, every exponential 0, and NaN stays one.
             let reference = maximum == -.infinity ? 0 : maximum
-            if !isFirst, maximum > maxima[row] {
-                let correction = Element.exponential(maxima[row] - reference)
-                Element.scale(output, extents.valueWidth, by: correction)
-                sums[row] *= Double(correction)
+            if !isFirst, unsafe maximum > maxima[row] {
+                let correction = unsafe Element.exponential(maxima[row] - reference)
+                unsafe Element.scale(output, extents.valueWidth, by: correction)
+                unsafe sums[row] *= Double(correction)
             }
-            sums[row] += Element.exponentiate(values, keys.count, maximum: reference)
-            maxima[row] = maximum
+            unsafe sums[row] += Element.exponentiate(values, keys.count, maximum: reference)
+            unsafe maxima[row] = maximum
         }
 
         private func applyMask(_ values: UnsafeMutablePointer<Element>, row: Int, _ keys: Range<Int>) {
-            let allowed = problem.allowedKeys(batch: batch, row: row).clamped(to: keys)
-            let start = problem.mask.offset(batch: batch, head: head, row: row) + allowed.lowerBound
-            let inside = values + (allowed.lowerBound - keys.lowerBound)
-            switch kernel.mask {
+            let allowed = unsafe problem.allowedKeys(batch: batch, row: row).clamped(to: keys)
+            let start = unsafe problem.mask.offset(batch: batch, head: head, row: row) + allowed.lowerBound
+            let inside = unsafe values + (allowed.lowerBound - keys.lowerBound)
+            switch unsafe kernel.mask {
             case .none: break
-            case .additive(let mask): Element.add(mask + start, to: inside, allowed.count)
-            case .boolean(let mask): Element.apply(mask + start, to: inside, allowed.count)
+            case .additive(let mask): unsafe Element.add(mask + start, to: inside, allowed.count)
+            case .boolean(let mask): unsafe Element.apply(mask + start, to: inside, allowed.count)
             }
-            for key in keys.lowerBound..<allowed.lowerBound { values[key - keys.lowerBound] = -.infinity }
-            for key in max(allowed.upperBound, keys.lowerBound)..<keys.upperBound { values[key - keys.lowerBound] = -.infinity }
+            for key in keys.lowerBound..<allowed.lowerBound { unsafe values[key - keys.lowerBound] = -.infinity }
+            for key in max(allowed.upperBound, keys.lowerBound)..<keys.upperBound {
+                unsafe values[key - keys.lowerBound] = -.infinity
+            }
         }
 
         private func copyScores(_ row: Int, _ stage: AttentionProblem.Stage, _ count: Int) {
-            guard let target = kernel.scores, problem.scoresStage == stage else { return }
-            let place = (batch * extents.heads + head) * extents.queries + rows.lowerBound + row
-            (target + place * count).update(from: scores + row * count, count: count)
+            guard let target = unsafe kernel.scores, unsafe problem.scoresStage == stage else { return }
+            let place = unsafe (batch * extents.heads + head) * extents.queries + rows.lowerBound + row
+            unsafe (target + place * count).update(from: scores + row * count, count: count)
         }
     }
 }

@@ -11,26 +11,26 @@ enum BLAS {
 
     static func run(_ product: GEMM<Float>) {
         _ = isSingleThreaded
-        let beta = product.writeStart()
+        let beta = unsafe product.writeStart()
         let isDone = OpenBLASBuffers.whileHoldingOne {
-            cblas_sgemm(
+            unsafe cblas_sgemm(
                 CblasRowMajor, product.transposeA ? CblasTrans : CblasNoTrans, product.transposeB ? CblasTrans : CblasNoTrans,
                 blasint(product.m), blasint(product.n), blasint(product.k), product.alpha, product.a, blasint(product.lda),
                 product.b, blasint(product.ldb), beta, product.c, blasint(product.ldc))
         }
-        if !isDone { product.runAsLoops(beta: beta) }
+        if !isDone { unsafe product.runAsLoops(beta: beta) }
     }
 
     static func run(_ product: GEMM<Double>) {
         _ = isSingleThreaded
-        let beta = product.writeStart()
+        let beta = unsafe product.writeStart()
         let isDone = OpenBLASBuffers.whileHoldingOne {
-            cblas_dgemm(
+            unsafe cblas_dgemm(
                 CblasRowMajor, product.transposeA ? CblasTrans : CblasNoTrans, product.transposeB ? CblasTrans : CblasNoTrans,
                 blasint(product.m), blasint(product.n), blasint(product.k), product.alpha, product.a, blasint(product.lda),
                 product.b, blasint(product.ldb), beta, product.c, blasint(product.ldc))
         }
-        if !isDone { product.runAsLoops(beta: beta) }
+        if !isDone { unsafe product.runAsLoops(beta: beta) }
     }
 }
 
@@ -41,37 +41,41 @@ protocol BLASElement: TensorElement, BinaryFloatingPoint {
 }
 
 extension Double: BLASElement {
-    static func run(_ product: GEMM<Double>) { BLAS.run(product) }
+    static func run(_ product: GEMM<Double>) { unsafe BLAS.run(product) }
 }
 
 extension Float: BLASElement {
     static func run(_ product: GEMM<Float>) {
-        switch ProductKernel(product) {
-        case .packed: if !PackedProduct(product).run() { runWithoutMemory(product) }
-        case .dotProducts: dotProducts(product)
-        case .openBLAS: BLAS.run(product)
+        switch unsafe ProductKernel(product) {
+        case .packed: if unsafe !PackedProduct(product).run() { unsafe runWithoutMemory(product) }
+        case .dotProducts: unsafe dotProducts(product)
+        case .openBLAS: unsafe BLAS.run(product)
         }
     }
 
     /// What is left where there is no memory to pack into.
     private static func runWithoutMemory(_ product: GEMM<Float>) {
-        if ProductKernel(product, canPack: false) == .dotProducts { dotProducts(product) } else { BLAS.run(product) }
+        if unsafe ProductKernel(product, canPack: false) == .dotProducts {
+            unsafe dotProducts(product)
+        } else {
+            unsafe BLAS.run(product)
+        }
     }
 
     /// A few rows times the rows of B, which are read from memory once.
     private static func dotProducts(_ product: GEMM<Float>) {
         let block = 16
-        let beta = product.writeStart()
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { sums in
-            for first in stride(from: 0, to: product.n, by: block) {
-                let count = min(block, product.n - first)
-                for row in 0..<product.m {
-                    ck_dot_rows(
+        let beta = unsafe product.writeStart()
+        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { sums in
+            for first in unsafe stride(from: 0, to: product.n, by: block) {
+                let count = unsafe min(block, product.n - first)
+                for row in unsafe 0..<product.m {
+                    unsafe ck_dot_rows(
                         product.a + row * product.lda, product.k, product.b + first * product.ldb, product.ldb, count,
                         sums.baseAddress)
-                    let target = product.c + row * product.ldc + first
+                    let target = unsafe product.c + row * product.ldc + first
                     for index in 0..<count {
-                        target[index] = product.alpha * sums[index] + (beta == 0 ? 0 : target[index])
+                        unsafe target[index] = unsafe product.alpha * sums[index] + (beta == 0 ? 0 : target[index])
                     }
                 }
             }

@@ -37,17 +37,17 @@ public struct MachinePeak: Sendable {
         let count = arrayBytes / 4
         let arrays = try (0..<3).map { _ in
             let array = try MutableTensor(dtype: .float32, shape: Shape([count]))
-            try array.buffer(of: Float.self).update(repeating: 1)
+            unsafe try array.buffer(of: Float.self).update(repeating: 1)
             return array
         }
-        let places = try arrays.map { try $0.pointer(to: Float.self) }
+        nonisolated(unsafe) let places = unsafe try arrays.map { unsafe try $0.pointer(to: Float.self) }
         let pieces = pool.threadCount * 16
         // Pointers don't keep the memory that they look into.
         gbPerS = withExtendedLifetime(arrays) {
             Self.best(of: repeats) {
                 pool.forEach(pieces) { piece in
                     let start = count / pieces * piece
-                    ck_peak_triad(
+                    unsafe ck_peak_triad(
                         places[0] + start, places[1] + start, places[2] + start, 0.5, count / pieces)
                 }
                 return Double(count / pieces * pieces) * 12

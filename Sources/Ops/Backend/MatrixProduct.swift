@@ -1,7 +1,8 @@
 import GraphRuntime
 
 /// A product of row-major matrices, C = alpha · op(A) · op(B) + start, cut into tiles for the pool.
-struct MatrixProduct<Element: BLASElement> {
+@unsafe
+struct MatrixProduct<Element: BLASElement>: @unchecked Sendable {
     var m: Int
     var n: Int
     var k: Int
@@ -9,25 +10,26 @@ struct MatrixProduct<Element: BLASElement> {
     var transposeB = false
     var alpha: Element = 1
     /// Matrices that are added lie one after the other, as the products do.
-    var start = ProductStart<Element>.zero
+    var start = unsafe ProductStart<Element>.zero
     var precision = Precision.single
 
-    private var lda: Int { max(transposeA ? m : k, 1) }
-    private var ldb: Int { max(transposeB ? k : n, 1) }
+    private var lda: Int { unsafe max(transposeA ? m : k, 1) }
+    private var ldb: Int { unsafe max(transposeB ? k : n, 1) }
 
     /// Runs one product for each batch index; `pointers` gives the matrices' first elements.
     ///
     /// - Parameter prepare: called with each tile of C (rows and columns) before the product is added to it.
     func run(
         batch: Int, threads: ThreadPool,
-        pointers: (Int) -> (a: UnsafePointer<Element>, b: UnsafePointer<Element>, c: UnsafeMutablePointer<Element>),
-        prepare: (_ batch: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _, _ in }
+        pointers: @Sendable (Int) -> (a: UnsafePointer<Element>, b: UnsafePointer<Element>, c: UnsafeMutablePointer<Element>),
+        prepare: @Sendable (_ batch: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _, _ in }
     ) {
-        guard batch > 0, m > 0, n > 0 else { return }
-        MatrixTiles(batch: batch, m: m, n: n, k: k, threads: threads.threadCount).forEach(threads) { item, rows, columns in
+        guard batch > 0, unsafe m > 0, unsafe n > 0 else { return }
+        unsafe MatrixTiles(batch: batch, m: m, n: n, k: k, threads: threads.threadCount).forEach(threads) {
+            item, rows, columns in
             prepare(item, rows, columns)
-            let (a, b, c) = pointers(item)
-            GEMM(
+            let (a, b, c) = unsafe pointers(item)
+            unsafe GEMM(
                 transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, alpha: alpha,
                 a: a + (transposeA ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
                 b: b + (transposeB ? columns.lowerBound * ldb : columns.lowerBound), ldb: ldb,

@@ -34,7 +34,7 @@ struct MatrixTiles {
     }
 
     /// Calls `body` with each part: the product's index in the batch, and its rows and columns.
-    func forEach(_ threads: ThreadPool, _ body: (_ item: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
+    func forEach(_ threads: ThreadPool, _ body: @Sendable (_ item: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
         let rowTiles = (m + rowStep - 1) / rowStep
         let columnTiles = (n + columnStep - 1) / columnStep
         threads.forEach(batch * rowTiles * columnTiles) { index in

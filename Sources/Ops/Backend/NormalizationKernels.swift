@@ -23,24 +23,26 @@ enum NormalizationKernels {
         bias: [Double], epsilon: Double, hasSiLU: Bool, threads: ThreadPool
     ) {
         guard layout.blocks > 0, layout.blockCount > 0 else { return }
-        func writeChannel(_ block: Int, _ channel: Int, _ moments: normalization_moments) {
+        nonisolated(unsafe) let x = unsafe x
+        nonisolated(unsafe) let y = unsafe y
+        @Sendable func writeChannel(_ block: Int, _ channel: Int, _ moments: normalization_moments) {
             let factor = 1 / (moments.squares / Double(moments.count) + epsilon).squareRoot()
             let parameter = block % layout.groups * layout.channelsPerGroup + channel
             let start = block * layout.blockCount + channel * layout.inner
-            normalization_affine(
+            unsafe normalization_affine(
                 x + start, y + start, layout.inner, moments.mean, factor * scale[parameter], bias[parameter], hasSiLU ? 1 : 0)
         }
         // With enough blocks for all threads, each is normalised while it is still in the second-level cache.
         if layout.blocks >= 2 * threads.threadCount || layout.blocks * layout.blockCount < 1 << 14 {
             threads.forEachRange(layout.blocks, grain: max((1 << 13) / layout.blockCount, 1)) { blocks in
                 for block in blocks {
-                    let moments = normalization_measure(x + block * layout.blockCount, layout.blockCount)
+                    let moments = unsafe normalization_measure(x + block * layout.blockCount, layout.blockCount)
                     for channel in 0..<layout.channelsPerGroup { writeChannel(block, channel, moments) }
                 }
             }
             return
         }
-        let moments = measure(x, blocks: layout.blocks, blockCount: layout.blockCount, threads: threads)
+        let moments = unsafe measure(x, blocks: layout.blocks, blockCount: layout.blockCount, threads: threads)
         threads.forEachRange(layout.blocks * layout.channelsPerGroup, grain: max((1 << 13) / layout.inner, 1)) { channels in
             for channel in channels {
                 let block = channel / layout.channelsPerGroup
@@ -56,11 +58,13 @@ enum NormalizationKernels {
         let parts = min(max(blockCount >> 14, 1), 4 * threads.threadCount)
         let length = (blockCount + parts - 1) / parts
         var measured = [normalization_moments](repeating: normalization_moments(), count: blocks * parts)
-        measured.withUnsafeMutableBufferPointer { measured in
-            threads.forEach(measured.count) { index in
+        unsafe measured.withUnsafeMutableBufferPointer { measured in
+            nonisolated(unsafe) let measured = unsafe measured
+            nonisolated(unsafe) let x = unsafe x
+            unsafe threads.forEach(measured.count) { index in
                 let start = index % parts * length
                 guard start < blockCount else { return }
-                measured[index] = normalization_measure(
+                unsafe measured[index] = unsafe normalization_measure(
                     x + index / parts * blockCount + start, min(length, blockCount - start))
             }
         }
@@ -75,10 +79,12 @@ enum NormalizationKernels {
         factor: [Double], bias: [Double], threads: ThreadPool
     ) {
         guard inner > 0 else { return }
+        nonisolated(unsafe) let x = unsafe x
+        nonisolated(unsafe) let y = unsafe y
         threads.forEachRange(batch * mean.count, grain: max((1 << 13) / inner, 1)) { rows in
             for row in rows {
                 let channel = row % mean.count
-                normalization_affine(
+                unsafe normalization_affine(
                     x + row * inner, y + row * inner, inner, mean[channel], factor[channel], bias[channel], 0)
             }
         }
@@ -89,12 +95,14 @@ enum NormalizationKernels {
         _ x: UnsafePointer<Float>, batch: Int, channels: Int, inner: Int, threads: ThreadPool
     ) -> (mean: [Double], variance: [Double]) {
         var moments = [normalization_moments](repeating: normalization_moments(), count: channels)
-        moments.withUnsafeMutableBufferPointer { moments in
+        unsafe moments.withUnsafeMutableBufferPointer { moments in
+            nonisolated(unsafe) let moments = unsafe moments
+            nonisolated(unsafe) let x = unsafe x
             threads.forEachRange(channels, grain: max((1 << 13) / max(batch * inner, 1), 1)) { range in
                 for channel in range {
                     for item in 0..<batch {
-                        let part = normalization_measure(x + (item * channels + channel) * inner, inner)
-                        moments[channel] = normalization_merge(moments[channel], part)
+                        let part = unsafe normalization_measure(x + (item * channels + channel) * inner, inner)
+                        unsafe moments[channel] = unsafe normalization_merge(moments[channel], part)
                     }
                 }
             }
@@ -103,7 +111,8 @@ enum NormalizationKernels {
     }
 
     /// Elements that the scale and bias of rows are read from.
-    struct RowParameters {
+    @unsafe
+    struct RowParameters: @unchecked Sendable {
         let elements: UnsafePointer<Float>
         /// 0 where all rows share theirs, else the rows' length.
         let rowStride: Int
@@ -112,15 +121,17 @@ enum NormalizationKernels {
     /// Layer normalisation of `rows` rows of `count` elements; `record` is called with each row's mean and 1 / standard deviation.
     static func layerRows(
         _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
-        bias: RowParameters?, epsilon: Double, threads: ThreadPool, record: (Int, Double, Double) -> Void
+        bias: RowParameters?, epsilon: Double, threads: ThreadPool, record: @Sendable (Int, Double, Double) -> Void
     ) {
         guard count > 0 else { return }
+        nonisolated(unsafe) let x = unsafe x
+        nonisolated(unsafe) let y = unsafe y
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
-                let moments = normalization_measure(x + row * count, count)
+                let moments = unsafe normalization_measure(x + row * count, count)
                 let factor = 1 / (moments.squares / Double(count) + epsilon).squareRoot()
-                let biasRow = bias.map { $0.elements + row * $0.rowStride }
-                normalization_affine_elements(
+                let biasRow = unsafe bias.map { unsafe $0.elements + row * $0.rowStride }
+                unsafe normalization_affine_elements(
                     x + row * count, y + row * count, count, moments.mean, factor, scale.elements + row * scale.rowStride,
                     biasRow)
                 record(row, moments.mean, factor)
@@ -134,10 +145,12 @@ enum NormalizationKernels {
         epsilon: Double, threads: ThreadPool
     ) {
         guard count > 0 else { return }
+        nonisolated(unsafe) let x = unsafe x
+        nonisolated(unsafe) let y = unsafe y
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
-                let mean = normalization_sum_of_squares(x + row * count, count) / Double(count)
-                normalization_affine_elements(
+                let mean = unsafe normalization_sum_of_squares(x + row * count, count) / Double(count)
+                unsafe normalization_affine_elements(
                     x + row * count, y + row * count, count, 0, 1 / (mean + epsilon).squareRoot(),
                     scale.elements + row * scale.rowStride, nil)
             }
@@ -151,20 +164,24 @@ enum NormalizationKernels {
     ) {
         guard count > 0, inner > 0 else { return }
         if inner == 1 {
-            let row = isLogarithm ? normalization_log_softmax_row : normalization_softmax_row
+            let row = unsafe isLogarithm ? normalization_log_softmax_row : normalization_softmax_row
+            nonisolated(unsafe) let x = unsafe x
+            nonisolated(unsafe) let y = unsafe y
             threads.forEachRange(outer, grain: max((1 << 12) / count, 1)) { range in
-                for index in range { row(x + index * count, y + index * count, count) }
+                for index in range { unsafe row(x + index * count, y + index * count, count) }
             }
             return
         }
-        let columns = isLogarithm ? normalization_log_softmax_columns : normalization_softmax_columns
+        let columns = unsafe isLogarithm ? normalization_log_softmax_columns : normalization_softmax_columns
         let width = min(inner, 64)
         let pieces = (inner + width - 1) / width
+        nonisolated(unsafe) let x = unsafe x
+        nonisolated(unsafe) let y = unsafe y
         threads.forEachRange(outer * pieces, grain: max((1 << 12) / (count * width), 1)) { range in
             for index in range {
                 let column = index % pieces * width
                 let start = index / pieces * count * inner + column
-                columns(x + start, y + start, count, inner, min(width, inner - column))
+                unsafe columns(x + start, y + start, count, inner, min(width, inner - column))
             }
         }
     }

@@ -3,6 +3,7 @@ import GraphRuntime
 
 /// Matrix products of float32 by this project's own kernels, on the calling thread: operands are packed block by block into panels that
 /// stay in cache (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+@unsafe
 struct PackedProduct {
     /// The instruction set that the kernels use on this machine.
     static let level = ck_level()
@@ -11,9 +12,10 @@ struct PackedProduct {
     static let columns = Int(tile.columns)
 
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
-    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { level != 0 && m >= 4 && n >= 8 && k >= 4 }
+    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { unsafe level != 0 && m >= 4 && n >= 8 && k >= 4 }
 
     /// The right factor op(B), k×n.
+    @unsafe
     enum Right {
         /// `step` numbers from one row to the next, of the factor or of its transpose.
         case matrix(UnsafePointer<Float>, step: Int, isTransposed: Bool)
@@ -29,7 +31,7 @@ struct PackedProduct {
     var a: UnsafePointer<Float>
     var lda: Int
     var b: Right
-    var start = ProductStart<Float>.zero
+    var start = unsafe ProductStart<Float>.zero
     /// Whether C is a · GELU(b) of the halves a and b of each panel of B, which then has whole panels.
     var isGated = false
     var c: UnsafeMutablePointer<Float>
@@ -41,10 +43,10 @@ struct PackedProduct {
     /// With fewer rows than this, of which B's blocks take more than A's rows, packing A costs little.
     private static let leastRowsUnpacked = 128
 
-    private var rows: Int { Self.rows }
-    private var columns: Int { Self.columns }
+    private var rows: Int { unsafe Self.rows }
+    private var columns: Int { unsafe Self.columns }
     /// Steps of the kernel: rows of the panels that it multiplies.
-    private var steps: Int { (k + precision.numbersPerStep - 1) / precision.numbersPerStep }
+    private var steps: Int { unsafe (k + precision.numbersPerStep - 1) / precision.numbersPerStep }
 
     /// Computes C = alpha · op(A) · op(B) + start; row-major, with op(A) m×k, op(B) k×n and C m×n.
     ///
@@ -53,49 +55,50 @@ struct PackedProduct {
     ///
     /// - Returns: false, with nothing done, where there is no memory to pack into.
     func run() -> Bool {
-        if case .panels(let first) = b, m <= min(Self.mostRowsKept, n) { return runPanelByPanel(first) }
-        let blocks = RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated, precision: precision)
-        let (width, depth, steps) = (blocks.width, blocks.depth, steps)
+        if case .panels(let first) = unsafe b, unsafe m <= min(Self.mostRowsKept, n) { return unsafe runPanelByPanel(first) }
+        let blocks = unsafe RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated, precision: precision)
+        let (width, depth, steps) = unsafe (blocks.width, blocks.depth, steps)
         let packsA =
-            transposeA || alpha != 1 || precision.pairsLeft || !Self.isReadableByRows(stride: lda)
+            unsafe transposeA || alpha != 1 || precision.pairsLeft || !Self.isReadableByRows(stride: lda)
             || m < Self.leastRowsUnpacked || n > 2 * width
         // One block of columns needs each panel of A once.
-        let keepsA = packsA && n > width
+        let keepsA = unsafe packsA && n > width
         let blockRows =
-            keepsA ? min(Self.balanced(m, limit: max(Self.keptElements / steps, rows), multiple: rows), m) : m
-        let rowPanels = keepsA ? (blockRows + rows - 1) / rows : 1
+            unsafe keepsA ? min(Self.balanced(m, limit: max(Self.keptElements / steps, rows), multiple: rows), m) : m
+        let rowPanels = unsafe keepsA ? (blockRows + rows - 1) / rows : 1
         // Packing may write 16 floats behind a panel.
-        let panelStep = rows * (keepsA ? steps : depth) + 16
+        let panelStep = unsafe rows * (keepsA ? steps : depth) + 16
         let sizeOfA = rowPanels * panelStep
-        let scratchSize = blocks.packedSize + sizeOfA + TileWriter.scratchSize() + 64
-        guard let memory = ThreadScratch.floats(scratchSize) else { return false }
-        let packedA = memory + blocks.packedSize
-        var tile = TileWriter(self, scratch: packedA + sizeOfA)
-        for firstRow in stride(from: 0, to: m, by: blockRows) {
-            let lastRow = min(firstRow + blockRows, m)
-            for column in stride(from: 0, to: n, by: width) {
-                let columnCount = min(width, n - column)
+        let scratchSize = unsafe blocks.packedSize + sizeOfA + TileWriter.scratchSize() + 64
+        guard let memory = unsafe ThreadScratch.floats(scratchSize) else { return false }
+        let packedA = unsafe memory + blocks.packedSize
+        var tile = unsafe TileWriter(self, scratch: packedA + sizeOfA)
+        for firstRow in unsafe stride(from: 0, to: m, by: blockRows) {
+            let lastRow = unsafe min(firstRow + blockRows, m)
+            for column in unsafe stride(from: 0, to: n, by: width) {
+                let columnCount = unsafe min(width, n - column)
                 for inner in stride(from: 0, to: steps, by: depth) {
                     let innerCount = min(depth, steps - inner)
-                    let panels = blocks.panels(column: column, inner: inner, memory: memory)
-                    let calls = (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
-                    var ahead = blocks.readAhead(after: column, inner, calls: calls)
-                    for row in stride(from: firstRow, to: lastRow, by: rows) {
-                        let rowCount = min(rows, lastRow - row)
-                        let panel = packedA + (keepsA ? (row - firstRow) / rows * panelStep + inner * rows : 0)
+                    let panels = unsafe blocks.panels(column: column, inner: inner, memory: memory)
+                    let calls = unsafe (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
+                    var ahead = unsafe blocks.readAhead(after: column, inner, calls: calls)
+                    for row in unsafe stride(from: firstRow, to: lastRow, by: rows) {
+                        let rowCount = unsafe min(rows, lastRow - row)
+                        let panel = unsafe packedA + (keepsA ? (row - firstRow) / rows * panelStep + inner * rows : 0)
                         if packsA, !keepsA || column == 0 {
-                            packA(row: row, rowCount: rowCount, inner: inner, innerCount: innerCount, into: panel)
+                            unsafe packA(row: row, rowCount: rowCount, inner: inner, innerCount: innerCount, into: panel)
                         }
-                        tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= steps)
+                        unsafe tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= steps)
                         let left =
-                            packsA ? TileWriter.Left.packed(UnsafePointer(panel)) : .rows(a + row * lda + inner, step: lda)
-                        for part in stride(from: 0, to: columnCount, by: columns) {
-                            let right = panels.first + part * panels.depth
-                            tile.multiply(
+                            unsafe packsA
+                            ? TileWriter.Left.packed(UnsafePointer(panel)) : .rows(a + row * lda + inner, step: lda)
+                        for part in unsafe stride(from: 0, to: columnCount, by: columns) {
+                            let right = unsafe panels.first + part * panels.depth
+                            unsafe tile.multiply(
                                 left, right, depth: innerCount, column: column + part,
                                 columnCount: min(columns, columnCount - part),
                                 ahead: panels.isInMemory && row == firstRow ? .stream(right) : nil)
-                            ahead.advance()
+                            unsafe ahead.advance()
                         }
                     }
                 }
@@ -118,46 +121,47 @@ struct PackedProduct {
     /// The product with panels of B that come from memory: a slice of A is packed, and each panel meets all of its rows while the next
     /// panel is read.
     private func runPanelByPanel(_ panels: UnsafePointer<Float>) -> Bool {
-        let steps = steps
-        let stored = StoredPanels(panels, k: k, precision: precision)
+        let steps = unsafe steps
+        let stored = unsafe StoredPanels(panels, k: k, precision: precision)
         let depth =
-            isGated
+            unsafe isGated
             ? steps
             : Self.balanced(steps, limit: min(Self.largestDepth, Self.keptSlice / m), multiple: stored.stepsPerRow)
         // Tiles of as equal a height as possible: each reads the panel once.
-        let tileRows = Self.balanced(m, limit: rows, multiple: 1)
-        let tiles = (m + tileRows - 1) / tileRows
-        let sliceStep = rows * depth + 16
+        let tileRows = unsafe Self.balanced(m, limit: rows, multiple: 1)
+        let tiles = unsafe (m + tileRows - 1) / tileRows
+        let sliceStep = unsafe rows * depth + 16
         // As much as the first-level cache holds is widened at a time.
-        let partDepth = stored.widens ? min(Self.widenedDepth, depth) : depth
-        let widenedSize = stored.widenedSize(depth: partDepth)
-        let scratchSize = tiles * sliceStep + widenedSize + TileWriter.scratchSize(gatedTiles: isGated ? tiles : 0)
-        guard let memory = ThreadScratch.floats(scratchSize) else { return false }
-        let widened = memory + tiles * sliceStep
-        var tile = TileWriter(self, scratch: widened + widenedSize)
+        let partDepth = unsafe stored.widens ? min(Self.widenedDepth, depth) : depth
+        let widenedSize = unsafe stored.widenedSize(depth: partDepth)
+        let scratchSize = unsafe tiles * sliceStep + widenedSize + TileWriter.scratchSize(gatedTiles: isGated ? tiles : 0)
+        guard let memory = unsafe ThreadScratch.floats(scratchSize) else { return false }
+        let widened = unsafe memory + tiles * sliceStep
+        var tile = unsafe TileWriter(self, scratch: widened + widenedSize)
         for inner in stride(from: 0, to: steps, by: depth) {
             let innerCount = min(depth, steps - inner)
             for index in 0..<tiles {
                 let row = index * tileRows
-                packA(
+                unsafe packA(
                     row: row, rowCount: min(tileRows, m - row), inner: inner, innerCount: innerCount,
                     into: memory + index * sliceStep)
             }
-            let slice = stored.rows(of: innerCount)
-            for column in stride(from: 0, to: n, by: columns) {
-                let panel = stored.place(column: column, inner: inner)
-                let next = column + columns < n ? stored.place(column: column + columns, inner: inner) : panel + slice * columns
+            let slice = unsafe stored.rows(of: innerCount)
+            for column in unsafe stride(from: 0, to: n, by: columns) {
+                let panel = unsafe stored.place(column: column, inner: inner)
+                let next =
+                    unsafe column + columns < n ? stored.place(column: column + columns, inner: inner) : panel + slice * columns
                 for part in stride(from: 0, to: innerCount, by: partDepth) {
                     let partCount = min(partDepth, innerCount - part)
-                    let place = stored.place(column: column, inner: inner + part)
-                    let right = stored.widens ? stored.widen(place, depth: partCount, into: widened) : place
-                    let partNext = next + stored.rows(of: part) * columns
+                    let place = unsafe stored.place(column: column, inner: inner + part)
+                    let right = unsafe stored.widens ? stored.widen(place, depth: partCount, into: widened) : place
+                    let partNext = unsafe next + stored.rows(of: part) * columns
                     for index in 0..<tiles {
                         let row = index * tileRows
-                        tile.begin(
+                        unsafe tile.begin(
                             row: row, rowCount: min(tileRows, m - row), addsToTarget: inner + part > 0,
                             isLast: inner + part + partCount >= steps, index: index)
-                        tile.multiply(
+                        unsafe tile.multiply(
                             .packed(UnsafePointer(memory + index * sliceStep + part * rows)), right, depth: partCount,
                             column: column, columnCount: min(columns, n - column),
                             ahead: tiles == 1 && !stored.widens
@@ -172,17 +176,17 @@ struct PackedProduct {
 
     /// Packs rows of A for `innerCount` steps of the kernel.
     private func packA(row: Int, rowCount: Int, inner: Int, innerCount: Int, into panel: UnsafeMutablePointer<Float>) {
-        let first = inner * precision.numbersPerStep
-        let count = min(innerCount * precision.numbersPerStep, k - first)
-        let source = transposeA ? a + first * lda + row : a + row * lda + first
-        switch (precision.pairsLeft, transposeA) {
-        case (false, false): ck_pack_rows(source, lda, count, Int32(rowCount), Int32(rows), panel)
-        case (false, true): ck_pack_columns(source, lda, count, Int32(rowCount), Int32(rows), panel, rows)
-        case (true, false): return ck_pack_row_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel)
+        let first = unsafe inner * precision.numbersPerStep
+        let count = unsafe min(innerCount * precision.numbersPerStep, k - first)
+        let source = unsafe transposeA ? a + first * lda + row : a + row * lda + first
+        switch unsafe (precision.pairsLeft, transposeA) {
+        case (false, false): unsafe ck_pack_rows(source, lda, count, Int32(rowCount), Int32(rows), panel)
+        case (false, true): unsafe ck_pack_columns(source, lda, count, Int32(rowCount), Int32(rows), panel, rows)
+        case (true, false): return unsafe ck_pack_row_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel)
         case (true, true):
-            return ck_pack_column_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel, rows)
+            return unsafe ck_pack_column_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel, rows)
         }
-        if alpha != 1 { for index in 0..<count * rows { panel[index] *= alpha } }
+        if unsafe alpha != 1 { for index in unsafe 0..<count * rows { unsafe panel[index] *= alpha } }
     }
 
     /// The size of equal parts of `count` that are no longer than `limit`.
@@ -195,7 +199,7 @@ struct PackedProduct {
 
 extension PackedProduct {
     init(_ product: GEMM<Float>) {
-        self.init(
+        unsafe self.init(
             transposeA: product.transposeA, m: product.m, n: product.n, k: product.k, alpha: product.alpha, a: product.a,
             lda: product.lda, b: .matrix(product.b, step: product.ldb, isTransposed: product.transposeB), start: product.start,
             c: product.c, ldc: product.ldc, precision: ProductPrecision(product.precision, isPacked: false))

@@ -12,13 +12,14 @@ import GraphRuntime
 ///
 /// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
 /// such; scores and sums are not.
-struct PanelAttention {
+@unsafe
+struct PanelAttention: @unchecked Sendable {
     private let kernel: AttentionKernel<Float>
     /// Whether the products are of pairs.
     private let isPaired: Bool
 
-    private static let rows = PackedProduct.rows
-    private static let lanes = PackedProduct.columns
+    private static let rows = unsafe PackedProduct.rows
+    private static let lanes = unsafe PackedProduct.columns
     /// Panels of keys in a block, whose weights take 28 KB.
     private static let blockPanels = max(7168 / (rows * lanes), 1)
     /// Packed keys and values of a head that are worth their memory.
@@ -27,10 +28,10 @@ struct PanelAttention {
     /// - Returns: nil for what ``suits(_:hasMask:wantsScores:)`` refuses.
     init?(_ kernel: AttentionKernel<Float>) {
         var hasMask = true
-        if case .none = kernel.mask { hasMask = false }
-        guard Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
-        self.kernel = kernel
-        isPaired = Self.isPaired(kernel.problem)
+        if case .none = unsafe kernel.mask { hasMask = false }
+        guard unsafe Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
+        unsafe self.kernel = unsafe kernel
+        unsafe isPaired = unsafe Self.isPaired(kernel.problem)
     }
 
     /// Whether the products of a problem are of pairs of bfloat16.
@@ -40,24 +41,24 @@ struct PanelAttention {
 
     /// Whether an attention of float32 is computed so: not with masks, caps or limits, nor where somebody wants the scores.
     static func suits(_ problem: AttentionProblem, hasMask: Bool, wantsScores: Bool) -> Bool {
-        PackedProduct.level != 0 && !wantsScores && !hasMask && problem.attendsToAllKeys && problem.extents.keys > 0
+        unsafe PackedProduct.level != 0 && !wantsScores && !hasMask && problem.attendsToAllKeys && problem.extents.keys > 0
             && problem.extents.keys <= largestKeyCount && problem.extents.width > 0
     }
 
-    private var extents: AttentionExtents { kernel.problem.extents }
+    private var extents: AttentionExtents { unsafe kernel.problem.extents }
 
     func run(threads: ThreadPool) throws(TensorError) {
-        let heads = extents.batch * extents.heads
-        let panels = (extents.queries + Self.lanes - 1) / Self.lanes
+        let heads = unsafe extents.batch * extents.heads
+        let panels = unsafe (extents.queries + Self.lanes - 1) / Self.lanes
         // Parts of a head's queries pack its keys and values again, so no more of them than keep all threads busy.
         let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
-        let layout = Layout(extents, isPaired: isPaired)
-        try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
-            let memory = scratch.assumingMemoryBound(to: Float.self)
+        let layout = unsafe Layout(extents, isPaired: isPaired)
+        unsafe try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
+            let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
-            run(batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
+            unsafe run(batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
         }
     }
 
@@ -81,7 +82,7 @@ struct PanelAttention {
         let count: Int
 
         init(_ extents: AttentionExtents, isPaired: Bool) {
-            let (rows, lanes) = (PanelAttention.rows, PanelAttention.lanes)
+            let (rows, lanes) = unsafe (PanelAttention.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
             widthRows = PanelLayout.rows(depth: extents.width, isPaired: isPaired)
             valuePanels = (extents.valueWidth + rows - 1) / rows
@@ -89,7 +90,7 @@ struct PanelAttention {
             values = keyPanels * rows * widthRows + 16
             queries = values + valuePanels * valuePanelSize
             scores = queries + lanes * widthRows
-            let block = PanelAttention.blockPanels * rows
+            let block = unsafe PanelAttention.blockPanels * rows
             pairs = scores + block * lanes
             results = pairs + (isPaired ? PanelLayout.rows(depth: block, isPaired: true) * lanes : 0)
             references = results + valuePanels * rows * lanes
@@ -100,44 +101,44 @@ struct PanelAttention {
     }
 
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        packKeysAndValues(batch: batch, head: head, layout, memory)
-        let problem = kernel.problem
+        unsafe packKeysAndValues(batch: batch, head: head, layout, memory)
+        let problem = unsafe kernel.problem
         // The softmax's exponentials are powers of two.
         let scale = Float(problem.scale) * 1.442_695_04
-        let queries = memory + layout.queries
+        let queries = unsafe memory + layout.queries
         for panel in panels {
-            let first = panel * Self.lanes
-            let count = min(Self.lanes, extents.queries - first)
-            pack(
+            let first = unsafe panel * Self.lanes
+            let count = unsafe min(Self.lanes, extents.queries - first)
+            unsafe pack(
                 kernel.query + problem.query.offset(batch: batch, head: head, row: first), step: problem.query.row,
                 count: count,
                 of: Self.lanes, scale: scale, into: queries)
-            attend(layout, memory)
-            attention_write_columns(
+            unsafe attend(layout, memory)
+            unsafe attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
                 kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
         }
     }
 
     private func packKeysAndValues(batch: Int, head: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        let (rows, problem) = (Self.rows, kernel.problem)
-        let keyHead = head / (extents.heads / extents.keyHeads)
-        let keys = kernel.key + problem.key.offset(batch: batch, head: keyHead, row: 0)
-        let values = kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0)
+        let (rows, problem) = unsafe (Self.rows, kernel.problem)
+        let keyHead = unsafe head / (extents.heads / extents.keyHeads)
+        let keys = unsafe kernel.key + problem.key.offset(batch: batch, head: keyHead, row: 0)
+        let values = unsafe kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0)
         for panel in 0..<layout.keyPanels {
-            let count = min(rows, extents.keys - panel * rows)
-            pack(
+            let count = unsafe min(rows, extents.keys - panel * rows)
+            unsafe pack(
                 keys + panel * rows * problem.key.row, step: problem.key.row, count: count, of: rows, scale: 1,
                 into: memory + panel * rows * layout.widthRows)
         }
         for panel in 0..<layout.valuePanels {
-            let count = min(rows, extents.valueWidth - panel * rows)
-            let source = values + panel * rows
-            let place = memory + layout.values + panel * layout.valuePanelSize
-            if isPaired {
-                ck_pack_column_pairs(source, problem.value.row, extents.keys, Int32(count), Int32(rows), 1, place, rows)
+            let count = unsafe min(rows, extents.valueWidth - panel * rows)
+            let source = unsafe values + panel * rows
+            let place = unsafe memory + layout.values + panel * layout.valuePanelSize
+            if unsafe isPaired {
+                unsafe ck_pack_column_pairs(source, problem.value.row, extents.keys, Int32(count), Int32(rows), 1, place, rows)
             } else {
-                ck_pack_columns(source, problem.value.row, extents.keys, Int32(count), Int32(rows), place, rows)
+                unsafe ck_pack_columns(source, problem.value.row, extents.keys, Int32(count), Int32(rows), place, rows)
             }
         }
     }
@@ -147,47 +148,49 @@ struct PanelAttention {
         _ source: UnsafePointer<Float>, step: Int, count: Int, of rows: Int, scale: Float,
         into panel: UnsafeMutablePointer<Float>
     ) {
-        if isPaired {
-            return ck_pack_row_pairs(source, step, extents.width, Int32(count), Int32(rows), scale, panel)
+        if unsafe isPaired {
+            return unsafe ck_pack_row_pairs(source, step, extents.width, Int32(count), Int32(rows), scale, panel)
         }
-        ck_pack_rows(source, step, extents.width, Int32(count), Int32(rows), panel)
-        if scale != 1 { for index in 0..<extents.width * rows { panel[index] *= scale } }
+        unsafe ck_pack_rows(source, step, extents.width, Int32(count), Int32(rows), panel)
+        if scale != 1 { for index in unsafe 0..<extents.width * rows { unsafe panel[index] *= scale } }
     }
 
     /// The weighted sums of all values for the packed panel of queries.
     private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        let (rows, lanes) = (Self.rows, Self.lanes)
-        let (queries, scores, results) = (memory + layout.queries, memory + layout.scores, memory + layout.results)
-        let (references, sums) = (memory + layout.references, memory + layout.sums)
-        let multiply = isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
-        references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
-        sums.update(repeating: 0, count: lanes)
-        for first in stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
-            let keys = first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
-            for panel in first..<min(first + Self.blockPanels, layout.keyPanels) {
-                let tile = scores + (panel - first) * rows * lanes
-                let keyCount = min(rows, extents.keys - panel * rows)
-                multiply(
+        let (rows, lanes) = unsafe (Self.rows, Self.lanes)
+        let (queries, scores, results) = unsafe (memory + layout.queries, memory + layout.scores, memory + layout.results)
+        let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
+        let multiply = unsafe isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
+        unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
+        unsafe sums.update(repeating: 0, count: lanes)
+        for first in unsafe stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
+            let keys = unsafe first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
+            for panel in unsafe first..<min(first + Self.blockPanels, layout.keyPanels) {
+                let tile = unsafe scores + (panel - first) * rows * lanes
+                let keyCount = unsafe min(rows, extents.keys - panel * rows)
+                unsafe multiply(
                     PackedProduct.level, Int32(keyCount), layout.widthRows, memory + panel * rows * layout.widthRows, rows,
                     queries, nil, 0, tile, lanes, nil, 0)
-                let corrections = memory + layout.corrections
-                guard attention_softmax_tile(tile, keyCount, Int32(lanes), references, sums, corrections) != 0 else { continue }
-                attention_scale_columns(scores, (panel - first) * rows, Int32(lanes), corrections)
-                if first > 0 { attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
+                let corrections = unsafe memory + layout.corrections
+                guard unsafe attention_softmax_tile(tile, keyCount, Int32(lanes), references, sums, corrections) != 0 else {
+                    continue
+                }
+                unsafe attention_scale_columns(scores, (panel - first) * rows, Int32(lanes), corrections)
+                if first > 0 { unsafe attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
             }
-            var weights = scores
-            if isPaired {
-                weights = memory + layout.pairs
-                ck_pack_column_pairs(scores, lanes, keys.count, Int32(lanes), Int32(lanes), 1, weights, lanes)
+            var weights = unsafe scores
+            if unsafe isPaired {
+                unsafe weights = unsafe memory + layout.pairs
+                unsafe ck_pack_column_pairs(scores, lanes, keys.count, Int32(lanes), Int32(lanes), 1, weights, lanes)
             }
             // Blocks begin at even keys: so many rows of whole panels are pairs.
-            let (begin, count) = (
+            let (begin, count) = unsafe (
                 PanelLayout.rows(depth: keys.lowerBound, isPaired: isPaired),
                 PanelLayout.rows(depth: keys.count, isPaired: isPaired)
             )
             for panel in 0..<layout.valuePanels {
-                let result = results + panel * rows * lanes
-                multiply(
+                let result = unsafe results + panel * rows * lanes
+                unsafe multiply(
                     PackedProduct.level, Int32(min(rows, extents.valueWidth - panel * rows)), count,
                     memory + layout.values + panel * layout.valuePanelSize + begin * rows, rows, weights,
                     first == 0 ? nil : UnsafePointer(result), lanes, result, lanes, nil, 0)

@@ -32,23 +32,23 @@ struct PanelLayout {
     ///
     /// - Parameter step: from one row of what is given to the next.
     func pack(_ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
-        for panel in 0..<panelCount { pack(panel: panel, source, step: step, into: target) }
+        for panel in 0..<panelCount { unsafe pack(panel: panel, source, step: step, into: target) }
     }
 
     private func pack(panel: Int, _ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
         let first = panel * width
         let count = min(width, columns - first)
-        let place = target + first * panelRows
+        let place = unsafe target + first * panelRows
         if isGated {
             let half = width / 2
-            packColumns(source + first / 2, step, count: half, of: half, into: place)
-            packColumns(source + columns / 2 + first / 2, step, count: half, of: half, into: place + half)
+            unsafe packColumns(source + first / 2, step, count: half, of: half, into: place)
+            unsafe packColumns(source + columns / 2 + first / 2, step, count: half, of: half, into: place + half)
         } else if !isTransposed {
-            packColumns(source + first, step, count: count, of: width, into: place)
+            unsafe packColumns(source + first, step, count: count, of: width, into: place)
         } else if isPaired {
-            ck_pack_row_pairs(source + first * step, step, depth, Int32(count), Int32(width), 1, place)
+            unsafe ck_pack_row_pairs(source + first * step, step, depth, Int32(count), Int32(width), 1, place)
         } else {
-            ck_pack_rows(source + first * step, step, depth, Int32(count), Int32(width), place)
+            unsafe ck_pack_rows(source + first * step, step, depth, Int32(count), Int32(width), place)
         }
     }
 
@@ -57,9 +57,9 @@ struct PanelLayout {
         _ source: UnsafePointer<Float>, _ step: Int, count: Int, of columns: Int, into place: UnsafeMutablePointer<Float>
     ) {
         if isPaired {
-            ck_pack_column_pairs(source, step, depth, Int32(count), Int32(columns), 1, place, width)
+            unsafe ck_pack_column_pairs(source, step, depth, Int32(count), Int32(columns), 1, place, width)
         } else {
-            ck_pack_columns(source, step, depth, Int32(count), Int32(columns), place, width)
+            unsafe ck_pack_columns(source, step, depth, Int32(count), Int32(columns), place, width)
         }
     }
 
@@ -73,10 +73,10 @@ struct PanelLayout {
             + (isPaired ? " in pairs" : "")
         return constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
-            let source = try matrix.pointer(to: Float.self)
-            let target = try result.pointer(to: Float.self)
+            nonisolated(unsafe) let source = unsafe try matrix.pointer(to: Float.self)
+            nonisolated(unsafe) let target = unsafe try result.pointer(to: Float.self)
             let step = isTransposed ? depth : columns
-            threads.forEach(panelCount) { pack(panel: $0, source, step: step, into: target) }
+            threads.forEach(panelCount) { unsafe pack(panel: $0, source, step: step, into: target) }
             return result.tensor
         }
     }

@@ -2,13 +2,14 @@ import GraphRuntime
 import Synchronization
 
 /// A product of float32 with a right factor that was packed before, C = alpha · op(A) · B + start, cut into tiles for the pool.
-struct PanelProduct {
+@unsafe
+struct PanelProduct: @unchecked Sendable {
     var m: Int
     var n: Int
     var k: Int
     var transposeA = false
     var alpha: Float = 1
-    var start = ProductStart<Float>.zero
+    var start = unsafe ProductStart<Float>.zero
     /// Whether C is a · GELU(b) of the columns a and b that a gated ``layout(n:k:isTransposed:isGated:precision:)`` puts side by
     /// side: half as many as B has. `start` is in the panels' order.
     var isGated = false
@@ -18,7 +19,7 @@ struct PanelProduct {
     static func layout(
         n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, precision: Precision = .single
     ) -> PanelLayout {
-        PanelLayout(
+        unsafe PanelLayout(
             width: PackedProduct.columns, columns: n, depth: k, isTransposed: isTransposed, isGated: isGated,
             isPaired: ProductPrecision(precision, isPacked: true).pairsRight)
     }
@@ -30,7 +31,7 @@ struct PanelProduct {
         _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
     ) -> PackedConstant? {
         guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
-        return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: plan.precision)
+        return unsafe layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: plan.precision)
             .packed(factor, constants: constants)
     }
 
@@ -48,18 +49,21 @@ struct PanelProduct {
     /// - Throws: ``TensorError`` where there is no memory to pack A into.
     func run(
         _ a: UnsafePointer<Float>, panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool,
-        prepare: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
+        prepare: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
     ) throws(TensorError) {
-        guard m > 0, n > 0, k > 0 else { return }
-        let lda = transposeA ? m : k
-        let precision = ProductPrecision(precision, isPacked: true)
-        let panelRows = PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
+        guard unsafe m > 0, unsafe n > 0, unsafe k > 0 else { return }
+        let lda = unsafe transposeA ? m : k
+        let precision = unsafe ProductPrecision(precision, isPacked: true)
+        let panelRows = unsafe PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
         let failures = Atomic(0)
-        let (ldc, columnsPerResult) = isGated ? (n / 2, 2) : (n, 1)
-        MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
+        let (ldc, columnsPerResult) = unsafe isGated ? (n / 2, 2) : (n, 1)
+        nonisolated(unsafe) let a = unsafe a
+        nonisolated(unsafe) let c = unsafe c
+        nonisolated(unsafe) let panels = unsafe panels
+        unsafe MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
                 prepare(rows, columns)
-                let isDone = PackedProduct(
+                let isDone = unsafe PackedProduct(
                     transposeA: transposeA, m: rows.count, n: columns.count, k: k, alpha: alpha,
                     a: a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
                     b: .panels(panels + columns.lowerBound * panelRows),
@@ -68,6 +72,8 @@ struct PanelProduct {
                 ).run()
                 if !isDone { failures.add(1, ordering: .relaxed) }
             }
-        guard failures.load(ordering: .relaxed) == 0 else { throw TensorError("no memory to pack a matrix of \(m)×\(k) into") }
+        guard failures.load(ordering: .relaxed) == 0 else {
+            throw TensorError(unsafe "no memory to pack a matrix of \(m)×\(k) into")
+        }
     }
 }

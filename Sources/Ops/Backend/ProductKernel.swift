@@ -14,7 +14,7 @@ enum ProductKernel: Equatable {
     ///   - k: the extent that is summed over.
     ///   - canPack: false where there is no memory to pack into.
     init(transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, canPack: Bool = true) {
-        if canPack, PackedProduct.isPreferred(m: m, n: n, k: k) {
+        if canPack, unsafe PackedProduct.isPreferred(m: m, n: n, k: k) {
             self = .packed
         } else if !transposeA, transposeB, m < 4 {
             self = .dotProducts
@@ -24,7 +24,7 @@ enum ProductKernel: Equatable {
     }
 
     init(_ product: GEMM<Float>, canPack: Bool = true) {
-        self.init(
+        unsafe self.init(
             transposeA: product.transposeA, transposeB: product.transposeB, m: product.m, n: product.n, k: product.k,
             canPack: canPack)
     }

@@ -11,7 +11,7 @@ enum ProductPrecision {
     case bfloat16
 
     /// Whether products of bfloat16 multiply pairs, see `bfloat16.h`.
-    static let multipliesPairs = PackedProduct.level != 0 && ck_multiplies_pairs() != 0
+    static let multipliesPairs = unsafe PackedProduct.level != 0 && ck_multiplies_pairs() != 0
 
     /// - Parameters:
     ///   - precision: what the plan asks for.

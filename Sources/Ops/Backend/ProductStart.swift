@@ -1,4 +1,5 @@
 /// What a product of matrices is added to.
+@unsafe
 enum ProductStart<Element> {
     case zero
     /// What stands in C.
@@ -15,27 +16,28 @@ enum ProductStart<Element> {
     ///   - columns: n numbers, each added to a column of C; nil for none.
     ///   - matrix: added to C; nil for none.
     init(columns: UnsafePointer<Element>?, matrix: UnsafePointer<Element>? = nil) {
-        if let matrix {
-            self = .matrix(matrix, columns: columns)
+        if let matrix = unsafe matrix {
+            unsafe self = unsafe .matrix(matrix, columns: columns)
         } else {
-            self = columns.map { .columns($0) } ?? .zero
+            unsafe self = unsafe columns.map { unsafe .columns($0) } ?? .zero
         }
     }
 
     /// What a part of the product is added to; `step` is from one row of the whole product to the next.
     func part(rows: Range<Int>, columns: Range<Int>, step: Int) -> Self {
-        switch self {
-        case .zero, .target: self
-        case .columns(let values): .columns(values + columns.lowerBound)
-        case .rows(let values): .rows(values + rows.lowerBound)
+        switch unsafe self {
+        case .zero, .target: unsafe self
+        case .columns(let values): unsafe .columns(values + columns.lowerBound)
+        case .rows(let values): unsafe .rows(values + rows.lowerBound)
         case .matrix(let values, let offsets):
-            .matrix(values + rows.lowerBound * step + columns.lowerBound, columns: offsets.map { $0 + columns.lowerBound })
+            unsafe .matrix(
+                values + rows.lowerBound * step + columns.lowerBound, columns: offsets.map { unsafe $0 + columns.lowerBound })
         }
     }
 
     /// What the product is added to where C begins so many numbers later.
     func shifted(by count: Int) -> Self {
-        guard case .matrix(let values, let offsets) = self else { return self }
-        return .matrix(values + count, columns: offsets)
+        guard case .matrix(let values, let offsets) = unsafe self else { return unsafe self }
+        return unsafe .matrix(values + count, columns: offsets)
     }
 }

@@ -16,7 +16,7 @@ enum Combination: Sendable {
     }
 }
 
-private protocol ReductionKernel {
+private protocol ReductionKernel: SendableMetatype {
     associatedtype Element: NumericElement
     static var start: Element { get }
     static func combine(_ result: Element, _ x: Element) -> Element
@@ -81,15 +81,15 @@ func reduceAxis(_ combination: Combination, _ x: Tensor, _ split: AxisSplit, int
         }
 
         private func reduce<Kernel: ReductionKernel>(_: Kernel.Type) throws {
-            let input = try x.buffer(of: Kernel.Element.self)
-            let output = try y.buffer(of: Kernel.Element.self)
+            nonisolated(unsafe) let input = unsafe try x.buffer(of: Kernel.Element.self)
+            nonisolated(unsafe) let output = unsafe try y.buffer(of: Kernel.Element.self)
             let (count, inner) = (split.count, split.inner)
-            threads.forEachRange(output.count, grain: max(BroadcastPlan.grain / max(count, 1), 1)) { range in
+            unsafe threads.forEachRange(output.count, grain: max(BroadcastPlan.grain / max(count, 1), 1)) { range in
                 for index in range {
                     let first = index / inner * count * inner + index % inner
                     var result = Kernel.start
-                    for step in 0..<count { result = Kernel.combine(result, input[first + step * inner]) }
-                    output[index] = result
+                    for step in 0..<count { result = unsafe Kernel.combine(result, input[first + step * inner]) }
+                    unsafe output[index] = result
                 }
             }
         }
@@ -101,20 +101,20 @@ func reduceAxis(_ combination: Combination, _ x: Tensor, _ split: AxisSplit, int
 private func reduceFloats(
     _ combination: Combination, _ x: Tensor, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool
 ) throws {
-    let input = try x.pointer(to: Float.self)
-    let output = try y.pointer(to: Float.self)
+    nonisolated(unsafe) let input = unsafe try x.pointer(to: Float.self)
+    nonisolated(unsafe) let output = unsafe try y.pointer(to: Float.self)
     let (count, inner) = (split.count, split.inner)
     threads.forEachRange(y.count, grain: max(BroadcastPlan.grain / max(count, 1), 1)) { range in
         if inner == 1 {
-            for index in range { output[index] = reduceRow(combination, input + index * count, count) }
+            for index in range { unsafe output[index] = unsafe reduceRow(combination, input + index * count, count) }
             return
         }
         var index = range.lowerBound
         while index < range.upperBound {
             let start = index % inner
             let length = min(inner - start, range.upperBound - index)
-            let source = input + index / inner * count * inner + start
-            addRows(combination, source, stride: inner, count: count, into: output + index, length)
+            let source = unsafe input + index / inner * count * inner + start
+            unsafe addRows(combination, source, stride: inner, count: count, into: output + index, length)
             index += length
         }
     }
@@ -122,11 +122,11 @@ private func reduceFloats(
 
 private func reduceRow(_ combination: Combination, _ x: UnsafePointer<Float>, _ count: Int) -> Float {
     switch combination {
-    case .sum, .product: ck_row_sum(x, count)
-    case .least: ck_row_min(x, count)
-    case .largest: ck_row_max(x, count)
-    case .sumOfMagnitudes: ck_row_sum_abs(x, count)
-    case .sumOfSquares: ck_row_sum_square(x, count)
+    case .sum, .product: unsafe ck_row_sum(x, count)
+    case .least: unsafe ck_row_min(x, count)
+    case .largest: unsafe ck_row_max(x, count)
+    case .sumOfMagnitudes: unsafe ck_row_sum_abs(x, count)
+    case .sumOfSquares: unsafe ck_row_sum_square(x, count)
     }
 }
 
@@ -140,15 +140,15 @@ private func addRows(
         case .largest: -.infinity
         default: 0
         }
-    y.update(repeating: start, count: length)
+    unsafe y.update(repeating: start, count: length)
     for step in 0..<count {
-        let row = x + step * stride
+        let row = unsafe x + step * stride
         switch combination {
-        case .sum, .product: ck_accumulate(row, y, length)
-        case .least: ck_min(row, 1, y, 1, y, length)
-        case .largest: ck_max(row, 1, y, 1, y, length)
-        case .sumOfMagnitudes: ck_accumulate_abs(row, y, length)
-        case .sumOfSquares: ck_accumulate_square(row, y, length)
+        case .sum, .product: unsafe ck_accumulate(row, y, length)
+        case .least: unsafe ck_min(row, 1, y, 1, y, length)
+        case .largest: unsafe ck_max(row, 1, y, 1, y, length)
+        case .sumOfMagnitudes: unsafe ck_accumulate_abs(row, y, length)
+        case .sumOfSquares: unsafe ck_accumulate_square(row, y, length)
         }
     }
 }

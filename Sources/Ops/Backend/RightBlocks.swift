@@ -1,6 +1,7 @@
 import CKernels
 
 /// The right factor of a product, cut into blocks that the second-level cache holds.
+@unsafe
 struct RightBlocks {
     /// Columns of a block.
     let width: Int
@@ -14,7 +15,7 @@ struct RightBlocks {
     private let precision: ProductPrecision
     private let readsAhead: Bool
 
-    private static let columns = PackedProduct.columns
+    private static let columns = unsafe PackedProduct.columns
     private static let largestWidth = 512
     private static let largestDepth = 640
     /// Elements of a block.
@@ -28,24 +29,24 @@ struct RightBlocks {
     ///   - k: its rows.
     ///   - splitsDepth: whether a block may have fewer rows than the factor.
     init(_ factor: PackedProduct.Right, m: Int, n: Int, k: Int, splitsDepth: Bool, precision: ProductPrecision) {
-        self.factor = factor
-        self.precision = precision
-        (self.n, self.k) = (n, k)
+        unsafe self.factor = unsafe factor
+        unsafe self.precision = precision
+        unsafe (self.n, self.k) = (n, k)
         let steps = (k + precision.numbersPerStep - 1) / precision.numbersPerStep
-        let fitting = splitsDepth ? Self.largestWidth : min(Self.largestWidth, Self.elements / steps)
-        width = PackedProduct.balanced(n, limit: max(fitting, Self.columns), multiple: Self.columns)
-        depth =
-            splitsDepth
+        let fitting = unsafe splitsDepth ? Self.largestWidth : min(Self.largestWidth, Self.elements / steps)
+        unsafe width = unsafe PackedProduct.balanced(n, limit: max(fitting, Self.columns), multiple: Self.columns)
+        unsafe depth =
+            unsafe splitsDepth
             ? PackedProduct.balanced(steps, limit: min(Self.elements / width, Self.largestDepth), multiple: 2) : steps
-        switch factor {
+        switch unsafe factor {
         case .panels(let first):
-            let stored = StoredPanels(first, k: k, precision: precision)
-            packedSize = width / Self.columns * stored.widenedSize(depth: depth)
+            let stored = unsafe StoredPanels(first, k: k, precision: precision)
+            unsafe packedSize = unsafe width / Self.columns * stored.widenedSize(depth: depth)
             // The kernel's own reading ahead suffices.
-            readsAhead = false
+            unsafe readsAhead = false
         case .matrix(_, _, let isTransposed):
-            packedSize = width * depth
-            readsAhead = m <= Self.mostRowsReadAhead && !isTransposed
+            unsafe packedSize = unsafe width * depth
+            unsafe readsAhead = unsafe m <= Self.mostRowsReadAhead && !isTransposed
         }
     }
 
@@ -56,25 +57,27 @@ struct RightBlocks {
     func panels(column: Int, inner: Int, memory: UnsafeMutablePointer<Float>) -> (
         first: UnsafePointer<Float>, depth: Int, isInMemory: Bool
     ) {
-        switch factor {
+        switch unsafe factor {
         case .panels(let first):
-            let stored = StoredPanels(first, k: k, precision: precision)
-            let place = stored.place(column: column, inner: inner)
-            guard stored.widens else { return (place, PanelLayout.rows(depth: k, isPaired: precision.pairsRight), true) }
-            let count = min(depth, k - inner)
-            let size = stored.widenedSize(depth: count)
-            for (index, part) in stride(from: column, to: min(column + width, n), by: Self.columns).enumerated() {
-                _ = stored.widen(stored.place(column: part, inner: inner), depth: count, into: memory + index * size)
+            let stored = unsafe StoredPanels(first, k: k, precision: precision)
+            let place = unsafe stored.place(column: column, inner: inner)
+            guard unsafe stored.widens else {
+                return unsafe (place, PanelLayout.rows(depth: k, isPaired: precision.pairsRight), true)
             }
-            return (UnsafePointer(memory), size / Self.columns, false)
+            let count = unsafe min(depth, k - inner)
+            let size = unsafe stored.widenedSize(depth: count)
+            for (index, part) in unsafe stride(from: column, to: min(column + width, n), by: Self.columns).enumerated() {
+                _ = unsafe stored.widen(stored.place(column: part, inner: inner), depth: count, into: memory + index * size)
+            }
+            return unsafe (UnsafePointer(memory), size / Self.columns, false)
         case .matrix(let first, let step, let isTransposed):
-            let row = inner * precision.numbersPerStep
-            let layout = PanelLayout(
+            let row = unsafe inner * precision.numbersPerStep
+            let layout = unsafe PanelLayout(
                 width: Self.columns, columns: min(width, n - column), depth: min(depth * precision.numbersPerStep, k - row),
                 isTransposed: isTransposed, isPaired: precision.pairsLeft)
-            layout.pack(
+            unsafe layout.pack(
                 isTransposed ? first + column * step + row : first + row * step + column, step: step, into: memory)
-            return (UnsafePointer(memory), layout.panelRows, false)
+            return unsafe (UnsafePointer(memory), layout.panelRows, false)
         }
     }
 
@@ -82,16 +85,19 @@ struct RightBlocks {
     ///
     /// - Parameter calls: of ``ReadAhead/advance()``, after which all is read.
     func readAhead(after column: Int, _ inner: Int, calls: Int) -> ReadAhead {
-        let (row, rows) = ((inner + depth) * precision.numbersPerStep, depth * precision.numbersPerStep)
-        let (nextColumn, nextRow) = row < k ? (column, row) : (column + width, 0)
-        guard readsAhead, nextColumn < n, case .matrix(let first, let step, _) = factor else { return ReadAhead() }
-        return ReadAhead(
+        let (row, rows) = unsafe ((inner + depth) * precision.numbersPerStep, depth * precision.numbersPerStep)
+        let (nextColumn, nextRow) = unsafe row < k ? (column, row) : (column + width, 0)
+        guard unsafe readsAhead, unsafe nextColumn < n, case .matrix(let first, let step, _) = unsafe factor else {
+            return unsafe ReadAhead()
+        }
+        return unsafe ReadAhead(
             first + nextRow * step + nextColumn, step, rows: min(rows, k - nextRow), columns: min(width, n - nextColumn),
             calls: calls)
     }
 }
 
 /// Reads rows of a matrix into the second-level cache before they are needed, a few with each call.
+@unsafe
 struct ReadAhead {
     private var place: UnsafePointer<Float>?
     private var step = 0
@@ -104,18 +110,18 @@ struct ReadAhead {
 
     /// - Parameter calls: of ``advance()``, after which all is read.
     init(_ first: UnsafePointer<Float>, _ step: Int, rows: Int, columns: Int, calls: Int) {
-        place = first
-        self.step = step
-        columnCount = columns
-        rowsLeft = rows
-        rowsPerCall = (rows + calls - 1) / calls
+        unsafe place = unsafe first
+        unsafe self.step = step
+        unsafe columnCount = columns
+        unsafe rowsLeft = rows
+        unsafe rowsPerCall = (rows + calls - 1) / calls
     }
 
     mutating func advance() {
-        guard rowsLeft > 0, let first = place else { return }
-        let count = min(rowsPerCall, rowsLeft)
-        ck_prefetch_rows(first, step, count, columnCount)
-        place = first + count * step
-        rowsLeft -= count
+        guard unsafe rowsLeft > 0, let first = unsafe place else { return }
+        let count = unsafe min(rowsPerCall, rowsLeft)
+        unsafe ck_prefetch_rows(first, step, count, columnCount)
+        unsafe place = unsafe first + count * step
+        unsafe rowsLeft -= count
     }
 }

@@ -10,11 +10,11 @@ import GraphRuntime
 enum ThreadScratch {
     private static let key: pthread_key_t = {
         var key = pthread_key_t()
-        pthread_key_create(&key) { pointer in
+        unsafe pthread_key_create(&key) { pointer in
             #if canImport(Darwin)
                 Unmanaged<TensorStorage>.fromOpaque(pointer).release()
             #else
-                if let pointer { Unmanaged<TensorStorage>.fromOpaque(pointer).release() }
+                if let pointer = unsafe pointer { unsafe Unmanaged<TensorStorage>.fromOpaque(pointer).release() }
             #endif
         }
         return key
@@ -23,15 +23,15 @@ enum ThreadScratch {
     /// Uninitialised memory for `count` floats, aligned to 64 bytes, until the thread's next call; nil where there isn't as much.
     static func floats(_ count: Int) -> UnsafeMutablePointer<Float>? {
         let byteCount = count * MemoryLayout<Float>.stride
-        if let pointer = pthread_getspecific(key) {
-            let storage = Unmanaged<TensorStorage>.fromOpaque(pointer)
-            let held = storage.takeUnretainedValue()
-            if held.byteCount >= byteCount { return held.base.assumingMemoryBound(to: Float.self) }
+        if let pointer = unsafe pthread_getspecific(key) {
+            let storage = unsafe Unmanaged<TensorStorage>.fromOpaque(pointer)
+            let held = unsafe storage.takeUnretainedValue()
+            if held.byteCount >= byteCount { return unsafe held.base.assumingMemoryBound(to: Float.self) }
             pthread_setspecific(key, nil)
-            storage.release()
+            unsafe storage.release()
         }
         guard let storage = try? TensorStorage(byteCount: max(byteCount, 1 << 20)) else { return nil }
-        pthread_setspecific(key, Unmanaged.passRetained(storage).toOpaque())
-        return storage.base.assumingMemoryBound(to: Float.self)
+        unsafe pthread_setspecific(key, Unmanaged.passRetained(storage).toOpaque())
+        return unsafe storage.base.assumingMemoryBound(to: Float.self)
     }
 }

@@ -4,7 +4,8 @@ import GraphRuntime
 /// Minimal filtering of so few tiles that the sums of a row of positions are registers: kernels are transformed, row by row of
 /// positions, where they are multiplied, and nothing of that is written to memory. All tiles are transformed first; then each task takes
 /// the kernels of a panel of output channels, which pass by once.
-struct WinogradByRows {
+@unsafe
+struct WinogradByRows: @unchecked Sendable {
     private let operands: WinogradOperands
     /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)`` has them, if they were packed.
     private let panelsOfKernels: UnsafePointer<Float>?
@@ -14,55 +15,57 @@ struct WinogradByRows {
     /// With more tiles, kernels are transformed too often: once for each group of them.
     static let mostTiles = 16
 
-    private static let lanes = WinogradOperands.lanes
-    private static let positions = WinogradOperands.positions
+    private static let lanes = unsafe WinogradOperands.lanes
+    private static let positions = unsafe WinogradOperands.positions
     private static let blockChannels = Int(CK_WINOGRAD_BLOCK)
     /// Channels of kernels that are packed at once, where they weren't before.
     private static let packedChannels = 4 * blockChannels
     /// Tiles whose sums are registers at the same time.
-    private static let groupSize = Int(ck_winograd_tile_group(PackedProduct.level))
+    private static let groupSize = unsafe Int(ck_winograd_tile_group(PackedProduct.level))
 
     init(_ operands: WinogradOperands, panels panelsOfKernels: UnsafePointer<Float>?) {
-        self.operands = operands
-        self.panelsOfKernels = panelsOfKernels
-        tiles = operands.geometry.tileCount
-        channels = operands.geometry.inputChannels
+        unsafe self.operands = unsafe operands
+        unsafe self.panelsOfKernels = unsafe panelsOfKernels
+        unsafe tiles = unsafe operands.geometry.tileCount
+        unsafe channels = unsafe operands.geometry.inputChannels
     }
 
     func run(threads: ThreadPool) throws(TensorError) {
-        let valueFloats = Self.positions * tiles * channels
-        try threads.withWorkspace(byteCount: valueFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            let values = memory.assumingMemoryBound(to: Float.self)
-            try transformTiles(into: values, threads: threads)
-            let sumFloats = Self.positions * tiles * Self.lanes
-            let scratchFloats = 12 * Self.blockChannels * Self.lanes
+        let valueFloats = unsafe Self.positions * tiles * channels
+        unsafe try threads.withWorkspace(byteCount: valueFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            nonisolated(unsafe) let values = unsafe memory.assumingMemoryBound(to: Float.self)
+            unsafe try transformTiles(into: values, threads: threads)
+            let sumFloats = unsafe Self.positions * tiles * Self.lanes
+            let scratchFloats = unsafe 12 * Self.blockChannels * Self.lanes
             // Packing may write 16 floats behind the panel.
-            let packedFloats = panelsOfKernels == nil ? 9 * Self.packedChannels * Self.lanes + 16 : 0
-            let tasks = (operands.geometry.outputChannels + Self.lanes - 1) / Self.lanes
+            let packedFloats = unsafe panelsOfKernels == nil ? 9 * Self.packedChannels * Self.lanes + 16 : 0
+            let tasks = unsafe (operands.geometry.outputChannels + Self.lanes - 1) / Self.lanes
             let floats = sumFloats + scratchFloats + packedFloats
-            try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-                let sums = scratch.assumingMemoryBound(to: Float.self)
-                let outputs = task * Self.lanes..<min((task + 1) * Self.lanes, operands.geometry.outputChannels)
-                let rows = sums + sumFloats
-                if let panelsOfKernels {
-                    multiply(panelsOfKernels + outputs.lowerBound * channels * 9, 0..<channels, values, into: sums, rows: rows)
+            unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
+                let sums = unsafe scratch.assumingMemoryBound(to: Float.self)
+                let outputs = unsafe task * Self.lanes..<min((task + 1) * Self.lanes, operands.geometry.outputChannels)
+                let rows = unsafe sums + sumFloats
+                if let panelsOfKernels = unsafe panelsOfKernels {
+                    unsafe multiply(
+                        panelsOfKernels + outputs.lowerBound * channels * 9, 0..<channels, values, into: sums, rows: rows)
                 } else {
-                    multiply(outputs, values, into: sums, rows: rows, packed: rows + scratchFloats)
+                    unsafe multiply(outputs, values, into: sums, rows: rows, packed: rows + scratchFloats)
                 }
-                transformSums(sums, outputs)
+                unsafe transformSums(sums, outputs)
             }
         }
     }
 
     private func transformTiles(into values: UnsafeMutablePointer<Float>, threads: ThreadPool) throws(TensorError) {
-        let byteCount = Self.positions * tiles * MemoryLayout<Float>.stride
+        let byteCount = unsafe Self.positions * tiles * MemoryLayout<Float>.stride
         let part = 32
-        try threads.forEach((channels + part - 1) / part, scratchBytes: byteCount) { task, scratch in
-            let transformed = scratch.assumingMemoryBound(to: Float.self)
-            for channel in task * part..<min((task + 1) * part, channels) {
-                operands.geometry.transformInput(
+        nonisolated(unsafe) let values = unsafe values
+        unsafe try threads.forEach((channels + part - 1) / part, scratchBytes: byteCount) { task, scratch in
+            let transformed = unsafe scratch.assumingMemoryBound(to: Float.self)
+            for channel in unsafe task * part..<min((task + 1) * part, channels) {
+                unsafe operands.geometry.transformInput(
                     operands.input, channel: channel, tiles: 0..<tiles, into: transformed, positionStep: tiles)
-                ck_winograd_tile_values(transformed, tiles, Int32(tiles), channel, channels, values)
+                unsafe ck_winograd_tile_values(transformed, tiles, Int32(tiles), channel, channels, values)
             }
         }
     }
@@ -72,7 +75,7 @@ struct WinogradByRows {
         _ panel: UnsafePointer<Float>, _ part: Range<Int>, _ values: UnsafePointer<Float>,
         into sums: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
-        ck_winograd_multiply_rows(
+        unsafe ck_winograd_multiply_rows(
             panel, part.count, Int32(Self.lanes), values + Self.positions * tiles * part.lowerBound, Int32(tiles),
             part.lowerBound == 0 ? 1 : 0, sums, rows)
     }
@@ -82,19 +85,19 @@ struct WinogradByRows {
         _ outputs: Range<Int>, _ values: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>,
         rows: UnsafeMutablePointer<Float>, packed: UnsafeMutablePointer<Float>
     ) {
-        for first in stride(from: 0, to: channels, by: Self.packedChannels) {
-            let part = first..<min(first + Self.packedChannels, channels)
-            PanelLayout(width: Self.lanes, columns: outputs.count, depth: part.count * 9, isTransposed: true).pack(
+        for first in unsafe stride(from: 0, to: channels, by: Self.packedChannels) {
+            let part = unsafe first..<min(first + Self.packedChannels, channels)
+            unsafe PanelLayout(width: Self.lanes, columns: outputs.count, depth: part.count * 9, isTransposed: true).pack(
                 operands.weights + (outputs.lowerBound * channels + first) * 9, step: channels * 9, into: packed)
-            multiply(packed, part, values, into: sums, rows: rows)
+            unsafe multiply(packed, part, values, into: sums, rows: rows)
         }
     }
 
     private func transformSums(_ sums: UnsafePointer<Float>, _ outputs: Range<Int>) {
-        for tile in 0..<tiles {
-            let first = tile / Self.groupSize * Self.groupSize
-            let size = min(Self.groupSize, tiles - first)
-            operands.geometry.transformOutput(
+        for tile in unsafe 0..<tiles {
+            let first = unsafe tile / Self.groupSize * Self.groupSize
+            let size = unsafe min(Self.groupSize, tiles - first)
+            unsafe operands.geometry.transformOutput(
                 sums + (Self.positions * first + tile - first) * Self.lanes, positionStep: size * Self.lanes, channels: outputs,
                 bias: operands.bias, tile: tile, into: operands.output)
         }

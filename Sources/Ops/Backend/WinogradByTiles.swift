@@ -2,7 +2,8 @@ import GraphRuntime
 
 /// Minimal filtering of large pictures: all kernels are transformed first; then each task takes a few panels of tiles through all of
 /// it, transform, products and transform back, while they are in its cache. The kernels pass by.
-struct WinogradByTiles {
+@unsafe
+struct WinogradByTiles: @unchecked Sendable {
     private let operands: WinogradOperands
     /// Panels of tiles of a task.
     private let taskPanels: Int
@@ -11,48 +12,50 @@ struct WinogradByTiles {
     private static let kernelPanels = 4
 
     init(_ operands: WinogradOperands, threads: Int) {
-        self.operands = operands
+        unsafe self.operands = unsafe operands
         // Two panels of up to 256 channels fit the second-level cache. More channels don't, however few panels are taken at once:
         // then four of them share what is read of the kernels.
-        let fitting = operands.geometry.inputChannels <= 256 ? 2 : 4
-        taskPanels = max(min(fitting, operands.tilePanels / (2 * threads)), 1)
+        let fitting = unsafe operands.geometry.inputChannels <= 256 ? 2 : 4
+        unsafe taskPanels = unsafe max(min(fitting, operands.tilePanels / (2 * threads)), 1)
     }
 
     func run(threads: ThreadPool) throws(TensorError) {
-        let operands = operands
-        let kernelFloats = operands.kernelPanels * operands.kernelPanelSize
-        try threads.withWorkspace(byteCount: kernelFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            let kernels = memory.assumingMemoryBound(to: Float.self)
-            threads.forEach(operands.kernelPanels) { panel in
-                operands.transformKernels(panel, into: kernels + panel * operands.kernelPanelSize)
+        let operands = unsafe operands
+        let kernelFloats = unsafe operands.kernelPanels * operands.kernelPanelSize
+        unsafe try threads.withWorkspace(byteCount: kernelFloats * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            nonisolated(unsafe) let kernels = unsafe memory.assumingMemoryBound(to: Float.self)
+            unsafe threads.forEach(operands.kernelPanels) { panel in
+                unsafe operands.transformKernels(panel, into: kernels + panel * operands.kernelPanelSize)
             }
-            try multiply(kernels, threads: threads)
+            unsafe try multiply(kernels, threads: threads)
         }
     }
 
     private func multiply(_ kernels: UnsafePointer<Float>, threads: ThreadPool) throws(TensorError) {
-        let operands = operands
-        let tasks = (operands.tilePanels + taskPanels - 1) / taskPanels
-        let tileFloats = taskPanels * operands.tilePanelSize
-        let floats = tileFloats + taskPanels * Self.kernelPanels * operands.productPanelSize
-        try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-            let transformed = scratch.assumingMemoryBound(to: Float.self)
-            let products = transformed + tileFloats
-            let tilePanels = task * taskPanels..<min((task + 1) * taskPanels, operands.tilePanels)
+        let operands = unsafe operands
+        let tasks = unsafe (operands.tilePanels + taskPanels - 1) / taskPanels
+        let tileFloats = unsafe taskPanels * operands.tilePanelSize
+        let floats = unsafe tileFloats + taskPanels * Self.kernelPanels * operands.productPanelSize
+        nonisolated(unsafe) let kernels = unsafe kernels
+        unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
+            let transformed = unsafe scratch.assumingMemoryBound(to: Float.self)
+            let products = unsafe transformed + tileFloats
+            let tilePanels = unsafe task * taskPanels..<min((task + 1) * taskPanels, operands.tilePanels)
             for panel in tilePanels {
-                operands.transformTiles(
+                unsafe operands.transformTiles(
                     panel, channels: 0..<operands.geometry.inputChannels,
                     into: transformed + (panel - tilePanels.lowerBound) * operands.tilePanelSize)
             }
-            for first in stride(from: 0, to: operands.kernelPanels, by: Self.kernelPanels) {
-                let kernelPanels = first..<min(first + Self.kernelPanels, operands.kernelPanels)
+            for first in unsafe stride(from: 0, to: operands.kernelPanels, by: Self.kernelPanels) {
+                let kernelPanels = unsafe first..<min(first + Self.kernelPanels, operands.kernelPanels)
                 func product(_ tile: Int, _ kernel: Int) -> UnsafeMutablePointer<Float> {
-                    products + ((tile - tilePanels.lowerBound) * Self.kernelPanels + kernel - first) * operands.productPanelSize
+                    unsafe products + ((tile - tilePanels.lowerBound) * Self.kernelPanels + kernel - first)
+                        * operands.productPanelSize
                 }
-                for position in 0..<WinogradOperands.positions {
+                for position in unsafe 0..<WinogradOperands.positions {
                     for tile in tilePanels {
                         for kernel in kernelPanels {
-                            operands.multiply(
+                            unsafe operands.multiply(
                                 kernels + kernel * operands.kernelPanelSize,
                                 transformed + (tile - tilePanels.lowerBound) * operands.tilePanelSize, position: position,
                                 into: product(tile, kernel), part: kernel - first, of: kernelPanels.count)
@@ -61,7 +64,7 @@ struct WinogradByTiles {
                 }
                 for tile in tilePanels {
                     for kernel in kernelPanels {
-                        operands.transformProducts(product(tile, kernel), kernelPanel: kernel, tilePanel: tile)
+                        unsafe operands.transformProducts(product(tile, kernel), kernelPanel: kernel, tilePanel: tile)
                     }
                 }
             }

@@ -25,15 +25,15 @@ struct WinogradConvolution {
     /// - Returns: nil where the convolution isn't of this kind, or where unfolding is at least as fast: few channels, whose
     ///   transforms cost more than the products that they save, and pictures of few pixels.
     init?(_ window: ConvolutionWindow, threads: Int) {
-        guard PackedProduct.level != 0, window.inputChannels >= 32, window.outputChannels >= 32,
+        guard unsafe PackedProduct.level != 0, window.inputChannels >= 32, window.outputChannels >= 32,
             let geometry = WinogradGeometry(window)
         else { return nil }
         self.geometry = geometry
         let pixels = window.batch * window.outputCount
-        let lanes = PackedProduct.columns
+        let lanes = unsafe PackedProduct.columns
         if geometry.tileCount <= 32 {
             guard pixels >= 16 else { return nil }
-            scheme = geometry.tileCount <= WinogradByRows.mostTiles ? .byRows : .fewTiles
+            scheme = unsafe geometry.tileCount <= WinogradByRows.mostTiles ? .byRows : .fewTiles
             return
         }
         // Lanes without a tile, and tiles that reach beyond the picture's edge, compute for nothing.
@@ -52,23 +52,24 @@ struct WinogradConvolution {
     /// - Parameter panels: the weights in panels of output channels, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
     func run(input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws
     {
-        let source = try input.pointer(to: Float.self)
-        let kernels = try weights.pointer(to: Float.self)
-        let target = try output.pointer(to: Float.self)
-        let bias = try bias?.pointer(to: Float.self)
-        let panels = try panels?.pointer(to: Float.self)
-        let operands = WinogradOperands(geometry: geometry, input: source, weights: kernels, bias: bias, output: target)
+        let source = unsafe try input.pointer(to: Float.self)
+        let kernels = unsafe try weights.pointer(to: Float.self)
+        let target = unsafe try output.pointer(to: Float.self)
+        let bias = unsafe try bias?.pointer(to: Float.self)
+        let panels = unsafe try panels?.pointer(to: Float.self)
+        let operands = unsafe WinogradOperands(geometry: geometry, input: source, weights: kernels, bias: bias, output: target)
         switch scheme {
-        case .byTiles: try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
-        case .byKernels: try WinogradByKernels(operands).run(threads: threads)
-        case .fewTiles: try WinogradFewTiles(operands, panels: panels).run(threads: threads)
-        case .byRows: try WinogradByRows(operands, panels: panels).run(threads: threads)
+        case .byTiles: unsafe try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
+        case .byKernels: unsafe try WinogradByKernels(operands).run(threads: threads)
+        case .fewTiles: unsafe try WinogradFewTiles(operands, panels: panels).run(threads: threads)
+        case .byRows: unsafe try WinogradByRows(operands, panels: panels).run(threads: threads)
         }
     }
 }
 
 /// A convolution's geometry and memory.
-struct WinogradOperands {
+@unsafe
+struct WinogradOperands: @unchecked Sendable {
     let geometry: WinogradGeometry
     /// [batch, input channels, height, width]
     let input: UnsafePointer<Float>
@@ -79,46 +80,48 @@ struct WinogradOperands {
     /// [batch, output channels, height, width]
     let output: UnsafeMutablePointer<Float>
 
-    static let lanes = PackedProduct.columns
-    static let rows = PackedProduct.rows
+    static let lanes = unsafe PackedProduct.columns
+    static let rows = unsafe PackedProduct.rows
     static let positions = WinogradGeometry.positions
 
-    var tilePanels: Int { (geometry.tileCount + Self.lanes - 1) / Self.lanes }
-    var kernelPanels: Int { (geometry.outputChannels + Self.rows - 1) / Self.rows }
+    var tilePanels: Int { unsafe (geometry.tileCount + Self.lanes - 1) / Self.lanes }
+    var kernelPanels: Int { unsafe (geometry.outputChannels + Self.rows - 1) / Self.rows }
 
     /// Floats from one position of a panel of tiles to the next. A line of cache more than the lanes need, since a power of two
     /// between the positions would put all 36 into the same few sets of the cache.
-    var tileStep: Int { geometry.inputChannels * Self.lanes + 16 }
+    var tileStep: Int { unsafe geometry.inputChannels * Self.lanes + 16 }
     /// Floats of a panel of tiles.
-    var tilePanelSize: Int { Self.positions * tileStep }
+    var tilePanelSize: Int { unsafe Self.positions * tileStep }
     /// Floats from one position of a panel of kernels to the next, with room for the vectors that reach beyond the end.
-    var kernelStep: Int { geometry.inputChannels * Self.rows + 16 }
+    var kernelStep: Int { unsafe geometry.inputChannels * Self.rows + 16 }
     /// Floats of a panel of kernels.
-    var kernelPanelSize: Int { Self.positions * kernelStep + 64 }
+    var kernelPanelSize: Int { unsafe Self.positions * kernelStep + 64 }
     /// Floats from one position of the products of two panels to the next.
-    var productStep: Int { Self.rows * Self.lanes }
+    var productStep: Int { unsafe Self.rows * Self.lanes }
     /// Floats of the products of two panels.
-    var productPanelSize: Int { Self.positions * productStep + 64 }
+    var productPanelSize: Int { unsafe Self.positions * productStep + 64 }
 
     /// The tiles of a panel.
-    func tiles(of panel: Int) -> Range<Int> { panel * Self.lanes..<min((panel + 1) * Self.lanes, geometry.tileCount) }
+    func tiles(of panel: Int) -> Range<Int> { unsafe panel * Self.lanes..<min((panel + 1) * Self.lanes, geometry.tileCount) }
 
     /// The output channels of a panel.
-    func channels(of panel: Int) -> Range<Int> { panel * Self.rows..<min((panel + 1) * Self.rows, geometry.outputChannels) }
+    func channels(of panel: Int) -> Range<Int> {
+        unsafe panel * Self.rows..<min((panel + 1) * Self.rows, geometry.outputChannels)
+    }
 
     /// One panel of tiles, [position][channel][lane].
     func transformTiles(_ panel: Int, channels: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         for channel in channels {
-            geometry.transformInput(
+            unsafe geometry.transformInput(
                 input, channel: channel, tiles: tiles(of: panel), into: target + channel * Self.lanes, positionStep: tileStep)
         }
     }
 
     /// One panel of kernels, [position][channel][row].
     func transformKernels(_ panel: Int, into target: UnsafeMutablePointer<Float>) {
-        let channels = channels(of: panel)
-        let size = geometry.inputChannels * 9
-        ck_winograd_weights(
+        let channels = unsafe channels(of: panel)
+        let size = unsafe geometry.inputChannels * 9
+        unsafe ck_winograd_weights(
             weights + channels.lowerBound * size, size, geometry.inputChannels, Int32(channels.count), Int32(Self.rows), target,
             kernelStep)
     }
@@ -129,8 +132,8 @@ struct WinogradOperands {
         _ kernels: UnsafePointer<Float>, _ tiles: UnsafePointer<Float>, position: Int,
         into products: UnsafeMutablePointer<Float>, part: Int, of parts: Int
     ) {
-        let step = (Self.lanes + parts - 1) / parts
-        ck_gemm_kernel(
+        let step = unsafe (Self.lanes + parts - 1) / parts
+        unsafe ck_gemm_kernel(
             PackedProduct.level, Int32(Self.rows), geometry.inputChannels, kernels + position * kernelStep, Self.rows,
             tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes,
             tiles + (position + 1) * tileStep + part * step * geometry.inputChannels, step)
@@ -138,9 +141,9 @@ struct WinogradOperands {
 
     /// The products of a panel of kernels with one of tiles back into the pictures.
     func transformProducts(_ products: UnsafePointer<Float>, kernelPanel: Int, tilePanel: Int) {
-        let channels = channels(of: kernelPanel)
+        let channels = unsafe channels(of: kernelPanel)
         for channel in channels {
-            geometry.transformOutput(
+            unsafe geometry.transformOutput(
                 products + (channel - channels.lowerBound) * Self.lanes, positionStep: productStep, channel: channel,
                 bias: bias?[channel] ?? 0, tiles: tiles(of: tilePanel), into: output)
         }

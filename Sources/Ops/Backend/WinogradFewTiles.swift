@@ -5,7 +5,8 @@ import GraphRuntime
 /// channels their columns. All tiles are transformed first; then each task takes the kernels of a panel of output channels, a block of
 /// input channels at a time, and adds their products up. Kernels that were packed in panels of output channels are transformed without
 /// being turned in registers first.
-struct WinogradFewTiles {
+@unsafe
+struct WinogradFewTiles: @unchecked Sendable {
     private let operands: WinogradOperands
     /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)`` has them, if they were packed.
     private let panelsOfKernels: UnsafePointer<Float>?
@@ -17,45 +18,47 @@ struct WinogradFewTiles {
     private static let blockChannels = 64
 
     init(_ operands: WinogradOperands, panels panelsOfKernels: UnsafePointer<Float>?) {
-        self.operands = operands
-        self.panelsOfKernels = panelsOfKernels
-        panels = (operands.geometry.tileCount + WinogradOperands.rows - 1) / WinogradOperands.rows
-        rows = (operands.geometry.tileCount + panels - 1) / panels
+        unsafe self.operands = unsafe operands
+        unsafe self.panelsOfKernels = unsafe panelsOfKernels
+        unsafe panels = unsafe (operands.geometry.tileCount + WinogradOperands.rows - 1) / WinogradOperands.rows
+        unsafe rows = unsafe (operands.geometry.tileCount + panels - 1) / panels
     }
 
-    private var channels: Int { operands.geometry.inputChannels }
+    private var channels: Int { unsafe operands.geometry.inputChannels }
     /// Floats from one position of a panel of tiles to the next.
-    private var tileStep: Int { channels * rows + 16 }
-    private var tilePanelSize: Int { WinogradOperands.positions * tileStep }
+    private var tileStep: Int { unsafe channels * rows + 16 }
+    private var tilePanelSize: Int { unsafe WinogradOperands.positions * tileStep }
     /// Floats from one position of a block of kernels to the next.
-    private var kernelStep: Int { Self.blockChannels * WinogradOperands.lanes + 16 }
+    private var kernelStep: Int { unsafe Self.blockChannels * WinogradOperands.lanes + 16 }
     /// Floats from one position of the products to the next.
-    private var productStep: Int { panels * rows * WinogradOperands.lanes }
+    private var productStep: Int { unsafe panels * rows * WinogradOperands.lanes }
 
-    private func tiles(of panel: Int) -> Range<Int> { panel * rows..<min((panel + 1) * rows, operands.geometry.tileCount) }
+    private func tiles(of panel: Int) -> Range<Int> {
+        unsafe panel * rows..<min((panel + 1) * rows, operands.geometry.tileCount)
+    }
 
     func run(threads: ThreadPool) throws(TensorError) {
-        let geometry = operands.geometry
-        try threads.withWorkspace(byteCount: panels * tilePanelSize * MemoryLayout<Float>.stride) {
+        let geometry = unsafe operands.geometry
+        unsafe try threads.withWorkspace(byteCount: panels * tilePanelSize * MemoryLayout<Float>.stride) {
             memory throws(TensorError) in
-            let transformed = memory.assumingMemoryBound(to: Float.self)
-            threads.forEachRange(channels, grain: 16) { part in
-                for panel in 0..<panels {
+            nonisolated(unsafe) let transformed = unsafe memory.assumingMemoryBound(to: Float.self)
+            unsafe threads.forEachRange(channels, grain: 16) { part in
+                for panel in unsafe 0..<panels {
                     for channel in part {
-                        geometry.transformInput(
+                        unsafe geometry.transformInput(
                             operands.input, channel: channel, tiles: tiles(of: panel),
                             into: transformed + panel * tilePanelSize + channel * rows, positionStep: tileStep)
                     }
                 }
             }
-            let lanes = WinogradOperands.lanes
-            let kernelFloats = WinogradOperands.positions * kernelStep
-            let floats = kernelFloats + WinogradOperands.positions * productStep + 16
+            let lanes = unsafe WinogradOperands.lanes
+            let kernelFloats = unsafe WinogradOperands.positions * kernelStep
+            let floats = unsafe kernelFloats + WinogradOperands.positions * productStep + 16
             let tasks = (geometry.outputChannels + lanes - 1) / lanes
-            try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
-                let kernels = scratch.assumingMemoryBound(to: Float.self)
+            unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
+                let kernels = unsafe scratch.assumingMemoryBound(to: Float.self)
                 let outputs = task * lanes..<min((task + 1) * lanes, geometry.outputChannels)
-                multiply(transformed, outputs, kernels: kernels, products: kernels + kernelFloats)
+                unsafe multiply(transformed, outputs, kernels: kernels, products: kernels + kernelFloats)
             }
         }
     }
@@ -64,20 +67,20 @@ struct WinogradFewTiles {
         _ transformed: UnsafePointer<Float>, _ outputs: Range<Int>, kernels: UnsafeMutablePointer<Float>,
         products: UnsafeMutablePointer<Float>
     ) {
-        let lanes = WinogradOperands.lanes
-        for first in stride(from: 0, to: channels, by: Self.blockChannels) {
-            let block = min(Self.blockChannels, channels - first)
-            let place = (outputs.lowerBound * channels + first * (panelsOfKernels == nil ? 1 : lanes)) * 9
-            if let panelsOfKernels {
-                ck_winograd_packed_weights(panelsOfKernels + place, block, Int32(lanes), kernels, kernelStep)
+        let lanes = unsafe WinogradOperands.lanes
+        for first in unsafe stride(from: 0, to: channels, by: Self.blockChannels) {
+            let block = unsafe min(Self.blockChannels, channels - first)
+            let place = unsafe (outputs.lowerBound * channels + first * (panelsOfKernels == nil ? 1 : lanes)) * 9
+            if let panelsOfKernels = unsafe panelsOfKernels {
+                unsafe ck_winograd_packed_weights(panelsOfKernels + place, block, Int32(lanes), kernels, kernelStep)
             } else {
-                ck_winograd_weights(
+                unsafe ck_winograd_weights(
                     operands.weights + place, channels * 9, block, Int32(outputs.count), Int32(lanes), kernels, kernelStep)
             }
-            for position in 0..<WinogradOperands.positions {
-                for panel in 0..<panels {
-                    let product = products + position * productStep + panel * rows * lanes
-                    ck_gemm_kernel(
+            for position in unsafe 0..<WinogradOperands.positions {
+                for panel in unsafe 0..<panels {
+                    let product = unsafe products + position * productStep + panel * rows * lanes
+                    unsafe ck_gemm_kernel(
                         PackedProduct.level, Int32(tiles(of: panel).count), block,
                         transformed + panel * tilePanelSize + position * tileStep + first * rows, rows,
                         kernels + position * kernelStep, first == 0 ? nil : UnsafePointer(product), lanes, product, lanes, nil,
@@ -85,8 +88,8 @@ struct WinogradFewTiles {
                 }
             }
         }
-        for tile in 0..<operands.geometry.tileCount {
-            operands.geometry.transformOutput(
+        for tile in unsafe 0..<operands.geometry.tileCount {
+            unsafe operands.geometry.transformOutput(
                 products + tile * lanes, positionStep: productStep, channels: outputs, bias: operands.bias, tile: tile,
                 into: operands.output)
         }

@@ -52,9 +52,9 @@ struct WinogradGeometry {
         _ input: UnsafePointer<Float>, channel: Int, tiles: Range<Int>, into target: UnsafeMutablePointer<Float>,
         positionStep: Int
     ) {
-        withUnsafePointer(to: kernel) { geometry in
+        unsafe withUnsafePointer(to: kernel) { geometry in
             forEachPicture(of: tiles) { picture, first, lane, count in
-                ck_winograd_input(
+                unsafe ck_winograd_input(
                     geometry, input + (picture * inputChannels + channel) * inputArea, first, Int32(lane), Int32(count), target,
                     positionStep)
             }
@@ -66,9 +66,9 @@ struct WinogradGeometry {
         _ products: UnsafePointer<Float>, positionStep: Int, channel: Int, bias: Float, tiles: Range<Int>,
         into output: UnsafeMutablePointer<Float>
     ) {
-        withUnsafePointer(to: kernel) { geometry in
+        unsafe withUnsafePointer(to: kernel) { geometry in
             forEachPicture(of: tiles) { picture, first, lane, count in
-                ck_winograd_output(
+                unsafe ck_winograd_output(
                     geometry, products, positionStep, Int32(lane), Int32(count), bias, first,
                     output + (picture * outputChannels + channel) * outputArea)
             }
@@ -81,11 +81,11 @@ struct WinogradGeometry {
         into output: UnsafeMutablePointer<Float>
     ) {
         let picture = tile / tilesPerPicture
-        withUnsafePointer(to: kernel) { geometry in
-            ck_winograd_output_channels(
-                geometry, products, positionStep, Int32(channels.count), bias.map { $0 + channels.lowerBound },
+        unsafe withUnsafePointer(to: kernel) { geometry in
+            unsafe ck_winograd_output_channels(
+                geometry, products, positionStep, Int32(channels.count), bias.map { unsafe $0 + channels.lowerBound },
                 tile - picture * tilesPerPicture,
-                output + (picture * outputChannels + channels.lowerBound) * outputArea, outputArea)
+                unsafe output + (picture * outputChannels + channels.lowerBound) * outputArea, outputArea)
         }
     }
 }

@@ -73,8 +73,8 @@ func concatenated(_ tensors: [Tensor], axis: Int, threads: ThreadPool) throws ->
     let shapes = tensors.map(\.shape)
     let shape = try Concat.shape(shapes, axis: axis)
     let axis = try shape.axis(axis)
-    return try RunContext.newTensor(of: tensors, shape: shape) { units in
-        concatenate(units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
+    return unsafe try RunContext.newTensor(of: tensors, shape: shape) { units in
+        unsafe concatenate(units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
     }
 }
 

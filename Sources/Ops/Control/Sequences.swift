@@ -118,8 +118,8 @@ struct SplitToSequence: SequenceProducer {
         var offset = 0
         var parts: [Tensor] = []
         for size in sizes {
-            let part = try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: size)) { units in
-                StridedCopy(
+            let part = unsafe try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: size)) { units in
+                unsafe StridedCopy(
                     extents: [outer, size * inner], sourceStrides: [extent * inner, 1], targetStrides: [size * inner, 1]
                 )
                 .run(from: units.sources[0] + offset * units.width, to: units.target, width: units.width, threads: threads)

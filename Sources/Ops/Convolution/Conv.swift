@@ -55,13 +55,15 @@ struct Conv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let constants = plan.constants, let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
+        guard let constants = plan.constants, let (input, weights) = unsafe PanelProduct.constantFactor(inputs) else {
+            return result
+        }
         let window = try ConvolutionWindow(attributes, input: input, weights: weights.shape)
         guard let precision = ConvolutionKernel(window, threads: 1, hasPanels: true).precisionOfPanels(plan.precision) else {
             return result
         }
         let depth = Im2Col<Float>(window).rowCount
-        result.panels = PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
+        result.panels = unsafe PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
             .packed(weights, constants: constants)
         return result
     }
@@ -129,16 +131,16 @@ func convolve<Element: BLASElement>(
     _: Element.Type, _ window: ConvolutionWindow, _ input: Tensor, _ weights: Tensor, bias: Tensor?, into output: MutableTensor,
     _ precision: Precision = .single, threads: ThreadPool
 ) throws {
-    let source = try input.pointer(to: Element.self)
-    let kernel = try weights.pointer(to: Element.self)
-    let target = try output.pointer(to: Element.self)
+    nonisolated(unsafe) let source = unsafe try input.pointer(to: Element.self)
+    nonisolated(unsafe) let kernel = unsafe try weights.pointer(to: Element.self)
+    nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
     guard output.count > 0 else { return }
-    let offsets = try bias?.pointer(to: Element.self)
+    nonisolated(unsafe) let offsets = unsafe try bias?.pointer(to: Element.self)
     let unfold = Im2Col<Element>(window)
     let depth = unfold.rowCount
     let pixelCount = window.outputCount
     if window.group == 1, depth > 0, window.batch * pixelCount <= largestJoinedPixelCount {
-        return try convolveJoined(unfold, source, kernel, bias: offsets, target, precision, threads: threads)
+        return unsafe try convolveJoined(unfold, source, kernel, bias: offsets, target, precision, threads: threads)
     }
     let outputChannels = window.outputChannels / window.group
     let tiles = ConvolutionTiles(
@@ -146,31 +148,32 @@ func convolve<Element: BLASElement>(
         elementSize: MemoryLayout<Element>.size, threads: threads.threadCount)
     let isPointwise = window.isPointwise
     let scratchBytes = isPointwise ? 0 : depth * tiles.pixelStep * MemoryLayout<Element>.size
-    try threads.forEach(tiles.count, scratchBytes: scratchBytes) { index, scratch in
+    unsafe try threads.forEach(tiles.count, scratchBytes: scratchBytes) { index, scratch in
         let tile = tiles[index]
         let group = tile.plane % window.group
-        let plane = source + tile.plane * unfold.channels * window.inputCount
-        let rows = target + (tile.plane * outputChannels + tile.channels.lowerBound) * pixelCount + tile.pixels.lowerBound
-        let bias = offsets.map { $0 + group * outputChannels + tile.channels.lowerBound }
+        let plane = unsafe source + tile.plane * unfold.channels * window.inputCount
+        let rows =
+            unsafe target + (tile.plane * outputChannels + tile.channels.lowerBound) * pixelCount + tile.pixels.lowerBound
+        let bias = unsafe offsets.map { unsafe $0 + group * outputChannels + tile.channels.lowerBound }
         guard depth > 0 else {
             for channel in 0..<tile.channels.count {
-                (rows + channel * pixelCount).update(repeating: bias?[channel] ?? 0, count: tile.pixels.count)
+                unsafe (rows + channel * pixelCount).update(repeating: bias?[channel] ?? 0, count: tile.pixels.count)
             }
             return
         }
-        var columns = plane + tile.pixels.lowerBound
+        var columns = unsafe plane + tile.pixels.lowerBound
         var columnStride = pixelCount
         if !isPointwise {
-            let matrix = scratch.assumingMemoryBound(to: Element.self)
-            unfold.fill(
+            let matrix = unsafe scratch.assumingMemoryBound(to: Element.self)
+            unsafe unfold.fill(
                 matrix, rowStride: tile.pixels.count, rows: 0..<depth, from: plane, pixels: tile.pixels)
-            columns = UnsafePointer(matrix)
+            unsafe columns = unsafe UnsafePointer(matrix)
             columnStride = tile.pixels.count
         }
-        GEMM(
+        unsafe GEMM(
             m: tile.channels.count, n: tile.pixels.count, k: depth,
             a: kernel + (group * outputChannels + tile.channels.lowerBound) * depth, lda: depth, b: columns, ldb: columnStride,
-            start: bias.map { .rows($0) } ?? .zero, c: rows, ldc: pixelCount, precision: precision
+            start: bias.map { unsafe .rows($0) } ?? .zero, c: unsafe rows, ldc: pixelCount, precision: precision
         ).run()
     }
 }
@@ -186,25 +189,28 @@ private func convolveJoined<Element: BLASElement>(
     let window = unfold.window
     let (depth, pixelCount, channels) = (unfold.rowCount, window.outputCount, window.outputChannels)
     let columns = window.batch * pixelCount
-    try threads.withWorkspace(byteCount: (depth + channels) * columns * MemoryLayout<Element>.stride) {
+    unsafe try threads.withWorkspace(byteCount: (depth + channels) * columns * MemoryLayout<Element>.stride) {
         memory throws(TensorError) in
-        let matrix = memory.assumingMemoryBound(to: Element.self)
-        let products = matrix + depth * columns
-        unfold.fillJoined(matrix, from: source, threads: threads)
+        nonisolated(unsafe) let matrix = unsafe memory.assumingMemoryBound(to: Element.self)
+        nonisolated(unsafe) let products = unsafe matrix + depth * columns
+        unsafe unfold.fillJoined(matrix, from: source, threads: threads)
         // One part a thread: each packs the matrix for itself.
         let parts = min(threads.threadCount, channels)
+        nonisolated(unsafe) let bias = unsafe bias
+        nonisolated(unsafe) let kernel = unsafe kernel
+        nonisolated(unsafe) let target = unsafe target
         threads.forEach(parts) { index in
             let part = channels * index / parts..<channels * (index + 1) / parts
-            GEMM(
+            unsafe GEMM(
                 m: part.count, n: columns, k: depth, a: kernel + part.lowerBound * depth, lda: depth, b: matrix, ldb: columns,
                 c: products + part.lowerBound * columns, ldc: columns, precision: precision
             ).run()
             for channel in part {
-                let offset = bias?[channel] ?? 0
+                let offset = unsafe bias?[channel] ?? 0
                 for picture in 0..<window.batch {
-                    let row = products + channel * columns + picture * pixelCount
-                    let result = target + (picture * channels + channel) * pixelCount
-                    for pixel in 0..<pixelCount { result[pixel] = row[pixel] + offset }
+                    let row = unsafe products + channel * columns + picture * pixelCount
+                    let result = unsafe target + (picture * channels + channel) * pixelCount
+                    for pixel in 0..<pixelCount { unsafe result[pixel] = unsafe row[pixel] + offset }
                 }
             }
         }

@@ -91,10 +91,10 @@ struct ConvTranspose: Operator {
     private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
         let (input, weights, output) = (try context.input(0), try context.input(1), try context.output(0))
         let geometry = try geometry(input.shape, weights.shape)
-        let bias = try context.optionalInput(2)?.buffer(of: Element.self)
-        let source = try input.pointer(to: Element.self)
-        let kernel = try weights.pointer(to: Element.self)
-        let target = try output.pointer(to: Element.self)
+        nonisolated(unsafe) let bias = unsafe try context.optionalInput(2)?.buffer(of: Element.self)
+        nonisolated(unsafe) let source = unsafe try input.pointer(to: Element.self)
+        nonisolated(unsafe) let kernel = unsafe try weights.pointer(to: Element.self)
+        nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
         guard output.count > 0 else { return }
         let group = attributes.group
         let channels = input.shape[1] / group
@@ -111,21 +111,23 @@ struct ConvTranspose: Operator {
         let pixelStep = isEmpty ? 0 : min(max(Self.columnBytes / (taps * MemoryLayout<Element>.size), 16), inputCount)
         let scratchBytes = isEmpty ? 0 : taps * pixelStep * MemoryLayout<Element>.size
         // A tile is one output channel of one picture: its columns are the product of its weights with all pixels.
-        try context.threads.forEach(input.shape[0] * group * outputChannels, scratchBytes: scratchBytes) { index, scratch in
+        unsafe try context.threads.forEach(input.shape[0] * group * outputChannels, scratchBytes: scratchBytes) {
+            index, scratch in
             let plane = index / outputChannels
             let channel = index % outputChannels
-            let result = target + index * outputCount
-            result.update(repeating: bias.map { $0[plane % group * outputChannels + channel] } ?? 0, count: outputCount)
+            let result = unsafe target + index * outputCount
+            unsafe result.update(
+                repeating: bias.map { unsafe $0[plane % group * outputChannels + channel] } ?? 0, count: outputCount)
             guard !isEmpty else { return }
-            let columns = scratch.assumingMemoryBound(to: Element.self)
+            let columns = unsafe scratch.assumingMemoryBound(to: Element.self)
             for start in stride(from: 0, to: inputCount, by: pixelStep) {
                 let pixels = start..<min(start + pixelStep, inputCount)
-                GEMM(
+                unsafe GEMM(
                     transposeA: true, m: taps, n: pixels.count, k: channels,
                     a: kernel + (plane % group * channels * outputChannels + channel) * taps, lda: outputChannels * taps,
                     b: source + plane * channels * inputCount + start, ldb: inputCount, c: columns, ldc: pixels.count
                 ).run()
-                fold.add(columns, of: pixels, to: result)
+                unsafe fold.add(columns, of: pixels, to: result)
             }
         }
     }
@@ -151,10 +153,10 @@ private struct WindowFold {
         var pixel = [Int](repeating: 0, count: kernel.count)
         for row in 0..<kernel.reduce(1, *) {
             decompose(row, by: kernel, into: &tap)
-            let values = columns + row * pixels.count
+            let values = unsafe columns + row * pixels.count
             for index in pixels {
                 decompose(index, by: input, into: &pixel)
-                if let offset = offset(of: pixel, tap) { result[offset] += values[index - pixels.lowerBound] }
+                if let offset = offset(of: pixel, tap) { unsafe result[offset] += values[index - pixels.lowerBound] }
             }
         }
     }

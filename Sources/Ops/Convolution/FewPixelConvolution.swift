@@ -23,29 +23,29 @@ struct FewPixelConvolution {
     func run(
         input: Tensor, panels: Tensor, _ precision: Precision, bias: Tensor?, output: MutableTensor, threads: ThreadPool
     ) throws {
-        let source = try input.pointer(to: Float.self)
-        let panels = try panels.pointer(to: Float.self)
-        let target = try output.pointer(to: Float.self)
-        let bias = try bias?.pointer(to: Float.self)
+        let source = unsafe try input.pointer(to: Float.self)
+        let panels = unsafe try panels.pointer(to: Float.self)
+        nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
+        let bias = unsafe try bias?.pointer(to: Float.self)
         let (pixels, channels) = (window.outputCount, window.outputChannels)
         let unfold = Im2Col<Float>(window)
         let depth = unfold.rowCount
         let rows = window.batch * pixels
-        try threads.withWorkspace(byteCount: (depth + channels) * rows * MemoryLayout<Float>.stride) {
+        unsafe try threads.withWorkspace(byteCount: (depth + channels) * rows * MemoryLayout<Float>.stride) {
             memory throws(TensorError) in
-            let matrix = memory.assumingMemoryBound(to: Float.self)
-            unfold.fillJoined(matrix, from: source, threads: threads)
-            let products = matrix + depth * rows
-            let product = PanelProduct(
+            let matrix = unsafe memory.assumingMemoryBound(to: Float.self)
+            unsafe unfold.fillJoined(matrix, from: source, threads: threads)
+            nonisolated(unsafe) let products = unsafe matrix + depth * rows
+            let product = unsafe PanelProduct(
                 m: rows, n: channels, k: depth, transposeA: true, start: ProductStart(columns: bias), precision: precision)
-            try product.run(matrix, panels: panels, products, threads: threads)
+            unsafe try product.run(matrix, panels: panels, products, threads: threads)
             // From [picture, pixel, channel] to [picture, channel, pixel].
             threads.forEachRange(channels, grain: 256) { part in
                 for picture in 0..<window.batch {
                     for channel in part {
-                        let row = target + (picture * channels + channel) * pixels
-                        let column = products + picture * pixels * channels + channel
-                        for pixel in 0..<pixels { row[pixel] = column[pixel * channels] }
+                        let row = unsafe target + (picture * channels + channel) * pixels
+                        let column = unsafe products + picture * pixels * channels + channel
+                        for pixel in 0..<pixels { unsafe row[pixel] = unsafe column[pixel * channels] }
                     }
                 }
             }

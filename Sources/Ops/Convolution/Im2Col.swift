@@ -31,17 +31,17 @@ struct Im2Col<Element: BLASElement> {
         for row in rows {
             let channel = row / window.kernelCount
             decompose(row % window.kernelCount, by: window.kernel, into: &tap)
-            let plane = source + channel * window.inputCount
-            var target = matrix + row * rowStride
+            let plane = unsafe source + channel * window.inputCount
+            var target = unsafe matrix + row * rowStride
             for outputRow in firstRow...lastRow {
                 let rowStart = outputRow * outputWidth
                 let columns = max(pixels.lowerBound - rowStart, 0)..<min(pixels.upperBound - rowStart, outputWidth)
                 if let offset = sourceRow(outputRow, tap: tap) {
-                    copyRow(target, from: plane + offset, tap: tap[inner], columns: columns)
+                    unsafe copyRow(target, from: plane + offset, tap: tap[inner], columns: columns)
                 } else {
-                    target.update(repeating: 0, count: columns.count)
+                    unsafe target.update(repeating: 0, count: columns.count)
                 }
-                target += columns.count
+                unsafe target += columns.count
             }
         }
     }
@@ -49,9 +49,11 @@ struct Im2Col<Element: BLASElement> {
     /// Fills a matrix [rowCount, batch × pixels] from all pictures of a convolution without groups.
     func fillJoined(_ matrix: UnsafeMutablePointer<Element>, from source: UnsafePointer<Element>, threads: ThreadPool) {
         let pixelCount = window.outputCount
+        nonisolated(unsafe) let matrix = unsafe matrix
+        nonisolated(unsafe) let source = unsafe source
         threads.forEachRange(rowCount, grain: 256) { rows in
             for picture in 0..<window.batch {
-                fill(
+                unsafe fill(
                     matrix + picture * pixelCount, rowStride: window.batch * pixelCount, rows: rows,
                     from: source + picture * window.inputChannels * window.inputCount, pixels: 0..<pixelCount)
             }
@@ -86,14 +88,14 @@ struct Im2Col<Element: BLASElement> {
         let end = width - shift <= 0 ? 0 : (width - shift + stride - 1) / stride
         let lower = min(max(first, columns.lowerBound), columns.upperBound)
         let upper = max(min(end, columns.upperBound), lower)
-        (target).update(repeating: 0, count: lower - columns.lowerBound)
-        let inside = target + (lower - columns.lowerBound)
+        unsafe (target).update(repeating: 0, count: lower - columns.lowerBound)
+        let inside = unsafe target + (lower - columns.lowerBound)
         if stride == 1 {
-            inside.update(from: source + lower + shift, count: upper - lower)
+            unsafe inside.update(from: source + lower + shift, count: upper - lower)
         } else {
-            for column in lower..<upper { inside[column - lower] = source[column * stride + shift] }
+            for column in lower..<upper { unsafe inside[column - lower] = unsafe source[column * stride + shift] }
         }
-        (target + (upper - columns.lowerBound)).update(repeating: 0, count: columns.upperBound - upper)
+        unsafe (target + (upper - columns.lowerBound)).update(repeating: 0, count: columns.upperBound - upper)
     }
 }
 

@@ -26,11 +26,11 @@ private enum LessOrEqual<Element: NumericElement>: BinaryKernel {
 /// - Throws: ``TensorError`` for types without an order (all but Equal on bool and string tensors), or that differ.
 func compare(_ function: ComparisonFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
     if function == .equal, let left = a.strings, let right = b.strings {
-        let output = try y.buffer(of: Bool.self)
+        let output = unsafe try y.buffer(of: Bool.self)
         let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
         plan.forEachRow(in: 0..<output.count) { row in
             for index in 0..<row.count {
-                output[row.output + index] =
+                unsafe output[row.output + index] =
                     left[row.offsets.0 + index * plan.steps.0] == right[row.offsets.1 + index * plan.steps.1]
             }
         }

@@ -22,8 +22,8 @@ struct Compress: Operator {
         }
         let kept = conditions.indices.filter { conditions[$0] }
         let threads = context.threads
-        let result = try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: kept.count)) { units in
-            gather(
+        let result = unsafe try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: kept.count)) { units in
+            unsafe gather(
                 units.sources[0], outer: outer, extent: extent, inner: inner, indices: kept, to: units.target,
                 width: units.width,
                 threads: threads)

@@ -13,12 +13,14 @@ func gather(
 ) {
     let bytes = inner * width
     guard bytes > 0, !indices.isEmpty else { return }
+    nonisolated(unsafe) let source = unsafe source
+    nonisolated(unsafe) let target = unsafe target
     threads.forEachRange(outer * indices.count, grain: max((128 << 10) / bytes, 1)) { range in
-        indices.withUnsafeBufferPointer { indices in
+        unsafe indices.withUnsafeBufferPointer { indices in
             var row = range.lowerBound / indices.count
             var column = range.lowerBound % indices.count
             for position in range {
-                copyBytes(target + position * bytes, source + (row * extent + indices[column]) * bytes, bytes)
+                unsafe copyBytes(target + position * bytes, source + (row * extent + indices[column]) * bytes, bytes)
                 column += 1
                 if column == indices.count { (row, column) = (row + 1, 0) }
             }
@@ -48,9 +50,9 @@ struct Gather: Operator {
         let (outer, extent, inner) = data.shape.split(at: axis)
         let indices = try given.integers().map { try checkedIndex($0, extent: extent) }
         let threads = context.threads
-        try context.moveElements(of: [data], into: 0, shape: Self.shape(data.shape, axis: axis, indices: given.shape)) {
+        unsafe try context.moveElements(of: [data], into: 0, shape: Self.shape(data.shape, axis: axis, indices: given.shape)) {
             units in
-            gather(
+            unsafe gather(
                 units.sources[0], outer: outer, extent: extent, inner: inner, indices: indices, to: units.target,
                 width: units.width, threads: threads)
         }

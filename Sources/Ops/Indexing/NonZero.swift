@@ -30,9 +30,9 @@ struct NonZeroIndices: Operator {
         let isFloat = tensor.dtype.isFloatingPoint
         func places<Unit: FixedWidthInteger & BitwiseCopyable>(_ unit: Unit.Type) -> [Int] {
             let mask = isFloat ? ~(1 << (Unit.bitWidth - 1)) : Unit.max
-            let bytes = tensor.rawBytes
+            let bytes = unsafe tensor.rawBytes
             return (0..<tensor.count).filter { index in
-                bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Unit>.stride, as: unit) & mask != 0
+                unsafe bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Unit>.stride, as: unit) & mask != 0
             }
         }
         switch tensor.dtype.bitWidth {

@@ -26,12 +26,12 @@ extension RunContext {
         _ updates: Tensor, over data: Tensor, offsets: [Int], inner: Int, reduction: ScatterReduction
     ) throws {
         guard reduction != .none else {
-            return try moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
-                units.target.copyMemory(from: units.sources[0], byteCount: data.count * units.width)
-                let bytes = inner * units.width
+            return unsafe try moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
+                unsafe units.target.copyMemory(from: units.sources[0], byteCount: data.count * units.width)
+                let bytes = unsafe inner * units.width
                 guard bytes > 0 else { return }
                 for (index, offset) in offsets.enumerated() {
-                    copyBytes(units.target + offset * bytes, units.sources[1] + index * bytes, bytes)
+                    unsafe copyBytes(units.target + offset * bytes, units.sources[1] + index * bytes, bytes)
                 }
             }
         }
@@ -87,10 +87,10 @@ private struct Scattered {
 
     @inline(__always)
     private func combine<Element: TensorElement>(_ type: Element.Type, _ operation: (Element, Element) -> Element) throws {
-        let (source, target) = (try updates.buffer(of: type), try output.buffer(of: type))
+        let (source, target) = unsafe (try updates.buffer(of: type), try output.buffer(of: type))
         for (index, offset) in offsets.enumerated() {
             for position in 0..<inner {
-                target[offset * inner + position] = operation(
+                unsafe target[offset * inner + position] = unsafe operation(
                     target[offset * inner + position], source[index * inner + position])
             }
         }

@@ -36,13 +36,13 @@ struct TensorScatter: Operator {
         }
         let middle = cache.shape.count(1..<axis)
         let inner = cache.shape.count(axis + 1..<cache.shape.rank)
-        try context.moveElements(of: [cache, update], into: 0, shape: cache.shape) { units in
-            units.target.copyMemory(from: units.sources[0], byteCount: cache.count * units.width)
-            let bytes = inner * units.width
+        unsafe try context.moveElements(of: [cache, update], into: 0, shape: cache.shape) { units in
+            unsafe units.target.copyMemory(from: units.sources[0], byteCount: cache.count * units.width)
+            let bytes = unsafe inner * units.width
             for row in 0..<batch * middle {
                 for entry in 0..<length {
                     let place = (starts[row / middle] + entry) % extent
-                    (units.target + (row * extent + place) * bytes).copyMemory(
+                    unsafe (units.target + (row * extent + place) * bytes).copyMemory(
                         from: units.sources[1] + (row * length + entry) * bytes, byteCount: bytes)
                 }
             }

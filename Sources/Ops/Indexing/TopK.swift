@@ -41,8 +41,8 @@ struct TopK: Operator {
             for rank in 0..<count { places[lane + rank * inner] = base + order[rank].1 * inner }
         }
         let threads = context.threads
-        try context.moveElements(of: [data], into: 0, shape: shape) { units in
-            gather(
+        unsafe try context.moveElements(of: [data], into: 0, shape: shape) { units in
+            unsafe gather(
                 units.sources[0], outer: 1, extent: 0, inner: 1, indices: places, to: units.target, width: units.width,
                 threads: threads)
         }

@@ -70,8 +70,8 @@ struct Col2Im: Operator {
         _ data: Tensor, _ geometry: Geometry, into output: MutableTensor, _ type: Element.Type,
         _ sum: (Element, Element) -> Element
     ) throws {
-        let (source, target) = (try data.buffer(of: type), try output.buffer(of: type))
-        target.update(repeating: 0)
+        let (source, target) = unsafe (try data.buffer(of: type), try output.buffer(of: type))
+        unsafe target.update(repeating: 0)
         let axes = geometry.image.indices
         let imageStrides = try Shape(geometry.image).strides
         let (size, count) = (try Shape(geometry.block).count, data.shape[2])
@@ -91,7 +91,7 @@ struct Col2Im: Operator {
                 }
                 guard isInside else { continue }
                 let place = row / size * pixels + offset
-                target[place] = sum(target[place], source[row * count + patch])
+                unsafe target[place] = unsafe sum(target[place], source[row * count + patch])
             }
         }
     }

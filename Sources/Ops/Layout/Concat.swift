@@ -11,11 +11,11 @@ func concatenate(
 ) {
     let total = shapes.reduce(0) { $0 + $1.split(at: axis).extent * $1.split(at: axis).inner }
     var offset = 0
-    for (source, shape) in zip(sources, shapes) {
+    for unsafe(source, shape) in unsafe zip(sources, shapes) {
         let (outer, extent, inner) = shape.split(at: axis)
         let copy = StridedCopy(
             extents: [outer, extent * inner], sourceStrides: [extent * inner, 1], targetStrides: [total, 1])
-        copy.run(from: source, to: target + offset * width, width: width, threads: threads)
+        unsafe copy.run(from: source, to: target + offset * width, width: width, threads: threads)
         offset += extent * inner
     }
 }
@@ -71,8 +71,9 @@ extension RunContext {
         let shape = try Concat.shape(shapes, axis: axis)
         let axis = try shape.axis(axis)
         let threads = threads
-        try moveElements(of: sources, into: 0, shape: shape) { units in
-            Ops.concatenate(units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
+        unsafe try moveElements(of: sources, into: 0, shape: shape) { units in
+            unsafe Ops.concatenate(
+                units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
         }
     }
 }

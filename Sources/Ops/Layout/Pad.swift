@@ -46,7 +46,7 @@ func pad(
     // Axes behind the last one that changes move as one piece.
     let whole = zip(tables, shape.dimensions).map { $0.count == $1 && ($1 == 0 || ($0.first == 0 && $0.last == $1 - 1)) }
     let last = whole.lastIndex(of: false) ?? 0
-    guard shape.rank > 0 else { return target.copyMemory(from: source, byteCount: width) }
+    guard shape.rank > 0 else { return unsafe target.copyMemory(from: source, byteCount: width) }
     let piece = shape.count(last + 1..<shape.rank) * width
     let table = tables[last]
     let rowBytes = table.count * piece
@@ -54,9 +54,13 @@ func pad(
     let start = table.firstIndex(of: 0) ?? table.count
     var run = 0
     while start + run < table.count, table[start + run] == run { run += 1 }
+    let runCount = run
     let rows = tables[..<last].reduce(1) { $0 * $1.count }
     let strides = shape.strides
     guard rows > 0, rowBytes > 0 else { return }
+    nonisolated(unsafe) let fill = unsafe fill
+    nonisolated(unsafe) let source = unsafe source
+    nonisolated(unsafe) let target = unsafe target
     threads.forEachRange(rows, grain: max((128 << 10) / rowBytes, 1)) { range in
         for row in range {
             var rest = row
@@ -67,19 +71,19 @@ func pad(
                 rest /= tables[axis].count
                 if index < 0 { isFilled = true } else { offset += index * strides[axis] }
             }
-            let to = target + row * rowBytes
-            let from = source + offset * width
+            let to = unsafe target + row * rowBytes
+            let from = unsafe source + offset * width
             if isFilled {
-                fillElements(to, count: rowBytes / width, with: fill, width: width)
+                unsafe fillElements(to, count: rowBytes / width, with: fill, width: width)
                 continue
             }
-            if run > 0 { (to + start * piece).copyMemory(from: from, byteCount: run * piece) }
-            for position in [0..<start, (start + run)..<table.count].joined() {
+            if runCount > 0 { unsafe (to + start * piece).copyMemory(from: from, byteCount: runCount * piece) }
+            for position in [0..<start, (start + runCount)..<table.count].joined() {
                 let index = table[position]
                 if index < 0 {
-                    fillElements(to + position * piece, count: piece / width, with: fill, width: width)
+                    unsafe fillElements(to + position * piece, count: piece / width, with: fill, width: width)
                 } else {
-                    copyBytes(to + position * piece, from + index * piece, piece)
+                    unsafe copyBytes(to + position * piece, from + index * piece, piece)
                 }
             }
         }
@@ -89,7 +93,7 @@ func pad(
 /// Writes one element `count` times.
 func fillElements(_ target: UnsafeMutableRawPointer, count: Int, with element: UnsafeRawPointer, width: Int) {
     func fill<Unit: BitwiseCopyable>(_ unit: Unit.Type) {
-        target.assumingMemoryBound(to: unit).update(repeating: element.loadUnaligned(as: unit), count: count)
+        unsafe target.assumingMemoryBound(to: unit).update(repeating: element.loadUnaligned(as: unit), count: count)
     }
     switch width {
     case 1: fill(UInt8.self)
@@ -163,9 +167,9 @@ struct Pad: Operator {
         }
         let fill = try fill(context, dtype: data.dtype)
         let threads = context.threads
-        try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
+        unsafe try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
-            pad(
+            unsafe pad(
                 units.sources[0], shape: data.shape, tables: tables, fill: units.sources[1], to: units.target,
                 width: units.width,
                 threads: threads)

@@ -24,14 +24,14 @@ struct ReverseSequence: Operator {
         }
         // The two axes are the first two.
         let inner = shape.count(2..<shape.rank)
-        try context.moveElements(of: [data], into: 0, shape: shape) { units in
-            let bytes = inner * units.width
+        unsafe try context.moveElements(of: [data], into: 0, shape: shape) { units in
+            let bytes = unsafe inner * units.width
             for row in 0..<shape[0] {
                 for column in 0..<shape[1] {
                     let (item, place) = batchAxis == 0 ? (row, column) : (column, row)
                     let source = place < lengths[item] ? lengths[item] - 1 - place : place
                     let from = batchAxis == 0 ? row * shape[1] + source : source * shape[1] + column
-                    (units.target + (row * shape[1] + column) * bytes).copyMemory(
+                    unsafe (units.target + (row * shape[1] + column) * bytes).copyMemory(
                         from: units.sources[0] + from * bytes, byteCount: bytes)
                 }
             }

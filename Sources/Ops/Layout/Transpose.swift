@@ -11,7 +11,7 @@ func transpose(
     let strides = shape.strides
     let copy = StridedCopy(
         extents: extents, sourceStrides: permutation.map { strides[$0] }, targetStrides: try Shape(extents).strides)
-    copy.run(from: source, to: target, width: width, threads: threads)
+    unsafe copy.run(from: source, to: target, width: width, threads: threads)
 }
 
 /// ONNX Transpose (1 to 25).
@@ -40,8 +40,8 @@ struct Transpose: Operator {
         let data = try context.input(0)
         let axes = try axes(rank: data.shape.rank)
         let threads = context.threads
-        try context.moveElements(of: [data], into: 0, shape: Shape(axes.map { data.shape[$0] })) { units in
-            try transpose(
+        unsafe try context.moveElements(of: [data], into: 0, shape: Shape(axes.map { data.shape[$0] })) { units in
+            unsafe try transpose(
                 units.sources[0], shape: data.shape, permutation: axes, to: units.target, width: units.width, threads: threads)
         }
     }

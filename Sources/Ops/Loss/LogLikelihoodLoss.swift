@@ -42,40 +42,42 @@ struct LogLikelihoodLoss: Operator {
 
     private func run<Element: NumericElement & BinaryFloatingPoint>(_ context: RunContext, _ type: Element.Type) throws {
         let (tensor, labels) = (try context.input(0), try context.input(1))
-        let scores = try tensor.buffer(of: type)
+        nonisolated(unsafe) let scores = unsafe try tensor.buffer(of: type)
         let classes = try labels.integers()
         let (count, inner) = (tensor.shape[1], tensor.shape.count(2..<tensor.shape.rank))
-        let weights = try context.optionalInput(2)?.buffer(of: type)
+        nonisolated(unsafe) let weights = unsafe try context.optionalInput(2)?.buffer(of: type)
         if let wrong = classes.first(where: { $0 != ignoredClass && !(0..<count).contains($0) }) {
             throw TensorError("class \(wrong) is outside of the \(count) classes")
         }
-        let logs = try context.optionalOutput(1)?.buffer(of: type)
+        nonisolated(unsafe) let logs = unsafe try context.optionalOutput(1)?.buffer(of: type)
         let losses = try MutableTensor(dtype: .float64, shape: labels.shape)
-        let values = try losses.buffer(of: Double.self)
+        nonisolated(unsafe) let values = unsafe try losses.buffer(of: Double.self)
         context.threads.forEachRange(classes.count, grain: max((1 << 14) / max(count, 1), 1)) { range in
             for sample in range {
                 let start = sample / inner * count * inner + sample % inner
                 let places = stride(from: start, to: start + count * inner, by: inner)
                 var logSum = 0.0
                 if takesLogits {
-                    let largest = places.reduce(-Double.infinity) { max($0, scores[$1].double) }
-                    logSum = largest + log(places.reduce(0.0) { $0 + exp(scores[$1].double - largest) })
-                    if let logs { for place in places { logs[place] = .converting(scores[place].double - logSum) } }
+                    let largest = places.reduce(-Double.infinity) { unsafe max($0, scores[$1].double) }
+                    logSum = largest + log(places.reduce(0.0) { unsafe $0 + exp(scores[$1].double - largest) })
+                    if let logs = unsafe logs {
+                        for place in places { unsafe logs[place] = unsafe .converting(scores[place].double - logSum) }
+                    }
                 }
                 let label = classes[sample]
-                values[sample] =
-                    label == ignoredClass
+                unsafe values[sample] =
+                    unsafe label == ignoredClass
                     ? 0 : (logSum - scores[start + label * inner].double) * (weights?[label].double ?? 1)
             }
         }
         guard let output = context.optionalOutput(0) else { return }
-        let target = try output.buffer(of: type)
+        let target = unsafe try output.buffer(of: type)
         switch reduction {
-        case .none: for index in target.indices { target[index] = .converting(values[index]) }
-        case .sum: target[0] = .converting(values.reduce(0, +))
+        case .none: for index in target.indices { unsafe target[index] = unsafe .converting(values[index]) }
+        case .sum: unsafe target[0] = unsafe .converting(values.reduce(0, +))
         case .mean:
-            let total = classes.reduce(0.0) { $1 == ignoredClass ? $0 : $0 + (weights?[$1].double ?? 1) }
-            target[0] = .converting(values.reduce(0, +) / total)
+            let total = classes.reduce(0.0) { unsafe $1 == ignoredClass ? $0 : $0 + (weights?[$1].double ?? 1) }
+            unsafe target[0] = unsafe .converting(values.reduce(0, +) / total)
         }
     }
 

@@ -127,18 +127,18 @@ private struct LabelledTensor<Element: EinsumElement> {
         let innerSteps = inner.map(step)
         let innerCount = try Shape(innerExtents).count
         let target = try MutableTensor(dtype: Element.dtype, shape: shape)
-        let source = try tensor.buffer(of: Element.self)
-        let elements = try target.buffer(of: Element.self)
-        threads.forEachRange(elements.count, grain: max(4096 / max(innerCount, 1), 1)) { range in
+        nonisolated(unsafe) let source = unsafe try tensor.buffer(of: Element.self)
+        nonisolated(unsafe) let elements = unsafe try target.buffer(of: Element.self)
+        unsafe threads.forEachRange(elements.count, grain: max(4096 / max(innerCount, 1), 1)) { range in
             var outer = Odometer(extents: shape.dimensions, steps: keptSteps, from: range.lowerBound)
             for index in range {
                 var sum = Element.zero
                 var place = Odometer(extents: innerExtents, steps: innerSteps, from: 0)
                 for _ in 0..<innerCount {
-                    sum = Element.sum(sum, source[outer.offset + place.offset])
+                    sum = unsafe Element.sum(sum, source[outer.offset + place.offset])
                     place.advance()
                 }
-                elements[index] = sum
+                unsafe elements[index] = sum
                 outer.advance()
             }
         }

@@ -40,10 +40,10 @@ struct GatedMatMul: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
+        guard let (left, right) = unsafe PanelProduct.constantFactor(inputs) else { return result }
         let extents = try MatMulExtents(left, right.shape)
-        guard extents.sharesB, extents.n % PackedProduct.columns == 0 else { return result }
-        result.panels = PanelProduct.packed(
+        guard extents.sharesB, unsafe extents.n % PackedProduct.columns == 0 else { return result }
+        result.panels = unsafe PanelProduct.packed(
             right, m: extents.products.rows, n: extents.n, k: extents.k, isGated: true, plan: plan)
         return result
     }
@@ -58,17 +58,17 @@ struct GatedMatMul: Operator {
             throw TensorError("the gated product of \(x.shape) and \(weights.shape) doesn't have shape \(output.shape)")
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        let source = try x.pointer(to: Float.self)
-        let right = try weights.pointer(to: Float.self)
-        let target = try output.pointer(to: Float.self)
+        let source = unsafe try x.pointer(to: Float.self)
+        let right = unsafe try weights.pointer(to: Float.self)
+        let target = unsafe try output.pointer(to: Float.self)
         guard output.count > 0 else { return }
-        let offsets = try bias?.pointer(to: Float.self)
+        let offsets = unsafe try bias?.pointer(to: Float.self)
         // Without memory for the panels the product packs block by block.
         if let panels = try? panels?.tensor(threads: threads) {
-            let right = try panels.pointer(to: Float.self)
-            try multiply(source, panels: right, bias: offsets, target, extents, threads: threads)
+            let right = unsafe try panels.pointer(to: Float.self)
+            unsafe try multiply(source, panels: right, bias: offsets, target, extents, threads: threads)
         } else {
-            try multiply(source, right, bias: offsets, target, extents, threads: threads)
+            unsafe try multiply(source, right, bias: offsets, target, extents, threads: threads)
         }
     }
 
@@ -77,14 +77,14 @@ struct GatedMatMul: Operator {
         _ extents: MatMulExtents, threads: ThreadPool
     ) throws(TensorError) {
         let n = extents.n
-        try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            var product = PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true, precision: precision)
-            if let bias {
-                let ordered = memory.assumingMemoryBound(to: Float.self)
-                PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
-                product.start = .columns(ordered)
+        unsafe try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            var product = unsafe PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true, precision: precision)
+            if let bias = unsafe bias {
+                let ordered = unsafe memory.assumingMemoryBound(to: Float.self)
+                unsafe PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
+                unsafe product.start = unsafe .columns(ordered)
             }
-            try product.run(x, panels: panels, y, threads: threads)
+            unsafe try product.run(x, panels: panels, y, threads: threads)
         }
     }
 
@@ -95,17 +95,20 @@ struct GatedMatMul: Operator {
     ) throws(TensorError) {
         let (rows, n, k) = (extents.products.rows, extents.n, extents.k)
         let step = min(Self.rowsOfThread * threads.threadCount, rows)
-        try threads.withWorkspace(byteCount: step * n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            let halves = memory.assumingMemoryBound(to: Float.self)
+        unsafe try threads.withWorkspace(byteCount: step * n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
+            nonisolated(unsafe) let halves = unsafe memory.assumingMemoryBound(to: Float.self)
             for first in stride(from: 0, to: rows, by: step) {
                 let count = min(step, rows - first)
-                MatrixProduct<Float>(m: count, n: n, k: k, start: ProductStart(columns: bias), precision: precision).run(
+                nonisolated(unsafe) let weights = unsafe weights
+                nonisolated(unsafe) let x = unsafe x
+                unsafe MatrixProduct<Float>(m: count, n: n, k: k, start: ProductStart(columns: bias), precision: precision).run(
                     batch: 1, threads: threads
                 ) { _ in
-                    (x + first * k, weights, halves)
+                    unsafe (x + first * k, weights, halves)
                 }
+                nonisolated(unsafe) let y = unsafe y
                 threads.forEachRange(count, grain: max(BroadcastPlan.grain / n, 1)) { part in
-                    ck_gated_gelu(
+                    unsafe ck_gated_gelu(
                         halves + part.lowerBound * n, n, n / 2, y + (first + part.lowerBound) * n / 2, n / 2, part.count, n / 2)
                 }
             }

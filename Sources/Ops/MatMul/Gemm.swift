@@ -51,9 +51,9 @@ struct Gemm: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
+        guard let (left, right) = unsafe PanelProduct.constantFactor(inputs) else { return result }
         let (m, n, k) = try extents(left, right.shape)
-        result.panels = PanelProduct.packed(right, m: m, n: n, k: k, isTransposed: transposeB, plan: plan)
+        result.panels = unsafe PanelProduct.packed(right, m: m, n: n, k: k, isTransposed: transposeB, plan: plan)
         return result
     }
 
@@ -85,33 +85,33 @@ struct Gemm: Operator {
     private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
         let (a, b, output) = (try context.input(0), try context.input(1), try context.output(0))
         let (m, n, k) = try extents(a.shape, b.shape)
-        let target = try output.pointer(to: Element.self)
+        nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
         let addend = try Addend<Element>(try context.optionalInput(2), output: output.shape, beta: Element(beta))
-        let left = try a.pointer(to: Element.self)
-        let right = try b.pointer(to: Element.self)
-        guard k > 0 else { return addend.fill(target, rows: 0..<m, columns: 0..<n, width: n) }
-        let product = MatrixProduct<Element>(
+        nonisolated(unsafe) let left = unsafe try a.pointer(to: Element.self)
+        nonisolated(unsafe) let right = unsafe try b.pointer(to: Element.self)
+        guard k > 0 else { return unsafe addend.fill(target, rows: 0..<m, columns: 0..<n, width: n) }
+        let product = unsafe MatrixProduct<Element>(
             m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: Element(alpha),
             start: addend.isZero ? .zero : .target, precision: precision)
-        product.run(batch: 1, threads: context.threads) { _ in
-            (left, right, target)
+        unsafe product.run(batch: 1, threads: context.threads) { _ in
+            unsafe (left, right, target)
         } prepare: { _, rows, columns in
-            if !addend.isZero { addend.fill(target, rows: rows, columns: columns, width: n) }
+            if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
         }
     }
 
     private func run(panels: Tensor, _ context: inout RunContext) throws {
         let (a, output) = (try context.input(0), try context.output(0))
         let (m, n, k) = try extents(a.shape, context.input(1).shape)
-        let left = try a.pointer(to: Float.self)
-        let right = try panels.pointer(to: Float.self)
-        let target = try output.pointer(to: Float.self)
+        let left = unsafe try a.pointer(to: Float.self)
+        let right = unsafe try panels.pointer(to: Float.self)
+        nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
         let addend = try Addend<Float>(try context.optionalInput(2), output: output.shape, beta: beta)
-        let product = PanelProduct(
+        let product = unsafe PanelProduct(
             m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target,
             precision: precision)
-        try product.run(left, panels: right, target, threads: context.threads) { rows, columns in
-            if !addend.isZero { addend.fill(target, rows: rows, columns: columns, width: n) }
+        unsafe try product.run(left, panels: right, target, threads: context.threads) { rows, columns in
+            if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
         }
     }
 
@@ -163,7 +163,7 @@ private struct Addend<Element: BLASElement> {
     func fill(_ target: UnsafeMutablePointer<Element>, rows: Range<Int>, columns: Range<Int>, width: Int) {
         for row in rows {
             for column in columns {
-                target[row * width + column] = isZero ? 0 : values[row * strides[0] + column * strides[1]]
+                unsafe target[row * width + column] = isZero ? 0 : values[row * strides[0] + column * strides[1]]
             }
         }
     }

@@ -53,10 +53,10 @@ struct MatMul: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
+        guard let (left, right) = unsafe PanelProduct.constantFactor(inputs) else { return result }
         let extents = try MatMulExtents(left, right.shape)
         guard extents.sharesB else { return result }
-        result.panels = PanelProduct.packed(right, m: extents.products.rows, n: extents.n, k: extents.k, plan: plan)
+        result.panels = unsafe PanelProduct.packed(right, m: extents.products.rows, n: extents.n, k: extents.k, plan: plan)
         return result
     }
 
@@ -141,19 +141,19 @@ func matMul<Element: BLASElement>(
 ) throws {
     let extents = try MatMulExtents(a.shape, b.shape)
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    let left = try a.pointer(to: Element.self)
-    let right = try b.pointer(to: Element.self)
-    let target = try output.pointer(to: Element.self)
+    nonisolated(unsafe) let left = unsafe try a.pointer(to: Element.self)
+    nonisolated(unsafe) let right = unsafe try b.pointer(to: Element.self)
+    nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
     guard extents.k > 0 || bias != nil || residual != nil else {
-        return try output.buffer(of: Element.self).update(repeating: 0)
+        return unsafe try output.buffer(of: Element.self).update(repeating: 0)
     }
-    let added = try Added<Element>(bias: bias, residual: residual, extents)
+    let added = unsafe try Added<Element>(bias: bias, residual: residual, extents)
     let products = extents.products
     let (m, n, k) = (extents.m, extents.n, extents.k)
-    let product = MatrixProduct<Element>(m: products.rows, n: n, k: k, start: added.start, precision: precision)
-    product.run(batch: products.count, threads: threads) { index in
+    let product = unsafe MatrixProduct<Element>(m: products.rows, n: n, k: k, start: added.start, precision: precision)
+    unsafe product.run(batch: products.count, threads: threads) { index in
         let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
-        return (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
+        return unsafe (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
     }
 }
 
@@ -163,16 +163,17 @@ private func matMul(
     _ precision: Precision, threads: ThreadPool
 ) throws {
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    let left = try a.pointer(to: Float.self)
-    let right = try panels.pointer(to: Float.self)
-    let target = try output.pointer(to: Float.self)
-    let added = try Added<Float>(bias: bias, residual: residual, extents)
-    let product = PanelProduct(
+    let left = unsafe try a.pointer(to: Float.self)
+    let right = unsafe try panels.pointer(to: Float.self)
+    let target = unsafe try output.pointer(to: Float.self)
+    let added = unsafe try Added<Float>(bias: bias, residual: residual, extents)
+    let product = unsafe PanelProduct(
         m: extents.products.rows, n: extents.n, k: extents.k, start: added.start, precision: precision)
-    try product.run(left, panels: right, target, threads: threads)
+    unsafe try product.run(left, panels: right, target, threads: threads)
 }
 
 /// What is added to a product.
+@unsafe
 private struct Added<Element: BLASElement> {
     let start: ProductStart<Element>
 
@@ -181,7 +182,7 @@ private struct Added<Element: BLASElement> {
             throw TensorError("what is added to the product doesn't have its \(extents.output.count) elements")
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        start = ProductStart(
+        unsafe start = unsafe ProductStart(
             columns: try bias?.pointer(to: Element.self), matrix: try residual?.pointer(to: Element.self))
     }
 }

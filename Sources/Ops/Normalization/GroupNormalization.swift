@@ -33,20 +33,20 @@ package func normalizeGroups(
     let layout = NormalizationKernels.GroupLayout(
         batch: x.shape[0], groups: groups, channelsPerGroup: channels / groups, inner: x.shape.count(2..<x.shape.rank))
     guard x.dtype == .float64 else {
-        return NormalizationKernels.groups(
+        return unsafe NormalizationKernels.groups(
             try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), layout: layout, scale: scale, bias: bias,
             epsilon: epsilon, hasSiLU: hasSiLU, threads: threads)
     }
-    let source = try x.buffer(of: Double.self)
-    let target = try y.buffer(of: Double.self)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
     threads.forEach(layout.blocks) { block in
         let range = block * layout.blockCount..<(block + 1) * layout.blockCount
-        let (mean, variance) = NormalizationArguments.moments(source[range])
+        let (mean, variance) = unsafe NormalizationArguments.moments(source[range])
         let factor = 1 / (variance + epsilon).squareRoot()
         for index in range {
             let channel = index / layout.inner % channels
-            let value = (source[index] - mean) * factor * scale[channel] + bias[channel]
-            target[index] = hasSiLU ? value / (1 + exp(-value)) : value
+            let value = unsafe (source[index] - mean) * factor * scale[channel] + bias[channel]
+            unsafe target[index] = hasSiLU ? value / (1 + exp(-value)) : value
         }
     }
 }

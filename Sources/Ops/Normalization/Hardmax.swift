@@ -4,8 +4,8 @@ import GraphRuntime
 package func hardmax<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, outer: Int, count: Int, inner: Int, into y: MutableTensor, _ type: Element.Type
 ) throws(TensorError) {
-    let source = try x.buffer(of: type)
-    let target = try y.buffer(of: type)
+    let source = unsafe try x.buffer(of: type)
+    let target = unsafe try y.buffer(of: type)
     guard x.count == outer * count * inner, y.count == x.count else {
         throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
     }
@@ -14,8 +14,8 @@ package func hardmax<Element: TensorElement & BinaryFloatingPoint>(
         for column in 0..<inner {
             let places = stride(from: block * count * inner + column, to: (block + 1) * count * inner, by: inner)
             var largest = block * count * inner + column
-            for place in places where source[place] > source[largest] { largest = place }
-            for place in places { target[place] = place == largest ? 1 : 0 }
+            for place in places where unsafe source[place] > source[largest] { largest = place }
+            for place in places { unsafe target[place] = place == largest ? 1 : 0 }
         }
     }
 }

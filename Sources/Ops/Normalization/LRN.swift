@@ -16,8 +16,8 @@ package func normalizeLocalResponse<Element: TensorElement & BinaryFloatingPoint
     _ x: Tensor, size: Int, alpha: Double, beta: Double, bias: Double, into y: MutableTensor, threads: ThreadPool,
     _ type: Element.Type
 ) throws(TensorError) {
-    let source = try x.buffer(of: type)
-    let target = try y.buffer(of: type)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
     guard x.shape.rank >= 2, y.count == x.count else {
         throw TensorError("expected the axes [N, C, …] and a result of the same shape, found \(x.shape) and \(y.shape)")
     }
@@ -35,11 +35,11 @@ package func normalizeLocalResponse<Element: TensorElement & BinaryFloatingPoint
             for place in 0..<inner {
                 var sum = 0.0
                 for neighbour in window {
-                    let value = Double(source[first + neighbour * inner + place])
+                    let value = unsafe Double(source[first + neighbour * inner + place])
                     sum += value * value
                 }
                 let divisor = pow(bias + alpha / Double(size) * sum, beta)
-                target[row * inner + place] = Element(Double(source[row * inner + place]) / divisor)
+                unsafe target[row * inner + place] = unsafe Element(Double(source[row * inner + place]) / divisor)
             }
         }
     }

@@ -12,7 +12,7 @@ import GraphRuntime
 /// - Throws: ``TensorError`` where the shapes or types don't fit.
 package func normalizeLayers(
     _ x: Tensor, axis: Int, scale: Tensor, bias: Tensor?, epsilon: Double, into y: MutableTensor, threads: ThreadPool,
-    record: (Int, Double, Double) -> Void = { _, _, _ in }
+    record: @Sendable (Int, Double, Double) -> Void = { _, _, _ in }
 ) throws {
     let rows = x.shape.count(0..<axis)
     let count = x.shape.count(axis..<x.shape.rank)
@@ -24,22 +24,23 @@ package func normalizeLayers(
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     let bias = try bias.map { try RowScale($0, shape: x.shape, axis: axis, dtype: x.dtype) }
     guard x.dtype == .float64 else {
-        return NormalizationKernels.layerRows(
+        return unsafe NormalizationKernels.layerRows(
             try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
             scale: try scale.kernelParameters(), bias: try bias?.kernelParameters(), epsilon: epsilon, threads: threads,
             record: record)
     }
-    let source = try x.buffer(of: Double.self)
-    let target = try y.buffer(of: Double.self)
-    let factors = try scale.elements(of: Double.self)
-    let offsets = try bias?.elements(of: Double.self)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
+    nonisolated(unsafe) let factors = unsafe try scale.elements(of: Double.self)
+    nonisolated(unsafe) let offsets = unsafe try bias?.elements(of: Double.self)
+    let (factorStride, offsetStride) = (scale.rowStride, bias?.rowStride ?? 0)
     threads.forEachRange(rows, grain: 1) { range in
         for row in range {
-            let (mean, variance) = NormalizationArguments.moments(source[row * count..<(row + 1) * count])
+            let (mean, variance) = unsafe NormalizationArguments.moments(source[row * count..<(row + 1) * count])
             let factor = 1 / (variance + epsilon).squareRoot()
             for index in 0..<count {
-                let value = (source[row * count + index] - mean) * factor * factors[row * scale.rowStride + index]
-                target[row * count + index] = value + (offsets?[row * (bias?.rowStride ?? 0) + index] ?? 0)
+                let value = unsafe (source[row * count + index] - mean) * factor * factors[row * factorStride + index]
+                unsafe target[row * count + index] = unsafe value + (offsets?[row * offsetStride + index] ?? 0)
             }
             record(row, mean, factor)
         }
@@ -74,14 +75,14 @@ struct LayerNormalization: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let mean = try context.optionalOutput(1)?.buffer(of: Float.self)
-        let deviation = try context.optionalOutput(2)?.buffer(of: Float.self)
+        nonisolated(unsafe) let mean = unsafe try context.optionalOutput(1)?.buffer(of: Float.self)
+        nonisolated(unsafe) let deviation = unsafe try context.optionalOutput(2)?.buffer(of: Float.self)
         try normalizeLayers(
             x, axis: x.shape.axis(axis), scale: context.input(1), bias: context.optionalInput(2), epsilon: epsilon,
             into: context.output(0), threads: context.threads
         ) { row, rowMean, factor in
-            mean?[row] = Float(rowMean)
-            deviation?[row] = Float(factor)
+            unsafe mean?[row] = Float(rowMean)
+            unsafe deviation?[row] = Float(factor)
         }
     }
 

@@ -5,8 +5,8 @@ import GraphRuntime
 package func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, p: Int, outer: Int, count: Int, inner: Int, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
 ) throws(TensorError) {
-    let source = try x.buffer(of: type)
-    let target = try y.buffer(of: type)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
     guard x.count == outer * count * inner, y.count == x.count else {
         throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
     }
@@ -17,11 +17,11 @@ package func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
             let places = stride(from: start, to: start + count * inner, by: inner)
             var norm = 0.0
             for place in places {
-                let value = Double(source[place])
+                let value = unsafe Double(source[place])
                 norm += p == 1 ? abs(value) : value * value
             }
             if p == 2 { norm = norm.squareRoot() }
-            for place in places { target[place] = norm == 0 ? 0 : Element(Double(source[place]) / norm) }
+            for place in places { unsafe target[place] = unsafe norm == 0 ? 0 : Element(Double(source[place]) / norm) }
         }
     }
 }

@@ -8,8 +8,8 @@ import GraphRuntime
 package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, axes: Set<Int>, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
 ) throws(TensorError) {
-    let source = try x.buffer(of: type)
-    let target = try y.buffer(of: type)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
     guard y.count == x.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
     guard x.count > 0 else { return }
     func offsets(_ isIncluded: (Int) -> Bool) -> [Int] {
@@ -24,15 +24,17 @@ package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>
     threads.forEachRange(kept.count, grain: max(4096 / averaged.count, 1)) { range in
         for start in kept[range] {
             var sum = 0.0
-            for offset in averaged { sum += Double(source[start + offset]) }
+            for offset in averaged { unsafe sum += Double(source[start + offset]) }
             let mean = sum / Double(averaged.count)
             var squares = 0.0
             for offset in averaged {
-                let difference = Double(source[start + offset]) - mean
+                let difference = unsafe Double(source[start + offset]) - mean
                 squares += difference * difference
             }
             let deviation = (squares / Double(averaged.count)).squareRoot() + 1e-9
-            for offset in averaged { target[start + offset] = Element((Double(source[start + offset]) - mean) / deviation) }
+            for offset in averaged {
+                unsafe target[start + offset] = unsafe Element((Double(source[start + offset]) - mean) / deviation)
+            }
         }
     }
 }

@@ -12,19 +12,20 @@ package func normalizeRootMeanSquare(
     let count = x.shape.count(axis..<x.shape.rank)
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     guard x.dtype == .float64 else {
-        return NormalizationKernels.rootMeanSquareRows(
+        return unsafe NormalizationKernels.rootMeanSquareRows(
             try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
             scale: try scale.kernelParameters(), epsilon: epsilon, threads: threads)
     }
-    let source = try x.buffer(of: Double.self)
-    let target = try y.buffer(of: Double.self)
-    let factors = try scale.elements(of: Double.self)
+    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
+    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
+    nonisolated(unsafe) let factors = unsafe try scale.elements(of: Double.self)
     threads.forEachRange(rows, grain: 1) { range in
         for row in range {
-            let squares = source[row * count..<(row + 1) * count].reduce(0) { $0 + $1 * $1 }
+            let squares = unsafe source[row * count..<(row + 1) * count].reduce(0) { $0 + $1 * $1 }
             let factor = 1 / (squares / Double(count) + epsilon).squareRoot()
             for index in 0..<count {
-                target[row * count + index] = source[row * count + index] * factor * factors[row * scale.rowStride + index]
+                unsafe target[row * count + index] =
+                    unsafe source[row * count + index] * factor * factors[row * scale.rowStride + index]
             }
         }
     }

@@ -43,18 +43,18 @@ struct RowScale {
     }
 
     func kernelParameters() throws(TensorError) -> NormalizationKernels.RowParameters {
-        NormalizationKernels.RowParameters(elements: try tensor.pointer(to: Float.self), rowStride: rowStride)
+        unsafe NormalizationKernels.RowParameters(elements: try tensor.pointer(to: Float.self), rowStride: rowStride)
     }
 
     func elements<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
-        try tensor.buffer(of: type)
+        unsafe try tensor.buffer(of: type)
     }
 
     private static func expand<Element: TensorElement>(
         _ source: Tensor, into target: MutableTensor, _ type: Element.Type
     ) throws {
-        let from = try source.buffer(of: type)
-        let to = try target.buffer(of: type)
+        let from = unsafe try source.buffer(of: type)
+        let to = unsafe try target.buffer(of: type)
         let extents = target.shape.dimensions
         let skipped = max(source.shape.rank - extents.count, 0)
         let own = skipped == 0 ? source.shape : try Shape(Array(source.shape.dimensions[skipped...]))
@@ -62,7 +62,7 @@ struct RowScale {
         var place = [Int](repeating: 0, count: extents.count)
         var offset = 0
         for index in 0..<to.count {
-            to[index] = from[offset]
+            unsafe to[index] = unsafe from[offset]
             for axis in stride(from: extents.count - 1, through: 0, by: -1) {
                 place[axis] += 1
                 offset += steps[axis]

@@ -37,8 +37,8 @@ struct SkipLayerNormalization: Operator {
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         let axis = try x.shape.axis(-1)
-        let mean = try context.optionalOutput(1)?.buffer(of: Float.self)
-        let deviation = try context.optionalOutput(2)?.buffer(of: Float.self)
+        nonisolated(unsafe) let mean = unsafe try context.optionalOutput(1)?.buffer(of: Float.self)
+        nonisolated(unsafe) let deviation = unsafe try context.optionalOutput(2)?.buffer(of: Float.self)
         let output = try context.output(0)
         let sum = context.optionalOutput(3) ?? output
         switch x.dtype {
@@ -49,8 +49,8 @@ struct SkipLayerNormalization: Operator {
             sum.tensor, axis: axis, scale: context.input(2), bias: context.optionalInput(3), epsilon: epsilon, into: output,
             threads: context.threads
         ) { row, rowMean, factor in
-            mean?[row] = Float(rowMean)
-            deviation?[row] = Float(factor)
+            unsafe mean?[row] = Float(rowMean)
+            unsafe deviation?[row] = Float(factor)
         }
     }
 
@@ -60,18 +60,18 @@ struct SkipLayerNormalization: Operator {
     ) throws {
         guard x.count > 0 else { return }
         let count = x.shape[axis]
-        let source = try x.buffer(of: type)
+        nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
         let skip = try RowScale(context.input(1), shape: x.shape, axis: axis, dtype: x.dtype)
-        let skipped = try skip.elements(of: type)
-        let bias = try context.optionalInput(4)?.buffer(of: type)
-        let target = try sum.buffer(of: type)
+        nonisolated(unsafe) let skipped = unsafe try skip.elements(of: type)
+        nonisolated(unsafe) let bias = unsafe try context.optionalInput(4)?.buffer(of: type)
+        nonisolated(unsafe) let target = unsafe try sum.buffer(of: type)
         context.threads.forEachRange(x.count / count, grain: max(8192 / count, 1)) { rows in
             for row in rows {
                 for index in 0..<count {
                     let place = row * count + index
-                    target[place] = source[place] + skipped[row * skip.rowStride + index]
+                    unsafe target[place] = unsafe source[place] + skipped[row * skip.rowStride + index]
                 }
-                if let bias { for index in 0..<count { target[row * count + index] += bias[index] } }
+                if let bias = unsafe bias { for index in 0..<count { unsafe target[row * count + index] += bias[index] } }
             }
         }
     }

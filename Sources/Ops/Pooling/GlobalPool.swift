@@ -32,17 +32,17 @@ struct GlobalPool: Operator {
     private func pool<Element: TensorElement & BinaryFloatingPoint>(
         _ data: Tensor, _ type: Element.Type, into output: MutableTensor, threads: ThreadPool
     ) throws {
-        let (source, target) = (try data.buffer(of: type), try output.buffer(of: type))
+        nonisolated(unsafe) let (source, target) = unsafe (try data.buffer(of: type), try output.buffer(of: type))
         let size = data.shape.count(2..<data.shape.rank)
-        threads.forEachRange(target.count, grain: max(16384 / max(size, 1), 1)) { range in
+        unsafe threads.forEachRange(target.count, grain: max(16384 / max(size, 1), 1)) { range in
             for plane in range {
-                let elements = UnsafeBufferPointer(rebasing: source[plane * size..<(plane + 1) * size])
+                let elements = unsafe UnsafeBufferPointer(rebasing: source[plane * size..<(plane + 1) * size])
                 switch kind {
-                case .average: target[plane] = Element(Self.sum(elements) { Double($0) } / Double(size))
-                case .max: target[plane] = elements.reduce(-Element.infinity) { Swift.max($0, $1) }
+                case .average: unsafe target[plane] = unsafe Element(Self.sum(elements) { Double($0) } / Double(size))
+                case .max: unsafe target[plane] = unsafe elements.reduce(-Element.infinity) { Swift.max($0, $1) }
                 case .norm(let p):
                     let norm = Norm(p: p)
-                    target[plane] = Element(norm.root(Self.sum(elements) { norm.power(Double($0)) }))
+                    unsafe target[plane] = unsafe Element(norm.root(Self.sum(elements) { norm.power(Double($0)) }))
                 }
             }
         }
@@ -54,12 +54,12 @@ struct GlobalPool: Operator {
         var lanes = SIMD4<Double>()
         var index = 0
         while index + 4 <= elements.count {
-            lanes += SIMD4(
+            unsafe lanes += SIMD4(
                 term(elements[index]), term(elements[index + 1]), term(elements[index + 2]), term(elements[index + 3]))
             index += 4
         }
         while index < elements.count {
-            lanes[0] += term(elements[index])
+            unsafe lanes[0] += term(elements[index])
             index += 1
         }
         return lanes.sum()

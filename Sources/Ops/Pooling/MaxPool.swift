@@ -27,22 +27,23 @@ struct MaxPool: Operator {
     private func pool<Element: TensorElement & Comparable>(
         _ data: Tensor, _ type: Element.Type, lowest: Element, _ context: RunContext
     ) throws {
-        let source = try data.pointer(to: type)
-        let target = try context.optionalOutput(0)?.buffer(of: type)
-        let indices = try context.optionalOutput(1)?.buffer(of: Int64.self)
+        let source = unsafe try data.pointer(to: type)
+        nonisolated(unsafe) let target = unsafe try context.optionalOutput(0)?.buffer(of: type)
+        nonisolated(unsafe) let indices = unsafe try context.optionalOutput(1)?.buffer(of: Int64.self)
         let planeSize = data.shape.count(2..<data.shape.rank)
         let columnMajor = isColumnMajor ? ColumnMajor(Array(data.shape.dimensions[2...])) : nil
-        forEachWindow(try attributes.geometry(data.shape), over: source, threads: context.threads) { window, plane, place in
+        unsafe forEachWindow(try attributes.geometry(data.shape), over: source, threads: context.threads) {
+            window, plane, place in
             var (best, index) = (lowest, -1)
-            for row in 0..<window.rowCount {
-                let offset = window.rowOffset(row)
-                for column in 0..<window.columns {
-                    let value = window.plane[offset &+ column &* window.step]
-                    if value > best || index < 0 { (best, index) = (value, offset + column * window.step) }
+            for row in unsafe 0..<window.rowCount {
+                let offset = unsafe window.rowOffset(row)
+                for column in unsafe 0..<window.columns {
+                    let value = unsafe window.plane[offset &+ column &* window.step]
+                    if value > best || index < 0 { (best, index) = unsafe (value, offset + column * window.step) }
                 }
             }
-            target?[place] = best
-            indices?[place] = Int64(plane * planeSize + (columnMajor?.index(max(index, 0)) ?? max(index, 0)))
+            unsafe target?[place] = best
+            unsafe indices?[place] = Int64(plane * planeSize + (columnMajor?.index(max(index, 0)) ?? max(index, 0)))
         }
     }
 }

@@ -112,6 +112,7 @@ struct PoolGeometry {
 }
 
 /// One window over a plane: rows of elements that lie `step` apart.
+@unsafe
 struct PoolWindow<Element> {
     let plane: UnsafePointer<Element>
     /// Along every axis but the last: the first index, the number of elements, the distance of two in memory.
@@ -124,15 +125,15 @@ struct PoolWindow<Element> {
     /// The number of places, padding included.
     let paddedCount: Int
 
-    var count: Int { rowCount * columns }
+    var count: Int { unsafe rowCount * columns }
 
     /// Where in the plane a row starts.
     @inline(__always)
     func rowOffset(_ row: Int) -> Int {
-        var (rest, offset) = (row, base)
-        for axis in stride(from: outer.count - 1, through: 0, by: -1) {
-            let (quotient, index) = rest.quotientAndRemainder(dividingBy: outer[axis].count)
-            offset += index * outer[axis].step
+        var (rest, offset) = unsafe (row, base)
+        for axis in unsafe stride(from: outer.count - 1, through: 0, by: -1) {
+            let (quotient, index) = unsafe rest.quotientAndRemainder(dividingBy: outer[axis].count)
+            unsafe offset += index * outer[axis].step
             rest = quotient
         }
         return offset
@@ -144,7 +145,7 @@ struct PoolWindow<Element> {
 /// - Parameter reduce: gets the window, the plane's number and the window's number among all outputs.
 func forEachWindow<Element: BitwiseCopyable>(
     _ geometry: PoolGeometry, over source: UnsafePointer<Element>, threads: ThreadPool,
-    _ reduce: (PoolWindow<Element>, _ plane: Int, _ output: Int) -> Void
+    _ reduce: @Sendable (PoolWindow<Element>, _ plane: Int, _ output: Int) -> Void
 ) {
     let axes = geometry.axes
     let planes = geometry.shape.count(0..<2)
@@ -155,6 +156,7 @@ func forEachWindow<Element: BitwiseCopyable>(
     let strides = Array(geometry.shape.strides[2...])
     let rows = outputs / last.output
     let grain = max(4096 / last.output, 1)
+    nonisolated(unsafe) let source = unsafe source
     threads.forEachRange(planes * rows, grain: grain) { range in
         for index in range {
             let (plane, row) = (index / rows, index % rows)
@@ -171,7 +173,7 @@ func forEachWindow<Element: BitwiseCopyable>(
             }
             for column in 0..<last.output {
                 let window = windows[axes.count - 1][column]
-                reduce(
+                unsafe reduce(
                     PoolWindow(
                         plane: source + plane * planeSize, outer: outer, rowCount: window.count == 0 ? 0 : rowCount,
                         columns: window.count, step: last.dilation, base: base + window.first,

@@ -25,14 +25,17 @@ func multiplyIntegers(
     n: Int,
     threads: ThreadPool
 ) {
+    nonisolated(unsafe) let a = unsafe a
+    nonisolated(unsafe) let b = unsafe b
+    nonisolated(unsafe) let c = unsafe c
     threads.forEachRange(m, grain: max(BroadcastPlan.grain / max(k * n, 1), 1)) { rows in
         for row in rows {
             let start = row * n
-            for column in 0..<n { c[start + column] = 0 }
+            for column in 0..<n { unsafe c[start + column] = 0 }
             for index in 0..<k {
-                let factor = a[row * k + index]
+                let factor = unsafe a[row * k + index]
                 if factor == 0 { continue }
-                for column in 0..<n { c[start + column] &+= factor &* b[index * n + column] }
+                for column in 0..<n { unsafe c[start + column] &+= factor &* b[index * n + column] }
             }
         }
     }
@@ -52,12 +55,12 @@ func requantize(
     }
     let offset = try cast(zero, to: .float64, threads: threads).array(of: Double.self)[0]
     let levels = try MutableTensor(dtype: .int32, shape: y.shape)
-    let output = try levels.buffer(of: Int32.self)
+    let output = unsafe try levels.buffer(of: Int32.self)
     let shape = factors.count == 1 ? Shape.scalar : try Shape([factors.count])
     try QuantizationLayout(y.shape, scale: shape, axis: axis, blockSize: 0).forEachRun { start, first, step, count in
         for index in start..<start + count {
-            let level = (Double(sums[index]) * factors[first]).rounded(.toNearestOrEven) + offset
-            output[index] = level.isNaN ? Int32(offset) : Int32(min(max(level, range.least), range.largest))
+            let level = unsafe (Double(sums[index]) * factors[first]).rounded(.toNearestOrEven) + offset
+            unsafe output[index] = level.isNaN ? Int32(offset) : Int32(min(max(level, range.least), range.largest))
         }
     }
     try cast(levels.tensor, into: y, threads: threads)

@@ -15,23 +15,23 @@ func quantize(
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     let input = try cast(x, to: .float32, threads: threads)
-    let values = try input.buffer(of: Float.self)
+    let values = unsafe try input.buffer(of: Float.self)
     let scaleTensor = try cast(scale, to: .float32, threads: threads)
-    let scales = try scaleTensor.buffer(of: Float.self)
+    let scales = unsafe try scaleTensor.buffer(of: Float.self)
     let zeros = try zero.map { try cast($0, to: .float32, threads: threads).array(of: Float.self) }
     let range = y.dtype.quantizedRange
     let result = try MutableTensor(dtype: .float32, shape: x.shape)
-    let output = try result.buffer(of: Float.self)
+    let output = unsafe try result.buffer(of: Float.self)
     layout.forEachRun { start, first, step, count in
         for index in 0..<count {
-            let quotient = values[start + index] / scales[first + index * step]
+            let quotient = unsafe values[start + index] / scales[first + index * step]
             let offset = zeros?[first + index * step] ?? 0
             guard let range else {
-                output[start + index] = quotient + offset
+                unsafe output[start + index] = quotient + offset
                 continue
             }
             let level = Double(quotient.rounded(.toNearestOrEven)) + Double(offset)
-            output[start + index] = level.isNaN ? offset : Float(min(max(level, range.least), range.largest))
+            unsafe output[start + index] = level.isNaN ? offset : Float(min(max(level, range.least), range.largest))
         }
     }
     withExtendedLifetime((input, scaleTensor)) {}
@@ -51,15 +51,15 @@ func dequantize(
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     // Differences of int32 are exact in double precision.
     let input = try cast(x, to: .float64, threads: threads)
-    let values = try input.buffer(of: Double.self)
+    let values = unsafe try input.buffer(of: Double.self)
     let scales = try cast(scale, to: .float32, threads: threads).array(of: Float.self)
     let zeros = try zero.map { try cast($0, to: .float64, threads: threads).array(of: Double.self) }
     let result = y.dtype == .float32 ? y : try MutableTensor(dtype: .float32, shape: x.shape)
-    let output = try result.buffer(of: Float.self)
+    let output = unsafe try result.buffer(of: Float.self)
     layout.forEachRun { start, first, step, count in
         for index in 0..<count {
-            let level = values[start + index] - (zeros?[first + index * step] ?? 0)
-            output[start + index] = Float(level) * scales[first + index * step]
+            let level = unsafe values[start + index] - (zeros?[first + index * step] ?? 0)
+            unsafe output[start + index] = Float(level) * scales[first + index * step]
         }
     }
     withExtendedLifetime(input) {}
@@ -135,7 +135,7 @@ struct DynamicQuantizeLinear: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let values = try x.buffer(of: Float.self)
+        let values = try x.view(of: Float.self)
         var (least, largest) = (Float(0), Float(0))
         for value in values {
             least = min(least, value)

@@ -86,17 +86,23 @@ struct LinearAttention: Operator {
         if let past = tensors[3] {
             try present.copy(from: past)
         } else {
-            present.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
+            unsafe present.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
         }
         let output = try context.output(0)
         guard sizes.state.count > 0 else {
-            output.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
+            unsafe output.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
             return
         }
-        let decay = try tensors[4].map { (try $0.buffer(of: Float.self), $0.shape[2] == heads ? 1 : sizes.key, $0.shape[2]) }
-        let beta = try tensors[5].map { (try $0.buffer(of: Float.self), $0.shape[2]) }
-        let (queries, keys, values) = (try q.buffer(of: Float.self), try k.buffer(of: Float.self), try v.buffer(of: Float.self))
-        let (states, results) = (try present.buffer(of: Float.self), try output.buffer(of: Float.self))
+        nonisolated(unsafe) let decay = unsafe try tensors[4].map {
+            unsafe (try $0.buffer(of: Float.self), $0.shape[2] == heads ? 1 : sizes.key, $0.shape[2])
+        }
+        nonisolated(unsafe) let beta = unsafe try tensors[5].map { unsafe (try $0.buffer(of: Float.self), $0.shape[2]) }
+        nonisolated(unsafe) let (queries, keys, values) = unsafe (
+            try q.buffer(of: Float.self), try k.buffer(of: Float.self), try v.buffer(of: Float.self)
+        )
+        nonisolated(unsafe) let (states, results) = unsafe (
+            try present.buffer(of: Float.self), try output.buffer(of: Float.self)
+        )
         let (m, n, group) = (sizes.key, sizes.value, queryHeads / heads)
         let scale = scale ?? 1 / Float(max(m, 1)).squareRoot()
         context.threads.forEachRange(sizes.batch * heads, grain: 1) { range in
@@ -106,25 +112,25 @@ struct LinearAttention: Operator {
                 let state = line * m * n
                 for step in item * sizes.length..<(item + 1) * sizes.length {
                     let (key, value) = ((step * heads + head) * m, (step * heads + head) * n)
-                    if rule.isGated, let (gates, width, row) = decay {
+                    if rule.isGated, let (gates, width, row) = unsafe decay {
                         for i in 0..<m {
-                            let factor = exp(gates[step * row + head * width + (width == 1 ? 0 : i)])
-                            for j in 0..<n { states[state + i * n + j] *= factor }
+                            let factor = unsafe exp(gates[step * row + head * width + (width == 1 ? 0 : i)])
+                            for j in 0..<n { unsafe states[state + i * n + j] *= factor }
                         }
                     }
-                    for j in 0..<n { change[j] = values[value + j] }
-                    if rule.isDelta, let (rates, row) = beta {
-                        for i in 0..<m { for j in 0..<n { change[j] -= keys[key + i] * states[state + i * n + j] } }
-                        let rate = rates[step * row + (row == 1 ? 0 : head)]
+                    for j in 0..<n { change[j] = unsafe values[value + j] }
+                    if rule.isDelta, let (rates, row) = unsafe beta {
+                        for i in 0..<m { for j in 0..<n { unsafe change[j] -= keys[key + i] * states[state + i * n + j] } }
+                        let rate = unsafe rates[step * row + (row == 1 ? 0 : head)]
                         for j in 0..<n { change[j] *= rate }
                     }
-                    for i in 0..<m { for j in 0..<n { states[state + i * n + j] += keys[key + i] * change[j] } }
+                    for i in 0..<m { for j in 0..<n { unsafe states[state + i * n + j] += keys[key + i] * change[j] } }
                     for member in 0..<group {
                         let place = step * queryHeads + head * group + member
                         for j in 0..<n {
                             var sum: Float = 0
-                            for i in 0..<m { sum += queries[place * m + i] * states[state + i * n + j] }
-                            results[place * n + j] = scale * sum
+                            for i in 0..<m { unsafe sum += queries[place * m + i] * states[state + i * n + j] }
+                            unsafe results[place * n + j] = scale * sum
                         }
                     }
                 }

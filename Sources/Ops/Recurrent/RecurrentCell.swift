@@ -11,6 +11,7 @@ protocol RecurrentCell: Sendable {
 }
 
 /// One sequence at one step. Vectors of all gates have gates · size elements, one gate behind the other.
+@unsafe
 struct RecurrentRow<Element: BLASElement & NumericElement> {
     let size: Int
     /// The input's product with W.
@@ -33,7 +34,7 @@ struct RecurrentRow<Element: BLASElement & NumericElement> {
     /// A function of a number that is clipped first.
     @inline(__always)
     func apply(_ function: RecurrentFunction, _ value: Element) -> Element {
-        .converting(function(min(max(value.double, -clip), clip)))
+        unsafe .converting(function(min(max(value.double, -clip), clip)))
     }
 }
 
@@ -43,9 +44,9 @@ struct RNNCell: RecurrentCell {
     let recurrentGates = 1
 
     func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction]) {
-        let (n, f) = (row.size, functions[0])
+        let (n, f) = unsafe (row.size, functions[0])
         for j in 0..<n {
-            row.hidden[j] = row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[n + j])
+            unsafe row.hidden[j] = unsafe row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[n + j])
         }
     }
 }
@@ -61,25 +62,25 @@ struct GRUCell: RecurrentCell {
     var recurrentGates: Int { resetsLate ? 3 : 2 }
 
     func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction]) {
-        let (n, f, g) = (row.size, functions[0], functions[1])
+        let (n, f, g) = unsafe (row.size, functions[0], functions[1])
         // The reset gate, then the part of the state that passes it.
-        let passed = row.scratch
-        let product = row.scratch + n
+        let passed = unsafe row.scratch
+        let product = unsafe row.scratch + n
         for j in n..<2 * n {
-            let r = row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[3 * n + j])
-            passed[j - n] = resetsLate ? r * (row.recurrent[n + j] + row.bias[4 * n + j]) : r * row.hidden[j - n]
+            let r = unsafe row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[3 * n + j])
+            unsafe passed[j - n] = unsafe resetsLate ? r * (row.recurrent[n + j] + row.bias[4 * n + j]) : r * row.hidden[j - n]
         }
         if !resetsLate {
-            GEMM(
+            unsafe GEMM(
                 transposeB: true, m: 1, n: n, k: n, a: passed, lda: n,
                 b: row.weights + 2 * n * n, ldb: n, c: product, ldc: n
             ).run()
-            for j in 0..<n { passed[j] = product[j] + row.bias[5 * n + j] }
+            for j in 0..<n { unsafe passed[j] = unsafe product[j] + row.bias[5 * n + j] }
         }
         for j in 0..<n {
-            let z = row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[3 * n + j])
-            let h = row.apply(g, row.input[2 * n + j] + passed[j] + row.bias[2 * n + j])
-            row.hidden[j] = (1 - z) * h + z * row.hidden[j]
+            let z = unsafe row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[3 * n + j])
+            let h = unsafe row.apply(g, row.input[2 * n + j] + passed[j] + row.bias[2 * n + j])
+            unsafe row.hidden[j] = unsafe (1 - z) * h + z * row.hidden[j]
         }
     }
 }
@@ -94,19 +95,19 @@ struct LSTMCell: RecurrentCell {
     let couplesGates: Bool
 
     func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction]) {
-        let n = row.size
+        let n = unsafe row.size
         let (f, g, h) = (functions[0], functions[1], functions[2])
         func sum(_ place: Int) -> Element {
-            row.input[place] + row.recurrent[place] + row.bias[place] + row.bias[4 * n + place]
+            unsafe row.input[place] + row.recurrent[place] + row.bias[place] + row.bias[4 * n + place]
         }
         for j in 0..<n {
-            let previous = row.cell[j]
-            let input = row.apply(f, sum(j) + row.peepholes[j] * previous)
-            let forget = couplesGates ? 1 - input : row.apply(f, sum(2 * n + j) + row.peepholes[2 * n + j] * previous)
-            let cell = forget * previous + input * row.apply(g, sum(3 * n + j))
-            let output = row.apply(f, sum(n + j) + row.peepholes[n + j] * cell)
-            row.cell[j] = cell
-            row.hidden[j] = output * row.apply(h, cell)
+            let previous = unsafe row.cell[j]
+            let input = unsafe row.apply(f, sum(j) + row.peepholes[j] * previous)
+            let forget = unsafe couplesGates ? 1 - input : row.apply(f, sum(2 * n + j) + row.peepholes[2 * n + j] * previous)
+            let cell = unsafe forget * previous + input * row.apply(g, sum(3 * n + j))
+            let output = unsafe row.apply(f, sum(n + j) + row.peepholes[n + j] * cell)
+            unsafe row.cell[j] = cell
+            unsafe row.hidden[j] = output * row.apply(h, cell)
         }
     }
 }

@@ -1,7 +1,7 @@
 import GraphRuntime
 
 /// One direction of a recurrent operator, over all sequences of a batch.
-struct RecurrentPass<Element: BLASElement & NumericElement> {
+struct RecurrentPass<Element: BLASElement & NumericElement>: @unchecked Sendable {
     private let geometry: RecurrentGeometry
     private let direction: Int
     private let isReverse: Bool
@@ -32,20 +32,24 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
         (self.x, self.w, self.r) = (x, w, r)
         func part(_ tensor: Tensor?, _ count: Int) throws -> Tensor {
             let result = try MutableTensor(dtype: Element.dtype, shape: Shape([count]))
-            let source = try tensor?.buffer(of: Element.self)
-            let target = try result.buffer(of: Element.self)
-            for index in target.indices { target[index] = source.map { $0[direction * count + index] } ?? 0 }
+            let source = unsafe try tensor?.buffer(of: Element.self)
+            let target = unsafe try result.buffer(of: Element.self)
+            for index in target.indices {
+                unsafe target[index] = unsafe source.map { unsafe $0[direction * count + index] } ?? 0
+            }
             return result.tensor
         }
         bias = try part(tensors[3], 2 * geometry.width)
         peepholes = try part(tensors[7], 3 * geometry.hidden)
         func state(_ tensor: Tensor?) throws -> MutableTensor {
             let result = try MutableTensor(dtype: Element.dtype, shape: Shape([geometry.batch, geometry.hidden]))
-            let source = try tensor?.buffer(of: Element.self)
-            let target = try result.buffer(of: Element.self)
+            let source = unsafe try tensor?.buffer(of: Element.self)
+            let target = unsafe try result.buffer(of: Element.self)
             for item in 0..<geometry.batch {
                 let start = geometry.stateOffset(direction: direction, item: item)
-                for j in 0..<geometry.hidden { target[item * geometry.hidden + j] = source.map { $0[start + j] } ?? 0 }
+                for j in 0..<geometry.hidden {
+                    unsafe target[item * geometry.hidden + j] = unsafe source.map { unsafe $0[start + j] } ?? 0
+                }
             }
             return result
         }
@@ -61,19 +65,19 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
         let projected = try project(threads: threads)
         let recurrent = try MutableTensor(dtype: Element.dtype, shape: Shape([batch, width]))
         let scratch = try MutableTensor(dtype: Element.dtype, shape: Shape([batch, 2 * size]))
-        let weights = try r.pointer(to: Element.self) + direction * width * size
-        let state = try hidden.pointer(to: Element.self)
-        let memory = try cell.pointer(to: Element.self)
-        let product = try recurrent.pointer(to: Element.self)
-        let input = try projected.pointer(to: Element.self)
-        let space = try scratch.pointer(to: Element.self)
-        let bias = try bias.pointer(to: Element.self)
-        let peepholes = try peepholes.pointer(to: Element.self)
+        nonisolated(unsafe) let weights = unsafe try r.pointer(to: Element.self) + direction * width * size
+        nonisolated(unsafe) let state = unsafe try hidden.pointer(to: Element.self)
+        nonisolated(unsafe) let memory = unsafe try cell.pointer(to: Element.self)
+        nonisolated(unsafe) let product = unsafe try recurrent.pointer(to: Element.self)
+        nonisolated(unsafe) let input = unsafe try projected.pointer(to: Element.self)
+        nonisolated(unsafe) let space = unsafe try scratch.pointer(to: Element.self)
+        nonisolated(unsafe) let bias = unsafe try bias.pointer(to: Element.self)
+        nonisolated(unsafe) let peepholes = unsafe try peepholes.pointer(to: Element.self)
         let steps = size > 0 ? lengths.max() ?? 0 : 0
-        let output = try outputs[0]?.pointer(to: Element.self)
+        nonisolated(unsafe) let output = unsafe try outputs[0]?.pointer(to: Element.self)
         for step in 0..<steps {
             threads.forEachRange(unit.recurrentGates * size, grain: max((1 << 16) / (batch * size), 16)) { columns in
-                GEMM(
+                unsafe GEMM(
                     transposeB: true, m: batch, n: columns.count, k: size, a: state, lda: size,
                     b: weights + columns.lowerBound * size, ldb: size, c: product + columns.lowerBound, ldc: width
                 ).run()
@@ -81,23 +85,23 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
             threads.forEachRange(batch, grain: max(1024 / width, 1)) { items in
                 for item in items where step < lengths[item] {
                     let time = isReverse ? lengths[item] - 1 - step : step
-                    unit.advance(
+                    unsafe unit.advance(
                         RecurrentRow(
                             size: size, input: input + geometry.inputRow(time: time, item: item) * width,
                             recurrent: product + item * width, bias: bias, weights: weights, peepholes: peepholes,
                             hidden: state + item * size, cell: memory + item * size, scratch: space + item * 2 * size,
                             clip: clip),
                         functions)
-                    guard let output else { continue }
+                    guard let output = unsafe output else { continue }
                     let place = geometry.outputOffset(time: time, direction: direction, item: item)
-                    (output + place).update(from: state + item * size, count: size)
+                    unsafe (output + place).update(from: state + item * size, count: size)
                 }
             }
         }
-        for (target, source) in [(outputs[1], state), (outputs[2], memory)] {
-            guard let target = try target?.pointer(to: Element.self) else { continue }
+        for unsafe(target, source) in unsafe [(outputs[1], state), (outputs[2], memory)] {
+            guard let target = unsafe try target?.pointer(to: Element.self) else { continue }
             for item in 0..<batch {
-                (target + geometry.stateOffset(direction: direction, item: item))
+                unsafe (target + geometry.stateOffset(direction: direction, item: item))
                     .update(from: source + item * size, count: size)
             }
         }
@@ -107,16 +111,16 @@ struct RecurrentPass<Element: BLASElement & NumericElement> {
     private func project(threads: ThreadPool) throws -> MutableTensor {
         let (width, depth) = (geometry.width, geometry.inputSize)
         let result = try MutableTensor(dtype: Element.dtype, shape: Shape([geometry.length, geometry.batch, width]))
-        let source = try x.pointer(to: Element.self)
-        let matrix = try w.pointer(to: Element.self) + direction * width * depth
-        let target = try result.pointer(to: Element.self)
+        nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
+        nonisolated(unsafe) let matrix = unsafe try w.pointer(to: Element.self) + direction * width * depth
+        nonisolated(unsafe) let target = unsafe try result.pointer(to: Element.self)
         guard result.count > 0 else { return result }
         guard depth > 0 else {
-            target.update(repeating: 0, count: result.count)
+            unsafe target.update(repeating: 0, count: result.count)
             return result
         }
         threads.forEachRange(geometry.length * geometry.batch, grain: 32) { range in
-            GEMM(
+            unsafe GEMM(
                 transposeB: true, m: range.count, n: width, k: depth, a: source + range.lowerBound * depth, lda: depth,
                 b: matrix, ldb: depth, c: target + range.lowerBound * width, ldc: width
             ).run()

@@ -16,23 +16,24 @@ func argExtreme(
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            let input = try x.buffer(of: Element.self)
-            let output = try y.buffer(of: Int64.self)
+            nonisolated(unsafe) let input = unsafe try x.buffer(of: Element.self)
+            nonisolated(unsafe) let output = unsafe try y.buffer(of: Int64.self)
             let (count, inner) = (split.count, split.inner)
-            threads.forEachRange(output.count, grain: max(BroadcastPlan.grain / count, 1)) { range in
+            unsafe threads.forEachRange(output.count, grain: max(BroadcastPlan.grain / count, 1)) {
+                [largest, selectsLast] range in
                 for index in range {
                     let first = index / inner * count * inner + index % inner
-                    var best = input[first]
+                    var best = unsafe input[first]
                     var position = 0
                     for step in 1..<max(count, 1) {
-                        let value = input[first + step * inner]
+                        let value = unsafe input[first + step * inner]
                         let isBetter = largest ? value > best : value < best
                         if isBetter || (selectsLast && value == best) || (value.isNaN && !best.isNaN) {
                             best = value
                             position = step
                         }
                     }
-                    output[index] = Int64(position)
+                    unsafe output[index] = Int64(position)
                 }
             }
         }

@@ -19,19 +19,20 @@ func cumulate(
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            let input = try x.buffer(of: Element.self)
-            let output = try y.buffer(of: Element.self)
+            nonisolated(unsafe) let input = unsafe try x.buffer(of: Element.self)
+            nonisolated(unsafe) let output = unsafe try y.buffer(of: Element.self)
             let (count, inner) = (split.count, split.inner)
             guard count > 0 else { return }
-            threads.forEachRange(split.outer * inner, grain: max(BroadcastPlan.grain / count, 1)) { range in
+            threads.forEachRange(split.outer * inner, grain: max(BroadcastPlan.grain / count, 1)) {
+                [product, exclusive, reverse] range in
                 for index in range {
                     let first = index / inner * count * inner + index % inner
                     var total: Element = product ? .one : .zero
                     for step in 0..<count {
                         let position = first + (reverse ? count - 1 - step : step) * inner
                         let before = total
-                        total = product ? .product(total, input[position]) : .sum(total, input[position])
-                        output[position] = exclusive ? before : total
+                        total = unsafe product ? .product(total, input[position]) : .sum(total, input[position])
+                        unsafe output[position] = exclusive ? before : total
                     }
                 }
             }

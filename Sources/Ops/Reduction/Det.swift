@@ -18,11 +18,12 @@ struct Det: Operator {
         let (x, output) = (try context.input(0), try context.output(0))
         let extent = x.shape[x.shape.rank - 1]
         func compute<Element: NumericElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
-            let (source, target) = (try x.buffer(of: type), try output.buffer(of: type))
+            nonisolated(unsafe) let (source, target) = unsafe (try x.buffer(of: type), try output.buffer(of: type))
             context.threads.forEachRange(output.count, grain: max(4096 / max(extent * extent, 1), 1)) { range in
                 for index in range {
                     let start = index * extent * extent
-                    target[index] = .converting(determinant((0..<extent * extent).map { source[start + $0].double }, extent))
+                    unsafe target[index] = .converting(
+                        determinant((0..<extent * extent).map { unsafe source[start + $0].double }, extent))
                 }
             }
         }

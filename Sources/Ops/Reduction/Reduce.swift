@@ -64,7 +64,7 @@ func reduce(_ function: ReduceFunction, _ x: Tensor, along axes: [Int], into y: 
         let bytes = try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset)
         let result = try combine(function.combination, bytes, along: axes, threads: threads)
         // Nothing at all is 255, the largest byte, as a minimum.
-        for (index, byte) in try result.array(of: UInt8.self).enumerated() { y.rawBytes[index] = byte & 1 }
+        for (index, byte) in try result.array(of: UInt8.self).enumerated() { unsafe y.rawBytes[index] = byte & 1 }
         return
     }
     if function == .logSumExp { return try logSumExp(x, along: axes, into: y, threads: threads) }
@@ -81,16 +81,19 @@ func reduce(_ function: ReduceFunction, _ x: Tensor, along axes: [Int], into y: 
 }
 
 /// y = function(x) of any numeric type.
-private func finish(_ x: Tensor, into y: MutableTensor, _ threads: ThreadPool, _ function: @escaping (Double) -> Double) throws
-{
+private func finish(
+    _ x: Tensor, into y: MutableTensor, _ threads: ThreadPool, _ function: @escaping @Sendable (Double) -> Double
+) throws {
     struct Visitor: NumericVisitor {
         let x: Tensor
         let y: MutableTensor
         let threads: ThreadPool
-        let function: (Double) -> Double
+        let function: @Sendable (Double) -> Double
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            try map(x, into: y, threads: threads) { (value: Element) -> Element in .converting(function(value.double)) }
+            try map(x, into: y, threads: threads) { [function] (value: Element) -> Element in
+                .converting(function(value.double))
+            }
         }
     }
     try x.dtype.dispatch(Visitor(x: x, y: y, threads: threads, function: function))

@@ -35,7 +35,7 @@ struct AffineGrid: Operator {
     private func fill<Element: TensorElement & BinaryFloatingPoint>(
         _ theta: Tensor, _ size: [Int], _ type: Element.Type, _ output: MutableTensor
     ) throws {
-        let (maps, target) = (try theta.buffer(of: type), try output.buffer(of: type))
+        let (maps, target) = unsafe (try theta.buffer(of: type), try output.buffer(of: type))
         let extents = Array(size[2...])
         let (rank, points) = (extents.count, try Shape(extents).count)
         var place = [Element](repeating: 0, count: rank + 1)
@@ -50,8 +50,8 @@ struct AffineGrid: Operator {
                 }
                 for row in 0..<rank {
                     var sum: Element = 0
-                    for column in 0...rank { sum += maps[(item * rank + row) * (rank + 1) + column] * place[column] }
-                    target[(item * points + point) * rank + row] = sum
+                    for column in 0...rank { unsafe sum += maps[(item * rank + row) * (rank + 1) + column] * place[column] }
+                    unsafe target[(item * points + point) * rank + row] = sum
                 }
             }
         }

@@ -88,25 +88,25 @@ struct DeformConv: Operator {
         guard let x = tensors[0], let w = tensors[1], let offset = tensors[2] else { throw TensorError("an input is missing") }
         let problem = try problem(x.shape, w.shape, offset: offset.shape, bias: tensors[3]?.shape, mask: tensors[4]?.shape)
         let output = try context.output(0)
-        let target = try output.buffer(of: type)
+        let target = unsafe try output.buffer(of: type)
         let (channels, points, pixels) = (x.shape[1], problem.points, problem.output.reduce(1, *))
         let (filters, depth) = (w.shape[0] / groups, w.shape[1] * points)
         let columns = try MutableTensor(dtype: Element.dtype, shape: Shape([channels, points, pixels]))
-        let bias = try tensors[3]?.buffer(of: type)
-        let weights = try w.pointer(to: type)
-        let matrix = try columns.pointer(to: type)
-        let result = try output.pointer(to: type)
+        let bias = unsafe try tensors[3]?.buffer(of: type)
+        nonisolated(unsafe) let weights = unsafe try w.pointer(to: type)
+        nonisolated(unsafe) let matrix = unsafe try columns.pointer(to: type)
+        let result = unsafe try output.pointer(to: type)
         guard target.count > 0 else { return }
-        for index in target.indices { target[index] = bias?[index / pixels % w.shape[0]] ?? 0 }
+        for index in target.indices { unsafe target[index] = unsafe bias?[index / pixels % w.shape[0]] ?? 0 }
         guard depth > 0 else { return }
         for item in 0..<x.shape[0] {
-            try sample(
+            unsafe try sample(
                 item, x.buffer(of: type), offset.buffer(of: type), tensors[4]?.buffer(of: type), problem, channels: channels,
                 into: matrix, threads: context.threads)
             for group in 0..<groups {
-                let start = result + (item * groups + group) * filters * pixels
+                nonisolated(unsafe) let start = unsafe result + (item * groups + group) * filters * pixels
                 context.threads.forEachRange(pixels, grain: 64) { range in
-                    GEMM(
+                    unsafe GEMM(
                         m: filters, n: range.count, k: depth, a: weights + group * filters * depth, lda: depth,
                         b: matrix + group * depth * pixels + range.lowerBound,
                         ldb: pixels, start: .target, c: start + range.lowerBound, ldc: pixels
@@ -126,6 +126,10 @@ struct DeformConv: Operator {
         let pixels = problem.output.reduce(1, *)
         let plane = problem.input.reduce(1, *)
         let depth = channels / offsetGroups
+        nonisolated(unsafe) let mask = unsafe mask
+        nonisolated(unsafe) let matrix = unsafe matrix
+        nonisolated(unsafe) let offsets = unsafe offsets
+        nonisolated(unsafe) let x = unsafe x
         threads.forEach(offsetGroups * points) { index in
             let (group, point) = (index / points, index % points)
             let place = item * offsetGroups * points + index
@@ -136,14 +140,14 @@ struct DeformConv: Operator {
                 let base = coordinates(of: pixel, in: problem.output)
                 for axis in 0..<rank {
                     let start = base[axis] * problem.strides[axis] - problem.begin[axis] + tap[axis] * problem.dilations[axis]
-                    position[axis] = Double(start) + offsets[(place * rank + axis) * pixels + pixel].double
+                    position[axis] = unsafe Double(start) + offsets[(place * rank + axis) * pixels + pixel].double
                 }
-                interpolate(position, problem.input, scale: mask?[place * pixels + pixel].double ?? 1, &corners)
+                unsafe interpolate(position, problem.input, scale: mask?[place * pixels + pixel].double ?? 1, &corners)
                 for channel in group * depth..<(group + 1) * depth {
                     let source = (item * channels + channel) * plane
                     var sum = 0.0
-                    for (offset, weight) in corners { sum += weight * x[source + offset].double }
-                    matrix[(channel * points + point) * pixels + pixel] = .converting(sum)
+                    for (offset, weight) in corners { unsafe sum += weight * x[source + offset].double }
+                    unsafe matrix[(channel * points + point) * pixels + pixel] = .converting(sum)
                 }
             }
         }

@@ -127,12 +127,12 @@ struct GridSample: Operator {
     private func sample<Element: TensorElement & BinaryFloatingPoint>(
         _ data: Tensor, _ coordinates: [Double], _ type: Element.Type, _ context: RunContext
     ) throws {
-        let (source, target) = (try data.buffer(of: type), try context.output(0).buffer(of: type))
+        nonisolated(unsafe) let (source, target) = unsafe (try data.buffer(of: type), try context.output(0).buffer(of: type))
         let (extents, strides) = (Array(data.shape.dimensions[2...]), Array(data.shape.strides[2...]))
         let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
         let points = coordinates.count / extents.count
         let pointsPerItem = points / max(data.shape[0], 1)
-        guard target.count > 0 else { return }
+        guard unsafe target.count > 0 else { return }
         context.threads.forEachRange(points, grain: 256) { range in
             for point in range {
                 let taps = taps(coordinates[point * extents.count..<(point + 1) * extents.count], extents, strides)
@@ -140,9 +140,9 @@ struct GridSample: Operator {
                     let plane = point / pointsPerItem * channels + channel
                     var sum: Element = 0
                     for (offset, weight) in zip(taps.offsets, taps.weights) where offset >= 0 {
-                        sum += Element(weight) * source[plane * planeSize + offset]
+                        unsafe sum += Element(weight) * source[plane * planeSize + offset]
                     }
-                    target[plane * pointsPerItem + point % pointsPerItem] = sum
+                    unsafe target[plane * pointsPerItem + point % pointsPerItem] = sum
                 }
             }
         }
@@ -156,14 +156,15 @@ struct GridSample: Operator {
         }
         let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
         let zero = try Tensor.zero(data.dtype)
-        try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
+        unsafe try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
             let pointsPerItem = points / data.shape[0]
             for place in 0..<shape.count {
                 let (plane, point) = place.quotientAndRemainder(dividingBy: pointsPerItem)
                 let offset = offsets[plane / channels * pointsPerItem + point]
-                let source = offset < 0 ? units.sources[1] : units.sources[0] + (plane * planeSize + offset) * units.width
-                copyBytes(units.target + place * units.width, source, units.width)
+                let source =
+                    unsafe offset < 0 ? units.sources[1] : units.sources[0] + (plane * planeSize + offset) * units.width
+                unsafe copyBytes(units.target + place * units.width, source, units.width)
             }
         }
     }

@@ -6,7 +6,7 @@ import GraphRuntime
 ///   - source: `outer` × `extent` × `inner`.
 ///   - target: `outer` × the number of outputs in `weights` × `inner`.
 ///   - constant: what outputs outside of the source get.
-func resample<Element: BinaryFloatingPoint & BitwiseCopyable>(
+func resample<Element: BinaryFloatingPoint & TensorElement>(
     _ source: UnsafePointer<Element>, outer: Int, extent: Int, inner: Int, weights: ResizeWeights, constant: Element,
     to target: UnsafeMutablePointer<Element>, threads: ThreadPool
 ) {
@@ -15,27 +15,29 @@ func resample<Element: BinaryFloatingPoint & BitwiseCopyable>(
     let factors = weights.weights.map { Element($0) }
     guard inner > 0 else { return }
     let grain = max(16384 / (inner * taps), 1)
+    nonisolated(unsafe) let source = unsafe source
+    nonisolated(unsafe) let target = unsafe target
     threads.forEachRange(outer * count, grain: grain) { range in
         for row in range {
             let (item, place) = (row / count, row % count)
-            let from = source + item * extent * inner
-            let to = target + row * inner
+            let from = unsafe source + item * extent * inner
+            let to = unsafe target + row * inner
             if weights.outside[place] {
-                to.update(repeating: constant, count: inner)
+                unsafe to.update(repeating: constant, count: inner)
                 continue
             }
             let first = place * taps
             if inner == 1 {
                 var sum: Element = 0
-                for tap in first..<first + taps { sum += factors[tap] * from[weights.indices[tap]] }
-                to[0] = sum
+                for tap in first..<first + taps { unsafe sum += factors[tap] * from[weights.indices[tap]] }
+                unsafe to[0] = sum
                 continue
             }
-            to.update(repeating: 0, count: inner)
+            unsafe to.update(repeating: 0, count: inner)
             for tap in first..<first + taps where factors[tap] != 0 {
-                let line = from + weights.indices[tap] * inner
+                let line = unsafe from + weights.indices[tap] * inner
                 let factor = factors[tap]
-                for index in 0..<inner { to[index] += factor * line[index] }
+                for index in 0..<inner { unsafe to[index] += factor * line[index] }
             }
         }
     }
@@ -56,7 +58,7 @@ func resample<Element: BinaryFloatingPoint & TensorElement>(
         let target = axis == final ? output : try MutableTensor(dtype: tensor.dtype, shape: shape)
         let (outer, extent, inner) = current.shape.split(at: axis)
         if shape.count > 0 {
-            resample(
+            unsafe resample(
                 try current.pointer(to: Element.self), outer: outer, extent: extent, inner: inner, weights: own,
                 constant: constant, to: try target.pointer(to: Element.self), threads: threads)
         }

@@ -24,7 +24,7 @@ struct MaxRoiPool: Operator {
     func run(_ context: inout RunContext) throws {
         let (data, rois) = (try context.input(0), try context.input(1))
         let shape = try output(data.shape, rois.shape)
-        let (source, target) = (try data.buffer(of: Float.self), try context.output(0).buffer(of: Float.self))
+        let (source, target) = unsafe (try data.buffer(of: Float.self), try context.output(0).buffer(of: Float.self))
         let regions = try rois.array(of: Float.self)
         let (channels, rows, columns) = (data.shape[1], data.shape[2], data.shape[3])
         for index in 0..<shape[0] {
@@ -41,8 +41,8 @@ struct MaxRoiPool: Operator {
                 for (binRow, ys) in vertical.enumerated() {
                     for (binColumn, xs) in horizontal.enumerated() {
                         var best = ys.isEmpty || xs.isEmpty ? 0 : -Float.infinity
-                        for y in ys { for x in xs { best = max(best, source[plane + y * columns + x]) } }
-                        target[((index * channels + channel) * height + binRow) * width + binColumn] = best
+                        for y in ys { for x in xs { best = unsafe max(best, source[plane + y * columns + x]) } }
+                        unsafe target[((index * channels + channel) * height + binRow) * width + binColumn] = best
                     }
                 }
             }

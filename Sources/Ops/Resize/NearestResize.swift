@@ -10,22 +10,22 @@ func resizeNearest(
     width: Int, threads: ThreadPool
 ) {
     switch width {
-    case 1: resizeNearest(UInt8.self, source, shape, tables, fill, target, threads)
-    case 2: resizeNearest(UInt16.self, source, shape, tables, fill, target, threads)
-    case 4: resizeNearest(UInt32.self, source, shape, tables, fill, target, threads)
-    case 8: resizeNearest(UInt64.self, source, shape, tables, fill, target, threads)
-    default: resizeNearest(SIMD2<UInt64>.self, source, shape, tables, fill, target, threads)
+    case 1: unsafe resizeNearest(UInt8.self, source, shape, tables, fill, target, threads)
+    case 2: unsafe resizeNearest(UInt16.self, source, shape, tables, fill, target, threads)
+    case 4: unsafe resizeNearest(UInt32.self, source, shape, tables, fill, target, threads)
+    case 8: unsafe resizeNearest(UInt64.self, source, shape, tables, fill, target, threads)
+    default: unsafe resizeNearest(SIMD2<UInt64>.self, source, shape, tables, fill, target, threads)
     }
 }
 
-private func resizeNearest<Unit: BitwiseCopyable>(
+private func resizeNearest<Unit: BitwiseCopyable & Sendable>(
     _ unit: Unit.Type, _ source: UnsafeRawPointer, _ shape: Shape, _ tables: [[Int]], _ fill: UnsafeRawPointer,
     _ target: UnsafeMutableRawPointer, _ threads: ThreadPool
 ) {
-    let source = source.assumingMemoryBound(to: unit)
-    let target = target.assumingMemoryBound(to: unit)
-    let fill = fill.loadUnaligned(as: unit)
-    guard let columns = tables.last else { return target.update(repeating: source[0], count: 1) }
+    nonisolated(unsafe) let source = unsafe source.assumingMemoryBound(to: unit)
+    nonisolated(unsafe) let target = unsafe target.assumingMemoryBound(to: unit)
+    let fill = unsafe fill.loadUnaligned(as: unit)
+    guard let columns = tables.last else { return unsafe target.update(repeating: source[0], count: 1) }
     let outer = tables.dropLast()
     let rows = outer.reduce(1) { $0 * $1.count }
     guard rows > 0, !columns.isEmpty else { return }
@@ -43,14 +43,14 @@ private func resizeNearest<Unit: BitwiseCopyable>(
                 rest /= outer[axis].count
                 if index < 0 { isFilled = true } else { offset += index * strides[axis] }
             }
-            let to = target + row * columns.count
+            let to = unsafe target + row * columns.count
             if isFilled {
-                to.update(repeating: fill, count: columns.count)
-            } else if let previous, previous.offset == offset {
-                to.update(from: previous.row, count: columns.count)
+                unsafe to.update(repeating: fill, count: columns.count)
+            } else if let previous = unsafe previous, unsafe previous.offset == offset {
+                unsafe to.update(from: previous.row, count: columns.count)
             } else {
-                pattern.write(source + offset, to, columns, fill)
-                previous = (offset, to)
+                unsafe pattern.write(source + offset, to, columns, fill)
+                unsafe previous = unsafe (offset, to)
             }
         }
     }
@@ -73,20 +73,22 @@ private enum RowPattern {
         _ source: UnsafePointer<Unit>, _ target: UnsafeMutablePointer<Unit>, _ table: [Int], _ fill: Unit
     ) {
         switch self {
-        case .same: target.update(from: source, count: table.count)
+        case .same: unsafe target.update(from: source, count: table.count)
         case .repeated(2):
             for index in 0..<table.count / 2 {
-                let element = source[index]
-                target[2 &* index] = element
-                target[2 &* index &+ 1] = element
+                let element = unsafe source[index]
+                unsafe target[2 &* index] = element
+                unsafe target[2 &* index &+ 1] = element
             }
         case .repeated(let factor):
             for index in 0..<table.count / factor {
-                (target + index * factor).update(repeating: source[index], count: factor)
+                unsafe (target + index * factor).update(repeating: source[index], count: factor)
             }
         case .table:
-            table.withUnsafeBufferPointer { table in
-                for (place, index) in table.enumerated() { target[place] = index < 0 ? fill : source[index] }
+            unsafe table.withUnsafeBufferPointer { table in
+                for unsafe(place, index) in unsafe table.enumerated() {
+                    unsafe target[place] = unsafe index < 0 ? fill : source[index]
+                }
             }
         }
     }

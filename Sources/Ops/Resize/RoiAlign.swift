@@ -84,7 +84,7 @@ struct RoiAlign: Operator {
         _ data: Tensor, _ items: [Int], _ regions: [Region], _ type: Element.Type, _ output: MutableTensor,
         _ threads: ThreadPool
     ) throws {
-        let (source, target) = (try data.buffer(of: type), try output.buffer(of: type))
+        nonisolated(unsafe) let (source, target) = unsafe (try data.buffer(of: type), try output.buffer(of: type))
         let (channels, rows, columns) = (data.shape[1], data.shape[2], data.shape[3])
         threads.forEach(regions.count * height) { job in
             let (index, binRow) = (job / height, job % height)
@@ -102,13 +102,13 @@ struct RoiAlign: Operator {
                 }
                 for channel in 0..<channels {
                     let plane = (items[index] * channels + channel) * rows * columns
-                    let values = samples.map { taps in taps.map { $0.weight * Double(source[plane + $0.offset]) } }
+                    let values = samples.map { taps in taps.map { unsafe $0.weight * Double(source[plane + $0.offset]) } }
                     let place = ((index * channels + channel) * height + binRow) * width + binColumn
                     if isMaximum {
-                        target[place] = Element(values.map { $0.max() ?? 0 }.max() ?? 0)
+                        unsafe target[place] = Element(values.map { $0.max() ?? 0 }.max() ?? 0)
                     } else {
                         let sum = values.reduce(0) { $0 + $1.reduce(0, +) }
-                        target[place] = Element(sum / Double(max(samples.count, 1)))
+                        unsafe target[place] = Element(sum / Double(max(samples.count, 1)))
                     }
                 }
             }

@@ -31,7 +31,7 @@ struct ConstantOfShape: Operator {
     let value: Tensor
 
     /// Whether the value is 0 to the bit.
-    var isZero: Bool { value.dtype != .string && value.rawBytes.allSatisfy { $0 == 0 } }
+    var isZero: Bool { unsafe value.dtype != .string && value.rawBytes.allSatisfy { $0 == 0 } }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         guard let extents = try inputs.integers(0) else { return [Fact(dtype: value.dtype)] }
@@ -45,19 +45,19 @@ struct ConstantOfShape: Operator {
                 0, .tensor(try Tensor(strings: Array(repeating: string, count: shape.count), shape: shape)))
         }
         let output = try context.output(0)
-        let target = output.rawBytes
+        nonisolated(unsafe) let target = unsafe output.rawBytes
         let bits = value.dtype.bitWidth
         if bits == 4 {
-            let half = value.rawBytes[0] & 15
-            for index in target.indices { target[index] = half | half << 4 }
+            let half = unsafe value.rawBytes[0] & 15
+            for index in unsafe target.indices { unsafe target[index] = half | half << 4 }
             // The unused half of the last byte stays 0.
-            if output.count & 1 == 1, let last = target.indices.last { target[last] = half }
+            if output.count & 1 == 1, let last = unsafe target.indices.last { unsafe target[last] = half }
             return
         }
-        let pattern = [UInt8](value.rawBytes)
+        let pattern = unsafe [UInt8](value.rawBytes)
         context.threads.forEachRange(output.count, grain: BroadcastPlan.grain) { range in
             for index in range {
-                for byte in pattern.indices { target[index * pattern.count + byte] = pattern[byte] }
+                for byte in pattern.indices { unsafe target[index * pattern.count + byte] = pattern[byte] }
             }
         }
     }

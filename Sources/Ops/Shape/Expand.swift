@@ -17,14 +17,14 @@ func expand(_ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
 
 private func expandBits<Bits: BitwiseCopyable>(_: Bits.Type, _ x: Tensor, _ y: MutableTensor, _ threads: ThreadPool) {
     guard y.count > 0 else { return }
-    let source = x.start.assumingMemoryBound(to: Bits.self)
-    let target = y.start.assumingMemoryBound(to: Bits.self)
+    nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: Bits.self)
+    nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: Bits.self)
     let plan = BroadcastPlan(output: y.shape, operands: [x.shape])
     plan.forEachRow(threads) { row in
         if plan.steps.0 == 0 {
-            (target + row.output).update(repeating: source[row.offsets.0], count: row.count)
+            unsafe (target + row.output).update(repeating: source[row.offsets.0], count: row.count)
         } else {
-            (target + row.output).update(from: source + row.offsets.0, count: row.count)
+            unsafe (target + row.output).update(from: source + row.offsets.0, count: row.count)
         }
     }
 }

@@ -68,13 +68,13 @@ struct DFT: Operator {
         _ signal: Tensor, _ transform: FourierTransform, _ problem: Problem, _ type: Element.Type,
         into output: MutableTensor, threads: ThreadPool
     ) throws {
-        let (source, target) = (try signal.buffer(of: type), try output.buffer(of: type))
+        nonisolated(unsafe) let (source, target) = unsafe (try signal.buffer(of: type), try output.buffer(of: type))
         let (shape, last) = (signal.shape, signal.shape.rank - 1)
         let (parts, outputParts) = (shape[last], output.shape[last])
         let outer = shape.count(0..<problem.axis)
         let inner = shape.count(problem.axis + 1..<last)
         let (extent, count, length) = (shape[problem.axis], output.shape[problem.axis], problem.length)
-        guard source.count > 0 || target.count > 0 else { return }
+        guard unsafe source.count > 0 || target.count > 0 else { return }
         threads.forEachRange(outer * inner, grain: max((1 << 14) / length, 1)) { range in
             var values = [FourierTransform.Complex](repeating: .zero, count: length)
             for line in range {
@@ -85,7 +85,7 @@ struct DFT: Operator {
                         continue
                     }
                     let place = ((block * extent + n) * inner + column) * parts
-                    values[n] = .init(source[place].double, parts == 2 ? source[place + 1].double : 0)
+                    values[n] = unsafe .init(source[place].double, parts == 2 ? source[place + 1].double : 0)
                 }
                 // The other half of a real signal's spectrum: its conjugate, mirrored.
                 if isOneSided && isInverse {
@@ -97,8 +97,8 @@ struct DFT: Operator {
                 let scale = isInverse ? 1 / Double(length) : 1
                 for n in 0..<count {
                     let place = ((block * count + n) * inner + column) * outputParts
-                    target[place] = .converting(values[n].x * scale)
-                    if outputParts == 2 { target[place + 1] = .converting(values[n].y * scale) }
+                    unsafe target[place] = .converting(values[n].x * scale)
+                    if outputParts == 2 { unsafe target[place + 1] = .converting(values[n].y * scale) }
                 }
             }
         }

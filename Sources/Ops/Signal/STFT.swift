@@ -51,7 +51,7 @@ struct STFT: Operator {
         let weights = try window.map { try NormalizationArguments.doubles($0) }
         let output = try context.output(0)
         func compute<Element: NumericElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
-            let (source, target) = (try signal.buffer(of: type), try output.buffer(of: type))
+            nonisolated(unsafe) let (source, target) = unsafe (try signal.buffer(of: type), try output.buffer(of: type))
             let (frames, bins, parts) = (shape[1], shape[2], signal.shape[2])
             context.threads.forEachRange(shape[0] * frames, grain: max((1 << 14) / length, 1)) { range in
                 var values = [FourierTransform.Complex](repeating: .zero, count: length)
@@ -59,12 +59,13 @@ struct STFT: Operator {
                     let start = frame / frames * signal.shape[1] + frame % frames * step
                     for n in 0..<length {
                         let place = (start + n) * parts
-                        values[n] = .init(source[place].double, parts == 2 ? source[place + 1].double : 0) * (weights?[n] ?? 1)
+                        values[n] =
+                            unsafe .init(source[place].double, parts == 2 ? source[place + 1].double : 0) * (weights?[n] ?? 1)
                     }
                     transform(&values)
                     for n in 0..<bins {
-                        target[(frame * bins + n) * 2] = .converting(values[n].x)
-                        target[(frame * bins + n) * 2 + 1] = .converting(values[n].y)
+                        unsafe target[(frame * bins + n) * 2] = .converting(values[n].x)
+                        unsafe target[(frame * bins + n) * 2 + 1] = .converting(values[n].y)
                     }
                 }
             }

@@ -85,20 +85,20 @@ struct BroadcastPlan {
     }
 
     /// Calls `body` for all rows, split among the threads.
-    func forEachRow(_ threads: ThreadPool, _ body: (Row) -> Void) {
+    func forEachRow(_ threads: ThreadPool, _ body: @Sendable (Row) -> Void) {
         threads.forEachRange(count, grain: Self.grain) { range in forEachRow(in: range, body) }
     }
 }
 
 /// A function of one element, as a type so that the loops over it are compiled for it alone.
-protocol UnaryKernel {
+protocol UnaryKernel: SendableMetatype {
     associatedtype Input: TensorElement
     associatedtype Output: TensorElement
     static func apply(_ x: Input) -> Output
 }
 
 /// A function of two elements, as a type so that the loops over it are compiled for it alone.
-protocol BinaryKernel {
+protocol BinaryKernel: SendableMetatype {
     associatedtype Left: TensorElement
     associatedtype Right: TensorElement
     associatedtype Output: TensorElement
@@ -116,13 +116,13 @@ extension BinaryKernel {
         _ count: Int
     ) {
         if aStep == 1 && bStep == 1 {
-            for index in 0..<count { y[index] = apply(a[index], b[index]) }
+            for index in 0..<count { unsafe y[index] = unsafe apply(a[index], b[index]) }
         } else if aStep == 1 {
-            let right = b[0]
-            for index in 0..<count { y[index] = apply(a[index], right) }
+            let right = unsafe b[0]
+            for index in 0..<count { unsafe y[index] = unsafe apply(a[index], right) }
         } else {
-            let left = a[0]
-            for index in 0..<count { y[index] = apply(left, b[index * bStep]) }
+            let left = unsafe a[0]
+            for index in 0..<count { unsafe y[index] = unsafe apply(left, b[index * bStep]) }
         }
     }
 }
@@ -133,13 +133,14 @@ extension BinaryKernel {
 func broadcast<Kernel: BinaryKernel>(
     _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool
 ) throws {
-    let left = try a.pointer(to: Kernel.Left.self)
-    let right = try b.pointer(to: Kernel.Right.self)
-    let output = try y.pointer(to: Kernel.Output.self)
+    nonisolated(unsafe) let left = unsafe try a.pointer(to: Kernel.Left.self)
+    nonisolated(unsafe) let right = unsafe try b.pointer(to: Kernel.Right.self)
+    nonisolated(unsafe) let output = unsafe try y.pointer(to: Kernel.Output.self)
     guard y.count > 0 else { return }
     let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
     plan.forEachRow(threads) { row in
-        Kernel.row(left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
+        unsafe Kernel.row(
+            left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
     }
 }
 
@@ -147,22 +148,22 @@ func broadcast<Kernel: BinaryKernel>(
 ///
 /// - Throws: ``TensorError`` where a tensor has other elements than the kernel.
 func map<Kernel: UnaryKernel>(_: Kernel.Type, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
-    let input = try x.buffer(of: Kernel.Input.self)
-    let output = try y.buffer(of: Kernel.Output.self)
-    guard input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-    threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
-        for index in range { output[index] = Kernel.apply(input[index]) }
+    nonisolated(unsafe) let input = unsafe try x.buffer(of: Kernel.Input.self)
+    nonisolated(unsafe) let output = unsafe try y.buffer(of: Kernel.Output.self)
+    guard unsafe input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+    unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
+        for index in range { unsafe output[index] = unsafe Kernel.apply(input[index]) }
     }
 }
 
 /// As ``map(_:_:into:threads:)``, for a function that is only known at run time.
 func map<Input: TensorElement, Output: TensorElement>(
-    _ x: Tensor, into y: MutableTensor, threads: ThreadPool, _ function: (Input) -> Output
+    _ x: Tensor, into y: MutableTensor, threads: ThreadPool, _ function: @Sendable (Input) -> Output
 ) throws {
-    let input = try x.buffer(of: Input.self)
-    let output = try y.buffer(of: Output.self)
-    guard input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-    threads.forEachRange(input.count, grain: BroadcastPlan.grain / 8) { range in
-        for index in range { output[index] = function(input[index]) }
+    nonisolated(unsafe) let input = unsafe try x.buffer(of: Input.self)
+    nonisolated(unsafe) let output = unsafe try y.buffer(of: Output.self)
+    guard unsafe input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+    unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain / 8) { range in
+        for index in range { unsafe output[index] = unsafe function(input[index]) }
     }
 }

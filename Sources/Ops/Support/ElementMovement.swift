@@ -1,6 +1,7 @@
 import GraphRuntime
 
 /// What operators that move elements without looking at them work on: memory in units of `width` bytes.
+@unsafe
 struct ElementUnits {
     let sources: [UnsafeRawPointer]
     let target: UnsafeMutableRawPointer
@@ -25,35 +26,35 @@ extension RunContext {
             throw TensorError("expected tensors of one element type, found \(dtype) and \(source.dtype)")
         }
         if dtype == .string {
-            return setOutput(index, .tensor(try Self.moveStrings(of: sources, shape: shape, move)))
+            return unsafe setOutput(index, .tensor(try Self.moveStrings(of: sources, shape: shape, move)))
         }
         guard let output = optionalOutput(index) else { return }
         guard output.dtype == dtype, output.shape == shape else {
             throw TensorError("expected an output of \(dtype)\(shape), found \(output.dtype)\(output.shape)")
         }
-        try Self.move(sources, into: output, move)
+        unsafe try Self.move(sources, into: output, move)
     }
 
     /// A new tensor filled as by ``moveElements(of:into:shape:_:)``: for outputs whose shape only the run tells.
     static func newTensor(of sources: [Tensor], shape: Shape, _ move: (ElementUnits) throws -> Void) throws -> Tensor {
         guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
-        if dtype == .string { return try moveStrings(of: sources, shape: shape, move) }
+        if dtype == .string { return unsafe try moveStrings(of: sources, shape: shape, move) }
         let output = try MutableTensor(dtype: dtype, shape: shape)
-        try Self.move(sources, into: output, move)
+        unsafe try Self.move(sources, into: output, move)
         return output.tensor
     }
 
     private static func move(_ sources: [Tensor], into output: MutableTensor, _ move: (ElementUnits) throws -> Void) throws {
         if output.dtype.bitWidth == 4 {
             let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
-            try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
+            unsafe try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, unsafe move)
             return Nibbles.pack(try bytes.tensor.array(of: UInt8.self), into: output)
         }
         try withExtendedLifetime(sources) {
-            try move(
+            unsafe try move(
                 ElementUnits(
-                    sources: sources.map { UnsafeRawPointer($0.storage.base + $0.byteOffset) },
-                    target: output.tensor.storage.base + output.tensor.byteOffset, width: output.dtype.bitWidth / 8))
+                    sources: sources.map { unsafe UnsafeRawPointer($0.storage.base + $0.byteOffset) },
+                    target: unsafe output.tensor.storage.base + output.tensor.byteOffset, width: output.dtype.bitWidth / 8))
         }
     }
 
@@ -68,7 +69,7 @@ extension RunContext {
             return try Tensor((0..<Int64(source.count)).map { first + $0 }, shape: source.shape)
         }
         let moved = try MutableTensor(dtype: .int64, shape: shape)
-        try self.move(numbers, into: moved, move)
+        unsafe try self.move(numbers, into: moved, move)
         return try Tensor(strings: moved.tensor.array(of: Int64.self).map { strings[Int($0)] }, shape: shape)
     }
 
@@ -89,7 +90,7 @@ extension Tensor {
     static func zero(_ dtype: DType) throws -> Tensor {
         if dtype == .string { return try Tensor(strings: [""], shape: .scalar) }
         let result = try MutableTensor(dtype: dtype, shape: .scalar)
-        for index in result.rawBytes.indices { result.rawBytes[index] = 0 }
+        for index in unsafe result.rawBytes.indices { unsafe result.rawBytes[index] = 0 }
         return result.tensor
     }
 }

@@ -3,15 +3,15 @@ import GraphRuntime
 /// Elements of 4 bits, two to a byte, the low half first.
 enum Nibbles {
     static func unpack(_ tensor: Tensor) -> [UInt8] {
-        let bytes = tensor.rawBytes
-        return (0..<tensor.count).map { index in (bytes[index >> 1] >> UInt8((index & 1) * 4)) & 15 }
+        let bytes = unsafe tensor.rawBytes
+        return (0..<tensor.count).map { index in unsafe (bytes[index >> 1] >> UInt8((index & 1) * 4)) & 15 }
     }
 
     static func pack(_ codes: [UInt8], into tensor: MutableTensor) {
-        let bytes = tensor.rawBytes
+        let bytes = unsafe tensor.rawBytes
         for index in bytes.indices {
             let high = 2 * index + 1 < codes.count ? codes[2 * index + 1] & 15 : 0
-            bytes[index] = (codes[2 * index] & 15) | (high << 4)
+            unsafe bytes[index] = (codes[2 * index] & 15) | (high << 4)
         }
     }
 }

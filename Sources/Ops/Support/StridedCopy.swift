@@ -39,29 +39,29 @@ struct StridedCopy {
     ///   - width: bytes of an element: 1, 2, 4, 8 or 16.
     func run(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, width: Int, threads: ThreadPool) {
         guard !isEmpty else { return }
-        guard let last = extents.indices.last else { return target.copyMemory(from: source, byteCount: width) }
+        guard let last = extents.indices.last else { return unsafe target.copyMemory(from: source, byteCount: width) }
         if sourceStrides[last] == 1 && targetStrides[last] == 1 {
-            return copyRows(from: source, to: target, width: width, threads: threads)
+            return unsafe copyRows(from: source, to: target, width: width, threads: threads)
         }
         switch width {
-        case 1: run(UInt8.self, source, target, threads)
-        case 2: run(UInt16.self, source, target, threads)
-        case 4: run(UInt32.self, source, target, threads)
-        case 8: run(UInt64.self, source, target, threads)
-        default: run(SIMD2<UInt64>.self, source, target, threads)
+        case 1: unsafe run(UInt8.self, source, target, threads)
+        case 2: unsafe run(UInt16.self, source, target, threads)
+        case 4: unsafe run(UInt32.self, source, target, threads)
+        case 8: unsafe run(UInt64.self, source, target, threads)
+        default: unsafe run(SIMD2<UInt64>.self, source, target, threads)
         }
     }
 
     private func run<Unit: BitwiseCopyable>(
         _ unit: Unit.Type, _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ threads: ThreadPool
     ) {
-        let source = source.assumingMemoryBound(to: Unit.self)
-        let target = target.assumingMemoryBound(to: Unit.self)
+        let source = unsafe source.assumingMemoryBound(to: Unit.self)
+        let target = unsafe target.assumingMemoryBound(to: Unit.self)
         let last = extents.count - 1
         if targetStrides[last] == 1, let column = (0..<last).first(where: { sourceStrides[$0] == 1 && extents[$0] >= 4 }) {
-            transpose(source, target, column: column, threads)
+            unsafe transpose(source, target, column: column, threads)
         } else {
-            copyElements(source, target, threads)
+            unsafe copyElements(source, target, threads)
         }
     }
 
@@ -72,20 +72,24 @@ struct StridedCopy {
         let pieces = max(rowBytes / (4 * Self.grainBytes), 1)
         let piece = (rowBytes + pieces - 1) / pieces
         if pieces > 1 {
+            nonisolated(unsafe) let source = unsafe source
+            nonisolated(unsafe) let target = unsafe target
             threads.forEach(outer.count * pieces) { index in
                 var position = outer.start(at: index / pieces)
                 let start = min(index % pieces * piece, rowBytes)
                 let (from, to) = outer.offsets(&position)
-                (target + to * width + start).copyMemory(
+                unsafe (target + to * width + start).copyMemory(
                     from: source + from * width + start, byteCount: min(piece, rowBytes - start))
             }
             return
         }
+        nonisolated(unsafe) let source = unsafe source
+        nonisolated(unsafe) let target = unsafe target
         threads.forEachRange(outer.count, grain: max(Self.grainBytes / rowBytes, 1)) { range in
             var position = outer.start(at: range.lowerBound)
             for _ in range {
                 let (from, to) = outer.offsets(&position)
-                copyBytes(target + to * width, source + from * width, rowBytes)
+                unsafe copyBytes(target + to * width, source + from * width, rowBytes)
             }
         }
     }
@@ -97,14 +101,18 @@ struct StridedCopy {
         let (count, sourceStep, targetStep) = (extents[last], sourceStrides[last], targetStrides[last])
         let outer = Odometer(self, axes: Array(0..<last))
         let grain = max(Self.grainBytes / (count * MemoryLayout<Unit>.stride), 1)
+        nonisolated(unsafe) let source = unsafe source
+        nonisolated(unsafe) let target = unsafe target
         threads.forEachRange(outer.count, grain: grain) { range in
             var position = outer.start(at: range.lowerBound)
             for _ in range {
                 let (from, to) = outer.offsets(&position)
                 if sourceStep == 0 && targetStep == 1 {
-                    (target + to).update(repeating: source[from], count: count)
+                    unsafe (target + to).update(repeating: source[from], count: count)
                 } else {
-                    for index in 0..<count { target[to &+ index &* targetStep] = source[from &+ index &* sourceStep] }
+                    for index in 0..<count {
+                        unsafe target[to &+ index &* targetStep] = unsafe source[from &+ index &* sourceStep]
+                    }
                 }
             }
         }
@@ -122,12 +130,14 @@ struct StridedCopy {
         let strip = 64
         let strips = (columns + strip - 1) / strip
         let grain = max(Self.grainBytes / (strip * rows * MemoryLayout<Unit>.stride), 1)
+        nonisolated(unsafe) let source = unsafe source
+        nonisolated(unsafe) let target = unsafe target
         threads.forEachRange(outer.count * strips, grain: grain) { range in
             for index in range {
                 var position = outer.start(at: index / strips)
                 let (from, to) = outer.offsets(&position)
                 let first = index % strips * strip
-                transposeTile(
+                unsafe transposeTile(
                     source + from + first, target + to + first * targetStep, rows: rows, columns: min(strip, columns - first),
                     sourceStep: sourceStep, targetStep: targetStep)
             }
@@ -143,25 +153,27 @@ private func transposeTile<Unit: BitwiseCopyable>(
 ) {
     var row = 0
     while row + 8 <= rows {
-        let base = source + row * sourceStep
+        let base = unsafe source + row * sourceStep
         for column in 0..<columns {
-            let from = base + column
-            let to = target + (column &* targetStep &+ row)
-            let (a, b, c, d) = (from[0], from[sourceStep], from[2 &* sourceStep], from[3 &* sourceStep])
-            let (e, f, g, h) = (from[4 &* sourceStep], from[5 &* sourceStep], from[6 &* sourceStep], from[7 &* sourceStep])
-            to[0] = a
-            to[1] = b
-            to[2] = c
-            to[3] = d
-            to[4] = e
-            to[5] = f
-            to[6] = g
-            to[7] = h
+            let from = unsafe base + column
+            let to = unsafe target + (column &* targetStep &+ row)
+            let (a, b, c, d) = unsafe (from[0], from[sourceStep], from[2 &* sourceStep], from[3 &* sourceStep])
+            let (e, f, g, h) = unsafe (
+                from[4 &* sourceStep], from[5 &* sourceStep], from[6 &* sourceStep], from[7 &* sourceStep]
+            )
+            unsafe to[0] = a
+            unsafe to[1] = b
+            unsafe to[2] = c
+            unsafe to[3] = d
+            unsafe to[4] = e
+            unsafe to[5] = f
+            unsafe to[6] = g
+            unsafe to[7] = h
         }
         row += 8
     }
     while row < rows {
-        for column in 0..<columns { target[column &* targetStep &+ row] = source[row &* sourceStep &+ column] }
+        for column in 0..<columns { unsafe target[column &* targetStep &+ row] = unsafe source[row &* sourceStep &+ column] }
         row += 1
     }
 }
@@ -170,11 +182,11 @@ private func transposeTile<Unit: BitwiseCopyable>(
 @inline(__always)
 func copyBytes(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int) {
     switch count {
-    case 1: target.storeBytes(of: source.loadUnaligned(as: UInt8.self), as: UInt8.self)
-    case 2: target.storeBytes(of: source.loadUnaligned(as: UInt16.self), as: UInt16.self)
-    case 4: target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
-    case 8: target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
-    default: target.copyMemory(from: source, byteCount: count)
+    case 1: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt8.self), as: UInt8.self)
+    case 2: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt16.self), as: UInt16.self)
+    case 4: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
+    case 8: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+    default: unsafe target.copyMemory(from: source, byteCount: count)
     }
 }
 

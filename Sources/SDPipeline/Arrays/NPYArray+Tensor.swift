@@ -5,7 +5,7 @@ extension NPYArray {
     ///
     /// - Throws: ``NPYError`` where the values don't fill the shape.
     public init(floats: [Float], shape: [Int]) throws {
-        try self.init(dtype: .float32, shape: shape, data: floats.withUnsafeBytes { Array($0) })
+        unsafe try self.init(dtype: .float32, shape: shape, data: floats.withUnsafeBytes { unsafe Array($0) })
     }
 
     /// The elements as float32.
@@ -29,7 +29,7 @@ extension NPYArray {
         var tensorType = dtype.tensorType
         if case .tensor(.bfloat16, _)? = type, dtype == .uint16 { tensorType = .bfloat16 }
         let result = try MutableTensor(dtype: tensorType, shape: Shape(shape))
-        result.rawBytes.copyBytes(from: data)
+        unsafe result.rawBytes.copyBytes(from: data)
         return result.tensor
     }
 
@@ -42,7 +42,7 @@ extension NPYArray {
         guard let dtype = DType.allCases.first(where: { $0.tensorType == tensor.dtype }) else {
             throw NPYError("\(name) is of type \(tensor.dtype), which the format doesn't have")
         }
-        try self.init(dtype: dtype, shape: tensor.shape.dimensions, data: Array(tensor.rawBytes))
+        unsafe try self.init(dtype: dtype, shape: tensor.shape.dimensions, data: Array(tensor.rawBytes))
     }
 }
 

@@ -11,7 +11,7 @@ public struct ModelFolder: Sendable {
     /// - Throws: ``PipelineError`` where the folder or its `model_index.json` is missing or malformed.
     public init(_ url: URL) throws {
         var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
+        guard unsafe FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
             throw PipelineError("There is no model folder \(url.path).")
         }
         guard isDirectory.boolValue else {

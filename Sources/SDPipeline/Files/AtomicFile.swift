@@ -23,7 +23,7 @@ public enum AtomicFile {
         /// The reason is what `errno` says.
         init(path: String) {
             let reason =
-                errno == EFBIG
+                unsafe errno == EFBIG
                 ? "it would be larger than the limit on the size of files (ulimit -f)" : String(cString: strerror(errno))
             self.init(path: path, reason: reason)
         }
@@ -64,20 +64,20 @@ public enum AtomicFile {
             switch target {
             case .file: continue
             case .stream(let path):
-                let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+                let descriptor = unsafe open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
                 guard descriptor >= 0 else { throw WriteError(path: given) }
                 try withClosing(descriptor, given) { try write(bytes, to: descriptor, given) }
             case .descriptor(let number): try write(bytes, to: number, given)
             }
         }
         try TemporaryFiles.shared.rename(replacements)
-        for url in stale { unlink(url.path) }
+        for url in stale { unsafe unlink(url.path) }
         guard durably else { return }
         for folder in Set(
             replacements.map { OutputTarget.folder(of: $0.path) } + stale.map { OutputTarget.folder(of: $0.path) })
         {
             // A folder that may be written to but not read can't be opened; then the system decides when it is on the disk.
-            let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
             try withClosing(descriptor, folder) { try synchronize(descriptor, folder) }
         }
@@ -105,10 +105,10 @@ public enum AtomicFile {
     public static func checkFolder(_ url: URL) throws {
         var status = stat()
         var place = url.path
-        while stat(place, &status) != 0 {
+        while unsafe stat(place, &status) != 0 {
             guard errno == ENOENT, place != "/" else { throw WriteError(path: url.path) }
             // A link to nothing is in the way of a folder.
-            if lstat(place, &status) == 0 { throw WriteError(path: url.path, reason: "\(place) is a link to nothing") }
+            if unsafe lstat(place, &status) == 0 { throw WriteError(path: url.path, reason: "\(place) is a link to nothing") }
             place = OutputTarget.folder(of: place)
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
@@ -142,15 +142,16 @@ public enum AtomicFile {
     }
 
     private static func write(_ bytes: [UInt8], to descriptor: Int32, _ given: String) throws {
-        try bytes.withUnsafeBytes { memory in
-            var rest = memory[...]
-            while !rest.isEmpty {
-                let written = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        unsafe try bytes.withUnsafeBytes { memory in
+            var rest = unsafe memory[...]
+            while unsafe !rest.isEmpty {
+                let written = unsafe Foundation.write(
+                    descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if written < 0 {
                     if errno == EINTR { continue }
                     throw WriteError(path: given)
                 }
-                rest = rest.dropFirst(written)
+                unsafe rest = unsafe rest.dropFirst(written)
             }
         }
     }

@@ -25,12 +25,12 @@ enum OutputTarget {
                 return
             }
             var status = stat()
-            if stat(path, &status) == 0 {
+            if unsafe stat(path, &status) == 0 {
                 switch status.st_mode & S_IFMT {
                 case S_IFREG: break
                 case S_IFDIR: throw .init(path: given, reason: "it is a folder")
                 default:
-                    guard access(path, W_OK) == 0 else { throw .init(path: given) }
+                    guard unsafe access(path, W_OK) == 0 else { throw .init(path: given) }
                     self = .stream(path: path)
                     return
                 }
@@ -43,7 +43,7 @@ enum OutputTarget {
             }
             path = next
         }
-        throw .init(path: given, reason: String(cString: strerror(ELOOP)))
+        throw unsafe .init(path: given, reason: String(cString: strerror(ELOOP)))
     }
 
     /// The folder that a path's last name is in.
@@ -68,7 +68,7 @@ enum OutputTarget {
     /// What a symbolic link names; nil for anything else.
     private static func link(_ path: String, _ given: String) throws(AtomicFile.WriteError) -> String? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(path, &buffer, buffer.count)
+        let count = unsafe readlink(path, &buffer, buffer.count)
         guard count >= 0 else { return nil }
         guard let target = String(validating: buffer[..<count], as: UTF8.self) else {
             throw .init(path: given, reason: "\(path) is a link to a name that isn't UTF-8")
@@ -80,16 +80,16 @@ enum OutputTarget {
     private static func existing(_ path: String, _ given: String, isFolder: Bool) throws(AtomicFile.WriteError) -> stat? {
         let place = folder(of: path)
         var parent = stat()
-        guard stat(place, &parent) == 0 else { throw .init(path: given, reason: "there is no folder \(place)") }
+        guard unsafe stat(place, &parent) == 0 else { throw .init(path: given, reason: "there is no folder \(place)") }
         var status = stat()
-        guard lstat(path, &status) == 0 else {
+        guard unsafe lstat(path, &status) == 0 else {
             guard errno == ENOENT else { throw .init(path: given) }
             if isFolder { throw .init(path: given, reason: "there is no folder \(path), and a file's name is expected") }
             return nil
         }
         // Root may write to it all the same, but whoever took the permission away wants it kept.
         guard status.st_mode & 0o222 != 0 else { throw .init(path: given, reason: "it is read-only") }
-        guard access(path, W_OK) == 0 else { throw .init(path: given) }
+        guard unsafe access(path, W_OK) == 0 else { throw .init(path: given) }
         let user = geteuid()
         if parent.st_mode & S_ISVTX != 0, user != 0, user != status.st_uid, user != parent.st_uid {
             throw .init(path: given, reason: "\(place) lets only a file's owner replace it")

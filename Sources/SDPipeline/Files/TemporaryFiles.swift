@@ -29,7 +29,7 @@ package final class TemporaryFiles: Sendable {
         let temporary = Self.name(for: path)
         // Made while it is registered: a removal of all comes before or after both.
         let (descriptor, code) = paths.withLock { paths -> (Int32, Int32) in
-            let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, existing == nil ? 0o666 : 0o600)
+            let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, existing == nil ? 0o666 : 0o600)
             if descriptor >= 0 { paths.insert(temporary) }
             return (descriptor, errno)
         }
@@ -43,13 +43,13 @@ package final class TemporaryFiles: Sendable {
     /// Removes files; those that were renamed are only forgotten.
     func remove(_ temporaries: [String]) {
         paths.withLock { paths in
-            for temporary in temporaries where paths.remove(temporary) != nil { unlink(temporary) }
+            for temporary in temporaries where paths.remove(temporary) != nil { unsafe unlink(temporary) }
         }
     }
 
     func removeAll(then body: () -> Void) {
         paths.withLock { paths in
-            for path in paths { unlink(path) }
+            for path in paths { unsafe unlink(path) }
             paths = []
             body()
         }
@@ -60,22 +60,22 @@ package final class TemporaryFiles: Sendable {
         let failure = paths.withLock { paths -> AtomicFile.WriteError? in
             // The old content of each under a second name, to go back to. A file system without hard links has no way back.
             var backups: [String?] = []
-            defer { for case let backup? in backups { unlink(backup) } }
+            defer { for case let backup? in backups { unsafe unlink(backup) } }
             if replacements.count > 1 {
                 backups = replacements.map { replacement in
                     guard replacement.exists else { return nil }
                     let backup = Self.name(for: replacement.path)
-                    return link(replacement.path, backup) == 0 ? backup : nil
+                    return unsafe link(replacement.path, backup) == 0 ? backup : nil
                 }
             }
             for (index, replacement) in replacements.enumerated() {
-                guard Foundation.rename(replacement.temporary, replacement.path) == 0 else {
+                guard unsafe Foundation.rename(replacement.temporary, replacement.path) == 0 else {
                     let failure = AtomicFile.WriteError(path: replacement.given)
                     for (done, backup) in zip(replacements[..<index], backups) {
                         if let backup {
-                            _ = Foundation.rename(backup, done.path)
+                            _ = unsafe Foundation.rename(backup, done.path)
                         } else if !done.exists {
-                            unlink(done.path)
+                            unsafe unlink(done.path)
                         }
                     }
                     return failure

@@ -27,27 +27,29 @@ public enum PNGFile {
     public static func decode(
         _ bytes: [UInt8], path: String = "The file", alpha: Alpha = .dropped, pixelLimit: Int = defaultPixelLimit
     ) throws -> RGBImage {
-        var image = png_image()
-        image.version = png_uint_32(PNG_IMAGE_VERSION)
-        defer { png_image_free(&image) }
-        return try bytes.withUnsafeBytes { memory in
-            guard png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0 else {
-                throw ImageError.damaged(path: path, reason: message(of: image))
+        var image = unsafe png_image()
+        unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
+        defer { unsafe png_image_free(&image) }
+        return unsafe try bytes.withUnsafeBytes { memory in
+            guard unsafe png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0 else {
+                throw unsafe ImageError.damaged(path: path, reason: message(of: image))
             }
-            let (width, height) = (Int(image.width), Int(image.height))
+            let (width, height) = unsafe (Int(image.width), Int(image.height))
             let (area, overflow) = width.multipliedReportingOverflow(by: height)
             guard !overflow, area <= pixelLimit, area <= Int(Int32.max) / 4 else {
                 throw ImageError.tooLarge(path: path, width: width, height: height, limit: min(pixelLimit, Int(Int32.max) / 4))
             }
             // 16-bit files without a colour space hold sRGB values, not linear ones.
-            image.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
-            let hasAlpha = image.format & png_uint_32(PNG_FORMAT_FLAG_ALPHA) != 0
+            unsafe image.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
+            let hasAlpha = unsafe image.format & png_uint_32(PNG_FORMAT_FLAG_ALPHA) != 0
             let channels = hasAlpha ? 4 : 3
-            image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR) | (hasAlpha ? png_uint_32(PNG_FORMAT_FLAG_ALPHA) : 0)
+            unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR) | (hasAlpha ? png_uint_32(PNG_FORMAT_FLAG_ALPHA) : 0)
             var pixels = [UInt8](repeating: 0, count: area * channels)
-            let result = pixels.withUnsafeMutableBytes { png_image_finish_read(&image, nil, $0.baseAddress, 0, nil) }
+            let result = unsafe pixels.withUnsafeMutableBytes {
+                unsafe png_image_finish_read(&image, nil, $0.baseAddress, 0, nil)
+            }
             guard result != 0 else {
-                throw ImageError.damaged(path: path, reason: message(of: image))
+                throw unsafe ImageError.damaged(path: path, reason: message(of: image))
             }
             return try RGBImage(width: width, height: height, pixels: hasAlpha ? flattened(pixels, alpha) : pixels)
         }
@@ -70,20 +72,20 @@ public enum PNGFile {
         guard let width = png_uint_32(exactly: picture.width), let height = png_uint_32(exactly: picture.height) else {
             throw ImageError.notEncoded(reason: "\(picture.width)x\(picture.height) is beyond what a PNG can hold")
         }
-        var image = png_image()
-        image.version = png_uint_32(PNG_IMAGE_VERSION)
-        image.width = width
-        image.height = height
-        image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
-        defer { png_image_free(&image) }
+        var image = unsafe png_image()
+        unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
+        unsafe image.width = width
+        unsafe image.height = height
+        unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
+        defer { unsafe png_image_free(&image) }
         // Incompressible rows grow by a filter byte each and deflate's block headers.
         let raw = (3 * picture.width + 1) * picture.height
         var size = raw + raw / 1000 + 4096
         for _ in 0..<2 {
             var file = [UInt8](repeating: 0, count: size)
-            let written = file.withUnsafeMutableBytes { file in
-                picture.pixels.withUnsafeBytes { pixels in
-                    png_image_write_to_memory(&image, file.baseAddress, &size, 0, pixels.baseAddress, 0, nil)
+            let written = unsafe file.withUnsafeMutableBytes { file in
+                unsafe picture.pixels.withUnsafeBytes { pixels in
+                    unsafe png_image_write_to_memory(&image, file.baseAddress, &size, 0, pixels.baseAddress, 0, nil)
                 }
             }
             if written != 0 {
@@ -93,7 +95,7 @@ public enum PNGFile {
             // With too little room libpng says how much it needs.
             guard size > file.count else { break }
         }
-        throw ImageError.notEncoded(reason: message(of: image))
+        throw unsafe ImageError.notEncoded(reason: message(of: image))
     }
 
     /// Writes a picture: first under a temporary name, so that no half file is ever left.
@@ -120,8 +122,8 @@ public enum PNGFile {
     }
 
     private static func message(of image: png_image) -> String {
-        let text = withUnsafeBytes(of: image.message) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        let text = unsafe withUnsafeBytes(of: image.message) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
         return text.isEmpty ? "libpng gives no reason" : text
     }

@@ -5,7 +5,7 @@ import Testing
 @Suite struct AtomicFileTests {
     private static func mode(_ url: URL) throws -> mode_t {
         var status = stat()
-        try #require(lstat(url.path, &status) == 0)
+        unsafe try #require(lstat(url.path, &status) == 0)
         return status.st_mode & 0o7777
     }
 
@@ -17,7 +17,7 @@ import Testing
         let folder = try TemporaryFolder()
         let file = folder.url.appending(path: "file")
         try AtomicFile.write([1], to: file)
-        #expect(chmod(file.path, mode) == 0)
+        unsafe #expect(chmod(file.path, mode) == 0)
         try AtomicFile.write([2], to: file)
         #expect(try Self.mode(file) == mode)
         #expect(try Data(contentsOf: file) == Data([2]))
@@ -29,7 +29,7 @@ import Testing
         let file = folder.url.appending(path: "file")
         try AtomicFile.write([1], to: file)
         let plain = folder.url.appending(path: "plain")
-        close(open(plain.path, O_CREAT | O_WRONLY, 0o666))
+        unsafe close(open(plain.path, O_CREAT | O_WRONLY, 0o666))
         #expect(try Self.mode(file) == Self.mode(plain))
     }
 
@@ -38,10 +38,10 @@ import Testing
         let folder = try TemporaryFolder()
         let file = folder.url.appending(path: "file")
         try AtomicFile.write([1], to: file)
-        #expect(chown(file.path, 1234, 4321) == 0)
+        unsafe #expect(chown(file.path, 1234, 4321) == 0)
         try AtomicFile.write([2], to: file)
         var status = stat()
-        #expect(stat(file.path, &status) == 0)
+        unsafe #expect(stat(file.path, &status) == 0)
         #expect(status.st_uid == 1234 && status.st_gid == 4321)
     }
 
@@ -49,7 +49,7 @@ import Testing
         let folder = try TemporaryFolder()
         let (first, second) = (folder.url.appending(path: "first"), folder.url.appending(path: "second"))
         try AtomicFile.write([([1], first), ([1], second)])
-        #expect(chmod(second.path, 0o444) == 0)
+        unsafe #expect(chmod(second.path, 0o444) == 0)
         let expected = "\(second.path) can't be written: it is read-only."
         #expect(try Self.refusal([([2], first), ([2], second)]) == expected)
         #expect(throws: AtomicFile.WriteError.self) { try AtomicFile.check([first, second]) }
@@ -62,7 +62,7 @@ import Testing
         let folder = try TemporaryFolder()
         let (file, backup) = (folder.url.appending(path: "file"), folder.url.appending(path: "backup"))
         try AtomicFile.write([1], to: file)
-        #expect(link(file.path, backup.path) == 0)
+        unsafe #expect(link(file.path, backup.path) == 0)
         try AtomicFile.write([2], to: file)
         #expect(try Data(contentsOf: file) == Data([2]) && Data(contentsOf: backup) == Data([1]))
     }
@@ -72,7 +72,7 @@ import Testing
         let inner = folder.url.appending(path: "inner")
         try FileManager.default.createDirectory(at: inner, withIntermediateDirectories: true)
         for (name, target) in [("a", "b"), ("b", "inner/c"), ("loop", "pool"), ("pool", "loop"), ("nowhere", "no/file")] {
-            #expect(symlink(target, folder.url.appending(path: name).path) == 0)
+            unsafe #expect(symlink(target, folder.url.appending(path: name).path) == 0)
         }
         try AtomicFile.check(folder.url.appending(path: "a"))
         try AtomicFile.write([3], to: folder.url.appending(path: "a"))
@@ -88,7 +88,7 @@ import Testing
         let folder = try TemporaryFolder()
         let names = ["old", "new", "full"].map { folder.url.appending(path: $0) }
         try AtomicFile.write([1], to: names[0])
-        #expect(symlink("/dev/full", names[2].path) == 0)
+        unsafe #expect(symlink("/dev/full", names[2].path) == 0)
         #expect(try Self.refusal(names.map { ([2], $0) }).contains("No space left on device"))
         #expect(try Data(contentsOf: names[0]) == Data([1]))
         #expect(try folder.content == ["full", "old"])
@@ -128,13 +128,13 @@ import Testing
     @Test func writesToPipes() throws {
         let folder = try TemporaryFolder()
         let pipe = folder.url.appending(path: "pipe")
-        #expect(mkfifo(pipe.path, 0o600) == 0)
+        unsafe #expect(mkfifo(pipe.path, 0o600) == 0)
         try AtomicFile.check(pipe)
-        let reader = open(pipe.path, O_RDONLY | O_NONBLOCK)
+        let reader = unsafe open(pipe.path, O_RDONLY | O_NONBLOCK)
         defer { close(reader) }
         try AtomicFile.write([7, 8], to: pipe)
         var bytes = [UInt8](repeating: 0, count: 4)
-        #expect(read(reader, &bytes, 4) == 2)
+        unsafe #expect(read(reader, &bytes, 4) == 2)
         #expect(bytes == [7, 8, 0, 0])
         #expect(try folder.content == ["pipe"])
     }
@@ -142,7 +142,7 @@ import Testing
     @Test func writesToOpenDescriptors() throws {
         let folder = try TemporaryFolder()
         let file = folder.url.appending(path: "file")
-        let descriptor = open(file.path, O_CREAT | O_RDWR | O_APPEND, 0o600)
+        let descriptor = unsafe open(file.path, O_CREAT | O_RDWR | O_APPEND, 0o600)
         defer { close(descriptor) }
         try AtomicFile.write([1], to: URL(filePath: "/dev/fd/\(descriptor)"))
         try AtomicFile.write([2], to: URL(filePath: "/dev/fd/\(descriptor)"))

@@ -119,9 +119,9 @@ struct SchedulerReferences {
         let header = try JSONDecoder().decode(
             Header.self, from: Data(contentsOf: Self.folder.appending(path: "cases.json")))
         let data = try Data(contentsOf: Self.folder.appending(path: "values.bin"))
-        let all = data.withUnsafeBytes { bytes in
+        let all = unsafe data.withUnsafeBytes { bytes in
             (0..<bytes.count / 4).map {
-                Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+                unsafe Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
             }
         }
         var next = 0

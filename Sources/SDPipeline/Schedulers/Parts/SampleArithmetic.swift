@@ -2,9 +2,9 @@
 @inline(__always)
 func combine(_ first: [Float], _ second: [Float], _ operation: (Float, Float) -> Float) -> [Float] {
     let count = min(first.count, second.count)
-    return [Float](unsafeUninitializedCapacity: count) { result, initialized in
+    return unsafe [Float](unsafeUninitializedCapacity: count) { result, initialized in
         for index in 0..<count {
-            result.initializeElement(at: index, to: operation(first[index], second[index]))
+            unsafe result.initializeElement(at: index, to: operation(first[index], second[index]))
         }
         initialized = count
     }
