@@ -10,7 +10,7 @@ struct MessageReader {
         _ imports: [UnsafePointer<Onnx__OperatorSetIdProto>], of owner: String
     ) throws(LoadError) -> [String: Int] {
         var result: [String: Int] = [:]
-        for unsafeentry in unsafe imports {
+        for entry in unsafe imports {
             let domain = unsafe normalize(text(entry.pointee.domain))
             let version = unsafe Int(entry.pointee.version)
             guard version > 0 else {
@@ -26,23 +26,23 @@ struct MessageReader {
     func graph(_ pointer: UnsafePointer<Onnx__GraphProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedGraph {
         let proto = unsafe pointer.pointee
         var graph = unsafe NamedGraph(name: text(proto.name))
-        for unsafeinfo in unsafe messages(proto.n_value_info, proto.value_info) {
+        for info in unsafe messages(proto.n_value_info, proto.value_info) {
             _ = unsafe try declare(info, in: &graph.types)
         }
-        for unsafeinfo in unsafe messages(proto.n_input, proto.input) {
+        for info in unsafe messages(proto.n_input, proto.input) {
             unsafe graph.inputs.append(try declare(info, in: &graph.types))
         }
-        for unsafeinfo in unsafe messages(proto.n_output, proto.output) {
+        for info in unsafe messages(proto.n_output, proto.output) {
             unsafe graph.outputs.append(try declare(info, in: &graph.types))
         }
-        for unsafetensor in unsafe messages(proto.n_initializer, proto.initializer) {
+        for tensor in unsafe messages(proto.n_initializer, proto.initializer) {
             unsafe graph.initializers.append((text(tensor.pointee.name), try tensors.tensor(tensor)))
         }
-        for unsafesparse in unsafe messages(proto.n_sparse_initializer, proto.sparse_initializer) {
+        for sparse in unsafe messages(proto.n_sparse_initializer, proto.sparse_initializer) {
             unsafe graph.initializers.append((text(sparse.pointee.values?.pointee.name), try tensors.dense(sparse)))
         }
         unsafe graph.nodes.reserveCapacity(proto.n_node)
-        for unsafenode in unsafe messages(proto.n_node, proto.node) { unsafe graph.nodes.append(try self.node(node, opsets)) }
+        for node in unsafe messages(proto.n_node, proto.node) { unsafe graph.nodes.append(try self.node(node, opsets)) }
         return graph
     }
 
@@ -59,13 +59,13 @@ struct MessageReader {
             key: key, inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), defaults: [],
             types: [:],
             nodes: [], opsets: modelOpsets.merging(own) { $1 })
-        for unsafeinfo in unsafe messages(proto.n_value_info, proto.value_info) {
+        for info in unsafe messages(proto.n_value_info, proto.value_info) {
             _ = unsafe try declare(info, in: &function.types)
         }
-        for unsafeentry in unsafe messages(proto.n_attribute_proto, proto.attribute_proto) {
+        for entry in unsafe messages(proto.n_attribute_proto, proto.attribute_proto) {
             unsafe function.defaults.append(try attribute(entry, function.opsets))
         }
-        for unsafenode in unsafe messages(proto.n_node, proto.node) {
+        for node in unsafe messages(proto.n_node, proto.node) {
             unsafe function.nodes.append(try self.node(node, function.opsets))
         }
         return function
@@ -98,7 +98,7 @@ struct MessageReader {
         var names: Set<String> = []
         do throws(LoadError) {
             guard !node.type.isEmpty else { throw LoadError(.graph, "the node has no operator type") }
-            for unsafeattribute in unsafe messages(proto.n_attribute, proto.attribute) {
+            for attribute in unsafe messages(proto.n_attribute, proto.attribute) {
                 let decoded = unsafe try self.attribute(attribute, opsets)
                 guard names.insert(decoded.name).inserted else {
                     throw LoadError(.graph, "the attribute \(decoded.name) is given twice")

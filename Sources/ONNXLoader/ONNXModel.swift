@@ -84,7 +84,7 @@ public struct ONNXModel: Sendable {
         // Before IR version 3 there was one set of operators.
         if unsafe proto.ir_version < 3, opsets[""] == nil { opsets[""] = 1 }
         var functions: [NamedFunction] = []
-        for unsafefunction in unsafe messages(proto.n_functions, proto.functions) {
+        for function in unsafe messages(proto.n_functions, proto.functions) {
             unsafe functions.append(try reader.function(function, opsets))
         }
         var inliner = try FunctionInliner(functions)
@@ -97,7 +97,7 @@ public struct ONNXModel: Sendable {
         docString = unsafe text(proto.doc_string)
         opsetImports = opsets
         metadata = [:]
-        for unsafeentry in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
+        for entry in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
             unsafe metadata[text(entry.pointee.key)] = unsafe text(entry.pointee.value)
         }
     }

@@ -95,7 +95,7 @@ struct TensorDecoder {
             throw LoadError(.tensor, "string_data has \(data.count) strings, but the shape is \(shape)")
         }
         var values: [String] = []
-        for unsafeelement in unsafe data { unsafe values.append(try string(element)) }
+        for element in unsafe data { unsafe values.append(try string(element)) }
         return try wrapped { () throws(TensorError) in try Tensor(strings: values, shape: shape) }
     }
 
@@ -114,7 +114,7 @@ struct TensorDecoder {
         guard unsafe tensor.rawBytes.contains(where: { $0 > 1 }) else { return tensor }
         let copy = try make(.bool, tensor.shape)
         let target = unsafe copy.rawBytes
-        for unsafe(index, byte) in unsafe tensor.rawBytes.enumerated() { unsafe target[index] = byte == 0 ? 0 : 1 }
+        for (index, byte) in unsafe tensor.rawBytes.enumerated() { unsafe target[index] = byte == 0 ? 0 : 1 }
         return copy.tensor
     }
 }

@@ -30,7 +30,7 @@ func valueType(_ proto: UnsafePointer<Onnx__TypeProto>?) throws(LoadError) -> Va
 private func dimensions(_ proto: UnsafePointer<Onnx__TensorShapeProto>?) throws(LoadError) -> [Dimension]? {
     guard let proto = unsafe proto?.pointee else { return nil }
     var result: [Dimension] = []
-    for unsafedimension in unsafe messages(proto.n_dim, proto.dim) {
+    for dimension in unsafe messages(proto.n_dim, proto.dim) {
         switch unsafe dimension.pointee.value_case {
         case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE:
             let extent = unsafe dimension.pointee.dim_value

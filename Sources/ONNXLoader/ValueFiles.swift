@@ -85,10 +85,10 @@ extension TensorDecoder {
             throw LoadError(.unsupported, "sequences of anything but tensors aren't supported")
         }
         var tensors: [Tensor] = []
-        for unsafeelement in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
+        for element in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
             unsafe tensors.append(try tensor(element))
         }
-        for unsafeelement in unsafe messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values) {
+        for element in unsafe messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values) {
             unsafe tensors.append(try dense(element))
         }
         return .sequence(tensors)

@@ -11,7 +11,7 @@ func concatenate(
 ) {
     let total = shapes.reduce(0) { $0 + $1.split(at: axis).extent * $1.split(at: axis).inner }
     var offset = 0
-    for unsafe(source, shape) in unsafe zip(sources, shapes) {
+    for (source, shape) in unsafe zip(sources, shapes) {
         let (outer, extent, inner) = shape.split(at: axis)
         let copy = StridedCopy(
             extents: [outer, extent * inner], sourceStrides: [extent * inner, 1], targetStrides: [total, 1])

@@ -98,7 +98,7 @@ struct RecurrentPass<Element: BLASElement & NumericElement>: @unchecked Sendable
                 }
             }
         }
-        for unsafe(target, source) in unsafe [(outputs[1], state), (outputs[2], memory)] {
+        for (target, source) in unsafe [(outputs[1], state), (outputs[2], memory)] {
             guard let target = unsafe try target?.pointer(to: Element.self) else { continue }
             for item in 0..<batch {
                 unsafe (target + geometry.stateOffset(direction: direction, item: item))

@@ -86,7 +86,7 @@ private enum RowPattern {
             }
         case .table:
             unsafe table.withUnsafeBufferPointer { table in
-                for unsafe(place, index) in unsafe table.enumerated() {
+                for (place, index) in unsafe table.enumerated() {
                     unsafe target[place] = unsafe index < 0 ? fill : source[index]
                 }
             }

@@ -154,7 +154,7 @@ extension Tensor {
         let values = unsafe try buffer(of: Float.self)
         func write<Element: TensorElement & FixedWidthInteger>(_ type: Element.Type) throws {
             let target = unsafe try output.buffer(of: type)
-            for unsafe(index, value) in unsafe values.enumerated() {
+            for (index, value) in unsafe values.enumerated() {
                 let rounded = value.rounded(rounding)
                 unsafe target[index] = Element(exactly: rounded) ?? (rounded > 0 ? .max : rounded < 0 ? .min : 0)
             }
@@ -163,7 +163,7 @@ extension Tensor {
         case .float32: try output.copy(from: self)
         case .float64:
             let target = unsafe try output.buffer(of: Double.self)
-            for unsafe(index, value) in unsafe values.enumerated() { unsafe target[index] = Double(value) }
+            for (index, value) in unsafe values.enumerated() { unsafe target[index] = Double(value) }
         case .float16, .bfloat16: try HalfPrecision.narrow(self, into: output)
         case .int8: try write(Int8.self)
         case .int16: try write(Int16.self)
