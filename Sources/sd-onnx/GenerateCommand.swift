@@ -128,7 +128,7 @@ struct GenerateCommand: ParsableCommand {
         default: break
         }
         for name in comparedSchedulers ?? scheduler.map({ [$0] }) ?? [] {
-            do { _ = try SchedulerRegistry.standard.find(name) } catch { throw ValidationError("\(error)") }
+            do { try SchedulerRegistry.standard.check(name) } catch { throw ValidationError("\(error)") }
         }
         if compareSchedulers, scheduler != nil {
             throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")

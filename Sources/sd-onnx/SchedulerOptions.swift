@@ -111,7 +111,7 @@ enum SigmaChoice: Equatable {
         "lu": "use_lu_lambdas", "flow": "use_flow_sigmas",
     ]
 
-    static let names = settings.keys.sorted() + NamedSchedule.allCases.map(\.rawValue)
+    static let names = settings.keys.sorted() + NamedSchedule.allCases.map(\.rawValue).filter { settings[$0] == nil }
 
     init(_ text: String) throws {
         if let key = Self.settings[text.lowercased()] {

@@ -131,7 +131,7 @@ struct SchedulersShowCommand: ParsableCommand {
     }
 
     func validate() throws {
-        do { _ = try SchedulerRegistry.standard.find(name) } catch { throw ValidationError("\(error)") }
+        do { try SchedulerRegistry.standard.check(name) } catch { throw ValidationError("\(error)") }
         if let plot, !plot.hasSuffix(".svg"), !plot.hasSuffix(".png") {
             throw ValidationError("--plot is \"\(plot)\", expected a name that ends with .svg or .png.")
         }

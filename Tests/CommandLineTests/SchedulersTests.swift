@@ -55,7 +55,7 @@ import Testing
         (["--scheduler", "ddim", "--sigmas", "karras"], "no option use_karras_sigmas"),
         (["--scheduler", "euler", "--eta", "0.5"], "no option eta"),
         (["--scheduler", "ddim", "--timesteps", "9,5"], "no option timesteps"),
-        (["--scheduler", "heun", "--sigmas", "ays"], "no option sigmas ays"),
+        (["--scheduler", "ddim", "--sigmas", "ays", "--steps", "9"], "no option sigmas ays"),
         (["--scheduler", "ipndm", "--timestep-spacing", "leading"], "no option timestep_spacing"),
         (["--scheduler", "ddim", "--s-churn", "3"], "no option s_churn"),
         (["--scheduler", "dpm++sde", "--s-tmin", "3"], "no option s_tmin"),

@@ -322,8 +322,8 @@ def configs():
 
 
 def loglinear(levels, count):
-    """`count` levels between the first and the last, evenly in the logarithms, as Align Your Steps' authors recommend."""
-    return np.exp(np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(levels)), np.log(levels))).tolist()
+    """The first `count` of `count` + 1 levels between those given, evenly in the logarithms, as Align Your Steps' authors recommend."""
+    return np.exp(np.interp(np.linspace(0, 1, count + 1), np.linspace(0, 1, len(levels)), np.log(levels)))[:-1].tolist()
 
 
 def laplace(count, smallest, largest):
@@ -336,12 +336,13 @@ def laplace(count, smallest, largest):
 
 
 def named():
+    # The authors' end, 0.029, is 0 in diffusers' list, which is one of ten steps.
     ays = AysSchedules["StableDiffusionSigmas"][:-1]
     products = diffusers.DDIMScheduler(**SD).alphas_cumprod
     sigmas = ((1 - products) / products).sqrt().double().numpy()
     return {
         "ays_timesteps": AysSchedules["StableDiffusionTimesteps"],
-        "ays": {count: ays if count == 10 else loglinear(ays, count) for count in (2, 5, 10, 20)},
+        "ays": {count: ays if count == 10 else loglinear([*ays, 0.029], count) for count in (2, 5, 10, 20)},
         "laplace": {count: laplace(count, sigmas[0], sigmas[-1]) for count in (2, 5, 10, 20)},
     }
 

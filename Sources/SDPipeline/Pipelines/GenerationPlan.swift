@@ -104,7 +104,8 @@ struct GenerationPlan {
         for request: GenerationRequest, _ configuration: PipelineConfiguration
     ) throws -> any Scheduler {
         let registry = SchedulerRegistry.standard
-        if request.scheduler == nil, let own = configuration.scheduler.className, (try? registry.find(own)) == nil {
+        let isOwn = request.scheduler.map(SchedulerRegistry.isAutomatic) ?? true
+        if isOwn, let own = configuration.scheduler.className, (try? registry.find(own)) == nil {
             throw PipelineError(
                 "\(try configuration.folder.schedulerConfiguration().path) names the scheduler \"\(own)\", which isn't supported; "
                     + "choose one of \(registry.descriptors.map(\.shortName).joined(separator: ", ")).")

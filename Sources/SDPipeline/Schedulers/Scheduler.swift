@@ -129,7 +129,7 @@ extension Scheduler {
         return held
     }
 
-    private var startInAStep: SchedulerError {
+    var startInAStep: SchedulerError {
         .invalidStep(
             scheduler: name, reason: "a run can't start with the second evaluation of a step: start at an even index")
     }

@@ -2,6 +2,8 @@
 public enum SchedulerError: Error, Sendable, Equatable, CustomStringConvertible {
     /// No scheduler has this name.
     case unknownScheduler(name: String, closest: [String], known: [String])
+    /// Another program has a scheduler or noise levels of this name, and this one hasn't.
+    case refusedScheduler(name: String, reason: String)
     /// The configuration file can't be read, or isn't a JSON object.
     case unreadableConfiguration(path: String, reason: String)
     /// A key has a value of a wrong type or out of its range.
@@ -20,6 +22,8 @@ public enum SchedulerError: Error, Sendable, Equatable, CustomStringConvertible 
         case .unknownScheduler(let name, let closest, let known):
             let hint = closest.isEmpty ? "" : " Did you mean \(closest.joined(separator: ", "))?"
             return "There is no scheduler \"\(name)\".\(hint) Known schedulers: \(known.joined(separator: ", "))."
+        case .refusedScheduler(let name, let reason):
+            return "The scheduler \"\(name)\" isn't built: \(reason)."
         case .unreadableConfiguration(let path, let reason):
             return "The scheduler configuration \(path) can't be used: \(reason)."
         case .invalidValue(let scheduler, let key, let found, let expected):

@@ -28,6 +28,7 @@ import Testing
         var tenths: [Int] {
             switch name {
             case "dpm++3s": [3, 6, 9]
+            case "dpm-fast": [3, 6]
             case "dpm++2s": [2, 4, 6, 8]
             default: hasExactHistory ? [5, 6, 7, 8] : Array(1...8)
             }
@@ -92,6 +93,7 @@ import Testing
         Solver(name: "ddim-inverse", order: 1, overrides: even, ratios: evenRatios),
         Solver(name: "euler", order: 1, overrides: spread), Solver(name: "heun", order: 2, overrides: spread),
         Solver(name: "dpm2", order: 2, overrides: spread),
+        Solver(name: "dpm-fast", order: 3), Solver(name: "dpm++2m-v2", order: 2, overrides: spread, hasExactHistory: true),
         Solver(name: "lms", order: 4, overrides: spread, hasExactHistory: true),
         Solver(name: "pndm", order: 4, overrides: even, ratios: evenRatios),
         Solver(name: "plms", order: 4, overrides: even, hasExactHistory: true, ratios: evenRatios),

@@ -71,6 +71,8 @@ import Testing
             Case(name: "ddim", overrides: even, eta: 0.5), Case(name: "ddim", overrides: even, eta: 1),
             Case(name: "euler", overrides: spread, churn: 5), Case(name: "euler-a"), Case(name: "dpm2-a", overrides: spread),
             Case(name: "dpm++sde", overrides: spread),
+            Case(name: "dpm++2s-a", overrides: spread), Case(name: "dpm++3m-sde", overrides: spread),
+            Case(name: "restart", overrides: spread),
             Case(name: "sa-solver", overrides: spread, trainTimesteps: 1000),
             Case(
                 name: "sa-solver", overrides: with(spread, ["algorithm_type": .text("noise_prediction")]), trainTimesteps: 1000),

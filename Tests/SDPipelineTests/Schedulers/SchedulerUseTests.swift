@@ -16,19 +16,99 @@ import Testing
         ("DPM++ 2M", "DPMSolverMultistepScheduler"), ("DPM++ 2M Karras", "DPMSolverMultistepScheduler"),
         ("DPM++ 2M SDE Exponential", "DPMSolverMultistepScheduler"),
         ("DPM++ 2M SDE Heun Karras", "DPMSolverMultistepScheduler"),
-        ("DPM++ 3M SDE Karras", "DPMSolverMultistepScheduler"), ("DPM++ SDE Karras", "DPMSolverSDEScheduler"),
+        ("DPM++ 3M SDE Karras", "DPMSolver3MSDEScheduler"), ("DPM++ 2S a", "DPMSolver2SAncestralScheduler"),
+        ("DPM++ 2S a Karras", "DPMSolver2SAncestralScheduler"), ("DPM fast", "DPMSolverFastScheduler"),
+        ("Restart", "RestartScheduler"), ("PLMS", "PNDMScheduler"), ("DDIM", "DDIMScheduler"), ("LMS", "LMSDiscreteScheduler"),
+        ("DPM++ 2M Align Your Steps", "DPMSolverMultistepScheduler"), ("Euler a KL Optimal", "EulerAncestralDiscreteScheduler"),
+        ("DPM++ 2M Automatic", "DPMSolverMultistepScheduler"), ("DPM++ 2M SDE Polyexponential", "DPMSolverMultistepScheduler"),
+        ("Euler Uniform", "EulerDiscreteScheduler"), ("Euler Simple", "EulerDiscreteScheduler"),
+        ("Heun Normal", "HeunDiscreteScheduler"), ("DPM++ 2M Beta", "DPMSolverMultistepScheduler"),
+        ("Euler DDIM", "EulerDiscreteScheduler"), ("Euler a Turbo", "EulerAncestralDiscreteScheduler"),
+        ("UniPC SGM Uniform", "UniPCMultistepScheduler"),
+        // CompVis and k-diffusion
+        ("k_euler", "EulerDiscreteScheduler"), ("k_euler_a", "EulerAncestralDiscreteScheduler"),
+        ("k_lms", "LMSDiscreteScheduler"), ("k_heun", "HeunDiscreteScheduler"), ("k_dpm_2", "KDPM2DiscreteScheduler"),
+        ("k_dpm_2_a", "KDPM2AncestralDiscreteScheduler"), ("k_dpm_fast", "DPMSolverFastScheduler"),
+        ("k_dpmpp_2m", "DPMSolverMultistepScheduler"), ("k_dpmpp_2s_a", "DPMSolver2SAncestralScheduler"),
+        ("k_dpmpp_sde", "DPMSolverSDEScheduler"), ("sample_dpmpp_2s_ancestral", "DPMSolver2SAncestralScheduler"),
+        ("sample_dpm_fast", "DPMSolverFastScheduler"), ("sample_dpmpp_3m_sde", "DPMSolver3MSDEScheduler"),
+        ("sample_euler_ancestral", "EulerAncestralDiscreteScheduler"), ("DPM++ SDE Karras", "DPMSolverSDEScheduler"),
         ("UniPC", "UniPCMultistepScheduler"), ("LCM", "LCMScheduler"), ("Euler SGM Uniform", "EulerDiscreteScheduler"),
         // stable-diffusion.cpp and ComfyUI
         ("euler_a", "EulerAncestralDiscreteScheduler"), ("dpm++2m", "DPMSolverMultistepScheduler"), ("ipndm", "IPNDMScheduler"),
         ("ddim_trailing", "DDIMScheduler"), ("tcd", "TCDScheduler"), ("dpmpp_2m", "DPMSolverMultistepScheduler"),
         ("dpmpp_sde", "DPMSolverSDEScheduler"), ("dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler"),
-        ("uni_pc_bh2", "UniPCMultistepScheduler"), ("euler_ancestral", "EulerAncestralDiscreteScheduler"),
+        ("dpm++2mv2", "DPMSolver2MV2Scheduler"), ("dpm++2s_a", "DPMSolver2SAncestralScheduler"),
+        ("dpmpp_2s_ancestral", "DPMSolver2SAncestralScheduler"), ("dpmpp_3m_sde_gpu", "DPMSolver3MSDEScheduler"),
+        ("dpmpp_2m_sde_gpu", "DPMSolverMultistepScheduler"), ("euler ddim_uniform", "EulerDiscreteScheduler"),
+        ("euler discrete", "EulerDiscreteScheduler"), ("dpm++2m ays", "DPMSolverMultistepScheduler"),
+        ("euler sgm_uniform", "EulerDiscreteScheduler"), ("uni_pc_bh2", "UniPCMultistepScheduler"),
+        ("euler_ancestral", "EulerAncestralDiscreteScheduler"),
         // diffusers
         ("EulerAncestralDiscreteScheduler", "EulerAncestralDiscreteScheduler"),
         ("DPMSolverMultistep", "DPMSolverMultistepScheduler"),
     ])
     func findsByEveryName(name: String, className: String) throws {
         #expect(try registry.find(name).descriptor.className == className)
+    }
+
+    /// Names of samplers and schedules that others have, with what the reason says.
+    @Test(arguments: [
+        ("DPM adaptive", "dpm-fast is the same solver"), ("k_dpm_adaptive", "dpm-fast is the same solver"),
+        ("DPM adaptive Karras", "dpm-fast"), ("DDIM CFG++", "given the guided one alone"),
+        ("euler_cfg_pp", "given the guided one alone"), ("dpmpp_2m_cfg_pp", "given the guided one alone"),
+        ("res_multistep", "ComfyUI"), ("er_sde", "ComfyUI"), ("heunpp2", "heun and restart"), ("ipndm_v", "take lms"),
+        ("DPM++ 2M Align Your Steps GITS", "\"ays\" is a published one"),
+        ("Euler Align Your Steps 32", "\"ays\" is a published one"), ("dpm++2m gits", "\"ays\" is a published one"),
+        ("euler smoothstep", "\"beta\""),
+    ])
+    func refusesWhatOthersHaveByName(name: String, reason: String) {
+        let error = #expect(throws: SchedulerError.self) { try registry.find(name) }
+        guard case .refusedScheduler(let found, let text)? = error else {
+            Issue.record("\(name): \(error?.description ?? "")")
+            return
+        }
+        #expect(found == name)
+        #expect(text.contains(reason), "\(text)")
+        #expect(error?.description == "The scheduler \"\(name)\" isn't built: \(text).")
+    }
+
+    @Test func noiseLevelsBehindANameAreThoseOfTheirSchedule() throws {
+        let configuration = SchedulerConfiguration(className: "EulerDiscreteScheduler")
+        func sigmas(_ name: String, _ request: TimestepRequest = .steps(7)) throws -> [Float] {
+            try registry.make(name, configuration: configuration, request: request).sigmas
+        }
+        for (suffix, schedule) in [
+            ("Align Your Steps", NamedSchedule.ays), ("ays", .ays), ("AYS 11", .ays), ("ays sdxl", .aysXL),
+            ("KL Optimal", .klOptimal), ("SGM Uniform", .sgmUniform), ("simple", .simple), ("Laplace", .laplace),
+        ] {
+            #expect(try sigmas("euler \(suffix)") == sigmas("euler", .named(schedule, steps: 7)), "\(suffix)")
+            #expect(try sigmas("dpm++2m \(suffix)") == sigmas("dpm++2m", .named(schedule, steps: 7)), "\(suffix)")
+        }
+        #expect(try sigmas("euler polyexponential") == sigmas("euler exponential"))
+        #expect(try sigmas("euler automatic") == sigmas("euler"))
+        // Schedulers without the setting get the levels as a list.
+        for (suffix, schedule) in [("Karras", NamedSchedule.karras), ("Exponential", .exponential), ("Beta", .beta)] {
+            let named = try sigmas("euler a", .named(schedule, steps: 7))
+            #expect(try sigmas("Euler a \(suffix)") == named)
+            let key = "use_\(schedule.rawValue)_sigmas"
+            let stated = try registry.make(
+                "euler a", configuration: configuration, request: .steps(7), overrides: [key: .flag(true)])
+            #expect(stated.sigmas == named)
+            #expect(try zip(sigmas("euler \(suffix)"), named).allSatisfy { abs($0 - $1) <= 1e-6 * $1 }, "\(suffix)")
+        }
+        // What a person states counts more than what a name means.
+        #expect(try sigmas("euler ays", .sigmas([3, 1, 0])) == [3, 1, 0])
+        let automatic = try registry.make("Automatic", configuration: configuration, request: .steps(7))
+        #expect(automatic.name == "EulerDiscreteScheduler")
+        #expect(throws: Never.self) { try registry.check("Automatic") }
+        // Schedulers without such noise levels say what they lack.
+        for (name, lacks) in [
+            ("ddim karras", "use_karras_sigmas"), ("ddim kl optimal", "sigmas kl-optimal"), ("lcm ays", "for 10"),
+        ] {
+            let error = #expect(throws: SchedulerError.self) { try sigmas(name) }
+            #expect(error?.description.contains(lacks) == true, "\(error?.description ?? "")")
+        }
     }
 
     @Test func aliasesStandForSettings() throws {
@@ -42,6 +122,17 @@ import Testing
         let error = #expect(throws: SchedulerError.self) { try registry.find("eulr") }
         #expect(error?.description.contains("Did you mean euler") == true, "\(error?.description ?? "")")
         #expect(error?.description.contains("Known schedulers: ddim, ddim-inverse, ddpm") == true)
+        for (name, hint) in [
+            ("eluer", "Did you mean euler?"), ("dpm++2n", "Did you mean dpm++2m"),
+            ("DPMSolverMultistepSheduler", "DPMSolverMultistepScheduler"),
+        ] {
+            let error = #expect(throws: SchedulerError.self) { try registry.find(name) }
+            #expect(error?.description.contains(hint) == true, "\(error?.description ?? "")")
+        }
+        for name in ["lol", "foo", "banana", "xyz", "scheduler"] {
+            let error = #expect(throws: SchedulerError.self) { try registry.find(name) }
+            #expect(error?.description.contains("Did you mean") == false, "\(error?.description ?? "")")
+        }
         let other = #expect(throws: SchedulerError.self) { try registry.find(String(repeating: "x", count: 1_000_000)) }
         #expect(other?.description.contains("Did you mean") == false)
         #expect(throws: SchedulerError.self) { try registry.find("") }
@@ -61,7 +152,10 @@ import Testing
             ("ddpm", .timesteps([1000, 5])), ("ddpm", .timesteps([5.5])), ("ddpm", .timesteps([.nan])),
             ("ddpm", .sigmas([1, 0])),
             ("euler", .timesteps([.infinity])), ("euler", .sigmas([1])), ("euler", .sigmas([1, 0, 0])),
-            ("euler", .sigmas([.nan, 0])), ("euler karras", .timesteps([5, 3])), ("pndm", .steps(3)),
+            ("euler", .sigmas([.nan, 0])), ("euler", .sigmas([1, 2, 0])), ("lms", .sigmas([2, 2, 1, 0])),
+            ("heun", .sigmas([2, 1])),
+            ("dpm2", .sigmas([2, 1])), ("dpm++2m", .sigmas([1, 2, 0])), ("dpm++2m", .sigmas([2, 2, 0])),
+            ("euler karras", .timesteps([5, 3])), ("pndm", .steps(3)),
         ]
         for (name, request) in lists {
             #expect(throws: SchedulerError.self, "\(name) \(request)") {

@@ -15,7 +15,7 @@ public struct DPMSolverSDEScheduler: VarianceExplodingScheduler {
                 SchedulerParameter("noise_sampler_seed", .integer(0...Int.max), default: .absent, isOptional: true),
             ]
             + SchedulerParameter.sigmaMethods + SchedulerParameter.timestepSpacing(default: .linspace),
-        stepOptions: ["s_noise"], order: 2, evaluationsPerStep: 2, isStochastic: true,
+        stepOptions: ["s_noise"], order: 2, evaluationsPerStep: 2, isStochastic: true, takesSigmas: true,
         paper:
             "Lu et al. 2022, DPM-Solver++ (arXiv:2211.01095), alg. 1 with the noise of Karras et al. 2022 (arXiv:2206.00364); "
             + "k-diffusion's sample_dpmpp_sde")
@@ -31,6 +31,8 @@ public struct DPMSolverSDEScheduler: VarianceExplodingScheduler {
         self.settings = settings
         prediction = try settings.choice("prediction_type", as: PredictionType.self)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, storesSingle: false)
+        try plan.checkEndsAtZero(scheduler: settings.className)
+        try plan.checkDescends(scheduler: settings.className)
         let levels = plan.sigmas.map { Float($0) }
         let midTimesteps = zip(plan.sigmas, plan.sigmas.dropFirst()).map { plan.timestep(ofMeanBetween: $0, and: $1) }
         timesteps = Midpoint.interleaved(plan.timesteps.map { Float($0) }, midTimesteps)

@@ -8,7 +8,7 @@ public struct EulerAncestralDiscreteScheduler: VarianceExplodingScheduler {
         parameters: SchedulerParameter.noiseSchedule(schedules: SchedulerParameter.betaSchedules)
             + [.predictionType([.epsilon, .vPrediction]), .rescaleBetasZeroSNR]
             + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 1, isStochastic: true,
+        order: 1, isStochastic: true, takesSigmas: true,
         paper:
             "Song et al. 2020, Score-Based Generative Modeling through Stochastic Differential Equations (arXiv:2011.13456), "
             + "eq. 47, over Euler steps of Karras et al. 2022 (arXiv:2206.00364)")

@@ -10,7 +10,7 @@ public struct HeunDiscreteScheduler: VarianceExplodingScheduler {
             + [.predictionType([.epsilon, .sample, .vPrediction])]
             + SchedulerParameter.sigmaMethods + SchedulerParameter.clipping(default: false)
             + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, evaluationsPerStep: 2, isStochastic: false, takesTimesteps: true,
+        order: 2, evaluationsPerStep: 2, isStochastic: false, takesTimesteps: true, takesSigmas: true,
         paper: "Karras, Aittala, Aila, Laine 2022, Elucidating the Design Space of Diffusion-Based Generative Models "
             + "(arXiv:2206.00364), alg. 1")
 
@@ -26,6 +26,7 @@ public struct HeunDiscreteScheduler: VarianceExplodingScheduler {
         prediction = try settings.choice("prediction_type", as: PredictionType.self)
         limit = try OriginalSampleLimit(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
+        try plan.checkEndsAtZero(scheduler: settings.className)
         timesteps = Self.doubled(plan.timesteps.map { Float($0) })
         sigmas = Self.doubled(plan.sigmas.map { Float($0) }) + [Float(plan.end)]
         initNoiseSigma = plan.initNoiseSigma

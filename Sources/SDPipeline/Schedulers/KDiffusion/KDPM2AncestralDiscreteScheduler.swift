@@ -10,7 +10,7 @@ public struct KDPM2AncestralDiscreteScheduler: VarianceExplodingScheduler {
         parameters: SchedulerParameter.latentNoiseSchedule(schedules: SchedulerParameter.betaSchedules)
             + [.predictionType([.epsilon, .vPrediction])]
             + SchedulerParameter.sigmaMethods + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, evaluationsPerStep: 2, isStochastic: true,
+        order: 2, evaluationsPerStep: 2, isStochastic: true, takesSigmas: true,
         paper: "Karras, Aittala, Aila, Laine 2022 (arXiv:2206.00364), alg. 2 with the midpoint of DPM-Solver-2: Lu et al. 2022 "
             + "(arXiv:2206.00927), alg. 1; noise by Song et al. 2020 (arXiv:2011.13456), eq. 47")
 
@@ -27,6 +27,7 @@ public struct KDPM2AncestralDiscreteScheduler: VarianceExplodingScheduler {
         self.settings = settings
         prediction = try settings.choice("prediction_type", as: PredictionType.self)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, roundsKarras: true)
+        try plan.checkEndsAtZero(scheduler: settings.className)
         let levels = plan.sigmas.map { Float($0) }
         parts = try AncestralStep.steps(levels, scheduler: settings.className)
         let midpoints = zip(levels, parts).map { Midpoint.geometricMean($1.down, $0) }

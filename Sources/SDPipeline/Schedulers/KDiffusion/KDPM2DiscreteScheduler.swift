@@ -9,7 +9,7 @@ public struct KDPM2DiscreteScheduler: VarianceExplodingScheduler {
         parameters: SchedulerParameter.latentNoiseSchedule(schedules: SchedulerParameter.betaSchedules)
             + [.predictionType([.epsilon, .vPrediction])]
             + SchedulerParameter.sigmaMethods + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, evaluationsPerStep: 2, isStochastic: false,
+        order: 2, evaluationsPerStep: 2, isStochastic: false, takesSigmas: true,
         paper: "Karras, Aittala, Aila, Laine 2022 (arXiv:2206.00364), alg. 2 with the midpoint of DPM-Solver-2: Lu et al. 2022 "
             + "(arXiv:2206.00927), alg. 1")
 
@@ -24,6 +24,7 @@ public struct KDPM2DiscreteScheduler: VarianceExplodingScheduler {
         self.settings = settings
         prediction = try settings.choice("prediction_type", as: PredictionType.self)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, roundsKarras: true)
+        try plan.checkEndsAtZero(scheduler: settings.className)
         let levels = plan.sigmas.map { Float($0) }
         let midpoints = zip(levels, levels.dropFirst()).map { Midpoint.geometricMean($0, $1) }
         let midTimesteps = midpoints.map { plan.timestep(of: $0) }

@@ -9,7 +9,7 @@ public struct LMSDiscreteScheduler: VarianceExplodingScheduler {
         parameters: SchedulerParameter.noiseSchedule(schedules: SchedulerParameter.betaSchedules)
             + [.predictionType([.epsilon, .sample, .vPrediction])]
             + SchedulerParameter.sigmaMethods + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: largestOrder, isStochastic: false,
+        order: largestOrder, isStochastic: false, takesSigmas: true,
         paper:
             "Adams-Bashforth method of order 4 (Hairer, Nørsett, Wanner 1993, Solving Ordinary Differential Equations I, III.1, and "
             + "III.5 for steps of variable size); k-diffusion's sample_lms")
@@ -26,6 +26,7 @@ public struct LMSDiscreteScheduler: VarianceExplodingScheduler {
         self.settings = settings
         prediction = try settings.choice("prediction_type", as: PredictionType.self)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
+        try plan.checkDescends(scheduler: settings.className)
         timesteps = plan.timesteps.map { Float($0) }
         sigmas = plan.storedSigmas
         initNoiseSigma = plan.initNoiseSigma

@@ -16,7 +16,7 @@ public struct DEISMultistepScheduler: VariancePreservingSolver {
                 .flag("lower_order_final", default: true),
             ] + SchedulerParameter.thresholding + SchedulerParameter.sigmaMethods + SchedulerParameter.flowSigmas
             + SchedulerParameter.dynamicShifting + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, isStochastic: false,
+        order: 2, isStochastic: false, takesSigmas: true,
         paper:
             "Zhang, Chen 2022, Fast Sampling of Diffusion Models with Exponential Integrator (arXiv:2204.13902), eq. 14 and 15")
 

@@ -15,7 +15,6 @@ public struct DPMSolverMultistepScheduler: VariancePreservingSolver {
                 "dpm++ 2m sde heun",
                 overrides: ["algorithm_type": .text("sde-dpmsolver++"), "solver_type": .text("heun")]),
             .init("dpm++ 3m", overrides: ["solver_order": .integer(3)]),
-            .init("dpm++ 3m sde", overrides: ["algorithm_type": .text("sde-dpmsolver++"), "solver_order": .integer(3)]),
             .init(
                 "dpm solver", overrides: ["algorithm_type": .text("dpmsolver"), "final_sigmas_type": .text("sigma_min")]),
         ],
@@ -28,7 +27,7 @@ public struct DPMSolverMultistepScheduler: VariancePreservingSolver {
                 .varianceType, .rescaleBetasZeroSNR,
             ] + SchedulerParameter.thresholding + SchedulerParameter.sigmaMethods + SchedulerParameter.flowSigmas
             + SchedulerParameter.dynamicShifting + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, isStochastic: false, takesTimesteps: true,
+        order: 2, isStochastic: false, takesTimesteps: true, takesSigmas: true,
         paper:
             "Lu et al. 2022, DPM-Solver (arXiv:2206.00927), eq. 3.7, and DPM-Solver++ (arXiv:2211.01095), alg. 2 and eq. 14-18")
 

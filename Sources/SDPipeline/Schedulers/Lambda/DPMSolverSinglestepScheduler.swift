@@ -14,7 +14,7 @@ public struct DPMSolverSinglestepScheduler: VariancePreservingSolver {
             + [.flag("lower_order_final", default: false), .finalSigmas, .lambdaMinClipped, .varianceType]
             + SchedulerParameter.thresholding + SchedulerParameter.sigmaMethods + SchedulerParameter.flowSigmas
             + SchedulerParameter.dynamicShifting,
-        order: 2, isStochastic: false, takesTimesteps: true,
+        order: 2, isStochastic: false, takesTimesteps: true, takesSigmas: true,
         paper: "Lu et al. 2022, DPM-Solver (arXiv:2206.00927), alg. 1, 4 and 5, and DPM-Solver++ (arXiv:2211.01095), alg. 1")
 
     public let settings: SchedulerSettings

@@ -16,7 +16,7 @@ public struct SASolverScheduler: VariancePreservingSolver {
                 .flag("lower_order_final", default: true), .lambdaMinClipped, .varianceType,
             ] + SchedulerParameter.thresholding + SchedulerParameter.sigmaMethods + SchedulerParameter.flowSigmas
             + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, isStochastic: true,
+        order: 2, isStochastic: true, takesSigmas: true,
         paper: "Xue et al. 2023, SA-Solver (arXiv:2309.05019), alg. 1, eq. 14 to 18")
 
     public let settings: SchedulerSettings

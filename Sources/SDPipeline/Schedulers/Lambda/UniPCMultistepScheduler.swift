@@ -24,7 +24,7 @@ public struct UniPCMultistepScheduler: VariancePreservingSolver {
                 .finalSigmas, .rescaleBetasZeroSNR,
             ] + SchedulerParameter.thresholding + SchedulerParameter.sigmaMethods + SchedulerParameter.flowSigmas
             + SchedulerParameter.dynamicShifting + SchedulerParameter.timestepSpacing(default: .linspace),
-        order: 2, isStochastic: false,
+        order: 2, isStochastic: false, takesSigmas: true,
         paper: "Zhao, Bai, Rao, Zhou, Lu 2023, UniPC (arXiv:2302.04867), alg. 5 to 8, eq. 8 and 9")
 
     public let settings: SchedulerSettings

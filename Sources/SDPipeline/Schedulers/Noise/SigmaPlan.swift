@@ -39,7 +39,7 @@ struct SigmaPlan {
         let method = try SigmaSchedule(settings)
         let request = try request.resolved(logSigmas: logSigmas, scheduler: scheduler)
         if case .sigmas(let given) = request {
-            let single = try Self.checked(given, logSigmas: logSigmas, scheduler: scheduler)
+            let single = try TimestepRequest.checkedSigmas(given, trainTimesteps: logSigmas.count, scheduler: scheduler)
             let logs = logSigmas
             timesteps = single.dropLast().map { SigmaSchedule.timestep(of: $0, logSigmas: logs, isSingle: true) }
             sigmas = single.dropLast()
@@ -59,6 +59,26 @@ struct SigmaPlan {
 
     /// The noise levels of all steps and of the end, in single precision.
     var storedSigmas: [Float] { (sigmas + [end]).map { Float($0) } }
+
+    /// Refuses a list of noise levels that doesn't end with 0, for schedulers whose last step goes there.
+    /// - Throws: `SchedulerError.invalidSchedule`.
+    func checkEndsAtZero(scheduler: String) throws {
+        guard end == 0 else {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler, reason: "the list of sigmas ends with \(end), expected 0 as its last value")
+        }
+    }
+
+    /// Refuses noise levels of which two are equal, for schedulers that divide by the length of a step.
+    /// - Throws: `SchedulerError.invalidSchedule`.
+    func checkDescends(scheduler: String) throws {
+        let levels = storedSigmas
+        if let (level, _) = zip(levels, levels.dropFirst()).first(where: { $0 <= $1 }) {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler, reason: "two noise levels in a row are \(level), expected each to be below the one before"
+            )
+        }
+    }
 
     /// The fractional timestep of a noise level in single precision.
     func timestep(of sigma: Float) -> Float {
@@ -105,17 +125,5 @@ struct SigmaPlan {
         let smallest = settings.has("sigma_min") ? try settings.optionalNumber("sigma_min") : nil
         sigmas = method.levels(largest: largest ?? first, smallest: smallest ?? last, count: count)
         return (sigmas.map { SigmaSchedule.timestep(of: $0, logSigmas: logSigmas, isSingle: false) }, sigmas)
-    }
-
-    /// The given noise levels in single precision, where they can be used.
-    private static func checked(_ given: [Double], logSigmas: [Float], scheduler: String) throws -> [Double] {
-        let single = given.map { Double(Float($0)) }
-        let areUsable = single.allSatisfy { $0.isFinite && $0 >= 0 } && single.dropLast().allSatisfy { $0 > 0 }
-        guard single.count >= 2, logSigmas.count >= 2, areUsable else {
-            throw SchedulerError.invalidSchedule(
-                scheduler: scheduler,
-                reason: "the list of sigmas must have at least two finite values above 0, of which only the last may be 0")
-        }
-        return single
     }
 }

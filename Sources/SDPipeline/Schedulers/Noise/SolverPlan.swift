@@ -36,6 +36,29 @@ struct SolverPlan {
         let usesLambdas = try method == .timesteps && isSet("use_lu_lambdas")
         isFlow = try method == .timesteps && !usesLambdas && isSet("use_flow_sigmas")
         let isSpread = method != .timesteps || usesLambdas || isFlow
+        let logSigmas = trainSigmas.map { SingleMath.log($0) }
+        func indices(of levels: [Double], rounded: Bool) -> [Int] {
+            levels.map { level in
+                let timestep = SigmaSchedule.timestep(of: level, logSigmas: logSigmas, isSingle: false)
+                return Int(timestep.rounded(rounded ? .toNearestOrEven : .towardZero))
+            }
+        }
+        let endsAtZero = settings.has("final_sigmas_type") ? try settings.text("final_sigmas_type") == "zero" : false
+        let request = try request.resolved(logSigmas: logSigmas, scheduler: scheduler)
+        if case .sigmas(let given) = request {
+            guard !isFlow else {
+                throw SchedulerError.invalidSchedule(
+                    scheduler: scheduler, reason: "a list of sigmas can't be used with use_flow_sigmas")
+            }
+            let single = try TimestepRequest.checkedSigmas(given, trainTimesteps: schedule.count, scheduler: scheduler)
+            let levels = Array(single.dropLast())
+            try Self.checkDescends(levels, scheduler: scheduler)
+            // 0 is what the settings end with: solvers without that end go to the first training timestep's level.
+            let last = single[levels.count] > 0 || endsAtZero ? single[levels.count] : Double(trainSigmas[0])
+            timesteps = indices(of: levels, rounded: true)
+            sigmas = (levels + [last]).map { Float($0) }
+            return
+        }
         let whole: [Int]
         if case .timesteps(let list) = request {
             guard !isSpread else {
@@ -52,13 +75,6 @@ struct SolverPlan {
                 scheduler: scheduler, reason: "a schedule of noise levels needs at least 2 training timesteps")
         }
 
-        let logSigmas = trainSigmas.map { SingleMath.log($0) }
-        func indices(of levels: [Double], rounded: Bool) -> [Int] {
-            levels.map { level in
-                let timestep = SigmaSchedule.timestep(of: level, logSigmas: logSigmas, isSingle: false)
-                return Int(timestep.rounded(rounded ? .toNearestOrEven : .towardZero))
-            }
-        }
         let roundsKarras = try roundsCosine || settings.text("beta_schedule") != "squaredcos_cap_v2"
         var levels: [Double]
         if isFlow {
@@ -78,13 +94,17 @@ struct SolverPlan {
             levels = whole.map { SigmaSchedule.interpolate(trainSigmas, at: Double($0)) }
             timesteps = whole
         }
-        guard zip(levels, levels.dropFirst()).allSatisfy({ $0 > $1 }) else {
-            throw SchedulerError.invalidSchedule(
-                scheduler: scheduler, reason: "\(count) steps are too many: some of them would have the same timestep")
-        }
-        let endsAtZero = settings.has("final_sigmas_type") ? try settings.text("final_sigmas_type") == "zero" : false
+        try Self.checkDescends(levels, scheduler: scheduler)
         let last = isSpread && end == .last ? levels[levels.count - 1] : Double(smallest)
         sigmas = (levels + [endsAtZero ? 0 : last]).map { Float($0) }
+    }
+
+    private static func checkDescends(_ levels: [Double], scheduler: String) throws {
+        guard zip(levels, levels.dropFirst()).allSatisfy({ $0 > $1 }) else {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler,
+                reason: "\(levels.count) steps are too many: some of them would have the same timestep")
+        }
     }
 
     /// Signal and noise of each step and of the end.

@@ -37,6 +37,21 @@ public enum TimestepRequest: Sendable, Equatable {
         return timesteps
     }
 
+    /// The given noise levels in single precision, where they can be used.
+    static func checkedSigmas(_ sigmas: [Double], trainTimesteps: Int, scheduler: String) throws -> [Double] {
+        let single = sigmas.map { Double(Float($0)) }
+        let areUsable = single.allSatisfy { $0.isFinite && $0 >= 0 } && single.dropLast().allSatisfy { $0 > 0 }
+        let descends = zip(single, single.dropFirst()).allSatisfy { $0 >= $1 }
+        guard single.count >= 2, trainTimesteps >= 2, areUsable, descends else {
+            throw SchedulerError.invalidSchedule(
+                scheduler: scheduler,
+                reason:
+                    "the list of sigmas must have at least two finite values above 0 that descend, of which only the last may be 0"
+            )
+        }
+        return single
+    }
+
     /// As `checked`, for schedulers whose timesteps are indices of the training timesteps.
     static func checkedWhole(_ timesteps: [Double], trainTimesteps: Int, scheduler: String) throws -> [Int] {
         let checked = try checked(timesteps, trainTimesteps: trainTimesteps, scheduler: scheduler)

@@ -114,6 +114,11 @@ extension SchedulerParameter {
         }
     }
 
+    /// The parameters of k-diffusion's samplers that diffusers has no class for: those of its other k-diffusion schedulers.
+    static let kDiffusion =
+        latentNoiseSchedule(schedules: betaSchedules) + [predictionType([.epsilon, .sample, .vPrediction])] + sigmaMethods
+        + timestepSpacing(default: .linspace)
+
     /// The beta schedules that every scheduler knows.
     static let betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2"]
 
