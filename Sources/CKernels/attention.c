@@ -14,25 +14,32 @@ CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
 }
 
-// 2^x for x < 127, but for results below 2^-125, which stay there: weights that no sum shows.
-VECTOR_INLINE float binary_softmax_weight(float x) { return power_of_two(x < -125.0f ? -125.0f : x); }
+// e^x for x < 88, and 0 where that would be subnormal: no sum shows such weights, and products with them are slow. NaN stays one.
+VECTOR_INLINE float softmax_weight(float x) {
+    const reduced_exponential e = reduce_exponential(x);
+    const float power = e.power * bits_to_float((e.shifted << 23) + 0x3F800000u);
+    return x < -87.0f ? 0.0f : power;
+}
 
 VECTOR_INLINE int softmax_tile(
-    float *scores, ptrdiff_t keys, const int columns, float *references, float *sums, float *corrections) {
-    // Weights of up to 2^32 are no less exact, so that references seldom have to be raised.
-    const float margin = 32;
+    float *scores, ptrdiff_t keys, const int columns, const float scale, float *references, float *sums, float *corrections) {
+    // Weights of up to e^22 are no less exact, so that references seldom have to be raised.
+    const float margin = 22;
     float largest[32], total[32];
-    for (int j = 0; j < columns; j++) largest[j] = scores[j];
+    for (int j = 0; j < columns; j++) largest[j] = scores[j] * scale;
     for (ptrdiff_t key = 1; key < keys; key++) {
         const float *row = scores + key * columns;
-        for (int j = 0; j < columns; j++) largest[j] = row[j] > largest[j] ? row[j] : largest[j];
+        for (int j = 0; j < columns; j++) {
+            const float score = row[j] * scale;
+            largest[j] = score > largest[j] ? score : largest[j];
+        }
     }
     int exceeds = 0;
     for (int j = 0; j < columns; j++) exceeds |= largest[j] > references[j] + margin;
     if (exceeds) {
         for (int j = 0; j < columns; j++) {
             const float reference = largest[j] > references[j] ? largest[j] : references[j];
-            corrections[j] = reference == references[j] ? 1.0f : binary_softmax_weight(references[j] - reference);
+            corrections[j] = reference == references[j] ? 1.0f : softmax_weight(references[j] - reference);
             references[j] = reference;
             sums[j] *= corrections[j];
         }
@@ -42,7 +49,7 @@ VECTOR_INLINE int softmax_tile(
         float *row = scores + key * columns;
         VECTOR_LOOP
         for (int j = 0; j < columns; j++) {
-            float value = binary_softmax_weight(row[j] - references[j]);
+            float value = softmax_weight(row[j] * scale - references[j]);
             row[j] = value;
             total[j] += value;
         }
@@ -53,10 +60,10 @@ VECTOR_INLINE int softmax_tile(
 
 CK_KERNEL(
     int, attention_softmax_tile,
-    (float *scores, ptrdiff_t keys, int columns, float *references, float *sums, float *corrections),
-    (scores, keys, columns, references, sums, corrections)) {
-    if (columns == 32) return softmax_tile(scores, keys, 32, references, sums, corrections);
-    return softmax_tile(scores, keys, 16, references, sums, corrections);
+    (float *scores, ptrdiff_t keys, int columns, float scale, float *references, float *sums, float *corrections),
+    (scores, keys, columns, scale, references, sums, corrections)) {
+    if (columns == 32) return softmax_tile(scores, keys, 32, scale, references, sums, corrections);
+    return softmax_tile(scores, keys, 16, scale, references, sums, corrections);
 }
 
 CK_KERNEL(

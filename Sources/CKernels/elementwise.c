@@ -1,4 +1,7 @@
 #include "elementwise.h"
+
+#include <float.h>
+
 #include "vector_math.h"
 
 #define CK_BINARY(name, expression)                                                                                          \
@@ -66,18 +69,23 @@ CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
 CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
 CK_UNARY(ck_silu, v *sigmoid(v))
 CK_UNARY(ck_gelu_erf, gaussian_error_linear_unit(v))
+CK_UNARY(ck_gelu_erf_halved_last, v > 0.5f * FLT_MAX ? INFINITY : gaussian_error_linear_unit(v))
 
 #define GATED_GELU_ROWS(loop, n)                                                                                             \
     for (ptrdiff_t row = 0; row < rows; row++) {                                                                             \
         const float *values = x + row * x_step;                                                                              \
         float *target = y + row * y_step;                                                                                    \
-        loop for (ptrdiff_t i = 0; i < (n); i++) target[i] = values[i] * gaussian_error_linear_unit(values[gate + i]);       \
+        loop for (ptrdiff_t i = 0; i < (n); i++) {                                                                           \
+            const float v = values[gate + i];                                                                                \
+            target[i] = values[i] * (v > limit ? INFINITY : gaussian_error_linear_unit(v));                                  \
+        }                                                                                                                    \
     }
 
 CK_KERNEL(
     void, ck_gated_gelu,
-    (const float *x, ptrdiff_t x_step, ptrdiff_t gate, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n),
-    (x, x_step, gate, y, y_step, rows, n)) {
+    (const float *x, ptrdiff_t x_step, ptrdiff_t gate, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n, int halves_last),
+    (x, x_step, gate, y, y_step, rows, n, halves_last)) {
+    const float limit = halves_last ? 0.5f * FLT_MAX : INFINITY;
     // Half a tile's columns, of 32 or of 16, without what loops of any length begin with.
     if (n == 16) {
         GATED_GELU_ROWS(VECTOR_LOOP, 16)

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "elementwise.h"
 #include "vector_math.h"
 
 // 16 KiB: half of a usual first-level cache.
@@ -119,6 +120,30 @@ CK_KERNEL(
     } else {
         VECTOR_LOOP
         for (size_t i = 0; i < count; i++) y[i] = ((x[i] - centre) * slope + shift) * scale[i];
+    }
+}
+
+CK_KERNEL(
+    void, normalization_layer_row_written_out,
+    (const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias),
+    (x, y, count, epsilon, scale, bias)) {
+    const float divisor = (float)count;
+    const float mean = ck_row_sum(x, (ptrdiff_t)count) / divisor;
+    // In the blocks of a row's sum, so that it is rounded and overflows as that does.
+    double squares = 0;
+    for (size_t start = 0; start < count; start += BLOCK) {
+        const size_t length = count - start < BLOCK ? count - start : BLOCK;
+        float block[BLOCK];
+        for (size_t i = 0; i < length; i++) {
+            const float d = x[start + i] - mean;
+            block[i] = d * d;
+        }
+        squares += (double)ck_row_sum(block, (ptrdiff_t)length);
+    }
+    const float deviation = sqrtf((float)squares / divisor + epsilon);
+    for (size_t i = 0; i < count; i++) {
+        const float value = (x[i] - mean) / deviation * scale[i];
+        y[i] = bias ? value + bias[i] : value;
     }
 }
 

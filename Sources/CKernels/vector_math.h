@@ -185,7 +185,8 @@ VECTOR_INLINE float gaussian_error_linear_unit(float x) {
     q = q * a + -0x1.26aefp+0f;
     q = q * a + -0x1.fffffep-1f;
     const float tail = a * power_of_two(q);
-    return (x > 0.0f ? x : 0.0f) - (a > 6.0f ? 0.0f : tail);
+    // x · 0 has the sign that x (1 + erf) has where the error function is -1, and is NaN for -∞.
+    return (x > 0.0f ? x : x * 0.0f) - (a > 6.0f ? 0.0f : tail);
 }
 
 // tanh: x + x^3 P(x^2) below 0.625, 1 - 2 / (exp(2 |x|) + 1) beyond (the two ranges of Cody & Waite, chapter 13).
@@ -209,8 +210,8 @@ VECTOR_INLINE float sigmoid(float x) {
     return x < 0.0f ? e * r : r;
 }
 
-// x·σ(x), the SiLU activation; 0 below -88.7, where e^-x overflows and the exact result is less than 3e-37.
-VECTOR_INLINE float silu(float x) { return x / (1.0f + exponential(-x)); }
+// x·σ(x), the SiLU activation.
+VECTOR_INLINE float silu(float x) { return x * sigmoid(x); }
 
 // sin (quadrant 0) and cos (quadrant 1): x = n pi / 2 + r in double precision with pi / 2 in two parts, right for |x| < 2^20;
 // odd and even polynomials over |r| <= pi / 4.

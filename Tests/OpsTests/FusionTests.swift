@@ -65,6 +65,31 @@ struct FusionGraph {
         return outputs
     }
 
+    /// The tensor of an input or a constant.
+    subscript(id: ValueID) -> Tensor? {
+        get { graph.initializers[id] ?? given[graph.values[id].name] }
+        set {
+            if graph.initializers[id] != nil {
+                graph.initializers[id] = newValue
+            } else {
+                given[graph.values[id].name] = newValue
+            }
+        }
+    }
+
+    /// The result with the optimizer on and off, and how often each fusion fired.
+    mutating func results(
+        _ output: ValueID, threads: ThreadPool
+    ) throws -> (fused: Tensor, written: Tensor, counts: [String: Int]) {
+        graph.outputs = [output]
+        let sessions = try [true, false].map { optimize in
+            try Session(
+                graph: graph, library: StandardOperators.library, options: SessionOptions(optimize: optimize, threads: threads))
+        }
+        let results = try sessions.map { try #require(try $0.run(given).first?.value) }
+        return (results[0], results[1], try sessions[0].prepare(given).fusionCounts)
+    }
+
     /// How often each fusion fires.
     ///
     /// Expects the results with and without optimizer to be the same: within 1e-6 of the largest magnitude, or, in half precision,

@@ -10,11 +10,12 @@ void attention_add_mask(float *scores, const float *mask, size_t count);
 // s = -∞ wherever the mask is 0.
 void attention_apply_mask(float *scores, const uint8_t *mask, size_t count);
 
-// Some keys (1 at least) of a softmax that goes on from some to the next, of scores in units of ln 2 that lie key by key, `columns` (16
-// or 32) queries in each row: scores = 2^(score - reference of the query). `references` (-FLT_MAX before the first keys) are raised to
-// the largest score where one is far above, and `sums` (0 before the first keys) are brought up to date. Unless the result is 0, what
-// was computed before has to be multiplied by `corrections`.
-int attention_softmax_tile(float *scores, ptrdiff_t keys, int columns, float *references, float *sums, float *corrections);
+// Some keys (1 at least) of a softmax that goes on from some to the next, of scores that lie key by key, `columns` (16 or 32) queries in
+// each row: scores = e^(scale · score - reference of the query). `references` (-FLT_MAX before the first keys) are raised to the
+// largest scaled score where one is far above, and `sums` (0 before the first keys) are brought up to date. Unless the result is 0,
+// what was computed before has to be multiplied by `corrections`. The sum of scores of -∞ stays 0.
+int attention_softmax_tile(
+    float *scores, ptrdiff_t keys, int columns, float scale, float *references, float *sums, float *corrections);
 
 // values[row * columns + j] *= factors[j].
 void attention_scale_columns(float *values, ptrdiff_t rows, int columns, const float *factors);

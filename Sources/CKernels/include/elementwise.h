@@ -40,9 +40,11 @@ void ck_hard_swish(const float *x, float *y, ptrdiff_t n);
 void ck_silu(const float *x, float *y, ptrdiff_t n);
 // x / 2 * (1 + erf(x / sqrt 2)).
 void ck_gelu_erf(const float *x, float *y, ptrdiff_t n);
-// y[r * y_step + i] = x[r * x_step + i] * gelu_erf(x[r * x_step + gate + i]) for r < rows and i < n.
+// (x * (1 + erf(x / sqrt 2))) / 2, whose product is infinite beyond FLT_MAX / 2.
+void ck_gelu_erf_halved_last(const float *x, float *y, ptrdiff_t n);
+// y[r * y_step + i] = x[r * x_step + i] * gelu_erf(x[r * x_step + gate + i]) for r < rows and i < n; or gelu_erf_halved_last.
 void ck_gated_gelu(
-    const float *x, ptrdiff_t x_step, ptrdiff_t gate, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n);
+    const float *x, ptrdiff_t x_step, ptrdiff_t gate, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t n, int halves_last);
 // x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 void ck_gelu_tanh(const float *x, float *y, ptrdiff_t n);
 

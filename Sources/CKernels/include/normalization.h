@@ -28,6 +28,11 @@ void normalization_affine(const float *x, float *y, size_t count, double mean, d
 void normalization_affine_elements(
     const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias);
 
+// d = x - mean of x; d / sqrt(mean of d² + epsilon) * scale[i] + bias[i], each step rounded to float and free to overflow; `bias` may be
+// null. y may be x.
+void normalization_layer_row_written_out(
+    const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias);
+
 // Softmax, or its logarithm, of `count` consecutive values. y may be x.
 void normalization_softmax_row(const float *x, float *y, size_t count);
 void normalization_log_softmax_row(const float *x, float *y, size_t count);

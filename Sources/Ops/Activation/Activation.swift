@@ -10,6 +10,8 @@ enum ActivationFunction: String, Sendable {
     case hardSwish = "HardSwish"
     case mish = "Mish"
     case gelu = "Gelu"
+    /// (x · (1 + erf(x / √2))) / 2, whose product overflows: what fusions make of patterns in this order.
+    case geluHalvedLast = "GeluHalvedLast"
     case geluTanh = "GeluTanh"
 
     var loop: FloatLoop {
@@ -21,6 +23,7 @@ enum ActivationFunction: String, Sendable {
         case .hardSwish: VectorKernels.hardSwish
         case .mish: VectorKernels.mish
         case .gelu: VectorKernels.geluErf
+        case .geluHalvedLast: VectorKernels.geluErfHalvedLast
         case .geluTanh: VectorKernels.geluTanh
         }
     }
@@ -34,6 +37,7 @@ enum ActivationFunction: String, Sendable {
         case .hardSwish: x * min(max(x / 6 + 0.5, 0), 1)
         case .mish: x * tanh(max(x, 0) + log1p(exp(-abs(x))))
         case .gelu: 0.5 * x * erfc(-x * 0.5.squareRoot())
+        case .geluHalvedLast: x * erfc(-x * 0.5.squareRoot()) * 0.5
         case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         }
     }

@@ -4,6 +4,10 @@ import GraphRuntime
 /// [..., 2 N] to [..., N]: the first half of the last axis times the GELU (by erf) of the second (Shazeer, "GLU Variants Improve
 /// Transformer", 2020, equation 6; GEGLU of diffusers). What exporters write as two slices, GELU and a product.
 struct GEGLU: Operator {
+    /// Whether the GELU is ``ActivationFunction/geluHalvedLast``.
+    var halvesLast = false
+
+    var mergeKey: String? { "halvesLast=\(halvesLast)" }
     var floatingPointTypes: Set<DType>? { [.float32] }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -28,7 +32,7 @@ struct GEGLU: Operator {
         context.threads.forEachRange(y.count / max(width, 1), grain: max(BroadcastPlan.grain / max(width, 1), 1)) { rows in
             unsafe ck_gated_gelu(
                 source + 2 * rows.lowerBound * width, 2 * width, width, target + rows.lowerBound * width, width, rows.count,
-                width)
+                width, halvesLast ? 1 : 0)
         }
     }
 

@@ -63,8 +63,13 @@ package struct AttentionProblem: Sendable {
     package var key: AttentionLayout
     package var value: AttentionLayout
     package var output: AttentionLayout
-    /// What products of queries and keys are multiplied with.
+    /// What products of queries and keys are multiplied with, by way of the queries.
     package var scale: Double
+    /// What the products are multiplied with once they are there: it matters for what overflows.
+    var scoreScale: Double = 1
+    /// Whether infinities and NaN come out as products and softmax have them that are written out: a row of -∞ is NaN. Else a query that
+    /// masks leave no key gets zeros.
+    var isWrittenOut = false
     /// Scores become cap·tanh(score / cap); 0 for as they are.
     package var softcap: Double = 0
     /// Steps through the mask; 0 along axes that it broadcasts over. Its last axis is contiguous.

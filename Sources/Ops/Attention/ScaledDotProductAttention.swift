@@ -16,7 +16,7 @@ package struct AttentionOperands {
     }
 }
 
-/// Computes softmax(scale·Q·Kᵀ + mask)·V. A query that the masks leave no key gets zeros.
+/// Computes softmax(scale·Q·Kᵀ + mask)·V. A query that the masks leave no key gets zeros, or NaN where the problem says so.
 ///
 /// - Parameters:
 ///   - problem: the extents, and how the operands lie in memory.
@@ -91,7 +91,8 @@ private func maskPointer<Element: AttentionElement>(
     return unsafe mask.dtype == .bool ? .boolean(try mask.pointer(to: Bool.self)) : .additive(try mask.pointer(to: type))
 }
 
-/// Attention as fusions build it: inputs query, key, value and optionally a mask, as ``AttentionOperands`` says.
+/// Attention as fusions build it: inputs query, key, value and optionally a mask, as ``AttentionOperands`` says. NaN and infinities come
+/// out as the written-out products and softmax have them: a query whose scores are all -∞ gets NaN.
 ///
 /// Each operand has three axes [B, L, heads·E], or four: [B, heads, L, E] or [B, L, heads, E].
 package struct ScaledDotProductAttention: Operator {
@@ -100,8 +101,10 @@ package struct ScaledDotProductAttention: Operator {
 
     /// Heads of queries, for operands of three axes; those of four axes state theirs.
     package var heads: Int
-    /// What products of queries and keys are multiplied with.
+    /// What queries are multiplied with before their products with keys.
     package var scale: Double
+    /// What those products are multiplied with.
+    package var scoreScale = 1.0
     package var queryOrder: Order
     package var keyOrder: Order
     package var valueOrder: Order
@@ -124,7 +127,7 @@ package struct ScaledDotProductAttention: Operator {
     package var floatingPointTypes: Set<DType>? { [.float32, .float64] }
 
     package var mergeKey: String? {
-        "ScaledDotProductAttention \(heads) \(scale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder)"
+        "ScaledDotProductAttention \(heads) \(scale) \(scoreScale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder)"
     }
 
     package func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
@@ -184,6 +187,8 @@ package struct ScaledDotProductAttention: Operator {
             output: isHeadsFirst
                 ? .headsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth)
                 : .rowsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth), scale: scale)
+        problem.scoreScale = scoreScale
+        problem.isWrittenOut = true
         problem.precision = precision
         return problem
     }

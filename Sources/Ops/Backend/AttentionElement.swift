@@ -14,8 +14,8 @@ protocol AttentionElement: BLASElement {
     /// x = e^(x - maximum); returns the sum.
     static func exponentiate(_ row: UnsafeMutablePointer<Self>, _ count: Int, maximum: Self) -> Double
     static func scale(_ row: UnsafeMutablePointer<Self>, _ count: Int, by factor: Self)
-    /// x = x + mask, and -∞ wherever the mask is -∞.
-    static func add(_ mask: UnsafePointer<Self>, to row: UnsafeMutablePointer<Self>, _ count: Int)
+    /// x = x + mask; if `shutsOut`, -∞ wherever the mask is -∞, whatever x is.
+    static func add(_ mask: UnsafePointer<Self>, to row: UnsafeMutablePointer<Self>, _ count: Int, shutsOut: Bool)
     /// x = -∞ wherever the mask is false.
     static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Self>, _ count: Int)
     /// x = cap·tanh(x / cap)
@@ -34,8 +34,8 @@ extension Float: AttentionElement {
         unsafe normalization_scale(row, count, factor)
     }
 
-    static func add(_ mask: UnsafePointer<Float>, to row: UnsafeMutablePointer<Float>, _ count: Int) {
-        unsafe attention_add_mask(row, mask, count)
+    static func add(_ mask: UnsafePointer<Float>, to row: UnsafeMutablePointer<Float>, _ count: Int, shutsOut: Bool) {
+        if shutsOut { unsafe attention_add_mask(row, mask, count) } else { unsafe ck_accumulate(mask, row, count) }
     }
 
     static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Float>, _ count: Int) {
@@ -69,8 +69,10 @@ extension Double: AttentionElement {
         for index in 0..<count { unsafe row[index] *= factor }
     }
 
-    static func add(_ mask: UnsafePointer<Double>, to row: UnsafeMutablePointer<Double>, _ count: Int) {
-        for index in 0..<count { unsafe row[index] = unsafe mask[index] == -.infinity ? -.infinity : row[index] + mask[index] }
+    static func add(_ mask: UnsafePointer<Double>, to row: UnsafeMutablePointer<Double>, _ count: Int, shutsOut: Bool) {
+        for index in 0..<count {
+            unsafe row[index] = unsafe shutsOut && mask[index] == -.infinity ? -.infinity : row[index] + mask[index]
+        }
     }
 
     static func apply(_ mask: UnsafePointer<Bool>, to row: UnsafeMutablePointer<Double>, _ count: Int) {

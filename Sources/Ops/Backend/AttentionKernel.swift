@@ -38,7 +38,9 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
         let wanted = (2 * threads.threadCount + heads - 1) / heads
         let step = unsafe max(min(rows, (extents.queries + wanted - 1) / wanted), 1)
         let tiles = unsafe (extents.queries + step - 1) / step
-        let bytes = (step * block + 64) * MemoryLayout<Element>.stride + 2 * step * MemoryLayout<Double>.stride
+        let bytes =
+            unsafe (step * block + 64 + rowScratchCount) * MemoryLayout<Element>.stride
+            + 2 * step * MemoryLayout<Double>.stride
         unsafe try threads.forEach(heads * tiles, scratchBytes: bytes) { index, scratch in
             let start = index % tiles * step
             let tile = unsafe Tile(
@@ -50,6 +52,40 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
                     .assumingMemoryBound(to: Element.self))
             unsafe tile.run()
         }
+    }
+
+    /// Elements that ``writeOutUnlessFinite(batch:head:row:scratch:)`` needs.
+    var rowScratchCount: Int { unsafe problem.isWrittenOut ? extents.width + extents.keys : 0 }
+
+    /// Computes a row of the output again, if it should be as written out and has an element that isn't finite: there the sum was
+    /// divided before it met the values, and weights are 0 that here are not.
+    func writeOutUnlessFinite(batch: Int, head: Int, row: Int, scratch: UnsafeMutablePointer<Element>) {
+        let output = unsafe output + problem.output.offset(batch: batch, head: head, row: row)
+        let width = unsafe extents.valueWidth
+        guard unsafe problem.isWrittenOut, unsafe extents.keys > 0,
+            (0..<width).contains(where: { unsafe !output[$0].isFinite })
+        else { return }
+        let keyHead = unsafe head / (extents.heads / extents.keyHeads)
+        let (scaled, scores) = unsafe (scratch, scratch + extents.width)
+        let first = unsafe query + problem.query.offset(batch: batch, head: head, row: row)
+        for index in unsafe 0..<extents.width { unsafe scaled[index] = unsafe first[index] * Element(problem.scale) }
+        unsafe GEMM(
+            transposeB: true, m: 1, n: extents.keys, k: extents.width, a: UnsafePointer(scaled), lda: max(extents.width, 1),
+            b: key + problem.key.offset(batch: batch, head: keyHead, row: 0), ldb: max(problem.key.row, 1), c: scores,
+            ldc: extents.keys
+        ).run()
+        unsafe Element.scale(scores, extents.keys, by: Element(problem.scoreScale))
+        if case .additive(let mask) = unsafe mask {
+            let start = unsafe mask + problem.mask.offset(batch: batch, head: head, row: row)
+            unsafe Element.add(start, to: scores, extents.keys, shutsOut: false)
+        }
+        let sum = unsafe Element.exponentiate(scores, extents.keys, maximum: Element.maximum(scores, extents.keys))
+        unsafe Element.scale(scores, extents.keys, by: Element(1 / sum))
+        unsafe GEMM(
+            m: 1, n: width, k: extents.keys, a: UnsafePointer(scores), lda: extents.keys,
+            b: value + problem.value.offset(batch: batch, head: keyHead, row: 0), ldb: problem.value.row, c: output,
+            ldc: problem.output.row
+        ).run()
     }
 
     /// The queries `rows` of one head.
@@ -90,9 +126,12 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
             for row in unsafe 0..<rows.count {
                 let target = unsafe output + row * problem.output.row
                 if isFirst { for index in unsafe 0..<extents.valueWidth { unsafe target[index] = 0 } }
-                // Where no key was attended to, the sum is 0 and so is the result.
-                let factor = unsafe sums[row] == 0 ? 0 : Element(1 / sums[row])
+                // Where no key was attended to, the sum is 0 and so is the result; written out, only the sum over no keys at all is.
+                let isEmpty = unsafe sums[row] == 0 && (isFirst || !problem.isWrittenOut)
+                let factor = unsafe isEmpty ? 0 : sums[row] == 0 ? Element.nan : Element(1 / sums[row])
                 unsafe Element.scale(target, extents.valueWidth, by: factor)
+                unsafe kernel.writeOutUnlessFinite(
+                    batch: batch, head: head, row: rows.lowerBound + row, scratch: scores + rows.count * max(block, 1))
                 if unsafe problem.scoresStage == .probabilities, unsafe kernel.scores != nil {
                     unsafe Element.scale(scores + row * keys.count, keys.count, by: factor)
                     unsafe copyScores(row, .probabilities, keys.count)
@@ -139,6 +178,9 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
         /// Turns a row of scores into e^(score - maximum), and the row of the output so far to the same maximum.
         private func weigh(_ row: Int, _ keys: Range<Int>, isFirst: Bool, output: UnsafeMutablePointer<Element>) {
             let values = unsafe scores + row * keys.count
+            if unsafe problem.scoreScale != 1 {
+                unsafe Element.scale(values, keys.count, by: Element(problem.scoreScale))
+            }
             unsafe copyScores(row, .products, keys.count)
             if unsafe problem.softcap > 0 { unsafe Element.softcap(values, keys.count, Element(problem.softcap)) }
             unsafe copyScores(row, .capped, keys.count)
@@ -162,7 +204,7 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
             let inside = unsafe values + (allowed.lowerBound - keys.lowerBound)
             switch unsafe kernel.mask {
             case .none: break
-            case .additive(let mask): unsafe Element.add(mask + start, to: inside, allowed.count)
+            case .additive(let mask): unsafe Element.add(mask + start, to: inside, allowed.count, shutsOut: !problem.isWrittenOut)
             case .boolean(let mask): unsafe Element.apply(mask + start, to: inside, allowed.count)
             }
             for key in keys.lowerBound..<allowed.lowerBound { unsafe values[key - keys.lowerBound] = -.infinity }

@@ -118,10 +118,14 @@ enum NormalizationKernels {
         let rowStride: Int
     }
 
+    /// Sums of so large numbers stay finite in any order. (Rows of numbers that are nearly one show how their mean is rounded.)
+    private static let largestSquare = 1e29
+
     /// Layer normalisation of `rows` rows of `count` elements; `record` is called with each row's mean and 1 / standard deviation.
     static func layerRows(
         _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
-        bias: RowParameters?, epsilon: Double, threads: ThreadPool, record: @Sendable (Int, Double, Double) -> Void
+        bias: RowParameters?, epsilon: Double, isWrittenOut: Bool, threads: ThreadPool,
+        record: @Sendable (Int, Double, Double) -> Void
     ) {
         guard count > 0 else { return }
         nonisolated(unsafe) let x = unsafe x
@@ -129,8 +133,16 @@ enum NormalizationKernels {
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
                 let moments = unsafe normalization_measure(x + row * count, count)
-                let factor = 1 / (moments.squares / Double(count) + epsilon).squareRoot()
+                let variance = moments.squares / Double(count)
+                let factor = 1 / (variance + epsilon).squareRoot()
                 let biasRow = unsafe bias.map { unsafe $0.elements + row * $0.rowStride }
+                let isUsual = variance < largestSquare && variance * 1e12 >= moments.mean * moments.mean
+                if isWrittenOut, !isUsual {
+                    unsafe normalization_layer_row_written_out(
+                        x + row * count, y + row * count, count, Float(epsilon), scale.elements + row * scale.rowStride,
+                        biasRow)
+                    continue
+                }
                 unsafe normalization_affine_elements(
                     x + row * count, y + row * count, count, moments.mean, factor, scale.elements + row * scale.rowStride,
                     biasRow)
@@ -139,10 +151,10 @@ enum NormalizationKernels {
         }
     }
 
-    /// y = x / √(mean of x² + epsilon) · scale, row by row.
+    /// y = x / √(mean of x² + epsilon) · scale, row by row; `record` is called with each row's factor of x.
     static func rootMeanSquareRows(
         _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
-        epsilon: Double, threads: ThreadPool
+        epsilon: Double, threads: ThreadPool, record: @Sendable (Int, Double) -> Void
     ) {
         guard count > 0 else { return }
         nonisolated(unsafe) let x = unsafe x
@@ -150,9 +162,10 @@ enum NormalizationKernels {
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
                 let mean = unsafe normalization_sum_of_squares(x + row * count, count) / Double(count)
+                let factor = 1 / (mean + epsilon).squareRoot()
                 unsafe normalization_affine_elements(
-                    x + row * count, y + row * count, count, 0, 1 / (mean + epsilon).squareRoot(),
-                    scale.elements + row * scale.rowStride, nil)
+                    x + row * count, y + row * count, count, 0, factor, scale.elements + row * scale.rowStride, nil)
+                record(row, factor)
             }
         }
     }

@@ -34,6 +34,8 @@ struct PackedProduct {
     var start = unsafe ProductStart<Float>.zero
     /// Whether C is a · GELU(b) of the halves a and b of each panel of B, which then has whole panels.
     var isGated = false
+    /// Whether that GELU is ``ActivationFunction/geluHalvedLast``.
+    var halvesLast = false
     var c: UnsafeMutablePointer<Float>
     var ldc: Int
     var precision = ProductPrecision.single

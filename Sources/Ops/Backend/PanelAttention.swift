@@ -55,7 +55,8 @@ struct PanelAttention: @unchecked Sendable {
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
         let layout = unsafe Layout(extents, isPaired: isPaired)
-        unsafe try threads.forEach(heads * parts, scratchBytes: layout.count * MemoryLayout<Float>.stride) { task, scratch in
+        let scratchCount = unsafe layout.count + kernel.rowScratchCount
+        unsafe try threads.forEach(heads * parts, scratchBytes: scratchCount * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
             unsafe run(batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
@@ -103,8 +104,7 @@ struct PanelAttention: @unchecked Sendable {
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         unsafe packKeysAndValues(batch: batch, head: head, layout, memory)
         let problem = unsafe kernel.problem
-        // The softmax's exponentials are powers of two.
-        let scale = Float(problem.scale) * 1.442_695_04
+        let scale = Float(problem.scale)
         let queries = unsafe memory + layout.queries
         for panel in panels {
             let first = unsafe panel * Self.lanes
@@ -117,6 +117,9 @@ struct PanelAttention: @unchecked Sendable {
             unsafe attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
                 kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
+            for row in first..<first + count {
+                unsafe kernel.writeOutUnlessFinite(batch: batch, head: head, row: row, scratch: memory + layout.count)
+            }
         }
     }
 
@@ -172,9 +175,9 @@ struct PanelAttention: @unchecked Sendable {
                     PackedProduct.level, Int32(keyCount), layout.widthRows, memory + panel * rows * layout.widthRows, rows,
                     queries, nil, 0, tile, lanes, nil, 0)
                 let corrections = unsafe memory + layout.corrections
-                guard unsafe attention_softmax_tile(tile, keyCount, Int32(lanes), references, sums, corrections) != 0 else {
-                    continue
-                }
+                let scale = unsafe Float(kernel.problem.scoreScale)
+                guard unsafe attention_softmax_tile(tile, keyCount, Int32(lanes), scale, references, sums, corrections) != 0
+                else { continue }
                 unsafe attention_scale_columns(scores, (panel - first) * rows, Int32(lanes), corrections)
                 if first > 0 { unsafe attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
             }

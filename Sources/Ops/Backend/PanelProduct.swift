@@ -13,6 +13,8 @@ struct PanelProduct: @unchecked Sendable {
     /// Whether C is a · GELU(b) of the columns a and b that a gated ``layout(n:k:isTransposed:isGated:precision:)`` puts side by
     /// side: half as many as B has. `start` is in the panels' order.
     var isGated = false
+    /// Whether that GELU is ``ActivationFunction/geluHalvedLast``.
+    var halvesLast = false
     var precision = Precision.single
 
     /// How the right factor [k, n] is packed.
@@ -68,6 +70,7 @@ struct PanelProduct: @unchecked Sendable {
                     a: a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
                     b: .panels(panels + columns.lowerBound * panelRows),
                     start: start.part(rows: rows, columns: columns, step: n), isGated: isGated,
+                    halvesLast: halvesLast,
                     c: c + rows.lowerBound * ldc + columns.lowerBound / columnsPerResult, ldc: ldc, precision: precision
                 ).run()
                 if !isDone { failures.add(1, ordering: .relaxed) }

@@ -31,6 +31,8 @@ struct TileWriter {
 
     private let start: ProductStart<Float>
     private let isGated: Bool
+    /// Whether the gate's half is taken last.
+    private let halvesLast: Bool
     private let c: UnsafeMutablePointer<Float>
     private let ldc: Int
     /// A tile that isn't written to C as it is: at the edge of C, where the kernel writes whole rows of columns.
@@ -53,6 +55,7 @@ struct TileWriter {
     /// - Parameter scratch: room for ``scratchSize(gatedTiles:)`` floats.
     init(_ product: PackedProduct, scratch: UnsafeMutablePointer<Float>) {
         unsafe (start, isGated, isPaired) = unsafe (product.start, product.isGated, product.precision.pairsLeft)
+        unsafe halvesLast = unsafe product.halvesLast
         unsafe (c, ldc) = unsafe (product.c, product.ldc)
         unsafe edge = unsafe scratch
         unsafe offsets = unsafe edge + Self.rows * Self.columns
@@ -95,7 +98,7 @@ struct TileWriter {
             unsafe multiply(a, b, depth: depth, start: first, step, into: gate, Self.columns, ahead)
             guard unsafe isLast else { return }
             let half = unsafe Self.columns / 2
-            unsafe ck_gated_gelu(gate, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half)
+            unsafe ck_gated_gelu(gate, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half, halvesLast ? 1 : 0)
         } else if unsafe columnCount == Self.columns {
             unsafe multiply(a, b, depth: depth, start: first, step, into: target, ldc, ahead)
         } else {

@@ -100,6 +100,7 @@ enum VectorKernels {
     static let hardSwish = unsafe FloatLoop(ck_hard_swish)
     static let silu = unsafe FloatLoop(ck_silu)
     static let geluErf = unsafe FloatLoop(ck_gelu_erf)
+    static let geluErfHalvedLast = unsafe FloatLoop(ck_gelu_erf_halved_last)
     static let geluTanh = unsafe FloatLoop(ck_gelu_tanh)
 
     static let leakyRelu = unsafe ParametricFloatLoop(ck_leaky_relu)

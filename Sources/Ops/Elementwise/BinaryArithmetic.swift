@@ -86,12 +86,13 @@ struct BinaryArithmetic: Operator {
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(1, inputs: inputs, outputs: outputs) }
 
-    /// x · 1, 1 · x, x / 1, x + 0, 0 + x and x - 0, with the one as a constant of one element. (A sum that isn't computed keeps the
-    /// sign of a zero.)
+    /// x · 1, 1 · x, x / 1, x + 0, 0 + x and x - 0, with the one as a constant of one element. The zero that leaves every
+    /// floating-point number as it is is the negative one in sums: -0 + 0 is 0.
     func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
         let neutral: Float
         switch function {
-        case .add, .subtract: neutral = 0
+        case .add: neutral = -0.0
+        case .subtract: neutral = 0
         case .multiply, .divide: neutral = 1
         case .minimum, .maximum: return nil
         }
@@ -99,7 +100,8 @@ struct BinaryArithmetic: Operator {
         return (isCommutative ? [0, 1] : [0]).first { kept in
             guard inputs.count == 2, let constant = inputs[1 - kept]?.tensor, constant.count == 1 else { return false }
             let number = try? cast(constant, to: .float64, threads: Self.oneThread).array(of: Double.self).first
-            return number == Double(neutral) && Self.isUnchanged(kept, inputs, outputs)
+            let isNeutral = number == Double(neutral) && (!constant.dtype.isFloat || number?.sign == neutral.sign)
+            return isNeutral && Self.isUnchanged(kept, inputs, outputs)
         }
     }
 

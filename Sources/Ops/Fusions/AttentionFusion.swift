@@ -18,7 +18,8 @@ struct AttentionFusion: Fusion {
         let query = HeadSplit(scores.query, editor)
         let key = scores.isKeyRowsFirst ? HeadSplit(joined: scores.key) : HeadSplit(scores.key, editor)
         let valueSplit = HeadSplit(value, editor)
-        var operation = ScaledDotProductAttention(heads: 1, scale: scores.scale)
+        var operation = ScaledDotProductAttention(heads: 1, scale: scores.operandScale)
+        operation.scoreScale = scores.scale
         var inputs: [ValueID?] = [scores.query, scores.key, value]
         var fusedOutput = output
         if rank == 4 {
@@ -60,7 +61,10 @@ private struct Scores {
     var key: ValueID
     var isKeyRowsFirst = false
     var mask: ValueID?
+    /// The factors of the product.
     var scale = 1.0
+    /// Those of its operands.
+    var operandScale = 1.0
     var nodes: [Int] = []
 
     init?(softmaxOf probabilities: ValueID?, _ editor: GraphEditor) {
@@ -81,6 +85,7 @@ private struct Scores {
             mask = found.mask
         }
         current = Self.skipFactors(current, &factor, &nodes, editor)
+        var operandFactor = 1.0
         guard let product = editor.producer(of: current), let matMul = editor.operation(product, as: MatMul.self),
             !matMul.hasBias,
             let left = editor.nodes[product].inputs[0], let right = editor.nodes[product].inputs[1]
@@ -88,15 +93,17 @@ private struct Scores {
         nodes.append(product)
         // Factors of single operands stay where they are when others read them too: they only change which value is read.
         var ignored: [Int] = []
-        query = Self.skipFactors(left, &factor, &ignored, editor)
-        let transposed = Self.skipFactors(right, &factor, &ignored, editor)
+        query = Self.skipFactors(left, &operandFactor, &ignored, editor)
+        let transposed = Self.skipFactors(right, &operandFactor, &ignored, editor)
         guard let (source, isRowsFirst) = Self.rows(ofTransposed: transposed, editor) else { return nil }
         isKeyRowsFirst = isRowsFirst
-        key = Self.skipFactors(source, &factor, &ignored, editor)
-        guard factor.isFinite else { return nil }
+        key = Self.skipFactors(source, &operandFactor, &ignored, editor)
+        // A product with 0 isn't computed at all, and would lose what isn't finite.
+        guard Float(factor).isNormal, Float(operandFactor).isNormal, Float(factor * operandFactor).isNormal else { return nil }
         self.mask = mask
         self.nodes = nodes
         scale = factor
+        operandScale = operandFactor
     }
 
     /// What keys [.., E, S] are the transpose of: [.., S, E], or [B, S, H, E] with heads behind the rows.
@@ -175,9 +182,11 @@ private struct Scores {
         if let values = editor.floats(id) { return values.allSatisfy { $0 == 0 } }
         if let node = editor.producer(of: id) {
             if let fill = editor.operation(node, as: ConstantOfShape.self) { return fill.isZero }
+            // Zero times a tensor that is filled with a finite number.
             if let (_, factor) = editor.orders(node, .multiply).first(where: { editor.floats($0.1)?.count == 1 }),
                 let other = editor.orders(node, .multiply).first(where: { $0.1 == factor })?.0, editor.floats(factor) == [0],
-                let source = editor.producer(of: other), editor.operation(source, as: ConstantOfShape.self) != nil
+                let source = editor.producer(of: other),
+                editor.operation(source, as: ConstantOfShape.self)?.isFinite == true
             {
                 return true
             }

@@ -183,7 +183,9 @@ private func text(_ dtype: DType?) -> String { dtype.map { "\($0)" } ?? "unknown
 extension GEGLUFusion {
     func missReason(at node: Int, in editor: GraphEditor) -> String? {
         for (values, activated) in editor.orders(node, .multiply) {
-            guard let gelu = editor.producer(of: activated), editor.operation(gelu, as: Activation.self)?.function == .gelu,
+            guard let gelu = editor.producer(of: activated),
+                let function = editor.operation(gelu, as: Activation.self)?.function,
+                function == .gelu || function == .geluHalvedLast,
                 let first = editor.producer(of: values), isCut(first, editor),
                 let second = editor.producer(of: editor.nodes[gelu].inputs.first ?? nil), isCut(second, editor)
             else { continue }

@@ -7,14 +7,16 @@ struct GEGLUFusion: Fusion {
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         for (values, activated) in editor.orders(node, .multiply) {
             guard let gelu = editor.producer(of: activated),
-                editor.operation(gelu, as: Activation.self)?.function == .gelu,
+                let function = editor.operation(gelu, as: Activation.self)?.function,
+                function == .gelu || function == .geluHalvedLast,
                 let gate = editor.nodes[gelu].inputs.first ?? nil, let output = editor.output(node),
                 editor.isSameShape(values, output),
                 let first = Half(values, editor), let second = Half(gate, editor), first.source == second.source,
                 first.isFirst, !second.isFirst, editor.isFloat(first.source)
             else { continue }
             return FusionMatch(
-                nodes: Array(Set([first.node, second.node])) + [gelu, node], type: name, operation: GEGLU(),
+                nodes: Array(Set([first.node, second.node])) + [gelu, node], type: name,
+                operation: GEGLU(halvesLast: function == .geluHalvedLast),
                 inputs: [first.source], outputs: [output])
         }
         return nil

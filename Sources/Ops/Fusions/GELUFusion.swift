@@ -12,7 +12,7 @@ struct GELUFusion: Fusion {
             if editor.isScalar(second, 0.5), let product = editor.producer(of: first) {
                 for (x, gate) in editor.orders(product, .multiply) {
                     if let inner = gateNodes(gate, of: x, editor), editor.isSameShape(x, output) {
-                        return match(inner + [product, node], x: x, output: output)
+                        return match(.geluHalvedLast, inner + [product, node], x: x, output: output)
                     }
                 }
             }
@@ -21,20 +21,20 @@ struct GELUFusion: Fusion {
             if let x = editor.operand(other, .multiply, beside: 0.5), let inner = gateNodes(second, of: x, editor),
                 editor.isSameShape(x, output)
             {
-                return match(inner + [other, node], x: x, output: output)
+                return match(.gelu, inner + [other, node], x: x, output: output)
             }
             // x · (0.5 · (1 + erf))
             if let gate = editor.operand(other, .multiply, beside: 0.5), let inner = gateNodes(gate, of: second, editor),
                 editor.isSameShape(second, output)
             {
-                return match(inner + [other, node], x: second, output: output)
+                return match(.gelu, inner + [other, node], x: second, output: output)
             }
         }
         return nil
     }
 
-    private func match(_ nodes: [Int], x: ValueID, output: ValueID) -> FusionMatch {
-        FusionMatch(nodes: nodes, type: name, operation: Activation(function: .gelu), inputs: [x], outputs: [output])
+    private func match(_ function: ActivationFunction, _ nodes: [Int], x: ValueID, output: ValueID) -> FusionMatch {
+        FusionMatch(nodes: nodes, type: name, operation: Activation(function: function), inputs: [x], outputs: [output])
     }
 
     /// The nodes that compute `gate` as 1 + erf(x / √2).

@@ -37,6 +37,10 @@ struct GroupNormalizationFusion: Fusion {
             let scale = editor.channelConstant(gamma, channels: channels, rank: shape.rank),
             let bias = editor.channelConstant(beta, channels: channels, rank: shape.rank)
         else { return nil }
+        // Factors and addends that are multiplied ahead of the run may not leave float32's range before the run would.
+        guard normalization.epsilon >= 1e-20, (scale + bias).allSatisfy({ abs($0) <= 1e18 }),
+            (groupScale + groupBias).allSatisfy({ $0 == 0 || (1e-9...1e9).contains(abs($0)) })
+        else { return nil }
         // Each group's own scale and bias, 1 and 0 in practice, come before those of the channels.
         let size = channels / groups
         let fusedScale = (0..<channels).map { groupScale[$0 / size] * scale[$0] }

@@ -14,9 +14,10 @@ struct LayerNormalizationFusion: Fusion {
                     let width = shape.dimensions.last,
                     isRow(gamma, width, editor), isRow(beta, width, editor), editor.shape(output) == shape
                 else { continue }
+                var operation = LayerNormalization(axis: -1, epsilon: Double(found.epsilon))
+                operation.isWrittenOut = true
                 return FusionMatch(
-                    nodes: found.nodes + [multiply, node], type: name,
-                    operation: LayerNormalization(axis: -1, epsilon: Double(found.epsilon)), inputs: [found.x, gamma, beta],
+                    nodes: found.nodes + [multiply, node], type: name, operation: operation, inputs: [found.x, gamma, beta],
                     outputs: [output])
             }
         }
@@ -56,7 +57,10 @@ struct LayerNormalizationFusion: Fusion {
 
     private func epsilonSum(_ node: Int, _ editor: GraphEditor) -> (ValueID, Float)? {
         for (value, addend) in editor.orders(node, .add) {
-            if let numbers = editor.floats(addend), numbers.count == 1, numbers[0] >= 0 { return (value, numbers[0]) }
+            // Beside a smaller ε it would matter which squares are too small for float32.
+            if let numbers = editor.floats(addend), numbers.count == 1, numbers[0] >= 1e-20, numbers[0].isFinite {
+                return (value, numbers[0])
+            }
         }
         return nil
     }

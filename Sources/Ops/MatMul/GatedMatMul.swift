@@ -6,6 +6,8 @@ import GraphRuntime
 struct GatedMatMul: Operator {
     /// Whether input 2 is a bias [2 N].
     var hasBias: Bool
+    /// Whether the GELU is ``ActivationFunction/geluHalvedLast``.
+    var halvesLast: Bool
     /// Input 1 in gated panels, where it is a constant that is worth packing once.
     private var panels: PackedConstant?
     /// In which numbers a product of float32 is computed.
@@ -14,10 +16,13 @@ struct GatedMatMul: Operator {
     /// Rows of the product, for each thread, that are there at a time where the weights aren't packed.
     private static let rowsOfThread = 1024
 
-    init(hasBias: Bool) { self.hasBias = hasBias }
+    init(hasBias: Bool, halvesLast: Bool = false) {
+        self.hasBias = hasBias
+        self.halvesLast = halvesLast
+    }
 
     var floatingPointTypes: Set<DType>? { [.float32] }
-    var mergeKey: String? { "bias=\(hasBias)" }
+    var mergeKey: String? { "bias=\(hasBias) halvesLast=\(halvesLast)" }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let product = try MatMul(hasBias: hasBias).inferOutputs(inputs)[0]
@@ -78,7 +83,8 @@ struct GatedMatMul: Operator {
     ) throws(TensorError) {
         let n = extents.n
         unsafe try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            var product = unsafe PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true, precision: precision)
+            var product = unsafe PanelProduct(
+                m: extents.products.rows, n: n, k: extents.k, isGated: true, halvesLast: halvesLast, precision: precision)
             if let bias = unsafe bias {
                 let ordered = unsafe memory.assumingMemoryBound(to: Float.self)
                 unsafe PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
@@ -109,7 +115,8 @@ struct GatedMatMul: Operator {
                 nonisolated(unsafe) let y = unsafe y
                 threads.forEachRange(count, grain: max(BroadcastPlan.grain / n, 1)) { part in
                     unsafe ck_gated_gelu(
-                        halves + part.lowerBound * n, n, n / 2, y + (first + part.lowerBound) * n / 2, n / 2, part.count, n / 2)
+                        halves + part.lowerBound * n, n, n / 2, y + (first + part.lowerBound) * n / 2, n / 2, part.count, n / 2,
+                        halvesLast ? 1 : 0)
                 }
             }
         }

@@ -7,12 +7,14 @@ import GraphRuntime
 ///   - x: of float32 or float64; a row is what lies along the axes from `axis` on.
 ///   - scale: γ, broadcasts to x's shape, of x's type.
 ///   - bias: β, likewise; nil for 0.
+///   - isWrittenOut: whether rows of numbers whose squares float32 doesn't hold come out as the formula does, computed node by node in
+///     float32. Only of float32, with a scale and a bias that all rows share.
 ///   - y: of x's type and shape; may share x's memory.
 ///   - record: called with each row's number, mean and 1 / √(σ² + ε), from any thread.
 /// - Throws: ``TensorError`` where the shapes or types don't fit.
 package func normalizeLayers(
-    _ x: Tensor, axis: Int, scale: Tensor, bias: Tensor?, epsilon: Double, into y: MutableTensor, threads: ThreadPool,
-    record: @Sendable (Int, Double, Double) -> Void = { _, _, _ in }
+    _ x: Tensor, axis: Int, scale: Tensor, bias: Tensor?, epsilon: Double, isWrittenOut: Bool = false, into y: MutableTensor,
+    threads: ThreadPool, record: @Sendable (Int, Double, Double) -> Void = { _, _, _ in }
 ) throws {
     let rows = x.shape.count(0..<axis)
     let count = x.shape.count(axis..<x.shape.rank)
@@ -26,8 +28,8 @@ package func normalizeLayers(
     guard x.dtype == .float64 else {
         return unsafe NormalizationKernels.layerRows(
             try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
-            scale: try scale.kernelParameters(), bias: try bias?.kernelParameters(), epsilon: epsilon, threads: threads,
-            record: record)
+            scale: try scale.kernelParameters(), bias: try bias?.kernelParameters(), epsilon: epsilon,
+            isWrittenOut: isWrittenOut, threads: threads, record: record)
     }
     nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
     nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
@@ -54,6 +56,8 @@ struct LayerNormalization: Operator {
     let axis: Int
     /// Added to the variance; 0 or more.
     let epsilon: Double
+    /// Whether it stands for the formula written out in float32, see ``normalizeLayers(_:axis:scale:bias:epsilon:isWrittenOut:into:threads:record:)``.
+    var isWrittenOut = false
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
@@ -79,7 +83,7 @@ struct LayerNormalization: Operator {
         nonisolated(unsafe) let deviation = unsafe try context.optionalOutput(2)?.buffer(of: Float.self)
         try normalizeLayers(
             x, axis: x.shape.axis(axis), scale: context.input(1), bias: context.optionalInput(2), epsilon: epsilon,
-            into: context.output(0), threads: context.threads
+            isWrittenOut: isWrittenOut, into: context.output(0), threads: context.threads
         ) { row, rowMean, factor in
             unsafe mean?[row] = Float(rowMean)
             unsafe deviation?[row] = Float(factor)
@@ -93,13 +97,14 @@ struct LayerNormalization: Operator {
 }
 
 extension LayerNormalization {
-    static let definitions = [
-        OperatorDefinition("LayerNormalization", since: 17) { decoder in
+    /// 17, and below it what ONNX Runtime saves into models of any opset, which means the same.
+    static let definitions = [1, 17].map { version in
+        OperatorDefinition("LayerNormalization", since: version) { decoder in
             try decoder.requireInputs(2...3)
             try NormalizationArguments.requireStashType(&decoder)
             return LayerNormalization(
                 axis: try decoder.int("axis", default: -1),
                 epsilon: try NormalizationArguments.requireEpsilon(decoder.float("epsilon", default: 1e-5)))
         }
-    ]
+    }
 }

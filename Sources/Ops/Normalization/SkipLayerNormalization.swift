@@ -1,12 +1,16 @@
 import GraphRuntime
 
-/// SkipLayerNormalization (com.microsoft, 1): layer normalisation of input + skip + bias along the last axis.
+/// SkipLayerNormalization (com.microsoft, 1): layer normalisation of input + skip + bias along the last axis; and
+/// SkipSimplifiedLayerNormalization, which divides the sum by the root of its mean square.
 ///
-/// Inputs: input, skip (broadcasts to the input), gamma, and optionally beta and bias; outputs: the normalised sum, optionally
-/// mean and 1 / standard deviation of each row, and the sum itself.
+/// Inputs: input, skip (broadcasts to the input), gamma, and optionally beta (not of the simplified form) and bias; outputs: the
+/// normalised sum, optionally mean and 1 / standard deviation of each row (for the simplified form, 1 / the root), and the sum itself.
 struct SkipLayerNormalization: Operator {
     /// Added to the variance; 0 or more.
     let epsilon: Double
+    let isSimplified: Bool
+
+    private var biasInput: Int { isSimplified ? 3 : 4 }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
 
@@ -45,12 +49,28 @@ struct SkipLayerNormalization: Operator {
         case .float64: try add(context, x, axis, into: sum, Double.self)
         default: try add(context, x, axis, into: sum, Float.self)
         }
+        if isSimplified {
+            if let mean = context.optionalOutput(1) { try Self.writeMeans(of: sum.tensor, into: mean) }
+            return try normalizeRootMeanSquare(
+                sum.tensor, axis: axis, scale: context.input(2), epsilon: epsilon, into: output, threads: context.threads
+            ) { row, factor in unsafe deviation?[row] = Float(factor) }
+        }
         try normalizeLayers(
             sum.tensor, axis: axis, scale: context.input(2), bias: context.optionalInput(3), epsilon: epsilon, into: output,
             threads: context.threads
         ) { row, rowMean, factor in
             unsafe mean?[row] = Float(rowMean)
             unsafe deviation?[row] = Float(factor)
+        }
+    }
+
+    private static func writeMeans(of x: Tensor, into means: MutableTensor) throws {
+        let values = try cast(x, to: .float64, threads: ThreadPool(threadCount: 1)).array(of: Double.self)
+        let count = values.count / max(means.count, 1)
+        try means.withMutableSpan(of: Float.self) { means in
+            for row in 0..<means.count {
+                means[row] = Float(NormalizationArguments.moments(values[row * count..<(row + 1) * count]).mean)
+            }
         }
     }
 
@@ -63,7 +83,7 @@ struct SkipLayerNormalization: Operator {
         nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
         let skip = try RowScale(context.input(1), shape: x.shape, axis: axis, dtype: x.dtype)
         nonisolated(unsafe) let skipped = unsafe try skip.elements(of: type)
-        nonisolated(unsafe) let bias = unsafe try context.optionalInput(4)?.buffer(of: type)
+        nonisolated(unsafe) let bias = unsafe try context.optionalInput(biasInput)?.buffer(of: type)
         nonisolated(unsafe) let target = unsafe try sum.buffer(of: type)
         context.threads.forEachRange(x.count / count, grain: max(8192 / count, 1)) { rows in
             for row in rows {
@@ -78,11 +98,12 @@ struct SkipLayerNormalization: Operator {
 }
 
 extension SkipLayerNormalization {
-    static let definitions = [
-        OperatorDefinition("SkipLayerNormalization", domain: "com.microsoft", since: 1) { decoder in
-            try decoder.requireInputs(3...5)
+    static let definitions = [("SkipLayerNormalization", 5), ("SkipSimplifiedLayerNormalization", 4)].map { type, mostInputs in
+        OperatorDefinition(type, domain: "com.microsoft", since: 1) { decoder in
+            try decoder.requireInputs(3...mostInputs)
             return SkipLayerNormalization(
-                epsilon: try NormalizationArguments.requireEpsilon(decoder.float("epsilon", default: 1e-12)))
+                epsilon: try NormalizationArguments.requireEpsilon(decoder.float("epsilon", default: 1e-12)),
+                isSimplified: mostInputs == 4)
         }
-    ]
+    }
 }

@@ -33,6 +33,9 @@ struct ConstantOfShape: Operator {
     /// Whether the value is 0 to the bit.
     var isZero: Bool { unsafe value.dtype != .string && value.rawBytes.allSatisfy { $0 == 0 } }
 
+    /// Whether the value is a floating-point number that is neither infinite nor NaN.
+    var isFinite: Bool { (try? HalfPrecision.widen(value).array(of: Float.self).first?.isFinite) == true }
+
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         guard let extents = try inputs.integers(0) else { return [Fact(dtype: value.dtype)] }
         return [Fact(dtype: value.dtype, shape: try Shape(extents))]
