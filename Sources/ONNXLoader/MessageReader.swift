@@ -83,12 +83,15 @@ struct MessageReader {
         return name
     }
 
+    /// What holds where a model doesn't import a domain: older optimisers of ONNX Runtime wrote its operators without saying so.
+    private static let impliedVersions = ["com.microsoft": 1]
+
     private func node(_ pointer: UnsafePointer<Onnx__NodeProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedNode {
         let proto = unsafe pointer.pointee
         let domain = unsafe normalize(text(proto.domain))
         var node = unsafe NamedNode(
             name: text(proto.name), domain: domain, type: text(proto.op_type), overload: text(proto.overload),
-            version: opsets[domain],
+            version: opsets[domain] ?? Self.impliedVersions[domain],
             inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), attributes: [])
         if let entry = unsafe messages(proto.n_metadata_props, proto.metadata_props)
             .first(where: { unsafe text($0.pointee.key) == ModuleScopes.metadataKey })

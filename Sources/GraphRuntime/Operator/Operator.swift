@@ -27,6 +27,9 @@ public struct Fact: Sendable {
     /// Nothing is known.
     public static let unknown = Fact()
 
+    /// The fact without the value itself.
+    public var withoutValue: Fact { Fact(dtype: dtype, shape: shape) }
+
     /// The tensor, where it is a known one.
     public var tensor: Tensor? {
         if case .tensor(let tensor) = value { tensor } else { nil }

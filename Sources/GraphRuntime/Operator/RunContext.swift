@@ -69,6 +69,38 @@ public struct RunContext {
     }
 }
 
+extension RunContext {
+    /// What a run of one of the node's graphs would give, as far as that follows from types, shapes and small captured values: for results
+    /// of a loop that makes no turn. Types and extents that don't follow are those that the graph declares, with 0 for extents that it
+    /// leaves open, as ONNX Runtime has them.
+    ///
+    /// - Parameter inputs: a fact for each of the graph's inputs.
+    public func inferOutputs(_ subgraph: Subgraph, inputs: [Fact]) -> [Fact] {
+        let graph = subgraph.graph
+        var known: [ValueID: Fact] = [:]
+        for (id, fact) in zip(graph.inputs, inputs) { known[id] = fact }
+        for (id, value) in zip(graph.captures, captures[subgraph.captureRange]) {
+            // Constants are computed with: that should cost nothing.
+            let fact = Fact(value)
+            known[id] = (fact.tensor?.count ?? 0) > Self.largestKnownCapture ? fact.withoutValue : fact
+        }
+        var specializer = Specializer(graph, inputFacts: known, threads: threads)
+        // Where a node doesn't fit its inputs, what stands before it is known nevertheless: it would never have run.
+        try? specializer.run()
+        return graph.outputs.map { id in
+            var fact = specializer.facts[id]
+            guard case .tensor(let dtype, let dimensions)? = graph.values[id].type else { return fact }
+            fact.dtype = fact.dtype ?? dtype
+            if fact.shape == nil {
+                fact.shape = try? Shape((dimensions ?? []).map { if case .fixed(let extent) = $0 { extent } else { 0 } })
+            }
+            return fact
+        }
+    }
+
+    private static let largestKnownCapture = 1024
+}
+
 /// A graph among the attributes of a node, with its operators resolved.
 public struct Subgraph: Sendable {
     /// The graph, whose nodes have their operators.

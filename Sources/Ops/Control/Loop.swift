@@ -16,6 +16,7 @@ struct Loop: Operator {
             guard let value else { throw TensorError("a carried value is missing") }
             return value
         }
+        let start = carried
         var stacked = [[Tensor]](repeating: [], count: body.graph.outputs.count - 1 - carriedCount)
         var turn = 0
         while condition, turn < limit ?? Int.max {
@@ -29,11 +30,18 @@ struct Loop: Operator {
             turn += 1
         }
         for (index, value) in carried.enumerated() { context.setOutput(index, value) }
+        if stacked.isEmpty { return }
+        let slices = turn > 0 ? nil : context.inferOutputs(body, inputs: Self.facts(ofTurn: start))
         for (index, tensors) in stacked.enumerated() {
-            let declared = body.graph.values[body.graph.outputs[1 + carriedCount + index]].type
+            let slice = slices?[1 + carriedCount + index] ?? .unknown
             context.setOutput(
-                carriedCount + index, .tensor(try Self.stack(tensors, axis: 0, declared: declared, threads: context.threads)))
+                carriedCount + index, .tensor(try Self.stack(tensors, axis: 0, slice: slice, threads: context.threads)))
         }
+    }
+
+    /// What is known of the body's inputs.
+    private static func facts(ofTurn carried: [Value]) -> [Fact] {
+        [Fact(dtype: .int64, shape: .scalar), Fact(dtype: .bool, shape: .scalar)] + carried.map { Fact($0).withoutValue }
     }
 
     private static func isTrue(_ tensor: Tensor) throws -> Bool {
@@ -43,8 +51,10 @@ struct Loop: Operator {
         return try tensor.array(of: Bool.self)[0]
     }
 
-    /// Tensors of one shape along a new axis; where there are none, no elements of what the body declares.
-    static func stack(_ tensors: [Tensor], axis: Int, declared: ValueType?, threads: ThreadPool) throws -> Tensor {
+    /// Tensors of one shape along a new axis.
+    ///
+    /// - Parameter slice: what each would be, where there are none.
+    static func stack(_ tensors: [Tensor], axis: Int, slice: Fact, threads: ThreadPool) throws -> Tensor {
         if let first = tensors.first {
             guard axis >= -first.shape.rank - 1, axis <= first.shape.rank else {
                 throw TensorError("axis \(axis) is outside of the \(first.shape.rank + 1) axes of the output")
@@ -58,10 +68,16 @@ struct Loop: Operator {
             let shape = try Shape(extents)
             return try concatenated(tensors.map { try $0.reshaped(to: shape) }, axis: place, threads: threads)
         }
-        guard case .tensor(let dtype, let dimensions)? = declared else {
-            throw TensorError("a loop without a turn has a result whose type isn't declared")
+        guard let dtype = slice.dtype else {
+            throw TensorError(
+                "a loop without a turn has a result whose type neither its body's operators nor a declaration tell")
         }
-        let extents = [0] + (dimensions ?? []).map { if case .fixed(let extent) = $0 { extent } else { 0 } }
+        var extents = slice.shape?.dimensions ?? []
+        let place = axis < 0 ? axis + extents.count + 1 : axis
+        guard (0...extents.count).contains(place) else {
+            throw TensorError("axis \(axis) is outside of the \(extents.count + 1) axes of the output")
+        }
+        extents.insert(0, at: place)
         let shape = try Shape(extents)
         if dtype == .string { return try Tensor(strings: [], shape: shape) }
         return try MutableTensor(dtype: dtype, shape: shape).tensor

@@ -44,14 +44,28 @@ struct Scan: Operator {
             states = Array(results[..<stateCount])
             for index in stacked.indices { stacked[index].append(try results[stateCount + index].asTensor()) }
         }
+        let results = turns > 0 ? nil : context.inferOutputs(body, inputs: try facts(ofTurn: given, axes))
         let outputs = try stacked.enumerated().map { index, tensors -> Value in
-            let declared = body.graph.values[body.graph.outputs[stateCount + index]].type
-            return .tensor(
+            .tensor(
                 try Loop.stack(
-                    outputReversed[index] ? tensors.reversed() : tensors, axis: outputAxes[index], declared: declared,
-                    threads: context.threads))
+                    outputReversed[index] ? tensors.reversed() : tensors, axis: outputAxes[index],
+                    slice: results?[stateCount + index] ?? .unknown, threads: context.threads))
         }
         return states + outputs
+    }
+
+    /// What is known of the body's inputs: the states, and slices of what is scanned along `axes`.
+    private func facts(ofTurn given: [Value], _ axes: [Int]) throws -> [Fact] {
+        let stateCount = given.count - scanInputCount
+        return try given.enumerated().map { index, value in
+            var fact = Fact(value).withoutValue
+            if index >= stateCount, let shape = fact.shape {
+                var extents = shape.dimensions
+                extents.remove(at: axes[index - stateCount])
+                fact.shape = try Shape(extents)
+            }
+            return fact
+        }
     }
 
     /// Each item of the batch for itself; shorter sequences are filled up with zeros.
@@ -84,7 +98,7 @@ struct Scan: Operator {
                 columns[index].append(tensor)
             }
         }
-        return try columns.map { .tensor(try Loop.stack($0, axis: 0, declared: nil, threads: context.threads)) }
+        return try columns.map { .tensor(try Loop.stack($0, axis: 0, slice: .unknown, threads: context.threads)) }
     }
 }
 

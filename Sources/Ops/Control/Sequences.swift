@@ -91,7 +91,7 @@ struct ConcatFromSequence: Operator {
         guard !tensors.isEmpty else { throw TensorError("an empty sequence can't be concatenated") }
         let result =
             isNewAxis
-            ? try Loop.stack(tensors, axis: axis, declared: nil, threads: context.threads)
+            ? try Loop.stack(tensors, axis: axis, slice: .unknown, threads: context.threads)
             : try concatenated(tensors, axis: axis, threads: context.threads)
         context.setOutput(0, .tensor(result))
     }

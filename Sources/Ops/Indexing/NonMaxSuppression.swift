@@ -15,19 +15,23 @@ struct NonMaxSuppression: Operator {
                 low = (v[1] - v[3] / 2, v[0] - v[2] / 2)
                 high = (v[1] + v[3] / 2, v[0] + v[2] / 2)
             } else {
-                low = (min(v[0], v[2]), min(v[1], v[3]))
-                high = (max(v[0], v[2]), max(v[1], v[3]))
+                let (y, x) = (Self.ordered(v[0], v[2]), Self.ordered(v[1], v[3]))
+                low = (y.low, x.low)
+                high = (y.high, x.high)
             }
         }
 
+        private static func ordered(_ a: Float, _ b: Float) -> (low: Float, high: Float) { a >= b ? (b, a) : (a, b) }
+
         var area: Float { (high.0 - low.0) * (high.1 - low.1) }
 
-        /// The area of the intersection over that of the union; 0 for boxes without an area.
+        /// The area of the intersection over that of the union; 0 for boxes without an area, NaN where a coordinate makes it so.
         func overlap(_ other: Box) -> Float {
             let height = min(high.0, other.high.0) - max(low.0, other.low.0)
             let width = min(high.1, other.high.1) - max(low.1, other.low.1)
-            guard height > 0, width > 0, area > 0, other.area > 0 else { return 0 }
-            return height * width / (area + other.area - height * width)
+            let union = area + other.area - height * width
+            if height <= 0 || width <= 0 || height * width <= 0 || area <= 0 || other.area <= 0 || union <= 0 { return 0 }
+            return height * width / union
         }
     }
 
@@ -57,11 +61,12 @@ struct NonMaxSuppression: Operator {
             }
             for label in 0..<classes {
                 let base = (item * classes + label) * count
-                let candidates = (0..<count).filter { threshold == nil || values[base + $0] > threshold ?? 0 }
-                    .sorted { (values[base + $1], $0) < (values[base + $0], $1) }
+                var candidates = ScoreHeap(
+                    (0..<count).filter { threshold == nil || values[base + $0] > threshold ?? 0 }
+                        .map { ScoreHeap.Entry(score: values[base + $0], index: $0) })
                 var kept: [Int] = []
-                for candidate in candidates where kept.count < limit {
-                    if kept.allSatisfy({ own[$0].overlap(own[candidate]) <= overlap }) { kept.append(candidate) }
+                while kept.count < limit, let candidate = candidates.removeBest()?.index {
+                    if !kept.contains(where: { own[candidate].overlap(own[$0]) > overlap }) { kept.append(candidate) }
                 }
                 selected += kept.flatMap { [Int64(item), Int64(label), Int64($0)] }
             }

@@ -2,5 +2,7 @@ import GraphRuntime
 
 /// Matrix products.
 enum MatMulFamily {
-    static let definitions: [OperatorDefinition] = MatMul.definitions + Gemm.definitions + EinsumDefinitions.definitions
+    static let definitions: [OperatorDefinition] =
+        MatMul.definitions + FusedMatMul.definitions + Gemm.definitions
+        + EinsumDefinitions.definitions
 }

@@ -1,6 +1,7 @@
 import GraphRuntime
 
-/// y = saturate(round(x / scale) + zero point), halves to even; for 8- and 4-bit floats the nearest of them to x / scale.
+/// y = saturate(round(x / scale) + zero point), halves to even, and the least number of y's type for NaN; for 8- and 4-bit floats the
+/// nearest of them to x / scale.
 ///
 /// - Parameters:
 ///   - zero: of y's type and the scale's shape; nil for 0.
@@ -31,7 +32,7 @@ func quantize(
                 continue
             }
             let level = Double(quotient.rounded(.toNearestOrEven)) + Double(offset)
-            unsafe output[start + index] = level.isNaN ? offset : Float(min(max(level, range.least), range.largest))
+            unsafe output[start + index] = Float(level >= range.least ? min(level, range.largest) : range.least)
         }
     }
     withExtendedLifetime((input, scaleTensor)) {}
@@ -85,6 +86,13 @@ struct QuantizeLinear: Operator {
             saturate: saturate, into: context.output(0), threads: context.threads)
     }
 
+    /// Of com.microsoft: the standard's form with an axis and no other attribute, which ONNX Runtime writes for 16 and 4 bits below
+    /// opset 21.
+    static let runtimeDefinition = OperatorDefinition("QuantizeLinear", domain: "com.microsoft", since: 1) { decoder in
+        try decoder.requireInputs(2...3)
+        return QuantizeLinear(axis: try decoder.int("axis", default: 1), blockSize: 0, saturate: true, outputType: nil)
+    }
+
     static let definition = OperatorDefinition("QuantizeLinear", since: 10) { decoder in
         try decoder.requireInputs(2...3)
         if let precision = try decoder.optionalInt("precision"), precision != 0, precision != 1 {
@@ -115,6 +123,12 @@ struct DequantizeLinear: Operator {
             into: context.output(0), threads: context.threads)
     }
 
+    /// See ``QuantizeLinear/runtimeDefinition``.
+    static let runtimeDefinition = OperatorDefinition("DequantizeLinear", domain: "com.microsoft", since: 1) { decoder in
+        try decoder.requireInputs(2...3)
+        return DequantizeLinear(axis: try decoder.int("axis", default: 1), blockSize: 0, outputType: nil)
+    }
+
     static let definition = OperatorDefinition("DequantizeLinear", since: 10) { decoder in
         try decoder.requireInputs(2...3)
         let number = try decoder.int("output_dtype", default: 0)
@@ -138,12 +152,14 @@ struct DynamicQuantizeLinear: Operator {
         let values = try x.view(of: Float.self)
         var (least, largest) = (Float(0), Float(0))
         for value in values {
-            least = min(least, value)
-            largest = max(largest, value)
+            if value < least { least = value }
+            if value > largest { largest = value }
         }
-        let scale = (largest - least) / 255
+        // What isn't a number has no part in the range; of zeros alone, any scale will do. ONNX Runtime takes 1, and 255 as the zero
+        // point of a range whose quotient is NaN.
+        let scale = largest == least ? 1 : (largest - least) / 255
         let level = (-least / scale).rounded(.toNearestOrEven)
-        let zero = level.isNaN ? UInt8(0) : UInt8(min(max(level, 0), 255))
+        let zero = level < 255 ? UInt8(max(level, 0)) : 255
         let scaleTensor = try Tensor(scalar: scale)
         let zeroTensor = try Tensor(scalar: zero)
         if let output = context.optionalOutput(0) {

@@ -90,14 +90,18 @@ struct Resize: Operator {
         let scales = zip(sizes, axes).map { size, axis in
             result[axis].input == 0 ? 1 : Float(size) / Float(result[axis].input)
         }
-        let common = aspectRatio == .notLarger ? scales.min() : scales.max()
+        let common = scales.indices.filter { result[axes[$0]].input > 0 }
+            .min { aspectRatio == .notLarger ? scales[$0] < scales[$1] : scales[$0] > scales[$1] }
+        let inputs = axes.map { result[$0].input }
         for (index, axis) in axes.enumerated() {
             if aspectRatio == .stretch {
                 result[axis].scale = scales[index]
                 result[axis].output = sizes[index]
+                result[axis].ratio = (sizes[index], result[axis].input)
             } else {
-                let scale = common ?? 1
+                let scale = common.map { scales[$0] } ?? 1
                 result[axis].scale = scale
+                result[axis].ratio = common.map { (sizes[$0], inputs[$0]) }
                 result[axis].output = try Self.checkedExtent((scale * Float(result[axis].input) + 0.5).rounded(.down))
             }
         }

@@ -30,6 +30,22 @@ enum NearestMode: String {
         case .simple: scale < 1 ? coordinate.rounded(.up) : coordinate.rounded(.down)
         }
     }
+
+    /// The index for the coordinate numerator / denominator, exactly.
+    ///
+    /// - Parameters:
+    ///   - denominator: 1 or more.
+    ///   - shrinks: whether the output has fewer elements than the input.
+    func index(_ numerator: Int, over denominator: Int, shrinks: Bool) -> Int {
+        switch self {
+        case .roundPreferFloor: -(denominator - 2 * numerator).dividedDown(by: 2 * denominator)
+        case .roundPreferCeil: (2 * numerator + denominator).dividedDown(by: 2 * denominator)
+        case .floor: numerator.dividedDown(by: denominator)
+        case .ceil: -(-numerator).dividedDown(by: denominator)
+        case .simple:
+            shrinks ? -(-numerator).dividedDown(by: denominator) : numerator.dividedDown(by: denominator)
+        }
+    }
 }
 
 /// One axis of a resize.
@@ -38,6 +54,9 @@ struct ResizeAxis {
     var output: Int
     /// Output over input; exact for scales that were given, and the quotient of the extents otherwise.
     var scale: Float
+    /// The scale as a fraction, where it follows from extents that were given: nearest neighbours then follow in integers, since a
+    /// rounded quotient decides ties by chance.
+    var ratio: (output: Int, input: Int)?
     /// The output's extent before it was rounded, where a scale was given: what published cases of align_corners count with.
     var length: Float?
     /// The part of the axis that is shown, 0...1, for ``CoordinateMode/cropAndResize``.
@@ -67,9 +86,39 @@ struct ResizeAxis {
         input == output && scale == 1 && mode != .cropAndResize && mode != .halfPixelForNearest
     }
 
+    /// As ``nearestIndices(_:_:)``, in integers; nil where the scale is no fraction of extents, or a region is shown.
+    private func exactIndices(_ mode: CoordinateMode, _ nearest: NearestMode) -> [Int]? {
+        // So that products of two extents and small factors fit.
+        guard let ratio, [input, output, ratio.input, ratio.output].allSatisfy({ (1..<1 << 29).contains($0) }) else {
+            return nil
+        }
+        var indices: [Int] = []
+        indices.reserveCapacity(output)
+        for x in 0..<output {
+            let (numerator, denominator): (Int, Int)
+            switch mode {
+            case .halfPixel: (numerator, denominator) = ((2 * x + 1) * ratio.input - ratio.output, 2 * ratio.output)
+            case .halfPixelSymmetric:
+                let shift = input * ratio.output - output * ratio.input
+                (numerator, denominator) = (shift + (2 * x + 1) * ratio.input - ratio.output, 2 * ratio.output)
+            case .pytorchHalfPixel:
+                (numerator, denominator) =
+                    output > 1 ? ((2 * x + 1) * ratio.input - ratio.output, 2 * ratio.output) : (0, 1)
+            case .alignCorners: (numerator, denominator) = output > 1 ? (x * (input - 1), output - 1) : (0, 1)
+            case .asymmetric: (numerator, denominator) = (x * ratio.input, ratio.output)
+            case .halfPixelForNearest: (numerator, denominator) = ((2 * x + 1) * ratio.input, 2 * ratio.output)
+            case .cropAndResize: return nil
+            }
+            let index = nearest.index(numerator, over: denominator, shrinks: ratio.output < ratio.input)
+            indices.append(min(max(index, 0), input - 1))
+        }
+        return indices
+    }
+
     /// For each index of the output the index of the input, -1 where that lies outside of a cropped region.
     func nearestIndices(_ mode: CoordinateMode, _ nearest: NearestMode) -> [Int] {
         if isIdentity(mode) { return Array(0..<input) }
+        if let exact = exactIndices(mode, nearest) { return exact }
         let last = Float(input - 1)
         return (0..<output).map { index in
             let place = coordinate(index, mode)
@@ -78,6 +127,14 @@ struct ResizeAxis {
             // A NaN, from a scale that is none, shows the first element.
             return rounded > 0 ? min(Int(min(rounded, last)), input - 1) : 0
         }
+    }
+}
+
+extension Int {
+    /// The quotient by a positive number, rounded down.
+    fileprivate func dividedDown(by divisor: Int) -> Int {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? quotient - 1 : quotient
     }
 }
 
