@@ -40,8 +40,8 @@ func run(
 /// Runs one operator through a session as ``run(_:version:domain:attributes:inputs:outputCount:threads:)`` does, with all inputs but
 /// the first as constants in a mapped file, such as weights are: in forms that kernels pack once. The second run is of the packed ones.
 func runOnWeights(
-    _ type: String, version: Int, attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor], threads: Int = 2,
-    savesMemory: Bool = false, precision: Precision = .single, observer: (any RunObserver)? = nil
+    _ type: String, version: Int, domain: String = "", attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor],
+    threads: Int = 2, savesMemory: Bool = false, precision: Precision = .single, observer: (any RunObserver)? = nil
 ) throws -> Tensor {
     var graph = Graph()
     let file = try MappedTensors(Array(inputs.dropFirst()))
@@ -56,7 +56,7 @@ func runOnWeights(
     graph.outputs = [output]
     graph.nodes = [
         Node(
-            name: "node", identity: OperatorIdentity(domain: "", type: type, version: version), inputs: [input] + weights,
+            name: "node", identity: OperatorIdentity(domain: domain, type: type, version: version), inputs: [input] + weights,
             outputs: [output], attributes: attributes)
     ]
     let session = try Session(

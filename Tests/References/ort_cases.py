@@ -44,9 +44,10 @@ def constant(value):
     return np.asarray(value).view(Constant)
 
 
-def case(operator, opset, inputs, outputs=1, label="", atol=None, **attributes):
-    """Adds a case. inputs may hold None for an optional input that isn't there; outputs counts them, or lists which exist."""
-    CASES.append((operator, opset, inputs, outputs, label, atol, attributes))
+def case(operator, opset, inputs, outputs=1, label="", atol=None, domain="", **attributes):
+    """Adds a case. inputs may hold None for an optional input that isn't there; outputs counts them, or lists which exist. With a
+    domain, such as com.microsoft, opset is that domain's version."""
+    CASES.append((operator, opset, inputs, outputs, label, atol, attributes, domain))
 
 
 def both(operator, opset, data, *others, label="", **attributes):
@@ -498,17 +499,20 @@ FAMILIES = [activations, clip_and_minmax, slices_and_pads, splits, shapes, reduc
 FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised]
 
 
-def build(operator, opset, inputs, outputs, attributes):
+def build(operator, opset, inputs, outputs, attributes, domain):
     names = [f"x{k}" if v is not None else "" for k, v in enumerate(inputs)]
     given = [(n, np.asarray(v)) for n, v in zip(names, inputs) if v is not None and not isinstance(v, Constant)]
     fixed = [numpy_helper.from_array(np.asarray(v), n) for n, v in zip(names, inputs) if isinstance(v, Constant)]
     results = [f"y{k}" for k in range(outputs)]
-    node = helper.make_node(operator, names, results, **attributes)
+    node = helper.make_node(operator, names, results, domain=domain, **attributes)
     sources = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in given]
     graph = helper.make_graph([node], operator, sources, [helper.make_empty_tensor_value_info(r) for r in results], fixed)
-    imports = [helper.make_opsetid("", opset)]
+    imports = [helper.make_opsetid("", opset if domain == "" else 17)]
     # IR version 4 at least: in version 3 an initializer had to be a graph input too.
-    model = helper.make_model(graph, opset_imports=imports, ir_version=max(4, helper.find_min_ir_version_for(imports)))
+    lowest = max(4, helper.find_min_ir_version_for(imports))
+    if domain:
+        imports.append(helper.make_opsetid(domain, opset))
+    model = helper.make_model(graph, opset_imports=imports, ir_version=lowest)
     return model, given
 
 
@@ -533,13 +537,13 @@ def main():
         first = len(CASES)
         family()
         default = ATOL_OF.get(family.__name__, ATOL)
-        CASES[first:] = [(*c[:5], default if c[5] is None else c[5], c[6]) for c in CASES[first:]]
+        CASES[first:] = [(*c[:5], default if c[5] is None else c[5], *c[6:]) for c in CASES[first:]]
     place, refused = Place("ort-cases"), []
-    for operator, opset, inputs, outputs, label, atol, attributes in CASES:
+    for operator, opset, inputs, outputs, label, atol, attributes, domain in CASES:
         words = "".join(c if c.isalnum() or c == "_" else "-" for c in label.strip("_"))
         name = "_".join(filter(None, [operator, str(opset), words]))
         try:
-            model, given = build(operator, opset, inputs, outputs, attributes)
+            model, given = build(operator, opset, inputs, outputs, attributes, domain)
             session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
             results = session.run(None, dict(given))
         except Exception as error:

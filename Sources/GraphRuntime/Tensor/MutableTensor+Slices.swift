@@ -6,7 +6,8 @@ extension MutableTensor {
     ///   - unit: elements that stay together, 1 or more; the elements are a whole number of units.
     ///   - grain: units of a slice, at least; where there are fewer, all are one slice.
     ///   - body: called with the numbers of the slice's units, and its elements, which are uninitialised until written.
-    /// - Throws: ``TensorError`` where the elements aren't `Element`s or no whole number of units, where they are being written already
+    /// - Throws: ``TensorError`` where the elements aren't `Element`s or no whole number of units, where they are being written
+    ///   already
     ///   or ``finish()`` was called.
     public func forEachSlice<Element: TensorElement>(
         of type: Element.Type, unit: Int = 1, grain: Int, threads: ThreadPool,
@@ -46,7 +47,8 @@ extension MutableTensor {
     ///   - unit: elements of this tensor that stay together.
     ///   - otherUnit: elements of the other tensor that belong to them.
     ///   - body: called with the numbers of the slice's units, and the elements of both tensors.
-    /// - Throws: ``TensorError`` as ``forEachSlice(of:unit:grain:threads:_:)``, and where the tensors have different numbers of units.
+    /// - Throws: ``TensorError`` as ``forEachSlice(of:unit:grain:threads:_:)``, and where the tensors have different numbers of
+    ///   units.
     public func forEachSlice<Element: TensorElement, Other: TensorElement>(
         of type: Element.Type, unit: Int = 1, and other: MutableTensor, of otherType: Other.Type, otherUnit: Int = 1,
         grain: Int,

@@ -39,7 +39,8 @@ public final class MutableTensor {
 
     /// Calls `body` with the elements, which are uninitialised until written.
     ///
-    /// - Throws: ``TensorError`` where the elements aren't `Element`s, where they are being written already or ``finish()`` was called,
+    /// - Throws: ``TensorError`` where the elements aren't `Element`s, where they are being written already or ``finish()`` was
+    ///   called,
     ///   and what `body` throws.
     public func withMutableSpan<Element: TensorElement, Result>(
         of type: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result

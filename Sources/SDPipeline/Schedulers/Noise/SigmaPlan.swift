@@ -61,7 +61,7 @@ struct SigmaPlan {
     var storedSigmas: [Float] { (sigmas + [end]).map { Float($0) } }
 
     /// Refuses a list of noise levels that doesn't end with 0, for schedulers whose last step goes there.
-    /// - Throws: `SchedulerError.invalidSchedule`.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)``.
     func checkEndsAtZero(scheduler: String) throws {
         guard end == 0 else {
             throw SchedulerError.invalidSchedule(
@@ -70,7 +70,7 @@ struct SigmaPlan {
     }
 
     /// Refuses noise levels of which two are equal, for schedulers that divide by the length of a step.
-    /// - Throws: `SchedulerError.invalidSchedule`.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)``.
     func checkDescends(scheduler: String) throws {
         let levels = storedSigmas
         if let (level, _) = zip(levels, levels.dropFirst()).first(where: { $0 <= $1 }) {
