@@ -63,7 +63,7 @@ struct SchedulersListCommand: ParsableCommand {
                 descriptor.isStochastic ? "yes" : "no", descriptor.aliases.map(\.name).joined(separator: ", "),
             ]
         }
-        let header = ["name", "class of diffusers", "order", "evaluations", "stochastic", "also called"]
+        let header = ["name", "class", "order", "evaluations", "stochastic", "also called"]
         let details = descriptors.flatMap { descriptor in
             let options = descriptor.parameters.filter { $0.defaultValue != .absent }.map { "\($0.key) \($0.defaultValue)" }
             return ["", "\(descriptor.shortName): \(descriptor.paper)", "  options: \(options.joined(separator: ", "))"]

@@ -14,7 +14,7 @@ public struct SchedulerDescriptor: Sendable, Equatable {
         }
     }
 
-    /// The class in diffusers, which model folders name.
+    /// The class in diffusers, which model folders name; a name in its style for schedulers that it hasn't.
     public let className: String
     /// The short name for the command line.
     public let shortName: String

@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct NPYFileTests {
@@ -49,41 +50,65 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1.5,), }",
-        "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,), }", "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': 'f4', 'fortran_order': False, 'shape': (1,), }", "{'descr': '', 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': '<U4', 'fortran_order': False, 'shape': (1,), }", "{'descr': '<f4, 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': 1, }", "{'descr': '<f4', 'fortran_order': False, 'shape': (1 1), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': True, }",
-        "{'descr': '<f4', 'shape': (1,), 'shape': (1,), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } x", "__import__('os')", "{{{{{{{{", "(((((((",
+        ("", "lacks a {"),
+        ("{}", "must have descr"),
+        ("{'descr': '<f4'}", "must have descr"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)", "lacks a }"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "something that isn't a size"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1.5,), }", "lacks a )"),
+        ("{'descr': '<f4', 'fortran_order': 0, 'shape': (1,), }", "structured types and objects aren't supported"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "have type '|O', expected one of f2"),
+        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "structured types and objects aren't supported"),
+        ("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", "have type '<c8', expected one of f2"),
+        ("{'descr': 'f4', 'fortran_order': False, 'shape': (1,), }", "have type 'f4', expected one of f2"),
+        ("{'descr': '', 'fortran_order': False, 'shape': (1,), }", "have type '', expected one of f2"),
+        ("{'descr': '<U4', 'fortran_order': False, 'shape': (1,), }", "have type '<U4', expected one of f2"),
+        ("{'descr': '<f4, 'fortran_order': False, 'shape': (1,), }", "lacks a }"),
+        (
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }",
+            "shape [4611686018427387904, 4] is impossible"
+        ),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "something that isn't a size"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }", "says 4000000000000 bytes of elements"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': 1, }", "structured types and objects aren't supported"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1 1), }", "lacks a )"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': True, }", "and nothing else"),
+        ("{'descr': '<f4', 'shape': (1,), 'shape': (1,), }", "has shape twice"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } x", "something behind the dictionary"),
+        ("__import__('os')", "lacks a {"),
+        ("{{{{{{{{", "isn't a dictionary of texts"),
+        ("(((((((", "lacks a {"),
     ])
-    func refusesHostileHeaders(header: String) {
+    func refusesHostileHeaders(header: String, reason: String) {
         let text = Array(header.utf8)
         let prefix: [UInt8] = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59, 1, 0, UInt8(text.count & 255), UInt8(text.count >> 8)]
         let error = #expect(throws: NPYError.self) { try NPYArray(bytes: prefix + text + [0, 0, 0, 0]) }
+        #expect(error?.reason.contains(reason) == true, "\(error?.reason ?? "")")
         #expect(error?.description.hasSuffix(".") == true)
     }
 
     @Test func refusesOtherVersionsAndLengths() {
         let magic: [UInt8] = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59]
-        for rest: [UInt8] in [[4, 0, 0, 0], [1, 1, 0, 0], [2, 0, 255, 255, 255, 255], [3, 0, 1, 0], [1, 0, 255, 255]] {
-            #expect(throws: NPYError.self) { try NPYArray(bytes: magic + rest) }
-        }
+        let cases: [([UInt8], String)] = [
+            ([4, 0, 0, 0], "its version is 4.0"), ([1, 1, 0, 0], "its version is 1.1"),
+            ([2, 0, 255, 255, 255, 255], "has 4294967295 bytes, at most 1048576"), ([3, 0, 1, 0], "its header is cut off"),
+            ([1, 0, 255, 255], "its header is cut off"),
+        ]
+        for (rest, reason) in cases { expectError(reason) { try NPYArray(bytes: magic + rest) } }
     }
 
     @Test func refusesShapesThatDoNotFit() {
-        for shape in [[2, 3], [-1], [Int.max, Int.max], [-1, 0]] {
-            #expect(throws: NPYError.self) { try NPYArray(dtype: .float32, shape: shape, data: [0, 0, 0, 0]) }
+        expectError("shape [2, 3] and type f4 has 24 bytes, 4 were given") {
+            try NPYArray(dtype: .float32, shape: [2, 3], data: [0, 0, 0, 0])
         }
-        #expect(throws: NPYError.self) { try NPYArray(contentsOf: URL(filePath: "/nonexistent/a.npy")) }
+        for shape in [[-1], [Int.max, Int.max], [-1, 0]] {
+            expectError("its shape \(shape) is impossible") {
+                try NPYArray(dtype: .float32, shape: shape, data: [0, 0, 0, 0])
+            }
+        }
+        expectError("/nonexistent/a.npy can't be used as .npy: the file can't be read") {
+            try NPYArray(contentsOf: URL(filePath: "/nonexistent/a.npy"))
+        }
     }
 
     @Test func writesLongHeadersAsVersionTwo() throws {

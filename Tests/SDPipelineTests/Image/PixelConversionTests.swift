@@ -1,4 +1,5 @@
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct PixelConversionTests {
@@ -24,13 +25,15 @@ import Testing
 
     @Test func refusesWrongSizes() throws {
         for (width, height) in [(0, 1), (1, 0), (-1, 3), (2, 2), (Int.max, Int.max)] {
-            #expect(throws: ImageError.self) { try PixelConversion.images(from: [1, 2, 3], width: width, height: height) }
+            expectError("3 values don't fill pictures of 3x\(height)x\(width)") {
+                try PixelConversion.images(from: [1, 2, 3], width: width, height: height)
+            }
         }
         let images = [
             try RGBImage(width: 1, height: 1, pixels: [1, 2, 3]),
             try RGBImage(width: 2, height: 1, pixels: [1, 2, 3, 4, 5, 6]),
         ]
-        #expect(throws: ImageError.self) { try PixelConversion.pixels(from: images) }
+        expectError("a batch has pictures of 1x1 and 2x1") { try PixelConversion.pixels(from: images) }
         #expect(try PixelConversion.pixels(from: []).isEmpty)
     }
 }

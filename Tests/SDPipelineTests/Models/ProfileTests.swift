@@ -3,6 +3,7 @@ import GraphRuntime
 import ONNXLoader
 import Ops
 import SDPipeline
+import TestSupport
 import Testing
 
 /// A profile's figures against what else tells them. In a row, since they are about time.
@@ -181,11 +182,13 @@ import Testing
         #expect(try found([64, 1, 2, 6, 9, 15, 18, 21, 22], ["TERM": "xterm"]) == .blocks)
         #expect(try found([1, 2, 4], ["TERM": "tmux-256color", "TMUX": "x"]) == .sixel)
         #expect(try found([62, 4], ["TERM": "xterm-kitty"]) == .kitty)
-        #expect(throws: PipelineError.self) { try found([], ["TERM": "dumb"]) }
+        expectError("can't show pictures (TERM is dumb)") { try found([], ["TERM": "dumb"]) }
     }
 
     @Test func refusesUnknownTerminals() {
-        #expect(throws: PipelineError.self) { try TerminalImage.detected(environment: ["SD_ONNX_TERMINAL": "vt52"]) }
+        expectError("SD_ONNX_TERMINAL is \"vt52\", expected one of") {
+            try TerminalImage.detected(environment: ["SD_ONNX_TERMINAL": "vt52"])
+        }
     }
 
     @Test func writesBlocks() throws {

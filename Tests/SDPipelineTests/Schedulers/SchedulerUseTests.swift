@@ -1,4 +1,5 @@
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct SchedulerUseTests {
@@ -135,7 +136,7 @@ import Testing
         }
         let other = #expect(throws: SchedulerError.self) { try registry.find(String(repeating: "x", count: 1_000_000)) }
         #expect(other?.description.contains("Did you mean") == false)
-        #expect(throws: SchedulerError.self) { try registry.find("") }
+        expectError("There is no scheduler \"\". Known schedulers: ddim") { try registry.find("") }
     }
 
     @Test(arguments: ["ddim", "ddpm", "euler", "pndm", "plms"], [0, -1, 1001, Int.max, Int.min])
@@ -147,20 +148,25 @@ import Testing
     }
 
     @Test func refusesListsThatCannotBeUsed() {
-        let lists: [(String, TimestepRequest)] = [
-            ("ddim", .timesteps([3, 2])), ("pndm", .sigmas([3, 0])), ("ddpm", .timesteps([])), ("ddpm", .timesteps([5, 5])),
-            ("ddpm", .timesteps([1000, 5])), ("ddpm", .timesteps([5.5])), ("ddpm", .timesteps([.nan])),
-            ("ddpm", .sigmas([1, 0])),
-            ("euler", .timesteps([.infinity])), ("euler", .sigmas([1])), ("euler", .sigmas([1, 0, 0])),
-            ("euler", .sigmas([.nan, 0])), ("euler", .sigmas([1, 2, 0])), ("lms", .sigmas([2, 2, 1, 0])),
-            ("heun", .sigmas([2, 1])),
-            ("dpm2", .sigmas([2, 1])), ("dpm++2m", .sigmas([1, 2, 0])), ("dpm++2m", .sigmas([2, 2, 0])),
-            ("euler karras", .timesteps([5, 3])), ("pndm", .steps(3)),
+        let timesteps = "the list of timesteps must descend and lie between 999 and 0"
+        let sigmas = "the list of sigmas must have at least two finite values above 0 that descend"
+        let lists: [(String, TimestepRequest, String)] = [
+            ("ddim", .timesteps([3, 2]), "it has no option timesteps"),
+            ("pndm", .sigmas([3, 0]), "it has no option for a list of sigmas"),
+            ("ddpm", .sigmas([1, 0]), "it has no option for a list of sigmas"),
+            ("ddpm", .timesteps([]), timesteps), ("ddpm", .timesteps([5, 5]), timesteps),
+            ("ddpm", .timesteps([1000, 5]), timesteps), ("ddpm", .timesteps([.nan]), timesteps),
+            ("euler", .timesteps([.infinity]), timesteps), ("ddpm", .timesteps([5.5]), "its timesteps are whole numbers"),
+            ("euler", .sigmas([1]), sigmas), ("euler", .sigmas([1, 0, 0]), sigmas), ("euler", .sigmas([.nan, 0]), sigmas),
+            ("euler", .sigmas([1, 2, 0]), sigmas), ("dpm++2m", .sigmas([1, 2, 0]), sigmas),
+            ("lms", .sigmas([2, 2, 1, 0]), "two noise levels in a row are 2.0"),
+            ("dpm++2m", .sigmas([2, 2, 0]), "some of them would have the same timestep"),
+            ("heun", .sigmas([2, 1]), "ends with 1.0, expected 0"), ("dpm2", .sigmas([2, 1]), "ends with 1.0, expected 0"),
+            ("euler karras", .timesteps([5, 3]), "can't be used where the noise levels are set"),
+            ("pndm", .steps(3), "with Runge-Kutta steps at least 4 are needed"),
         ]
-        for (name, request) in lists {
-            #expect(throws: SchedulerError.self, "\(name) \(request)") {
-                try registry.make(name, configuration: plain, request: request)
-            }
+        for (name, request, reason) in lists {
+            expectError(reason, "\(name) \(request)") { try registry.make(name, configuration: plain, request: request) }
         }
     }
 
@@ -169,27 +175,32 @@ import Testing
         let scheduler = try registry.make(name, configuration: plain, request: .steps(5))
         var state = scheduler.makeState()
         let sample: [Float] = [1, 2, 3, 4]
-        for (output, index) in [([Float](), 0), ([1, 2, 3], 0), (sample, -1), (sample, 1000)] {
-            #expect(throws: SchedulerError.self) {
-                try scheduler.step(output, at: index, sample: sample, state: &state) { _ in [] }
-            }
+        for (output, index, reason) in [
+            ([Float](), 0, "the model's output has 0 values and the sample 4"),
+            ([1, 2, 3], 0, "the model's output has 3 values and the sample 4"), (sample, -1, "there is no step -1"),
+            (sample, 1000, "there is no step 1000"),
+        ] {
+            expectError(reason) { try scheduler.step(output, at: index, sample: sample, state: &state) { _ in [] } }
         }
-        #expect(throws: SchedulerError.self) { try scheduler.addNoise(to: sample, noise: [1], at: 0) }
-        #expect(throws: SchedulerError.self) { try scheduler.addNoise(to: sample, noise: sample, at: 99) }
+        expectError("the noise has 1 values and the sample 4") { try scheduler.addNoise(to: sample, noise: [1], at: 0) }
+        expectError("there is no step 99") { try scheduler.addNoise(to: sample, noise: sample, at: 99) }
     }
 
     @Test func refusesNoiseOfAnotherSize() throws {
         let scheduler = try registry.make("ddpm", configuration: plain, request: .steps(5))
         var state = scheduler.makeState()
-        #expect(throws: SchedulerError.self) { try scheduler.step([1, 2], at: 0, sample: [1, 2], state: &state) { _ in [1] } }
+        expectError("1 noise values were given, expected 2") {
+            try scheduler.step([1, 2], at: 0, sample: [1, 2], state: &state) { _ in [1] }
+        }
     }
 
     @Test func refusesAStartInTheMiddleOfRungeKuttaSteps() throws {
         let scheduler = try registry.make("pndm", configuration: plain, request: .steps(20))
-        #expect(throws: SchedulerError.self) { try scheduler.checkStart(at: 3) }
+        let reason = "Runge-Kutta steps can't start in the middle of a run"
+        expectError(reason) { try scheduler.checkStart(at: 3) }
         var state = scheduler.makeState()
         for index in [3, 15] {
-            #expect(throws: SchedulerError.self) { try scheduler.step([1], at: index, sample: [1], state: &state) { _ in [] } }
+            expectError(reason) { try scheduler.step([1], at: index, sample: [1], state: &state) { _ in [] } }
         }
     }
 
@@ -197,9 +208,11 @@ import Testing
         var options = SchedulerStepOptions()
         options.eta = 0.5
         try options.check(for: DDIMScheduler.descriptor)
-        #expect(throws: SchedulerError.self) { try options.check(for: EulerDiscreteScheduler.descriptor) }
+        expectError("EulerDiscreteScheduler has no option eta. Its options: s_churn") {
+            try options.check(for: EulerDiscreteScheduler.descriptor)
+        }
         options.eta = .nan
-        #expect(throws: SchedulerError.self) { try options.check(for: DDIMScheduler.descriptor) }
+        expectError("eta is nan, expected a number from 0 to 1") { try options.check(for: DDIMScheduler.descriptor) }
     }
 
     /// Without clipping the posterior's mean is equation 11 of Ho et al. 2020:
