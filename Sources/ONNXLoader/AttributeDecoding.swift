@@ -31,7 +31,7 @@ extension MessageReader {
             if !reference.isEmpty { return NamedAttribute(name: name, content: .reference(reference)) }
             return unsafe NamedAttribute(name: name, content: try content(pointer.pointee, opsets))
         } catch {
-            throw error.prefixed("attribute \(name)")
+            throw error.prefixed("attribute \(name.shortened(to: String.longestName))")
         }
     }
 
@@ -98,15 +98,13 @@ extension MessageReader {
             return unsafe .tensor(try tensors.tensor(UnsafePointer(tensor)))
         case .sparseTensor:
             guard let tensor = unsafe proto.sparse_tensor else { throw LoadError(.graph, "the sparse tensor is missing") }
-            return unsafe .tensor(try tensors.dense(UnsafePointer(tensor)))
+            return unsafe .tensor(try tensors.dense([UnsafePointer(tensor)])[0])
         case .tensors:
             for tensor in unsafe messages(proto.n_tensors, proto.tensors) {
                 unsafe values.append(try tensors.tensor(tensor))
             }
         default:
-            for tensor in unsafe messages(proto.n_sparse_tensors, proto.sparse_tensors) {
-                unsafe values.append(try tensors.dense(tensor))
-            }
+            values = unsafe try tensors.dense(messages(proto.n_sparse_tensors, proto.sparse_tensors))
         }
         return .tensors(values)
     }

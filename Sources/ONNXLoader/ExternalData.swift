@@ -1,34 +1,21 @@
 import COnnxProto
 import GraphRuntime
 
-/// The files beside a model that hold values of its tensors, each mapped once.
-///
-/// Which files a model may read: its location must be a relative path without `..`, and the file that it leads to must lie in the
-/// model's folder, or below it, after all symbolic links are followed. One exception: where the model file itself is a symbolic
-/// link, files in the folder of its target count as well. The cache of the Hugging Face hub is laid out so (`model.onnx` and
-/// `model.onnx_data` are links into one folder of blobs), and whoever opened the model chose that folder with it. Links to
-/// anywhere else are refused, so that a model from a stranger can't make its weights out of any file of this machine.
+/// The files beside a model that hold values of its tensors, each mapped once; ``ModelFolderFiles`` says which a model may read.
 final class ExternalData {
-    private let folder: String
-    /// The real paths of the folders that files may lie in.
-    private let allowed: [String]
+    private let files: ModelFolderFiles
     private var mapped: [String: TensorStorage] = [:]
 
     /// - Parameters:
     ///   - folder: The folder that locations are relative to.
     ///   - modelPath: The model file, nil where the model was given as bytes.
     init(folder: String, modelPath: String?) {
-        self.folder = folder
-        var allowed = [MappedFile.realPath(folder)].compactMap { $0 }
-        if let modelPath, let target = MappedFile.realPath(modelPath), let slash = target.lastIndex(of: "/") {
-            allowed.append(String(target[..<slash]))
-        }
-        self.allowed = allowed
+        files = ModelFolderFiles(folder: folder, modelPath: modelPath)
     }
 
     /// Where the `byteCount` bytes of a tensor lie.
     ///
-    /// - Throws: ``LoadError`` of kind `externalData`, or `file` where the file can't be opened.
+    /// - Throws: ``LoadError`` of kind `externalData`, `foreignFormat`, or `file` where the file can't be opened.
     func find(
         _ entries: [UnsafePointer<Onnx__StringStringEntryProto>], byteCount: Int
     ) throws(LoadError) -> (storage: TensorStorage, offset: Int) {
@@ -36,61 +23,84 @@ final class ExternalData {
         for entry in unsafe entries {
             let key = unsafe text(entry.pointee.key)
             guard unsafe values.updateValue(text(entry.pointee.value), forKey: key) == nil else {
-                throw LoadError(.externalData, "the external data state \"\(key)\" twice")
+                throw LoadError(.externalData, "the external data state \"\(key.shortened(to: String.longestName))\" twice")
             }
         }
         guard let location = values["location"], !location.isEmpty else {
             throw LoadError(.externalData, "the external data have no location")
         }
         let offset = try number(values["offset"], "offset") ?? 0
-        let length = try number(values["length"], "length")
+        // A length of 0 stands for one that isn't stated, in ONNX Runtime as well.
+        let length = try number(values["length"], "length").flatMap { $0 == 0 ? nil : $0 }
         if let length, length != byteCount {
             throw LoadError(
                 .externalData, "the external data have the length \(length), but the tensor takes \(byteCount) bytes")
         }
         let storage = try map(location)
+        let name = location.shortened(to: String.longestName)
         guard offset <= storage.byteCount, byteCount <= storage.byteCount - offset else {
-            throw LoadError(
-                .externalData,
-                "\(byteCount) bytes from \(offset) on leave \"\(location)\", which has \(storage.byteCount) bytes")
+            throw foreign(storage, name)
+                ?? LoadError(
+                    .externalData,
+                    "\(byteCount) bytes from \(offset) on leave \"\(name)\", which has \(storage.byteCount) bytes")
         }
         // Without a length, the data are all that is left of the file (ONNX, external data).
         guard length != nil || storage.byteCount - offset == byteCount else {
-            throw LoadError(
-                .externalData,
-                "\"\(location)\" has \(storage.byteCount - offset) bytes from \(offset) on, but the tensor takes \(byteCount)")
+            throw foreign(storage, name)
+                ?? LoadError(
+                    .externalData,
+                    "\"\(name)\" has \(storage.byteCount - offset) bytes from \(offset) on, but the tensor takes \(byteCount)")
         }
         return (storage, offset)
     }
 
+    /// Checks that what was read of the files so far was theirs.
+    ///
+    /// - Throws: ``LoadError`` of kind `file`.
+    func requireWhole() throws(LoadError) { for storage in mapped.values { try storage.requireWholeFile() } }
+
     private func number(_ text: String?, _ key: String) throws(LoadError) -> Int? {
         guard let text else { return nil }
         guard let value = Int(text), value >= 0 else {
-            throw LoadError(.externalData, "the \(key) \"\(text)\" of the external data is no number of bytes")
+            throw LoadError(
+                .externalData,
+                "the \(key) \"\(text.shortened(to: String.longestName))\" of the external data is no number of bytes")
         }
         return value
     }
 
     private func map(_ location: String) throws(LoadError) -> TensorStorage {
         if let storage = mapped[location] { return storage }
-        guard !location.hasPrefix("/") else {
-            throw LoadError(.externalData, "the location \"\(location)\" of external data is an absolute path")
-        }
-        guard !location.split(separator: "/").contains("..") else {
-            throw LoadError(.externalData, "the location \"\(location)\" of external data leaves the model's folder")
-        }
-        let path = folder + "/" + location
-        guard let target = MappedFile.realPath(path) else {
-            throw LoadError(.externalData, "the file \"\(location)\" of external data doesn't exist")
-        }
-        guard allowed.contains(where: { target.hasPrefix($0 == "/" ? $0 : $0 + "/") }) else {
-            throw LoadError(
-                .externalData, "the location \"\(location)\" of external data is a link that leaves the model's folder")
-        }
+        let path = try ModelFolderFiles.components(location)
+        let key = path.joined(separator: "/")
         let storage: TensorStorage
-        if let known = mapped[target] { storage = known } else { storage = try MappedFile.map(target) }
-        mapped[target] = storage
+        if let known = mapped[key] { storage = known } else { storage = try files.map(path, location: location) }
+        if let found = ForeignFormat.placeholder(storage.head) { throw Self.foreign(found, location) }
+        mapped[key] = storage
         mapped[location] = storage
         return storage
+    }
+
+    /// What a file is that doesn't hold the values it should; nil where that isn't known.
+    private func foreign(_ storage: TensorStorage, _ location: String) -> LoadError? {
+        ForeignFormat.recognize(storage.head, byteCount: storage.byteCount).map { Self.foreign($0, location) }
+    }
+
+    private static func foreign(_ found: ForeignFormat, _ location: String) -> LoadError {
+        LoadError(
+            .foreignFormat,
+            "expected external data in \"\(location.shortened(to: String.longestName))\", found \(found.name): \(found.advice)")
+    }
+}
+
+extension TensorStorage {
+    /// The first bytes, which tell the format of a file.
+    var head: [UInt8] {
+        unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: min(byteCount, ForeignFormat.headLength)))
+    }
+
+    /// - Throws: ``LoadError`` of kind `file` where the storage is a mapped file that lost pages while it was read.
+    func requireWholeFile() throws(LoadError) {
+        do throws(GraphError) { try requireWhole() } catch { throw LoadError(.file, error.message) }
     }
 }

@@ -7,26 +7,27 @@ struct FunctionInliner {
     private let functions: [NamedFunction.Key: NamedFunction]
     private var takenNames: Set<String> = []
     private var lastNumbers: [String: Int] = [:]
-    private var nodeCount = 0
-    private var nameBytes = 0
+    /// A few functions that call each other twice make more nodes than any memory holds, and each puts its call's name before those in it.
+    private let budget: LoadBudget
 
-    /// The most nodes and calls that functions may grow to: a few that call each other twice make more than any memory holds.
-    static let maximumNodeCount = 1 << 18
-    /// The most bytes that names may grow to, as each function puts its call's name before those in it.
-    static let maximumNameBytes = 1 << 26
+    /// Bytes of memory that a node takes: an estimate.
+    private static let nodeBytes = 512
     /// The most functions that may be open at once, in a chain of calls.
     static let maximumDepth = 100
 
     /// - Throws: ``LoadError`` where two functions have the same domain, name and overload.
-    init(_ functions: [NamedFunction]) throws(LoadError) {
+    init(_ functions: [NamedFunction], budget: LoadBudget) throws(LoadError) {
+        self.budget = budget
         var table: [NamedFunction.Key: NamedFunction] = [:]
         for function in functions {
             guard table.updateValue(function, forKey: function.key) == nil else {
-                throw LoadError(.graph, "the function \(function.title) stands twice")
+                throw LoadError(.graph, "the function \(function.title) is defined twice: keep one of them")
             }
-            guard Set(function.inputs).count == function.inputs.count, Set(function.outputs).count == function.outputs.count
-            else {
-                throw LoadError(.graph, "the function \(function.title) lists an input or output twice")
+            var inputs: Set<String> = []
+            if let input = function.inputs.first(where: { !inputs.insert($0).inserted }) {
+                throw LoadError(
+                    .graph,
+                    "the function \(function.title) lists the input \"\(input.shortened(to: String.longestName))\" twice")
             }
         }
         self.functions = table
@@ -60,9 +61,9 @@ struct FunctionInliner {
     private mutating func expand(_ node: NamedNode, into graph: inout NamedGraph, _ stack: [NamedFunction.Key])
         throws(LoadError)
     {
-        nodeCount += 1
-        guard nodeCount <= Self.maximumNodeCount else {
-            throw LoadError(.graph, "calls of functions make more than \(Self.maximumNodeCount) nodes")
+        if !stack.isEmpty {
+            try budget.takeNode()
+            try budget.take(bytes: Self.nodeBytes)
         }
         let key = NamedFunction.Key(domain: node.domain, name: node.type, overload: node.overload)
         if let function = functions[key] {
@@ -102,15 +103,13 @@ struct FunctionInliner {
                     + "the call has \(call.inputs.count) and \(call.outputs.count)")
         }
         var body = FunctionBody(prefix: uniquePrefix(call), call: call, function: function)
-        nameBytes += body.prefix.utf8.count * (1 + function.nodes.count)
-        guard nameBytes <= Self.maximumNameBytes else {
-            throw LoadError(.graph, "calls of functions make names of more than \(Self.maximumNameBytes) bytes")
-        }
+        try budget.take(
+            bytes: body.prefix.utf8.count * (1 + function.nodes.reduce(0) { $0 + 1 + $1.inputs.count + $1.outputs.count }))
         for (formal, actual) in zip(function.inputs, call.inputs) { body.names[formal] = actual }
         for formal in function.inputs.dropFirst(call.inputs.count) { body.names[formal] = "" }
         for (formal, actual) in zip(function.outputs, call.outputs) where !actual.isEmpty {
             if let input = body.names[formal] {
-                // An input that is handed out as it is: its two names outside are two values.
+                // An input that is handed out as it is, or an output that is listed twice: its two names outside are two values.
                 graph.nodes.append(try passThrough(input, actual, call, function))
             } else {
                 body.names[formal] = actual

@@ -34,11 +34,9 @@ final class GraphBuilder {
         }
         for output in named.outputs {
             guard let id = resolve(output) else {
-                throw LoadError(.graph, "\(title): nothing produces the output \"\(output)\"")
+                throw LoadError(.graph, "\(title): nothing produces the output \"\(shown(output))\"")
             }
-            guard !graph.outputs.contains(id) else {
-                throw LoadError(.graph, "\(title): the output \"\(output)\" is listed twice")
-            }
+            // One that is listed twice is answered twice.
             graph.outputs.append(id)
         }
         do throws(GraphError) {
@@ -49,20 +47,32 @@ final class GraphBuilder {
         return graph
     }
 
-    private var title: String { named.name.isEmpty ? "the graph" : "graph \"\(named.name)\"" }
+    private var title: String { named.name.isEmpty ? "the graph" : "graph \"\(shown(named.name))\"" }
+
+    /// A name as messages have it.
+    private func shown(_ name: String) -> String { name.shortened(to: String.longestName) }
 
     /// Everything that this graph defines, before anything is read: nodes needn't stand in order.
     private func declareValues() throws(LoadError) {
         for input in named.inputs {
             guard !input.isEmpty else { throw LoadError(.graph, "\(title) has an input without a name") }
-            guard ids[input] == nil else { throw LoadError(.graph, "\(title): the input \"\(input)\" is listed twice") }
+            guard ids[input] == nil else {
+                throw LoadError(.graph, "\(title): the input \"\(shown(input))\" is listed twice: give each a name of its own")
+            }
             graph.inputs.append(declare(input))
         }
         for (name, tensor) in named.initializers {
             guard !name.isEmpty else { throw LoadError(.graph, "\(title) has an initializer without a name") }
             let id = ids[name] ?? declare(name)
-            guard graph.initializers[id] == nil else {
-                throw LoadError(.graph, "\(title): the initializer \"\(name)\" stands twice")
+            if let other = graph.initializers[id] {
+                // Readers differ in which of two they take; the same values twice are no question.
+                guard other.hasSameElements(as: tensor) else {
+                    throw LoadError(
+                        .graph,
+                        "\(title): the initializer \"\(shown(name))\" is defined twice with different values: remove one of them from "
+                            + "graph.initializer with the onnx package, and save the model again")
+                }
+                continue
             }
             graph.initializers[id] = tensor
             if graph.values[id].type == nil {
@@ -72,7 +82,10 @@ final class GraphBuilder {
         for node in named.nodes {
             for output in node.outputs where !output.isEmpty {
                 guard ids[output] == nil else {
-                    throw LoadError(.graph, "node \(node.title): the output \"\(output)\" has another source already")
+                    throw LoadError(
+                        .graph,
+                        "node \(node.title): the output \"\(shown(output))\" has another source already: give each a name of its own"
+                    )
                 }
                 _ = declare(output)
             }
@@ -98,12 +111,12 @@ final class GraphBuilder {
 
     private func build(_ named: NamedNode) throws(LoadError) -> Node {
         guard let version = named.version else {
-            throw LoadError(.graph, "the model doesn't import the operators of the domain \"\(named.domain)\"")
+            throw LoadError(.graph, "the model doesn't import the operators of the domain \"\(shown(named.domain))\"")
         }
         var inputs: [ValueID?] = []
         for input in named.inputs {
             if input.isEmpty { inputs.append(nil); continue }
-            guard let id = resolve(input) else { throw LoadError(.graph, "nothing produces the input \"\(input)\"") }
+            guard let id = resolve(input) else { throw LoadError(.graph, "nothing produces the input \"\(shown(input))\"") }
             inputs.append(id)
         }
         var node = Node(
@@ -131,5 +144,12 @@ final class GraphBuilder {
         let graph = try builder.build()
         node.captures += builder.sources
         return graph
+    }
+}
+
+extension Tensor {
+    fileprivate func hasSameElements(as other: Tensor) -> Bool {
+        unsafe dtype == other.dtype && shape == other.shape && strings == other.strings
+            && rawBytes.elementsEqual(other.rawBytes)
     }
 }

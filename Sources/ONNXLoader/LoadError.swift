@@ -1,9 +1,14 @@
+import GraphRuntime
+
 /// A model, or a file that belongs to it, that can't be read; the message is one sentence without a final stop.
 public struct LoadError: Error, Sendable, Equatable {
-    /// What can be wrong with a model.
+    /// What an app may decide by.
     public enum Kind: Sendable, Equatable {
-        /// The file can't be opened, is no regular file or can't be mapped.
+        /// The file can't be opened, is no regular file, can't be mapped, or became shorter while it was read.
         case file
+        /// The file is of another format: a placeholder of a download tool, an archive, weights without a graph, a model of another
+        /// program.
+        case foreignFormat
         /// The bytes aren't a protobuf message of the expected type: cut off, a length that leaves its message, text that isn't
         /// UTF-8, messages nested too deeply.
         case wireFormat
@@ -15,6 +20,8 @@ public struct LoadError: Error, Sendable, Equatable {
         case externalData
         /// A graph or function that contradicts itself: names used twice, values without a source, cycles, missing opset imports.
         case graph
+        /// A limit of ``ResourceLimits``.
+        case limit
     }
 
     /// What is wrong, for programs.
@@ -29,7 +36,7 @@ public struct LoadError: Error, Sendable, Equatable {
     /// An error; each parameter is the property of its name.
     public init(_ kind: Kind, _ message: String, byteOffset: Int? = nil, file: String? = nil) {
         self.kind = kind
-        self.message = message
+        self.message = message.shortened(to: String.longestMessage)
         self.byteOffset = byteOffset
         self.file = file
     }

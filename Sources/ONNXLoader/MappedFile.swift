@@ -10,10 +10,9 @@ import GraphRuntime
 ///
 /// No advice is given to the system here: weights are read again in every step of a sampler, so neither sequential nor random access
 /// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A session that saves
-/// memory advises node by node. A file that shrinks while it is mapped ends the process when the lost pages are read, as with every
-/// mapped file.
+/// memory advises node by node. What happens where a file shrinks while it is mapped says ``MappedFileGuard``.
 public enum MappedFile {
-    /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them.
+    /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them. Links are followed.
     ///
     /// - Throws: ``LoadError`` of kind `file`.
     public static func map(_ path: String) throws(LoadError) -> TensorStorage {
@@ -21,6 +20,14 @@ public enum MappedFile {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure("can't open the file", path) }
         defer { close(descriptor) }
+        return try map(descriptor: descriptor, path: path)
+    }
+
+    /// The bytes of an open file, which the caller closes.
+    ///
+    /// - Parameter path: for messages.
+    /// - Throws: ``LoadError`` of kind `file`.
+    static func map(descriptor: Int32, path: String) throws(LoadError) -> TensorStorage {
         var information = stat()
         guard unsafe fstat(descriptor, &information) == 0 else { throw failure("can't read the file's size", path) }
         guard information.st_mode & S_IFMT == S_IFREG else {
@@ -35,8 +42,8 @@ public enum MappedFile {
         guard let base = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), unsafe base != MAP_FAILED else {
             throw failure("can't map the file", path)
         }
-        return unsafe TensorStorage(
-            base: base, byteCount: byteCount, owner: Mapping(base: base, byteCount: byteCount), isMappedFile: true)
+        let mapping = unsafe GuardedMapping(base: base, byteCount: byteCount, path: path) { unsafe munmap($0, $1) }
+        return unsafe TensorStorage(base: base, byteCount: byteCount, owner: mapping, isMappedFile: true)
     }
 
     /// The path with all symbolic links followed, nil where the file doesn't exist.
@@ -46,7 +53,7 @@ public enum MappedFile {
         return unsafe String(validatingCString: resolved)
     }
 
-    private static func failure(_ what: String, _ path: String) -> LoadError {
+    static func failure(_ what: String, _ path: String) -> LoadError {
         LoadError(.file, unsafe "\(what): \(String(cString: strerror(errno)))", file: path)
     }
 
@@ -58,17 +65,4 @@ public enum MappedFile {
         default: "a device"
         }
     }
-}
-
-@safe
-private final class Mapping {
-    let base: UnsafeMutableRawPointer
-    let byteCount: Int
-
-    init(base: UnsafeMutableRawPointer, byteCount: Int) {
-        unsafe self.base = unsafe base
-        self.byteCount = byteCount
-    }
-
-    deinit { unsafe munmap(base, byteCount) }
 }

@@ -5,6 +5,9 @@ import GraphRuntime
 struct MessageReader {
     let tensors: TensorDecoder
 
+    /// What holds where a model doesn't import a domain: older optimisers of ONNX Runtime wrote its operators without saying so.
+    private static let impliedVersions = ["com.microsoft": 1]
+
     /// The opset versions by domain, `""` for ONNX's own (also written `ai.onnx`).
     func opsets(
         _ imports: [UnsafePointer<Onnx__OperatorSetIdProto>], of owner: String
@@ -17,7 +20,7 @@ struct MessageReader {
                 throw LoadError(.graph, "\(owner) imports version \(version) of the operators of \"\(domain)\"")
             }
             guard (result.updateValue(version, forKey: domain) ?? version) == version else {
-                throw LoadError(.graph, "\(owner) imports two versions of the operators of \"\(domain)\"")
+                throw LoadError(.graph, "\(owner) imports two versions of the operators of \"\(domain)\": keep one of them")
             }
         }
         return result
@@ -26,20 +29,17 @@ struct MessageReader {
     func graph(_ pointer: UnsafePointer<Onnx__GraphProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedGraph {
         let proto = unsafe pointer.pointee
         var graph = unsafe NamedGraph(name: text(proto.name))
-        for info in unsafe messages(proto.n_value_info, proto.value_info) {
-            _ = unsafe try declare(info, in: &graph.types)
-        }
-        for info in unsafe messages(proto.n_input, proto.input) {
-            unsafe graph.inputs.append(try declare(info, in: &graph.types))
-        }
-        for info in unsafe messages(proto.n_output, proto.output) {
-            unsafe graph.outputs.append(try declare(info, in: &graph.types))
-        }
+        // What an input is declared as holds over the rest: that is what a run is checked against.
+        unsafe try declare(messages(proto.n_value_info, proto.value_info), in: &graph.types)
+        graph.outputs = unsafe try declare(messages(proto.n_output, proto.output), in: &graph.types)
+        graph.inputs = unsafe try declare(messages(proto.n_input, proto.input), in: &graph.types)
         for tensor in unsafe messages(proto.n_initializer, proto.initializer) {
             unsafe graph.initializers.append((text(tensor.pointee.name), try tensors.tensor(tensor)))
         }
-        for sparse in unsafe messages(proto.n_sparse_initializer, proto.sparse_initializer) {
-            unsafe graph.initializers.append((text(sparse.pointee.values?.pointee.name), try tensors.dense(sparse)))
+        let sparse = unsafe messages(proto.n_sparse_initializer, proto.sparse_initializer)
+        let dense = unsafe try tensors.dense(sparse)
+        for index in dense.indices {
+            unsafe graph.initializers.append((text(sparse[index].pointee.values?.pointee.name), dense[index]))
         }
         unsafe graph.nodes.reserveCapacity(proto.n_node)
         for node in unsafe messages(proto.n_node, proto.node) { unsafe graph.nodes.append(try self.node(node, opsets)) }
@@ -59,32 +59,38 @@ struct MessageReader {
             key: key, inputs: texts(proto.n_input, proto.input), outputs: texts(proto.n_output, proto.output), defaults: [],
             types: [:],
             nodes: [], opsets: modelOpsets.merging(own) { $1 })
-        for info in unsafe messages(proto.n_value_info, proto.value_info) {
-            _ = unsafe try declare(info, in: &function.types)
-        }
+        unsafe try declare(messages(proto.n_value_info, proto.value_info), in: &function.types)
         for entry in unsafe messages(proto.n_attribute_proto, proto.attribute_proto) {
             unsafe function.defaults.append(try attribute(entry, function.opsets))
-        }
-        for node in unsafe messages(proto.n_node, proto.node) {
-            unsafe function.nodes.append(try self.node(node, function.opsets))
         }
         return function
     }
 
+    /// Adds the types that one list states, in the place of those that are there already.
+    ///
+    /// - Returns: the names, in the order of the list.
+    /// - Throws: ``LoadError`` for a name that is listed with two element types: readers differ in which they take.
+    @discardableResult
     private func declare(
-        _ info: UnsafePointer<Onnx__ValueInfoProto>, in types: inout [String: ValueType]
-    ) throws(LoadError) -> String {
-        let name = unsafe text(info.pointee.name)
-        do throws(LoadError) {
-            if let type = unsafe try valueType(info.pointee.type.map { unsafe UnsafePointer($0) }) { types[name] = type }
-        } catch {
-            throw error.prefixed("value \"\(name)\"")
+        _ list: [UnsafePointer<Onnx__ValueInfoProto>], in types: inout [String: ValueType]
+    ) throws(LoadError) -> [String] {
+        var names: [String] = []
+        var listed: [String: ValueType] = [:]
+        for info in unsafe list {
+            let name = unsafe text(info.pointee.name)
+            names.append(name)
+            do throws(LoadError) {
+                guard let type = unsafe try valueType(info.pointee.type.map { unsafe UnsafePointer($0) }) else { continue }
+                if let other = listed.updateValue(type, forKey: name), !other.hasElements(of: type) {
+                    throw LoadError(.graph, "it is declared twice, as \(other) and as \(type): keep one of them")
+                }
+            } catch {
+                throw error.prefixed("value \"\(name.shortened(to: String.longestName))\"")
+            }
         }
-        return name
+        types.merge(listed) { $1 }
+        return names
     }
-
-    /// What holds where a model doesn't import a domain: older optimisers of ONNX Runtime wrote its operators without saying so.
-    private static let impliedVersions = ["com.microsoft": 1]
 
     private func node(_ pointer: UnsafePointer<Onnx__NodeProto>, _ opsets: [String: Int]) throws(LoadError) -> NamedNode {
         let proto = unsafe pointer.pointee
@@ -100,11 +106,12 @@ struct MessageReader {
         }
         var names: Set<String> = []
         do throws(LoadError) {
+            try tensors.budget.takeNode()
             guard !node.type.isEmpty else { throw LoadError(.graph, "the node has no operator type") }
             for attribute in unsafe messages(proto.n_attribute, proto.attribute) {
                 let decoded = unsafe try self.attribute(attribute, opsets)
                 guard names.insert(decoded.name).inserted else {
-                    throw LoadError(.graph, "the attribute \(decoded.name) is given twice")
+                    throw LoadError(.graph, "the attribute \(decoded.name) is given twice: keep one of them")
                 }
                 node.attributes.append(decoded)
             }
@@ -115,4 +122,16 @@ struct MessageReader {
     }
 
     private func normalize(_ domain: String) -> String { domain == "ai.onnx" ? "" : domain }
+}
+
+extension ValueType {
+    /// Whether both are of one kind with the same element types, whatever their shapes.
+    fileprivate func hasElements(of other: ValueType) -> Bool {
+        switch (self, other) {
+        case (.tensor(let a, _), .tensor(let b, _)), (.sparseTensor(let a, _), .sparseTensor(let b, _)): a == b
+        case (.sequence(let a), .sequence(let b)), (.optional(let a), .optional(let b)): a.hasElements(of: b)
+        case (.map(let key, let a), .map(let otherKey, let b)): key == otherKey && a.hasElements(of: b)
+        default: false
+        }
+    }
 }

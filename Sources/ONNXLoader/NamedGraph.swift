@@ -26,7 +26,10 @@ struct NamedNode {
     var scopes: [String] = []
 
     /// For messages.
-    var title: String { (domain.isEmpty ? "" : domain + ".") + type + (name.isEmpty ? "" : " \"\(name)\"") }
+    var title: String {
+        let operation = ((domain.isEmpty ? "" : domain + ".") + type).shortened(to: String.longestName)
+        return operation + (name.isEmpty ? "" : " \"\(name.shortened(to: String.longestName))\"")
+    }
 }
 
 struct NamedAttribute {
@@ -60,5 +63,7 @@ struct NamedFunction {
     var opsets: [String: Int]
 
     /// For messages.
-    var title: String { "\(key.domain).\(key.name)" + (key.overload.isEmpty ? "" : ":" + key.overload) }
+    var title: String {
+        ("\(key.domain).\(key.name)" + (key.overload.isEmpty ? "" : ":" + key.overload)).shortened(to: String.longestName)
+    }
 }

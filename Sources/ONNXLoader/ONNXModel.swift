@@ -38,15 +38,16 @@ public struct ONNXModel: Sendable {
     /// Loads a model file, and the files beside it that hold its tensors.
     ///
     /// Values of tensors aren't copied: they stay in the file, which is mapped until the last of the model's tensors is gone. The
-    /// file must not be changed in that time.
+    /// file must not be changed in that time; see ``MappedFileGuard``.
     ///
+    /// - Parameter limits: What the load may take of the machine.
     /// - Throws: ``LoadError``.
-    public init(contentsOf url: URL) throws {
+    public init(contentsOf url: URL, limits: ResourceLimits = ResourceLimits()) throws {
         guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
         let path = url.path
         let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: path)
         do throws(LoadError) {
-            try self.init(try MappedFile.map(path), external)
+            try self.init(try MappedFile.map(path), external, limits)
         } catch {
             throw error.inFile(path)
         }
@@ -57,20 +58,43 @@ public struct ONNXModel: Sendable {
     /// - Parameters:
     ///   - bytes: A ModelProto in protobuf's wire format.
     ///   - baseDirectory: The folder that external data are relative to; without it, models with external data are refused.
+    ///   - limits: What the load may take of the machine, besides the copy of the bytes.
     /// - Throws: ``LoadError``.
-    public init(bytes: [UInt8], baseDirectory: URL? = nil) throws {
+    public init(bytes: [UInt8], baseDirectory: URL? = nil, limits: ResourceLimits = ResourceLimits()) throws {
         let external = baseDirectory.map { ExternalData(folder: $0.path, modelPath: nil) }
-        try self.init(try storage(of: bytes), external)
+        try self.init(try storage(of: bytes), external, limits)
     }
 
-    private init(_ storage: TensorStorage, _ external: ExternalData?) throws(LoadError) {
+    private init(_ storage: TensorStorage, _ external: ExternalData?, _ limits: ResourceLimits) throws(LoadError) {
+        do throws(LoadError) {
+            try self.init(parsing: storage, external, LoadBudget(limits))
+        } catch {
+            // What follows from lost pages, or from bytes of another format, isn't what is wrong.
+            try storage.requireWholeFile()
+            try external?.requireWhole()
+            throw Self.foreign(storage, error) ?? error
+        }
+        try storage.requireWholeFile()
+        try external?.requireWhole()
+    }
+
+    /// What a file is that isn't a model by its bytes; nil where that isn't known.
+    private static func foreign(_ storage: TensorStorage, _ error: LoadError) -> LoadError? {
+        guard [.wireFormat, .unsupported, .graph].contains(error.kind), storage.byteCount > 0,
+            let found = ForeignFormat.recognize(storage.head, byteCount: storage.byteCount)
+        else { return nil }
+        return LoadError(.foreignFormat, "expected an ONNX model, found \(found.name): \(found.advice)")
+    }
+
+    private init(parsing storage: TensorStorage, _ external: ExternalData?, _ budget: LoadBudget) throws(LoadError) {
         var empty = unsafe Onnx__ModelProto()
         unsafe onnx__model_proto__init(&empty)
-        let message = unsafe try ProtoMessage(storage, empty.base.descriptor)
+        let message = unsafe try ProtoMessage(storage, empty.base.descriptor, budget: budget)
         defer { withExtendedLifetime(message) {} }
         let proto = unsafe message.assumingType(Onnx__ModelProto.self).pointee
         guard let graphProto = unsafe proto.graph else {
-            throw LoadError(.graph, storage.byteCount == 0 ? "the file is empty" : "the model has no graph")
+            throw LoadError(
+                .graph, storage.byteCount == 0 ? "the file is empty: download or export it again" : "the model has no graph")
         }
         guard unsafe Self.irVersions.contains(Int(proto.ir_version)) else {
             throw LoadError(
@@ -79,7 +103,8 @@ public struct ONNXModel: Sendable {
             )
         }
         let reader = MessageReader(
-            tensors: TensorDecoder(storage: storage, payloads: message.payloads, externalData: external))
+            tensors: TensorDecoder(
+                storage: storage, payloads: message.payloads, externalData: external, budget: budget))
         var opsets = unsafe try reader.opsets(messages(proto.n_opset_import, proto.opset_import), of: "the model")
         // Before IR version 3 there was one set of operators.
         if unsafe proto.ir_version < 3, opsets[""] == nil { opsets[""] = 1 }
@@ -87,7 +112,7 @@ public struct ONNXModel: Sendable {
         for function in unsafe messages(proto.n_functions, proto.functions) {
             unsafe functions.append(try reader.function(function, opsets))
         }
-        var inliner = try FunctionInliner(functions)
+        var inliner = try FunctionInliner(functions, budget: budget)
         graph = unsafe try GraphBuilder.build(try inliner.inline(try reader.graph(UnsafePointer(graphProto), opsets)))
         irVersion = unsafe Int(proto.ir_version)
         producerName = unsafe text(proto.producer_name)

@@ -10,10 +10,13 @@ final class ProtoMessage {
     let payloads: [Payload]
     let storage: TensorStorage
 
-    /// - Throws: ``LoadError`` of kind `wireFormat`.
-    init(_ storage: TensorStorage, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>?) throws(LoadError) {
+    /// - Throws: ``LoadError`` of kind `wireFormat` or `limit`.
+    init(
+        _ storage: TensorStorage, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>?, budget: LoadBudget
+    ) throws(LoadError) {
         guard let descriptor = unsafe descriptor else { throw LoadError(.wireFormat, "the message's description is missing") }
-        var scanner = unsafe try WireScanner(UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount))
+        var scanner = unsafe try WireScanner(
+            UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount), budget: budget)
         unsafe try scanner.scan(descriptor)
         let skeleton = scanner.skeleton
         let message = unsafe skeleton.withUnsafeBufferPointer { bytes in

@@ -2,19 +2,30 @@ import COnnxProto
 import GraphRuntime
 
 extension TensorDecoder {
-    /// The most bytes that a sparse tensor may take once it is dense; without a bound, a few bytes of a file could ask for all
-    /// memory.
-    static let denseLimit = 1 << 30
-
-    /// A SparseTensorProto as a dense tensor: `values` [n], and `indices` as int64 [n] into the flattened tensor or [n, rank].
+    /// SparseTensorProtos as dense tensors: `values` [n], and `indices` as int64 [n] into the flattened tensor or [n, rank].
     ///
-    /// - Throws: ``LoadError`` also for indices outside of the shape or not in ascending order, and beyond ``denseLimit``.
-    func dense(_ proto: UnsafePointer<Onnx__SparseTensorProto>) throws(LoadError) -> Tensor {
+    /// A few bytes of a file can ask for all memory: the sizes of all are counted before the first is made.
+    ///
+    /// - Throws: ``LoadError`` also for indices outside of the shape or not in ascending order.
+    func dense(_ protos: [UnsafePointer<Onnx__SparseTensorProto>]) throws(LoadError) -> [Tensor] {
+        for proto in unsafe protos {
+            let dims = unsafe numbers(proto.pointee.n_dims, proto.pointee.dims)
+            guard let values = unsafe proto.pointee.values, let dtype = unsafe DType(rawValue: values.pointee.data_type) else {
+                continue
+            }
+            try budget.take(bytes: dtype.byteCount(of: try shape(dims).count) ?? .max)
+        }
+        var tensors: [Tensor] = []
+        for proto in unsafe protos { unsafe tensors.append(try makeDense(proto)) }
+        return tensors
+    }
+
+    private func makeDense(_ proto: UnsafePointer<Onnx__SparseTensorProto>) throws(LoadError) -> Tensor {
         guard let valuesProto = unsafe proto.pointee.values, let indicesProto = unsafe proto.pointee.indices else {
             throw LoadError(.tensor, "a sparse tensor needs both values and indices")
         }
         let values = unsafe try tensor(UnsafePointer(valuesProto))
-        let name = unsafe text(valuesProto.pointee.name)
+        let name = unsafe text(valuesProto.pointee.name).shortened(to: String.longestName)
         do throws(LoadError) {
             return unsafe try scatter(
                 values, try tensor(UnsafePointer(indicesProto)), try shape(numbers(proto.pointee.n_dims, proto.pointee.dims)))
@@ -36,11 +47,8 @@ extension TensorDecoder {
                 .tensor,
                 "expected indices int64[\(count)] or int64[\(count), \(shape.rank)], found \(indices.dtype)\(indices.shape)")
         }
-        guard let byteCount = values.dtype.byteCount(of: shape.count), byteCount <= Self.denseLimit else {
-            throw LoadError(.unsupported, "\(values.dtype)\(shape) is larger than \(Self.denseLimit) bytes")
-        }
         let positions = try wrapped { () throws(TensorError) in try indices.array(of: Int64.self) }
-        let result = try make(values.dtype, shape)
+        let result = try wrapped { () throws(TensorError) in try MutableTensor(dtype: values.dtype, shape: shape) }
         unsafe result.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
         let size = values.dtype.bitWidth / 8
         let strides = shape.strides

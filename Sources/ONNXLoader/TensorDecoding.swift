@@ -10,6 +10,7 @@ struct TensorDecoder {
     let payloads: [Payload]
     /// Nil where the message has no folder.
     let externalData: ExternalData?
+    let budget: LoadBudget
 
     /// 4 KB: what is copied at most of one misaligned tensor, far below the size of a weight matrix.
     static let copyLimit = 4096
@@ -17,9 +18,10 @@ struct TensorDecoder {
     /// - Throws: ``LoadError`` with the tensor's name.
     func tensor(_ proto: UnsafePointer<Onnx__TensorProto>) throws(LoadError) -> Tensor {
         do throws(LoadError) {
+            try budget.takeTensor()
             return unsafe try decode(proto.pointee)
         } catch {
-            let name = unsafe text(proto.pointee.name)
+            let name = unsafe text(proto.pointee.name).shortened(to: String.longestName)
             throw error.prefixed(name.isEmpty ? "a tensor" : "tensor \"\(name)\"")
         }
     }
@@ -66,12 +68,13 @@ struct TensorDecoder {
     /// What the message holds of values, without empty fields; of several raw_data the last one, as protobuf has it.
     private func parts(of proto: Onnx__TensorProto) throws(LoadError) -> [Payload] {
         var parts: [Payload] = []
+        var raw: Payload?
         for index in unsafe numbers(proto.n_payload, proto.payload) {
             guard payloads.indices.contains(Int(index)) else { throw LoadError(.wireFormat, "a value of the tensor is lost") }
             let part = payloads[Int(index)]
-            if part.field == 9 { parts.removeAll { $0.field == 9 } }
-            if !part.range.isEmpty { parts.append(part) }
+            if part.field == 9 { raw = part } else if !part.range.isEmpty { parts.append(part) }
         }
+        if let raw, !raw.range.isEmpty { parts.append(raw) }
         if let first = parts.first, let other = parts.first(where: { $0.field != first.field }) {
             throw LoadError(.tensor, "the values lie in two fields", byteOffset: other.range.lowerBound)
         }
@@ -105,7 +108,8 @@ struct TensorDecoder {
             try Tensor(dtype: dtype, shape: shape, storage: storage, byteOffset: offset)
         }
         if dtype == .bool { return try normalized(tensor) }
-        guard tensor.byteCount <= Self.copyLimit else { return tensor }
+        guard tensor.byteCount <= Self.copyLimit, !tensor.isAligned else { return tensor }
+        try budget.take(bytes: tensor.byteCount)
         return try wrapped { () throws(TensorError) in try tensor.aligned() }
     }
 
@@ -114,7 +118,7 @@ struct TensorDecoder {
         guard unsafe tensor.rawBytes.contains(where: { $0 > 1 }) else { return tensor }
         let copy = try make(.bool, tensor.shape)
         let target = unsafe copy.rawBytes
-        for (index, byte) in unsafe tensor.rawBytes.enumerated() { unsafe target[index] = byte == 0 ? 0 : 1 }
+        for unsafe(index, byte) in unsafe tensor.rawBytes.enumerated() { unsafe target[index] = byte == 0 ? 0 : 1 }
         return copy.tensor
     }
 }
@@ -227,8 +231,10 @@ extension TensorDecoder {
         return result.tensor
     }
 
+    /// - Throws: ``LoadError``, of kind `limit` where the load may not take so much memory.
     func make(_ dtype: DType, _ shape: Shape) throws(LoadError) -> MutableTensor {
-        try wrapped { () throws(TensorError) in try MutableTensor(dtype: dtype, shape: shape) }
+        try budget.take(bytes: dtype.byteCount(of: shape.count) ?? .max)
+        return try wrapped { () throws(TensorError) in try MutableTensor(dtype: dtype, shape: shape) }
     }
 }
 

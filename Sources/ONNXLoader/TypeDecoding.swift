@@ -29,6 +29,9 @@ func valueType(_ proto: UnsafePointer<Onnx__TypeProto>?) throws(LoadError) -> Va
 
 private func dimensions(_ proto: UnsafePointer<Onnx__TensorShapeProto>?) throws(LoadError) -> [Dimension]? {
     guard let proto = unsafe proto?.pointee else { return nil }
+    guard unsafe proto.n_dim <= Shape.largestRank else {
+        throw LoadError(.graph, unsafe "a declared shape has \(proto.n_dim) axes, expected at most \(Shape.largestRank)")
+    }
     var result: [Dimension] = []
     for dimension in unsafe messages(proto.n_dim, proto.dim) {
         switch unsafe dimension.pointee.value_case {

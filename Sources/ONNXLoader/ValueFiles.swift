@@ -20,33 +20,42 @@ extension ONNXModel {
 
     /// Reads a file that holds one TensorProto, SequenceProto, OptionalProto or SparseTensorProto; the file doesn't say which.
     ///
-    /// - Parameter type: What the file holds, as the graph declares it; nil for a tensor.
+    /// - Parameters:
+    ///   - type: What the file holds, as the graph declares it; nil for a tensor.
+    ///   - limits: What it may take of the machine.
     /// - Throws: ``LoadError``, also for sequences of anything but tensors, and for maps.
-    public static func value(contentsOf url: URL, as type: ValueType?) throws -> Value {
+    public static func value(
+        contentsOf url: URL, as type: ValueType?, limits: ResourceLimits = ResourceLimits()
+    ) throws -> Value {
         guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
         do throws(LoadError) {
             let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: url.path)
-            return try value(try MappedFile.map(url.path), type, external)
+            return try value(try MappedFile.map(url.path), type, external, limits)
         } catch {
             throw error.inFile(url.path)
         }
     }
 
     /// Reads a value from memory, see ``value(contentsOf:as:)``.
-    public static func value(bytes: [UInt8], as type: ValueType?) throws -> Value {
-        try value(try storage(of: bytes), type, nil)
+    public static func value(
+        bytes: [UInt8], as type: ValueType?, limits: ResourceLimits = ResourceLimits()
+    ) throws -> Value {
+        try value(try storage(of: bytes), type, nil, limits)
     }
 
-    private static func value(_ storage: TensorStorage, _ type: ValueType?, _ external: ExternalData?) throws(LoadError)
-        -> Value
-    {
+    private static func value(
+        _ storage: TensorStorage, _ type: ValueType?, _ external: ExternalData?, _ limits: ResourceLimits
+    ) throws(LoadError) -> Value {
+        let budget = LoadBudget(limits)
         func read<Result>(
             _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>?,
             _ body: (ProtoMessage, TensorDecoder) throws(LoadError) -> Result
         ) throws(LoadError) -> Result {
-            let message = unsafe try ProtoMessage(storage, descriptor)
+            let message = unsafe try ProtoMessage(storage, descriptor, budget: budget)
             defer { withExtendedLifetime(message) {} }
-            return try body(message, TensorDecoder(storage: storage, payloads: message.payloads, externalData: external))
+            let decoder = TensorDecoder(
+                storage: storage, payloads: message.payloads, externalData: external, budget: budget)
+            return try body(message, decoder)
         }
         switch type {
         case nil, .tensor:
@@ -59,7 +68,7 @@ extension ONNXModel {
             var empty = unsafe Onnx__SparseTensorProto()
             unsafe onnx__sparse_tensor_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                unsafe .tensor(try decoder.dense(message.assumingType(Onnx__SparseTensorProto.self)))
+                unsafe .tensor(try decoder.dense([message.assumingType(Onnx__SparseTensorProto.self)])[0])
             }
         case .sequence:
             var empty = unsafe Onnx__SequenceProto()
@@ -88,16 +97,14 @@ extension TensorDecoder {
         for element in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
             unsafe tensors.append(try tensor(element))
         }
-        for element in unsafe messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values) {
-            unsafe tensors.append(try dense(element))
-        }
+        unsafe tensors += try dense(messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values))
         return .sequence(tensors)
     }
 
     fileprivate func optional(_ pointer: UnsafePointer<Onnx__OptionalProto>) throws(LoadError) -> Value {
         let proto = unsafe pointer.pointee
         if let element = unsafe proto.tensor_value { return unsafe .tensor(try tensor(UnsafePointer(element))) }
-        if let element = unsafe proto.sparse_tensor_value { return unsafe .tensor(try dense(UnsafePointer(element))) }
+        if let element = unsafe proto.sparse_tensor_value { return unsafe .tensor(try dense([UnsafePointer(element)])[0]) }
         if let element = unsafe proto.sequence_value { return unsafe try sequence(UnsafePointer(element)) }
         if let element = unsafe proto.optional_value { return unsafe try optional(UnsafePointer(element)) }
         guard unsafe proto.map_value == nil else { throw LoadError(.unsupported, "values of type map aren't supported") }

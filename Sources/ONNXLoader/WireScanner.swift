@@ -32,6 +32,7 @@ struct WireScanner {
     private(set) var payloads: [Payload] = []
 
     private let bytes: UnsafeRawBufferPointer
+    private let budget: LoadBudget
     private let tensor: Descriptor
     private let model: Descriptor
 
@@ -40,8 +41,9 @@ struct WireScanner {
     /// The field of TensorProto, in the copy alone, that holds indices into ``payloads``.
     private static let payloadField: UInt32 = 500_000_000
 
-    init(_ bytes: UnsafeRawBufferPointer) throws(LoadError) {
+    init(_ bytes: UnsafeRawBufferPointer, budget: LoadBudget) throws(LoadError) {
         unsafe self.bytes = unsafe bytes
+        self.budget = budget
         var tensorMessage = unsafe Onnx__TensorProto()
         unsafe onnx__tensor_proto__init(&tensorMessage)
         var modelMessage = unsafe Onnx__ModelProto()
@@ -66,6 +68,7 @@ struct WireScanner {
             throw LoadError(
                 .wireFormat, "messages are nested more than \(Self.maximumDepth) deep", byteOffset: range.lowerBound)
         }
+        unsafe try budget.takeMessage(bytes: Int(descriptor.pointee.sizeof_message) + Self.messageBytes)
         var reader = unsafe WireReader(bytes, range)
         let firstPayload = payloads.count
         var seen: UInt64 = 0
@@ -76,6 +79,7 @@ struct WireScanner {
             guard let field = unsafe protobuf_c_message_descriptor_get_field(descriptor, number) else { continue }
             if unsafe descriptor == tensor, Self.isPayload(number) {
                 unsafe try require(type, for: field, of: descriptor, at: start)
+                try budget.take(bytes: MemoryLayout<Payload>.stride)
                 note(number, type, start: start, value: value, since: firstPayload)
                 continue
             }
@@ -90,6 +94,7 @@ struct WireScanner {
                 unsafe try embed(value, number, field, depth: depth)
             } else {
                 if unsafe field.pointee.type == PROTOBUF_C_TYPE_STRING { unsafe try requireText(value, field, of: descriptor) }
+                unsafe try budget.take(bytes: Self.bytes(of: field, value))
                 write(UInt64(number) << 3 | UInt64(type.rawValue))
                 if type == .bytes { write(UInt64(value.count)) }
                 unsafe skeleton.append(contentsOf: bytes[value])
@@ -98,6 +103,19 @@ struct WireScanner {
         for index in firstPayload..<payloads.count {
             write(UInt64(Self.payloadField) << 3)
             write(UInt64(index))
+        }
+    }
+
+    /// Bytes of memory that a message takes besides protobuf-c's structure: an estimate of what becomes of it.
+    private static let messageBytes = 128
+
+    /// Bytes of memory that the value of a field takes: as text and bytes once here and once in the graph, as numbers twice 8 bytes for each
+    /// byte of the file, the most that a packed field can hold.
+    private static func bytes(of field: UnsafePointer<ProtobufCFieldDescriptor>, _ value: Range<Int>) -> Int {
+        switch unsafe field.pointee.type {
+        case PROTOBUF_C_TYPE_STRING, PROTOBUF_C_TYPE_BYTES: 2 * value.count + 64
+        case PROTOBUF_C_TYPE_FLOAT, PROTOBUF_C_TYPE_DOUBLE: 2 * value.count + 16
+        default: unsafe field.pointee.label == PROTOBUF_C_LABEL_REPEATED ? 16 * value.count : 16
         }
     }
 

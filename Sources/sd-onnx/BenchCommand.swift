@@ -155,7 +155,7 @@ struct BenchCommand: ParsableCommand {
         try configuration.check(request)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
-            precision: numbers.precision)
+            precision: numbers.precision, limits: memory.limits)
         let preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         for _ in 0..<warmup { _ = try pipeline.generate(request) }
         let profile = Profile()

@@ -71,13 +71,12 @@ struct BenchCompareCommand: ParsableCommand {
         let operators: [Row]
 
         init(_ path: String) throws {
-            let content: Data
-            do { content = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
-                throw CommandFailure("The report \(path) can't be read.")
-            }
-            let decoder = JSONDecoder()
-            decoder.keyDecodingStrategy = .convertFromSnakeCase
-            do { self = try decoder.decode(Report.self, from: content) } catch {
+            do {
+                self = try JSONText.decode(
+                    Report.self, contentsOf: URL(fileURLWithPath: path), takesPipes: true, keys: .convertFromSnakeCase)
+            } catch let error as JSONText.FormatError {
+                throw CommandFailure("The report \(path) can't be used: \(error.reason).")
+            } catch {
                 throw CommandFailure("\(path) isn't a report of sd-onnx bench --json.")
             }
             guard iterations > 0, medianMs.isFinite, medianMs > 0 else {

@@ -64,6 +64,8 @@ struct CompareCommand: ParsableCommand {
 
     @OptionGroup var threads: ThreadOptions
 
+    @OptionGroup var limitOptions: LimitOptions
+
     @Flag(help: "Print a JSON object, with every value.")
     var json = false
 
@@ -94,7 +96,7 @@ struct CompareCommand: ParsableCommand {
         let outputFolder = dump.map(OutputFolder.init)
         try outputFolder?.check()
         let dumped = try reference.map { try ValueFolder(URL(fileURLWithPath: $0)) }
-        let loaded = try ONNXModel(contentsOf: URL(fileURLWithPath: named.path))
+        let loaded = try ONNXModel(contentsOf: URL(fileURLWithPath: named.path), limits: limitOptions.limits)
         let pool = try threads.makePool()
         let plain = try session(loaded, named, optimize: false, pool)
         let inputs =
@@ -148,10 +150,10 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func session(_ model: ONNXModel, _ named: NamedModel, optimize: Bool, _ pool: ThreadPool) throws -> Session {
+        var options = SessionOptions(optimize: optimize, threads: pool)
+        options.limits = limitOptions.limits
         do {
-            return try Session(
-                graph: model.graph, library: StandardOperators.library,
-                options: SessionOptions(optimize: optimize, threads: pool))
+            return try Session(graph: model.graph, library: StandardOperators.library, options: options)
         } catch {
             throw CommandFailure("\(named.path) can't be run: \(error).")
         }

@@ -185,7 +185,7 @@ struct GenerateCommand: ParsableCommand {
         let pool = try threads.makePool()
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, savesMemory: memory.savesMemory,
-            precision: numbers.precision)
+            precision: numbers.precision, limits: memory.limits)
         profiling?.didLoad()
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         var previewError: (any Error)?
@@ -238,7 +238,7 @@ struct GenerateCommand: ParsableCommand {
         warn(request, configuration)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
-            precision: numbers.precision)
+            precision: numbers.precision, limits: memory.limits)
         let (sheet, entries) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
             guard !quiet else { return }
             StandardStreams.printError(

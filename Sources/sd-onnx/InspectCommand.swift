@@ -56,6 +56,8 @@ struct InspectCommand: ParsableCommand {
         transform: OptionValues.namedShape)
     var shape: [NamedShape] = []
 
+    @OptionGroup var limitOptions: LimitOptions
+
     @Flag(help: "Print a JSON object.")
     var json = false
 
@@ -91,7 +93,7 @@ struct InspectCommand: ParsableCommand {
         try AtomicFile.check([dot, svg, plan].compactMap { $0 }.filter { $0 != "-" }.map { URL(fileURLWithPath: $0) })
         if component == nil, NamedModel.isFolder(model) { return try inspectFolder() }
         let named = try NamedModel(model, component: component)
-        let loaded = try ONNXModel(contentsOf: URL(fileURLWithPath: named.path))
+        let loaded = try ONNXModel(contentsOf: URL(fileURLWithPath: named.path), limits: limitOptions.limits)
         var report = InspectReport(path: named.path, summary: ModelReport(loaded, path: named.path))
         let inspection = optimized || plan != nil ? try inspectPlan(loaded, named) : nil
         if let inspection, optimized { report.optimized = OptimizedReport(inspection) }
@@ -105,7 +107,9 @@ struct InspectCommand: ParsableCommand {
 
     private func inspectPlan(_ loaded: ONNXModel, _ named: NamedModel) throws -> PlanInspection {
         do {
-            let session = try Session(graph: loaded.graph, library: StandardOperators.library)
+            var options = SessionOptions()
+            options.limits = limitOptions.limits
+            let session = try Session(graph: loaded.graph, library: StandardOperators.library, options: options)
             let inputs = try ModelInputs(
                 session: session, .init(shapes: shape, suggested: named.suggestedShapes(session.inputs)))
             return try session.inspect(inputs.tensors)
@@ -138,7 +142,8 @@ struct InspectCommand: ParsableCommand {
         var components: [ModelReport] = []
         for name in folder.components {
             let file = try folder.graph(of: name)
-            components.append(ModelReport(try ONNXModel(contentsOf: file), path: file.path, component: name))
+            components.append(
+                ModelReport(try ONNXModel(contentsOf: file, limits: limitOptions.limits), path: file.path, component: name))
         }
         let report = FolderReport(path: folder.url.path, pipeline: folder.pipelineClass, components: components)
         if json { try StandardStreams.printJSON(report) } else { try StandardStreams.printOutput(report.text) }

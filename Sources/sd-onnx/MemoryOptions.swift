@@ -1,4 +1,5 @@
 import ArgumentParser
+import GraphRuntime
 
 /// How memory is used.
 struct MemoryOptions: ParsableArguments {
@@ -6,4 +7,23 @@ struct MemoryOptions: ParsableArguments {
         name: .customLong("low-memory"),
         help: "Take less memory and more time: weights are read from the model's files as they are needed.")
     var savesMemory = false
+
+    @OptionGroup var limitOptions: LimitOptions
+
+    var limits: ResourceLimits { limitOptions.limits }
+}
+
+/// How much a model may take of the machine.
+struct LimitOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            Refuse a model that takes more than this for its graph, for constants computed ahead, or for the values of a run; weights in \
+            files don't count. (default: 2GB to load, the machine's memory to run)
+            """, valueName: "SIZE"),
+        transform: OptionValues.byteCount)
+    var maxMemory: Int?
+
+    var limits: ResourceLimits { maxMemory.map { ResourceLimits(memory: $0) } ?? ResourceLimits() }
 }

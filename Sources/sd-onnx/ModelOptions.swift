@@ -25,8 +25,9 @@ extension Session {
     convenience init(modelFile path: String, optimize: Bool, pool: ThreadPool, memory: MemoryOptions, precision: Precision)
         throws
     {
-        let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path))
-        let options = SessionOptions(optimize: optimize, threads: pool, savesMemory: memory.savesMemory, precision: precision)
+        let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path), limits: memory.limits)
+        var options = SessionOptions(optimize: optimize, threads: pool, savesMemory: memory.savesMemory, precision: precision)
+        options.limits = memory.limits
         do {
             try self.init(graph: model.graph, library: StandardOperators.library, options: options)
         } catch {

@@ -87,7 +87,8 @@ struct NoiseCommand: ParsableCommand {
                 return try PixelConversion.images(from: noisy, width: picture.width, height: picture.height)[0]
             }
         }
-        let space = try LatentSpace(folder, threads: try threads.makePool(), savesMemory: memory.savesMemory)
+        let space = try LatentSpace(
+            folder, threads: try threads.makePool(), savesMemory: memory.savesMemory, limits: memory.limits)
         let original = try space.encode(picture)
         let noise = generator.randn(count: original.values.count)
         return try indices.map { index in

@@ -20,6 +20,17 @@ enum OptionValues {
         }
     }
 
+    /// A number of bytes as `500MB` or `1.5G`, in powers of 1024.
+    static func byteCount(_ text: String) throws -> Int {
+        let expectation = Expectation(description: "expected a size such as 500MB or 8GB.")
+        let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let units = ["": 0, "b": 0, "k": 10, "kb": 10, "m": 20, "mb": 20, "g": 30, "gb": 30, "t": 40, "tb": 40]
+        guard let number = Double(digits), let shift = units[text.dropFirst(digits.count).lowercased()],
+            let bytes = Int(exactly: (number * Double(1 << shift)).rounded())
+        else { throw expectation }
+        return bytes
+    }
+
     /// One of a few words.
     static func choice<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Choice {
         guard let choice = Choice(rawValue: text) else {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GraphRuntime
 import SDPipeline
 
 @main
@@ -7,6 +8,8 @@ enum Program {
     static func main() {
         Interruption.install()
         StandardStreams.prepare()
+        // Without it a model's file that becomes shorter ends the program; nothing else depends on it.
+        try? MappedFileGuard.install()
         let arguments = BenchCompareCommand.renaming(Array(CommandLine.arguments.dropFirst()))
         var command: any ParsableCommand
         do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { SDOnnxCommand.exit(withError: error) }
@@ -45,7 +48,8 @@ enum Sentence {
     static func of(_ error: any Error) -> String {
         // Foundation's errors describe themselves over several lines of domains and codes.
         let text = error is CocoaError || error is POSIXError ? error.localizedDescription : "\(error)"
-        let line = Printable.line(text.split(whereSeparator: \.isNewline).joined(separator: " "))
+        let shortened = text.shortened(to: 4 * String.longestMessage)
+        let line = Printable.line(shortened.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard let first = line.first else { return "The work failed." }
         // A path or a name is no word that a sentence could begin with.
         let word = line.prefix { $0 != " " }

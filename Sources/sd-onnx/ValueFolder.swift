@@ -18,10 +18,12 @@ struct ValueFolder {
     init(_ url: URL) throws {
         self.url = url
         let file = url.appendingPathComponent("index.json")
-        guard let content = try? Data(contentsOf: file) else {
+        guard FileManager.default.fileExists(atPath: file.path) else {
             throw CommandFailure("\(url.path) has no index.json: make the folder with Tools/dump-intermediates.py or --dump.")
         }
-        do { index = try JSONDecoder().decode(ValueIndex.self, from: content) } catch {
+        do { index = try JSONText.decode(ValueIndex.self, contentsOf: file) } catch let error as JSONText.FormatError {
+            throw CommandFailure("\(file.path) can't be used: \(error.reason).")
+        } catch {
             throw CommandFailure("\(file.path) isn't the index of a dump: expected an object with model, inputs and values.")
         }
     }
@@ -45,7 +47,8 @@ struct ValueFolder {
     }
 
     private func array(_ file: String) throws -> NPYArray {
-        guard !file.contains("/"), !file.hasPrefix(".") else {
+        // By bytes: a mark that follows a slash makes another Character of it.
+        guard !file.utf8.contains(UInt8(ascii: "/")), file.utf8.first != UInt8(ascii: ".") else {
             throw CommandFailure("\(url.path)/index.json names \(file), expected files of the same folder.")
         }
         return try NPYArray(contentsOf: url.appendingPathComponent(file))

@@ -250,7 +250,8 @@ import Testing
         let lone = try Program.run(["bench", "compare", "a.json"], in: TemporaryFolder())
         #expect(lone.messages.contains("See 'sd-onnx bench compare --help'"))
         let outcome = try Program.run(["bench", "compare", "no.json", "b.json"], in: TemporaryFolder())
-        #expect(outcome.code == 1 && outcome.messages == "Error: The report no.json can't be read.\n")
+        #expect(
+            outcome.code == 1 && outcome.messages == "Error: The report no.json can't be used: No such file or directory.\n")
         let other = try compare("[1]", report(conv: 1, add: 1))
         #expect(other.code == 1 && other.messages.contains("isn't a report of sd-onnx bench --json"))
         #expect(try compare("{}", "{}", ["--threshold", "-1"]).code == 64)

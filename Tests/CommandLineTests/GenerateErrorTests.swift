@@ -84,7 +84,7 @@ import Testing
         let folder = try TemporaryFolder()
         let unet = try Data(contentsOf: Program.emoji.appendingPathComponent("unet/model.onnx"))
         let edits: [(String, (ModelCopy) throws -> Void)] = [
-            ("model_index.json isn't a JSON object", { try $0.replace("model_index.json", with: "{oops") }),
+            ("model_index.json can't be used: it isn't JSON", { try $0.replace("model_index.json", with: "{oops") }),
             ("model_index.json isn't a JSON object", { try $0.replace("model_index.json", with: "[]") }),
             ("_class_name is 5, expected a text", { try $0.set("_class_name", 5, in: "model_index.json") }),
             (

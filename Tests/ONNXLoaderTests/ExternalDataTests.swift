@@ -35,7 +35,8 @@ import Testing
             let file = ("location", "weights.pb")
             #expect(try load([file, ("offset", "4"), ("length", "12")], from: folder) == [1, 2, 3])
             #expect(try load([("location", "./w"), ("checksum", "ignored")], from: folder) == [1, 2, 3])
-            // Without a length: what is left of the file.
+            // Without a length, or with 0: what is left of the file.
+            #expect(try load([("location", "w"), ("length", "0")], from: folder) == [1, 2, 3])
             #expect(try load([file, ("offset", "8")], from: folder) == [2, 3, 8])
         }
     }
@@ -48,7 +49,7 @@ import Testing
             fail("have no location", [("location", "")], in: folder)
             fail("\"location\" twice", [file, file], in: folder)
             fail("the length 8, but the tensor takes 12", [file, ("length", "8")], in: folder)
-            fail("the length 0, but", [file, ("length", "0")], in: folder)
+            fail("has 20 bytes from 0 on, but the tensor takes 12", [file, ("length", "0")], in: folder)
             fail("the length \"-12\"", [file, ("length", "-12")], in: folder)
             fail("the length \"99999999999999999999\"", [file, ("length", "99999999999999999999")], in: folder)
             fail("the offset \"four\"", [file, ("offset", "four")], in: folder)
@@ -73,7 +74,18 @@ import Testing
             }
             #expect(try load([("location", "inner/w")], from: folder) == [1, 2, 3])
             fail("leaves the model's folder", [("location", "../w")], in: folder)
-            fail("leaves the model's folder", [("location", "inner/../w")], in: folder)
+            fail("leaves the model's folder", [("location", "inner/../../w")], in: folder)
+            fail("leaves the model's folder", [("location", "../model/w")], in: folder)
+            // Whether the folder in between exists or not.
+            #expect(try load([("location", "inner/../w")], from: folder) == [1, 2, 3])
+            #expect(try load([("location", "none/.././inner//w")], from: folder) == [1, 2, 3])
+            // A mark makes another Character of the slash, but no other byte.
+            fail("leaves the model's folder", [("location", "../\u{301}w")], in: folder)
+            fail("absolute path", [("location", "/\u{301}w")], in: folder)
+            fail("names no file", [("location", "inner/..")], in: folder)
+            for hidden in [".w", "inner/.ssh/key", ".config/x", "..w"] {
+                fail("names the hidden file or folder", [("location", hidden)], in: folder)
+            }
             fail("absolute path", [("location", root.appendingPathComponent("w").path)], in: folder)
             fail("absolute path", [("location", folder.appendingPathComponent("w").path)], in: folder)
             func link(_ name: String, _ target: String) throws {
@@ -84,10 +96,15 @@ import Testing
             try link("parent", "..")
             try link("within", "inner/w")
             try link("loop", "loop")
-            fail("a link that leaves the model's folder", [("location", "out")], in: folder)
-            fail("a link that leaves the model's folder", [("location", "parent/w")], in: folder)
-            fail("doesn't exist", [("location", "loop")], in: folder)
-            #expect(try load([("location", "within")], from: folder) == [1, 2, 3])
+            try link("folder", "inner")
+            for location in ["out", "parent/w", "loop", "within", "folder/w"] {
+                fail("is a symbolic link, or leads through one", [("location", location)], in: folder)
+            }
+            fail("its folder is none", [("location", "w/x")], in: folder)
+            // The path to the folder is who opens the model's own choice.
+            let entry = root.appendingPathComponent("entry")
+            try FileManager.default.createSymbolicLink(at: entry, withDestinationURL: folder)
+            #expect(try load([("location", "inner/w")], from: entry) == [1, 2, 3])
         }
     }
 
@@ -106,8 +123,49 @@ import Testing
                 try FileManager.default.createSymbolicLink(
                     atPath: folder.appendingPathComponent(name).path, withDestinationPath: "../../../blobs/\(blob)")
             }
-            let graph = try ONNXModel(contentsOf: folder.appendingPathComponent("model.onnx")).graph
-            try expectEqual(#require(try graph.initializer("w")), [1, 2, 3] as [Float])
+            let link = folder.appendingPathComponent("model.onnx")
+            let graph = try ONNXModel(contentsOf: link).graph
+            #expect(try graph.initializer("w")?.array(of: Float.self) == [1, 2, 3])
+
+            // A link elsewhere, to a hidden file, or one more link: none is followed.
+            let data = folder.appendingPathComponent("model.onnx_data")
+            try Data(littleEndian([1, 2, 3])).write(to: root.appendingPathComponent("w"))
+            try Data(littleEndian([1, 2, 3])).write(to: blobs.appendingPathComponent(".w"))
+            try FileManager.default.createSymbolicLink(
+                atPath: blobs.appendingPathComponent("0c").path, withDestinationPath: "0b")
+            for target in ["../../../w", "../../../blobs/.w", "../../../blobs/0c", root.appendingPathComponent("w").path, ".."]
+            {
+                try FileManager.default.removeItem(at: data)
+                try FileManager.default.createSymbolicLink(atPath: data.path, withDestinationPath: target)
+                expectFailure(.externalData, "is a symbolic link") { _ = try ONNXModel(contentsOf: link) }
+            }
+            // Absolute links, as older versions of the hub's client make them.
+            for (name, blob) in [("model.onnx", "0a"), ("model.onnx_data", "0b")] {
+                let url = folder.appendingPathComponent(name)
+                try FileManager.default.removeItem(at: url)
+                try FileManager.default.createSymbolicLink(at: url, withDestinationURL: blobs.appendingPathComponent(blob))
+            }
+            #expect(try ONNXModel(contentsOf: link).graph.initializer("w")?.array(of: Float.self) == [1, 2, 3])
+            // A model that is a file itself has no such choice made for it.
+            try FileManager.default.removeItem(at: link)
+            try FileManager.default.copyItem(at: blobs.appendingPathComponent("0a"), to: link)
+            expectFailure(.externalData, "is a symbolic link") { _ = try ONNXModel(contentsOf: link) }
+        }
+    }
+
+    /// What download tools leave in the place of a file, whatever the size that the tensor takes.
+    @Test func placeholders() throws {
+        try withTemporaryFolder { folder in
+            let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4000\n"
+            try Data(pointer.utf8).write(to: folder.appendingPathComponent("w"))
+            let sentence =
+                "expected external data in \"w\", found a Git LFS pointer, which stands for a file of 4000 bytes: run \"git lfs pull\""
+            fail(sentence, [("location", "w")], in: folder, kind: .foreignFormat)
+            fail(sentence, [("location", "w"), ("length", "12")], in: folder, kind: .foreignFormat)
+            // Raw values may begin as any format does; where they don't fit, the format is what is wrong.
+            try Data([0x50, 0x4B, 0x03, 0x04] + littleEndian([2, 3])).write(to: folder.appendingPathComponent("w"))
+            #expect(try load([("location", "w")], from: folder).dropFirst() == [2, 3])
+            fail("found a zip archive: unpack it", [("location", "w"), ("offset", "4")], in: folder, kind: .foreignFormat)
         }
     }
 

@@ -69,12 +69,71 @@ import Testing
         fail(
             "the output \"y\" has another source",
             graphProto(nodes: [relu], inputs: ["x"], initializers: [floatTensor("y", [1])]))
-        fail("the initializer \"w\" stands twice", graphProto(initializers: [floatTensor("w", [1]), floatTensor("w", [2])]))
         fail("an initializer without a name", graphProto(initializers: [floatTensor("", [1])]))
         fail("the input \"x\" is listed twice", graphProto(inputs: ["x", "x"]))
         fail("an input without a name", graphProto(inputs: [""]))
-        fail("the output \"y\" is listed twice", graphProto(nodes: [relu], inputs: ["x"], outputs: ["y", "y"]))
         fail("no operator type", graphProto(nodes: [nodeProto("", ["x"], ["y"])], inputs: ["x"]))
+    }
+
+    /// What is given twice and can't mean two things is taken, the rest refused with its name.
+    @Test func duplicates() throws {
+        let relu = nodeProto("Relu", ["x"], ["y"], name: "relu")
+        let twice = try loadGraph(modelBytes(graphProto(nodes: [relu], inputs: ["x"], outputs: ["y", "x", "y"])))
+        #expect(twice.names(twice.outputs) == ["y", "x", "y"])
+        let branch = graphProto(nodes: [nodeProto("Neg", ["x"], ["t"])], outputs: ["t", "t"])
+        let choice = nodeProto("If", ["x"], ["y", "z"], attributes: [graphAttribute("then_branch", branch)])
+        let inner = try loadGraph(modelBytes(graphProto(nodes: [choice], inputs: ["x"], outputs: ["y"])))
+        #expect(inner.nodes[0].attributes.graphs[0].graph.outputs.count == 2)
+
+        fail(
+            "the initializer \"w\" is defined twice with different values: remove one of them from graph.initializer",
+            graphProto(initializers: [floatTensor("w", [1]), floatTensor("w", [2])]))
+        fail(
+            "the initializer \"w\" is defined twice with different values",
+            graphProto(initializers: [
+                floatTensor("w", [1]), tensorProto("w", type: 6, dims: [1]) { $0.data(9, [0, 0, 128, 63]) },
+            ]))
+        let same = try loadGraph(modelBytes(graphProto(initializers: [floatTensor("w", [.nan]), floatTensor("w", [.nan])])))
+        #expect(same.initializers.count == 1)
+        var sparse = Proto()
+        sparse.message(1, floatTensor("w", [2]))
+        sparse.message(2, tensorProto("", type: 7, dims: [1]) { $0.packed(7, [0]) })
+        sparse.int(3, 1)
+        fail(
+            "the initializer \"w\" is defined twice",
+            graphProto(initializers: [floatTensor("w", [1])]) { $0.message(15, sparse) })
+
+        fail("the input \"x\" is listed twice: give each a name of its own", graphProto(inputs: ["x", "x"]))
+        fail("the output \"y\" has another source already: give each", graphProto(nodes: [relu, relu], inputs: ["x"]))
+        fail("the output \"y\" has another source", graphProto(nodes: [nodeProto("Split", ["x"], ["y", "y"])], inputs: ["x"]))
+        fail("imports two versions of the operators of \"\": keep one", opsets: [("", 17), ("ai.onnx", 16)], graphProto())
+        #expect(try ONNXModel(bytes: modelBytes(graphProto(), opsets: [("", 17), ("ai.onnx", 17)])).opsetImports == ["": 17])
+
+        fail(
+            "value \"t\": it is declared twice, as float32[3] and as int64[3]: keep one of them",
+            graphProto {
+                $0.message(13, valueProto("t", ["3"]))
+                $0.message(13, valueProto("t", elementType: 7, ["3"]))
+            })
+        let shapes = try loadGraph(
+            modelBytes(
+                graphProto(nodes: [relu], inputs: ["x"]) {
+                    $0.message(13, valueProto("y", ["n"]))
+                    $0.message(13, valueProto("y", ["4"]))
+                    // An input's own declaration holds over those of other lists.
+                    $0.message(13, valueProto("x", elementType: 7, ["3"]))
+                }))
+        #expect(shapes.values.map(\.type) == [.tensor(.float32, nil), .tensor(.float32, [.fixed(4)])])
+
+        var metadata = Proto()
+        metadata.bytes = modelBytes(graphProto())
+        for value in ["first", "last"] {
+            var entry = Proto()
+            entry.string(1, "key")
+            entry.string(2, value)
+            metadata.message(14, entry)
+        }
+        #expect(try ONNXModel(bytes: metadata.bytes).metadata == ["key": "last"])
     }
 
     @Test func initializersThatAreInputs() throws {

@@ -177,7 +177,7 @@ import Testing
         fail(.tensor, "not above the one before", indices: [2, 2], dims: [2, 3])
         fail(.tensor, "the index 3 is outside of axis 1", indices: [0, 0, 1, 3], dims: [2, 3], rank: 2)
         fail(.tensor, "expected indices int64[2]", indices: [0, 1, 2], dims: [2, 3])
-        fail(.unsupported, "larger than", indices: [0, 1], dims: [1 << 40])
+        fail(.limit, "loading takes more than 2147483648 bytes of memory", indices: [0, 1], dims: [1 << 40])
         fail(.tensor, "negative", indices: [0, 1], dims: [-5])
         expectFailure(.tensor, "both values and indices") {
             var graph = Proto()

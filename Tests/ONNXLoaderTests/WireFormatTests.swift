@@ -112,7 +112,7 @@ import Testing
         fail("graph of ModelProto has the wire type varint, expected bytes", [0x38, 0x01])
         fail("ir_version of ModelProto has the wire type fixed32", [0x0D, 0, 0, 0, 0])
         fail("two of graph", modelBytes(graphProto()) + [0x3A, 0x00])
-        fail("field 14 has the unknown wire type 4", Array("this is a text, not a model".utf8))
+        fail("field 14 has the unknown wire type 4", Array("this is a text, not a model".utf8) + [0])
     }
 
     @Test func errorsNameTheByte() {

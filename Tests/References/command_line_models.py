@@ -7,6 +7,9 @@ results where it can run them.
 - unranked.onnx: an input without a declared shape.
 - names-dump/: every value of names.onnx as Tools/dump-intermediates.py writes it.
 - optional.onnx: an optional output that holds a tensor.
+- habits/: models that exporters and editors leave behind: an output listed twice, an initializer defined twice, external data behind
+  "sub/../" and with a length of 0.
+- hostile/: models that ask for much, or for files beside the output folder.
 """
 
 import subprocess
@@ -29,6 +32,71 @@ def save(name, nodes, inputs, outputs, domains=()):
 
 def tensor(name, kind=TensorProto.FLOAT, shape=("n",)):
     return helper.make_tensor_value_info(name, kind, shape)
+
+
+def habits():
+    place = folder / "habits"
+    place.mkdir(exist_ok=True)
+    x = np.arange(6, dtype=np.float32) / 8
+    np.save(place / "x.npy", x)
+    values = np.arange(1, 7, dtype=np.float32)
+    (place / "w.bin").write_bytes(values.tobytes())
+
+    def external(location, length):
+        weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[6], data_location=TensorProto.EXTERNAL)
+        for key, value in [("location", location), ("offset", "0"), ("length", length)]:
+            weights.external_data.add(key=key, value=value)
+        return [weights]
+
+    inline = [helper.make_tensor("w", TensorProto.FLOAT, [6], values.tolist())]
+    models = {
+        "output-twice": (inline, ["y", "y"]),
+        "initializer-twice": (inline + inline, ["y"]),
+        "external-up-down": (external("sub/../w.bin", "24"), ["y"]),
+        "external-length-0": (external("w.bin", "0"), ["y"]),
+    }
+    # ONNX Runtime follows the path through the file system, where the folder has to be.
+    (place / "sub").mkdir()
+    for name, (initializers, outputs) in models.items():
+        graph = helper.make_graph(
+            [helper.make_node("Add", ["x", "w"], ["y"])], name, [tensor("x", shape=[6])],
+            [tensor(output, shape=[6]) for output in outputs], initializers)
+        opsets = [helper.make_opsetid("", 18)]
+        path = place / f"{name}.onnx"
+        path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for number, array in enumerate(session.run(None, {"x": x})):
+            np.save(place / f"{name}-output-{number}.npy", array)
+    (place / "sub").rmdir()
+
+
+def hostile():
+    place = folder / "hostile"
+    place.mkdir(exist_ok=True)
+    opsets = [helper.make_opsetid("", 18)]
+
+    def write(name, nodes, outputs, initializers=(), sparse=()):
+        graph = helper.make_graph(nodes, name, [], outputs, list(initializers), sparse_initializer=list(sparse))
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        (place / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+    one = helper.make_tensor("c", TensorProto.FLOAT, [1], [1])
+    # A mark behind a slash makes another character of it, but no other byte.
+    names = ["../\u0301evil", "..", ".hidden", "\x1b[31m"]
+    write("names", [helper.make_node("Identity", ["c"], [name]) for name in names], [tensor(name, shape=[1]) for name in names], [one])
+    # Doubles a constant at every node, up to 2 GB.
+    chain = [helper.make_node("Concat", [f"v{i}", f"v{i}"], [f"v{i + 1}"], axis=0) for i in range(28)]
+    write("fold", chain, [tensor("v28", shape=["n"])], [helper.make_tensor("v0", TensorProto.FLOAT, [2], [1, 1])])
+    # Four sparse tensors of one value, each of 1 GB once it is dense.
+    sparse = [
+        helper.make_sparse_tensor(
+            helper.make_tensor(f"x{i}", TensorProto.FLOAT, [1], [1]), helper.make_tensor("", TensorProto.INT64, [1], [0]), [1 << 28])
+        for i in range(4)
+    ]
+    write("sparse", [helper.make_node("Relu", ["x0"], ["y"])], [tensor("y")], sparse=sparse)
+    # A shape of a hundred thousand axes.
+    ranks = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1] * 100_000)
+    write("ranks", [helper.make_node("Relu", ["w"], ["y"])], [tensor("y")], [ranks])
 
 
 def main():
@@ -56,6 +124,9 @@ def main():
     save("unranked", [node("Neg", ["a"], ["s"])], [tensor("a", shape=None)], [tensor("s", shape=None)])
     optional = helper.make_optional_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, None))
     save("optional", [node("Optional", ["a"], ["s"])], [tensor("a")], [helper.make_value_info("s", optional)])
+
+    habits()
+    hostile()
 
     inputs = {
         "a": np.array([[1, -2, 3], [0.5, 4, -8]], np.float32),

@@ -5,6 +5,8 @@ struct NodeRunner {
     let threads: ThreadPool
     var observer: (any RunObserver)?
     var depth = 0
+    /// See ``ResourceLimits/runBytes``.
+    var runBytes: Int?
 
     /// - Returns: one value per output that the node names, nil where nobody asked for it.
     func run(
@@ -29,6 +31,7 @@ struct NodeRunner {
             results[0] = .tensor(try source.reshaped(to: shape))
         } else {
             var outputs = [MutableTensor?](repeating: nil, count: node.outputs.count)
+            try ResourceLimits.requireRunBytes(Fact.byteCount(facts), within: runBytes)
             for (index, fact) in facts.enumerated() where index < outputs.count && node.outputs[index] != nil {
                 if let value = fact.value {
                     results[index] = value
@@ -39,7 +42,7 @@ struct NodeRunner {
             if zip(node.outputs, results).contains(where: { $0 != nil && $1 == nil }) {
                 let produced = try operation.produce(
                     inputs: inputs, captures: captures, outputs: outputs, threads: threads,
-                    subgraphs: GraphRunner(threads: threads, observer: observer, depth: depth + 1))
+                    subgraphs: GraphRunner(threads: threads, observer: observer, depth: depth + 1, runBytes: runBytes))
                 for (index, value) in produced.enumerated() where results[index] == nil { results[index] = value }
             }
         }
@@ -68,6 +71,8 @@ struct GraphRunner: SubgraphRunner {
     let threads: ThreadPool
     var observer: (any RunObserver)?
     var depth = 0
+    /// See ``ResourceLimits/runBytes``.
+    var runBytes: Int?
 
     func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
         let graph = subgraph.graph
@@ -80,8 +85,12 @@ struct GraphRunner: SubgraphRunner {
         return try run(graph, bindings: bindings)
     }
 
-    /// - Parameter pages: of this graph's weights, where memory is to be spared.
-    func run(_ graph: Graph, bindings: [ValueID: Value], pages: WeightPages? = nil) throws -> [Value] {
+    /// - Parameters:
+    ///   - pages: of this graph's weights, where memory is to be spared.
+    ///   - files: those of the whole model, which are checked after each node.
+    func run(
+        _ graph: Graph, bindings: [ValueID: Value], pages: WeightPages? = nil, files: MappedFiles? = nil
+    ) throws -> [Value] {
         defer { pages?.didEnd() }
         if depth == 0 { observer?.willRun(graph) }
         let start = observer == nil || depth > 0 ? 0 : DispatchTime.now().uptimeNanoseconds
@@ -89,7 +98,7 @@ struct GraphRunner: SubgraphRunner {
         for (id, tensor) in graph.initializers { values[id] = .tensor(tensor) }
         for (id, value) in bindings { values[id] = value }
         let lastUses = graph.lastUses()
-        let runner = NodeRunner(threads: threads, observer: observer, depth: depth)
+        let runner = NodeRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
         for (index, node) in graph.nodes.enumerated() {
             guard let operation = node.operation else { throw GraphError("\(node.title) isn't resolved") }
             pages?.willRun(index)
@@ -97,6 +106,7 @@ struct GraphRunner: SubgraphRunner {
             let inputs = node.inputs.map { id in id.flatMap { values[$0] } }
             let captures = node.captures.compactMap { values[$0] }
             let results = try runner.run(node, operation, inputs: inputs, captures: captures)
+            try files?.requireWhole()
             for (id, value) in zip(node.outputs, results) { if let id { values[id] = value } }
             for id in lastUses[index] { values[id] = nil }
         }

@@ -6,12 +6,15 @@ struct PlanRunner {
     let threads: ThreadPool
     let observer: (any RunObserver)?
     private let subgraphs: any SubgraphRunner
+    private let files: MappedFiles
 
-    init(plan: Plan, threads: ThreadPool, observer: (any RunObserver)?) {
+    /// - Parameter files: those of the model, which are checked after each node.
+    init(plan: Plan, threads: ThreadPool, observer: (any RunObserver)?, files: MappedFiles) {
         self.plan = plan
         self.threads = threads
         self.observer = observer
-        subgraphs = GraphRunner(threads: threads, observer: observer, depth: 1)
+        self.files = files
+        subgraphs = GraphRunner(threads: threads, observer: observer, depth: 1, runBytes: plan.runBytes)
     }
 
     /// - Parameter bindings: a value for each input of the graph.
@@ -37,6 +40,7 @@ struct PlanRunner {
             for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
                 plan.pages?.willRun(index)
                 try run(index, frame)
+                try files.requireWhole()
                 plan.pages?.didRun(index)
                 for id in plan.steps[index].releases { frame.values[id] = nil }
             }
@@ -61,7 +65,7 @@ struct PlanRunner {
         let inputs = plan.steps[index].node.inputs.map { id in id.flatMap { frame.values[$0] } }
         let captures = plan.steps[index].node.captures.compactMap { frame.values[$0] }
         guard plan.steps[index].isFixed, !operation.isView else {
-            let runner = NodeRunner(threads: threads, observer: observer)
+            let runner = NodeRunner(threads: threads, observer: observer, runBytes: plan.runBytes)
             let results = try runner.run(plan.steps[index].node, operation, inputs: inputs, captures: captures)
             for (id, value) in zip(ids, results) { if let id { frame.values[id] = try value.map(frame.detached) } }
             return

@@ -34,6 +34,8 @@ public struct SessionOptions: Sendable {
     /// constants alone is computed when the tensor is another one than in the run before, and kept meanwhile. Names that the model
     /// doesn't have are ignored; without ``optimize`` nothing is kept.
     public var steadyInputs: Set<String> = []
+    /// What the model may take of the machine.
+    public var limits = ResourceLimits()
 
     /// Options with ``steadyInputs`` empty; each parameter is the property of its name.
     public init(
@@ -58,19 +60,36 @@ public final class Session: Sendable {
     private let optimizer: Optimizer
     /// Nil where memory is spared.
     private let constants: PackedConstants?
-    private let plans = Mutex<[(key: [String], plan: Plan)]>([])
+    private let plans = Mutex<[(key: [PlanKey], plan: Plan)]>([])
+    private let files: MappedFiles
+
+    /// What a plan holds for: the type and shape of each input.
+    private enum PlanKey: Hashable {
+        case modelDefault
+        case tensor(DType, Shape)
+        case other(String)
+
+        init(_ value: Value?) {
+            self =
+                if case .tensor(let tensor) = value { .tensor(tensor.dtype, tensor.shape) } else { .other(value?.kind ?? "") }
+        }
+    }
 
     /// Resolves operators and folds what doesn't depend on inputs.
     ///
-    /// - Throws: ``GraphError`` for operators or attributes that aren't supported, ``RunError`` for a node that contradicts its
-    ///   constant inputs.
+    /// - Throws: ``GraphError`` for operators or attributes that aren't supported and for a graph beyond ``SessionOptions/limits``,
+    ///   ``RunError`` for a node that contradicts its constant inputs.
     public init(graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions()) throws {
         try graph.validate()
         let resolved = try library.registry.resolve(graph)
         self.options = options
         constants = options.savesMemory ? nil : PackedConstants()
-        optimizer = Optimizer(fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory)
-        self.graph = options.optimize ? try optimizer.prepare(resolved) : resolved
+        let optimizer = Optimizer(
+            fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory, limits: options.limits)
+        let files = MappedFiles(graph)
+        self.graph = options.optimize ? try files.requiringWhole { try optimizer.prepare(resolved) } : resolved
+        self.optimizer = optimizer
+        self.files = files
         inputs = graph.inputs.filter { graph.initializers[$0] == nil }.map { graph.values[$0] }
         outputs = graph.outputs.map { graph.values[$0] }
         inputIDs = Dictionary(graph.inputs.map { (graph.values[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -95,10 +114,16 @@ public final class Session: Sendable {
     public func run(values: [String: Value], observer: (any RunObserver)? = nil) throws -> [Value] {
         let bindings = try bind(values)
         guard options.optimize else {
-            return try GraphRunner(threads: options.threads, observer: observer)
-                .run(graph, bindings: bindings.values, pages: options.savesMemory ? WeightPages(graph) : nil)
+            let runner = GraphRunner(threads: options.threads, observer: observer, runBytes: options.limits.runBytes)
+            return try files.requiringWhole {
+                try runner.run(
+                    graph, bindings: bindings.values, pages: options.savesMemory ? WeightPages(graph) : nil, files: files)
+            }
         }
-        return try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer).run(bindings.values)
+        return try files.requiringWhole {
+            try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer, files: files)
+                .run(bindings.values)
+        }
     }
 
     /// Makes the plan for inputs of these shapes and types ahead of the first run.
@@ -136,7 +161,7 @@ public final class Session: Sendable {
         for (name, value) in values {
             guard let id = inputIDs[name] else {
                 let known = inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
-                throw GraphError("the model has no input \"\(name)\"; its inputs are \(known)")
+                throw GraphError("the model has no input \"\(name)\"; its inputs are \(known)", kind: .input)
             }
             try graph.values[id].check(value)
             bindings.values[id] = value
@@ -146,14 +171,14 @@ public final class Session: Sendable {
                 bindings.values[id] = .tensor(tensor)
                 bindings.defaults.insert(id)
             } else {
-                throw GraphError("the input \"\(graph.values[id].name)\" is missing")
+                throw GraphError("the input \"\(graph.values[id].name)\" is missing", kind: .input)
             }
         }
         return bindings
     }
 
     private func plan(for bindings: Bindings) throws -> Plan {
-        let key = graph.inputs.map { bindings.defaults.contains($0) ? "" : bindings.values[$0]?.kind ?? "" }
+        let key = graph.inputs.map { bindings.defaults.contains($0) ? .modelDefault : PlanKey(bindings.values[$0]) }
         let cached = plans.withLock { plans -> Plan? in
             guard let index = plans.firstIndex(where: { $0.key == key }) else { return nil }
             let entry = plans.remove(at: index)
@@ -177,6 +202,7 @@ public final class Session: Sendable {
             optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
             context: PlanContext(constants: constants, precision: options.precision),
+            runBytes: options.limits.runBytes,
             specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
             optimizer: optimizer)
         plans.withLock { plans in
@@ -210,19 +236,19 @@ extension ValueDeclaration {
     func check(_ value: Value) throws(GraphError) {
         guard case .tensor(let dtype, let dimensions)? = type else { return }
         guard case .tensor(let tensor) = value else {
-            throw GraphError("the input \"\(name)\" is declared as \(dtype), found \(value.kind)")
+            throw GraphError("the input \"\(name)\" is declared as \(dtype), found \(value.kind)", kind: .input)
         }
         let expected = ValueType.tensor(dtype, dimensions)
         guard tensor.dtype == dtype else {
-            throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)")
+            throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)", kind: .input)
         }
         guard let dimensions else { return }
         guard tensor.shape.rank == dimensions.count else {
-            throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)")
+            throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)", kind: .input)
         }
         for (axis, dimension) in dimensions.enumerated() {
             if case .fixed(let extent) = dimension, extent != tensor.shape[axis] {
-                throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)")
+                throw GraphError("the input \"\(name)\" is declared as \(expected), found \(value.kind)", kind: .input)
             }
         }
     }

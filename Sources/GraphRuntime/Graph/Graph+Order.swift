@@ -77,7 +77,7 @@ extension Graph {
         var known = [Bool](repeating: false, count: values.count)
         for value in inputs + captures {
             guard range.contains(value) else { throw GraphError("value \(value) doesn't exist") }
-            guard !known[value] else { throw GraphError("the input \"\(values[value].name)\" stands twice") }
+            guard !known[value] else { throw GraphError("the input \"\(values[value].name)\" is listed twice") }
             known[value] = true
         }
         for value in outputs where !range.contains(value) { throw GraphError("value \(value) doesn't exist") }
@@ -87,7 +87,7 @@ extension Graph {
         }
         var produced = known
         for node in nodes {
-            for value in node.reads + outputs where !range.contains(value) { throw GraphError("value \(value) doesn't exist") }
+            for value in node.reads where !range.contains(value) { throw GraphError("value \(value) doesn't exist") }
             for case let output? in node.outputs {
                 guard range.contains(output) else { throw GraphError("value \(output) doesn't exist") }
                 guard !produced[output] else { throw GraphError("\"\(values[output].name)\" is produced twice") }

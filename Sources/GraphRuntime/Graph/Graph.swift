@@ -13,7 +13,7 @@ public struct Graph: Sendable {
     public var values: [ValueDeclaration]
     /// What a run must be given, in the order of the file.
     public var inputs: [ValueID]
-    /// What a run gives, in the order of the file.
+    /// What a run answers, in the order of the file; a value may be listed more than once.
     public var outputs: [ValueID]
     /// In an order in which each reads only what earlier ones wrote.
     public var nodes: [Node]
@@ -93,7 +93,8 @@ public enum Dimension: Sendable, Equatable, CustomStringConvertible {
 extension ValueType: CustomStringConvertible {
     public var description: String {
         func list(_ shape: [Dimension]?) -> String {
-            shape.map { "[" + $0.map(\.description).joined(separator: ", ") + "]" } ?? "[…]"
+            shape.map { "[" + $0.map { $0.description.shortened(to: String.longestName) }.joined(separator: ", ") + "]" }
+                ?? "[…]"
         }
         return switch self {
         case .tensor(let dtype, let shape): "\(dtype)\(list(shape))"
@@ -103,15 +104,4 @@ extension ValueType: CustomStringConvertible {
         case .map(let key, let value): "map from \(key) to \(value)"
         }
     }
-}
-
-/// A graph, or the specification of a run, that contradicts itself or the operators at hand.
-public struct GraphError: Error, CustomStringConvertible, Sendable {
-    /// What was found and what was expected, in one sentence without a full stop.
-    public let message: String
-
-    /// An error with this sentence.
-    public init(_ message: String) { self.message = message }
-
-    public var description: String { message }
 }

@@ -38,7 +38,10 @@ public struct Node: Sendable {
     public var reads: [ValueID] { inputs.compactMap { $0 } + captures }
 
     /// For messages: `Conv-11 "/conv_in/Conv"`.
-    public var title: String { name.isEmpty ? "\(identity)" : "\(identity) \"\(name)\"" }
+    public var title: String {
+        let type = "\(identity)".shortened(to: String.longestName)
+        return name.isEmpty ? type : "\(type) \"\(name.shortened(to: String.longestName))\""
+    }
 }
 
 /// Which operator is meant: a name in a domain, at the version of the operator set that the model imports.

@@ -70,7 +70,8 @@ public struct OperatorRegistry: Sendable {
     public func resolve(_ graph: Graph) throws(GraphError) -> Graph {
         let missing = missingOperators(in: graph)
         guard missing.isEmpty else {
-            throw GraphError("the model needs operators that aren't supported: " + missing.joined(separator: ", "))
+            throw GraphError(
+                "the model needs operators that aren't supported: " + missing.joined(separator: ", "), kind: .unsupported)
         }
         return try resolveNodes(graph)
     }
@@ -109,7 +110,7 @@ public struct OperatorRegistry: Sendable {
                 graph.nodes[index].operation = try definition.decode(&decoder)
                 try decoder.requireAllRead()
             } catch {
-                throw GraphError("\(node.title): \(error)")
+                throw GraphError("\(node.title): \(error)", kind: .unsupported)
             }
         }
         return graph

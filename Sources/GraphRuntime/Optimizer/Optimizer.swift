@@ -4,10 +4,12 @@ struct Optimizer {
     let threads: ThreadPool
     /// See ``SessionOptions/savesMemory``.
     let savesMemory: Bool
+    let limits: ResourceLimits
 
     /// Folds what no input's shape is needed for, once for all plans of a session.
     func prepare(_ graph: Graph) throws -> Graph {
-        var specializer = Specializer(graph, inputFacts: [:], threads: threads, savesMemory: savesMemory)
+        var specializer = Specializer(
+            graph, inputFacts: [:], threads: threads, savesMemory: savesMemory, limits: limits)
         try specializer.run()
         var result = specializer.graph
         result.removeDeadCode()
@@ -18,7 +20,8 @@ struct Optimizer {
 
     /// The graph for inputs of these facts, with the facts of all its values.
     func optimize(_ graph: Graph, inputFacts: [ValueID: Fact]) throws -> OptimizedGraph {
-        var specializer = Specializer(graph, inputFacts: inputFacts, threads: threads, savesMemory: savesMemory)
+        var specializer = Specializer(
+            graph, inputFacts: inputFacts, threads: threads, savesMemory: savesMemory, limits: limits)
         try specializer.run()
         var specialised = specializer.graph
         specialised.removeDeadCode()

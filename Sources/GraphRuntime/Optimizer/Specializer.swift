@@ -10,6 +10,10 @@ struct Specializer {
     private let threads: ThreadPool
     /// See ``SessionOptions/savesMemory``.
     private let savesMemory: Bool
+    private let limits: ResourceLimits
+    /// Bytes of constants that may still be computed ahead.
+    private var remainingBytes: Int
+    private let outputs: Set<ValueID>
     private var kept: [Node] = []
     /// The values that stand for outputs of nodes which change nothing.
     private var forwarded: [ValueID: ValueID] = [:]
@@ -20,8 +24,14 @@ struct Specializer {
     private static let largestSparedConstant = 64 << 10
 
     /// - Parameter inputFacts: for each input what is known of it.
-    init(_ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool, savesMemory: Bool = false) {
+    init(
+        _ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool, savesMemory: Bool = false,
+        limits: ResourceLimits = ResourceLimits()
+    ) {
         self.graph = graph
+        self.limits = limits
+        remainingBytes = limits.foldedBytes ?? Self.defaultFoldedBytes(graph)
+        outputs = Set(graph.outputs)
         self.threads = threads
         self.savesMemory = savesMemory
         facts = Array(repeating: .unknown, count: graph.values.count)
@@ -31,6 +41,16 @@ struct Specializer {
             // An input that isn't bound may be given at run time: its initializer is only its default.
             facts[id] = .unknown
         }
+    }
+
+    /// See ``ResourceLimits/foldedBytes``. Constants that share their place in a file count once.
+    private static func defaultFoldedBytes(_ graph: Graph) -> Int {
+        var bytes: [ObjectIdentifier: Int] = [:]
+        for tensor in graph.initializers.values {
+            let (id, most) = (ObjectIdentifier(tensor.storage), tensor.storage.byteCount)
+            bytes[id] = min(most, bytes[id, default: 0] + min(most, tensor.byteCount))
+        }
+        return 256 << 20 + 4 * bytes.values.reduce(0, +)
     }
 
     /// - Throws: ``RunError`` with the node whose inputs don't fit it.
@@ -65,7 +85,7 @@ struct Specializer {
     private mutating func forward(_ node: Node, _ operation: any Operator, inputs: [Fact?], outputs: [Fact]) -> Bool {
         // An output of the graph keeps its name, and so its node.
         guard let output = node.outputs.first ?? nil, node.outputs.dropFirst().allSatisfy({ $0 == nil }),
-            !graph.outputs.contains(output), let input = operation.forwardedInput(inputs: inputs, outputs: outputs),
+            !self.outputs.contains(output), let input = operation.forwardedInput(inputs: inputs, outputs: outputs),
             input < node.inputs.count, let source = node.inputs[input]
         else { return false }
         forwarded[output] = source
@@ -82,8 +102,12 @@ struct Specializer {
         guard node.captures.isEmpty, node.attributes.graphs.isEmpty else { return false }
         guard inputs.allSatisfy({ $0 == nil || $0?.value != nil }) else { return false }
         guard operation.isView || !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
+        // A few nodes can double a constant until no memory holds it: what goes beyond the budget is left to the run.
+        guard operation.isView || Fact.byteCount(outputs) <= remainingBytes else { return false }
         let values = inputs.map { $0.flatMap(\.value) }
-        let results = try NodeRunner(threads: threads).run(node, operation, inputs: values)
+        let results = try NodeRunner(threads: threads, runBytes: limits.runBytes).run(node, operation, inputs: values)
+        let sources = Set(values.flatMap { Self.storages($0) })
+        for storage in Set(results.flatMap { Self.storages($0) }).subtracting(sources) { remainingBytes -= storage.byteCount }
         return setConstants(node, results)
     }
 
@@ -97,17 +121,28 @@ struct Specializer {
         return areTensors
     }
 
-    private func growsTooLarge(inputs: [Fact?], outputs: [Fact]) -> Bool {
-        func bytes(_ facts: [Fact?]) -> Int {
-            facts.reduce(0) { sum, fact in
-                guard let dtype = fact?.dtype, let shape = fact?.shape else { return sum }
-                return sum + (dtype.byteCount(of: shape.count) ?? 0)
+    private struct StorageKey: Hashable {
+        let id: ObjectIdentifier
+        let byteCount: Int
+    }
+
+    private static func storages(_ value: Value?) -> [StorageKey] {
+        let tensors: [Tensor] =
+            switch value {
+            case .tensor(let tensor): [tensor]
+            case .sequence(let tensors): tensors
+            case .empty, nil: []
             }
+        return tensors.filter { !$0.storage.isMappedFile }.map {
+            StorageKey(id: ObjectIdentifier($0.storage), byteCount: $0.storage.byteCount)
         }
-        let produced = bytes(outputs)
+    }
+
+    private func growsTooLarge(inputs: [Fact?], outputs: [Fact]) -> Bool {
+        let produced = Fact.byteCount(outputs)
         if savesMemory, produced > Self.largestSparedConstant { return true }
         // A Cast from half to single precision doubles its input, and is wanted; an Expand over a whole picture is not.
-        return produced > Self.largestGrownConstant && produced > 4 * bytes(inputs)
+        return produced > Self.largestGrownConstant && produced / 4 > Fact.byteCount(inputs)
     }
 
     private mutating func setConstant(_ id: ValueID, _ value: Value) {

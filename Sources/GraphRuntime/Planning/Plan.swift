@@ -54,6 +54,10 @@ final class Plan: Sendable {
     let steadyInputs: [ValueID]
     /// Nil where memory isn't spared.
     let pages: WeightPages?
+    /// See ``ResourceLimits/runBytes``.
+    let runBytes: Int?
+    /// Bytes of the outputs that each run gets memory of its own for.
+    private let outputByteCount: Int
     /// Tells plans apart; no two of a process have the same.
     let number: Int
     /// Seconds that inferring, folding and fusing took, and those of placing values and choosing kernels.
@@ -66,10 +70,11 @@ final class Plan: Sendable {
     /// - Parameters:
     ///   - steadyInputs: see ``SessionOptions/steadyInputs``.
     ///   - context: what operators choose their kernels by.
+    ///   - runBytes: see ``ResourceLimits/runBytes``.
     ///   - specialiseSeconds: what making the optimised graph took.
     init(
-        _ optimized: OptimizedGraph, steadyInputs: [ValueID], context: PlanContext, specialiseSeconds: Double = 0,
-        optimizer: Optimizer? = nil
+        _ optimized: OptimizedGraph, steadyInputs: [ValueID], context: PlanContext, runBytes: Int? = nil,
+        specialiseSeconds: Double = 0, optimizer: Optimizer? = nil
     ) throws {
         let start = DispatchTime.now().uptimeNanoseconds
         number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
@@ -78,6 +83,9 @@ final class Plan: Sendable {
         }
         let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), context: context)
         self.steadyInputs = steadyInputs
+        self.runBytes = runBytes
+        outputByteCount = Fact.byteCount(
+            planner.locations.indices.filter { planner.locations[$0] == .heap }.map { planner.facts[$0] })
         graph = planner.graph
         facts = planner.facts
         steps = planner.steps
@@ -91,12 +99,18 @@ final class Plan: Sendable {
 
     /// Calls `body` with memory for one run; runs at the same time get one each.
     func withFrame<Result>(_ body: (Frame) throws -> Result) throws -> Result {
-        let frame = try frames.withLock { $0.popLast() } ?? Frame(self)
+        let frame = try frames.withLock { $0.popLast() } ?? makeFrame()
         defer {
             frame.reset()
             frames.withLock { $0.append(frame) }
         }
         return try body(frame)
+    }
+
+    /// - Throws: ``GraphError`` where the run would take more than it may.
+    private func makeFrame() throws -> Frame {
+        try ResourceLimits.requireRunBytes(arenaByteCount.addingReportingOverflow(outputByteCount), within: runBytes)
+        return try Frame(self)
     }
 
     /// Gives back the memory that is kept for the next run.

@@ -9,6 +9,8 @@ struct Planner {
 
     /// For each value the one whose memory it shares: itself, or what it is a view of or written over.
     private var roots: [ValueID]
+    /// By root, the other values that share its memory.
+    private var members: [ValueID: [ValueID]] = [:]
     /// The last step at which the memory of a root is read.
     private var lastRead: [Int]
     /// By node, see ``Plan/Step/isSteady``.
@@ -29,7 +31,7 @@ struct Planner {
         let escaping = escapingRoots()
         findSteadyNodes(operations, inputs: steadyInputs, escaping: escaping)
         replaceInputs(operations, escaping: escaping)
-        placeValues(operations, escaping: escaping)
+        try placeValues(operations, escaping: escaping)
         makeSteps(operations)
     }
 
@@ -58,6 +60,7 @@ struct Planner {
                 facts[source].shape != nil
             else { continue }
             roots[output] = roots[source]
+            members[roots[source], default: []].append(output)
             locations[output] = .view(of: source)
         }
     }
@@ -125,11 +128,14 @@ struct Planner {
 
     private mutating func merge(_ output: ValueID, into root: ValueID) {
         let end = max(lastRead[output], lastRead[root])
-        for id in roots.indices where roots[id] == output { roots[id] = root }
+        let moved = [output] + (members.removeValue(forKey: output) ?? [])
+        for id in moved { roots[id] = root }
+        members[root, default: []] += moved
         lastRead[root] = end
     }
 
-    private mutating func placeValues(_ operations: [any Operator], escaping: Set<ValueID>) {
+    /// - Throws: ``GraphError`` where the sum of all values' bytes overflows.
+    private mutating func placeValues(_ operations: [any Operator], escaping: Set<ValueID>) throws(GraphError) {
         var blocks: [ArenaLayout.Block] = []
         var blockOfRoot: [ValueID: Int] = [:]
         for (index, node) in graph.nodes.enumerated() {
@@ -147,6 +153,13 @@ struct Planner {
                     blocks.append(ArenaLayout.Block(byteCount: byteCount, first: first, last: max(lastRead[id], index)))
                 }
             }
+        }
+        let (total, isTooLarge) = blocks.reduce(into: (0, false)) { sum, block in
+            let (next, overflow) = sum.0.addingReportingOverflow(ArenaLayout.aligned(block.byteCount))
+            sum = (next, sum.1 || overflow)
+        }
+        guard !isTooLarge, total <= 1 << 60 else {
+            throw GraphError("the values of a run take more bytes than any machine has", kind: .limit)
         }
         let layout = ArenaLayout(blocks)
         arenaByteCount = layout.byteCount

@@ -1,17 +1,23 @@
 /// The extents of a tensor, outermost first; an empty shape is a scalar.
 ///
-/// Invariant: no extent is negative, and the product of the extents fits an `Int`.
+/// Invariant: there are at most ``largestRank`` extents, none is negative, and their product fits an `Int`.
 public struct Shape: Sendable, Hashable {
     /// The extents, outermost first; each 0 or more.
     public let dimensions: [Int]
     /// The number of elements: the product of the extents, 1 for a scalar.
     public let count: Int
 
+    /// The most axes: as many as arrays of numpy have.
+    public static let largestRank = 64
+
     /// No axes, one element.
     public static let scalar = Shape(unchecked: [], count: 1)
 
-    /// - Throws: ``TensorError`` for a negative extent or a product that overflows.
+    /// - Throws: ``TensorError`` for a negative extent, a product that overflows or more than ``largestRank`` axes.
     public init(_ dimensions: [Int]) throws(TensorError) {
+        guard dimensions.count <= Self.largestRank else {
+            throw TensorError("a shape has \(dimensions.count) axes, expected at most \(Self.largestRank)")
+        }
         var count = 1
         var hasZero = false
         for extent in dimensions {

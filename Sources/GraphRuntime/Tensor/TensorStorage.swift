@@ -52,7 +52,9 @@ public final class TensorStorage: @unchecked Sendable {
         let size = max(byteCount, 1)
         let isLarge = size >= 4 << 20
         let status = unsafe posix_memalign(&pointer, isLarge ? 2 << 20 : Self.alignment, size)
-        guard status == 0, let pointer = unsafe pointer else { throw TensorError("no memory for a tensor of \(byteCount) bytes") }
+        guard status == 0, let pointer = unsafe pointer else {
+            throw TensorError("no memory for a tensor of \(byteCount) bytes", kind: .outOfMemory)
+        }
         #if os(Linux)
             // Pages of 2 MB: fewer faults and TLB misses on the large activations; a refusal only costs the gain.
             if isLarge { unsafe madvise(pointer, size, MADV_HUGEPAGE) }
@@ -74,6 +76,19 @@ public final class TensorStorage: @unchecked Sendable {
         self.byteCount = byteCount
         self.isMappedFile = isMappedFile
         self.owner = .other(owner)
+    }
+
+    /// The path of the mapped file, where pages of it were found missing; see ``MappedFileGuard``.
+    var lostFile: String? {
+        guard case .other(let object) = owner, let mapping = object as? GuardedMapping, mapping.isLost else { return nil }
+        return mapping.path
+    }
+
+    /// Checks, for a storage that is a mapped file, that all that was read of it so far was the file's.
+    ///
+    /// - Throws: ``GraphError`` that names the file.
+    package func requireWhole() throws(GraphError) {
+        if MappedFileGuard.hasLosses, let path = lostFile { throw Self.loss(of: path) }
     }
 
     deinit {

@@ -58,14 +58,16 @@ public struct NPYArray: Sendable, Equatable {
         self.data = data
     }
 
-    /// Reads a file.
+    /// Reads a file, of at most as many bytes as the machine has memory.
     /// - Throws: ``NPYError`` when it can't be read, isn't an `.npy` file, or holds elements of another type.
     public init(contentsOf url: URL) throws {
-        guard let content = try? Data(contentsOf: url, options: .mappedIfSafe) else {
-            throw NPYError("the file can't be read", path: url.path)
+        let content: [UInt8]
+        let limit = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        do { content = try BoundedFile.read(url, limit: limit, takesPipes: true) } catch {
+            throw NPYError("the file can't be read: \(error.reason)", path: url.path)
         }
         do {
-            try self.init(bytes: [UInt8](content))
+            try self.init(bytes: content)
         } catch let error as NPYError {
             throw NPYError(error.reason, path: url.path)
         }

@@ -2,29 +2,17 @@ import Foundation
 
 /// A JSON object as exporters write it beside a model, with accessors that say which file and key were wrong.
 struct ConfigurationFile {
-    /// Larger files are no configuration.
-    private static let largestSize = 1 << 26
-
     let url: URL
     private let values: [String: Value]
 
     /// - Throws: ``PipelineError`` where the file is missing, isn't JSON or isn't an object.
     init(contentsOf url: URL) throws(PipelineError) {
         self.url = url
-        let data: Data
-        do {
-            let size = try url.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
-            guard size <= Self.largestSize else { throw PipelineError("\(url.path) is larger than 64 MB.") }
-            data = try Data(contentsOf: url)
-        } catch let error as PipelineError {
-            throw error
+        do { values = try JSONText.decode([String: Value].self, contentsOf: url) } catch let error as JSONText.FormatError {
+            throw PipelineError("\(url.path) can't be used: \(error.reason).", kind: .malformedFile)
         } catch {
-            throw PipelineError("\(url.path) can't be read.")
+            throw PipelineError("\(url.path) isn't a JSON object.", kind: .malformedFile)
         }
-        guard let values = try? JSONDecoder().decode([String: Value].self, from: data) else {
-            throw PipelineError("\(url.path) isn't a JSON object.")
-        }
-        self.values = values
     }
 
     /// The value of `key`; nil where it is missing or null.
@@ -65,7 +53,7 @@ struct ConfigurationFile {
     }
 
     private func wrong(_ key: String, _ value: Value, expected: String) -> PipelineError {
-        PipelineError("\(url.path): \(key) is \(value), expected \(expected).")
+        PipelineError("\(url.path): \(key) is \(value), expected \(expected).", kind: .malformedFile)
     }
 
     /// A JSON value as far as it matters here. Foundation's own parser doesn't tell `true` from 1.

@@ -10,17 +10,8 @@ public struct ModelFolder: Sendable {
 
     /// - Throws: ``PipelineError`` where the folder or its `model_index.json` is missing or malformed.
     public init(_ url: URL) throws {
-        var isDirectory: ObjCBool = false
-        guard unsafe FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
-            throw PipelineError("There is no model folder \(url.path).")
-        }
-        guard isDirectory.boolValue else {
-            throw PipelineError("\(url.path) is a file, expected a model folder with model_index.json in it.")
-        }
         let index = url.appendingPathComponent("model_index.json")
-        guard FileManager.default.fileExists(atPath: index.path) else {
-            throw PipelineError("\(url.path) has no model_index.json: it isn't the folder of a Stable Diffusion pipeline.")
-        }
+        guard FileManager.default.fileExists(atPath: index.path) else { throw UnusableModel.error(url) }
         self.url = url
         pipelineClass = try ConfigurationFile(contentsOf: index).optionalString("_class_name") ?? "StableDiffusionPipeline"
     }
@@ -31,7 +22,7 @@ public struct ModelFolder: Sendable {
     public func graph(of component: String) throws(PipelineError) -> URL {
         let file = url.appendingPathComponent(component).appendingPathComponent("model.onnx")
         guard FileManager.default.fileExists(atPath: file.path) else {
-            throw PipelineError("\(url.path) has no \(component)/model.onnx.")
+            throw UnusableModel.missingGraph(of: component, in: url)
         }
         return file
     }
@@ -42,7 +33,7 @@ public struct ModelFolder: Sendable {
             let file = url.appendingPathComponent(folder).appendingPathComponent("config.json")
             if FileManager.default.fileExists(atPath: file.path) { return try ConfigurationFile(contentsOf: file) }
         }
-        throw PipelineError("\(url.path) has no \(folders[0])/config.json.")
+        throw PipelineError("\(url.path) has no \(folders[0])/config.json.", kind: .missingFile)
     }
 
     /// The folder of the tokenizer.
@@ -51,7 +42,7 @@ public struct ModelFolder: Sendable {
     public func tokenizer() throws(PipelineError) -> URL {
         let folder = url.appendingPathComponent("tokenizer")
         guard FileManager.default.fileExists(atPath: folder.path) else {
-            throw PipelineError("\(url.path) has no folder tokenizer.")
+            throw PipelineError("\(url.path) has no folder tokenizer.", kind: .missingFile)
         }
         return folder
     }
@@ -60,7 +51,7 @@ public struct ModelFolder: Sendable {
     func schedulerConfiguration() throws(PipelineError) -> URL {
         let file = url.appendingPathComponent("scheduler/scheduler_config.json")
         guard FileManager.default.fileExists(atPath: file.path) else {
-            throw PipelineError("\(url.path) has no scheduler/scheduler_config.json.")
+            throw PipelineError("\(url.path) has no scheduler/scheduler_config.json.", kind: .missingFile)
         }
         return file
     }
@@ -81,7 +72,7 @@ public struct ModelFolder: Sendable {
     public static func defaultURL(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> URL {
         if let path = environment["SD_ONNX_MODEL"], !path.isEmpty {
             guard FileManager.default.fileExists(atPath: path) else {
-                throw PipelineError("SD_ONNX_MODEL names the model folder \(path), which doesn't exist.")
+                throw PipelineError("SD_ONNX_MODEL names the model folder \(path), which doesn't exist.", kind: .missingFile)
             }
             return URL(fileURLWithPath: path)
         }
@@ -97,7 +88,8 @@ public struct ModelFolder: Sendable {
         }
         guard let found else {
             throw PipelineError(
-                "The embedded model isn't beside the program: name a model folder with --model or SD_ONNX_MODEL.")
+                "The embedded model isn't beside the program: name a model folder, or set SD_ONNX_MODEL to one.",
+                kind: .missingFile)
         }
         return found
     }

@@ -47,7 +47,9 @@ public enum TerminalImage: String, Sendable, CaseIterable {
             return result
         }
         let term = environment["TERM"] ?? ""
-        if term == "dumb" { throw PipelineError("The terminal can't show pictures (TERM is dumb): use --preview FILE.png.") }
+        if term == "dumb" {
+            throw PipelineError("The terminal can't show pictures (TERM is dumb): write them to a file instead.")
+        }
         let isTmux = environment["TMUX"] != nil || term.hasPrefix("tmux")
         // A multiplexer stands between and passes the protocols of others on for nobody; sixels it may draw itself.
         if isTmux || environment["STY"] != nil || term.hasPrefix("screen") {

@@ -19,12 +19,13 @@ final class Component: Sendable {
         let file = try folder.graph(of: name)
         do {
             session = try Session(
-                graph: try ONNXModel(contentsOf: file).graph, library: StandardOperators.library, options: options)
+                graph: try ONNXModel(contentsOf: file, limits: options.limits).graph, library: StandardOperators.library,
+                options: options)
         } catch let error as LoadError {
             // It names the file itself.
-            throw PipelineError("\(error).")
+            throw PipelineError("\(error).", kind: .failedRun)
         } catch {
-            throw PipelineError("\(file.path) can't be run: \(error).")
+            throw PipelineError("\(file.path) can't be run: \(error).", kind: .failedRun)
         }
     }
 
@@ -48,7 +49,7 @@ final class Component: Sendable {
         do {
             return try session.run(inputs, observer: observer)
         } catch {
-            throw PipelineError("The \(title) failed: \(error).")
+            throw PipelineError("The \(title) failed: \(error).", kind: .failedRun)
         }
     }
 

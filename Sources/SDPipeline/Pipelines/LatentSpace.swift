@@ -14,9 +14,14 @@ public final class LatentSpace: Sendable {
     ///   - folder: a model's folder, with `vae_encoder/model.onnx` and `vae_decoder/model.onnx`.
     ///   - threads: the threads to run on.
     ///   - savesMemory: see ``SessionOptions/savesMemory``.
+    ///   - limits: what each graph may take of the machine.
     /// - Throws: ``PipelineError`` with the file that is missing or malformed.
-    public init(_ folder: ModelFolder, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false) throws {
-        let options = SessionOptions(threads: threads, savesMemory: savesMemory)
+    public init(
+        _ folder: ModelFolder, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false,
+        limits: ResourceLimits = ResourceLimits()
+    ) throws {
+        var options = SessionOptions(threads: threads, savesMemory: savesMemory)
+        options.limits = limits
         let configuration = try VAEConfiguration(folder)
         encoder = try VAEEncoder(Component("vae_encoder", folder: folder, options: options), configuration: configuration)
         decoder = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration)

@@ -21,14 +21,15 @@ public final class StableDiffusionPipeline: Sendable {
     ///   - optimize: see ``SessionOptions/optimize``.
     ///   - savesMemory: see ``SessionOptions/savesMemory``.
     ///   - precision: see ``SessionOptions/precision``.
+    ///   - limits: what each graph may take of the machine.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public convenience init(
         modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false,
-        precision: Precision = .single
+        precision: Precision = .single, limits: ResourceLimits = ResourceLimits()
     ) throws {
         try self.init(
             PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize, savesMemory: savesMemory,
-            precision: precision)
+            precision: precision, limits: limits)
     }
 
     /// Loads the graphs of a model whose configuration has been read.
@@ -36,12 +37,13 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Throws: ``PipelineError`` with the file that is malformed or can't be run.
     public init(
         _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true,
-        savesMemory: Bool = false, precision: Precision = .single
+        savesMemory: Bool = false, precision: Precision = .single, limits: ResourceLimits = ResourceLimits()
     ) throws {
         self.configuration = configuration
         let folder = configuration.folder
         var options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory, precision: precision)
         options.steadyInputs = UNet.steadyInputs
+        options.limits = limits
         self.options = options
         textEncoder = try TextEncoder(Component("text_encoder", folder: folder, options: options))
         unet = try UNet(Component("unet", folder: folder, options: options), configuration: configuration.unet)

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// What the files of a tokenizer folder say, read and checked one by one.
 struct TokenizerFolder {
@@ -122,29 +123,22 @@ struct TokenizerFolder {
             FileManager.default.fileExists(atPath: folder.appending(path: name).path)
         }
 
-        func data(_ name: String) throws(TokenizerError) -> Data {
+        func bytes(_ name: String) throws(TokenizerError) -> [UInt8] {
             let url = folder.appending(path: name)
             guard FileManager.default.fileExists(atPath: url.path) else {
                 throw .unreadable(path: name, reason: "there is no \(url.path)")
             }
-            do {
-                let attributes = try FileManager.default.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)
-                let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
-                guard size <= TokenizerFolder.maximumFileSize else {
-                    throw TokenizerError.malformed(
-                        path: name,
-                        reason: "it has \(size) bytes, at most \(TokenizerFolder.maximumFileSize) were expected")
-                }
-                return try Data(contentsOf: url)
-            } catch let error as TokenizerError {
-                throw error
-            } catch {
-                throw .unreadable(path: name, reason: "\(url.path) can't be opened as a file")
+            do { return try BoundedFile.read(url, limit: TokenizerFolder.maximumFileSize) } catch {
+                throw .unreadable(path: name, reason: error.reason)
             }
         }
 
         func text(_ name: String) throws(TokenizerError) -> String {
-            guard let text = String(data: try data(name), encoding: .utf8) else {
+            let bytes = try bytes(name)
+            if let found = ForeignFormat.placeholder(Array(bytes.prefix(ForeignFormat.headLength))) {
+                throw .malformed(path: name, reason: "it is \(found.name): \(found.advice)")
+            }
+            guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw .malformed(path: name, reason: "it isn't UTF-8 text")
             }
             let lines = text.replacingOccurrences(of: "\r\n", with: "\n").replacingOccurrences(of: "\r", with: "\n")
@@ -158,17 +152,19 @@ struct TokenizerFolder {
         }
 
         func decode<Value: Decodable>(_ type: Value.Type, _ name: String) throws(TokenizerError) -> Value {
-            let data = try data(name)
+            let bytes = try bytes(name)
             do {
-                return try JSONDecoder().decode(type, from: data)
+                return try JSONText.decode(type, from: bytes)
+            } catch let error as JSONText.FormatError {
+                throw .malformed(path: name, reason: error.reason)
             } catch let error as DecodingError {
-                throw .malformed(path: name, reason: Self.reason(error, in: data))
+                throw .malformed(path: name, reason: Self.reason(error))
             } catch {
                 throw .malformed(path: name, reason: "it isn't JSON")
             }
         }
 
-        private static func reason(_ error: DecodingError, in data: Data) -> String {
+        private static func reason(_ error: DecodingError) -> String {
             func place(_ context: DecodingError.Context) -> String {
                 let path = context.codingPath.map(\.stringValue).joined(separator: ".")
                 return path.isEmpty ? "its outermost value" : "\"\(path)\""
@@ -182,9 +178,7 @@ struct TokenizerFolder {
                     let detail = context.debugDescription
                     return "\(place(context)): " + (detail.hasSuffix(".") ? String(detail.dropLast()) : detail)
                 }
-                // The decoder says the same of a text that isn't JSON and of a number that the type can't hold.
-                let isJSON = (try? JSONSerialization.jsonObject(with: data)) != nil
-                return isJSON ? "a number in it isn't a whole one of at most 64 bits" : "it isn't JSON"
+                return "a number in it isn't a whole one of at most 64 bits"
             @unknown default: return "it isn't JSON"
             }
         }

@@ -137,9 +137,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("vocab.json", "", "it isn't JSON"),
+        ("vocab.json", "", "it is empty, expected JSON"),
         ("vocab.json", "{\"a\": 0", "it isn't JSON"),
-        ("vocab.json", String(repeating: "[", count: 100_000), "it isn't JSON"),
+        ("vocab.json", String(repeating: "[", count: 100_000), "its values are nested more than 100 deep"),
         ("vocab.json", "[1, 2]", "its outermost value is not of the type object"),
         ("vocab.json", "{\"a\": \"0\"}", "\"a\" is not of the type number"),
         ("vocab.json", "{\"a\": true}", "\"a\" is not of the type number"),
@@ -237,7 +237,7 @@ import Testing
                 try CLIPTokenizer(folder: folder)
             }
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-            #expect(throws: TokenizerError.unreadable(path: "merges.txt", reason: "\(path) can't be opened as a file")) {
+            #expect(throws: TokenizerError.unreadable(path: "merges.txt", reason: "it is a folder, expected a file")) {
                 try CLIPTokenizer(folder: folder)
             }
         }

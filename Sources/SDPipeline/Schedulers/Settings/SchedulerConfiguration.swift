@@ -27,13 +27,15 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     /// - Throws: ``SchedulerError/unreadableConfiguration(path:reason:)`` when the bytes aren't one JSON object.
     public init(json: Data, path: String = "scheduler_config.json") throws {
         let decoded: [String: SchedulerValue]
-        do {
-            decoded = try Self.decoder().decode([String: SchedulerValue].self, from: json)
+        let bytes = [UInt8](json)
+        do { decoded = try JSONText.decode([String: SchedulerValue].self, from: bytes) } catch let error as JSONText.FormatError
+        {
+            throw SchedulerError.unreadableConfiguration(path: path, reason: error.reason)
         } catch {
             throw SchedulerError.unreadableConfiguration(path: path, reason: "it isn't a JSON object")
         }
         // `_use_default_values` names keys that diffusers wrote although nobody had stated them.
-        let defaults = try Self.defaultedKeys(in: json)
+        let defaults = Self.defaultedKeys(in: bytes)
         switch decoded["_class_name"] {
         case .text(let name): className = name
         case nil, .absent: className = nil
@@ -46,34 +48,19 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     /// Reads a `scheduler_config.json`.
     /// - Throws: ``SchedulerError/unreadableConfiguration(path:reason:)`` when there is no such file or it isn't one JSON object.
     public init(contentsOf url: URL) throws {
-        let data: Data
-        do {
-            let size = try url.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
-            guard size <= 1 << 26 else {
-                throw SchedulerError.unreadableConfiguration(path: url.path, reason: "it is larger than 64 MB")
-            }
-            data = try Data(contentsOf: url)
-        } catch let error as SchedulerError {
-            throw error
-        } catch {
-            throw SchedulerError.unreadableConfiguration(path: url.path, reason: "the file can't be read")
+        let bytes: [UInt8]
+        do { bytes = try BoundedFile.read(url, limit: JSONText.largestSize) } catch {
+            throw SchedulerError.unreadableConfiguration(path: url.path, reason: error.reason)
         }
-        try self.init(json: data, path: url.path)
+        try self.init(json: Data(bytes), path: url.path)
     }
 
-    /// diffusers writes infinities as Python's `json` does, without quotes, which is JSON5.
-    private static func decoder() -> JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.allowsJSON5 = true
-        return decoder
-    }
-
-    private static func defaultedKeys(in json: Data) throws -> Set<String> {
+    private static func defaultedKeys(in json: [UInt8]) -> Set<String> {
         struct Recorded: Decodable {
             let keys: [String]?
             enum CodingKeys: String, CodingKey { case keys = "_use_default_values" }
         }
-        return Set((try? decoder().decode(Recorded.self, from: json))?.keys ?? [])
+        return Set((try? JSONText.decode(Recorded.self, from: json))?.keys ?? [])
     }
 
     /// States a key, as a flag on the command line does; it replaces what the file says.
