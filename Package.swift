@@ -25,13 +25,14 @@ let package = Package(
             name: "CProtobufC", pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
         .target(name: "COnnxProto", dependencies: ["CProtobufC"]),
+        .target(name: "CPNGReader", dependencies: ["CPNG"]),
         .target(name: "CKernels"),
         .target(name: "COpenBLASControl"),
         .target(name: "CMappedFileGuard"),
         .target(name: "GraphRuntime", dependencies: ["CMappedFileGuard"]),
         .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
         .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS", "COpenBLASControl"]),
-        .target(name: "SDPipeline", dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CPNG"]),
+        .target(name: "SDPipeline", dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CKernels", "CPNG", "CPNGReader"]),
         .executableTarget(
             name: "sd-onnx",
             dependencies: [

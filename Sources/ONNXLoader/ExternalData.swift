@@ -5,6 +5,8 @@ import GraphRuntime
 final class ExternalData {
     private let files: ModelFolderFiles
     private var mapped: [String: TensorStorage] = [:]
+    /// The locations that tensors named, relative to the folder.
+    private(set) var locations: Set<String> = []
 
     /// - Parameters:
     ///   - folder: The folder that locations are relative to.
@@ -38,6 +40,7 @@ final class ExternalData {
         }
         let storage = try map(location)
         let name = location.shortened(to: String.longestName)
+        locations.insert(location)
         guard offset <= storage.byteCount, byteCount <= storage.byteCount - offset else {
             throw foreign(storage, name)
                 ?? LoadError(

@@ -31,6 +31,8 @@ public struct ONNXModel: Sendable {
     public var opsetImports: [String: Int]
     /// The key-value pairs of metadata_props.
     public var metadata: [String: String]
+    /// The files beside the model that hold values of its tensors, relative to its folder, sorted.
+    public var externalFiles: [String]
 
     /// The versions of ONNX's intermediate representation that are read.
     public static let irVersions = 1...14
@@ -121,6 +123,7 @@ public struct ONNXModel: Sendable {
         modelVersion = unsafe Int(proto.model_version)
         docString = unsafe text(proto.doc_string)
         opsetImports = opsets
+        externalFiles = external?.locations.sorted() ?? []
         metadata = [:]
         for entry in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
             unsafe metadata[text(entry.pointee.key)] = unsafe text(entry.pointee.value)

@@ -35,12 +35,12 @@ struct GenerateCommand: ParsableCommand {
 
     @Option(
         name: [.customShort("W"), .long], parsing: .unconditional, help: "Width in pixels. (default: the model's)",
-        transform: OptionValues.whole(1...PipelineConfiguration.largestSize))
+        transform: OptionValues.whole(1...PictureSizes.largest))
     var width: Int?
 
     @Option(
         name: [.customShort("H"), .long], parsing: .unconditional, help: "Height in pixels. (default: the model's)",
-        transform: OptionValues.whole(1...PipelineConfiguration.largestSize))
+        transform: OptionValues.whole(1...PictureSizes.largest))
     var height: Int?
 
     @Option(parsing: .unconditional, help: "Steps of the scheduler. (default: 20)", transform: OptionValues.whole(1...Int.max))
@@ -61,6 +61,14 @@ struct GenerateCommand: ParsableCommand {
         name: [.short, .long], parsing: .unconditional, help: "Pictures to make. (default: 1)",
         transform: OptionValues.whole(1...4096))
     var batchCount = 1
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Picture i of a batch has a generator of its own, with the seed plus i; or all share one, as with diffusers' single generator. (default: consecutive)",
+            valueName: "consecutive|shared"),
+        transform: OptionValues.choice)
+    var batchSeeds = BatchSeeds.consecutive
 
     @Option(
         parsing: .unconditional,
@@ -98,22 +106,7 @@ struct GenerateCommand: ParsableCommand {
             valueName: "FILE.npy"))
     var saveLatents: String?
 
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Start from these latents, [N, C, h, w] of standard normal noise, instead of the seed's.", valueName: "FILE.npy"))
-    var initLatents: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Start from this picture, of the size that is made, instead of noise.", valueName: "FILE.png"))
-    var initImg: String?
-
-    @Option(
-        parsing: .unconditional,
-        help: "With --init-img, the share of the steps to take, 0 to 1: how much of the picture may change. (default: 0.8)",
-        transform: OptionValues.share)
-    var strength: Double?
+    @OptionGroup var start: StartOptions
 
     @Flag(help: "Print nothing but errors.")
     var quiet = false
@@ -152,7 +145,6 @@ struct GenerateCommand: ParsableCommand {
         } else {
             do { _ = try OutputPattern(output) } catch { throw ValidationError("\(error)") }
         }
-        if strength != nil, initImg == nil { throw ValidationError("--strength needs a picture to start from: --init-img.") }
         if saveLatents == "" { throw ValidationError("--save-latents is empty, expected a file's name.") }
         if saveLatents == "-" {
             throw ValidationError("--save-latents is -, expected a file: standard output is for the picture.")
@@ -165,20 +157,20 @@ struct GenerateCommand: ParsableCommand {
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
-            scheduler: comparedSchedulers == nil ? scheduler : nil)
+            batchSeeds: batchSeeds, scheduler: comparedSchedulers == nil ? scheduler : nil)
         request.schedulerOverrides = schedulerOptions.overrides
         request.stepOptions = schedulerOptions.stepOptions
         request.timestepRequest = schedulerOptions.request(steps: steps)
         request.previewInterval = previews.interval
-        request.initialImage = try initImg.map { try PNGFile.read(URL(fileURLWithPath: $0)) }
-        request.strength = strength ?? request.strength
+        request.strength = start.strength ?? request.strength
         request.livePreview = live.request
+        let picture = try start.picture()
         if let names = comparedSchedulers {
-            return try compare(names, request: request, configuration: configuration, to: files)
+            return try compare(names, request: request, picture: picture, configuration: configuration, to: files)
         }
-        let shape = try configuration.check(request)
-        request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
-        warn(request, configuration)
+        let shape = try configuration.check(request, startingFrom: picture.map { ($0.width, $0.height) })
+        try start.fill(&request, picture: picture, shape: shape)
+        try warn([request], configuration)
 
         let writer = try LivePreviewWriter(live)
         let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
@@ -204,47 +196,55 @@ struct GenerateCommand: ParsableCommand {
             throw previewError ?? error
         }
         // The finished bar has left its line.
-        if let picture = result.images.first { try writer.show(picture, linesBelow: quiet ? 0 : 1) }
+        if let picture = result.images.first {
+            try writer.show(picture, linesBelow: quiet ? 0 : 1, text: result.records.first?.pngText ?? [])
+        }
         var contents = try Section.time("PNG", for: profiling?.profile) {
-            try encode(result, request: request, to: files) + previews.files(result)
+            try encode(result, to: files) + previews.files(result)
         }
         if let profiling { contents.append(try profiling.file(inputs: [:], threads: pool, isPipeline: true)) }
         try write(contents)
         // Files first: who reads standard output may stop.
         if files == nil {
-            for picture in result.images {
-                try StandardStreams.writeOutput(PNGFile.encode(picture, text: text(result, request: request)))
+            for (picture, record) in zip(result.images, result.records) {
+                try StandardStreams.writeOutput(PNGFile.encode(picture, text: record.pngText))
             }
         }
-        try report(result, request: request, files: files?.map(\.path) ?? ["standard output"])
+        try report(result, files: files?.map(\.path) ?? ["standard output"])
     }
 
     /// The schedulers that are to be compared; nil for a picture with one.
     private var comparedSchedulers: [String]? {
         compareSchedulers
-            ? SchedulerComparison.standardNames(overPicture: initImg != nil) : SchedulerComparison.names(scheduler)
+            ? SchedulerComparison.standardNames(overPicture: start.initImg != nil) : SchedulerComparison.names(scheduler)
     }
 
     private func compare(
-        _ names: [String], request: GenerationRequest, configuration: PipelineConfiguration, to files: [URL]?
+        _ names: [String], request: GenerationRequest, picture: PNGSource?, configuration: PipelineConfiguration,
+        to files: [URL]?
     ) throws {
         var request = request
         var shape: [Int] = []
         for name in names {
             request.scheduler = name
-            shape = try configuration.check(request)
+            shape = try configuration.check(request, startingFrom: picture.map { ($0.width, $0.height) })
         }
-        request.initialLatents = try initLatents.map { try initialLatents($0, shape: shape) }
-        warn(request, configuration)
+        try start.fill(&request, picture: picture, shape: shape)
+        let requests = names.map { name in
+            var request = request
+            request.scheduler = name
+            return request
+        }
+        try warn(requests, configuration)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
             precision: numbers.precision, limits: memory.limits)
-        let (sheet, entries) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
+        let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
             guard !quiet else { return }
             StandardStreams.printError(
                 String(format: "%@: %.2f s, %d U-Net evaluations", entry.scheduler, entry.seconds, entry.unetEvaluations))
         }
-        let bytes = try PNGFile.encode(sheet)
+        let bytes = try PNGFile.encode(sheet, text: record?.pngText ?? [])
         if let file = files?.first {
             try Interruption.whileWriting { try AtomicFile.write(bytes, to: file) }
         } else {
@@ -274,31 +274,21 @@ struct GenerateCommand: ParsableCommand {
         return files
     }
 
-    private func initialLatents(_ path: String, shape: [Int]) throws -> [Float] {
-        let array = try NPYArray(contentsOf: URL(fileURLWithPath: path))
-        guard array.shape == shape else { throw CommandFailure("\(path) has shape \(array.shape), expected \(shape).") }
-        let values: [Float]
-        do { values = try array.floats() } catch let error as NPYError {
-            throw CommandFailure("\(path) can't be used: \(error.reason).")
-        }
-        guard values.allSatisfy(\.isFinite) else { throw CommandFailure("\(path) has values that aren't finite numbers.") }
-        return values
-    }
-
-    /// Says what of the request and of the model's files has no effect.
-    private func warn(_ request: GenerationRequest, _ configuration: PipelineConfiguration) {
+    /// Says what of the request and of the model's files has no effect, or not the one that was meant.
+    private func warn(_ requests: [GenerationRequest], _ configuration: PipelineConfiguration) throws {
         guard !quiet else { return }
         configuration.scheduler.reportUnknownKeys()
-        let count = configuration.tokenizer.encode(request.prompt).count
-        guard count > configuration.tokenLimit else { return }
-        StandardStreams.printError(
-            "The prompt has \(count - 2) tokens; the text encoder takes \(configuration.tokenLimit - 2), the rest is cut off.")
+        var told: [GenerationNotice] = []
+        for notice in try requests.flatMap({ try configuration.notices(for: $0) }) where !told.contains(notice) {
+            StandardStreams.printError("\(notice)")
+            told.append(notice)
+        }
     }
 
     /// The pictures and latents for files.
-    private func encode(_ result: GenerationResult, request: GenerationRequest, to files: [URL]?) throws -> [OutputFile] {
-        let text = text(result, request: request)
-        var contents: [OutputFile] = try zip(result.images, files ?? []).map { (try PNGFile.encode($0, text: text), $1) }
+    private func encode(_ result: GenerationResult, to files: [URL]?) throws -> [OutputFile] {
+        let pictures = try zip(result.images, result.records).map { try PNGFile.encode($0, text: $1.pngText) }
+        var contents: [OutputFile] = zip(pictures, files ?? []).map { ($0, $1) }
         if let saveLatents {
             let array = try NPYArray(floats: result.latents, shape: result.latentShape)
             contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
@@ -320,61 +310,11 @@ struct GenerateCommand: ParsableCommand {
         }
     }
 
-    private func text(_ result: GenerationResult, request: GenerationRequest) -> [PNGText] {
-        [PNGText(key: "parameters", text: parameters(result, request: request))]
-    }
-
-    /// The settings in the form that other programs of this field write into their pictures.
-    private func parameters(_ result: GenerationResult, request: GenerationRequest) -> String {
-        let size = result.images.first.map { "\($0.width)x\($0.height)" } ?? ""
-        let negative = request.negativePrompt.isEmpty ? "" : "\nNegative prompt: \(request.negativePrompt)"
-        return request.prompt + negative
-            + "\nSteps: \(steps), Sampler: \(result.schedulerName), CFG scale: \(cfgScale), Seed: \(request.seed), Size: \(size)"
-            + (request.initialImage == nil ? "" : ", Denoising strength: \(request.strength)")
-            + (numbers.precision == .single ? "" : ", Precision: \(numbers.precision.rawValue)")
-            + (tokenizer.convention == .transformers5 ? "" : ", Tokenizer: \(tokenizer.convention.rawValue)")
-    }
-
-    private struct Answer: Encodable {
-        let files: [String]
-        let prompt: String
-        let negativePrompt: String
-        let seed: UInt64
-        let width: Int
-        let height: Int
-        let steps: Int
-        let cfgScale: Double
-        let scheduler: String
-        /// Left out without a picture to start from.
-        let strength: Double?
-        /// Left out where it is single precision.
-        let precision: String?
-        /// Left out where it is that of transformers 5.
-        let tokenizer: String?
-        let seconds: GenerationResult.Timings
-    }
-
-    private func report(_ result: GenerationResult, request: GenerationRequest, files: [String]) throws {
+    private func report(_ result: GenerationResult, files: [String]) throws {
         if json {
-            try StandardStreams.printJSON(
-                Answer(
-                    files: files, prompt: request.prompt, negativePrompt: request.negativePrompt, seed: request.seed,
-                    width: result.images.first?.width ?? 0, height: result.images.first?.height ?? 0, steps: steps,
-                    cfgScale: cfgScale, scheduler: result.schedulerName,
-                    strength: request.initialImage == nil ? nil : request.strength,
-                    precision: numbers.precision == .single ? nil : numbers.precision.rawValue,
-                    tokenizer: tokenizer.convention == .transformers5 ? nil : tokenizer.convention.rawValue,
-                    seconds: result.timings))
+            try StandardStreams.printJSON(GenerationReport(result, files: files))
         } else if !quiet {
-            let timings = result.timings
-            let list =
-                files.count > 4
-                ? "\(files.count) pictures, \(files[0]) to \(files[files.count - 1])" : files.joined(separator: ", ")
-            StandardStreams.printError(
-                String(
-                    format: "%@ (seed %@, %@): %.2f s, of which U-Net %.2f s, VAE %.2f s", list, String(request.seed),
-                    result.schedulerName,
-                    timings.total, timings.unet, timings.vaeDecoder))
+            StandardStreams.printError(GenerationReport.summary(result, files: files))
         }
     }
 }

@@ -61,10 +61,12 @@ final class LivePreviewWriter {
             options.previewTerminal ? try TerminalImage.detected(primaryAttributes: TerminalQuery.primaryAttributes) : nil
     }
 
-    /// - Parameter linesBelow: lines that were finished below the picture since it was shown last.
-    func show(_ image: RGBImage, linesBelow: Int = 0) throws {
+    /// - Parameters:
+    ///   - linesBelow: lines that were finished below the picture since it was shown last.
+    ///   - text: what the file says of itself.
+    func show(_ image: RGBImage, linesBelow: Int = 0, text: [PNGText] = []) throws {
         if let file {
-            let bytes = try PNGFile.encode(image)
+            let bytes = try PNGFile.encode(image, text: text)
             try Interruption.whileWriting { try AtomicFile.write(bytes, to: file, durably: false) }
         }
         if let terminal { try draw(image, terminal, linesBelow: linesBelow) }

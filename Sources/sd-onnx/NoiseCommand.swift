@@ -48,6 +48,8 @@ struct NoiseCommand: ParsableCommand {
         help: ArgumentHelp("The strip to write; with %d a file for each picture.", valueName: "FILE.png"))
     var output = "noise.png"
 
+    @OptionGroup var limit: PixelLimitOptions
+
     @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var memory: MemoryOptions
@@ -57,7 +59,7 @@ struct NoiseCommand: ParsableCommand {
         func file(_ number: Int) -> URL { URL(fileURLWithPath: pattern?.path(number: number) ?? output) }
         // As many as there are at most.
         try AtomicFile.check((1...max(timesteps?.count ?? steps, 1)).map(file))
-        let picture = try PNGFile.read(URL(fileURLWithPath: image))
+        let source = try PNGSource(contentsOf: URL(fileURLWithPath: image), pixelLimit: limit.maxPixels)
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
         let overrides: [String: SchedulerValue] = betaSchedule.map { ["beta_schedule": .text($0)] } ?? [:]
         let registry = SchedulerRegistry.standard
@@ -65,6 +67,8 @@ struct NoiseCommand: ParsableCommand {
             folder.schedulerSettings(), for: try registry.find("ddpm").descriptor, overrides: overrides)
         let chosen = try chosenTimesteps(settings)
         let scheduler = try DDPMScheduler(settings: settings, request: .timesteps(chosen.map(Double.init)))
+        try checkMemory(source, count: chosen.count)
+        let picture = try source.decoded()
         // The scheduler counts down, the pictures go from the original to noise.
         let pictures = try dissolved(picture, folder: folder, scheduler: scheduler, indices: chosen.indices.reversed())
         let cells = zip(pictures, chosen.reversed()).map { ContactSheet.Cell(image: $0, lines: ["\($1)"]) }
@@ -72,6 +76,18 @@ struct NoiseCommand: ParsableCommand {
             pattern == nil ? [try ContactSheet(cells: cells, columns: cells.count).image()] : cells.map(\.image)
         let files = try images.enumerated().map { (bytes: try PNGFile.encode($1), url: file($0 + 1)) }
         try Interruption.whileWriting { try AtomicFile.write(files) }
+    }
+
+    /// Refuses a picture that, with its noise in single precision and all results, is more than the machine holds.
+    private func checkMemory(_ source: PNGSource, count: Int) throws {
+        let needed = Double(source.width * source.height) * Double(4 + 3 * 12 + (output.contains("%") ? 6 : 9) * count)
+        let memory = Double(ProcessInfo.processInfo.physicalMemory)
+        guard needed <= memory else {
+            throw CommandFailure(
+                String(
+                    format: "%d pictures of %d×%d pixels take more than %.0f GB, and the machine has %.0f GB of memory.",
+                    count, source.width, source.height, needed / 1e9, memory / 1e9))
+        }
     }
 
     /// The picture with the noise of each of the scheduler's steps `indices`.
@@ -89,7 +105,10 @@ struct NoiseCommand: ParsableCommand {
         }
         let space = try LatentSpace(
             folder, threads: try threads.makePool(), savesMemory: memory.savesMemory, limits: memory.limits)
-        let original = try space.encode(picture)
+        let factor = space.spatialFactor
+        func nearest(_ size: Int) -> Int { max((size + factor / 2) / factor, 1) * factor }
+        let original = try space.encode(
+            picture.resized(width: nearest(picture.width), height: nearest(picture.height)))
         let noise = generator.randn(count: original.values.count)
         return try indices.map { index in
             var noisy = original

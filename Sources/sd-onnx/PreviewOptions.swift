@@ -39,13 +39,17 @@ struct PreviewOptions: ParsableArguments {
         var files: [OutputFile] = []
         if let folder {
             files += try pictures.map { number, image in
-                (try PNGFile.encode(image), folder.url.appendingPathComponent(Self.stepName(number)))
+                var record = result.records.first
+                record?.evaluations = number
+                let text = try record?.pngText ?? []
+                return (try PNGFile.encode(image, text: text), folder.url.appendingPathComponent(Self.stepName(number)))
             }
         }
         if let strip {
             let cells = pictures.map { ContactSheet.Cell(image: $0.1, lines: ["\($0.0)"]) }
             let sheet = try ContactSheet(cells: cells, columns: max(cells.count, 1)).image()
-            files.append((try PNGFile.encode(sheet), URL(fileURLWithPath: strip)))
+            let text = try result.records.first?.pngText ?? []
+            files.append((try PNGFile.encode(sheet, text: text), URL(fileURLWithPath: strip)))
         }
         return files
     }

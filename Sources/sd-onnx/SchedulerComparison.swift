@@ -18,26 +18,26 @@ struct SchedulerComparison {
         return list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
-    /// All schedulers but the one that runs backwards and those for models of another kind; over a picture PNDM without its Runge-Kutta
+    /// All schedulers for models of diffusion; over a picture PNDM without its Runge-Kutta
     /// steps, which can't start in the middle.
     static func standardNames(overPicture: Bool) -> [String] {
-        SchedulerRegistry.standard.descriptors.map(\.shortName).filter { name in
-            !["ddim-inverse", "ipndm", "lcm", "tcd"].contains(name) && !name.hasPrefix("edm") && !name.hasPrefix("flow")
-        }.map { $0 == "pndm" && overPicture ? "plms" : $0 }
+        SchedulerRegistry.standard.descriptors.filter { $0.modelKind == .diffusion }.map(\.shortName)
+            .map { $0 == "pndm" && overPicture ? "plms" : $0 }
     }
 
     /// Makes the pictures.
     /// - Parameter progress: called after each scheduler with its entry.
-    /// - Returns: the sheet, of about as many rows as columns, and what was measured.
+    /// - Returns: the sheet, of about as many rows as columns, what was measured, and what the sheet says of itself.
     func run(
         _ pipeline: StableDiffusionPipeline, request: GenerationRequest, progress: (Entry) -> Void
-    ) throws -> (sheet: RGBImage, entries: [Entry]) {
+    ) throws -> (sheet: RGBImage, entries: [Entry], record: GenerationRecord?) {
         // The first run of a graph plans it, which would count as the first scheduler's time.
         var trial = request
         (trial.scheduler, trial.schedulerOverrides, trial.stepOptions) = ("euler", [:], SchedulerStepOptions())
         (trial.timestepRequest, trial.steps, trial.strength) = (nil, 1, 1)
         _ = try pipeline.generate(trial)
         var entries: [Entry] = []
+        var record: GenerationRecord?
         var cells: [ContactSheet.Cell] = []
         for name in names {
             var request = request
@@ -47,6 +47,7 @@ struct SchedulerComparison {
                 scheduler: name, className: result.schedulerName, seconds: result.timings.total,
                 unetEvaluations: result.timesteps.count)
             entries.append(entry)
+            record = record ?? result.records.first
             progress(entry)
             for (number, image) in result.images.enumerated() {
                 cells.append(
@@ -58,6 +59,8 @@ struct SchedulerComparison {
         }
         let columns =
             request.batchCount > 1 ? request.batchCount : max(Int(Double(cells.count).squareRoot().rounded(.up)), 1)
-        return (try ContactSheet(cells: cells, columns: columns).image(), entries)
+        // Of the sheet, all names stand in the place of one.
+        record?.scheduler = names.joined(separator: ", ")
+        return (try ContactSheet(cells: cells, columns: columns).image(), entries, record)
     }
 }

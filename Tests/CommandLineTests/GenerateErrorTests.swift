@@ -34,7 +34,9 @@ import Testing
     }
 
     @Test(arguments: [
-        (["-W", "63"], "expected a multiple of 4, such as 60 or 64"), (["-H", "60"], "multiples of 16"),
+        (["-W", "63"], "expected a multiple of 16 up to 16384, such as 48 or 64"),
+        (["-H", "60"], "expected a multiple of 16 up to 16384, such as 48 or 64"),
+        (["-W", "68"], "such as 64 or 80"), (["-W", "3"], "such as 16."), (["-H", "16383"], "such as 16368 or 16384"),
         (["--steps", "1001"], "expected 1 to 1000"), (["--steps", "\(Int.max)"], "expected 1 to 1000"),
         (["-W", "16384", "-H", "16384", "-b", "4096"], "the machine has"), (["-o", "no/x.png"], "there is no folder"),
         (["-o", "."], "it is a folder"), (["-o", "/dev/null/x.png"], "Not a directory"),
@@ -155,7 +157,31 @@ import Testing
     @Test func keepsOldFilesOnFailure() throws {
         let folder = try TemporaryFolder()
         try Data("old".utf8).write(to: folder["x.png"])
-        try expectFailure(["generate", "x", "-o", "x.png", "-H", "60", "--steps", "1"], saying: "multiples of 16", in: folder)
+        try expectFailure(["generate", "x", "-o", "x.png", "-H", "60", "--steps", "1"], saying: "a multiple of 16", in: folder)
         #expect(try String(contentsOf: folder["x.png"], encoding: .utf8) == "old")
+    }
+
+    /// Numbers that aren't finite become no pixel of any output: no file is left.
+    @Test(arguments: [
+        ["-o", "x.png"], ["-o", "x.png", "--save-steps", "steps"], ["-o", "x.png", "--strip", "strip.png"],
+        ["-o", "x.png", "--preview", "p.png"], ["-o", "x.png", "--preview", "p.png", "--preview-with", "vae"],
+        ["-o", "x.png", "--scheduler", "euler,ddim"], ["-o", "-"],
+    ]) func makesNoPixelOfNaN(options: [String]) throws {
+        let folder = try TemporaryFolder()
+        let fixtures = Program.root.appendingPathComponent("Tests/SDPipelineTests/Fixtures/not-finite")
+        let model = try folder.model {
+            try $0.replace(
+                "vae_decoder/model.onnx", with: Data(contentsOf: fixtures.appendingPathComponent("vae_decoder-nan.onnx")))
+        }
+        try expectFailure(
+            ["generate", "x", "--steps", "2", "-m", model.path] + options, saying: "NaN begin at Log-17 \"/decoder/mid/Log\"",
+            in: folder)
+        if options.count == 2 {
+            try PNGFile.write(
+                RGBImage(width: 64, height: 64, pixels: [UInt8](repeating: 9, count: 3 * 64 * 64)), to: folder["a.png"])
+            try expectFailure(
+                ["noise", "a.png", "--latent", "-m", model.path], saying: "The VAE decoder answers numbers that aren't finite",
+                in: folder)
+        }
     }
 }

@@ -4,9 +4,12 @@ Run with a Python that has torch, diffusers 0.35.2, numpy and pillow:
 
     python Tests/References/images.py
 
-Writes beside this file images.json (PNG files of every kind, each with the 8-bit RGB values that a decoder must give,
-and pixels of a VAE with the bytes that VaeImageProcessor makes of them) and arrays.json (.npy files, each with its
-elements in C order, little-endian). Bytes are hexadecimal.
+Writes beside this file images.json (PNG files of every kind, each with the 8-bit RGB values that Pillow reads, turned
+upright: with the alpha channel left out, and laid over white; pictures resized by Pillow; and pixels of a VAE with the
+bytes that VaeImageProcessor makes of them) and arrays.json (.npy files, each with its elements in C order,
+little-endian). Bytes are hexadecimal.
+
+Of gray pictures of 16 bits, which Pillow clips to 255 on the way to RGB, the upper eight bits count, as of all others.
 """
 
 import io
@@ -19,7 +22,7 @@ import zlib
 warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageOps, PngImagePlugin  # noqa: E402
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 WIDTH, HEIGHT = 7, 5
@@ -44,37 +47,116 @@ def packed(values, depth):
     return bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
 
 
+def exif(orientation, order="<"):
+    """A TIFF structure with two entries: ImageWidth, and Orientation as a short."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    entries = struct.pack(order + "HHIHH", 0x0100, 3, 1, WIDTH, 0) + struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    return mark + struct.pack(order + "IH", 8, 2) + entries + struct.pack(order + "I", 0)
+
+
 def pictures():
+    """Names and PNG files."""
     random = np.random.default_rng(1)
     rgb = random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     alpha = random.integers(0, 256, (HEIGHT, WIDTH, 1), dtype=np.uint8)
+    alpha[0, :4, 0] = (0, 255, 1, 254)
     gray = rgb[..., :1]
-    gray_rgb = np.repeat(gray, 3, axis=2)
 
-    def saved(image):
+    def saved(image, **options):
         file = io.BytesIO()
-        image.save(file, "PNG")
+        image.save(file, "PNG", **options)
         return file.getvalue()
 
-    yield "rgb8", saved(Image.fromarray(rgb)), rgb
-    yield "rgba8", saved(Image.fromarray(np.concatenate([rgb, alpha], axis=2))), rgb
-    yield "gray8", saved(Image.fromarray(gray[..., 0])), gray_rgb
-    yield "gray-alpha8", saved(Image.fromarray(np.concatenate([gray, alpha], axis=2))), gray_rgb
+    def written(values, kind, extra=b"", interlaced=False):
+        """Values of 8 or 16 bits."""
+        stored = values.astype(values.dtype.newbyteorder(">"))
+        parts = [stored[y::dy, x::dx] for x, y, dx, dy in ADAM7] if interlaced else [stored]
+        rows = [row.tobytes() for part in parts if part.size for row in part]
+        return png(rows, 8 * values.itemsize, kind, interlaced, extra)
+
+    rgba = np.concatenate([rgb, alpha], axis=2)
+    gray_alpha = np.concatenate([gray, alpha], axis=2)
+    yield "rgb8", saved(Image.fromarray(rgb))
+    yield "rgba8", saved(Image.fromarray(rgba))
+    yield "gray8", saved(Image.fromarray(gray[..., 0]))
+    yield "gray-alpha8", saved(Image.fromarray(gray_alpha))
     palette = Image.fromarray(rgb).quantize(16)
-    yield "palette", saved(palette), np.array(palette.convert("RGB"))
+    yield "palette", saved(palette)
     for depth in (1, 2, 4):
         values = random.integers(0, 2**depth, (HEIGHT, WIDTH))
-        bytes8 = (values * (255 // (2**depth - 1))).astype(np.uint8)
-        yield f"gray{depth}", png([packed(row, depth) for row in values], depth, 0), np.repeat(bytes8[..., None], 3, axis=2)
-    # A 16-bit value of 257 times a byte is exactly that byte.
-    wide = (rgb.astype(">u2") * 257).astype(">u2")
-    yield "rgb16", png([row.tobytes() for row in wide], 16, 2), rgb
-    yield "gray16", png([row.tobytes() for row in wide[..., 0].copy()], 16, 0), gray_rgb
-    passes = [rgb[y::dy, x::dx] for x, y, dx, dy in ADAM7]
-    rows = [row.tobytes() for part in passes if part.size for row in part]
-    yield "rgb8-interlaced", png(rows, 8, 2, interlaced=True), rgb
-    gamma = chunk(b"gAMA", struct.pack(">I", 45455))
-    yield "rgb8-gamma", png([row.tobytes() for row in rgb], 8, 2, extra=gamma), rgb
+        rows = [packed(row, depth) for row in values]
+        yield f"gray{depth}", png(rows, depth, 0)
+        colors = chunk(b"PLTE", random.integers(0, 256, 3 * 2**depth, dtype=np.uint8).tobytes())
+        yield f"palette{depth}", png(rows, depth, 3, extra=colors)
+        opacity = chunk(b"tRNS", random.integers(0, 256, 2**depth - 1, dtype=np.uint8).tobytes())
+        yield f"palette{depth}-transparent", png(rows, depth, 3, extra=colors + opacity)
+    yield "palette-transparent", saved(palette, transparency=bytes(range(0, 256, 17)))
+    yield "rgb8-transparent", written(rgb, 2, chunk(b"tRNS", rgb[2, 3].astype(">u2").tobytes()))
+    yield "gray8-transparent", written(gray, 0, chunk(b"tRNS", gray[2, 3].astype(">u2").tobytes()))
+    # A 16-bit value of 257 times a byte is exactly that byte; of others the upper eight bits count.
+    wide = random.integers(0, 65536, (HEIGHT, WIDTH, 4), dtype=np.uint16)
+    yield "rgb16", written(rgb.astype(np.uint16) * 257, 2)
+    yield "rgb16-any", written(wide[..., :3], 2)
+    yield "rgba16", written(wide, 6)
+    yield "gray16", written(wide[..., :1], 0)
+    yield "gray-alpha16", written(wide[..., :2], 4)
+    for name, values, kind in (("rgb8", rgb, 2), ("rgba8", rgba, 6), ("gray-alpha8", gray_alpha, 4), ("rgba16", wide, 6)):
+        yield f"{name}-interlaced", written(values, kind, interlaced=True)
+    # What a file says of colours changes no stored value.
+    primaries = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 60000, 35000, 21000, 71000, 14000, 7000))
+    profile = b"wide\0\0" + zlib.compress(bytes(range(256)) * 2)
+    for name, extra in {
+        "gamma": chunk(b"gAMA", struct.pack(">I", 45455)), "gamma-linear": chunk(b"gAMA", struct.pack(">I", 100000)),
+        "gamma-dark": chunk(b"gAMA", struct.pack(">I", 22727)), "primaries": primaries, "srgb": chunk(b"sRGB", b"\1"),
+        "gamma-primaries": chunk(b"gAMA", struct.pack(">I", 62500)) + primaries, "profile": chunk(b"iCCP", profile),
+        "background": chunk(b"bKGD", struct.pack(">3H", 255, 0, 0)), "bits": chunk(b"sBIT", b"\5\6\5"),
+    }.items():  # fmt: skip
+        yield f"rgb8-{name}", written(rgb, 2, extra)
+        yield f"rgba16-{name}", written(wide, 6, extra if name != "bits" else chunk(b"sBIT", b"\5\6\5\4"))
+    yield "gray16-gamma", written(wide[..., :1], 0, chunk(b"gAMA", struct.pack(">I", 100000)))
+    yield "gray-alpha8-background", written(gray_alpha, 4, chunk(b"bKGD", struct.pack(">H", 0)))
+    # How the camera was held; 0 and 9 mean nothing.
+    for orientation in range(10):
+        yield f"turned-{orientation}", written(rgb, 2, chunk(b"eXIf", exif(orientation)))
+    yield "turned-6-big-endian", written(rgba, 6, chunk(b"eXIf", exif(6, ">")))
+    yield "turned-8-marked", written(rgb, 2, chunk(b"eXIf", b"Exif\0\0" + exif(8)))
+    behind = written(rgb, 2)
+    yield "turned-5-behind", behind[:-12] + chunk(b"eXIf", exif(5)) + behind[-12:]
+    for name, text in {"attribute": 'tiff:Orientation="3"', "element": "<tiff:Orientation>7</tiff:Orientation>"}.items():
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{text}</x:xmpmeta>")
+        yield f"turned-xmp-{name}", saved(Image.fromarray(rgb), pnginfo=info)
+
+
+def seen(name, file):
+    """What Pillow reads: with the alpha channel left out, and over white."""
+    image = Image.open(io.BytesIO(file))
+    if image.mode == "I;16":
+        image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
+    image = ImageOps.exif_transpose(image)
+    over = Image.new("RGB", image.size, "white")
+    full = image.convert("RGBA")
+    over.paste(full, mask=full.getchannel("A"))
+    return {
+        "file": file.hex(), "width": image.width, "height": image.height, "rgb": image.convert("RGB").tobytes().hex(),
+        "white": over.tobytes().hex()}  # fmt: skip
+
+
+def resized():
+    """Pictures by Pillow's Lanczos filter, which VaeImageProcessor resizes with."""
+    random = np.random.default_rng(4)
+    for (width, height), size in [
+        ((7, 5), (7, 5)), ((7, 5), (16, 12)), ((7, 5), (16, 5)), ((7, 5), (7, 3)), ((70, 70), (64, 64)), ((72, 68), (80, 64)),
+        ((31, 90), (16, 16)), ((1, 1), (4, 4)), ((3, 200), (8, 8)),
+    ]:  # fmt: skip
+        # Sharp edges, where a filter overshoots, and noise.
+        values = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        values[: height // 2] = np.where(values[: height // 2] > 127, 255, 0)
+        image = Image.fromarray(values)
+        # Rows first, as Pillow did in one call up to version 12; later ones choose the order by the sizes.
+        wide = image.resize((size[0], height), Image.Resampling.LANCZOS)
+        result = wide.resize(size, Image.Resampling.LANCZOS)
+        yield {"width": width, "height": height, "pixels": image.tobytes().hex(), "to": size, "resized": result.tobytes().hex()}
 
 
 def vae_pixels():
@@ -109,9 +191,8 @@ def arrays():
 
 
 def main():
-    images = {name: {"file": file.hex(), "rgb": rgb.tobytes().hex()} for name, file, rgb in pictures()}
     pixels, rounded, normal = vae_pixels()
-    result = {"width": WIDTH, "height": HEIGHT, "images": images}
+    result = {"images": {name: seen(name, file) for name, file in pictures()}, "resized": list(resized())}
     result["vae"] = {"shape": pixels.shape, "pixels": pixels.tobytes().hex(), "bytes": rounded.tobytes().hex(),
                      "normalized": normal.tobytes().hex()}  # fmt: skip
     with open(os.path.join(FOLDER, "images.json"), "w") as file:

@@ -7,4 +7,5 @@
 #include "gemm.h"
 #include "normalization.h"
 #include "peak.h"
+#include "sha256.h"
 #include "winograd.h"

@@ -100,6 +100,7 @@ struct GraphRunner: SubgraphRunner {
         let lastUses = graph.lastUses()
         let runner = NodeRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
         for (index, node) in graph.nodes.enumerated() {
+            try Task.checkCancellation()
             guard let operation = node.operation else { throw GraphError("\(node.title) isn't resolved") }
             pages?.willRun(index)
             defer { pages?.didRun(index) }

@@ -38,6 +38,7 @@ struct PlanRunner {
             // A run that fails may leave them half made.
             frame.setSteady([])
             for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
+                try Task.checkCancellation()
                 plan.pages?.willRun(index)
                 try run(index, frame)
                 try files.requireWhole()

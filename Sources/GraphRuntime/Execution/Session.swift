@@ -100,7 +100,8 @@ public final class Session: Sendable {
     /// - Parameters:
     ///   - inputs: a tensor for each of ``inputs``.
     ///   - observer: watches every node.
-    /// - Throws: ``GraphError`` where an input is missing, unknown or doesn't fit its declaration; ``RunError`` where a node fails.
+    /// - Throws: ``GraphError`` where an input is missing, unknown or doesn't fit its declaration; ``RunError`` where a node fails;
+    ///   `CancellationError` where the task that this runs in was cancelled, before the next node.
     public func run(_ inputs: [String: Tensor], observer: (any RunObserver)? = nil) throws -> [String: Tensor] {
         let values = try run(values: inputs.mapValues { .tensor($0) }, observer: observer)
         var result: [String: Tensor] = [:]

@@ -17,7 +17,7 @@ extension NPYArray {
         case .float32: return try tensor.array(of: Float.self)
         case .float16: return try HalfPrecision.widen(tensor).array(of: Float.self)
         case .float64: return try tensor.array(of: Double.self).map { Float($0) }
-        default: throw NPYError("its elements are \(dtype.rawValue), expected f2, f4 or f8")
+        default: throw NPYError("its elements are \(dtype.rawValue), expected f2, f4 or f8", kind: .unsupported)
         }
     }
 
@@ -40,7 +40,7 @@ extension NPYArray {
     public init(_ tensor: Tensor, name: String) throws {
         let tensor = tensor.dtype == .bfloat16 ? try HalfPrecision.widen(tensor) : tensor
         guard let dtype = DType.allCases.first(where: { $0.tensorType == tensor.dtype }) else {
-            throw NPYError("\(name) is of type \(tensor.dtype), which the format doesn't have")
+            throw NPYError("\(name) is of type \(tensor.dtype), which the format doesn't have", kind: .unsupported)
         }
         unsafe try self.init(dtype: dtype, shape: tensor.shape.dimensions, data: Array(tensor.rawBytes))
     }

@@ -64,12 +64,12 @@ public struct NPYArray: Sendable, Equatable {
         let content: [UInt8]
         let limit = Int(clamping: ProcessInfo.processInfo.physicalMemory)
         do { content = try BoundedFile.read(url, limit: limit, takesPipes: true) } catch {
-            throw NPYError("the file can't be read: \(error.reason)", path: url.path)
+            throw NPYError("the file can't be read: \(error.reason)", path: url.path, kind: .unreadable)
         }
         do {
             try self.init(bytes: content)
         } catch let error as NPYError {
-            throw NPYError(error.reason, path: url.path)
+            throw NPYError(error.reason, path: url.path, kind: error.kind)
         }
     }
 
@@ -131,14 +131,27 @@ public struct NPYArray: Sendable, Equatable {
 
 /// What is wrong with an `.npy` file or array. `description` is one sentence for a person.
 public struct NPYError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What kind of thing went wrong.
+    public enum Kind: Sendable, Equatable {
+        /// The file can't be read.
+        case unreadable
+        /// It isn't an `.npy` file, or contradicts itself.
+        case malformed
+        /// Its elements are of a type that isn't read, or not of the one that is needed.
+        case unsupported
+    }
+
+    /// What kind of thing went wrong.
+    public let kind: Kind
     /// What is wrong, as a part of a sentence.
     public let reason: String
     /// The file, nil for an array that isn't in one.
     public let path: String?
 
-    init(_ reason: String, path: String? = nil) {
+    init(_ reason: String, path: String? = nil, kind: Kind = .malformed) {
         self.reason = reason
         self.path = path
+        self.kind = kind
     }
 
     public var description: String { "\(path ?? "The array") can't be used as .npy: \(reason)." }

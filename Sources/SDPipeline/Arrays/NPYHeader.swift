@@ -44,7 +44,7 @@ struct NPYHeader {
         guard let order = descr.first, "<>|=".contains(order), let dtype = NPYArray.DType(rawValue: String(descr.dropFirst()))
         else {
             let known = NPYArray.DType.allCases.map(\.rawValue).joined(separator: ", ")
-            throw NPYError("its elements have type '\(descr)', expected one of \(known) with < or >")
+            throw NPYError("its elements have type '\(descr)', expected one of \(known) with < or >", kind: .unsupported)
         }
         self.dtype = dtype
         isBigEndian = order == ">"
@@ -125,7 +125,7 @@ struct NPYHeaderParser {
             rest = rest.dropFirst(word.utf8.count)
             return .flag(flag)
         }
-        throw NPYError("its header can't be read (structured types and objects aren't supported)")
+        throw NPYError("its header can't be read (structured types and objects aren't supported)", kind: .unsupported)
     }
 
     private mutating func tuple() throws -> [Int] {

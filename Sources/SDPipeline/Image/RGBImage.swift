@@ -1,3 +1,5 @@
+import Foundation
+
 /// A picture of 8-bit red, green and blue values, interleaved row by row from the top left.
 public struct RGBImage: Sendable, Equatable {
     /// The width in pixels, at least 1.
@@ -26,7 +28,7 @@ public struct RGBImage: Sendable, Equatable {
 }
 
 /// What can be wrong with a picture or its file. `description` is one sentence for a person.
-public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
+public enum ImageError: Error, LocalizedError, Sendable, Equatable, CustomStringConvertible {
     /// The file can't be read.
     case unreadable(path: String)
     /// The bytes aren't a PNG, or are damaged.
@@ -39,6 +41,12 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
     case notEncoded(reason: String)
     /// A text chunk can't be stored.
     case invalidText(reason: String)
+    /// Values that should become colours are NaN or infinite.
+    case notFinite(count: Int, of: Int)
+    /// The system doesn't give as much memory.
+    case notEnoughMemory(bytes: Int)
+
+    public var errorDescription: String? { description }
 
     public var description: String {
         switch self {
@@ -49,6 +57,8 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
         case .wrongSize(let reason): "The sizes don't fit: \(reason)."
         case .notEncoded(let reason): "The picture can't be encoded as a PNG: \(reason)."
         case .invalidText(let reason): "The text can't be stored in a PNG: \(reason)."
+        case .notFinite(let count, let all): "\(count) of \(all) values that should become colours aren't finite numbers."
+        case .notEnoughMemory(let bytes): "There is too little memory for a picture: \(bytes) bytes are needed at once."
         }
     }
 }

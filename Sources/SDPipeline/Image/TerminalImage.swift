@@ -42,14 +42,12 @@ public enum TerminalImage: String, Sendable, CaseIterable {
         if let stated = environment["SD_ONNX_TERMINAL"], !stated.isEmpty {
             guard let result = TerminalImage(rawValue: stated) else {
                 let known = allCases.map(\.rawValue).joined(separator: ", ")
-                throw PipelineError("SD_ONNX_TERMINAL is \"\(stated)\", expected one of \(known).")
+                throw PipelineError("SD_ONNX_TERMINAL is \"\(stated)\", expected one of \(known).", kind: .unsuitableTerminal)
             }
             return result
         }
         let term = environment["TERM"] ?? ""
-        if term == "dumb" {
-            throw PipelineError("The terminal can't show pictures (TERM is dumb): write them to a file instead.")
-        }
+        if term == "dumb" { throw PipelineError("The terminal can't show pictures (TERM is dumb).", kind: .unsuitableTerminal) }
         let isTmux = environment["TMUX"] != nil || term.hasPrefix("tmux")
         // A multiplexer stands between and passes the protocols of others on for nobody; sixels it may draw itself.
         if isTmux || environment["STY"] != nil || term.hasPrefix("screen") {

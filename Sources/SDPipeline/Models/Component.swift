@@ -9,14 +9,20 @@ final class Component: Sendable {
         "text_encoder": "text encoder", "unet": "U-Net", "vae_encoder": "VAE encoder", "vae_decoder": "VAE decoder",
     ]
 
+    /// Its folder's name, such as `vae_decoder`.
+    let name: String
     /// What messages call it.
     let title: String
+    let file: URL
+    let options: SessionOptions
     let session: Session
 
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
     init(_ name: String, folder: ModelFolder, options: SessionOptions) throws {
+        self.name = name
         title = Self.titles[name] ?? name
-        let file = try folder.graph(of: name)
+        file = try folder.graph(of: name)
+        self.options = options
         do {
             session = try Session(
                 graph: try ONNXModel(contentsOf: file, limits: options.limits).graph, library: StandardOperators.library,
@@ -42,22 +48,40 @@ final class Component: Sendable {
         names.lazy.compactMap { name in self.session.inputs.first { $0.name == name } }.first.map(InputDeclaration.init)
     }
 
-    /// Runs the graph.
+    /// Runs the graph, and returns the output of one of these names, or the first one, as float32.
     ///
-    /// - Throws: ``PipelineError`` with the component's name and what failed in it.
-    func run(_ inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [String: Tensor] {
+    /// - Throws: ``PipelineError`` with the component's name and what failed in it, also where the output isn't finite;
+    ///   `CancellationError` where the task was cancelled.
+    func output(_ names: [String], of inputs: [String: Tensor], observer: (any RunObserver)?) throws -> Tensor {
+        let results = try run(inputs, observer: observer)
+        let name = names.first { results[$0] != nil } ?? session.outputs.first?.name ?? ""
+        guard let result = results[name] else { throw PipelineError("The \(title) has no output \(names[0]).") }
+        let tensor = try HalfPrecision.widen(result)
+        guard try tensor.withSpan(of: Float.self, { $0.isFinite }) else {
+            throw NonFiniteOutput(component: self, output: name, values: tensor).explained(inputs)
+        }
+        return tensor
+    }
+
+    private func run(_ inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [String: Tensor] {
         do {
             return try session.run(inputs, observer: observer)
         } catch {
+            if Task.isCancelled { throw CancellationError() }
             throw PipelineError("The \(title) failed: \(error).", kind: .failedRun)
         }
     }
+}
 
-    /// The output of one of these names, or the first one, as float32.
-    func output(_ names: [String], of results: [String: Tensor]) throws -> Tensor {
-        let name = names.first { results[$0] != nil } ?? session.outputs.first?.name ?? ""
-        guard let tensor = results[name] else { throw PipelineError("The \(title) has no output \(names[0]).") }
-        return try HalfPrecision.widen(tensor)
+extension Span<Float> {
+    /// Whether no element is NaN or infinite.
+    var isFinite: Bool {
+        // The exponent's bits are all set in both; a sum of flags vectorises, where leaving a loop early doesn't.
+        var count: UInt32 = 0
+        for index in indices {
+            count |= (self[index].bitPattern & 0x7F80_0000) == 0x7F80_0000 ? 1 : 0
+        }
+        return count == 0
     }
 }
 

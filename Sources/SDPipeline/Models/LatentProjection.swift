@@ -81,7 +81,9 @@ struct LatentProjection: Sendable {
         }
         let solution = (0..<count).map { system[$0][count] / system[$0][$0] }
         guard solution.allSatisfy(\.isFinite) else {
-            throw PipelineError("The VAE's pixels aren't finite numbers: preview through the VAE instead.")
+            throw PipelineError(
+                "No finite linear map from latents to colours follows from the VAE's pixels: preview through the VAE instead.",
+                kind: .notFinite(component: "vae_decoder"))
         }
         return solution
     }

@@ -20,9 +20,9 @@ struct TextEncoder: Sendable {
             let part = Array(rows[start..<min(start + step, rows.count)])
             let padded = part + Array(repeating: part[0], count: step - part.count)
             let ids = padded.flatMap { $0.map(Float.init) }
-            let results = try component.run(
-                [input.name: try input.tensor(ids, shape: [step, length])], observer: observer)
-            let state = try component.output(["last_hidden_state", "hidden_states"], of: results)
+            let state = try component.output(
+                ["last_hidden_state", "hidden_states"], of: [input.name: try input.tensor(ids, shape: [step, length])],
+                observer: observer)
             guard state.shape.rank == 3, state.shape[0] == step, state.shape[1] == length else {
                 throw PipelineError("The text encoder answers \(state.shape), expected [\(step), \(length), width].")
             }

@@ -56,10 +56,9 @@ struct UNet: Sendable {
             let embedding = Self.guidanceEmbedding(of: guidanceScale - 1, width: width)
             inputs[guidance.name] = try guidance.tensor((0..<rows).flatMap { _ in embedding }, shape: [rows, width])
         }
-        let results = try component.run(inputs, observer: observer)
-        let output = try component.output(["out_sample", "sample", "noise_pred"], of: results)
+        let output = try component.output(["out_sample", "sample", "noise_pred"], of: inputs, observer: observer)
         guard output.shape.rank == 4, output.shape[0] == rows, output.shape.dimensions.suffix(2) == shape.suffix(2) else {
-            throw PipelineError("The U-Net answers \(output.shape) to latents of shape \(shape).")
+            throw PipelineError("The U-Net answers \(output.shape) to latents of shape \(shape).", kind: .failedRun)
         }
         return try output.array(of: Float.self)
     }

@@ -22,8 +22,8 @@ struct VAEDecoder: Sendable {
         let rows = input.fixedBatch ?? 1
         let shape = [rows, configuration.latentChannels, height, width]
         let values = (0..<rows).flatMap { _ in scaled }
-        let results = try component.run([input.name: try input.tensor(values, shape: shape)], observer: observer)
-        let picture = try component.output(["sample", "images"], of: results)
+        let picture = try component.output(
+            ["sample", "images"], of: [input.name: try input.tensor(values, shape: shape)], observer: observer)
         let factor = configuration.spatialFactor
         let expected = [rows, 3, height * factor, width * factor]
         guard picture.shape.dimensions == expected else {
@@ -31,7 +31,9 @@ struct VAEDecoder: Sendable {
                 "The VAE decoder answers \(picture.shape) to latents of shape \(shape), expected \(expected): "
                     + "its configuration says a factor of \(factor).")
         }
-        return Array(try picture.array(of: Float.self).prefix(picture.count / rows))
+        try LargeArray.ask(bytes: 4 * picture.count)
+        let pixels = try picture.array(of: Float.self)
+        return rows == 1 ? pixels : Array(pixels.prefix(picture.count / rows))
     }
 }
 
@@ -81,8 +83,9 @@ struct VAEEncoder: Sendable {
         let rows = input.fixedBatch ?? 1
         let shape = [rows, 3, height, width]
         let values = (0..<rows).flatMap { _ in pixels }
-        let results = try component.run([input.name: try input.tensor(values, shape: shape)], observer: observer)
-        let moments = try component.output(["latent_parameters", "latent_sample", "latent_dist"], of: results)
+        let moments = try component.output(
+            ["latent_parameters", "latent_sample", "latent_dist"], of: [input.name: try input.tensor(values, shape: shape)],
+            observer: observer)
         let factor = configuration.spatialFactor
         let channels = configuration.latentChannels
         let size = channels * (height / factor) * (width / factor)

@@ -6,48 +6,50 @@ struct GenerationPlan {
     let width: Int
     let height: Int
     let scheduler: any Scheduler
-    /// The scheduler's evaluation that the run begins with.
+    /// The scheduler's evaluation that the run begins with; their number where none is left (a strength of 0).
     let firstIndex: Int
     /// Whether the negative prompt takes part.
     let isGuided: Bool
     /// [batchCount, C, h, w].
     let latentShape: [Int]
 
-    init(_ request: GenerationRequest, configuration: PipelineConfiguration) throws {
+    /// - Parameter start: the size of a picture to start from that isn't in the request.
+    init(
+        _ request: GenerationRequest, configuration: PipelineConfiguration, start: (width: Int, height: Int)? = nil
+    ) throws {
         self.request = request
-        width = try Self.size(request.width ?? request.initialImage?.width, name: "width", configuration)
-        height = try Self.size(request.height ?? request.initialImage?.height, name: "height", configuration)
+        let sizes = configuration.sizes
+        let start = start ?? request.initialImage.map { ($0.width, $0.height) }
+        width = request.width ?? start.map { sizes.nearestWidth(to: $0.width) } ?? sizes.defaultWidth
+        height = request.height ?? start.map { sizes.nearestHeight(to: $0.height) } ?? sizes.defaultHeight
+        try sizes.check(width: width)
+        try sizes.check(height: height)
         guard (1...4096).contains(request.batchCount) else {
-            throw PipelineError("The batch count is \(request.batchCount), expected 1 to 4096.")
+            throw PipelineError("The batch count is \(request.batchCount), expected 1 to 4096.", kind: .invalidRequest)
         }
         guard Float(request.guidanceScale).isFinite else {
             throw PipelineError(
-                "The guidance scale is \(request.guidanceScale), expected a number that single precision holds.")
+                "The guidance scale is \(request.guidanceScale), expected a number that single precision holds.",
+                kind: .invalidRequest)
         }
         let factor = configuration.spatialFactor
         latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
-        try Self.checkMemory(latentShape, pixels: request.batchCount * width * height)
+        try Self.checkMemory(latentShape, pixels: width * height)
         try Self.checkInitialLatents(request, shape: latentShape)
         scheduler = try Self.scheduler(for: request, configuration)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
-        firstIndex = try Self.firstIndex(request, scheduler: scheduler)
-        if let image = request.initialImage {
-            guard (image.width, image.height) == (width, height) else {
-                throw PipelineError(
-                    "The picture to start from has \(image.width)×\(image.height) pixels, expected \(width)×\(height) as asked for."
-                )
-            }
-            _ = try configuration.folder.graph(of: "vae_encoder")
-        }
+        firstIndex = start == nil ? 0 : try Self.firstIndex(request, scheduler: scheduler)
+        if start != nil { _ = try configuration.folder.graph(of: "vae_encoder") }
         // A model that takes the scale as an input was distilled to need one run only.
         isGuided = request.guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
     }
 
     private static func firstIndex(_ request: GenerationRequest, scheduler: any Scheduler) throws -> Int {
-        guard request.initialImage != nil else { return 0 }
-        guard request.strength > 0, request.strength <= 1 else {
-            throw PipelineError("The strength is \(request.strength), expected a number above 0 and up to 1.")
+        guard request.strength >= 0, request.strength <= 1 else {
+            throw PipelineError("The strength is \(request.strength), expected a number from 0 to 1.", kind: .invalidRequest)
         }
+        // No step at all: the picture through the VAE.
+        if request.strength == 0 { return scheduler.timesteps.count }
         let steps: Int
         switch request.timestepRequest ?? .steps(request.steps) {
         case .steps(let count), .named(_, let count): steps = count
@@ -56,36 +58,28 @@ struct GenerationPlan {
         }
         let index = scheduler.firstIndex(strength: request.strength, steps: steps)
         guard index < scheduler.timesteps.count else {
-            throw PipelineError("A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.")
+            throw PipelineError(
+                "A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.", kind: .invalidRequest)
         }
         try scheduler.checkStart(at: index)
         return index
     }
 
-    private static func size(_ wanted: Int?, name: String, _ configuration: PipelineConfiguration) throws -> Int {
-        let factor = configuration.spatialFactor
-        let size = wanted ?? configuration.defaultSize
-        let largest = PipelineConfiguration.largestSize
-        guard size >= factor, size <= largest else {
-            throw PipelineError("The \(name) is \(size), expected \(factor) to \(largest) pixels.")
-        }
-        guard size % factor == 0 else {
-            let lower = size / factor * factor
-            throw PipelineError(
-                "The \(name) is \(size), expected a multiple of \(factor), such as \(lower) or \(lower + factor).")
-        }
-        return size
-    }
-
-    /// Refuses what can't be held even without the networks' own values: latents in single precision, twice, and the pictures.
+    /// Refuses what can't be held even without the networks' own values: latents in single precision, several times, the pictures, and
+    /// the pixels of one in single precision.
     private static func checkMemory(_ shape: [Int], pixels: Int) throws {
-        let needed = 8 * shape.reduce(1.0) { $0 * Double($1) } + 3 * Double(pixels)
+        let needed = 32 * shape.reduce(1.0) { $0 * Double($1) } + (3 * Double(shape[0]) + 24) * Double(pixels)
         let memory = Double(ProcessInfo.processInfo.physicalMemory)
-        guard needed <= memory else {
+        guard needed <= memory, let bytes = Int(exactly: needed.rounded()) else {
             throw PipelineError(
                 String(
                     format: "Pictures of this number and size take more than %.0f GB, and the machine has %.0f GB of memory.",
-                    needed / 1e9, memory / 1e9))
+                    needed / 1e9, memory / 1e9), kind: .outOfMemory)
+        }
+        do { try LargeArray.ask(bytes: bytes) } catch {
+            throw PipelineError(
+                "Pictures of this number and size take more than \(bytes) bytes, and the system doesn't give as many.",
+                kind: .outOfMemory)
         }
     }
 
@@ -93,10 +87,12 @@ struct GenerationPlan {
         guard let given = request.initialLatents else { return }
         let count = shape.reduce(1, *)
         guard given.count == count else {
-            throw PipelineError("The initial latents have \(given.count) values, expected \(count) for shape \(shape).")
+            throw PipelineError(
+                "The initial latents have \(given.count) values, expected \(count) for shape \(shape).",
+                kind: .invalidRequest)
         }
         if let other = given.first(where: { !$0.isFinite }) {
-            throw PipelineError("The initial latents have the value \(other), expected finite numbers.")
+            throw PipelineError("The initial latents have the value \(other), expected finite numbers.", kind: .invalidRequest)
         }
     }
 

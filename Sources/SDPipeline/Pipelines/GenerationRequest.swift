@@ -4,9 +4,10 @@ public struct GenerationRequest: Sendable {
     public var prompt: String
     /// What to keep away from; used where the guidance scale is above 1.
     public var negativePrompt: String
-    /// Pixels; nil takes what the model was trained at. A multiple of the VAE's factor (8 for most models).
+    /// Pixels; nil takes the nearest to ``initialImage``'s width that the model makes, or what it was trained at. See
+    /// ``PipelineConfiguration/sizes``.
     public var width: Int?
-    /// Pixels, as ``width``.
+    /// Pixels; nil as for ``width``.
     public var height: Int?
     /// Steps of the scheduler, 1 to the training timesteps (1000 for most models).
     public var steps: Int
@@ -15,34 +16,40 @@ public struct GenerationRequest: Sendable {
     public var guidanceScale: Double
     /// The seed of the start noise, as for `torch.Generator("cpu").manual_seed`.
     public var seed: UInt64
-    /// Pictures at once, 1 or more. They share one generator, as diffusers' `num_images_per_prompt` with a single generator.
+    /// Pictures at once, 1 to 4096.
     public var batchCount: Int
+    /// Whether each picture has a generator of its own.
+    public var batchSeeds: BatchSeeds
     /// A scheduler's diffusers class, short name or alias; nil takes the model's own.
     public var scheduler: String?
     /// Settings of the scheduler over those of the model, by diffusers' names.
     public var schedulerOverrides: [String: SchedulerValue]
     /// The timesteps or noise levels in the place of `steps`; nil takes `steps`.
     public var timestepRequest: TimestepRequest?
+    /// Options of each step (eta, churn).
+    public var stepOptions: SchedulerStepOptions
+    /// A picture to start from: its latents get the noise of the step that the run begins with (Meng et al. 2022, SDEdit). Where its size
+    /// isn't the one that is made, it is resized by Lanczos' filter. Needs the model's `vae_encoder`.
+    public var initialImage: RGBImage?
+    /// With `initialImage`, the share of the steps to take, 0 to 1: the last ones. With 0 the picture passes the VAE alone.
+    public var strength: Double
+    /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
+    public var initialLatents: [Float]?
+    /// The files that ``initialImage`` and ``initialLatents`` come from, for what pictures say about themselves.
+    public var inputFiles: InputFiles
     /// Decode the latents before the first step, after every so many steps and after the last; nil decodes the last alone.
     public var previewInterval: Int?
     /// Report the picture in the making while it is made; nil reports none.
     public var livePreview: LivePreview?
-    /// Options of each step (eta, churn).
-    public var stepOptions: SchedulerStepOptions
-    /// A picture to start from, of `width` by `height` pixels where these are stated: its latents get the noise of the step that the run
-    /// begins with (Meng et al. 2022, SDEdit). Needs the model's `vae_encoder`.
-    public var initialImage: RGBImage?
-    /// With `initialImage`, the share of the steps to take, above 0 and up to 1: the last ones.
-    public var strength = 0.8
-    /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
-    public var initialLatents: [Float]?
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(
         prompt: String, negativePrompt: String = "", width: Int? = nil, height: Int? = nil, steps: Int = 20,
-        guidanceScale: Double = 7.5, seed: UInt64 = 0, batchCount: Int = 1, scheduler: String? = nil,
-        schedulerOverrides: [String: SchedulerValue] = [:], stepOptions: SchedulerStepOptions = SchedulerStepOptions(),
-        initialLatents: [Float]? = nil
+        guidanceScale: Double = 7.5, seed: UInt64 = 0, batchCount: Int = 1, batchSeeds: BatchSeeds = .consecutive,
+        scheduler: String? = nil, schedulerOverrides: [String: SchedulerValue] = [:], timestepRequest: TimestepRequest? = nil,
+        stepOptions: SchedulerStepOptions = SchedulerStepOptions(), initialImage: RGBImage? = nil, strength: Double = 0.8,
+        initialLatents: [Float]? = nil, inputFiles: InputFiles = InputFiles(), previewInterval: Int? = nil,
+        livePreview: LivePreview? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -52,10 +59,17 @@ public struct GenerationRequest: Sendable {
         self.guidanceScale = guidanceScale
         self.seed = seed
         self.batchCount = batchCount
+        self.batchSeeds = batchSeeds
         self.scheduler = scheduler
         self.schedulerOverrides = schedulerOverrides
+        self.timestepRequest = timestepRequest
         self.stepOptions = stepOptions
+        self.initialImage = initialImage
+        self.strength = strength
         self.initialLatents = initialLatents
+        self.inputFiles = inputFiles
+        self.previewInterval = previewInterval
+        self.livePreview = livePreview
     }
 }
 
@@ -96,7 +110,7 @@ public enum GenerationProgress: Sendable {
 
 /// The pictures of a request and what they were made from.
 public struct GenerationResult: Sendable {
-    /// The pictures, in the order of the batch.
+    /// The pictures, as many as were asked for.
     public var images: [RGBImage]
     /// The latents after the last step, [batchCount, C, h, w] row-major, before the VAE's scaling factor.
     public var latents: [Float]
@@ -104,12 +118,20 @@ public struct GenerationResult: Sendable {
     public var latentShape: [Int]
     /// Pictures on the way, where `previewInterval` asked for them; each has the number of evaluations before it.
     public var previews: [(evaluations: Int, images: [RGBImage])] = []
+    /// What each picture was made with, as many as ``images``.
+    public var records: [GenerationRecord]
+    /// The seed of each picture's generator; one and the same for all where they share it.
+    public var seeds: [UInt64]
     /// The diffusers class of the scheduler that ran.
     public var schedulerName: String
+    /// The name by which the registry finds it, with its variant, such as `dpm++2m karras`.
+    public var scheduler: String
     /// The timesteps at which the U-Net was evaluated, in order.
     public var timesteps: [Float]
     /// Tokens of the prompt, start and end included, before it was cut to what the text encoder takes.
     public var promptTokenCount: Int
+    /// Of the negative prompt.
+    public var negativePromptTokenCount: Int
     /// What the text encoder takes.
     public var tokenLimit: Int
     /// How long the parts took.

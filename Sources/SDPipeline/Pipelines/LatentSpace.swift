@@ -27,6 +27,9 @@ public final class LatentSpace: Sendable {
         decoder = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration)
     }
 
+    /// Pixels per latent along each side.
+    public var spatialFactor: Int { encoder.configuration.spatialFactor }
+
     /// Latents of one picture.
     public struct Latents: Sendable, Equatable {
         /// [C, height, width] row-major, times the VAE's scaling factor.
@@ -44,7 +47,8 @@ public final class LatentSpace: Sendable {
         let factor = encoder.configuration.spatialFactor
         guard image.width % factor == 0, image.height % factor == 0 else {
             throw PipelineError(
-                "The picture has \(image.width)×\(image.height) pixels, the model's VAE takes multiples of \(factor).")
+                "The picture has \(image.width)×\(image.height) pixels, the model's VAE takes multiples of \(factor).",
+                kind: .invalidRequest)
         }
         let mean = try encoder.distribution(
             of: PixelConversion.pixels(from: [image]), height: image.height, width: image.width, observer: nil

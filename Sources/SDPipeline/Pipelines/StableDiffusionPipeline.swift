@@ -11,7 +11,9 @@ public final class StableDiffusionPipeline: Sendable {
     let textEncoder: TextEncoder
     let unet: UNet
     let vae: VAEDecoder
-    private let options: SessionOptions
+    let options: SessionOptions
+    /// The SHA-256 of the model's files, read beside the first pictures.
+    public let modelHash: ModelHash
 
     /// Loads a model.
     ///
@@ -45,6 +47,7 @@ public final class StableDiffusionPipeline: Sendable {
         options.steadyInputs = UNet.steadyInputs
         options.limits = limits
         self.options = options
+        modelHash = ModelHash(folder)
         textEncoder = try TextEncoder(Component("text_encoder", folder: folder, options: options))
         unet = try UNet(Component("unet", folder: folder, options: options), configuration: configuration.unet)
         vae = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration.vae)
@@ -55,17 +58,21 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Parameters:
     ///   - observer: watches every node of every graph.
     ///   - progress: called after each part; false stops the generation with ``CancellationError``.
-    /// - Throws: ``PipelineError`` for a request that the model can't meet, ``SchedulerError`` for scheduler settings,
-    ///   ``CancellationError``.
+    /// - Throws: ``PipelineError`` for a request that the model can't meet and for numbers that aren't finite, ``SchedulerError`` for
+    ///   scheduler settings, `CancellationError` also where the task that this runs in is cancelled: between two nodes of a graph.
     public func generate(
         _ request: GenerationRequest, observer: (any RunObserver)? = nil, progress: (GenerationProgress) -> Bool = { _ in true }
     ) throws -> GenerationResult {
         let clock = ContinuousClock()
         let start = clock.now
         var timings = GenerationResult.Timings()
-        func report(_ state: GenerationProgress) throws { if !progress(state) { throw CancellationError() } }
+        func report(_ state: GenerationProgress) throws {
+            try Task.checkCancellation()
+            if !progress(state) { throw CancellationError() }
+        }
 
         let plan = try GenerationPlan(request, configuration: configuration)
+        modelHash.start()
         try report(.encodingPrompt)
         let states = try clock.seconds(into: &timings.textEncoder) { try encodePrompts(plan, observer: observer) }
         // The values of one graph make room for those of the next.
@@ -73,8 +80,8 @@ public final class StableDiffusionPipeline: Sendable {
 
         let shape = plan.latentShape
         let batches = try batches(states, plan)
-        var generator = TorchGenerator(seed: request.seed)
-        var latents = try startLatents(plan, generator: &generator, observer: observer)
+        var noise = BatchNoise(request.batchSeeds, seed: request.seed, count: request.batchCount)
+        var latents = try startLatents(plan, noise: &noise, observer: observer)
         var state = plan.scheduler.makeState(batchSize: request.batchCount)
         let timesteps = plan.scheduler.timesteps
         let total = timesteps.count - plan.firstIndex
@@ -106,9 +113,10 @@ public final class StableDiffusionPipeline: Sendable {
                 try Section.time("scheduler", for: observer) {
                     try plan.scheduler.step(
                         prediction, at: index, sample: latents, state: &state, options: options,
-                        noise: { generator.randn(count: $0) })
+                        noise: { noise.normal(count: $0) })
                 }
             }
+            guard latents.span.isFinite else { throw notFinite(plan, step: completed, of: total) }
             try report(.step(completed: completed, total: total))
             try preview(completed)
             if let live, live.isDue(completed, of: total) {
@@ -117,48 +125,62 @@ public final class StableDiffusionPipeline: Sendable {
             }
         }
         unet.component.session.releaseMemory()
-        guard latents.allSatisfy(\.isFinite) else {
-            throw PipelineError(
-                "The latents aren't finite after the last step: the guidance scale is too large, or the model overflows half precision."
-            )
-        }
         let images = try clock.seconds(into: &timings.vaeDecoder) {
             try Section.time("VAE decoder", for: observer) {
                 try decode(latents, shape: shape, observer: observer, report: report)
             }
         }
         timings.total = (clock.now - start).seconds
+        let records = records(plan)
         return GenerationResult(
-            images: images, latents: latents, latentShape: shape, previews: previews, schedulerName: plan.scheduler.name,
+            images: images, latents: latents, latentShape: shape, previews: previews, records: records,
+            seeds: records.map(\.seed), schedulerName: plan.scheduler.name, scheduler: records.first?.scheduler ?? "",
             timesteps: Array(timesteps.dropFirst(plan.firstIndex)),
-            promptTokenCount: configuration.tokenizer.encode(request.prompt).count,
-            tokenLimit: configuration.tokenLimit, timings: timings)
+            promptTokenCount: records.first?.promptTokens ?? 0,
+            negativePromptTokenCount: records.first?.negativePromptTokens ?? 0, tokenLimit: configuration.tokenLimit,
+            timings: timings)
+    }
+
+    /// What a person can do where the scheduler's arithmetic left single precision.
+    private func notFinite(_ plan: GenerationPlan, step: Int, of total: Int) -> PipelineError {
+        PipelineError(
+            "The latents aren't finite numbers after step \(step) of \(total), though the U-Net's predictions are: "
+                + "the guidance scale \(plan.request.guidanceScale) is too large for \(plan.scheduler.name) with these settings. "
+                + "What helps: a smaller guidance scale, or another scheduler.",
+            kind: .notFinite(component: "scheduler"))
     }
 
     /// Noise as the scheduler starts from it; or the latents of the picture to start from, with the noise of the first step. As in diffusers
-    /// these latents are one draw from the encoder's distribution, which all pictures of a batch share.
+    /// these latents are draws from the encoder's distribution: one that all pictures share where they share a generator, else one each.
     private func startLatents(
-        _ plan: GenerationPlan, generator: inout TorchGenerator, observer: (any RunObserver)?
+        _ plan: GenerationPlan, noise: inout BatchNoise, observer: (any RunObserver)?
     ) throws -> [Float] {
         let (request, count) = (plan.request, plan.latentShape.reduce(1, *))
         guard let image = request.initialImage else {
-            let noise = request.initialLatents ?? generator.randn(count: count)
-            return noise.map { $0 * plan.scheduler.initNoiseSigma }
+            return (request.initialLatents ?? noise.normal(count: count)).map { $0 * plan.scheduler.initNoiseSigma }
         }
         // Loaded for this run alone: most runs don't need it.
         let encoder = try VAEEncoder(
             Component("vae_encoder", folder: configuration.folder, options: options), configuration: configuration.vae)
+        let resized = try image.resized(width: plan.width, height: plan.height)
         let distribution = try encoder.distribution(
-            of: PixelConversion.pixels(from: [image]), height: plan.height, width: plan.width, observer: observer)
-        var drawn = distribution.mean
-        if let deviation = distribution.deviation {
-            let noise = generator.randn(count: drawn.count)
-            drawn = drawn.indices.map { drawn[$0] + deviation[$0] * noise[$0] }
+            of: PixelConversion.pixels(from: [resized]), height: plan.height, width: plan.width, observer: observer)
+        let pictures = plan.latentShape[0]
+        let mean = distribution.mean
+        // Without a step, the most likely latents: the picture as the VAE sees it.
+        guard plan.firstIndex < plan.scheduler.timesteps.count else {
+            let latents = encoder.scaled(mean)
+            return (0..<pictures).flatMap { _ in latents }
         }
-        let latents = encoder.scaled(drawn)
-        let noise = request.initialLatents ?? generator.randn(count: count)
+        var drawn = (0..<pictures).flatMap { _ in mean }
+        if let deviation = distribution.deviation {
+            let draws = noise.normal(count: noise.isShared ? mean.count : drawn.count)
+            for index in drawn.indices {
+                drawn[index] += deviation[index % mean.count] * draws[index % draws.count]
+            }
+        }
         return try plan.scheduler.addNoise(
-            to: (0..<plan.latentShape[0]).flatMap { _ in latents }, noise: noise, at: plan.firstIndex)
+            to: encoder.scaled(drawn), noise: request.initialLatents ?? noise.normal(count: count), at: plan.firstIndex)
     }
 
     /// The states of the negative prompt and the prompt, [2, tokens, width]; of the prompt alone, [1, tokens, width], without guidance.
@@ -183,7 +205,9 @@ public final class StableDiffusionPipeline: Sendable {
     private func batches(_ states: Tensor, _ plan: GenerationPlan) throws -> [Batch] {
         let perPicture = plan.isGuided ? 2 : 1
         let rowCount = plan.latentShape[0] * perPicture
-        let step = unet.fixedBatch ?? min(rowCount, rowsAtOnce(plan.latentShape) * perPicture)
+        // A picture with a generator of its own is computed alone, so that not even its rounding depends on the others.
+        let pictures = plan.request.batchSeeds == .consecutive ? 1 : rowsAtOnce(plan.latentShape)
+        let step = unet.fixedBatch ?? min(rowCount, pictures * perPicture)
         let width = states.count / perPicture
         let values = try states.array(of: Float.self)
         // Batches of the same prompts share one tensor.
@@ -209,15 +233,10 @@ public final class StableDiffusionPipeline: Sendable {
         let size = shape[1] * shape[2] * shape[3]
         var predictions: [Float] = []
         for batch in batches {
-            let output: [Float]
-            do {
-                output = try unet.predict(
-                    latents: batch.pictures.flatMap { latents[$0 * size..<($0 + 1) * size] },
-                    shape: [batch.pictures.count] + shape.dropFirst(), timestep: timestep, states: batch.states,
-                    guidanceScale: plan.request.guidanceScale, observer: observer)
-            } catch {
-                throw sizeError(plan) ?? error
-            }
+            let output = try unet.predict(
+                latents: batch.pictures.flatMap { latents[$0 * size..<($0 + 1) * size] },
+                shape: [batch.pictures.count] + shape.dropFirst(), timestep: timestep, states: batch.states,
+                guidanceScale: plan.request.guidanceScale, observer: observer)
             predictions += output.prefix(batch.count * size)
         }
         guard plan.isGuided else { return predictions }
@@ -226,15 +245,6 @@ public final class StableDiffusionPipeline: Sendable {
             let start = picture * 2 * size
             return (start..<start + size).map { predictions[$0] + scale * (predictions[$0 + size] - predictions[$0]) }
         }
-    }
-
-    /// What a person can do where the U-Net fails because halving and doubling odd latents gives another size: most exports can't.
-    private func sizeError(_ plan: GenerationPlan) -> PipelineError? {
-        let multiple = configuration.unet.latentMultiple * configuration.spatialFactor
-        guard plan.width % multiple != 0 || plan.height % multiple != 0 else { return nil }
-        return PipelineError(
-            "The U-Net can't make a picture of \(plan.width)×\(plan.height) pixels: it needs multiples of \(multiple) as width and height."
-        )
     }
 
     /// Pictures that one run of the U-Net takes: as many as together have the latents of one 512×512 picture, so that memory doesn't

@@ -1,3 +1,19 @@
+/// The kinds of models that schedulers are made for.
+public enum ModelKind: String, Sendable, CaseIterable {
+    /// Diffusion over a schedule of betas, such as Stable Diffusion 1.x and 2.x.
+    case diffusion
+    /// Models that were distilled to need a few steps: LCM, TCD.
+    case consistency
+    /// Models with the preconditioning of Karras et al. 2022.
+    case edm
+    /// Flow matching.
+    case flow
+    /// Models of diffusion on noise levels of the scheduler's own, others than those of betas.
+    case otherLevels
+    /// No model makes pictures with it: it runs backwards, from a picture to noise.
+    case inversion
+}
+
 /// What there is to know about a kind of scheduler before one is made.
 public struct SchedulerDescriptor: Sendable, Equatable {
     /// Another name, perhaps with settings that it stands for (`euler karras`).
@@ -34,6 +50,8 @@ public struct SchedulerDescriptor: Sendable, Equatable {
     public let takesSigmas: Bool
     /// Whether a run draws noise with default options.
     public let isStochastic: Bool
+    /// The models that it is made for.
+    public let modelKind: ModelKind
     /// The paper, with the equations that are implemented.
     public let paper: String
 
@@ -41,8 +59,9 @@ public struct SchedulerDescriptor: Sendable, Equatable {
     public init(
         className: String, shortName: String, aliases: [Alias] = [], parameters: [SchedulerParameter],
         stepOptions: [String] = [], order: Int, evaluationsPerStep: Int = 1, isStochastic: Bool, takesTimesteps: Bool = false,
-        takesSigmas: Bool = false, paper: String
+        takesSigmas: Bool = false, modelKind: ModelKind = .diffusion, paper: String
     ) {
+        self.modelKind = modelKind
         self.evaluationsPerStep = evaluationsPerStep
         self.takesTimesteps = takesTimesteps
         self.takesSigmas = takesSigmas

@@ -4,7 +4,22 @@ import Foundation
 struct ImageReferences: Decodable {
     struct Picture: Decodable {
         let file: Hex
+        /// Turned upright.
+        let width: Int
+        let height: Int
+        /// With the alpha channel left out.
         let rgb: Hex
+        /// Over white.
+        let white: Hex
+    }
+
+    struct Resized: Decodable {
+        let width: Int
+        let height: Int
+        let pixels: Hex
+        /// Width and height.
+        let to: [Int]
+        let resized: Hex
     }
 
     struct Pixels: Decodable {
@@ -15,9 +30,8 @@ struct ImageReferences: Decodable {
         let normalized: Hex
     }
 
-    let width: Int
-    let height: Int
     let images: [String: Picture]
+    let resized: [Resized]
     let vae: Pixels
 
     static func load<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {

@@ -18,9 +18,18 @@ import Testing
         #expect(try PixelConversion.images(from: pixels, width: 256, height: 1) == [image])
     }
 
-    @Test func takesWhatIsNoColour() throws {
-        let image = try PixelConversion.images(from: [.nan, .infinity, -.infinity], width: 1, height: 1)
-        #expect(image.first?.pixels == [0, 255, 0])
+    /// What isn't finite becomes no colour, also in the last of many values.
+    @Test(arguments: [Float.nan, .signalingNaN, .infinity, -.infinity]) func refusesWhatIsNoColour(value: Float) throws {
+        for position in [0, 1, 5, 46, 47] {
+            var pixels = [Float](repeating: 0.5, count: 48)
+            pixels[position] = value
+            #expect(throws: ImageError.notFinite(count: 1, of: 48)) {
+                try PixelConversion.images(from: pixels, width: 4, height: 4)
+            }
+        }
+        // Large values are colours all the same.
+        let extremes: [Float] = [.greatestFiniteMagnitude, -.greatestFiniteMagnitude, .leastNonzeroMagnitude]
+        #expect(try PixelConversion.images(from: extremes, width: 1, height: 1).first?.pixels == [255, 0, 128])
     }
 
     @Test func refusesWrongSizes() throws {

@@ -24,7 +24,7 @@ import Testing
         var request: GenerationRequest {
             GenerationRequest(
                 prompt: prompt, negativePrompt: negativePrompt ?? "", width: width, height: height, steps: steps,
-                guidanceScale: guidanceScale, seed: seed, batchCount: batch, scheduler: scheduler,
+                guidanceScale: guidanceScale, seed: seed, batchCount: batch, batchSeeds: .shared, scheduler: scheduler,
                 schedulerOverrides: schedulerOptions ?? [:])
         }
     }
@@ -108,7 +108,8 @@ import Testing
         for entry in entries {
             var request = GenerationRequest(
                 prompt: entry.prompt, steps: entry.steps, guidanceScale: entry.guidanceScale, seed: entry.seed,
-                batchCount: entry.batch, scheduler: entry.scheduler, schedulerOverrides: entry.schedulerOptions)
+                batchCount: entry.batch, batchSeeds: .shared, scheduler: entry.scheduler,
+                schedulerOverrides: entry.schedulerOptions)
             request.initialImage = try RGBImage(width: 64, height: 64, pixels: crop(apple, x: 0, width: 64))
             request.strength = entry.strength
             let result = try pipeline.generate(request)

@@ -10,6 +10,7 @@ public struct EDMDPMSolverMultistepScheduler: Scheduler {
             + [.solverOrder(), .flag("lower_order_final", default: true), .flag("euler_at_final", default: false)]
             + DPMSolverUpdate.parameters([.dpmSolverPlus, .sdeDPMSolverPlus]) + SchedulerParameter.thresholding,
         order: 2, isStochastic: false,
+        modelKind: .edm,
         paper: "Lu et al. 2022, DPM-Solver++ (arXiv:2211.01095), alg. 2, with Karras et al. 2022 (arXiv:2206.00364), table 1")
 
     public let settings: SchedulerSettings

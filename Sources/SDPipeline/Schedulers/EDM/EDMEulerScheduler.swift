@@ -6,6 +6,7 @@ public struct EDMEulerScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "EDMEulerScheduler", shortName: "edm-euler", parameters: EDMPreconditioning.parameters,
         stepOptions: ["s_churn", "s_tmin", "s_tmax", "s_noise"], order: 1, isStochastic: false,
+        modelKind: .edm,
         paper: "Karras, Aittala, Aila, Laine 2022, Elucidating the Design Space of Diffusion-Based Generative Models "
             + "(arXiv:2206.00364), alg. 2, table 1")
 

@@ -23,6 +23,7 @@ public struct FlowMatchEulerDiscreteScheduler: Scheduler {
                 .flag("stochastic_sampling", default: false),
             ] + SchedulerParameter.sigmaMethods,
         order: 1, isStochastic: false, takesTimesteps: true, takesSigmas: true,
+        modelKind: .flow,
         paper:
             "Lipman et al. 2022, Flow Matching for Generative Modeling (arXiv:2210.02747); shift: Esser et al. 2024 (arXiv:2403.03206), "
             + "eq. 23")

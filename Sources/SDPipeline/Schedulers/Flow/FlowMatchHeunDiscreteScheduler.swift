@@ -6,6 +6,7 @@ public struct FlowMatchHeunDiscreteScheduler: Scheduler {
         className: "FlowMatchHeunDiscreteScheduler", shortName: "flow-heun", aliases: [.init("flow match heun")],
         parameters: FlowSchedule.parameters, stepOptions: ["s_churn", "s_tmin", "s_tmax", "s_noise"], order: 2,
         evaluationsPerStep: 2, isStochastic: false,
+        modelKind: .flow,
         paper:
             "Lipman et al. 2022, Flow Matching for Generative Modeling (arXiv:2210.02747), with Karras et al. 2022 (arXiv:2206.00364), "
             + "alg. 2")

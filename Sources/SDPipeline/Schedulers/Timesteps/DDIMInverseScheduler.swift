@@ -16,6 +16,7 @@ public struct DDIMInverseScheduler: Scheduler {
                     default: .integer(0)),
             ] + SchedulerParameter.clipping(default: true),
         order: 1, isStochastic: false,
+        modelKind: .inversion,
         paper: "Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models (arXiv:2010.02502), section 4.3, eq. 14 backwards")
 
     public let settings: SchedulerSettings

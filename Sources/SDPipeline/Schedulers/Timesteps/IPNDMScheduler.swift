@@ -16,6 +16,7 @@ public struct IPNDMScheduler: Scheduler {
             SchedulerParameter("trained_betas", .numbers(0...1), default: .absent, isOptional: true),
         ],
         order: 4, isStochastic: false,
+        modelKind: .otherLevels,
         paper:
             "Zhang, Chen 2022 (arXiv:2204.13902), section B.2, after Liu et al. 2022 (arXiv:2202.09778), eq. 12; v-diffusion-pytorch's "
             + "plms_sample")

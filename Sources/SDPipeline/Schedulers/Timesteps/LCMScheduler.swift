@@ -6,6 +6,7 @@ public struct LCMScheduler: Scheduler {
     public static let descriptor = SchedulerDescriptor(
         className: "LCMScheduler", shortName: "lcm", parameters: ConsistencyTimesteps.parameters, order: 1, isStochastic: true,
         takesTimesteps: true,
+        modelKind: .consistency,
         paper:
             "Luo et al. 2023, Latent Consistency Models (arXiv:2310.04378), alg. 3, after Song et al. 2023 (arXiv:2303.01469), alg. 1"
     )

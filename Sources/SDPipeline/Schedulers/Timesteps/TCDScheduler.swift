@@ -7,6 +7,7 @@ public struct TCDScheduler: Scheduler {
         className: "TCDScheduler", shortName: "tcd", parameters: ConsistencyTimesteps.parameters, stepOptions: ["eta"],
         order: 1,
         isStochastic: true, takesTimesteps: true,
+        modelKind: .consistency,
         paper: "Zheng et al. 2024, Trajectory Consistency Distillation (arXiv:2402.19159), alg. 4")
 
     private static let defaultEta = 0.3

@@ -1,0 +1,86 @@
+/// How a stored picture has to be turned to be seen upright: EXIF's Orientation, tag 274 (CIPA DC-008, 4.6.4). The raw values are EXIF's.
+enum ImageOrientation: Int, Sendable {
+    case upright = 1
+    case mirrored = 2
+    case upsideDown = 3
+    case flipped = 4
+    /// Rows are columns.
+    case transposed = 5
+    /// To be turned clockwise by a quarter.
+    case quarterLeft = 6
+    case transverse = 7
+    /// To be turned counterclockwise by a quarter.
+    case quarterRight = 8
+
+    /// Whether the upright picture is as wide as the stored one is high.
+    var swapsAxes: Bool { rawValue >= 5 }
+
+    /// What a PNG says, in its `eXIf` chunk, else in XMP (`tiff:Orientation`), as Pillow's `exif_transpose` looks it up.
+    init(png file: [UInt8]) {
+        let exif = PNGChunks.chunks(of: file).first { $0.type == "eXIf" }
+        let xmp = PNGText.entries(in: file).first { $0.key == "XML:com.adobe.xmp" }
+        self = exif.flatMap { Self(exif: Array($0.content)) } ?? xmp.flatMap { Self(xmp: $0.text) } ?? .upright
+    }
+
+    /// - Parameter exif: a TIFF structure, perhaps behind the `Exif\0\0` that JPEG has.
+    private init?(exif: [UInt8]) {
+        let bytes = exif.starts(with: Array("Exif\0\0".utf8)) ? Array(exif.dropFirst(6)) : exif
+        guard bytes.count >= 8 else { return nil }
+        let isBig: Bool
+        switch (bytes[0], bytes[1]) {
+        case (0x4D, 0x4D): isBig = true
+        case (0x49, 0x49): isBig = false
+        default: return nil
+        }
+        /// A number of one to four bytes; nil where the structure ends before.
+        func number(_ start: Int, size: Int) -> Int? {
+            guard start >= 0, start <= bytes.count - size else { return nil }
+            let part = bytes[start..<start + size]
+            return (isBig ? Array(part) : part.reversed()).reduce(0) { $0 << 8 | Int($1) }
+        }
+        guard let directory = number(4, size: 4), let count = number(directory, size: 2) else { return nil }
+        for entry in 0..<count {
+            let start = directory + 2 + 12 * entry
+            guard let tag = number(start, size: 2), let type = number(start + 2, size: 2) else { return nil }
+            guard tag == 0x0112 else { continue }
+            // Bytes, shorts and longs: the value lies at the start of its four bytes.
+            guard let size = [1: 1, 3: 2, 4: 4][type], let value = number(start + 8, size: size) else { return nil }
+            self.init(rawValue: value)
+            return
+        }
+        return nil
+    }
+
+    /// - Parameter xmp: RDF, in which the orientation is an attribute or an element.
+    private init?(xmp: String) {
+        guard let match = xmp.firstMatch(of: /tiff:Orientation(?:="|>)([0-9])/), let value = Int(match.1) else { return nil }
+        self.init(rawValue: value)
+    }
+
+    /// The stored picture turned.
+    func upright(_ image: RGBImage) throws -> RGBImage {
+        if self == .upright { return image }
+        let (lastX, lastY) = (image.width - 1, image.height - 1)
+        let (width, height) = swapsAxes ? (image.height, image.width) : (image.width, image.height)
+        let source = image.pixels
+        var pixels = [UInt8](repeating: 0, count: source.count)
+        for y in 0..<height {
+            for x in 0..<width {
+                let (sourceX, sourceY) =
+                    switch self {
+                    case .upright: (x, y)
+                    case .mirrored: (lastX - x, y)
+                    case .upsideDown: (lastX - x, lastY - y)
+                    case .flipped: (x, lastY - y)
+                    case .transposed: (y, x)
+                    case .quarterLeft: (y, lastY - x)
+                    case .transverse: (lastX - y, lastY - x)
+                    case .quarterRight: (lastX - y, x)
+                    }
+                let (from, to) = (3 * (sourceY * image.width + sourceX), 3 * (y * width + x))
+                for channel in 0..<3 { pixels[to + channel] = source[from + channel] }
+            }
+        }
+        return try RGBImage(width: width, height: height, pixels: pixels)
+    }
+}

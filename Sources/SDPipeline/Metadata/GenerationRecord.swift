@@ -1,0 +1,215 @@
+import Foundation
+
+/// Everything that a picture was made with: enough to make it again.
+///
+/// Written by one encoder into PNG files (``pngText``) and, by programs, as JSON; `JSONDecoder` reads it back. Keys are in snake case.
+public struct GenerationRecord: Sendable, Equatable, Codable {
+    /// The key of the PNG text that holds this record as JSON.
+    public static let pngKey = "sd-onnx"
+
+    /// The program that made the picture.
+    public var program = "sd-onnx"
+    /// Its version, see ``ProgramVersion``.
+    public var version = ProgramVersion.current
+    /// The name of the model's folder.
+    public var model: String
+    /// See ``ModelHash``; nil where the files couldn't be read.
+    public var modelHash: String?
+    /// What the picture shows.
+    public var prompt: String
+    /// What it was kept away from; empty for nothing.
+    public var negativePrompt: String
+    /// Tokens of the prompt, start and end included, before it was cut.
+    public var promptTokens: Int
+    /// Tokens of the negative prompt, likewise.
+    public var negativePromptTokens: Int
+    /// Tokens that the text encoder takes.
+    public var tokenLimit: Int
+    /// Whether the prompt, or a negative prompt that has an effect, was cut to ``tokenLimit``.
+    public var isPromptCut: Bool
+    /// Pixels in a row.
+    public var width: Int
+    /// Rows.
+    public var height: Int
+    /// Steps of the scheduler.
+    public var steps: Int
+    /// See ``GenerationRequest/guidanceScale``.
+    public var guidanceScale: Double
+    /// The seed of this picture's generator.
+    public var seed: UInt64
+    /// Whether each picture of the batch has a generator of its own.
+    public var batchSeeds: BatchSeeds
+    /// Pictures that were made at once.
+    public var batchCount: Int
+    /// This picture's place among them, from 1 on.
+    public var number: Int
+    /// Of a picture on the way: after how many evaluations of the U-Net it was taken; nil for the result.
+    public var evaluations: Int?
+    /// A name by which the registry finds the scheduler with its variant, such as `dpm++2m karras`.
+    public var scheduler: String
+    /// The class in diffusers.
+    public var schedulerClass: String
+    /// The settings that were stated over the model's, by diffusers' names.
+    public var schedulerOverrides: [String: SchedulerValue]
+    /// All settings of the scheduler, by diffusers' names.
+    public var schedulerSettings: [String: SchedulerValue]
+    /// A named schedule of noise levels (``NamedSchedule``); nil where none was asked for.
+    public var sigmas: String?
+    /// The noise levels that were asked for, in the place of `steps`.
+    public var sigmaList: [Double]?
+    /// The timesteps that were asked for, in the place of `steps`.
+    public var timesteps: [Double]?
+    /// ``SchedulerStepOptions/eta``; as those that follow, nil where it is the default.
+    public var eta: Double?
+    /// ``SchedulerStepOptions/churn``.
+    public var churn: Double?
+    /// ``SchedulerStepOptions/churnMinimumSigma``.
+    public var churnMinimumSigma: Double?
+    /// ``SchedulerStepOptions/churnMaximumSigma``.
+    public var churnMaximumSigma: Double?
+    /// ``SchedulerStepOptions/noiseScale``.
+    public var noiseScale: Double?
+    /// ``SchedulerStepOptions/useClippedModelOutput``.
+    public var usesClippedModelOutput: Bool?
+    /// The share of the steps that was taken; nil without a picture to start from.
+    public var strength: Double?
+    /// The picture to start from, where its file is known.
+    public var initialImage: InputFiles.File?
+    /// The noise to start from, where its file is known.
+    public var initialLatents: InputFiles.File?
+    /// Whose token ids prompts became, see ``TokenizerConvention``.
+    public var tokenizer: String
+    /// In which numbers products were computed, see `Precision` of GraphRuntime.
+    public var precision: String
+    /// The threads that it ran on; as with those that follow, others may change the rounding of a colour by 1/255.
+    public var threads: Int
+    /// Whether memory was spared, see `SessionOptions` of GraphRuntime.
+    public var savesMemory: Bool
+    /// Whether graphs were optimised.
+    public var optimizes: Bool
+    /// The vector instructions of the kernels: `avx512`, `avx2` or `plain`.
+    public var instructionSet: String
+
+    private enum CodingKeys: String, CodingKey {
+        case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, sigmas, timesteps,
+            eta, strength
+        case tokenizer, precision, threads
+        case modelHash = "model_hash"
+        case negativePrompt = "negative_prompt"
+        case promptTokens = "prompt_tokens"
+        case negativePromptTokens = "negative_prompt_tokens"
+        case tokenLimit = "token_limit"
+        case isPromptCut = "prompt_cut"
+        case guidanceScale = "cfg_scale"
+        case batchSeeds = "batch_seeds"
+        case batchCount = "batch_count"
+        case schedulerClass = "scheduler_class"
+        case schedulerOverrides = "scheduler_overrides"
+        case schedulerSettings = "scheduler_settings"
+        case sigmaList = "sigma_list"
+        case churn = "s_churn"
+        case churnMinimumSigma = "s_tmin"
+        case churnMaximumSigma = "s_tmax"
+        case noiseScale = "s_noise"
+        case usesClippedModelOutput = "use_clipped_model_output"
+        case initialImage = "init_image"
+        case initialLatents = "init_latents"
+        case savesMemory = "low_memory"
+        case optimizes = "optimize"
+        case instructionSet = "instruction_set"
+    }
+}
+
+extension GenerationRecord {
+    /// What is kept with a PNG: `parameters`, which programs of this field show, and this record as JSON.
+    public var pngText: [PNGText] {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            let json = String(decoding: try encoder.encode(self), as: UTF8.self)
+            // A zero, which no option can hold, would end a text of PNG.
+            return [
+                PNGText(key: "parameters", text: parameters.replacing("\0", with: "")),
+                PNGText(key: Self.pngKey, text: json),
+            ]
+        }
+    }
+
+    /// Reads the record of a PNG file.
+    ///
+    /// - Parameter png: the file's content.
+    /// - Returns: nil where it has none.
+    /// - Throws: `DecodingError` where the text isn't a record.
+    public init?(png: [UInt8]) throws {
+        guard let text = PNGText.entries(in: png).first(where: { $0.key == Self.pngKey })?.text else { return nil }
+        self = try JSONDecoder().decode(Self.self, from: Data(text.utf8))
+    }
+
+    /// The settings in the form of AUTOMATIC1111's web interface ("infotext"), which other programs read: the prompt, the negative prompt,
+    /// and a line of `Key: value` pairs.
+    public var parameters: String {
+        var pairs: [(String, String)] = [
+            ("Steps", "\(steps)"), ("Sampler", scheduler), ("Schedule type", scheduleType),
+            ("CFG scale", Self.text(guidanceScale)),
+            ("Seed", "\(seed)"), ("Size", "\(width)x\(height)"),
+        ]
+        if let modelHash { pairs.append(("Model hash", String(modelHash.prefix(10)))) }
+        pairs.append(("Model", model))
+        if let strength { pairs.append(("Denoising strength", Self.text(strength))) }
+        if let initialImage { pairs.append(("Init image", "\(initialImage.name) \(initialImage.sha256)")) }
+        if let initialLatents { pairs.append(("Init latents", "\(initialLatents.name) \(initialLatents.sha256)")) }
+        if batchCount > 1 {
+            // As there, places begin at 0.
+            pairs += [("Batch size", "\(batchCount)"), ("Batch pos", "\(number - 1)")]
+            if batchSeeds == .shared { pairs.append(("Batch seeds", batchSeeds.rawValue)) }
+        }
+        if let evaluations { pairs.append(("Evaluations", "\(evaluations)")) }
+        let options: [(String, Double?)] = [
+            ("Eta", eta), ("Sigma churn", churn), ("Sigma tmin", churnMinimumSigma), ("Sigma tmax", churnMaximumSigma),
+            ("Sigma noise", noiseScale),
+        ]
+        for (key, value) in options { if let value { pairs.append((key, Self.text(value))) } }
+        if let sigmas { pairs.append(("Sigmas", sigmas)) }
+        for (key, list) in [("Sigmas", sigmaList), ("Timesteps", timesteps)] {
+            if let list { pairs.append((key, list.map(Self.text).joined(separator: ","))) }
+        }
+        for (key, value) in schedulerOverrides.sorted(by: { $0.key < $1.key }) { pairs.append((key, Self.text(value))) }
+        if tokenizer != TokenizerConvention.transformers5.rawValue { pairs.append(("Tokenizer", tokenizer)) }
+        if precision != "fp32" { pairs.append(("Precision", precision)) }
+        pairs.append(("Version", "\(program) \(version)"))
+        let line = pairs.map { "\($0): \(Self.quoted($1))" }.joined(separator: ", ")
+        return prompt + (negativePrompt.isEmpty ? "" : "\nNegative prompt: \(negativePrompt)") + "\n" + line
+    }
+
+    /// The names that AUTOMATIC1111 has for noise levels.
+    private var scheduleType: String {
+        if let sigmas { return sigmas }
+        let flags = [
+            "use_karras_sigmas": "Karras", "use_exponential_sigmas": "Exponential", "use_beta_sigmas": "Beta",
+            "use_lu_lambdas": "Lu", "use_flow_sigmas": "Flow",
+        ]
+        if let flag = flags.keys.sorted().first(where: { schedulerSettings[$0] == .flag(true) }) { return flags[flag] ?? flag }
+        if schedulerSettings["timestep_spacing"] == .text("trailing") { return "SGM Uniform" }
+        return sigmaList != nil || timesteps != nil ? "List" : "Automatic"
+    }
+
+    /// As there: what has a comma, a colon or a line end stands in quotation marks, as a JSON string.
+    private static func quoted(_ text: String) -> String {
+        guard text.contains(where: { ",:\n".contains($0) }) else { return text }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        guard let json = try? encoder.encode(text) else { return text }
+        return String(decoding: json, as: UTF8.self)
+    }
+
+    private static func text(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
+
+    private static func text(_ value: SchedulerValue) -> String {
+        switch value {
+        case .text(let text): text
+        case .number(let number): Self.text(number)
+        case .numbers(let list): list.map(Self.text).joined(separator: ",")
+        default: value.description
+        }
+    }
+}

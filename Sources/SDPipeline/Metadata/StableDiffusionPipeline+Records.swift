@@ -1,0 +1,65 @@
+import GraphRuntime
+import Ops
+
+extension StableDiffusionPipeline {
+    /// What each picture of a run was made with.
+    func records(_ plan: GenerationPlan) -> [GenerationRecord] {
+        let request = plan.request
+        let tokens = [request.prompt, request.negativePrompt].map { configuration.tokenizer.encode($0).count }
+        let settings = plan.scheduler.settings
+        let name = SchedulerRegistry.standard.name(
+            of: settings, configuration: configuration.scheduler, overrides: request.schedulerOverrides)
+        let step = request.stepOptions
+        let defaults = SchedulerStepOptions()
+        /// What was stated, or nil for the default.
+        func stated<Value: Equatable>(_ path: KeyPath<SchedulerStepOptions, Value>) -> Value? {
+            step[keyPath: path] == defaults[keyPath: path] ? nil : step[keyPath: path]
+        }
+        var (sigmas, sigmaList, timesteps): (String?, [Double]?, [Double]?) = (nil, nil, nil)
+        var steps = request.steps
+        switch request.timestepRequest {
+        case .steps(let count): steps = count
+        case .named(let schedule, let count): (sigmas, steps) = (schedule.rawValue, count)
+        case .sigmas(let list): (sigmaList, steps) = (list, list.count - 1)
+        case .timesteps(let list): (timesteps, steps) = (list, list.count)
+        case nil: break
+        }
+        let hasStart = request.initialImage != nil
+        let hash = modelHash.value
+        return request.batchSeeds.seeds(first: request.seed, count: request.batchCount).enumerated().map { index, seed in
+            GenerationRecord(
+                model: configuration.folder.url.standardizedFileURL.resolvingSymlinksInPath().lastPathComponent,
+                modelHash: hash,
+                prompt: request.prompt, negativePrompt: request.negativePrompt, promptTokens: tokens[0],
+                negativePromptTokens: tokens[1], tokenLimit: configuration.tokenLimit,
+                isPromptCut: max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit, width: plan.width,
+                height: plan.height, steps: steps, guidanceScale: request.guidanceScale, seed: seed,
+                batchSeeds: request.batchSeeds, batchCount: request.batchCount, number: index + 1,
+                scheduler: name ?? request.scheduler ?? plan.scheduler.name, schedulerClass: plan.scheduler.name,
+                schedulerOverrides: request.schedulerOverrides.mapValues(\.asRead),
+                schedulerSettings: settings.values.mapValues(\.asRead), sigmas: sigmas,
+                sigmaList: sigmaList, timesteps: timesteps, eta: step.eta, churn: stated(\.churn),
+                churnMinimumSigma: stated(\.churnMinimumSigma), churnMaximumSigma: stated(\.churnMaximumSigma),
+                noiseScale: stated(\.noiseScale), usesClippedModelOutput: stated(\.useClippedModelOutput),
+                strength: hasStart ? request.strength : nil,
+                initialImage: hasStart ? request.inputFiles.initialImage : nil,
+                initialLatents: request.initialLatents == nil ? nil : request.inputFiles.initialLatents,
+                tokenizer: configuration.tokenizerConvention.rawValue, precision: options.precision.rawValue,
+                threads: options.threads.threadCount, savesMemory: options.savesMemory,
+                optimizes: options.optimize, instructionSet: InstructionSet.current.rawValue)
+        }
+    }
+}
+
+extension SchedulerValue {
+    /// The value as it is read back from JSON, which doesn't tell 1.0 from 1 and has no infinities.
+    fileprivate var asRead: SchedulerValue {
+        switch self {
+        case .number(let value):
+            if !value.isFinite { return .text(value < 0 ? "-Infinity" : "Infinity") }
+            return Int(exactly: value).map(SchedulerValue.integer) ?? self
+        case .other(let text): return .text(text)
+        default: return self
+        }
+    }
+}

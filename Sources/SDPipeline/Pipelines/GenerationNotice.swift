@@ -1,0 +1,107 @@
+/// Something about a request that a person may not have meant: it is met all the same. `description` is one sentence.
+public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
+    /// The prompt has more tokens, without start and end, than the text encoder takes; the rest has no effect.
+    case promptCut(tokens: Int, limit: Int)
+    /// As `promptCut`, of the negative prompt.
+    case negativePromptCut(tokens: Int, limit: Int)
+    /// The guidance scale leaves the negative prompt without effect.
+    case negativePromptUnused(guidanceScale: Double)
+    /// The model was distilled to do without a negative prompt.
+    case negativePromptUnknownToModel
+    /// The scheduler is made for another kind of model.
+    case schedulerUnsuited(name: String, madeFor: ModelKind)
+    /// Parts of a prompt that other programs take as instructions, and that are tokens like all others here.
+    case literalSyntax(parts: [String])
+    /// The picture to start from is resized.
+    case startResized(from: String, to: String)
+
+    public var description: String {
+        switch self {
+        case .promptCut(let tokens, let limit):
+            "The prompt has \(tokens) tokens; the text encoder takes \(limit), the rest is cut off."
+        case .negativePromptCut(let tokens, let limit):
+            "The negative prompt has \(tokens) tokens; the text encoder takes \(limit), the rest is cut off."
+        case .negativePromptUnused(let scale):
+            "The negative prompt has no effect with a guidance scale of \(scale): it takes part above 1."
+        case .negativePromptUnknownToModel:
+            "The negative prompt has no effect: this model takes the guidance scale as an input, and no negative prompt."
+        case .schedulerUnsuited(let name, let kind):
+            "The scheduler \(name) is made for \(kind.plural), which this model isn't one of by its files."
+        case .literalSyntax(let parts):
+            "The prompt's \(parts.map { "\"\($0)\"" }.joined(separator: ", ")) \(parts.count == 1 ? "is" : "are") taken literally: "
+                + "weights, alternatives, networks and breaks of other programs aren't known here."
+        case .startResized(let from, let to):
+            "The picture to start from has \(from) pixels and is resized to \(to)."
+        }
+    }
+}
+
+extension ModelKind {
+    fileprivate var plural: String {
+        switch self {
+        case .diffusion: "models of diffusion with 20 or more steps"
+        case .consistency: "consistency models (LCM, TCD)"
+        case .edm: "EDM models"
+        case .flow: "models of flow matching"
+        case .otherLevels: "models with noise levels of its own"
+        case .inversion: "turning pictures into noise, and so for no models that make pictures"
+        }
+    }
+}
+
+extension PipelineConfiguration {
+    /// What a person may not have meant in a request that can be met.
+    ///
+    /// - Parameters:
+    ///   - request: one that ``check(_:startingFrom:)`` passes.
+    ///   - start: the size of a picture to start from that isn't decoded so far.
+    /// - Throws: as ``check(_:startingFrom:)``.
+    public func notices(
+        for request: GenerationRequest, startingFrom start: (width: Int, height: Int)? = nil
+    ) throws -> [GenerationNotice] {
+        let plan = try GenerationPlan(request, configuration: self, start: start)
+        var result: [GenerationNotice] = []
+        let count = tokenizer.encode(request.prompt).count
+        if count > tokenLimit { result.append(.promptCut(tokens: count - 2, limit: tokenLimit - 2)) }
+        if !request.negativePrompt.isEmpty {
+            let negative = tokenizer.encode(request.negativePrompt).count
+            if unet.guidanceEmbeddingWidth != nil {
+                result.append(.negativePromptUnknownToModel)
+            } else if !plan.isGuided {
+                result.append(.negativePromptUnused(guidanceScale: request.guidanceScale))
+            } else if negative > tokenLimit {
+                result.append(.negativePromptCut(tokens: negative - 2, limit: tokenLimit - 2))
+            }
+        }
+        let descriptor = type(of: plan.scheduler).descriptor
+        if !suits(descriptor) {
+            result.append(.schedulerUnsuited(name: descriptor.shortName, madeFor: descriptor.modelKind))
+        }
+        let literal = PromptSyntax.parts(of: request.prompt) + PromptSyntax.parts(of: request.negativePrompt)
+        if !literal.isEmpty { result.append(.literalSyntax(parts: literal)) }
+        if let size = start ?? request.initialImage.map({ ($0.width, $0.height) }), size != (plan.width, plan.height) {
+            result.append(
+                .startResized(from: "\(size.width)×\(size.height)", to: "\(plan.width)×\(plan.height)"))
+        }
+        return result
+    }
+
+    /// The scheduler that the files name suits, and all others of its kind.
+    private func suits(_ descriptor: SchedulerDescriptor) -> Bool {
+        if scheduler.className == descriptor.className { return true }
+        let own = scheduler.className.flatMap { try? SchedulerRegistry.standard.find($0).descriptor.modelKind }
+        let isDistilled = unet.guidanceEmbeddingWidth != nil || folder.pipelineClass.hasSuffix("LatentConsistencyModelPipeline")
+        return descriptor.modelKind == (isDistilled ? .consistency : own ?? .diffusion)
+    }
+}
+
+/// What AUTOMATIC1111's web interface and its relatives take out of prompts.
+enum PromptSyntax {
+    /// Up to three parts of a text that stand for something there: `(word:1.2)`, `((word))`, `[a:b:0.5]`, `[a|b]`, `<lora:name:1>`, `BREAK`,
+    /// `AND`. Single brackets, which stand for emphasis too, are as often meant as brackets.
+    static func parts(of prompt: String) -> [String] {
+        let pattern =
+            /\([^()\[\]<>]*:\s*[0-9.]+\s*\)|\(\([^()]*\)\)|\[\[[^\[\]]*\]\]|\[[^\[\]]*[:|][^\[\]]*\]|<[a-z]+:[^<>]*>|\b(?:BREAK|AND)\b/
+        return prompt.matches(of: pattern).prefix(3).map { String($0.output.prefix(60)) }
+    }
+}
