@@ -91,6 +91,31 @@ private struct DoubleScaleFusion: Fusion {
         #expect(fine.dot.filter { $0 == "{" }.count == fine.dot.filter { $0 == "}" }.count)
     }
 
+    /// A wrapper around everything tells nothing.
+    @Test func stripsWhatAllModulesHaveInCommon() throws {
+        var toy = chain()
+        for (index, name) in ["/m/a/S", "/m/a/S", "/m/Add", "/m/b/S", "/m/b/Add", "/m/b/Add"].enumerated() {
+            toy.graph.nodes[index].name = name
+        }
+        #expect(GraphDrawing(toy.graph, title: "t").boxes.map(\.name) == ["x", "/a", "top level", "/b", "y"])
+    }
+
+    /// Without modules and with many nodes, those that follow one another share a box; constants are with their readers.
+    @Test func drawsAtMost64Boxes() throws {
+        var toy = ToyGraph()
+        toy.input("v0", [.fixed(4)])
+        for index in 0..<200 {
+            toy.constant("c\(index)", try Tensor([Float(1), 2, 3, 4]))
+            toy.node("Scale", ["c\(index)"], ["k\(index)"])
+            toy.node("Add", ["v\(index)", "k\(index)"], ["v\(index + 1)"])
+        }
+        toy.output("v200")
+        let drawing = GraphDrawing(toy.graph, title: "t")
+        #expect(drawing.boxes.count <= 64 + 2)
+        #expect(drawing.boxes[1].name == "Add→v1 … Add→v4" && drawing.boxes[1].nodeCount == 8)
+        #expect(drawing.boxes.reduce(0) { $0 + $1.nodeCount } == 400)
+    }
+
     @Test func weights() throws {
         let figures = try WeightStatistics(name: "w", Tensor([Float.nan, -2, 0, 4, .infinity]))
         #expect(figures.minimum == -2 && figures.maximum == 4 && figures.nanCount == 1 && figures.infinityCount == 1)

@@ -48,49 +48,107 @@ public struct GraphDrawing {
     ///   - depth: levels of modules to tell apart, 1 or more; nil takes as many as give 64 boxes at most.
     public init(_ graph: Graph, facts: [Fact]? = nil, depth: Int? = nil, title: String) {
         self.title = title
-        let paths = graph.nodes.map { Array(NodeHierarchy.path(of: $0).dropLast()) }
-        let levels = paths.map(\.count).max() ?? 0
+        let grouping = Grouping(graph)
         var chosen = depth ?? 1
+        var groups = grouping.groups(depth: chosen)
         if depth == nil {
-            while chosen < min(levels, Self.deepest), Self.groups(paths, depth: chosen + 1, graph).names.count <= Self.mostBoxes
-            {
-                chosen += 1
+            if groups.names.count > Self.mostBoxes { groups = grouping.groups(depth: chosen, joinsTopLevel: true) }
+            while chosen < min(grouping.levels, Self.deepest) {
+                let finer = grouping.groups(depth: chosen + 1)
+                guard finer.names.count <= Self.mostBoxes else { break }
+                (groups, chosen) = (finer, chosen + 1)
             }
+            groups.join(into: Self.mostBoxes)
         }
         self.depth = chosen
-        (boxes, arrows) = Self.collapse(graph, facts, Self.groups(paths, depth: chosen, graph))
+        (boxes, arrows) = Self.collapse(graph, facts, groups)
     }
 
     private struct Groups {
         var names: [String] = []
         /// By node.
         var indices: [Int] = []
+
+        /// Joins groups that begin one after the other, where there are more than `most`.
+        mutating func join(into most: Int) {
+            guard names.count > most else { return }
+            let size = (names.count + most - 1) / most
+            indices = indices.map { $0 / size }
+            names = stride(from: 0, to: names.count, by: size).map { first in
+                let last = min(first + size, names.count) - 1
+                return first == last ? names[first] : "\(names[first]) … \(names[last])"
+            }
+        }
     }
 
-    /// Which box each node goes into: its modules' down to `depth`; nodes without modules go with those that they follow on, or each
-    /// into their own where no node has modules.
-    private static func groups(_ paths: [[String]], depth: Int, _ graph: Graph) -> Groups {
-        var result = Groups()
-        var known: [String: Int] = [:]
-        let isFlat = paths.allSatisfy(\.isEmpty)
-        var open: Int?
-        for (node, path) in zip(graph.nodes, paths) {
-            if path.isEmpty {
-                if isFlat || open == nil {
-                    open = result.names.count
-                    result.names.append(isFlat ? (node.name.isEmpty ? node.identity.type : node.name) : "top level")
-                }
-                result.indices.append(open ?? 0)
-                continue
+    /// Which box each node goes into.
+    private struct Grouping {
+        private let graph: Graph
+        /// The modules around each node, without those that all have in common, such as a wrapper that was exported.
+        private let paths: [[String]]
+        /// For a node whose values depend on no input, such as a constant, the first that reads them.
+        private let readers: [Int?]
+        /// The most modules around a node.
+        let levels: Int
+
+        init(_ graph: Graph) {
+            self.graph = graph
+            var paths = graph.nodes.map { Array(NodeHierarchy.path(of: $0).dropLast()) }
+            while let common = paths.first(where: { !$0.isEmpty })?.first, paths.contains(where: { $0.count > 1 }),
+                paths.allSatisfy({ $0.isEmpty || $0.first == common })
+            {
+                paths = paths.map { Array($0.dropFirst()) }
             }
-            open = nil
-            let name = "/" + path.prefix(depth).joined(separator: "/")
-            let index = known[name] ?? result.names.count
-            if index == result.names.count { result.names.append(name) }
-            known[name] = index
-            result.indices.append(index)
+            self.paths = paths
+            levels = paths.map(\.count).max() ?? 0
+            var readers = [Int?](repeating: nil, count: graph.nodes.count)
+            var constants: [ValueID: Int] = [:]
+            for (index, node) in graph.nodes.enumerated() {
+                var isConstant = true
+                for id in node.reads where graph.initializers[id] == nil {
+                    if let constant = constants[id] {
+                        readers[constant] = readers[constant] ?? index
+                    } else {
+                        isConstant = false
+                    }
+                }
+                if isConstant { for case let id? in node.outputs { constants[id] = index } }
+            }
+            self.readers = readers
         }
-        return result
+
+        /// Nodes go into their modules' box down to `depth`; constants into that of their first reader; nodes without modules with
+        /// those that they follow on, or each into their own where no node has modules.
+        ///
+        /// - Parameter joinsTopLevel: whether all nodes without modules go into one box.
+        func groups(depth: Int, joinsTopLevel: Bool = false) -> Groups {
+            var result = Groups(indices: [Int](repeating: 0, count: paths.count))
+            var known: [String: Int] = [:]
+            let isFlat = paths.allSatisfy(\.isEmpty)
+            var open: Int?
+            for (index, path) in paths.enumerated() where readers[index] == nil {
+                if path.isEmpty {
+                    if isFlat || open == nil {
+                        let node = graph.nodes[index]
+                        open = result.names.count
+                        result.names.append(isFlat ? (node.name.isEmpty ? node.identity.type : node.name) : "top level")
+                    }
+                    result.indices[index] = open ?? 0
+                    continue
+                }
+                if !joinsTopLevel { open = nil }
+                let name = "/" + path.prefix(depth).joined(separator: "/")
+                let group = known[name] ?? result.names.count
+                if group == result.names.count { result.names.append(name) }
+                known[name] = group
+                result.indices[index] = group
+            }
+            // Readers come after what they read.
+            for index in paths.indices.reversed() {
+                if let reader = readers[index] { result.indices[index] = result.indices[reader] }
+            }
+            return result
+        }
     }
 
     private static func collapse(_ graph: Graph, _ facts: [Fact]?, _ groups: Groups) -> ([Box], [Arrow]) {
