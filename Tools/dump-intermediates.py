@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs a model in ONNX Runtime and writes every value that a node computes as .npy, for "sd-onnx compare MODEL --reference DIR".
 
     dump-intermediates.py MODEL.onnx DIR [--input NAME=FILE.npy ...] [--shape NAME=2,4,64,64 ...] [--seed N]
