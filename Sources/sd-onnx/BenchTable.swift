@@ -37,7 +37,8 @@ struct BenchTable {
                 String(format: "%.1f%%", 100 * interpreter.share), "", "", "", "", "", "",
                 String(format: "%.2f µs a call", interpreter.usPerCall),
             ], emphasis: .faint)
-        return ([table.text] + summary.map(TerminalTable.wrapped)).joined(separator: "\n")
+        return ([table.text] + summary.map { Prose.wrapped($0, width: StandardStreams.outputWidth ?? .max) }).joined(
+            separator: "\n")
     }
 
     private func cells(_ row: BenchReport.Row) -> [String] {

@@ -17,7 +17,7 @@ struct CompareCommand: ParsableCommand {
               sd-onnx compare unet/model.onnx --dump own
             """)
 
-    @Argument(help: "The model: a file, or a pipeline's folder.")
+    @Argument(help: "The model: a file, or a pipeline's folder.", transform: OptionValues.path)
     var model: String
 
     @Option(
@@ -27,12 +27,14 @@ struct CompareCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "The folder of .npy files and index.json with the inputs and the values to hold against.", valueName: "DIR"))
+            "The folder of .npy files and index.json with the inputs and the values to hold against.", valueName: "DIR"),
+        transform: OptionValues.path)
     var reference: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write every value of this runtime, in the reference's form.", valueName: "DIR"))
+        help: ArgumentHelp("Write every value of this runtime, in the reference's form.", valueName: "DIR"),
+        transform: OptionValues.path)
     var dump: String?
 
     @Flag(

@@ -12,7 +12,7 @@ struct GenerateCommand: ParsableCommand {
               sd-onnx generate "an owl" -b 4 -o owl-%02d.png --scheduler euler --steps 25
               sd-onnx generate "a castle" -m stable-diffusion-onnx -W 512 -H 512 --seed 7
               sd-onnx generate "a rocket" -o - | display
-            """)
+            """, aliases: ["txt2img", "img2img"])
 
     @Argument(help: ArgumentHelp("What the picture shows.", valueName: "prompt"))
     var promptArgument: String?
@@ -22,32 +22,39 @@ struct GenerateCommand: ParsableCommand {
     )
     var prompt: String?
 
-    @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "What to keep out of the picture.")
+    @Option(
+        name: [.customShort("n"), .long, .customLong("negative"), .customLong("neg-prompt")], parsing: .unconditional,
+        help: "What to keep out of the picture.")
     var negativePrompt = ""
 
     @OptionGroup var model: ModelOptions
 
     @Option(
-        name: [.short, .long], parsing: .unconditional,
+        name: [.short, .long, .customLong("output-path"), .customLong("out")], parsing: .unconditional,
         help: ArgumentHelp(
-            "The PNG file to write; %d or %03d becomes the picture's number; - is standard output.", valueName: "FILE.png"))
+            "The PNG file to write; %d or %03d becomes the picture's number; - is standard output.", valueName: "FILE.png"),
+        transform: OptionValues.path)
     var output = "output.png"
 
     @Option(
-        name: [.customShort("W"), .long], parsing: .unconditional, help: "Width in pixels. (default: the model's)",
+        name: [.customShort("W"), .long, .customLong("W")], parsing: .unconditional,
+        help: "Width in pixels. (default: the model's)",
         transform: OptionValues.whole(1...PictureSizes.largest))
     var width: Int?
 
     @Option(
-        name: [.customShort("H"), .long], parsing: .unconditional, help: "Height in pixels. (default: the model's)",
+        name: [.customShort("H"), .long, .customLong("H")], parsing: .unconditional,
+        help: "Height in pixels. (default: the model's)",
         transform: OptionValues.whole(1...PictureSizes.largest))
     var height: Int?
 
-    @Option(parsing: .unconditional, help: "Steps of the scheduler. (default: 20)", transform: OptionValues.whole(1...Int.max))
+    @Option(
+        name: [.long, .customLong("num-inference-steps"), .customLong("sampling-steps")], parsing: .unconditional,
+        help: "Steps of the scheduler. (default: 20)", transform: OptionValues.whole(1...Int.max))
     var steps = 20
 
     @Option(
-        parsing: .unconditional,
+        name: [.long, .customLong("cfg"), .customLong("guidance-scale"), .customLong("guidance")], parsing: .unconditional,
         help: "Guidance scale: how much the prompt counts; 1 and below switch guidance off. (default: 7.5)",
         transform: OptionValues.number)
     var cfgScale = 7.5
@@ -58,7 +65,8 @@ struct GenerateCommand: ParsableCommand {
     var seed: Seed?
 
     @Option(
-        name: [.short, .long], parsing: .unconditional, help: "Pictures to make. (default: 1)",
+        name: [.short, .long, .customLong("batch-size"), .customLong("num-images"), .customLong("num-images-per-prompt")],
+        parsing: .unconditional, help: "Pictures to make. (default: 1)",
         transform: OptionValues.whole(1...4096))
     var batchCount = 1
 
@@ -71,6 +79,7 @@ struct GenerateCommand: ParsableCommand {
     var batchSeeds = BatchSeeds.consecutive
 
     @Option(
+        name: [.long, .customLong("sampler"), .customLong("sampling-method"), .customLong("sampler-name")],
         parsing: .unconditional,
         help: ArgumentHelp(
             "The scheduler, by any name that \"sd-onnx schedulers\" lists, or several as a list. (default: the model's)",
@@ -88,7 +97,8 @@ struct GenerateCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"))
+        help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"),
+        transform: OptionValues.path)
     var profile: String?
 
     @OptionGroup var threads: ThreadOptions
@@ -103,7 +113,7 @@ struct GenerateCommand: ParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp(
             "Write the last step's latents, float32 [N, C, h, w] before the division by the VAE's scaling factor.",
-            valueName: "FILE.npy"))
+            valueName: "FILE.npy"), transform: OptionValues.path)
     var saveLatents: String?
 
     @OptionGroup var start: StartOptions
@@ -121,7 +131,7 @@ struct GenerateCommand: ParsableCommand {
         default: break
         }
         for name in comparedSchedulers ?? scheduler.map({ [$0] }) ?? [] {
-            do { try SchedulerRegistry.standard.check(name) } catch { throw ValidationError("\(error)") }
+            try SchedulerOptions.check(name: name)
         }
         if compareSchedulers, scheduler != nil {
             throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")
@@ -145,6 +155,9 @@ struct GenerateCommand: ParsableCommand {
         } else {
             do { _ = try OutputPattern(output) } catch { throw ValidationError("\(error)") }
         }
+        try OutputFormat.png.check(output, option: "--output")
+        try OutputFormat.npy.check(saveLatents, option: "--save-latents")
+        try OutputFormat.json.check(profile, option: "--profile")
         if saveLatents == "" { throw ValidationError("--save-latents is empty, expected a file's name.") }
         if saveLatents == "-" {
             throw ValidationError("--save-latents is -, expected a file: standard output is for the picture.")

@@ -18,7 +18,7 @@ struct InspectCommand: ParsableCommand {
               sd-onnx inspect vae_decoder/model.onnx --plan memory.svg --shape latent_sample=1,4,64,64
             """)
 
-    @Argument(help: "The model: a file, or a pipeline's folder.")
+    @Argument(help: "The model: a file, or a pipeline's folder.", transform: OptionValues.path)
     var model: String
 
     @Option(
@@ -30,10 +30,13 @@ struct InspectCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write the graph for Graphviz, modules collapsed; - prints it.", valueName: "FILE.dot"))
+        help: ArgumentHelp("Write the graph for Graphviz, modules collapsed; - prints it.", valueName: "FILE.dot"),
+        transform: OptionValues.path)
     var dot: String?
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Draw the graph, modules collapsed.", valueName: "FILE.svg"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Draw the graph, modules collapsed.", valueName: "FILE.svg"),
+        transform: OptionValues.path)
     var svg: String?
 
     @Option(
@@ -47,7 +50,9 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "Print figures of every constant: least, greatest, mean, NaN.")
     var weights = false
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Draw the memory of a run over its steps.", valueName: "FILE.svg"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Draw the memory of a run over its steps.", valueName: "FILE.svg"),
+        transform: OptionValues.path)
     var plan: String?
 
     @Option(
@@ -72,6 +77,9 @@ struct InspectCommand: ParsableCommand {
             throw ValidationError(
                 "--dot - prints the drawing, and --json, --graph and --weights print too: name a file for it.")
         }
+        try OutputFormat.dot.check(dot, option: "--dot")
+        try OutputFormat.svg.check(svg, option: "--svg")
+        try OutputFormat.svg.check(plan, option: "--plan")
         if depth != nil, dot == nil, svg == nil { throw ValidationError("--depth is for drawings: add --dot or --svg.") }
         if !shape.isEmpty, !optimized, plan == nil { throw ValidationError("--shape needs --optimized or --plan.") }
         if let name = shape.map(\.name).firstDuplicate { throw ValidationError("The shape of \"\(name)\" is given twice.") }
@@ -132,7 +140,7 @@ struct InspectCommand: ParsableCommand {
         }
         try Interruption.whileWriting { try AtomicFile.write(files) }
         if json { return try StandardStreams.printJSON(report) }
-        if let drawing, dot == "-" { return try StandardStreams.writeOutput(Array(drawing.dot.utf8)) }
+        if let drawing, dot == "-" { return try StandardStreams.writeReport(Array(drawing.dot.utf8)) }
         try StandardStreams.printOutput(report.text)
     }
 

@@ -6,7 +6,8 @@ import SDPipeline
 struct LivePreviewOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write the picture in the making to this file, again and again.", valueName: "FILE.png"))
+        help: ArgumentHelp("Write the picture in the making to this file, again and again.", valueName: "FILE.png"),
+        transform: OptionValues.path)
     var preview: String?
 
     @Flag(help: "Show the picture in the making in the terminal (Kitty, iTerm2, sixel; half blocks elsewhere).")
@@ -27,6 +28,7 @@ struct LivePreviewOptions: ParsableArguments {
         if preview == "" || preview == "-" {
             throw ValidationError("--preview is \(preview == "-" ? "-" : "empty"), expected a file's name.")
         }
+        try OutputFormat.png.check(preview, option: "--preview")
         if !isUsed {
             for (name, isGiven) in [("--preview-every", previewEvery != nil), ("--preview-with", previewWith != nil)]
             where isGiven {

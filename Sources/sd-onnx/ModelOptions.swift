@@ -8,10 +8,10 @@ import SDPipeline
 /// Which pipeline folder to use.
 struct ModelOptions: ParsableArguments {
     @Option(
-        name: [.short, .long], parsing: .unconditional,
+        name: [.short, .long, .customLong("model-path"), .customLong("model-dir")], parsing: .unconditional,
         help: ArgumentHelp(
             "The model's folder, as optimum or diffusers export it. (default: SD_ONNX_MODEL, or the embedded emoji model)",
-            valueName: "DIR"))
+            valueName: "DIR"), transform: OptionValues.path)
     var model: String?
 
     /// Nil for the default model.

@@ -14,7 +14,7 @@ struct NoiseCommand: ParsableCommand {
               sd-onnx noise fox.png --latent -o step-%d.png
             """)
 
-    @Argument(help: "The picture, a PNG file.")
+    @Argument(help: "The picture, a PNG file.", transform: OptionValues.path)
     var image: String
 
     @OptionGroup var model: ModelOptions
@@ -45,7 +45,8 @@ struct NoiseCommand: ParsableCommand {
 
     @Option(
         name: [.short, .long], parsing: .unconditional,
-        help: ArgumentHelp("The strip to write; with %d a file for each picture.", valueName: "FILE.png"))
+        help: ArgumentHelp("The strip to write; with %d a file for each picture.", valueName: "FILE.png"),
+        transform: OptionValues.path)
     var output = "noise.png"
 
     @OptionGroup var limit: PixelLimitOptions
@@ -53,6 +54,10 @@ struct NoiseCommand: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     @OptionGroup var memory: MemoryOptions
+
+    func validate() throws {
+        try OutputFormat.png.check(output, option: "--output")
+    }
 
     func run() throws {
         let pattern = output.contains("%") ? try OutputPattern(output) : nil

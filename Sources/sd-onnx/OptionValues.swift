@@ -66,6 +66,14 @@ enum OptionValues {
         return values
     }
 
+    /// A file's or folder's name; `~` that the shell has left at its start is the person's folder.
+    static func path(_ text: String) throws -> String {
+        guard !ArgumentBytes.haveChanged(in: text) else {
+            throw Expectation(description: "expected a name in UTF-8, found bytes that aren't.")
+        }
+        return HomeFolder.expanding(text)
+    }
+
     /// A seed as people type it; -1 becomes one that is drawn.
     static func seed(_ text: String) throws -> Seed {
         if text == "-1" { return .drawn() }
@@ -78,7 +86,7 @@ enum OptionValues {
     /// `NAME=FILE.npy`, split at the first `=` behind the name's first character.
     static func namedFile(_ text: String) throws -> NamedFile {
         guard let (name, path) = split(text) else { throw Expectation(description: "expected NAME=FILE.npy.") }
-        return NamedFile(name: name, path: path)
+        return NamedFile(name: name, path: try self.path(path))
     }
 
     /// `NAME=2,4,64,64`; nothing behind the `=` is the shape of a scalar.

@@ -6,12 +6,13 @@ import SDPipeline
 struct PreviewOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write the picture on the way as step-000.png, … into this folder.", valueName: "DIR"))
+        help: ArgumentHelp("Write the picture on the way as step-000.png, … into this folder.", valueName: "DIR"),
+        transform: OptionValues.path)
     var saveSteps: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write the pictures on the way side by side.", valueName: "FILE.png"))
+        help: ArgumentHelp("Write the pictures on the way side by side.", valueName: "FILE.png"), transform: OptionValues.path)
     var strip: String?
 
     @Option(
@@ -23,6 +24,7 @@ struct PreviewOptions: ParsableArguments {
         for (name, path) in [("--save-steps", saveSteps), ("--strip", strip)] where path == "" || path == "-" {
             throw ValidationError("\(name) is \(path == "-" ? "-" : "empty"), expected a name.")
         }
+        try OutputFormat.png.check(strip, option: "--strip")
         if every != nil, !isUsed { throw ValidationError("--every needs --save-steps or --strip.") }
     }
 

@@ -8,22 +8,25 @@ struct ProfileFiles: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Write the figures as JSON; - prints them on standard output in the place of the table.", valueName: "FILE"))
+            "Write the figures as JSON; - prints them on standard output in the place of the table.", valueName: "FILE"),
+        transform: OptionValues.path)
     var json: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write the table as comma-separated values; - as for --json.", valueName: "FILE"))
+        help: ArgumentHelp("Write the table as comma-separated values; - as for --json.", valueName: "FILE"),
+        transform: OptionValues.path)
     var csv: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write every run of every node, by thread, for Perfetto or chrome://tracing.", valueName: "FILE"))
+        help: ArgumentHelp("Write every run of every node, by thread, for Perfetto or chrome://tracing.", valueName: "FILE"),
+        transform: OptionValues.path)
     var trace: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Draw the time by the model's modules.", valueName: "FILE.svg"))
+        help: ArgumentHelp("Draw the time by the model's modules.", valueName: "FILE.svg"), transform: OptionValues.path)
     var flamegraph: String?
 
     func validate() throws {
@@ -33,6 +36,10 @@ struct ProfileFiles: ParsableArguments {
         for (name, path) in [("--trace", trace), ("--flamegraph", flamegraph)] where path == "-" {
             throw ValidationError("\(name) is -, expected a file: standard output is for the figures.")
         }
+        try OutputFormat.json.check(json, option: "--json")
+        try OutputFormat.csv.check(csv, option: "--csv")
+        try OutputFormat.json.check(trace, option: "--trace")
+        try OutputFormat.svg.check(flamegraph, option: "--flamegraph")
         if json == "-", csv == "-" {
             throw ValidationError("--json - and --csv - would both write to standard output: choose one.")
         }
@@ -73,7 +80,7 @@ struct ProfileFiles: ParsableArguments {
         if json == "-" {
             try StandardStreams.printJSON(report)
         } else if csv == "-" {
-            try StandardStreams.writeOutput(Array(BenchTable.csv(report).utf8))
+            try StandardStreams.writeReport(Array(BenchTable.csv(report).utf8))
         } else {
             try StandardStreams.printOutput(table())
         }

@@ -12,16 +12,22 @@ enum Program {
         try? MappedFileGuard.install()
         let arguments = BenchCompareCommand.renaming(Array(CommandLine.arguments.dropFirst()))
         var command: any ParsableCommand
-        do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { SDOnnxCommand.exit(withError: error) }
+        do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { end(with: error, arguments) }
         do {
             try command.run()
         } catch let error where SDOnnxCommand.exitCode(for: error) != .failure {
-            // Requests for help, and wrong options.
-            SDOnnxCommand.exit(withError: error)
+            end(with: error, arguments)
         } catch {
             StandardStreams.printError("Error: " + Sentence.of(error))
             SDOnnxCommand.exit(withError: ExitCode.failure)
         }
+    }
+
+    /// Ends the program with a request for help, or wrong options.
+    private static func end(with error: any Error, _ arguments: [String]) -> Never {
+        guard SDOnnxCommand.exitCode(for: error) == .validationFailure else { SDOnnxCommand.exit(withError: error) }
+        StandardStreams.printError(Suggestions.improving(SDOnnxCommand.fullMessage(for: error), arguments: arguments))
+        SDOnnxCommand.exit(withError: ExitCode.validationFailure)
     }
 }
 
@@ -36,6 +42,7 @@ struct SDOnnxCommand: ParsableCommand {
             Results go to standard output, progress and messages to standard error. Exit codes: 0 success; 1 the work failed \
             (a missing or malformed file, a request that the model can't meet); 64 wrong options; 130 interrupted.
             """,
+        version: VersionText.text,
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
             NoiseCommand.self, InspectCommand.self, CompareCommand.self, BenchCompareCommand.self,

@@ -14,7 +14,7 @@ struct RunCommand: ParsableCommand {
               sd-onnx run vae_decoder/model.onnx -i latent_sample=x.npy --output-dir results
             """)
 
-    @Argument(help: "The model.")
+    @Argument(help: "The model.", transform: OptionValues.path)
     var model: String
 
     @Option(
@@ -25,7 +25,8 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("The folder for the outputs; it is made where it is missing.", valueName: "DIR"))
+        help: ArgumentHelp("The folder for the outputs; it is made where it is missing.", valueName: "DIR"),
+        transform: OptionValues.path)
     var outputDir: String
 
     @Flag(help: "Run the graph node by node as it stands in the file, to find out where a difference comes from.")
@@ -33,7 +34,8 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"))
+        help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"),
+        transform: OptionValues.path)
     var profile: String?
 
     @OptionGroup var threads: ThreadOptions
@@ -61,6 +63,7 @@ struct RunCommand: ParsableCommand {
         if profile == "" || profile == "-" {
             throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
         }
+        try OutputFormat.json.check(profile, option: "--profile")
         try numbers.check(noOptimize: noOptimize)
         if outputDir.isEmpty { throw ValidationError("--output-dir is empty, expected a folder's name.") }
     }

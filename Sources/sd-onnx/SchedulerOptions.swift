@@ -4,7 +4,7 @@ import SDPipeline
 /// The scheduler and its settings, over those of the model.
 struct SchedulerOptions: ParsableArguments {
     @Option(
-        parsing: .unconditional,
+        name: [.long, .customLong("schedule"), .customLong("schedule-type")], parsing: .unconditional,
         help: ArgumentHelp(
             "Noise levels: \(SigmaChoice.names.joined(separator: ", ")), or a list of numbers that ends with 0.",
             valueName: "NAME"),
@@ -54,6 +54,15 @@ struct SchedulerOptions: ParsableArguments {
         help: ArgumentHelp("The timesteps themselves, descending, in the place of --steps.", valueName: "999,…"),
         transform: OptionValues.numbers)
     var timesteps: [Double]?
+
+    /// - Throws: `ValidationError` where no scheduler has the name.
+    static func check(name: String) throws {
+        do { try SchedulerRegistry.standard.check(name) } catch {
+            guard SigmaChoice.names.contains(name.lowercased()) else { throw ValidationError("\(error)") }
+            throw ValidationError(
+                "There is no scheduler \"\(name)\"; noise levels are chosen beside it, with --sigmas \(name.lowercased()).")
+        }
+    }
 
     func validate() throws {
         if timesteps != nil, sigmas != nil {

@@ -11,7 +11,7 @@ struct SchedulersCommand: ParsableCommand {
               sd-onnx schedulers show "dpm++2m karras" --steps 20 --plot noise.svg
             """,
         subcommands: [SchedulersListCommand.self, SchedulersShowCommand.self],
-        defaultSubcommand: SchedulersListCommand.self)
+        defaultSubcommand: SchedulersListCommand.self, aliases: ["scheduler", "samplers"])
 }
 
 struct SchedulersListCommand: ParsableCommand {
@@ -60,13 +60,18 @@ struct SchedulersListCommand: ParsableCommand {
         let rows = descriptors.map { descriptor in
             [
                 descriptor.shortName, descriptor.className, "\(descriptor.order)", "\(descriptor.evaluationsPerStep)",
-                descriptor.isStochastic ? "yes" : "no", descriptor.aliases.map(\.name).joined(separator: ", "),
+                descriptor.isStochastic ? "yes" : "no",
             ]
         }
-        let header = ["name", "class", "order", "evaluations", "stochastic", "also called"]
+        let header = ["name", "class", "order", "evaluations", "stochastic"]
         let details = descriptors.flatMap { descriptor in
             let options = descriptor.parameters.filter { $0.defaultValue != .absent }.map { "\($0.key) \($0.defaultValue)" }
-            return ["", "\(descriptor.shortName): \(descriptor.paper)", "  options: \(options.joined(separator: ", "))"]
+            let names = descriptor.aliases.map(\.name)
+            return [
+                "", Prose.wrapped("\(descriptor.shortName): \(descriptor.paper)"),
+                names.isEmpty ? nil : Prose.wrapped("  also called: \(names.joined(separator: ", "))"),
+                Prose.wrapped("  options: \(options.joined(separator: ", "))"),
+            ].compactMap { $0 }
         }
         try StandardStreams.printOutput(([TextTable.text(header: header, rows: rows)] + details).joined(separator: "\n"))
     }
@@ -100,7 +105,7 @@ struct SchedulersShowCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Draw the noise levels as a picture.", valueName: "FILE.svg|png"))
+        help: ArgumentHelp("Draw the noise levels as a picture.", valueName: "FILE.svg|png"), transform: OptionValues.path)
     var plot: String?
 
     @Flag(help: "Print a JSON object.")
@@ -131,8 +136,8 @@ struct SchedulersShowCommand: ParsableCommand {
     }
 
     func validate() throws {
-        do { try SchedulerRegistry.standard.check(name) } catch { throw ValidationError("\(error)") }
-        if let plot, !plot.hasSuffix(".svg"), !plot.hasSuffix(".png") {
+        try SchedulerOptions.check(name: name)
+        if let plot, !plot.lowercased().hasSuffix(".svg"), !plot.lowercased().hasSuffix(".png") {
             throw ValidationError("--plot is \"\(plot)\", expected a name that ends with .svg or .png.")
         }
     }
@@ -150,9 +155,9 @@ struct SchedulersShowCommand: ParsableCommand {
         if let plot {
             let drawing = NoisePlot(
                 levels: evaluations.map { made.noiseLevels[$0] }, timesteps: evaluations.map { made.timesteps[$0] },
-                title: "\(made.name), \(evaluations.count) evaluations")
+                title: "\(try title(made)), \(evaluations.count) evaluations")
             let url = URL(fileURLWithPath: plot)
-            let bytes = plot.hasSuffix(".svg") ? Array(drawing.svg.utf8) : try drawing.png()
+            let bytes = plot.lowercased().hasSuffix(".svg") ? Array(drawing.svg.utf8) : try drawing.png()
             try Interruption.whileWriting { try AtomicFile.write(bytes, to: url) }
         }
         json ? try printJSON(made, evaluations) : try printTable(made, evaluations)
@@ -188,10 +193,21 @@ struct SchedulersShowCommand: ParsableCommand {
             ]
         }
         let settings = made.settings.values.filter { $0.value != .absent }.sorted { $0.key < $1.key }
-        let lines = ["\(made.name): \(descriptor(made).paper)"] + settings.map { "  \($0.key) \($0.value)" }
+        let lines =
+            [Prose.wrapped("\(try title(made)): \(descriptor(made).paper)")]
+            + settings.map { Prose.wrapped("  \($0.key) \($0.value)") }
         let header = ["evaluation", "timestep", "sigma/alpha", "alpha", "sigma", "SNR"]
         try StandardStreams.printOutput(
             (lines + ["", TextTable.text(header: header, rows: rows)]).joined(separator: "\n"))
+    }
+
+    /// The class, and what the name and the options make of it.
+    private func title(_ made: any Scheduler) throws -> String {
+        let match = SchedulerRegistry.isAutomatic(name) ? nil : try SchedulerRegistry.standard.find(name)
+        let stated = (match?.overrides ?? [:]).merging(scheduler.overrides) { $1 }
+        let settings = stated.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        let sigmas = match?.schedule.map { ["sigmas \($0.rawValue)"] } ?? []
+        return ([made.name] + settings + sigmas).joined(separator: ", ")
     }
 
     private func descriptor(_ made: any Scheduler) -> SchedulerDescriptor { type(of: made).descriptor }

@@ -21,13 +21,30 @@ enum StandardStreams {
         try? write(Array((text + terminator).utf8), to: STDERR_FILENO, name: "Standard error")
     }
 
-    /// - Throws: ``CommandFailure`` where standard output is closed or full.
+    /// - Throws: ``StreamFailure`` where standard output is closed or full.
     static func printOutput(_ text: String) throws {
-        try writeOutput(Array((Printable.text(text, keeping: TerminalTable.escapes) + "\n").utf8))
+        try writeReport(Array((Printable.text(text, keeping: TerminalTable.escapes) + "\n").utf8))
     }
 
-    /// - Throws: ``CommandFailure`` where standard output is closed or full.
+    /// Writes a report, of which a reader may take as much as it likes: that `head` has gone is no failure.
+    ///
+    /// - Throws: ``StreamFailure`` where standard output was closed from the start, or is full.
+    static func writeReport(_ bytes: [UInt8]) throws {
+        do { try writeOutput(bytes) } catch let failure as StreamFailure where failure.code == EPIPE {}
+    }
+
+    /// Writes a file, which is worth nothing in parts.
+    ///
+    /// - Throws: ``StreamFailure`` where standard output is closed or full.
     static func writeOutput(_ bytes: [UInt8]) throws { try write(bytes, to: STDOUT_FILENO, name: "Standard output") }
+
+    /// A stream that can't be written. `description` is one sentence.
+    struct StreamFailure: Error, CustomStringConvertible {
+        let name: String
+        /// As in `errno`.
+        let code: Int32
+        var description: String { unsafe "\(name) can't be written: \(String(cString: strerror(code)))." }
+    }
 
     static let isErrorTerminal = isatty(STDERR_FILENO) == 1
     static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
@@ -62,7 +79,7 @@ enum StandardStreams {
     }
 
     /// Prints a value as JSON on standard output.
-    static func printJSON(_ value: some Encodable) throws { try writeOutput(try json(value)) }
+    static func printJSON(_ value: some Encodable) throws { try writeReport(try json(value)) }
 
     /// A value as JSON with keys in snake case, and a line end.
     static func json(_ value: some Encodable) throws -> [UInt8] {
@@ -85,7 +102,7 @@ enum StandardStreams {
                         _ = unsafe poll(&waiting, 1, -1)
                         continue
                     }
-                    throw CommandFailure(unsafe "\(name) can't be written: \(String(cString: strerror(errno))).")
+                    throw StreamFailure(name: name, code: errno)
                 }
                 unsafe rest = unsafe rest.dropFirst(written)
             }

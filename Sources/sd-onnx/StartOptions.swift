@@ -7,18 +7,19 @@ struct StartOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Start from these latents, [N, C, h, w] of standard normal noise, instead of the seed's.", valueName: "FILE.npy"))
+            "Start from these latents, [N, C, h, w] of standard normal noise, instead of the seed's.", valueName: "FILE.npy"),
+        transform: OptionValues.path)
     var initLatents: String?
 
     @Option(
-        parsing: .unconditional,
+        name: [.customShort("i"), .long, .customLong("init-image"), .customLong("image")], parsing: .unconditional,
         help: ArgumentHelp(
             "Start from this picture instead of noise; it is resized to the size that is made, by default the nearest to its own.",
-            valueName: "FILE.png"))
+            valueName: "FILE.png"), transform: OptionValues.path)
     var initImg: String?
 
     @Option(
-        parsing: .unconditional,
+        name: [.long, .customLong("denoising-strength"), .customLong("denoise")], parsing: .unconditional,
         help: "With --init-img, the share of the steps to take, 0 to 1: how much of the picture may change. (default: 0.8)",
         transform: OptionValues.share)
     var strength: Double?

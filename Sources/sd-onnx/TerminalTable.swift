@@ -96,20 +96,4 @@ struct TerminalTable {
         if width <= 1 { return String(text.prefix(width)) }
         return text.first == "/" ? "…\(text.suffix(width - 1))" : "\(text.prefix(width - 1))…"
     }
-
-    /// A line of prose for standard output as it is: broken between words where the terminal is narrower.
-    static func wrapped(_ line: String) -> String {
-        guard let width = StandardStreams.outputWidth, line.count > width else { return line }
-        var lines = [""]
-        for word in line.split(separator: " ") {
-            if lines[lines.count - 1].isEmpty {
-                lines[lines.count - 1] = String(word)
-            } else if lines[lines.count - 1].count + 1 + word.count <= width {
-                lines[lines.count - 1] += " " + word
-            } else {
-                lines.append("  \(word)")
-            }
-        }
-        return lines.joined(separator: "\n")
-    }
 }

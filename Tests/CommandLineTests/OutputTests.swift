@@ -88,4 +88,59 @@ import Testing
         #expect(outcome.code == 1 && outcome.text == "600\n")
         #expect(outcome.messages == "Error: \(folder["locked.png"].path) can't be written: it is read-only.\n")
     }
+
+    /// A name that promises another kind of file is refused.
+    @Test(arguments: [
+        (["generate", "x", "-o", "a.jpg"], "a name for JPEG, and what is written is PNG: name it a.png."),
+        (["generate", "x", "-o", "b/c-%d.JPEG"], "name it b/c-%d.png"), (["generate", "x", "-o", "a.webp"], "for WebP"),
+        (["generate", "x", "--strip", "a.gif"], "for GIF"), (["generate", "x", "--preview", "a.tiff"], "for TIFF"),
+        (["generate", "x", "--save-latents", "a.pt"], "for PyTorch tensors"),
+        (["generate", "x", "--profile", "a.csv"], "what is written is JSON"),
+        (["noise", "x.png", "-o", "n.bmp"], "for a bitmap"), (["inspect", "x", "--svg", "a.png"], "is written is SVG"),
+        (["inspect", "x", "--dot", "a.svg"], "for SVG"), (["inspect", "x", "--plan", "a.pdf"], "for PDF"),
+        (["bench", "x", "--json", "a.json.gz"], "for a compressed file"), (["bench", "x", "--csv", "a.json"], "for JSON"),
+        (["bench", "x", "--flamegraph", "a.png"], "is written is SVG"), (["bench", "x", "--trace", "a.svg"], "for SVG"),
+    ]) func refusesNamesOfOtherKinds(arguments: [String], part: String) throws {
+        try expectUsageError(arguments, saying: part)
+    }
+
+    @Test(arguments: ["a.PNG", "a", "a.b", ".jpg", "a.jpg/b"]) func takesOtherNames(name: String) throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(at: folder["a.jpg"], withIntermediateDirectories: true)
+        #expect(try Program.run(["generate", "x", "-o", name] + Self.quick, in: folder).code == 0)
+        _ = try PNGFile.read(folder[name])
+    }
+
+    /// File names may be any bytes; texts are UTF-8 here, so such a file would be another.
+    @Test(arguments: [
+        "generate x -o \"$N.png\"", "generate x -o\"$N\"", "generate x --output=\"$N.png\"", "generate x --save-steps \"$N\"",
+        "generate x --model \"$N\"", "run \"$N\" --output-dir out", "inspect \"$N\"", "schedulers show ddim --plot \"$N.svg\"",
+        "run x --output-dir out -i \"a=$N\"",
+    ]) func refusesNamesThatAreNoText(command: String) throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Program.shell("N=$(printf 'a\\377b'); \"$P\" \(command)", in: folder)
+        #expect(outcome.code == 64)
+        #expect(outcome.lines.first?.contains("expected a name in UTF-8") == true, "\(outcome.messages)")
+        #expect(folder.names.isEmpty)
+    }
+
+    /// U+FFFD itself is text.
+    @Test func takesTheReplacementCharacter() throws {
+        let folder = try TemporaryFolder()
+        #expect(try Program.run(["generate", "x", "-o", "\u{FFFD}.png"] + Self.quick, in: folder).code == 0)
+        #expect(folder.names == ["\u{FFFD}.png"])
+    }
+
+    /// A reader of reports may stop; what the exit code says stays.
+    @Test(arguments: [
+        ("schedulers", 0), ("schedulers --json", 0), ("tokenize x", 0), ("--help", 0), ("inspect \"$U\"", 0),
+        ("inspect \"$U\" --graph", 0), ("inspect \"$U\" --dot -", 0), ("inspect \"$U\" --json", 0),
+        ("generate x --steps 1 --quiet --json", 0), ("compare \"$U\" --no-optimize --tolerance 0", 1),
+    ]) func closedPipesAreNoFailure(command: String, code: Int) throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Program.shell(
+            "U='\(Self.unet)'; { sleep 0.3; \"$P\" \(command); echo $? >code; } | head -c 0", in: folder)
+        #expect(try String(contentsOf: folder["code"], encoding: .utf8) == "\(code)\n")
+        if code == 0 { #expect(outcome.lines.filter { !$0.hasPrefix("The input ") }.isEmpty, "\(outcome.messages)") }
+    }
 }

@@ -70,7 +70,8 @@ public struct ModelFolder: Sendable {
     ///
     /// - Throws: ``PipelineError`` where there is none.
     public static func defaultURL(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> URL {
-        if let path = environment["SD_ONNX_MODEL"], !path.isEmpty {
+        if let given = environment["SD_ONNX_MODEL"], !given.isEmpty {
+            let path = HomeFolder.expanding(given, environment: environment)
             guard FileManager.default.fileExists(atPath: path) else {
                 throw PipelineError("SD_ONNX_MODEL names the model folder \(path), which doesn't exist.", kind: .missingFile)
             }
