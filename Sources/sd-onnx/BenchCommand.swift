@@ -20,7 +20,7 @@ struct BenchCommand: ParsableCommand {
             "sd-onnx bench compare --help" tells about comparing two reports.
             """)
 
-    @Argument(help: "The model: a file, or a pipeline's folder.")
+    @Argument(help: "The model: a file, or a pipeline's folder.", transform: OptionValues.path)
     var model: String
 
     @Option(
@@ -122,13 +122,15 @@ struct BenchCommand: ParsableCommand {
             session: session, .init(shapes: shape, files: input, suggested: model.suggestedShapes(session.inputs)))
         let profile = Profile()
         var seconds: [Double] = []
+        var paces: [Double] = []
         do {
             let plan = try session.prepare(inputs.tensors)
             (preparation.specialise, preparation.plan) = (plan.specialiseSeconds, plan.planSeconds)
             let values = inputs.tensors.mapValues { Value.tensor($0) }
             for _ in 0..<warmup { _ = try session.run(values: values) }
             if files.trace != nil { pool.startRecording() }
-            for _ in 0..<(iterations ?? 5) {
+            for iteration in 0..<(iterations ?? 5) {
+                addPace(to: &paces, before: iteration, of: iterations ?? 5, pool)
                 let begin = clock.now
                 _ = try session.run(values: values, observer: profile)
                 seconds.append((clock.now - begin).seconds)
@@ -138,12 +140,20 @@ struct BenchCommand: ParsableCommand {
         }
         let work = pool.stopRecording()
         let peakBytes = TensorStorage.peakBytes
-        let report = BenchReport(
+        var report = BenchReport(
             seconds: seconds, preparation: preparation, profile: profile, peakBytes: peakBytes,
             peak: try MachinePeak(threads: pool), inputs: inputs.tensors,
             precision: numbers.precision, by: by, order: sort)
+        report.model = try ModelIdentity(path: model.path, graphs: [URL(fileURLWithPath: model.path)])
+        report.paceMs = paces
         try files.write(
             report, profile, work: work, title: model.path, table: BenchTable(report: report, top: top).text)
+    }
+
+    /// As many figures of a long bench as of one of fifty runs.
+    private func addPace(to paces: inout [Double], before iteration: Int, of count: Int, _ pool: ThreadPool) {
+        guard iteration % max(count / 50, 1) == 0 else { return }
+        paces.append(1000 * MachinePace.seconds(threads: pool))
     }
 
     private func benchPipeline(_ folder: String) throws {
@@ -160,9 +170,11 @@ struct BenchCommand: ParsableCommand {
         for _ in 0..<warmup { _ = try pipeline.generate(request) }
         let profile = Profile()
         var seconds: [Double] = []
+        var paces: [Double] = []
         if files.trace != nil { pool.startRecording() }
         let cpuSeconds = PipelineParts.cpuSeconds
-        for _ in 0..<(iterations ?? 1) {
+        for iteration in 0..<(iterations ?? 1) {
+            addPace(to: &paces, before: iteration, of: iterations ?? 1, pool)
             let begin = clock.now
             let result = try pipeline.generate(request, observer: profile)
             try Section.time("PNG", for: profile) { for image in result.images { _ = try PNGFile.encode(image) } }
@@ -178,6 +190,10 @@ struct BenchCommand: ParsableCommand {
         let parts = PipelineParts(
             profile, seconds: seconds.reduce(0, +), cpuSeconds: usedSeconds, iterations: seconds.count)
         report.parts = parts
+        addPace(to: &paces, before: 0, of: 1, pool)
+        let modelFolder = try ModelFolder(URL(fileURLWithPath: folder))
+        report.model = try ModelIdentity(path: folder, graphs: modelFolder.components.map { try modelFolder.graph(of: $0) })
+        report.paceMs = paces
         try files.write(
             report, profile, work: work, title: folder,
             table: parts.text + "\n\n" + BenchTable(report: report, top: top).text)

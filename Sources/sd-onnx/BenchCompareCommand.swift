@@ -1,14 +1,16 @@
 import ArgumentParser
 import Foundation
+import GraphRuntime
 import SDPipeline
 
 struct BenchCompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: name, abstract: "Compares two reports that bench wrote as JSON.",
-        usage: "sd-onnx bench compare <A.json> <B.json> [--threshold <PERCENT>] [--json]",
+        usage: "sd-onnx bench compare <A.json> <B.json> [--threshold <PERCENT>] [--force] [--json]",
         discussion: """
-            Differences within two standard errors are noise. The exit code is 1 where the median, or an operator, has become \
-            slower by more than the threshold and the noise; of an operator, by at least one percent of the run too.
+            The exit code is 1 where the median, or an operator, has become slower beyond the threshold: more than the noise of the \
+            runs, in the fastest run too, and more than the machine itself, which is timed beside them; of an operator, by at least \
+            one percent of the run too. Reports of different models or inputs are refused.
 
             EXAMPLE:
               sd-onnx bench compare before.json after.json --threshold 5
@@ -24,10 +26,10 @@ struct BenchCompareCommand: ParsableCommand {
         return arguments.prefix { $0 == "help" } + [name] + arguments.dropFirst(words.count)
     }
 
-    @Argument(help: ArgumentHelp("The report to compare with.", valueName: "A.json"))
+    @Argument(help: ArgumentHelp("The report to compare with.", valueName: "A.json"), transform: OptionValues.path)
     var before: String
 
-    @Argument(help: ArgumentHelp("The report that is judged.", valueName: "B.json"))
+    @Argument(help: ArgumentHelp("The report that is judged.", valueName: "B.json"), transform: OptionValues.path)
     var after: String
 
     @Option(
@@ -35,6 +37,9 @@ struct BenchCompareCommand: ParsableCommand {
         help: ArgumentHelp("Slower by more than this is a failure. (default: 10)", valueName: "PERCENT"),
         transform: OptionValues.number)
     var threshold = 10.0
+
+    @Flag(help: "Compare reports of different models or inputs all the same.")
+    var force = false
 
     @Flag(help: "Print a JSON object.")
     var json = false
@@ -45,7 +50,9 @@ struct BenchCompareCommand: ParsableCommand {
     }
 
     func run() throws {
-        let comparison = BenchComparison(try Report(before), try Report(after), threshold: threshold)
+        let (first, second) = (try Report(before), try Report(after))
+        try check(first, second)
+        let comparison = BenchComparison(first, second, threshold: threshold)
         if json { try StandardStreams.printJSON(comparison) } else { try StandardStreams.printOutput(comparison.text) }
         if let worst = comparison.failures.first {
             throw CommandFailure(
@@ -55,20 +62,65 @@ struct BenchCompareCommand: ParsableCommand {
         }
     }
 
-    /// What is read of a report.
+    /// Refuses what can't be compared, and says what else differs.
+    private func check(_ first: Report, _ second: Report) throws {
+        if !force {
+            if let a = first.model, let b = second.model, a.hash != b.hash {
+                throw CommandFailure(
+                    "\(before) is about \(a.path) (\(a.bytes) bytes), and \(after) about another model, \(b.path) "
+                        + "(\(b.bytes) bytes): --force compares them all the same.")
+            }
+            if let a = first.inputText, let b = second.inputText, a != b {
+                throw CommandFailure(
+                    "\(before) was measured with the inputs \(a), and \(after) with \(b): --force compares them all the same.")
+            }
+        }
+        let facts = [
+            ("program", first.programVersion, second.programVersion), ("precision", first.precision, second.precision),
+            ("threads", first.machine?.threads.map(String.init), second.machine?.threads.map(String.init)),
+            ("instruction set", first.machine?.instructionSet, second.machine?.instructionSet),
+            ("processor", first.machine?.processor, second.machine?.processor),
+        ]
+        for case (let name, let a?, let b?) in facts where a != b {
+            StandardStreams.printError("The reports differ in \(name): \(a) and \(b).")
+        }
+    }
+
+    /// What is read of a report. Older ones, and those of profiled runs, have less.
     struct Report: Decodable {
+        struct Machine: Decodable {
+            let threads: Int?
+            let instructionSet: String?
+            let processor: String?
+        }
+
+        struct Input: Decodable {
+            let name: String
+            let type: String
+        }
+
         struct Row: Decodable {
             let type: String
             let totalMs: Double
             /// Missing in reports of a single run, and of older versions.
             let stdevMs: Double?
+            let minMs: Double?
             let share: Double
         }
 
         let medianMs: Double
         let stdevMs: Double?
+        let minMs: Double?
         let iterations: Int
         let operators: [Row]
+        let model: ModelIdentity?
+        let inputs: [Input]?
+        let programVersion: String?
+        let precision: String?
+        let machine: Machine?
+        let paceMs: [Double]?
+
+        var inputText: String? { inputs.map { $0.map { "\($0.name) \($0.type)" }.joined(separator: ", ") } }
 
         init(_ path: String) throws {
             do {
@@ -97,14 +149,19 @@ struct BenchComparison: Encodable {
         let changeMs: Double
         /// Of the time before; 0 where there is none.
         let changePercent: Double
-        /// Two standard errors of the difference, in milliseconds.
+        /// What the spread of the runs and the machine's own change explain, in milliseconds.
         let noiseMs: Double
         let isNoise: Bool
         /// Whether it is slower by more than the threshold.
         let isFailure: Bool
     }
 
+    /// So many standard errors of a difference are taken for chance: of a thousand rows without a difference one is beyond.
+    private static let standardErrors = 3.3
+
     let thresholdPercent: Double
+    /// How much longer the machine took for the same work, timed between the runs; 0 where a report doesn't say.
+    let machineChangePercent: Double
     let median: Row
     /// By the size of the difference.
     let operators: [Row]
@@ -113,22 +170,33 @@ struct BenchComparison: Encodable {
 
     init(_ before: BenchCompareCommand.Report, _ after: BenchCompareCommand.Report, threshold: Double) {
         thresholdPercent = threshold
+        let (paceA, paceB) = (Statistics(before.paceMs ?? []), Statistics(after.paceMs ?? []))
+        let machine = paceA.mean > 0 && paceB.mean > 0 ? paceB.mean / paceA.mean - 1 : 0
+        machineChangePercent = 100 * machine
+        let machineVariance = Self.relativeVariance(paceA) + Self.relativeVariance(paceB)
         func row(
-            _ name: String, _ a: Double?, _ b: Double?, _ spreadA: Double?, _ spreadB: Double?, isJudged: Bool
+            _ name: String, _ a: Double?, _ b: Double?, _ spreadA: Double?, _ spreadB: Double?, least: (Double?, Double?),
+            isJudged: Bool
         ) -> Row {
-            let errors = [(spreadA, before.iterations), (spreadB, after.iterations)].map { spread, count in
-                (spread ?? 0) * (spread ?? 0) / Double(count)
-            }
-            let noise = 2 * errors.reduce(0, +).squareRoot()
+            let (deviationA, deviationB) = (spreadA ?? 0, spreadB ?? 0)
+            let larger = max(a ?? 0, b ?? 0)
+            var variance = deviationA * deviationA / Double(before.iterations)
+            variance += deviationB * deviationB / Double(after.iterations)
+            variance += machineVariance * larger * larger
+            let noise = abs(machine) * (a ?? larger) + Self.standardErrors * variance.squareRoot()
             let change = (b ?? 0) - (a ?? 0)
             let percent = (a ?? 0) > 0 ? 100 * change / (a ?? 1) : 0
             let isNoise = abs(change) <= noise
             let isSlower = a == nil ? change > 0 : percent > threshold
+            // What slows a program down slows its fastest run too; other work on the machine need not.
+            let isSlowerAtBest = least.0.flatMap { first in least.1.map { $0 > first * (1 + threshold / 100) } } ?? true
             return Row(
                 name: name, beforeMs: a, afterMs: b, changeMs: change, changePercent: percent, noiseMs: noise, isNoise: isNoise,
-                isFailure: isJudged && !isNoise && isSlower)
+                isFailure: isJudged && !isNoise && isSlower && isSlowerAtBest)
         }
-        median = row("median", before.medianMs, after.medianMs, before.stdevMs, after.stdevMs, isJudged: true)
+        median = row(
+            "median", before.medianMs, after.medianMs, before.stdevMs, after.stdevMs, least: (before.minMs, after.minMs),
+            isJudged: true)
         let a = Dictionary(before.operators.map { ($0.type, $0) }, uniquingKeysWith: { first, _ in first })
         let b = Dictionary(after.operators.map { ($0.type, $0) }, uniquingKeysWith: { first, _ in first })
         operators = Set(a.keys).union(b.keys).sorted().map { name in
@@ -136,9 +204,17 @@ struct BenchComparison: Encodable {
             // An operator that one of them lacks was fused or renamed: the median judges that. Small ones waver by a fifth and more.
             return row(
                 name, a[name]?.totalMs, b[name]?.totalMs, a[name]?.stdevMs, b[name]?.stdevMs,
+                least: (a[name]?.minMs, b[name]?.minMs),
                 isJudged: change >= 0.01 * before.medianMs && a[name] != nil && b[name] != nil)
         }
         .sorted { abs($0.changeMs) > abs($1.changeMs) }
+    }
+
+    /// The variance of a sample's mean, over the square of the mean; 0 of an empty one.
+    private static func relativeVariance(_ sample: Statistics) -> Double {
+        guard sample.mean > 0 else { return 0 }
+        let share = sample.standardDeviation / sample.mean
+        return share * share / Double(sample.count)
     }
 
     var text: String {
@@ -157,6 +233,10 @@ struct BenchComparison: Encodable {
                     row.isFailure ? "slower" : row.isNoise ? "noise" : row.changeMs < 0 ? "faster" : "",
                 ], emphasis: row.isFailure ? .strong : row.isNoise ? .faint : .none)
         }
+        guard machineChangePercent != 0 else { return table.text }
         return table.text
+            + String(
+                format: "\nThe machine took %+.1f %% of time for the same work between the runs, which counts as noise.",
+                machineChangePercent)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import GraphRuntime
 import Ops
+import SDPipeline
 
 /// What a benchmark or a profiled run measured. Written as JSON with keys in snake case.
 struct BenchReport: Encodable {
@@ -32,6 +33,12 @@ struct BenchReport: Encodable {
     let machine: Machine
     /// Type and shape of each input, by name.
     let inputs: [Input]
+    /// ``ProgramVersion``.
+    let programVersion = ProgramVersion.current
+    /// What was timed.
+    var model: ModelIdentity?
+    /// Milliseconds of a fixed amount of work, measured between the runs: how fast the machine was meanwhile.
+    var paceMs: [Double]?
     /// The parts of a pipeline.
     var parts: PipelineParts?
 
@@ -47,6 +54,8 @@ struct BenchReport: Encodable {
 
     struct Machine: Encodable {
         let instructionSet: String
+        /// As the system calls it; nil where it doesn't tell.
+        let processor: String?
         let threads: Int
         let peakGflops: Double
         let peakGbPerS: Double
@@ -78,6 +87,8 @@ struct BenchReport: Encodable {
         let p95Ms: Double
         /// The standard deviation of `totalMs` over the runs.
         let stdevMs: Double
+        /// The least `totalMs` of a run.
+        let minMs: Double
         /// Of the time of all operators, 0 to 1.
         let share: Double
         /// Floating-point operations in one run, 10⁹; 0 where the operator counts none.
@@ -122,7 +133,8 @@ struct BenchReport: Encodable {
         self.precision = precision.rawValue
         by = grouping.rawValue
         machine = Machine(
-            instructionSet: peak.instructionSet.rawValue, threads: peak.threads, peakGflops: peak.gflops,
+            instructionSet: peak.instructionSet.rawValue, processor: Self.processorName, threads: peak.threads,
+            peakGflops: peak.gflops,
             peakGbPerS: peak.gbPerS)
         self.inputs = inputs.sorted { $0.key < $1.key }.map { Input(name: $0.key, type: "\($0.value.dtype)\($0.value.shape)") }
         let table = ProfileTable(profile, by: .op, order: order)
@@ -142,6 +154,14 @@ struct BenchReport: Encodable {
     }
 }
 
+extension BenchReport {
+    private static var processorName: String? {
+        let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n")
+        return lines?.first { $0.hasPrefix("model name") }?.split(separator: ":").last
+            .map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+}
+
 extension BenchReport.Row {
     fileprivate init(_ row: ProfileTable.Row, _ table: ProfileTable, runs: Double, peak: MachinePeak) {
         let isOperator = table.grouping == .op
@@ -156,7 +176,8 @@ extension BenchReport.Row {
             type: isOperator ? row.name : nil, name: isOperator ? nil : row.name,
             calls: Int((Double(row.calls) / runs).rounded()), totalMs: row.nanoseconds / 1e6 / runs,
             meanMs: row.nanoseconds / 1e6 / Double(max(row.calls, 1)), p95Ms: statistics.p95,
-            stdevMs: statistics.standardDeviation, share: row.nanoseconds / max(table.nodeNanoseconds, 1),
+            stdevMs: statistics.standardDeviation, minMs: statistics.minimum,
+            share: row.nanoseconds / max(table.nodeNanoseconds, 1),
             gflop: row.flops / 1e9 / runs, gflops: rate, shareOfPeak: peak.gflops > 0 ? rate / peak.gflops : 0,
             gbPerS: row.nanoseconds > 0 ? row.bytes / row.nanoseconds : 0,
             allocatedBytes: Int(Double(row.allocatedBytes) / runs),

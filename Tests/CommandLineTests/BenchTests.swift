@@ -6,7 +6,8 @@ import Testing
     private static func fixture(_ name: String) -> String { Program.fixtures.appendingPathComponent(name).path }
 
     private static let rowKeys: Set = [
-        "type", "calls", "total_ms", "mean_ms", "p95_ms", "stdev_ms", "share", "gflop", "gflops", "share_of_peak", "gb_per_s",
+        "type", "calls", "total_ms", "mean_ms", "p95_ms", "stdev_ms", "min_ms", "share", "gflop", "gflops", "share_of_peak",
+        "gb_per_s",
         "allocated_bytes", "kernels",
     ]
 
@@ -16,7 +17,7 @@ import Testing
             Set(report.keys)
                 == Set(figures).union([
                     "stdev_ms", "specialise_ms", "plan_ms", "run_ms", "peak_bytes", "iterations", "operators", "interpreter",
-                    "by", "precision", "machine", "inputs",
+                    "by", "precision", "machine", "inputs", "model", "pace_ms", "program_version",
                 ]))
         for key in figures { #expect(try #require(report[key] as? Double) > 0) }
         #expect(report["iterations"] as? Int == iterations)
@@ -230,6 +231,69 @@ import Testing
         }
         let outcome = try Program.run(["bench", "compare", "a.json", "b.json", "--threshold", "10000"], in: folder)
         #expect(outcome.code == 0 && outcome.text.contains("Conv") && outcome.text.contains("median"))
+    }
+
+    /// Under other work on all processors, which comes and goes, the program isn't slower than itself.
+    @Test func isNoSlowerThanItself() throws {
+        let folder = try TemporaryFolder()
+        let load = try Program.startShell(
+            """
+            while [ ! -e done ]; do
+                for i in 1 2 3; do timeout 2 sh -c 'while :; do :; done' & done
+                sleep 3
+            done; wait
+            """, in: folder)
+        let bench = ["bench", Program.emoji.path, "--component", "unet", "--shape", "sample=2,4,16,16"]
+        #expect(try Program.run(bench + ["--json", "0.json"], in: folder).code == 0)
+        for number in 1...10 {
+            #expect(try Program.run(bench + ["--json", "\(number).json"], in: folder).code == 0)
+            let outcome = try Program.run(["bench", "compare", "\(number - 1).json", "\(number).json"], in: folder)
+            #expect(outcome.code == 0, "\(outcome.text)\(outcome.messages)")
+        }
+        try Data().write(to: folder["done"])
+        _ = try load.finish()
+    }
+
+    /// More work is slower whatever the noise.
+    @Test func findsWhatIsSlower() throws {
+        let folder = try TemporaryFolder()
+        for (name, size) in [("a.json", 8), ("b.json", 48)] {
+            let outcome = try Program.run(
+                [
+                    "bench", Program.emoji.path, "--component", "unet", "--shape", "sample=2,4,\(size),\(size)", "--json", name,
+                ], in: folder)
+            #expect(outcome.code == 0)
+        }
+        let refused = try Program.run(["bench", "compare", "a.json", "b.json"], in: folder)
+        #expect(refused.code == 1 && refused.output.isEmpty)
+        #expect(refused.messages.contains("a.json was measured with the inputs ") && refused.messages.contains("--force"))
+        let forced = try Program.run(["bench", "compare", "a.json", "b.json", "--force"], in: folder)
+        #expect(forced.code == 1 && forced.messages.contains("b.json is slower than a.json"))
+    }
+
+    @Test func refusesOtherModels() throws {
+        let folder = try TemporaryFolder()
+        for component in ["text_encoder", "vae_decoder"] {
+            let outcome = try Program.run(
+                [
+                    "bench", Program.emoji.path, "--component", component, "--iterations", "1", "--threads",
+                    component == "vae_decoder" ? "1" : "2", "--json", component + ".json",
+                ], in: folder)
+            #expect(outcome.code == 0)
+        }
+        let refused = try Program.run(["bench", "compare", "text_encoder.json", "vae_decoder.json"], in: folder)
+        #expect(refused.code == 1 && refused.output.isEmpty && refused.lines.count == 1)
+        #expect(refused.messages.contains("about another model, \(Program.emoji.path)/vae_decoder/model.onnx"))
+        let forced = try Program.run(["bench", "compare", "text_encoder.json", "vae_decoder.json", "--force"], in: folder)
+        #expect(forced.output.isEmpty == false && forced.messages.contains("The reports differ in threads: 2 and 1."))
+        // The same files under another name are the same model.
+        let copy = try folder.model { _ in }
+        let moved = try Program.run(
+            ["bench", copy.path, "--component", "text_encoder", "--iterations", "1", "--threads", "2", "--json", "c.json"],
+            in: folder)
+        #expect(moved.code == 0)
+        let same = try Program.run(["bench", "compare", "text_encoder.json", "c.json", "--threshold", "10000"], in: folder)
+        #expect(same.code == 0 && same.messages.isEmpty)
     }
 
     /// A model in a folder of that name is `./compare`.
