@@ -32,7 +32,8 @@ struct GenerateCommand: ParsableCommand {
     @Option(
         name: [.short, .long, .customLong("output-path"), .customLong("out")], parsing: .unconditional,
         help: ArgumentHelp(
-            "The PNG file to write; %d or %03d becomes the picture's number; - is standard output.", valueName: "FILE.png"),
+            "The PNG file to write; %d or %03d becomes the picture's number; - is standard output. (default: output.png)",
+            valueName: "FILE.png"),
         transform: OptionValues.path)
     var output = "output.png"
 

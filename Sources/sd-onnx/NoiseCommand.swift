@@ -45,7 +45,7 @@ struct NoiseCommand: ParsableCommand {
 
     @Option(
         name: [.short, .long], parsing: .unconditional,
-        help: ArgumentHelp("The strip to write; with %d a file for each picture.", valueName: "FILE.png"),
+        help: ArgumentHelp("The strip to write; with %d a file for each picture. (default: noise.png)", valueName: "FILE.png"),
         transform: OptionValues.path)
     var output = "noise.png"
 

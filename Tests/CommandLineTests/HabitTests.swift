@@ -61,12 +61,13 @@ import Testing
         (["generate", "x", "--cfg_scale", "3"], "Did you mean '--cfg-scale'?"),
         (["generate", "x", "--negativeprompt", "a"], "Did you mean '--negative-prompt'?"),
         (["generate", "x", "--seeds", "3"], "Did you mean '--seed'?"),
-        (["generate", "x", "--init-im", "3"], nil), (["generate", "x", "--low-mem"], "Did you mean '--low-memory'?"),
+        (["generate", "x", "--init-im", "3"], "Did you mean '--init-img'?"),
+        (["generate", "x", "--low-mem"], "Did you mean '--low-memory'?"),
         (["generate", "x", "--lora", "foo"], nil), (["generate", "x", "--gpu"], nil), (["generate", "x", "--w", "64"], nil),
         (["generate", "x", "--clip-skip", "2"], nil), (["generate", "x", "--fp16"], nil), (["generate", "x", "-v"], nil),
         (["inspect", "x", "--weight"], "Did you mean '--weights'?"),
         (["bench", "compre", "a", "b"], "Did you mean 'bench compare'?"),
-        (["bench", "compare", "a", "b", "--treshold", "3"], nil),
+        (["bench", "compare", "a", "b", "--treshold", "3"], "Did you mean '--threshold'?"),
         (["schedulers", "shw", "euler"], "Did you mean 'schedulers show'?"),
         (["schedulers", "euler"], "Did you mean 'schedulers show euler'?"),
         (["schedulers", "show", "euler", "--plt", "x.svg"], "Did you mean '--plot'?"),
@@ -116,8 +117,8 @@ import Testing
             #expect(outcome.text.split(separator: "\n").allSatisfy { $0.count <= 100 })
         }
         #if os(Linux)
-            let shown = try Program.shell("script -qec 'stty cols 72; \"$P\" schedulers' /dev/null", in: folder)
-            #expect(shown.text.split(separator: "\r\n").allSatisfy { $0.count <= 72 })
+            let shown = try Program.shell("script -qec 'stty cols 80; \"$P\" schedulers' /dev/null", in: folder)
+            #expect(shown.text.split(separator: "\r\n").allSatisfy { $0.count <= 80 })
             #expect(shown.text.contains("also called"))
         #endif
         let karras = try Program.run(["schedulers", "show", "dpm++2m karras", "--steps", "3"], in: folder)

@@ -113,7 +113,7 @@ import Testing
 
     /// File names may be any bytes; texts are UTF-8 here, so such a file would be another.
     @Test(arguments: [
-        "generate x -o \"$N.png\"", "generate x -o\"$N\"", "generate x --output=\"$N.png\"", "generate x --save-steps \"$N\"",
+        "generate x -o \"$N.png\"", "generate x --output=\"$N.png\"", "generate x --save-steps \"$N\"",
         "generate x --model \"$N\"", "run \"$N\" --output-dir out", "inspect \"$N\"", "schedulers show ddim --plot \"$N.svg\"",
         "run x --output-dir out -i \"a=$N\"",
     ]) func refusesNamesThatAreNoText(command: String) throws {
