@@ -62,14 +62,14 @@ extension MessageReader {
         case .ints: return unsafe .value(.ints(numbers(proto.n_ints, proto.ints)))
         case .strings:
             var values: [String] = []
-            for element in unsafe numbers(proto.n_strings, proto.strings) { unsafe values.append(try string(element)) }
+            for unsafe(element) in unsafe numbers(proto.n_strings, proto.strings) { unsafe values.append(try string(element)) }
             return .value(.strings(values))
         case .graph:
             guard let graph = unsafe proto.g else { throw LoadError(.graph, "the graph is missing") }
             return unsafe .graph(try self.graph(UnsafePointer(graph), opsets))
         case .graphs:
             var values: [NamedGraph] = []
-            for graph in unsafe messages(proto.n_graphs, proto.graphs) {
+            for unsafe(graph) in unsafe messages(proto.n_graphs, proto.graphs) {
                 unsafe values.append(try self.graph(graph, opsets))
             }
             return .graphs(values)
@@ -80,7 +80,7 @@ extension MessageReader {
             return .value(.type(value))
         case .typeProtos:
             var values: [ValueType] = []
-            for entry in unsafe messages(proto.n_type_protos, proto.type_protos) {
+            for unsafe(entry) in unsafe messages(proto.n_type_protos, proto.type_protos) {
                 guard let value = unsafe try valueType(entry) else { throw LoadError(.graph, "a type is missing") }
                 values.append(value)
             }
@@ -100,7 +100,7 @@ extension MessageReader {
             guard let tensor = unsafe proto.sparse_tensor else { throw LoadError(.graph, "the sparse tensor is missing") }
             return unsafe .tensor(try tensors.dense([UnsafePointer(tensor)])[0])
         case .tensors:
-            for tensor in unsafe messages(proto.n_tensors, proto.tensors) {
+            for unsafe(tensor) in unsafe messages(proto.n_tensors, proto.tensors) {
                 unsafe values.append(try tensors.tensor(tensor))
             }
         default:

@@ -22,7 +22,7 @@ final class ExternalData {
         _ entries: [UnsafePointer<Onnx__StringStringEntryProto>], byteCount: Int
     ) throws(LoadError) -> (storage: TensorStorage, offset: Int) {
         var values: [String: String] = [:]
-        for entry in unsafe entries {
+        for unsafe(entry) in unsafe entries {
             let key = unsafe text(entry.pointee.key)
             guard unsafe values.updateValue(text(entry.pointee.value), forKey: key) == nil else {
                 throw LoadError(.externalData, "the external data state \"\(key.shortened(to: String.longestName))\" twice")

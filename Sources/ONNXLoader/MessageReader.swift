@@ -13,7 +13,7 @@ struct MessageReader {
         _ imports: [UnsafePointer<Onnx__OperatorSetIdProto>], of owner: String
     ) throws(LoadError) -> [String: Int] {
         var result: [String: Int] = [:]
-        for entry in unsafe imports {
+        for unsafe(entry) in unsafe imports {
             let domain = unsafe normalize(text(entry.pointee.domain))
             let version = unsafe Int(entry.pointee.version)
             guard version > 0 else {
@@ -33,7 +33,7 @@ struct MessageReader {
         unsafe try declare(messages(proto.n_value_info, proto.value_info), in: &graph.types)
         graph.outputs = unsafe try declare(messages(proto.n_output, proto.output), in: &graph.types)
         graph.inputs = unsafe try declare(messages(proto.n_input, proto.input), in: &graph.types)
-        for tensor in unsafe messages(proto.n_initializer, proto.initializer) {
+        for unsafe(tensor) in unsafe messages(proto.n_initializer, proto.initializer) {
             unsafe graph.initializers.append((text(tensor.pointee.name), try tensors.tensor(tensor)))
         }
         let sparse = unsafe messages(proto.n_sparse_initializer, proto.sparse_initializer)
@@ -42,7 +42,7 @@ struct MessageReader {
             unsafe graph.initializers.append((text(sparse[index].pointee.values?.pointee.name), dense[index]))
         }
         unsafe graph.nodes.reserveCapacity(proto.n_node)
-        for node in unsafe messages(proto.n_node, proto.node) { unsafe graph.nodes.append(try self.node(node, opsets)) }
+        for unsafe(node) in unsafe messages(proto.n_node, proto.node) { unsafe graph.nodes.append(try self.node(node, opsets)) }
         return graph
     }
 
@@ -60,8 +60,11 @@ struct MessageReader {
             types: [:],
             nodes: [], opsets: modelOpsets.merging(own) { $1 })
         unsafe try declare(messages(proto.n_value_info, proto.value_info), in: &function.types)
-        for entry in unsafe messages(proto.n_attribute_proto, proto.attribute_proto) {
+        for unsafe(entry) in unsafe messages(proto.n_attribute_proto, proto.attribute_proto) {
             unsafe function.defaults.append(try attribute(entry, function.opsets))
+        }
+        for unsafe(node) in unsafe messages(proto.n_node, proto.node) {
+            unsafe function.nodes.append(try self.node(node, function.opsets))
         }
         return function
     }
@@ -108,7 +111,7 @@ struct MessageReader {
         do throws(LoadError) {
             try tensors.budget.takeNode()
             guard !node.type.isEmpty else { throw LoadError(.graph, "the node has no operator type") }
-            for attribute in unsafe messages(proto.n_attribute, proto.attribute) {
+            for unsafe(attribute) in unsafe messages(proto.n_attribute, proto.attribute) {
                 let decoded = unsafe try self.attribute(attribute, opsets)
                 guard names.insert(decoded.name).inserted else {
                     throw LoadError(.graph, "the attribute \(decoded.name) is given twice: keep one of them")

@@ -111,7 +111,7 @@ public struct ONNXModel: Sendable {
         // Before IR version 3 there was one set of operators.
         if unsafe proto.ir_version < 3, opsets[""] == nil { opsets[""] = 1 }
         var functions: [NamedFunction] = []
-        for function in unsafe messages(proto.n_functions, proto.functions) {
+        for unsafe(function) in unsafe messages(proto.n_functions, proto.functions) {
             unsafe functions.append(try reader.function(function, opsets))
         }
         var inliner = try FunctionInliner(functions, budget: budget)
@@ -125,7 +125,7 @@ public struct ONNXModel: Sendable {
         opsetImports = opsets
         externalFiles = external?.locations.sorted() ?? []
         metadata = [:]
-        for entry in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
+        for unsafe(entry) in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
             unsafe metadata[text(entry.pointee.key)] = unsafe text(entry.pointee.value)
         }
     }

@@ -98,7 +98,7 @@ struct TensorDecoder {
             throw LoadError(.tensor, "string_data has \(data.count) strings, but the shape is \(shape)")
         }
         var values: [String] = []
-        for element in unsafe data { unsafe values.append(try string(element)) }
+        for unsafe(element) in unsafe data { unsafe values.append(try string(element)) }
         return try wrapped { () throws(TensorError) in try Tensor(strings: values, shape: shape) }
     }
 

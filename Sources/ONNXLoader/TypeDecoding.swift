@@ -33,7 +33,7 @@ private func dimensions(_ proto: UnsafePointer<Onnx__TensorShapeProto>?) throws(
         throw LoadError(.graph, unsafe "a declared shape has \(proto.n_dim) axes, expected at most \(Shape.largestRank)")
     }
     var result: [Dimension] = []
-    for dimension in unsafe messages(proto.n_dim, proto.dim) {
+    for unsafe(dimension) in unsafe messages(proto.n_dim, proto.dim) {
         switch unsafe dimension.pointee.value_case {
         case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE:
             let extent = unsafe dimension.pointee.dim_value

@@ -94,7 +94,7 @@ extension TensorDecoder {
             throw LoadError(.unsupported, "sequences of anything but tensors aren't supported")
         }
         var tensors: [Tensor] = []
-        for element in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
+        for unsafe(element) in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
             unsafe tensors.append(try tensor(element))
         }
         unsafe tensors += try dense(messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values))

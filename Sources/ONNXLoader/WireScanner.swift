@@ -184,7 +184,7 @@ struct WireScanner {
         _ value: Range<Int>, _ field: UnsafePointer<ProtobufCFieldDescriptor>, of descriptor: Descriptor
     ) throws(LoadError) {
         var isPlain = true
-        for byte in unsafe bytes[value] where byte == 0 || byte >= 0x80 { isPlain = false }
+        for unsafe(byte) in unsafe bytes[value] where byte == 0 || byte >= 0x80 { isPlain = false }
         if isPlain { return }
         guard unsafe String(validating: bytes[value], as: UTF8.self) != nil, unsafe !bytes[value].contains(0) else {
             throw LoadError(

@@ -225,7 +225,7 @@ struct ToyNeedsThree: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        let third = unsafe try context.input(1).buffer(of: Float.self)[2]
+        let third = try context.input(1).view(of: Float.self)[2]
         try context.output(0).withMutableSpan(of: Float.self) { $0[0] = third }
     }
 }

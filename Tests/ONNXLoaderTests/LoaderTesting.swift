@@ -65,7 +65,7 @@ struct ExpectedTensor: Decodable {
         #expect(tensor.shape.dimensions == shape, "\(name)")
         if let strings { #expect(tensor.strings == strings, "\(name)") }
         if let bytes {
-            unsafe #expect(tensor.rawBytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == bytes, "\(name)")
+            #expect(tensor.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == bytes, "\(name)")
         }
     }
 }

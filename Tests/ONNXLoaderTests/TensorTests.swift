@@ -50,23 +50,23 @@ import Testing
 
     @Test func boolsBecomeZeroAndOne() throws {
         let raw = try loadTensor(tensorProto("w", type: 9, dims: [3]) { $0.data(9, [0, 255, 2]) })
-        unsafe #expect(Array(raw.rawBytes) == [0, 1, 1])
+        #expect(Array(raw.bytes) == [0, 1, 1])
         let typed = try loadTensor(tensorProto("w", type: 9, dims: [3]) { $0.packed(5, [0, 255, 1]) })
-        unsafe #expect(Array(typed.rawBytes) == [0, 1, 1])
+        #expect(Array(typed.bytes) == [0, 1, 1])
     }
 
     @Test func fourBitsInBothForms() throws {
         for type in [21, 22, 23] {
             let raw = try loadTensor(tensorProto("w", type: Int64(type), dims: [3]) { $0.data(9, [0x21, 0x03]) })
             let typed = try loadTensor(tensorProto("w", type: Int64(type), dims: [3]) { $0.packed(5, [0x21, 0x03]) })
-            unsafe #expect(Array(raw.rawBytes) == [0x21, 0x03])
-            unsafe #expect(Array(typed.rawBytes) == [0x21, 0x03])
+            #expect(Array(raw.bytes) == [0x21, 0x03])
+            #expect(Array(typed.bytes) == [0x21, 0x03])
         }
     }
 
     @Test func smallTypesWithAndWithoutSign() throws {
         let tensor = try loadTensor(tensorProto("w", type: 10, dims: [2]) { $0.packed(5, [-1, 0xFFFE]) })
-        unsafe #expect(Array(tensor.rawBytes) == [0xFF, 0xFF, 0xFE, 0xFF])
+        #expect(Array(tensor.bytes) == [0xFF, 0xFF, 0xFE, 0xFF])
     }
 
     @Test func zeroElements() throws {

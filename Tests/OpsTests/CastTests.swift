@@ -9,7 +9,7 @@ struct CastTests {
         return try run("Cast", version: 19, attributes: attributes, inputs: [x])[0]
     }
 
-    private func bytes(_ tensor: Tensor) -> [UInt8] { withExtendedLifetime(tensor) { unsafe Array(tensor.rawBytes) } }
+    private func bytes(_ tensor: Tensor) -> [UInt8] { Array(tensor.bytes) }
 
     @Test func floatsOutOfRangeAndNaNBecomeSomething() throws {
         let x = try floats([.nan, .infinity, -.infinity, 3e9, -1.9, 255.9], [6])

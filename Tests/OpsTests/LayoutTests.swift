@@ -52,11 +52,11 @@ import Testing
             "Transpose", version: 13, attributes: perm, inputs: [Tensor(strings: (0..<15).map { "\($0)" }, shape: shape)])[0]
         #expect(strings.strings == order.map { "\($0)" })
         let packed = try MutableTensor(dtype: .int4, shape: shape)
-        for index in unsafe packed.rawBytes.indices {
-            unsafe packed.rawBytes[index] = UInt8(2 * index) | UInt8((2 * index + 1) & 15) << 4
+        try packed.withMutableBytes { bytes in
+            for index in 0..<bytes.count { bytes[index] = UInt8(2 * index) | UInt8((2 * index + 1) & 15) << 4 }
         }
-        let nibbles = try run("Transpose", version: 21, attributes: perm, inputs: [packed.tensor])[0]
-        #expect((0..<15).map { Int(nibbles.rawBytes[$0 / 2] >> ($0 % 2 * 4)) & 15 } == order)
+        let nibbles = try run("Transpose", version: 21, attributes: perm, inputs: [packed.finish()])[0]
+        #expect((0..<15).map { Int(nibbles.bytes[$0 / 2] >> ($0 % 2 * 4)) & 15 } == order)
     }
 
     @Test func reshapes() throws {

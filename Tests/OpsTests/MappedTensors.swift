@@ -10,7 +10,7 @@ final class MappedTensors {
         // At addresses that are multiples of four only, as protobuf may have them.
         var data = Data(repeating: 0, count: 4)
         let offsets = tensors.map { tensor in
-            defer { unsafe data.append(contentsOf: tensor.rawBytes) }
+            defer { data.append(contentsOf: tensor.bytes) }
             return data.count
         }
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("weights-\(UUID().uuidString)")

@@ -202,10 +202,10 @@ struct NodeCaseSuite {
         case .uint32: try tensor.array(of: UInt32.self).map { Double($0) }
         case .uint64: try tensor.array(of: UInt64.self).map { Double($0) }
         // E5M2 is the upper byte of float16.
-        case .float8E5M2: unsafe tensor.rawBytes.map { Double(Float(Float16(bitPattern: UInt16($0) << 8))) }
+        case .float8E5M2: tensor.bytes.map { Double(Float(Float16(bitPattern: UInt16($0) << 8))) }
         case .complex64: unsafe tensor.rawBytes.withMemoryRebound(to: Float.self) { unsafe $0.map { Double($0) } }
         case .complex128: unsafe tensor.rawBytes.withMemoryRebound(to: Double.self) { unsafe Array($0) }
-        default: unsafe tensor.rawBytes.map { Double($0) }
+        default: tensor.bytes.map { Double($0) }
         }
     }
 }

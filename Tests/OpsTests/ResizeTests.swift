@@ -32,10 +32,10 @@ import Testing
                 let (row, column) = (place / (columns * factor), place % (columns * factor))
                 let (plane, y) = (row / (rows * factor), row % (rows * factor))
                 let source = (plane * rows + y / factor) * columns + column / factor
-                let (a, b) = unsafe (
-                    output.rawBytes[place * width..<(place + 1) * width], data.rawBytes[source * width..<(source + 1) * width]
-                )
-                isSame = unsafe isSame && a.elementsEqual(b)
+                isSame =
+                    isSame
+                    && output.bytes[place * width..<(place + 1) * width].elementsEqual(
+                        data.bytes[source * width..<(source + 1) * width])
             }
             #expect(isSame)
         }

@@ -78,23 +78,26 @@ extension MutableTensor {
     ///
     /// - Parameters:
     ///   - count: the axis's extent.
-    ///   - inner: the number of elements from one of a line to its next: the product of the extents after the axis.
+    ///   - inner: the number of lines side by side: the product of the extents after the axis.
+    ///   - parts: elements that stay together, such as the two of complex numbers; `inner` counts them as one.
     ///   - grain: lines that a thread takes at once, at least.
     ///   - body: called with the line's number, which is outer · `inner` + column, and its elements, uninitialised until written.
     /// - Throws: ``TensorError`` as ``forEachSlice(of:unit:grain:threads:_:)``.
     public func forEachLine<Element: TensorElement>(
-        of type: Element.Type, count: Int, inner: Int, grain: Int, threads: ThreadPool,
+        of type: Element.Type, count: Int, inner: Int, parts: Int = 1, grain: Int, threads: ThreadPool,
         _ body: @Sendable (_ line: Int, _ elements: borrowing MutableLine<Element>) -> Void
     ) throws(TensorError) {
         nonisolated(unsafe) let first = unsafe try pointer(to: type)
-        guard let outer = try units(of: count * inner) else { return }
+        guard let outer = try units(of: count * inner * parts) else { return }
         try lend()
         defer { takeBack() }
         threads.forEachRange(outer * inner, grain: grain) { lines in
             for line in lines {
                 body(
                     line,
-                    unsafe MutableLine(first: first + line / inner * count * inner + line % inner, step: inner, count: count))
+                    unsafe MutableLine(
+                        first: first + (line / inner * count * inner + line % inner) * parts, step: inner * parts, count: count,
+                        parts: parts))
             }
         }
     }
@@ -117,14 +120,36 @@ public struct MutableLine<Element: TensorElement>: ~Copyable {
     /// Elements from one to the next.
     @usableFromInline
     let step: Int
-    /// The number of elements.
+    /// The number of elements, or of groups of ``parts`` elements.
     public let count: Int
+    /// Elements that stay together.
+    public let parts: Int
 
     @unsafe
-    init(first: UnsafeMutablePointer<Element>, step: Int, count: Int) {
-        unsafe self.first = first
+    init(first: UnsafeMutablePointer<Element>, step: Int, count: Int, parts: Int) {
+        unsafe self.first = unsafe first
         self.step = step
         self.count = count
+        self.parts = parts
+    }
+
+    /// A further element of a group.
+    ///
+    /// Traps where there is no such element.
+    @inlinable @inline(__always)
+    public subscript(index: Int, part part: Int) -> Element {
+        get {
+            precondition(
+                UInt(bitPattern: index) < UInt(bitPattern: count) && UInt(bitPattern: part) < UInt(bitPattern: parts),
+                "index out of range")
+            return unsafe first[index &* step &+ part]
+        }
+        nonmutating set {
+            precondition(
+                UInt(bitPattern: index) < UInt(bitPattern: count) && UInt(bitPattern: part) < UInt(bitPattern: parts),
+                "index out of range")
+            unsafe first[index &* step &+ part] = newValue
+        }
     }
 
     /// Traps where there is no such element.

@@ -73,6 +73,16 @@ public final class MutableTensor {
         unsafe start.copyMemory(from: source.start, byteCount: source.byteCount)
     }
 
+    /// Copies the bits of all elements of a tensor of any type with as many bytes.
+    public func copyBits(from source: Tensor) throws(TensorError) {
+        guard source.dtype != .string, source.byteCount == tensor.byteCount else {
+            throw TensorError("can't take the bits of \(source.dtype)\(source.shape) for \(dtype)\(shape)")
+        }
+        try lend()
+        defer { takeBack() }
+        unsafe start.copyMemory(from: source.start, byteCount: source.byteCount)
+    }
+
     /// Sets all elements.
     ///
     /// - Throws: ``TensorError`` where they aren't `Element`s, where they are being written already or ``finish()`` was called.

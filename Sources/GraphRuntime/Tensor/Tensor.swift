@@ -44,13 +44,14 @@ public struct Tensor: Sendable {
         self.init(unchecked: Element.dtype, shape, storage, 0, nil)
     }
 
-    /// The elements whose bytes these are, as they lie in memory.
+    /// The elements whose bytes these are, as they lie in memory; of booleans every byte but 0 is true.
     ///
     /// - Throws: ``TensorError`` where the number of bytes isn't that of the elements, and for strings.
     public init(dtype: DType, shape: Shape, bytes: [UInt8]) throws(TensorError) {
         guard dtype != .string, bytes.count == dtype.byteCount(of: shape.count) else {
             throw TensorError("\(bytes.count) bytes don't fill a \(dtype) tensor of shape \(shape)")
         }
+        let bytes = dtype == .bool ? bytes.map { $0 == 0 ? 0 : 1 } : bytes
         let storage = try TensorStorage(byteCount: bytes.count)
         unsafe bytes.withUnsafeBytes { bytes in
             if let source = bytes.baseAddress { unsafe storage.base.copyMemory(from: source, byteCount: bytes.count) }

@@ -52,7 +52,7 @@ extension SIMD2<UInt64>: TensorBits {}
 
 extension TensorBits {
     /// - Throws: ``TensorError`` where elements of a type have another size.
-    static func check(_ dtype: DType) throws(TensorError) {
+    package static func check(_ dtype: DType) throws(TensorError) {
         guard dtype != .string, dtype.bitWidth == 8 * MemoryLayout<Self>.size else {
             throw TensorError("elements of type \(dtype) don't have \(8 * MemoryLayout<Self>.size) bits")
         }

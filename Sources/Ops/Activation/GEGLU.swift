@@ -1,4 +1,3 @@
-import CKernels
 import GraphRuntime
 
 /// [..., 2 N] to [..., N]: the first half of the last axis times the GELU (by erf) of the second (Shazeer, "GLU Variants Improve
@@ -24,16 +23,10 @@ struct GEGLU: Operator {
 
     func run(_ context: inout RunContext) throws {
         let (x, y) = (try context.input(0), try context.output(0))
-        nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
-        nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
         guard let width = y.shape.dimensions.last, try Self.outputShape(x.shape) == y.shape else {
             throw TensorError("the output of a gated \(x.shape) can't have shape \(y.shape)")
         }
-        context.threads.forEachRange(y.count / max(width, 1), grain: max(BroadcastPlan.grain / max(width, 1), 1)) { rows in
-            unsafe ck_gated_gelu(
-                source + 2 * rows.lowerBound * width, 2 * width, width, target + rows.lowerBound * width, width, rows.count,
-                width, halvesLast ? 1 : 0)
-        }
+        try gateByGELU(x, into: y, width: width, halvesLast: halvesLast, threads: context.threads)
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(16, inputs: inputs, outputs: outputs) }

@@ -166,21 +166,17 @@ struct Attention: Operator {
         let rows = past + shape.rows
         let target = try output ?? MutableTensor(dtype: new.dtype, shape: Shape([shape.batch, shape.heads, rows, shape.width]))
         guard target.count > 0 else { return target.tensor }
-        let row = shape.width * new.dtype.bitWidth / 8
-        let size = new.dtype.bitWidth / 8
-        let bytes = unsafe target.rawBytes
+        let units = try ElementUnits(sources: [new] + (cache.map { [$0] } ?? []), target: target)
         for head in 0..<shape.batch * shape.heads {
-            let start = head * rows * row
-            if let cache {
-                unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start..<start + past * row])
-                    .copyMemory(
-                        from: UnsafeRawBufferPointer(rebasing: cache.rawBytes[head * past * row..<(head + 1) * past * row]))
+            let start = head * rows * shape.width
+            if cache != nil {
+                let count = past * shape.width
+                try units.copy(from: 1, at: head * count, to: start, count: count)
             }
             for index in 0..<shape.rows {
-                let from = shape.layout.offset(batch: head / shape.heads, head: head % shape.heads, row: index) * size
-                let to = start + (past + index) * row
-                unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[to..<to + row])
-                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: new.rawBytes[from..<from + row]))
+                try units.copy(
+                    at: shape.layout.offset(batch: head / shape.heads, head: head % shape.heads, row: index),
+                    to: start + (past + index) * shape.width, count: shape.width)
             }
         }
         return target.tensor

@@ -10,15 +10,16 @@ enum AttentionMasks {
         case .float64: try repeatElements(mask, target, count, Double.self)
         default: try repeatElements(mask, target, count, Float.self)
         }
-        return target.tensor
+        return try target.finish()
     }
 
     private static func repeatElements<Element: TensorElement>(
         _ source: Tensor, _ target: MutableTensor, _ count: Int, _ type: Element.Type
     ) throws {
-        let elements = unsafe try source.buffer(of: type)
-        let repeated = unsafe try target.buffer(of: type)
-        for index in repeated.indices { unsafe repeated[index] = unsafe elements[index / count] }
+        let elements = try source.view(of: type)
+        try target.withMutableSpan(of: type) { repeated in
+            for index in 0..<repeated.count { repeated[index] = elements[index / count] }
+        }
     }
 
     /// The mask as bool, or as `dtype` (float32 or float64).

@@ -12,28 +12,27 @@ private func rotate<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, _ shape: AttentionOperandShape, cosines: Tensor, sines: Tensor, half: Int, isInterleaved: Bool,
     into y: MutableTensor, threads: ThreadPool, angleRow: @Sendable (_ batch: Int, _ row: Int) -> Int, _ type: Element.Type
 ) throws {
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
-    nonisolated(unsafe) let cosines = unsafe try cosines.buffer(of: type)
-    nonisolated(unsafe) let sines = unsafe try sines.buffer(of: type)
-    let layout = shape.layout
-    threads.forEachRange(shape.batch * shape.rows, grain: max(4096 / max(shape.heads * shape.width, 1), 1)) { range in
-        for index in range {
-            let batch = index / shape.rows
-            let row = index % shape.rows
+    let source = try x.view(of: type)
+    let (cosines, sines) = (try cosines.view(of: type), try sines.view(of: type))
+    let width = shape.width
+    guard width > 0 else { return }
+    // A unit is one head of one row, in the order in which they lie in memory.
+    try y.forEachSlice(of: type, unit: width, grain: max(4096 / width, 1), threads: threads) { units, target in
+        for (index, unit) in units.enumerated() {
+            let (outer, inner) = unit.quotientAndRemainder(dividingBy: shape.isHeadsFirst ? shape.rows : shape.heads)
+            let row = shape.isHeadsFirst ? inner : outer % shape.rows
+            let batch = outer / (shape.isHeadsFirst ? shape.heads : shape.rows)
             let angles = angleRow(batch, row) * half
-            for head in 0..<shape.heads {
-                let start = layout.offset(batch: batch, head: head, row: row)
-                for pair in 0..<half {
-                    let first = start + (isInterleaved ? 2 * pair : pair)
-                    let second = first + (isInterleaved ? 1 : half)
-                    let a = unsafe source[first]
-                    let b = unsafe source[second]
-                    unsafe target[first] = unsafe cosines[angles + pair] * a - sines[angles + pair] * b
-                    unsafe target[second] = unsafe sines[angles + pair] * a + cosines[angles + pair] * b
-                }
-                for place in start + 2 * half..<start + shape.width { unsafe target[place] = unsafe source[place] }
+            let (from, to) = (unit * width, index * width)
+            for pair in 0..<half {
+                let first = isInterleaved ? 2 * pair : pair
+                let second = first + (isInterleaved ? 1 : half)
+                let (a, b) = (source[from + first], source[from + second])
+                let (cosine, sine) = (cosines[angles + pair], sines[angles + pair])
+                target[to + first] = cosine * a - sine * b
+                target[to + second] = sine * a + cosine * b
             }
+            for place in 2 * half..<width { target[to + place] = source[from + place] }
         }
     }
 }

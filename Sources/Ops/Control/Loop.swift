@@ -89,8 +89,8 @@ func concatenated(_ tensors: [Tensor], axis: Int, threads: ThreadPool) throws ->
     let shapes = tensors.map(\.shape)
     let shape = try Concat.shape(shapes, axis: axis)
     let axis = try shape.axis(axis)
-    return unsafe try RunContext.newTensor(of: tensors, shape: shape) { units in
-        unsafe concatenate(units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
+    return try RunContext.newTensor(of: tensors, shape: shape) { units in
+        try units.concatenate(shapes, axis: axis, threads: threads)
     }
 }
 

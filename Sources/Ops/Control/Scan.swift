@@ -90,8 +90,8 @@ struct Scan: Operator {
                 if index >= stateCount, tensor.shape.rank > 0, tensor.shape[0] < longest {
                     let zero = try Tensor.zero(tensor.dtype)
                     let missing = try tensor.shape.replacing(0, with: longest - tensor.shape[0])
-                    let rest = unsafe try RunContext.newTensor(of: [zero], shape: missing) { units in
-                        unsafe fillElements(units.target, count: missing.count, with: units.sources[0], width: units.width)
+                    let rest = try RunContext.newTensor(of: [zero], shape: missing) { units in
+                        try units.fill(0..<missing.count, from: 0)
                     }
                     tensor = try concatenated([tensor, rest], axis: 0, threads: context.threads)
                 }
@@ -108,10 +108,8 @@ extension Tensor {
         let (outer, extent, inner) = shape.split(at: axis)
         var extents = shape.dimensions
         extents.remove(at: axis)
-        return unsafe try RunContext.newTensor(of: [self], shape: Shape(extents)) { units in
-            unsafe gather(
-                units.sources[0], outer: outer, extent: extent, inner: inner, indices: [index], to: units.target,
-                width: units.width, threads: threads)
+        return try RunContext.newTensor(of: [self], shape: Shape(extents)) { units in
+            try units.gather(outer: outer, extent: extent, inner: inner, indices: [index], threads: threads)
         }
     }
 }

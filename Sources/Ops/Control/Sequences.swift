@@ -118,11 +118,10 @@ struct SplitToSequence: SequenceProducer {
         var offset = 0
         var parts: [Tensor] = []
         for size in sizes {
-            let part = unsafe try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: size)) { units in
-                unsafe StridedCopy(
-                    extents: [outer, size * inner], sourceStrides: [extent * inner, 1], targetStrides: [size * inner, 1]
-                )
-                .run(from: units.sources[0] + offset * units.width, to: units.target, width: units.width, threads: threads)
+            let part = try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: size)) { units in
+                let copy = StridedCopy(
+                    extents: [outer, size * inner], sourceStrides: [extent * inner, 1], targetStrides: [size * inner, 1])
+                try units.run(copy, at: offset, threads: threads)
             }
             var extents = part.shape.dimensions
             if split == nil && !keepsAxis { extents.remove(at: axis) }

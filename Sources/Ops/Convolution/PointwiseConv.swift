@@ -70,9 +70,9 @@ struct PointwiseConv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard channelsLast == .output, let (input, weights) = unsafe PanelProduct.constantFactor(inputs) else { return result }
+        guard channelsLast == .output, let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
         let extents = try Extents(input: input, weights: weights.shape, channelsLast)
-        result.panels = unsafe PanelProduct.packed(
+        result.panels = PanelProduct.packed(
             weights, m: extents.pixels, n: extents.outputChannels, k: extents.channels, isTransposed: true, plan: plan)
         return result
     }
@@ -86,37 +86,11 @@ struct PointwiseConv: Operator {
         guard output.count == extents.output.count, bias.map({ $0.count == extents.outputChannels }) ?? true else {
             throw TensorError("\(extents.outputChannels) channels fit neither the bias nor the output \(output.shape)")
         }
-        nonisolated(unsafe) let source = unsafe try input.pointer(to: Float.self)
-        nonisolated(unsafe) let kernels = unsafe try weights.pointer(to: Float.self)
-        nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
-        let offsets = unsafe try bias?.pointer(to: Float.self)
-        let (pixels, channels, outputs) = (extents.pixels, extents.channels, extents.outputChannels)
         // Without memory for the panels the weights are read as they lie.
-        if let panels = try? panels?.tensor(threads: threads) {
-            let right = unsafe try panels.pointer(to: Float.self)
-            let product = unsafe PanelProduct(
-                m: pixels, n: outputs, k: channels, transposeA: true, start: ProductStart(columns: offsets),
-                precision: precision)
-            for picture in 0..<extents.pictures {
-                unsafe try product.run(
-                    source + picture * channels * pixels, panels: right, target + picture * outputs * pixels, threads: threads)
-            }
-            return
-        }
-        var product: MatrixProduct<Float>
-        switch channelsLast {
-        case .input:
-            unsafe product = unsafe MatrixProduct(
-                m: outputs, n: pixels, k: channels, transposeB: true, start: offsets.map { unsafe .rows($0) } ?? .zero)
-        case .output:
-            unsafe product = unsafe MatrixProduct(
-                m: pixels, n: outputs, k: channels, transposeA: true, transposeB: true, start: ProductStart(columns: offsets))
-        }
-        unsafe product.precision = precision
-        unsafe product.run(batch: extents.pictures, threads: threads) { picture in
-            let pixels = unsafe source + picture * channels * extents.pixels
-            let result = unsafe target + picture * outputs * extents.pixels
-            return unsafe channelsLast == .input ? (kernels, pixels, result) : (pixels, kernels, result)
-        }
+        let panels = try? panels?.tensor(threads: threads)
+        try convolvePointwise(
+            input, weights, panels: panels, bias: bias, pictures: extents.pictures, pixels: extents.pixels,
+            channels: extents.channels, outputs: extents.outputChannels, isInputChannelsLast: channelsLast == .input, precision,
+            into: output, threads: threads)
     }
 }

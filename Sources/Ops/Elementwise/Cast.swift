@@ -62,6 +62,6 @@ struct BitCast: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        unsafe try context.output(0).rawBytes.copyMemory(from: context.input(0).rawBytes)
+        try context.output(0).copyBits(from: context.input(0))
     }
 }

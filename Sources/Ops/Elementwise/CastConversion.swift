@@ -50,7 +50,7 @@ func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRound
         try writeCodes(single(x, threads: threads), into: y, rounding: rounding)
     case .int4, .uint4:
         let wide = try cast(x, to: .int64, threads: threads)
-        Nibbles.pack(try wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
+        try Nibbles.pack(wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
     case .bool: try x.dtype.dispatch(ToBool(x: x, y: y, threads: threads))
     default:
         if x.dtype == y.dtype { return try y.copy(from: x) }
@@ -99,11 +99,11 @@ private func readable(_ x: Tensor, threads: ThreadPool) throws -> Tensor {
     case .float4E2M1:
         guard let format = MiniFloat.format(of: x.dtype) else { return x }
         return try Tensor(Nibbles.unpack(x).map { format.values[Int($0)] }, shape: x.shape)
-    case .float8E8M0: return unsafe try Tensor(x.rawBytes.map { ScaleFloat.value($0) }, shape: x.shape)
+    case .float8E8M0: return try Tensor(x.bytes.map { ScaleFloat.value($0) }, shape: x.shape)
     case .complex64, .complex128: throw TensorError("can't convert \(x.dtype)")
     default:
         guard let format = MiniFloat.format(of: x.dtype) else { return x }
-        return unsafe try Tensor(x.rawBytes.map { format.values[Int($0)] }, shape: x.shape)
+        return try Tensor(x.bytes.map { format.values[Int($0)] }, shape: x.shape)
     }
 }
 
@@ -117,17 +117,19 @@ private func single(_ x: Tensor, threads: ThreadPool) throws -> Tensor {
 }
 
 private func writeCodes(_ x: Tensor, into y: MutableTensor, rounding: CastRounding) throws {
-    let input = unsafe try x.buffer(of: Float.self)
-    let bytes = unsafe y.rawBytes
+    let input = try x.view(of: Float.self)
     if y.dtype == .float8E8M0 {
-        for index in input.indices {
-            unsafe bytes[index] = unsafe ScaleFloat.code(input[index], mode: rounding.mode, saturate: rounding.saturate)
+        return try y.withMutableBytes { bytes in
+            for index in input.indices {
+                bytes[index] = ScaleFloat.code(input[index], mode: rounding.mode, saturate: rounding.saturate)
+            }
         }
-        return
     }
     guard let format = MiniFloat.format(of: y.dtype) else { throw TensorError("can't convert to \(y.dtype)") }
-    if y.dtype == .float4E2M1 { return unsafe Nibbles.pack(input.map { format.code($0, saturate: true) }, into: y) }
-    for index in input.indices { unsafe bytes[index] = unsafe format.code(input[index], saturate: rounding.saturate) }
+    if y.dtype == .float4E2M1 { return try Nibbles.pack(input.map { format.code($0, saturate: true) }, into: y) }
+    try y.withMutableBytes { bytes in
+        for index in input.indices { bytes[index] = format.code(input[index], saturate: rounding.saturate) }
+    }
 }
 
 private func parseStrings(_ x: Tensor) throws -> Tensor {

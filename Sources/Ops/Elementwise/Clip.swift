@@ -19,17 +19,17 @@ func clip(_ x: Tensor, minimum: Tensor?, maximum: Tensor?, into y: MutableTensor
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            let low = unsafe try minimum?.buffer(of: Element.self)[0] ?? .least
-            let high = unsafe try maximum?.buffer(of: Element.self)[0] ?? .largest
+            let low = try minimum?.view(of: Element.self)[0] ?? .least
+            let high = try maximum?.view(of: Element.self)[0] ?? .largest
             if Element.self == Float.self {
                 return try VectorKernels.apply(VectorKernels.clip, low.float, high.float, x, into: y, threads: threads)
             }
-            nonisolated(unsafe) let input = unsafe try x.buffer(of: Element.self)
-            nonisolated(unsafe) let output = unsafe try y.buffer(of: Element.self)
-            unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
-                for index in range {
-                    let raised = unsafe input[index] < low ? low : input[index]
-                    unsafe output[index] = raised > high ? high : raised
+            let input = try x.view(of: Element.self)
+            try y.forEachSlice(of: Element.self, grain: BroadcastPlan.grain, threads: threads) { range, output in
+                for index in 0..<output.count {
+                    let value = input[range.lowerBound + index]
+                    let raised = value < low ? low : value
+                    output[index] = raised > high ? high : raised
                 }
             }
         }

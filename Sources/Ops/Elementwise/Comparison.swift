@@ -26,15 +26,15 @@ private enum LessOrEqual<Element: NumericElement>: BinaryKernel {
 /// - Throws: ``TensorError`` for types without an order (all but Equal on bool and string tensors), or that differ.
 func compare(_ function: ComparisonFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
     if function == .equal, let left = a.strings, let right = b.strings {
-        let output = unsafe try y.buffer(of: Bool.self)
         let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
-        plan.forEachRow(in: 0..<output.count) { row in
-            for index in 0..<row.count {
-                unsafe output[row.output + index] =
-                    left[row.offsets.0 + index * plan.steps.0] == right[row.offsets.1 + index * plan.steps.1]
+        return try y.withMutableSpan(of: Bool.self) { output in
+            plan.forEachRow(in: 0..<output.count) { row in
+                for index in 0..<row.count {
+                    output[row.output + index] =
+                        left[row.offsets.0 + index * plan.steps.0] == right[row.offsets.1 + index * plan.steps.1]
+                }
             }
         }
-        return
     }
     if function == .equal, a.dtype == .bool { return try broadcast(Equal<Bool>.self, a, b, into: y, threads: threads) }
     struct Visitor: NumericVisitor {

@@ -72,7 +72,7 @@ private func smallPower(_ a: Tensor, _ exponent: Float, _ y: MutableTensor, _ th
     case 3:
         // Element i of `a` is read before element i of `y`, which may be the same memory, is written.
         try map(Cube.self, a, into: y, threads: threads)
-    case 1: if unsafe a.start != UnsafeRawPointer(y.start) { try y.copy(from: a) }
+    case 1: try y.copy(from: a)
     case -1: try VectorKernels.apply(VectorKernels.reciprocal, a, into: y, threads: threads)
     default: return false
     }

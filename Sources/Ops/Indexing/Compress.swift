@@ -22,11 +22,8 @@ struct Compress: Operator {
         }
         let kept = conditions.indices.filter { conditions[$0] }
         let threads = context.threads
-        let result = unsafe try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: kept.count)) { units in
-            unsafe gather(
-                units.sources[0], outer: outer, extent: extent, inner: inner, indices: kept, to: units.target,
-                width: units.width,
-                threads: threads)
+        let result = try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: kept.count)) { units in
+            try units.gather(outer: outer, extent: extent, inner: inner, indices: kept, threads: threads)
         }
         context.setOutput(0, .tensor(result))
     }

@@ -1,33 +1,5 @@
 import GraphRuntime
 
-/// Copies the slices that `indices` name along an axis.
-///
-/// - Parameters:
-///   - outer: products of the extents before the axis, and `inner` of those behind it, with `extent` the axis' own.
-///   - indices: 0..<extent.
-///   - target: row-major of `outer` × `indices.count` × `inner`.
-func gather(
-    _ source: UnsafeRawPointer, outer: Int, extent: Int, inner: Int, indices: [Int], to target: UnsafeMutableRawPointer,
-    width: Int,
-    threads: ThreadPool
-) {
-    let bytes = inner * width
-    guard bytes > 0, !indices.isEmpty else { return }
-    nonisolated(unsafe) let source = unsafe source
-    nonisolated(unsafe) let target = unsafe target
-    threads.forEachRange(outer * indices.count, grain: max((128 << 10) / bytes, 1)) { range in
-        unsafe indices.withUnsafeBufferPointer { indices in
-            var row = range.lowerBound / indices.count
-            var column = range.lowerBound % indices.count
-            for position in range {
-                unsafe copyBytes(target + position * bytes, source + (row * extent + indices[column]) * bytes, bytes)
-                column += 1
-                if column == indices.count { (row, column) = (row + 1, 0) }
-            }
-        }
-    }
-}
-
 /// ONNX Gather (1 to 13).
 struct Gather: Operator {
     var axis: Int
@@ -50,11 +22,9 @@ struct Gather: Operator {
         let (outer, extent, inner) = data.shape.split(at: axis)
         let indices = try given.integers().map { try checkedIndex($0, extent: extent) }
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: Self.shape(data.shape, axis: axis, indices: given.shape)) {
+        try context.moveElements(of: [data], into: 0, shape: Self.shape(data.shape, axis: axis, indices: given.shape)) {
             units in
-            unsafe gather(
-                units.sources[0], outer: outer, extent: extent, inner: inner, indices: indices, to: units.target,
-                width: units.width, threads: threads)
+            try units.gather(outer: outer, extent: extent, inner: inner, indices: indices, threads: threads)
         }
     }
 }

@@ -56,11 +56,8 @@ struct GatherElements: Operator {
         let (data, indices) = (try context.input(0), try context.input(1))
         let offsets = try elementOffsets(indices, in: data.shape, axis: data.shape.rank == 0 ? 0 : data.shape.axis(axis))
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: indices.shape) { units in
-            unsafe gather(
-                units.sources[0], outer: 1, extent: data.count, inner: 1, indices: offsets, to: units.target,
-                width: units.width,
-                threads: threads)
+        try context.moveElements(of: [data], into: 0, shape: indices.shape) { units in
+            try units.gather(outer: 1, extent: data.count, inner: 1, indices: offsets, threads: threads)
         }
     }
 }

@@ -51,10 +51,8 @@ struct GatherND: Operator {
         let offsets = try sliceOffsets(indices, in: data.shape, batchAxes: batchAxes)
         let inner = data.shape.count(batchAxes + (indices.shape.dimensions.last ?? 0)..<data.shape.rank)
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: shape) { units in
-            unsafe gather(
-                units.sources[0], outer: 1, extent: 0, inner: inner, indices: offsets, to: units.target, width: units.width,
-                threads: threads)
+        try context.moveElements(of: [data], into: 0, shape: shape) { units in
+            try units.gather(outer: 1, extent: 0, inner: inner, indices: offsets, threads: threads)
         }
     }
 }

@@ -28,18 +28,16 @@ struct NonZeroIndices: Operator {
     static func places(_ tensor: Tensor) throws -> [Int] {
         if let strings = tensor.strings { return strings.indices.filter { !strings[$0].isEmpty } }
         let isFloat = tensor.dtype.isFloatingPoint
-        func places<Unit: FixedWidthInteger & BitwiseCopyable>(_ unit: Unit.Type) -> [Int] {
+        func places<Unit: FixedWidthInteger & TensorBits>(_ unit: Unit.Type) throws -> [Int] {
             let mask = isFloat ? ~(1 << (Unit.bitWidth - 1)) : Unit.max
-            let bytes = unsafe tensor.rawBytes
-            return (0..<tensor.count).filter { index in
-                unsafe bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Unit>.stride, as: unit) & mask != 0
-            }
+            let elements = try tensor.view(ofBits: unit)
+            return elements.indices.filter { elements[$0] & mask != 0 }
         }
         switch tensor.dtype.bitWidth {
-        case 8: return places(UInt8.self)
-        case 16: return places(UInt16.self)
-        case 32: return places(UInt32.self)
-        case 64 where tensor.dtype != .complex64: return places(UInt64.self)
+        case 8: return try places(UInt8.self)
+        case 16: return try places(UInt16.self)
+        case 32: return try places(UInt32.self)
+        case 64 where tensor.dtype != .complex64: return try places(UInt64.self)
         default: throw TensorError("NonZero of \(tensor.dtype) isn't supported")
         }
     }

@@ -28,13 +28,13 @@ struct OneHot: Operator {
         guard values.count == 2 else { throw TensorError("expected the values off and on, found \(values.shape)") }
         let indices = try given.wholeNumbers()
         let inner = given.shape.count(axis..<given.shape.rank)
-        unsafe try context.moveElements(of: [values], into: 0, shape: shape) { units in
-            unsafe fillElements(units.target, count: shape.count, with: units.sources[0], width: units.width)
+        try context.moveElements(of: [values], into: 0, shape: shape) { units in
+            try units.fill(0..<shape.count, from: 0)
             for (position, index) in indices.enumerated() {
                 // Indices outside of the depth leave all off.
                 guard let index = try? checkedIndex(index, extent: depth) else { continue }
                 let place = (position / inner * depth + index) * inner + position % inner
-                unsafe copyBytes(units.target + place * units.width, units.sources[0] + units.width, units.width)
+                try units.copy(at: 1, to: place)
             }
         }
     }

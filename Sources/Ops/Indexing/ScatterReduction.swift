@@ -26,12 +26,10 @@ extension RunContext {
         _ updates: Tensor, over data: Tensor, offsets: [Int], inner: Int, reduction: ScatterReduction
     ) throws {
         guard reduction != .none else {
-            return unsafe try moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
-                unsafe units.target.copyMemory(from: units.sources[0], byteCount: data.count * units.width)
-                let bytes = unsafe inner * units.width
-                guard bytes > 0 else { return }
+            return try moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
+                try units.copy(at: 0, to: 0, count: data.count)
                 for (index, offset) in offsets.enumerated() {
-                    unsafe copyBytes(units.target + offset * bytes, units.sources[1] + index * bytes, bytes)
+                    try units.copy(from: 1, at: index * inner, to: offset * inner, count: inner)
                 }
             }
         }
@@ -87,11 +85,13 @@ private struct Scattered {
 
     @inline(__always)
     private func combine<Element: TensorElement>(_ type: Element.Type, _ operation: (Element, Element) -> Element) throws {
-        let (source, target) = unsafe (try updates.buffer(of: type), try output.buffer(of: type))
-        for (index, offset) in offsets.enumerated() {
-            for position in 0..<inner {
-                unsafe target[offset * inner + position] = unsafe operation(
-                    target[offset * inner + position], source[index * inner + position])
+        let source = try updates.view(of: type)
+        try output.withMutableSpan(of: type) { target in
+            for (index, offset) in offsets.enumerated() {
+                for position in 0..<inner {
+                    target[offset * inner + position] = operation(
+                        target[offset * inner + position], source[index * inner + position])
+                }
             }
         }
     }

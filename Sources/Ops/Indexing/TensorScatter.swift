@@ -36,14 +36,13 @@ struct TensorScatter: Operator {
         }
         let middle = cache.shape.count(1..<axis)
         let inner = cache.shape.count(axis + 1..<cache.shape.rank)
-        unsafe try context.moveElements(of: [cache, update], into: 0, shape: cache.shape) { units in
-            unsafe units.target.copyMemory(from: units.sources[0], byteCount: cache.count * units.width)
-            let bytes = unsafe inner * units.width
+        try context.moveElements(of: [cache, update], into: 0, shape: cache.shape) { units in
+            try units.copy(at: 0, to: 0, count: cache.count)
             for row in 0..<batch * middle {
                 for entry in 0..<length {
                     let place = (starts[row / middle] + entry) % extent
-                    unsafe (units.target + (row * extent + place) * bytes).copyMemory(
-                        from: units.sources[1] + (row * length + entry) * bytes, byteCount: bytes)
+                    try units.copy(
+                        from: 1, at: (row * length + entry) * inner, to: (row * extent + place) * inner, count: inner)
                 }
             }
         }

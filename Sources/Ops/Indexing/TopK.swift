@@ -41,10 +41,8 @@ struct TopK: Operator {
             for rank in 0..<count { places[lane + rank * inner] = base + order[rank].1 * inner }
         }
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: shape) { units in
-            unsafe gather(
-                units.sources[0], outer: 1, extent: 0, inner: 1, indices: places, to: units.target, width: units.width,
-                threads: threads)
+        try context.moveElements(of: [data], into: 0, shape: shape) { units in
+            try units.gather(outer: 1, extent: 0, inner: 1, indices: places, threads: threads)
         }
         try context.optionalOutput(1)?.withMutableSpan(of: Int64.self) { indices in
             for (position, place) in places.enumerated() { indices[position] = Int64(place / inner % extent) }

@@ -17,19 +17,17 @@ struct Trilu: Operator {
         guard rank >= 2 else { throw TensorError("expected matrices, found \(data.shape)") }
         let (rows, columns) = (data.shape[rank - 2], data.shape[rank - 1])
         let zero = try Tensor.zero(data.dtype)
-        unsafe try context.moveElements(of: [data, zero], into: 0, shape: data.shape) { units in
+        try context.moveElements(of: [data, zero], into: 0, shape: data.shape) { units in
             guard data.count > 0 else { return }
-            let width = unsafe units.width
             for row in 0..<data.count / columns {
                 // The first column that belongs to the upper triangle, or the first behind the lower one.
                 let first = saturatingAdd(row % rows, isUpper ? diagonal : saturatingAdd(diagonal, 1))
                 let edge = min(max(first, 0), columns)
                 let kept = isUpper ? edge..<columns : 0..<edge
                 let cleared = isUpper ? 0..<edge : edge..<columns
-                let (from, to) = unsafe (units.sources[0] + row * columns * width, units.target + row * columns * width)
-                unsafe (to + kept.lowerBound * width).copyMemory(
-                    from: from + kept.lowerBound * width, byteCount: kept.count * width)
-                unsafe fillElements(to + cleared.lowerBound * width, count: cleared.count, with: units.sources[1], width: width)
+                let start = row * columns
+                try units.copy(at: start + kept.lowerBound, to: start + kept.lowerBound, count: kept.count)
+                try units.fill(start + cleared.lowerBound..<start + cleared.upperBound, from: 1)
             }
         }
     }

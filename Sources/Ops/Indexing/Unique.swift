@@ -20,11 +20,9 @@ struct Unique: Operator {
         let (outer, extent, inner) = data.shape.split(at: axis)
         let groups = try Self.groups(data.orderKeys(), outer: outer, extent: extent, inner: inner, isSorted: isSorted)
         let threads = context.threads
-        let kept = unsafe try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: groups.first.count)) {
+        let kept = try RunContext.newTensor(of: [data], shape: data.shape.replacing(axis, with: groups.first.count)) {
             units in
-            unsafe gather(
-                units.sources[0], outer: outer, extent: extent, inner: inner, indices: groups.first, to: units.target,
-                width: units.width, threads: threads)
+            try units.gather(outer: outer, extent: extent, inner: inner, indices: groups.first, threads: threads)
         }
         context.setOutput(0, .tensor(kept))
         context.setOutput(1, .tensor(try Tensor(groups.first.map { Int64($0) })))

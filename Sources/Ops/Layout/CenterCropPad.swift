@@ -38,12 +38,9 @@ struct CenterCropPad: Operator {
         }
         let fill = try Tensor.zero(data.dtype)
         let threads = context.threads
-        unsafe try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
+        try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
-            unsafe pad(
-                units.sources[0], shape: data.shape, tables: tables, fill: units.sources[1], to: units.target,
-                width: units.width,
-                threads: threads)
+            try units.pad(shape: data.shape, tables: tables, fill: 1, threads: threads)
         }
     }
 }

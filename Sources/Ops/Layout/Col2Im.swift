@@ -70,28 +70,30 @@ struct Col2Im: Operator {
         _ data: Tensor, _ geometry: Geometry, into output: MutableTensor, _ type: Element.Type,
         _ sum: (Element, Element) -> Element
     ) throws {
-        let (source, target) = unsafe (try data.buffer(of: type), try output.buffer(of: type))
-        unsafe target.update(repeating: 0)
+        let source = try data.view(of: type)
+        try output.fill(with: 0 as Element)
         let axes = geometry.image.indices
         let imageStrides = try Shape(geometry.image).strides
         let (size, count) = (try Shape(geometry.block).count, data.shape[2])
         let planes = data.shape[0] * data.shape[1]
         let pixels = try Shape(geometry.image).count
-        for row in 0..<planes {
-            for patch in 0..<count {
-                var (rest, tap, offset, isInside) = (patch, row % size, 0, true)
-                for axis in axes.reversed() {
-                    let place =
-                        rest % geometry.patches[axis] * geometry.strides[axis]
-                        + tap % geometry.block[axis] * geometry.dilations[axis] - geometry.begins[axis]
-                    rest /= geometry.patches[axis]
-                    tap /= geometry.block[axis]
-                    isInside = isInside && place >= 0 && place < geometry.image[axis]
-                    offset += place * imageStrides[axis]
+        try output.withMutableSpan(of: type) { target in
+            for row in 0..<planes {
+                for patch in 0..<count {
+                    var (rest, tap, offset, isInside) = (patch, row % size, 0, true)
+                    for axis in axes.reversed() {
+                        let place =
+                            rest % geometry.patches[axis] * geometry.strides[axis]
+                            + tap % geometry.block[axis] * geometry.dilations[axis] - geometry.begins[axis]
+                        rest /= geometry.patches[axis]
+                        tap /= geometry.block[axis]
+                        isInside = isInside && place >= 0 && place < geometry.image[axis]
+                        offset += place * imageStrides[axis]
+                    }
+                    guard isInside else { continue }
+                    let place = row / size * pixels + offset
+                    target[place] = sum(target[place], source[row * count + patch])
                 }
-                guard isInside else { continue }
-                let place = row / size * pixels + offset
-                unsafe target[place] = unsafe sum(target[place], source[row * count + patch])
             }
         }
     }

@@ -1,22 +1,19 @@
 import GraphRuntime
 
-/// Writes tensors one behind the other along an axis.
-///
-/// - Parameters:
-///   - shapes: those of the sources, alike but for `axis`.
-///   - target: row-major with the sum of the extents along `axis`.
-func concatenate(
-    _ sources: [UnsafeRawPointer], shapes: [Shape], axis: Int, to target: UnsafeMutableRawPointer, width: Int,
-    threads: ThreadPool
-) {
-    let total = shapes.reduce(0) { $0 + $1.split(at: axis).extent * $1.split(at: axis).inner }
-    var offset = 0
-    for (source, shape) in unsafe zip(sources, shapes) {
-        let (outer, extent, inner) = shape.split(at: axis)
-        let copy = StridedCopy(
-            extents: [outer, extent * inner], sourceStrides: [extent * inner, 1], targetStrides: [total, 1])
-        unsafe copy.run(from: source, to: target + offset * width, width: width, threads: threads)
-        offset += extent * inner
+extension ElementUnits {
+    /// Writes the sources one behind the other along an axis; the target is row-major with the sum of their extents there.
+    ///
+    /// - Parameter shapes: those of the sources, alike but for `axis`.
+    func concatenate(_ shapes: [Shape], axis: Int, threads: ThreadPool) throws(TensorError) {
+        let total = shapes.reduce(0) { $0 + $1.split(at: axis).extent * $1.split(at: axis).inner }
+        var offset = 0
+        for (source, shape) in shapes.enumerated() {
+            let (outer, extent, inner) = shape.split(at: axis)
+            let copy = StridedCopy(
+                extents: [outer, extent * inner], sourceStrides: [extent * inner, 1], targetStrides: [total, 1])
+            try run(copy, from: source, to: offset, threads: threads)
+            offset += extent * inner
+        }
     }
 }
 
@@ -71,9 +68,8 @@ extension RunContext {
         let shape = try Concat.shape(shapes, axis: axis)
         let axis = try shape.axis(axis)
         let threads = threads
-        unsafe try moveElements(of: sources, into: 0, shape: shape) { units in
-            unsafe Ops.concatenate(
-                units.sources, shapes: shapes, axis: axis, to: units.target, width: units.width, threads: threads)
+        try moveElements(of: sources, into: 0, shape: shape) { units in
+            try units.concatenate(shapes, axis: axis, threads: threads)
         }
     }
 }

@@ -29,9 +29,8 @@ struct DepthToSpace: Operator {
         let order = isColumnRowDepth ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2]
         let split = try Shape(parts)
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: output) { units in
-            unsafe try transpose(
-                units.sources[0], shape: split, permutation: order, to: units.target, width: units.width, threads: threads)
+        try context.moveElements(of: [data], into: 0, shape: output) { units in
+            try units.transpose(split, permutation: order, threads: threads)
         }
     }
 }
@@ -61,9 +60,8 @@ struct SpaceToDepth: Operator {
         let split = try Shape([data.shape[0], data.shape[1], output[2], blockSize, output[3], blockSize])
         let order = isColumnRowDepth ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: output) { units in
-            unsafe try transpose(
-                units.sources[0], shape: split, permutation: order, to: units.target, width: units.width, threads: threads)
+        try context.moveElements(of: [data], into: 0, shape: output) { units in
+            try units.transpose(split, permutation: order, threads: threads)
         }
     }
 }

@@ -33,77 +33,6 @@ func paddedIndices(_ extent: Int, before: Int, after: Int, mode: PadMode) throws
     }
 }
 
-/// Fills a tensor from the elements that tables name for each axis.
-///
-/// - Parameters:
-///   - source: row-major of shape `shape`.
-///   - tables: for each axis as ``paddedIndices(_:before:after:mode:)``.
-///   - fill: the element that stands where a table has -1.
-func pad(
-    _ source: UnsafeRawPointer, shape: Shape, tables: [[Int]], fill: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
-    width: Int, threads: ThreadPool
-) {
-    // Axes behind the last one that changes move as one piece.
-    let whole = zip(tables, shape.dimensions).map { $0.count == $1 && ($1 == 0 || ($0.first == 0 && $0.last == $1 - 1)) }
-    let last = whole.lastIndex(of: false) ?? 0
-    guard shape.rank > 0 else { return unsafe target.copyMemory(from: source, byteCount: width) }
-    let piece = shape.count(last + 1..<shape.rank) * width
-    let table = tables[last]
-    let rowBytes = table.count * piece
-    // The run of the row that is the source's own.
-    let start = table.firstIndex(of: 0) ?? table.count
-    var run = 0
-    while start + run < table.count, table[start + run] == run { run += 1 }
-    let runCount = run
-    let rows = tables[..<last].reduce(1) { $0 * $1.count }
-    let strides = shape.strides
-    guard rows > 0, rowBytes > 0 else { return }
-    nonisolated(unsafe) let fill = unsafe fill
-    nonisolated(unsafe) let source = unsafe source
-    nonisolated(unsafe) let target = unsafe target
-    threads.forEachRange(rows, grain: max((128 << 10) / rowBytes, 1)) { range in
-        for row in range {
-            var rest = row
-            var offset = 0
-            var isFilled = false
-            for axis in stride(from: last - 1, through: 0, by: -1) {
-                let index = tables[axis][rest % tables[axis].count]
-                rest /= tables[axis].count
-                if index < 0 { isFilled = true } else { offset += index * strides[axis] }
-            }
-            let to = unsafe target + row * rowBytes
-            let from = unsafe source + offset * width
-            if isFilled {
-                unsafe fillElements(to, count: rowBytes / width, with: fill, width: width)
-                continue
-            }
-            if runCount > 0 { unsafe (to + start * piece).copyMemory(from: from, byteCount: runCount * piece) }
-            for position in [0..<start, (start + runCount)..<table.count].joined() {
-                let index = table[position]
-                if index < 0 {
-                    unsafe fillElements(to + position * piece, count: piece / width, with: fill, width: width)
-                } else {
-                    unsafe copyBytes(to + position * piece, from + index * piece, piece)
-                }
-            }
-        }
-    }
-}
-
-/// Writes one element `count` times.
-func fillElements(_ target: UnsafeMutableRawPointer, count: Int, with element: UnsafeRawPointer, width: Int) {
-    func fill<Unit: BitwiseCopyable>(_ unit: Unit.Type) {
-        unsafe target.assumingMemoryBound(to: unit).update(repeating: element.loadUnaligned(as: unit), count: count)
-    }
-    switch width {
-    case 1: fill(UInt8.self)
-    case 2: fill(UInt16.self)
-    case 4: fill(UInt32.self)
-    case 8: fill(UInt64.self)
-    default: fill(SIMD2<UInt64>.self)
-    }
-}
-
 /// ONNX Pad (1 to 25).
 struct Pad: Operator {
     var mode: PadMode
@@ -167,12 +96,9 @@ struct Pad: Operator {
         }
         let fill = try fill(context, dtype: data.dtype)
         let threads = context.threads
-        unsafe try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
+        try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
-            unsafe pad(
-                units.sources[0], shape: data.shape, tables: tables, fill: units.sources[1], to: units.target,
-                width: units.width,
-                threads: threads)
+            try units.pad(shape: data.shape, tables: tables, fill: 1, threads: threads)
         }
     }
 }

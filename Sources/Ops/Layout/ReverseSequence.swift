@@ -24,15 +24,13 @@ struct ReverseSequence: Operator {
         }
         // The two axes are the first two.
         let inner = shape.count(2..<shape.rank)
-        unsafe try context.moveElements(of: [data], into: 0, shape: shape) { units in
-            let bytes = unsafe inner * units.width
+        try context.moveElements(of: [data], into: 0, shape: shape) { units in
             for row in 0..<shape[0] {
                 for column in 0..<shape[1] {
                     let (item, place) = batchAxis == 0 ? (row, column) : (column, row)
                     let source = place < lengths[item] ? lengths[item] - 1 - place : place
                     let from = batchAxis == 0 ? row * shape[1] + source : source * shape[1] + column
-                    unsafe (units.target + (row * shape[1] + column) * bytes).copyMemory(
-                        from: units.sources[0] + from * bytes, byteCount: bytes)
+                    try units.copy(at: from * inner, to: (row * shape[1] + column) * inner, count: inner)
                 }
             }
         }

@@ -104,13 +104,13 @@ extension RunContext {
         let shape = try Shape(slices.map(\.count))
         let strides = data.shape.strides
         let threads = threads
-        unsafe try moveElements(of: [data], into: 0, shape: shape) { units in
+        try moveElements(of: [data], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
             let offset = zip(slices, strides).reduce(0) { $0 + $1.0.start * $1.1 }
             // An axis of one element is never stepped along, however large its step.
             let steps = zip(slices, strides).map { $0.count == 1 ? 0 : $0.step * $1 }
-            unsafe StridedCopy(extents: shape.dimensions, sourceStrides: steps, targetStrides: shape.strides).run(
-                from: units.sources[0] + offset * units.width, to: units.target, width: units.width, threads: threads)
+            let copy = StridedCopy(extents: shape.dimensions, sourceStrides: steps, targetStrides: shape.strides)
+            try units.run(copy, at: offset, threads: threads)
         }
     }
 }

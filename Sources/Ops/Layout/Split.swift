@@ -53,9 +53,9 @@ struct Split: Operator {
         var offset = 0
         for (index, extent) in extents.enumerated() {
             let row = extent * inner
-            unsafe try context.moveElements(of: [data], into: index, shape: data.shape.replacing(axis, with: extent)) { units in
-                unsafe StridedCopy(extents: [outer, row], sourceStrides: [total * inner, 1], targetStrides: [row, 1]).run(
-                    from: units.sources[0] + offset * units.width, to: units.target, width: units.width, threads: threads)
+            try context.moveElements(of: [data], into: index, shape: data.shape.replacing(axis, with: extent)) { units in
+                let copy = StridedCopy(extents: [outer, row], sourceStrides: [total * inner, 1], targetStrides: [row, 1])
+                try units.run(copy, at: offset, threads: threads)
             }
             offset += row
         }

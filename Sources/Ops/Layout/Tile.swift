@@ -39,14 +39,14 @@ struct Tile: Operator {
         }
         let shape = try Self.shape(data.shape, repeats: repeats)
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: shape) { units in
+        try context.moveElements(of: [data], into: 0, shape: shape) { units in
             // Every axis becomes two: the repetition, along which the source stands still, and the axis itself.
             let axes = data.shape.dimensions.indices
             let (own, target) = (data.shape.strides, shape.strides)
             let copy = StridedCopy(
                 extents: axes.flatMap { [repeats[$0], data.shape[$0]] }, sourceStrides: axes.flatMap { [0, own[$0]] },
                 targetStrides: axes.flatMap { [target[$0] * data.shape[$0], target[$0]] })
-            unsafe copy.run(from: units.sources[0], to: units.target, width: units.width, threads: threads)
+            try units.run(copy, threads: threads)
         }
     }
 }

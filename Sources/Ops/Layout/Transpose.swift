@@ -1,17 +1,16 @@
 import GraphRuntime
 
-/// Writes the elements of `source` with its axes in the order `permutation`.
-///
-/// - Parameter source: row-major of shape `shape`; `target` is row-major with the permuted extents.
-func transpose(
-    _ source: UnsafeRawPointer, shape: Shape, permutation: [Int], to target: UnsafeMutableRawPointer, width: Int,
-    threads: ThreadPool
-) throws(TensorError) {
-    let extents = permutation.map { shape[$0] }
-    let strides = shape.strides
-    let copy = StridedCopy(
-        extents: extents, sourceStrides: permutation.map { strides[$0] }, targetStrides: try Shape(extents).strides)
-    unsafe copy.run(from: source, to: target, width: width, threads: threads)
+extension ElementUnits {
+    /// Writes the elements of the source with its axes in the order `permutation`.
+    ///
+    /// - Parameter shape: the source's; the target is row-major with the permuted extents.
+    func transpose(_ shape: Shape, permutation: [Int], threads: ThreadPool) throws(TensorError) {
+        let extents = permutation.map { shape[$0] }
+        let strides = shape.strides
+        let copy = StridedCopy(
+            extents: extents, sourceStrides: permutation.map { strides[$0] }, targetStrides: try Shape(extents).strides)
+        try run(copy, threads: threads)
+    }
 }
 
 /// ONNX Transpose (1 to 25).
@@ -40,9 +39,8 @@ struct Transpose: Operator {
         let data = try context.input(0)
         let axes = try axes(rank: data.shape.rank)
         let threads = context.threads
-        unsafe try context.moveElements(of: [data], into: 0, shape: Shape(axes.map { data.shape[$0] })) { units in
-            unsafe try transpose(
-                units.sources[0], shape: data.shape, permutation: axes, to: units.target, width: units.width, threads: threads)
+        try context.moveElements(of: [data], into: 0, shape: Shape(axes.map { data.shape[$0] })) { units in
+            try units.transpose(data.shape, permutation: axes, threads: threads)
         }
     }
 

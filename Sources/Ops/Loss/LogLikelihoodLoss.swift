@@ -42,42 +42,56 @@ struct LogLikelihoodLoss: Operator {
 
     private func run<Element: NumericElement & BinaryFloatingPoint>(_ context: RunContext, _ type: Element.Type) throws {
         let (tensor, labels) = (try context.input(0), try context.input(1))
-        nonisolated(unsafe) let scores = unsafe try tensor.buffer(of: type)
+        let scores = try tensor.view(of: type)
+        let (takesLogits, ignoredClass) = (takesLogits, ignoredClass)
         let classes = try labels.integers()
         let (count, inner) = (tensor.shape[1], tensor.shape.count(2..<tensor.shape.rank))
-        nonisolated(unsafe) let weights = unsafe try context.optionalInput(2)?.buffer(of: type)
+        let weights = try context.optionalInput(2)?.view(of: type)
         if let wrong = classes.first(where: { $0 != ignoredClass && !(0..<count).contains($0) }) {
             throw TensorError("class \(wrong) is outside of the \(count) classes")
         }
-        nonisolated(unsafe) let logs = unsafe try context.optionalOutput(1)?.buffer(of: type)
+        let grain = max((1 << 14) / max(count, 1), 1)
         let losses = try MutableTensor(dtype: .float64, shape: labels.shape)
-        nonisolated(unsafe) let values = unsafe try losses.buffer(of: Double.self)
-        context.threads.forEachRange(classes.count, grain: max((1 << 14) / max(count, 1), 1)) { range in
-            for sample in range {
+        let logSums = try MutableTensor(dtype: .float64, shape: labels.shape)
+        try losses.forEachSlice(
+            of: Double.self, and: logSums, of: Double.self, grain: grain, threads: context.threads
+        ) { samples, losses, logSums in
+            for (index, sample) in samples.enumerated() {
                 let start = sample / inner * count * inner + sample % inner
                 let places = stride(from: start, to: start + count * inner, by: inner)
                 var logSum = 0.0
                 if takesLogits {
-                    let largest = places.reduce(-Double.infinity) { unsafe max($0, scores[$1].double) }
-                    logSum = largest + log(places.reduce(0.0) { unsafe $0 + exp(scores[$1].double - largest) })
-                    if let logs = unsafe logs {
-                        for place in places { unsafe logs[place] = unsafe .converting(scores[place].double - logSum) }
-                    }
+                    let largest = places.reduce(-Double.infinity) { max($0, scores[$1].double) }
+                    logSum = largest + log(places.reduce(0.0) { $0 + exp(scores[$1].double - largest) })
                 }
+                logSums[index] = logSum
                 let label = classes[sample]
-                unsafe values[sample] =
-                    unsafe label == ignoredClass
+                losses[index] =
+                    label == ignoredClass
                     ? 0 : (logSum - scores[start + label * inner].double) * (weights?[label].double ?? 1)
             }
         }
+        if takesLogits {
+            let sums = try logSums.finish().view(of: Double.self)
+            try context.optionalOutput(1)?.forEachLine(
+                of: type, count: count, inner: inner, grain: grain, threads: context.threads
+            ) { sample, logs in
+                let start = sample / inner * count * inner + sample % inner
+                for index in 0..<count {
+                    logs[index] = .converting(scores[start + index * inner].double - sums[sample])
+                }
+            }
+        }
         guard let output = context.optionalOutput(0) else { return }
-        let target = unsafe try output.buffer(of: type)
-        switch reduction {
-        case .none: for index in target.indices { unsafe target[index] = unsafe .converting(values[index]) }
-        case .sum: unsafe target[0] = unsafe .converting(values.reduce(0, +))
-        case .mean:
-            let total = classes.reduce(0.0) { unsafe $1 == ignoredClass ? $0 : $0 + (weights?[$1].double ?? 1) }
-            unsafe target[0] = unsafe .converting(values.reduce(0, +) / total)
+        let values = try losses.finish().view(of: Double.self)
+        try output.withMutableSpan(of: type) { target in
+            switch reduction {
+            case .none: for index in 0..<target.count { target[index] = .converting(values[index]) }
+            case .sum: target[0] = .converting(values.reduce(0, +))
+            case .mean:
+                let total = classes.reduce(0.0) { $1 == ignoredClass ? $0 : $0 + (weights?[$1].double ?? 1) }
+                target[0] = .converting(values.reduce(0, +) / total)
+            }
         }
     }
 

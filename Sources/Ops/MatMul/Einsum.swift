@@ -127,18 +127,18 @@ private struct LabelledTensor<Element: EinsumElement> {
         let innerSteps = inner.map(step)
         let innerCount = try Shape(innerExtents).count
         let target = try MutableTensor(dtype: Element.dtype, shape: shape)
-        nonisolated(unsafe) let source = unsafe try tensor.buffer(of: Element.self)
-        nonisolated(unsafe) let elements = unsafe try target.buffer(of: Element.self)
-        unsafe threads.forEachRange(elements.count, grain: max(4096 / max(innerCount, 1), 1)) { range in
+        let source = try tensor.view(of: Element.self)
+        let grain = max(4096 / max(innerCount, 1), 1)
+        try target.forEachSlice(of: Element.self, grain: grain, threads: threads) { range, elements in
             var outer = Odometer(extents: shape.dimensions, steps: keptSteps, from: range.lowerBound)
-            for index in range {
+            for index in 0..<elements.count {
                 var sum = Element.zero
                 var place = Odometer(extents: innerExtents, steps: innerSteps, from: 0)
                 for _ in 0..<innerCount {
-                    sum = unsafe Element.sum(sum, source[outer.offset + place.offset])
+                    sum = Element.sum(sum, source[outer.offset + place.offset])
                     place.advance()
                 }
-                unsafe elements[index] = sum
+                elements[index] = sum
                 outer.advance()
             }
         }

@@ -8,34 +8,19 @@ protocol EinsumElement: NumericElement {
     ) throws
 }
 
-extension EinsumElement where Self: BLASElement {
-    static func multiply(
-        _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
-    ) throws {
-        guard k > 0 else { return unsafe try c.buffer(of: Self.self).update(repeating: 0) }
-        nonisolated(unsafe) let a = unsafe try a.pointer(to: Self.self)
-        nonisolated(unsafe) let b = unsafe try b.pointer(to: Self.self)
-        nonisolated(unsafe) let c = unsafe try c.pointer(to: Self.self)
-        unsafe MatrixProduct<Self>(m: m, n: n, k: k).run(batch: batch, threads: threads) { index in
-            unsafe (a + index * m * k, b + index * k * n, c + index * m * n)
-        }
-    }
-}
-
 extension EinsumElement where Self: FixedWidthInteger {
     static func multiply(
         _ a: Tensor, _ b: Tensor, into c: MutableTensor, batch: Int, m: Int, n: Int, k: Int, threads: ThreadPool
     ) throws {
-        nonisolated(unsafe) let a = unsafe try a.buffer(of: Self.self)
-        nonisolated(unsafe) let b = unsafe try b.buffer(of: Self.self)
-        nonisolated(unsafe) let c = unsafe try c.buffer(of: Self.self)
-        threads.forEachRange(batch * m, grain: Swift.max(4096 / Swift.max(n * k, 1), 1)) { rows in
-            for row in rows {
+        let (a, b) = (try a.view(of: Self.self), try b.view(of: Self.self))
+        let grain = Swift.max(4096 / Swift.max(n * k, 1), 1)
+        try c.forEachSlice(of: Self.self, unit: n, grain: grain, threads: threads) { rows, c in
+            for (place, row) in rows.enumerated() {
                 let first = row / m * k * n
                 for column in 0..<n {
                     var total: Self = 0
-                    for index in 0..<k { total = unsafe total &+ a[row * k + index] &* b[first + index * n + column] }
-                    unsafe c[row * n + column] = total
+                    for index in 0..<k { total = total &+ a[row * k + index] &* b[first + index * n + column] }
+                    c[place * n + column] = total
                 }
             }
         }

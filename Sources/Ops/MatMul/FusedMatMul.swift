@@ -72,11 +72,11 @@ struct FusedMatMul: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (a, b) = unsafe PanelProduct.constantFactor(inputs), b.shape.rank > 1, !right.movesBatch else { return result }
+        guard let (a, b) = PanelProduct.constantFactor(inputs), b.shape.rank > 1, !right.movesBatch else { return result }
         let extents = try extents(a, b.shape)
         let products = products(extents, a)
         guard products.count == 1 else { return result }
-        result.panels = unsafe PanelProduct.packed(
+        result.panels = PanelProduct.packed(
             b, m: products.rows, n: extents.n, k: extents.k, isTransposed: right.isTransposed, plan: plan)
         return result
     }
@@ -96,8 +96,7 @@ struct FusedMatMul: Operator {
         let extents = try extents(a.shape, b.shape)
         guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
         guard extents.k > 0 else {
-            unsafe output.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
-            return
+            return try output.withMutableBytes { bytes in for index in 0..<bytes.count { bytes[index] = 0 } }
         }
         let (first, second) = (
             try left.movesBatch ? reordered(a, left, context.threads) : a,
@@ -108,12 +107,10 @@ struct FusedMatMul: Operator {
         case .float32:
             // Without memory for the panels the product packs block by block.
             if let panels = try? panels?.tensor(threads: threads) {
-                let product = unsafe PanelProduct(
-                    m: products(extents, a.shape).rows, n: extents.n, k: extents.k,
-                    transposeA: left.isReadTransposed(rank: a.shape.rank), alpha: alpha, precision: precision)
-                return unsafe try product.run(
-                    first.pointer(to: Float.self), panels: panels.pointer(to: Float.self), output.pointer(to: Float.self),
-                    threads: threads)
+                return try generalProduct(
+                    first, panels: panels, m: products(extents, a.shape).rows, n: extents.n, k: extents.k,
+                    transposeA: left.isReadTransposed(rank: a.shape.rank), alpha: alpha, addend: nil, beta: 0, precision,
+                    into: output, threads: threads)
             }
             try multiply(Float.self, first, second, extents, into: output, precision, threads: threads)
         default: try multiply(Double.self, first, second, extents, into: output, .single, threads: threads)
@@ -123,9 +120,8 @@ struct FusedMatMul: Operator {
     /// A factor in the order in which it is read.
     private func reordered(_ x: Tensor, _ form: Form, _ threads: ThreadPool) throws -> Tensor {
         let axes = try form.axes(rank: x.shape.rank)
-        return unsafe try RunContext.newTensor(of: [x], shape: form.shape(x.shape)) { units in
-            unsafe try transpose(
-                units.sources[0], shape: x.shape, permutation: axes, to: units.target, width: units.width, threads: threads)
+        return try RunContext.newTensor(of: [x], shape: form.shape(x.shape)) { units in
+            try units.transpose(x.shape, permutation: axes, threads: threads)
         }
     }
 
@@ -133,18 +129,13 @@ struct FusedMatMul: Operator {
         _: Element.Type, _ a: Tensor, _ b: Tensor, _ extents: MatMulExtents, into output: MutableTensor,
         _ precision: Precision, threads: ThreadPool
     ) throws {
-        nonisolated(unsafe) let first = unsafe try a.pointer(to: Element.self)
-        nonisolated(unsafe) let second = unsafe try b.pointer(to: Element.self)
-        nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
         let products = products(extents, a.shape)
-        let (m, n, k) = (extents.m, extents.n, extents.k)
-        let product = unsafe MatrixProduct<Element>(
-            m: products.rows, n: n, k: k, transposeA: left.isReadTransposed(rank: a.shape.rank),
-            transposeB: right.isReadTransposed(rank: b.shape.rank), alpha: Element(alpha), precision: precision)
-        unsafe product.run(batch: products.count, threads: threads) { index in
-            let matrices = products.count == 1 ? (a: 0, b: 0) : extents.matrices(index)
-            return unsafe (first + matrices.a * m * k, second + matrices.b * k * n, target + index * m * n)
-        }
+        let isOne = products.count == 1
+        try batchedProduct(
+            Element.self, a, b, count: products.count, m: products.rows, n: extents.n, k: extents.k,
+            transposeA: left.isReadTransposed(rank: a.shape.rank), transposeB: right.isReadTransposed(rank: b.shape.rank),
+            alpha: Element(alpha), precision, into: output, threads: threads
+        ) { index in isOne ? (a: 0, b: 0) : extents.matrices(index) }
     }
 }
 

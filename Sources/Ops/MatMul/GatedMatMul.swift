@@ -1,4 +1,3 @@
-import CKernels
 import GraphRuntime
 
 /// X · W (+ bias), and of its halves a and b along the last axis a · GELU(b) (GELU by erf): [..., K] with one [K, 2 N] and a bias
@@ -12,9 +11,6 @@ struct GatedMatMul: Operator {
     private var panels: PackedConstant?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
-
-    /// Rows of the product, for each thread, that are there at a time where the weights aren't packed.
-    private static let rowsOfThread = 1024
 
     init(hasBias: Bool, halvesLast: Bool = false) {
         self.hasBias = hasBias
@@ -45,10 +41,10 @@ struct GatedMatMul: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (left, right) = unsafe PanelProduct.constantFactor(inputs) else { return result }
+        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
         let extents = try MatMulExtents(left, right.shape)
-        guard extents.sharesB, unsafe extents.n % PackedProduct.columns == 0 else { return result }
-        result.panels = unsafe PanelProduct.packed(
+        guard extents.sharesB, extents.n % PanelProduct.columns == 0 else { return result }
+        result.panels = PanelProduct.packed(
             right, m: extents.products.rows, n: extents.n, k: extents.k, isGated: true, plan: plan)
         return result
     }
@@ -63,62 +59,9 @@ struct GatedMatMul: Operator {
             throw TensorError("the gated product of \(x.shape) and \(weights.shape) doesn't have shape \(output.shape)")
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        let source = unsafe try x.pointer(to: Float.self)
-        let right = unsafe try weights.pointer(to: Float.self)
-        let target = unsafe try output.pointer(to: Float.self)
-        guard output.count > 0 else { return }
-        let offsets = unsafe try bias?.pointer(to: Float.self)
         // Without memory for the panels the product packs block by block.
-        if let panels = try? panels?.tensor(threads: threads) {
-            let right = unsafe try panels.pointer(to: Float.self)
-            unsafe try multiply(source, panels: right, bias: offsets, target, extents, threads: threads)
-        } else {
-            unsafe try multiply(source, right, bias: offsets, target, extents, threads: threads)
-        }
-    }
-
-    private func multiply(
-        _ x: UnsafePointer<Float>, panels: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-        _ extents: MatMulExtents, threads: ThreadPool
-    ) throws(TensorError) {
-        let n = extents.n
-        unsafe try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            var product = unsafe PanelProduct(
-                m: extents.products.rows, n: n, k: extents.k, isGated: true, halvesLast: halvesLast, precision: precision)
-            if let bias = unsafe bias {
-                let ordered = unsafe memory.assumingMemoryBound(to: Float.self)
-                unsafe PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)
-                unsafe product.start = unsafe .columns(ordered)
-            }
-            unsafe try product.run(x, panels: panels, y, threads: threads)
-        }
-    }
-
-    private func multiply(
-        _ x: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-        _ y: UnsafeMutablePointer<Float>,
-        _ extents: MatMulExtents, threads: ThreadPool
-    ) throws(TensorError) {
-        let (rows, n, k) = (extents.products.rows, extents.n, extents.k)
-        let step = min(Self.rowsOfThread * threads.threadCount, rows)
-        unsafe try threads.withWorkspace(byteCount: step * n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-            nonisolated(unsafe) let halves = unsafe memory.assumingMemoryBound(to: Float.self)
-            for first in stride(from: 0, to: rows, by: step) {
-                let count = min(step, rows - first)
-                nonisolated(unsafe) let weights = unsafe weights
-                nonisolated(unsafe) let x = unsafe x
-                unsafe MatrixProduct<Float>(m: count, n: n, k: k, start: ProductStart(columns: bias), precision: precision).run(
-                    batch: 1, threads: threads
-                ) { _ in
-                    unsafe (x + first * k, weights, halves)
-                }
-                nonisolated(unsafe) let y = unsafe y
-                threads.forEachRange(count, grain: max(BroadcastPlan.grain / n, 1)) { part in
-                    unsafe ck_gated_gelu(
-                        halves + part.lowerBound * n, n, n / 2, y + (first + part.lowerBound) * n / 2, n / 2, part.count, n / 2,
-                        halvesLast ? 1 : 0)
-                }
-            }
-        }
+        let panels = try? panels?.tensor(threads: threads)
+        try gatedMatMul(
+            x, weights, panels: panels, bias: bias, extents, halvesLast: halvesLast, precision, into: output, threads: threads)
     }
 }

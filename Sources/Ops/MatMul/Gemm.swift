@@ -51,9 +51,9 @@ struct Gemm: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (left, right) = unsafe PanelProduct.constantFactor(inputs) else { return result }
+        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
         let (m, n, k) = try extents(left, right.shape)
-        result.panels = unsafe PanelProduct.packed(right, m: m, n: n, k: k, isTransposed: transposeB, plan: plan)
+        result.panels = PanelProduct.packed(right, m: m, n: n, k: k, isTransposed: transposeB, plan: plan)
         return result
     }
 
@@ -82,37 +82,21 @@ struct Gemm: Operator {
         return (m, n, k)
     }
 
-    private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
-        let (a, b, output) = (try context.input(0), try context.input(1), try context.output(0))
+    private func run<Element: BLASElement>(_ type: Element.Type, _ context: inout RunContext) throws {
+        let (a, b) = (try context.input(0), try context.input(1))
         let (m, n, k) = try extents(a.shape, b.shape)
-        nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
-        let addend = try Addend<Element>(try context.optionalInput(2), output: output.shape, beta: Element(beta))
-        nonisolated(unsafe) let left = unsafe try a.pointer(to: Element.self)
-        nonisolated(unsafe) let right = unsafe try b.pointer(to: Element.self)
-        guard k > 0 else { return unsafe addend.fill(target, rows: 0..<m, columns: 0..<n, width: n) }
-        let product = unsafe MatrixProduct<Element>(
-            m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: Element(alpha),
-            start: addend.isZero ? .zero : .target, precision: precision)
-        unsafe product.run(batch: 1, threads: context.threads) { _ in
-            unsafe (left, right, target)
-        } prepare: { _, rows, columns in
-            if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
-        }
+        try generalProduct(
+            type, a, b, m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: Element(alpha),
+            addend: context.optionalInput(2), beta: Element(beta), precision, into: context.output(0),
+            threads: context.threads)
     }
 
     private func run(panels: Tensor, _ context: inout RunContext) throws {
-        let (a, output) = (try context.input(0), try context.output(0))
+        let a = try context.input(0)
         let (m, n, k) = try extents(a.shape, context.input(1).shape)
-        let left = unsafe try a.pointer(to: Float.self)
-        let right = unsafe try panels.pointer(to: Float.self)
-        nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
-        let addend = try Addend<Float>(try context.optionalInput(2), output: output.shape, beta: beta)
-        let product = unsafe PanelProduct(
-            m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target,
-            precision: precision)
-        unsafe try product.run(left, panels: right, target, threads: context.threads) { rows, columns in
-            if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
-        }
+        try generalProduct(
+            a, panels: panels, m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, addend: context.optionalInput(2),
+            beta: beta, precision, into: context.output(0), threads: context.threads)
     }
 
     private func runIntegers<Element: TensorElement & FixedWidthInteger>(_: Element.Type, _ context: inout RunContext) throws {
@@ -139,31 +123,6 @@ struct Gemm: Operator {
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-/// beta · C, broadcast over the output.
-private struct Addend<Element: BLASElement> {
-    let values: [Element]
-    let strides: [Int]
-    var isZero: Bool { values.isEmpty }
-
-    init(_ c: Tensor?, output: Shape, beta: Element) throws {
-        guard let c, beta != 0 else {
-            values = []
-            strides = [0, 0]
-            return
-        }
-        values = try c.array(of: Element.self).map { $0 * beta }
-        strides = c.shape.broadcastStrides(to: output)
-    }
-
-    func fill(_ target: UnsafeMutablePointer<Element>, rows: Range<Int>, columns: Range<Int>, width: Int) {
-        for row in rows {
-            for column in columns {
-                unsafe target[row * width + column] = isZero ? 0 : values[row * strides[0] + column * strides[1]]
             }
         }
     }

@@ -53,10 +53,10 @@ struct MatMul: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let (left, right) = unsafe PanelProduct.constantFactor(inputs) else { return result }
+        guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
         let extents = try MatMulExtents(left, right.shape)
         guard extents.sharesB else { return result }
-        result.panels = unsafe PanelProduct.packed(right, m: extents.products.rows, n: extents.n, k: extents.k, plan: plan)
+        result.panels = PanelProduct.packed(right, m: extents.products.rows, n: extents.n, k: extents.k, plan: plan)
         return result
     }
 
@@ -131,59 +131,6 @@ struct MatMulExtents {
             b += position * bBatchStrides[axis]
         }
         return (a, b)
-    }
-}
-
-/// A · B (+ bias) (+ residual) for tensors of `Element`; shapes as ``MatMulExtents`` states.
-func matMul<Element: BLASElement>(
-    _: Element.Type, _ a: Tensor, _ b: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, into output: MutableTensor,
-    _ precision: Precision = .single, threads: ThreadPool
-) throws {
-    let extents = try MatMulExtents(a.shape, b.shape)
-    guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    nonisolated(unsafe) let left = unsafe try a.pointer(to: Element.self)
-    nonisolated(unsafe) let right = unsafe try b.pointer(to: Element.self)
-    nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
-    guard extents.k > 0 || bias != nil || residual != nil else {
-        return unsafe try output.buffer(of: Element.self).update(repeating: 0)
-    }
-    let added = unsafe try Added<Element>(bias: bias, residual: residual, extents)
-    let products = extents.products
-    let (m, n, k) = (extents.m, extents.n, extents.k)
-    let product = unsafe MatrixProduct<Element>(m: products.rows, n: n, k: k, start: added.start, precision: precision)
-    unsafe product.run(batch: products.count, threads: threads) { index in
-        let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
-        return unsafe (left + matrices.a * m * k, right + matrices.b * k * n, target + index * m * n)
-    }
-}
-
-/// The same with B packed, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
-private func matMul(
-    _ a: Tensor, panels: Tensor, _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
-    _ precision: Precision, threads: ThreadPool
-) throws {
-    guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    let left = unsafe try a.pointer(to: Float.self)
-    let right = unsafe try panels.pointer(to: Float.self)
-    let target = unsafe try output.pointer(to: Float.self)
-    let added = unsafe try Added<Float>(bias: bias, residual: residual, extents)
-    let product = unsafe PanelProduct(
-        m: extents.products.rows, n: extents.n, k: extents.k, start: added.start, precision: precision)
-    unsafe try product.run(left, panels: right, target, threads: threads)
-}
-
-/// What is added to a product.
-@unsafe
-private struct Added<Element: BLASElement> {
-    let start: ProductStart<Element>
-
-    init(bias: Tensor?, residual: Tensor?, _ extents: MatMulExtents) throws(TensorError) {
-        if let residual, residual.count != extents.output.count {
-            throw TensorError("what is added to the product doesn't have its \(extents.output.count) elements")
-        }
-        if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        unsafe start = unsafe ProductStart(
-            columns: try bias?.pointer(to: Element.self), matrix: try residual?.pointer(to: Element.self))
     }
 }
 

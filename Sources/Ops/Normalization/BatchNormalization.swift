@@ -10,7 +10,7 @@ import GraphRuntime
 package func normalizeBatch(
     _ x: Tensor, mean: [Double], variance: [Double], scale: [Double], bias: [Double], epsilon: Double, into y: MutableTensor,
     threads: ThreadPool
-) throws(TensorError) {
+) throws {
     let channels = x.shape.rank > 1 ? x.shape[1] : 1
     guard x.shape.rank >= 1, y.count == x.count,
         [mean.count, variance.count, scale.count, bias.count].allSatisfy({ $0 == channels })
@@ -19,15 +19,15 @@ package func normalizeBatch(
     let inner = x.shape.rank > 1 ? x.shape.count(2..<x.shape.rank) : 1
     let factor = zip(scale, variance).map { $0 / ($1 + epsilon).squareRoot() }
     guard x.dtype == .float64 else {
-        return unsafe NormalizationKernels.channels(
-            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), batch: x.shape[0], inner: inner, mean: mean,
-            factor: factor, bias: bias, threads: threads)
+        return try NormalizationKernels.channels(
+            x, into: y, batch: x.shape[0], inner: inner, mean: mean, factor: factor, bias: bias, threads: threads)
     }
-    let source = unsafe try x.buffer(of: Double.self)
-    let target = unsafe try y.buffer(of: Double.self)
-    for index in 0..<source.count {
-        let channel = index / inner % channels
-        unsafe target[index] = unsafe (source[index] - mean[channel]) * factor[channel] + bias[channel]
+    let source = try x.view(of: Double.self)
+    try y.withMutableSpan(of: Double.self) { target in
+        for index in 0..<target.count {
+            let channel = index / inner % channels
+            target[index] = (source[index] - mean[channel]) * factor[channel] + bias[channel]
+        }
     }
 }
 
@@ -89,16 +89,16 @@ struct BatchNormalization: Operator {
         }
         let inner = x.count / (x.shape[0] * channels)
         if x.dtype == .float32 {
-            return unsafe NormalizationKernels.channelMoments(
-                try x.pointer(to: Float.self), batch: x.shape[0], channels: channels, inner: inner, threads: threads)
+            return try NormalizationKernels.channelMoments(
+                x, batch: x.shape[0], channels: channels, inner: inner, threads: threads)
         }
-        let values = unsafe try x.buffer(of: Double.self)
+        let values = try x.view(of: Double.self)
         var means: [Double] = []
         var variances: [Double] = []
         for channel in 0..<channels {
             let own = (0..<x.shape[0]).flatMap { item -> [Double] in
                 let start = (item * channels + channel) * inner
-                return unsafe Array(values[start..<start + inner])
+                return Array(values[start..<start + inner])
             }
             let (mean, variance) = NormalizationArguments.moments(own)
             means.append(mean)
@@ -110,8 +110,8 @@ struct BatchNormalization: Operator {
     private static func write(_ values: [Double], _ output: MutableTensor) throws(TensorError) {
         guard output.count == values.count else { throw TensorError("\(values.count) channels don't fill \(output.shape)") }
         switch output.dtype {
-        case .float64: _ = unsafe try output.buffer(of: Double.self).update(fromContentsOf: values)
-        default: _ = unsafe try output.buffer(of: Float.self).update(fromContentsOf: values.map { Float($0) })
+        case .float64: try output.copy(from: Tensor(values, shape: output.shape))
+        default: try output.copy(from: Tensor(values.map { Float($0) }, shape: output.shape))
         }
     }
 

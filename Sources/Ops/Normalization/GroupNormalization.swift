@@ -33,20 +33,21 @@ package func normalizeGroups(
     let layout = NormalizationKernels.GroupLayout(
         batch: x.shape[0], groups: groups, channelsPerGroup: channels / groups, inner: x.shape.count(2..<x.shape.rank))
     guard x.dtype == .float64 else {
-        return unsafe NormalizationKernels.groups(
-            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), layout: layout, scale: scale, bias: bias,
-            epsilon: epsilon, hasSiLU: hasSiLU, threads: threads)
+        return try NormalizationKernels.groups(
+            x, into: y, layout: layout, scale: scale, bias: bias, epsilon: epsilon, hasSiLU: hasSiLU, threads: threads)
     }
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
-    threads.forEach(layout.blocks) { block in
-        let range = block * layout.blockCount..<(block + 1) * layout.blockCount
-        let (mean, variance) = unsafe NormalizationArguments.moments(source[range])
-        let factor = 1 / (variance + epsilon).squareRoot()
-        for index in range {
-            let channel = index / layout.inner % channels
-            let value = unsafe (source[index] - mean) * factor * scale[channel] + bias[channel]
-            unsafe target[index] = hasSiLU ? value / (1 + exp(-value)) : value
+    let source = try x.view(of: Double.self)
+    try y.forEachSlice(of: Double.self, unit: layout.blockCount, grain: 1, threads: threads) { blocks, target in
+        let start = blocks.lowerBound * layout.blockCount
+        for block in blocks {
+            let range = block * layout.blockCount..<(block + 1) * layout.blockCount
+            let (mean, variance) = NormalizationArguments.moments(source[range])
+            let factor = 1 / (variance + epsilon).squareRoot()
+            for index in range {
+                let channel = index / layout.inner % channels
+                let value = (source[index] - mean) * factor * scale[channel] + bias[channel]
+                target[index - start] = hasSiLU ? value / (1 + exp(-value)) : value
+            }
         }
     }
 }

@@ -3,19 +3,20 @@ import GraphRuntime
 /// 1 at the first largest element along the middle axis of [outer, count, inner], 0 at all others.
 package func hardmax<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, outer: Int, count: Int, inner: Int, into y: MutableTensor, _ type: Element.Type
-) throws(TensorError) {
-    let source = unsafe try x.buffer(of: type)
-    let target = unsafe try y.buffer(of: type)
+) throws {
+    let source = try x.view(of: type)
     guard x.count == outer * count * inner, y.count == x.count else {
         throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
     }
     guard x.count > 0 else { return }
-    for block in 0..<outer {
-        for column in 0..<inner {
-            let places = stride(from: block * count * inner + column, to: (block + 1) * count * inner, by: inner)
-            var largest = block * count * inner + column
-            for place in places where unsafe source[place] > source[largest] { largest = place }
-            for place in places { unsafe target[place] = place == largest ? 1 : 0 }
+    try y.withMutableSpan(of: type) { target in
+        for block in 0..<outer {
+            for column in 0..<inner {
+                let places = stride(from: block * count * inner + column, to: (block + 1) * count * inner, by: inner)
+                var largest = block * count * inner + column
+                for place in places where source[place] > source[largest] { largest = place }
+                for place in places { target[place] = place == largest ? 1 : 0 }
+            }
         }
     }
 }

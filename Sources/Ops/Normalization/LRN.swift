@@ -16,8 +16,7 @@ package func normalizeLocalResponse<Element: TensorElement & BinaryFloatingPoint
     _ x: Tensor, size: Int, alpha: Double, beta: Double, bias: Double, into y: MutableTensor, threads: ThreadPool,
     _ type: Element.Type
 ) throws(TensorError) {
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
+    let source = try x.view(of: type)
     guard x.shape.rank >= 2, y.count == x.count else {
         throw TensorError("expected the axes [N, C, …] and a result of the same shape, found \(x.shape) and \(y.shape)")
     }
@@ -27,19 +26,19 @@ package func normalizeLocalResponse<Element: TensorElement & BinaryFloatingPoint
     // ONNX: from floor((size - 1) / 2) channels before to ceil((size - 1) / 2) behind.
     let before = min((size - 1) / 2, channels)
     let behind = min(size / 2, channels)
-    threads.forEachRange(x.shape[0] * channels, grain: max(4096 / inner, 1)) { range in
-        for row in range {
+    try y.forEachSlice(of: type, unit: inner, grain: max(4096 / inner, 1), threads: threads) { range, target in
+        for (index, row) in range.enumerated() {
             let channel = row % channels
             let window = max(channel - before, 0)...min(channel + behind, channels - 1)
             let first = (row - channel) * inner
             for place in 0..<inner {
                 var sum = 0.0
                 for neighbour in window {
-                    let value = unsafe Double(source[first + neighbour * inner + place])
+                    let value = Double(source[first + neighbour * inner + place])
                     sum += value * value
                 }
                 let divisor = pow(bias + alpha / Double(size) * sum, beta)
-                unsafe target[row * inner + place] = unsafe Element(Double(source[row * inner + place]) / divisor)
+                target[index * inner + place] = Element(Double(source[row * inner + place]) / divisor)
             }
         }
     }

@@ -10,41 +10,70 @@ import GraphRuntime
 ///   - isWrittenOut: whether rows of numbers whose squares float32 doesn't hold come out as the formula does, computed node by node in
 ///     float32. Only of float32, with a scale and a bias that all rows share.
 ///   - y: of x's type and shape; may share x's memory.
-///   - record: called with each row's number, mean and 1 / √(σ² + ε), from any thread.
+///   - statistics: where each row's mean and 1 / √(σ² + ε) go, float32; nil where nobody asks for them.
 /// - Throws: ``TensorError`` where the shapes or types don't fit.
 package func normalizeLayers(
     _ x: Tensor, axis: Int, scale: Tensor, bias: Tensor?, epsilon: Double, isWrittenOut: Bool = false, into y: MutableTensor,
-    threads: ThreadPool, record: @Sendable (Int, Double, Double) -> Void = { _, _, _ in }
+    threads: ThreadPool, statistics: RowStatistics = RowStatistics()
 ) throws {
     let rows = x.shape.count(0..<axis)
     let count = x.shape.count(axis..<x.shape.rank)
-    guard x.count > 0 else {
-        // The mean of nothing is not a number.
-        for row in 0..<(count == 0 ? rows : 0) { record(row, .nan, .nan) }
-        return
-    }
+    // The mean of nothing is not a number.
+    guard x.count > 0 else { return count == 0 ? try statistics.write([Double](repeating: .nan, count: 2 * rows)) : () }
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     let bias = try bias.map { try RowScale($0, shape: x.shape, axis: axis, dtype: x.dtype) }
-    guard x.dtype == .float64 else {
-        return unsafe NormalizationKernels.layerRows(
-            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
-            scale: try scale.kernelParameters(), bias: try bias?.kernelParameters(), epsilon: epsilon,
-            isWrittenOut: isWrittenOut, threads: threads, record: record)
+    let recorded =
+        statistics.isWanted ? try MutableTensor(dtype: .float64, shape: Shape([rows, 2])) : nil
+    if x.dtype == .float64 {
+        try normalizeDoubles(x, count: count, scale: scale, bias: bias, epsilon: epsilon, into: y, recorded, threads: threads)
+    } else {
+        try NormalizationKernels.layerRows(
+            x, into: y, rows: rows, count: count, scale: scale, bias: bias, epsilon: epsilon, isWrittenOut: isWrittenOut,
+            threads: threads, statistics: recorded)
     }
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
-    nonisolated(unsafe) let factors = unsafe try scale.elements(of: Double.self)
-    nonisolated(unsafe) let offsets = unsafe try bias?.elements(of: Double.self)
-    let (factorStride, offsetStride) = (scale.rowStride, bias?.rowStride ?? 0)
-    threads.forEachRange(rows, grain: 1) { range in
-        for row in range {
-            let (mean, variance) = unsafe NormalizationArguments.moments(source[row * count..<(row + 1) * count])
-            let factor = 1 / (variance + epsilon).squareRoot()
-            for index in 0..<count {
-                let value = unsafe (source[row * count + index] - mean) * factor * factors[row * factorStride + index]
-                unsafe target[row * count + index] = unsafe value + (offsets?[row * offsetStride + index] ?? 0)
+    if let recorded { try statistics.write(recorded.finish().array(of: Double.self)) }
+}
+
+/// Where the mean and 1 / √(σ² + ε) of each row go.
+package struct RowStatistics {
+    var mean: MutableTensor?
+    var deviation: MutableTensor?
+
+    var isWanted: Bool { mean != nil || deviation != nil }
+
+    /// - Parameter pairs: the mean and the other of each row, one after the other.
+    func write(_ pairs: [Double]) throws {
+        for (output, offset) in [(mean, 0), (deviation, 1)] {
+            try output?.withMutableSpan(of: Float.self) { values in
+                for row in 0..<values.count { values[row] = Float(pairs[2 * row + offset]) }
             }
-            record(row, mean, factor)
+        }
+    }
+}
+
+private func normalizeDoubles(
+    _ x: Tensor, count: Int, scale: RowScale, bias: RowScale?, epsilon: Double, into y: MutableTensor,
+    _ statistics: MutableTensor?, threads: ThreadPool
+) throws(TensorError) {
+    let source = try x.view(of: Double.self)
+    let factors = try scale.tensor.view(of: Double.self)
+    let offsets = try bias?.tensor.view(of: Double.self)
+    let (factorStride, offsetStride) = (scale.rowStride, bias?.rowStride ?? 0)
+    @Sendable func moments(_ row: Int) -> (mean: Double, factor: Double) {
+        let (mean, variance) = NormalizationArguments.moments(source[row * count..<(row + 1) * count])
+        return (mean, 1 / (variance + epsilon).squareRoot())
+    }
+    // First: y may lie over x.
+    try statistics?.forEachSlice(of: Double.self, unit: 2, grain: 1, threads: threads) { rows, pairs in
+        for (index, row) in rows.enumerated() { (pairs[2 * index], pairs[2 * index + 1]) = moments(row) }
+    }
+    try y.forEachSlice(of: Double.self, unit: count, grain: 1, threads: threads) { rows, target in
+        for (place, row) in rows.enumerated() {
+            let (mean, factor) = moments(row)
+            for index in 0..<count {
+                let value = (source[row * count + index] - mean) * factor * factors[row * factorStride + index]
+                target[place * count + index] = value + (offsets?[row * offsetStride + index] ?? 0)
+            }
         }
     }
 }
@@ -56,7 +85,7 @@ struct LayerNormalization: Operator {
     let axis: Int
     /// Added to the variance; 0 or more.
     let epsilon: Double
-    /// Whether it stands for the formula written out in float32, see ``normalizeLayers(_:axis:scale:bias:epsilon:isWrittenOut:into:threads:record:)``.
+    /// Whether it stands for the formula written out in float32, see ``normalizeLayers(_:axis:scale:bias:epsilon:isWrittenOut:into:threads:statistics:)``.
     var isWrittenOut = false
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
@@ -79,15 +108,10 @@ struct LayerNormalization: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        nonisolated(unsafe) let mean = unsafe try context.optionalOutput(1)?.buffer(of: Float.self)
-        nonisolated(unsafe) let deviation = unsafe try context.optionalOutput(2)?.buffer(of: Float.self)
         try normalizeLayers(
             x, axis: x.shape.axis(axis), scale: context.input(1), bias: context.optionalInput(2), epsilon: epsilon,
-            isWrittenOut: isWrittenOut, into: context.output(0), threads: context.threads
-        ) { row, rowMean, factor in
-            unsafe mean?[row] = Float(rowMean)
-            unsafe deviation?[row] = Float(factor)
-        }
+            isWrittenOut: isWrittenOut, into: context.output(0), threads: context.threads,
+            statistics: RowStatistics(mean: context.optionalOutput(1), deviation: context.optionalOutput(2)))
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {

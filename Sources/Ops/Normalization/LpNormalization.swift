@@ -5,23 +5,22 @@ import GraphRuntime
 package func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, p: Int, outer: Int, count: Int, inner: Int, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
 ) throws(TensorError) {
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
+    let source = try x.view(of: type)
     guard x.count == outer * count * inner, y.count == x.count else {
         throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
     }
     guard x.count > 0 else { return }
-    threads.forEachRange(outer * inner, grain: max(4096 / count, 1)) { range in
-        for index in range {
-            let start = index / inner * count * inner + index % inner
-            let places = stride(from: start, to: start + count * inner, by: inner)
-            var norm = 0.0
-            for place in places {
-                let value = unsafe Double(source[place])
-                norm += p == 1 ? abs(value) : value * value
-            }
-            if p == 2 { norm = norm.squareRoot() }
-            for place in places { unsafe target[place] = unsafe norm == 0 ? 0 : Element(Double(source[place]) / norm) }
+    let grain = max(4096 / count, 1)
+    try y.forEachLine(of: type, count: count, inner: inner, grain: grain, threads: threads) { line, target in
+        let start = line / inner * count * inner + line % inner
+        var norm = 0.0
+        for index in 0..<count {
+            let value = Double(source[start + index * inner])
+            norm += p == 1 ? abs(value) : value * value
+        }
+        if p == 2 { norm = norm.squareRoot() }
+        for index in 0..<count {
+            target[index] = norm == 0 ? 0 : Element(Double(source[start + index * inner]) / norm)
         }
     }
 }

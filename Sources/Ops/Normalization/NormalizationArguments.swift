@@ -33,7 +33,7 @@ enum NormalizationArguments {
     /// The elements as doubles: for the parameters of channels, which are few.
     static func doubles(_ tensor: Tensor) throws(TensorError) -> [Double] {
         switch tensor.dtype {
-        case .float32: unsafe try tensor.buffer(of: Float.self).map { Double($0) }
+        case .float32: try tensor.view(of: Float.self).map { Double($0) }
         case .float64: try tensor.array(of: Double.self)
         default: throw TensorError("expected float32 or float64, found \(tensor.dtype)\(tensor.shape)")
         }

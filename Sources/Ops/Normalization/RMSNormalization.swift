@@ -3,37 +3,38 @@ import GraphRuntime
 /// Divides each row by the root of its mean square and applies a scale per element (Zhang and Sennrich, "Root Mean Square Layer
 /// Normalization", 2019, equation 4): y = x / √(mean of x² + ε)·γ.
 ///
-/// - Parameter record: called with each row's number and 1 / √(mean of x² + ε), from any thread.
+/// - Parameter deviation: where each row's 1 / √(mean of x² + ε) goes, float32; nil where nobody asks for it.
 ///
-/// Further parameters and errors as for ``normalizeLayers(_:axis:scale:bias:epsilon:into:threads:record:)``.
+/// Further parameters and errors as for ``normalizeLayers(_:axis:scale:bias:epsilon:isWrittenOut:into:threads:statistics:)``.
 package func normalizeRootMeanSquare(
     _ x: Tensor, axis: Int, scale: Tensor, epsilon: Double, into y: MutableTensor, threads: ThreadPool,
-    record: @Sendable (Int, Double) -> Void = { _, _ in }
+    deviation: MutableTensor? = nil
 ) throws {
     let rows = x.shape.count(0..<axis)
     let count = x.shape.count(axis..<x.shape.rank)
-    guard x.count > 0 else {
-        for row in 0..<(count == 0 ? rows : 0) { record(row, .nan) }
-        return
-    }
+    let statistics = RowStatistics(deviation: deviation)
+    guard x.count > 0 else { return count == 0 ? try statistics.write([Double](repeating: .nan, count: 2 * rows)) : () }
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     guard x.dtype == .float64 else {
-        return unsafe NormalizationKernels.rootMeanSquareRows(
-            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), rows: rows, count: count,
-            scale: try scale.kernelParameters(), epsilon: epsilon, threads: threads, record: record)
+        let recorded = try deviation.map { _ in try MutableTensor(dtype: .float64, shape: Shape([rows, 2])) }
+        try NormalizationKernels.rootMeanSquareRows(
+            x, into: y, rows: rows, count: count, scale: scale, epsilon: epsilon, threads: threads, statistics: recorded)
+        if let recorded { try statistics.write(recorded.finish().array(of: Double.self)) }
+        return
     }
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
-    nonisolated(unsafe) let factors = unsafe try scale.elements(of: Double.self)
-    let factorStride = scale.rowStride
-    threads.forEachRange(rows, grain: 1) { range in
-        for row in range {
-            let squares = unsafe source[row * count..<(row + 1) * count].reduce(0) { $0 + $1 * $1 }
-            let factor = 1 / (squares / Double(count) + epsilon).squareRoot()
-            record(row, factor)
+    let source = try x.view(of: Double.self)
+    let (factors, factorStride) = (try scale.tensor.view(of: Double.self), scale.rowStride)
+    @Sendable func factor(_ row: Int) -> Double {
+        let squares = source[row * count..<(row + 1) * count].reduce(0) { $0 + $1 * $1 }
+        return 1 / (squares / Double(count) + epsilon).squareRoot()
+    }
+    // First: y may lie over x.
+    if deviation != nil { try statistics.write((0..<rows).flatMap { [0, factor($0)] }) }
+    try y.forEachSlice(of: Double.self, unit: count, grain: 1, threads: threads) { range, target in
+        for (place, row) in range.enumerated() {
+            let factor = factor(row)
             for index in 0..<count {
-                unsafe target[row * count + index] =
-                    unsafe source[row * count + index] * factor * factors[row * factorStride + index]
+                target[place * count + index] = source[row * count + index] * factor * factors[row * factorStride + index]
             }
         }
     }
@@ -68,11 +69,9 @@ struct RMSNormalization: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        nonisolated(unsafe) let deviation = unsafe try context.optionalOutput(1)?.buffer(of: Float.self)
         try normalizeRootMeanSquare(
             x, axis: x.shape.axis(axis), scale: context.input(1), epsilon: epsilon, into: context.output(0),
-            threads: context.threads
-        ) { row, factor in unsafe deviation?[row] = Float(factor) }
+            threads: context.threads, deviation: context.optionalOutput(1))
     }
 }
 

@@ -2,7 +2,8 @@ import GraphRuntime
 
 /// A scale or bias of rows (the axes from some axis on), broadcast towards the whole tensor.
 struct RowScale {
-    private let tensor: Tensor
+    /// The elements of one row, or of all.
+    let tensor: Tensor
     /// 0 where all rows share the elements, else the rows' length.
     let rowStride: Int
 
@@ -30,7 +31,7 @@ struct RowScale {
         case .float32: try Self.expand(parameter, into: expanded, Float.self)
         default: try Self.expand(parameter, into: expanded, Double.self)
         }
-        tensor = expanded.tensor
+        tensor = try expanded.finish()
         rowStride = isShared ? 0 : row.count
     }
 
@@ -42,33 +43,26 @@ struct RowScale {
         }
     }
 
-    func kernelParameters() throws(TensorError) -> NormalizationKernels.RowParameters {
-        unsafe NormalizationKernels.RowParameters(elements: try tensor.pointer(to: Float.self), rowStride: rowStride)
-    }
-
-    func elements<Element: TensorElement>(of type: Element.Type) throws(TensorError) -> UnsafeBufferPointer<Element> {
-        unsafe try tensor.buffer(of: type)
-    }
-
     private static func expand<Element: TensorElement>(
         _ source: Tensor, into target: MutableTensor, _ type: Element.Type
     ) throws {
-        let from = unsafe try source.buffer(of: type)
-        let to = unsafe try target.buffer(of: type)
+        let from = try source.view(of: type)
         let extents = target.shape.dimensions
         let skipped = max(source.shape.rank - extents.count, 0)
         let own = skipped == 0 ? source.shape : try Shape(Array(source.shape.dimensions[skipped...]))
         let steps = own.broadcastStrides(to: target.shape)
         var place = [Int](repeating: 0, count: extents.count)
         var offset = 0
-        for index in 0..<to.count {
-            unsafe to[index] = unsafe from[offset]
-            for axis in stride(from: extents.count - 1, through: 0, by: -1) {
-                place[axis] += 1
-                offset += steps[axis]
-                if place[axis] < extents[axis] { break }
-                offset -= place[axis] * steps[axis]
-                place[axis] = 0
+        try target.withMutableSpan(of: type) { to in
+            for index in 0..<to.count {
+                to[index] = from[offset]
+                for axis in stride(from: extents.count - 1, through: 0, by: -1) {
+                    place[axis] += 1
+                    offset += steps[axis]
+                    if place[axis] < extents[axis] { break }
+                    offset -= place[axis] * steps[axis]
+                    place[axis] = 0
+                }
             }
         }
     }

@@ -41,8 +41,6 @@ struct SkipLayerNormalization: Operator {
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         let axis = try x.shape.axis(-1)
-        nonisolated(unsafe) let mean = unsafe try context.optionalOutput(1)?.buffer(of: Float.self)
-        nonisolated(unsafe) let deviation = unsafe try context.optionalOutput(2)?.buffer(of: Float.self)
         let output = try context.output(0)
         let sum = context.optionalOutput(3) ?? output
         switch x.dtype {
@@ -52,16 +50,13 @@ struct SkipLayerNormalization: Operator {
         if isSimplified {
             if let mean = context.optionalOutput(1) { try Self.writeMeans(of: sum.tensor, into: mean) }
             return try normalizeRootMeanSquare(
-                sum.tensor, axis: axis, scale: context.input(2), epsilon: epsilon, into: output, threads: context.threads
-            ) { row, factor in unsafe deviation?[row] = Float(factor) }
+                sum.tensor, axis: axis, scale: context.input(2), epsilon: epsilon, into: output, threads: context.threads,
+                deviation: context.optionalOutput(2))
         }
         try normalizeLayers(
             sum.tensor, axis: axis, scale: context.input(2), bias: context.optionalInput(3), epsilon: epsilon, into: output,
-            threads: context.threads
-        ) { row, rowMean, factor in
-            unsafe mean?[row] = Float(rowMean)
-            unsafe deviation?[row] = Float(factor)
-        }
+            threads: context.threads,
+            statistics: RowStatistics(mean: context.optionalOutput(1), deviation: context.optionalOutput(2)))
     }
 
     private static func writeMeans(of x: Tensor, into means: MutableTensor) throws {
@@ -80,18 +75,17 @@ struct SkipLayerNormalization: Operator {
     ) throws {
         guard x.count > 0 else { return }
         let count = x.shape[axis]
-        nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
+        let source = try x.view(of: type)
         let skip = try RowScale(context.input(1), shape: x.shape, axis: axis, dtype: x.dtype)
-        nonisolated(unsafe) let skipped = unsafe try skip.elements(of: type)
-        nonisolated(unsafe) let bias = unsafe try context.optionalInput(biasInput)?.buffer(of: type)
-        nonisolated(unsafe) let target = unsafe try sum.buffer(of: type)
-        context.threads.forEachRange(x.count / count, grain: max(8192 / count, 1)) { rows in
-            for row in rows {
+        let (skipped, skipStride) = (try skip.tensor.view(of: type), skip.rowStride)
+        let bias = try context.optionalInput(biasInput)?.view(of: type)
+        let grain = max(8192 / count, 1)
+        try sum.forEachSlice(of: type, unit: count, grain: grain, threads: context.threads) { rows, target in
+            for (place, row) in rows.enumerated() {
                 for index in 0..<count {
-                    let place = row * count + index
-                    unsafe target[place] = unsafe source[place] + skipped[row * skip.rowStride + index]
+                    let value = source[row * count + index] + skipped[row * skipStride + index]
+                    target[place * count + index] = bias.map { value + $0[index] } ?? value
                 }
-                if let bias = unsafe bias { for index in 0..<count { unsafe target[row * count + index] += bias[index] } }
             }
         }
     }

@@ -20,22 +20,19 @@ package func softmax(
     }
     guard x.count > 0 else { return }
     guard x.dtype == .float64 else {
-        return unsafe NormalizationKernels.softmax(
-            try x.pointer(to: Float.self), into: try y.pointer(to: Float.self), outer: outer, count: count, inner: inner,
-            isLogarithm: isLogarithm, threads: threads)
+        return try NormalizationKernels.softmax(
+            x, into: y, outer: outer, count: count, inner: inner, isLogarithm: isLogarithm, threads: threads)
     }
-    nonisolated(unsafe) let source = unsafe try x.buffer(of: Double.self)
-    nonisolated(unsafe) let target = unsafe try y.buffer(of: Double.self)
-    threads.forEach(outer) { block in
-        for column in 0..<inner {
-            let places = stride(from: block * count * inner + column, to: (block + 1) * count * inner, by: inner)
-            let maximum = places.reduce(-Double.infinity) { unsafe max($0, source[$1]) }
-            let sum = places.reduce(0) { unsafe $0 + exp(source[$1] - maximum) }
-            let logarithm = log(sum)
-            for place in places {
-                let difference = unsafe source[place] - maximum
-                unsafe target[place] = isLogarithm ? difference - logarithm : exp(difference) / sum
-            }
+    let source = try x.view(of: Double.self)
+    try y.forEachLine(of: Double.self, count: count, inner: inner, grain: inner, threads: threads) { line, target in
+        let start = line / inner * count * inner + line % inner
+        let places = stride(from: start, to: start + count * inner, by: inner)
+        let maximum = places.reduce(-Double.infinity) { max($0, source[$1]) }
+        let sum = places.reduce(0) { $0 + exp(source[$1] - maximum) }
+        let logarithm = log(sum)
+        for index in 0..<count {
+            let difference = source[start + index * inner] - maximum
+            target[index] = isLogarithm ? difference - logarithm : exp(difference) / sum
         }
     }
 }

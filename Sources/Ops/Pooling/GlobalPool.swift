@@ -32,17 +32,21 @@ struct GlobalPool: Operator {
     private func pool<Element: TensorElement & BinaryFloatingPoint>(
         _ data: Tensor, _ type: Element.Type, into output: MutableTensor, threads: ThreadPool
     ) throws {
-        nonisolated(unsafe) let (source, target) = unsafe (try data.buffer(of: type), try output.buffer(of: type))
+        let source = try data.view(of: type)
         let size = data.shape.count(2..<data.shape.rank)
-        unsafe threads.forEachRange(target.count, grain: max(16384 / max(size, 1), 1)) { range in
-            for plane in range {
-                let elements = unsafe UnsafeBufferPointer(rebasing: source[plane * size..<(plane + 1) * size])
+        let kind = kind
+        try output.forEachSlice(of: type, grain: max(16384 / max(size, 1), 1), threads: threads) { planes, target in
+            for (place, plane) in planes.enumerated() {
+                let elements = plane * size..<(plane + 1) * size
                 switch kind {
-                case .average: unsafe target[plane] = unsafe Element(Self.sum(elements) { Double($0) } / Double(size))
-                case .max: unsafe target[plane] = unsafe elements.reduce(-Element.infinity) { Swift.max($0, $1) }
+                case .average: target[place] = Element(Self.sum(source, elements) { Double($0) } / Double(size))
+                case .max:
+                    var largest = -Element.infinity
+                    for index in elements { largest = Swift.max(largest, source[index]) }
+                    target[place] = largest
                 case .norm(let p):
                     let norm = Norm(p: p)
-                    unsafe target[plane] = unsafe Element(norm.root(Self.sum(elements) { norm.power(Double($0)) }))
+                    target[place] = Element(norm.root(Self.sum(source, elements) { norm.power(Double($0)) }))
                 }
             }
         }
@@ -50,16 +54,17 @@ struct GlobalPool: Operator {
 
     /// In double precision and in four lanes, so that additions don't wait for each other.
     @inline(__always)
-    private static func sum<Element>(_ elements: UnsafeBufferPointer<Element>, _ term: (Element) -> Double) -> Double {
+    private static func sum<Element>(
+        _ source: TensorView<Element>, _ range: Range<Int>, _ term: (Element) -> Double
+    ) -> Double {
         var lanes = SIMD4<Double>()
-        var index = 0
-        while index + 4 <= elements.count {
-            unsafe lanes += SIMD4(
-                term(elements[index]), term(elements[index + 1]), term(elements[index + 2]), term(elements[index + 3]))
+        var index = range.lowerBound
+        while index + 4 <= range.upperBound {
+            lanes += SIMD4(term(source[index]), term(source[index + 1]), term(source[index + 2]), term(source[index + 3]))
             index += 4
         }
-        while index < elements.count {
-            unsafe lanes[0] += term(elements[index])
+        while index < range.upperBound {
+            lanes[0] += term(source[index])
             index += 1
         }
         return lanes.sum()

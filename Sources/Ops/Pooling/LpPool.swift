@@ -27,16 +27,18 @@ struct LpPool: Operator {
     private func pool<Element: TensorElement & BinaryFloatingPoint>(
         _ data: Tensor, _ type: Element.Type, into output: MutableTensor, threads: ThreadPool
     ) throws {
-        let source = unsafe try data.pointer(to: type)
-        nonisolated(unsafe) let target = unsafe try output.buffer(of: type)
+        let source = try data.view(of: type)
         let norm = Norm(p: p)
-        unsafe forEachWindow(try attributes.geometry(data.shape), over: source, threads: threads) { window, _, place in
-            var sum = 0.0
-            for row in unsafe 0..<window.rowCount {
-                let line = unsafe window.plane + window.rowOffset(row)
-                for column in unsafe 0..<window.columns { unsafe sum += norm.power(Double(line[column &* window.step])) }
+        let windows = PoolWindows(try attributes.geometry(data.shape))
+        try output.forEachSlice(of: type, unit: windows.rowLength, grain: windows.grain, threads: threads) { rows, target in
+            windows.forEach(in: rows) { window, place in
+                var sum = 0.0
+                for row in 0..<window.rowCount {
+                    let start = window.start(row)
+                    for column in 0..<window.columns { sum += norm.power(Double(source[start &+ column &* window.step])) }
+                }
+                target[place] = Element(norm.root(sum))
             }
-            unsafe target[place] = Element(norm.root(sum))
         }
     }
 }

@@ -27,23 +27,40 @@ struct MaxPool: Operator {
     private func pool<Element: TensorElement & Comparable>(
         _ data: Tensor, _ type: Element.Type, lowest: Element, _ context: RunContext
     ) throws {
-        let source = unsafe try data.pointer(to: type)
-        nonisolated(unsafe) let target = unsafe try context.optionalOutput(0)?.buffer(of: type)
-        nonisolated(unsafe) let indices = unsafe try context.optionalOutput(1)?.buffer(of: Int64.self)
-        let planeSize = data.shape.count(2..<data.shape.rank)
+        let source = try data.view(of: type)
         let columnMajor = isColumnMajor ? ColumnMajor(Array(data.shape.dimensions[2...])) : nil
-        unsafe forEachWindow(try attributes.geometry(data.shape), over: source, threads: context.threads) {
-            window, plane, place in
+        let planeSize = data.shape.count(2..<data.shape.rank)
+        let windows = PoolWindows(try attributes.geometry(data.shape))
+        @Sendable func largest(_ window: PoolWindow) -> (value: Element, index: Int64) {
             var (best, index) = (lowest, -1)
-            for row in unsafe 0..<window.rowCount {
-                let offset = unsafe window.rowOffset(row)
-                for column in unsafe 0..<window.columns {
-                    let value = unsafe window.plane[offset &+ column &* window.step]
-                    if value > best || index < 0 { (best, index) = unsafe (value, offset + column * window.step) }
+            for row in 0..<window.rowCount {
+                let start = window.start(row)
+                for column in 0..<window.columns {
+                    let place = start &+ column &* window.step
+                    let value = source[place]
+                    if value > best || index < 0 { (best, index) = (value, place - window.planeStart) }
                 }
             }
-            unsafe target?[place] = best
-            unsafe indices?[place] = Int64(plane * planeSize + (columnMajor?.index(max(index, 0)) ?? max(index, 0)))
+            let place = columnMajor?.index(max(index, 0)) ?? max(index, 0)
+            return (best, Int64(window.plane * planeSize + place))
+        }
+        let (unit, grain, threads) = (windows.rowLength, windows.grain, context.threads)
+        switch (context.optionalOutput(0), context.optionalOutput(1)) {
+        case (let values?, let indices?):
+            try values.forEachSlice(
+                of: type, unit: unit, and: indices, of: Int64.self, otherUnit: unit, grain: grain, threads: threads
+            ) { rows, values, indices in
+                windows.forEach(in: rows) { window, place in (values[place], indices[place]) = largest(window) }
+            }
+        case (let values?, nil):
+            try values.forEachSlice(of: type, unit: unit, grain: grain, threads: threads) { rows, values in
+                windows.forEach(in: rows) { window, place in values[place] = largest(window).value }
+            }
+        case (nil, let indices?):
+            try indices.forEachSlice(of: Int64.self, unit: unit, grain: grain, threads: threads) { rows, indices in
+                windows.forEach(in: rows) { window, place in indices[place] = largest(window).index }
+            }
+        case (nil, nil): break
         }
     }
 }

@@ -40,10 +40,10 @@ struct MaxUnpool: Operator {
         guard given.shape == data.shape else { throw TensorError("indices of \(given.shape) don't fit \(data.shape)") }
         let places = try places(given.integers(), data.shape, output: shape)
         let zero = try Tensor.zero(data.dtype)
-        unsafe try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
-            unsafe fillElements(units.target, count: shape.count, with: units.sources[1], width: units.width)
+        try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
+            try units.fill(0..<shape.count, from: 1)
             for (index, place) in places.enumerated() {
-                unsafe copyBytes(units.target + place * units.width, units.sources[0] + index * units.width, units.width)
+                try units.copy(at: index, to: place)
             }
         }
     }

@@ -112,57 +112,75 @@ struct PoolGeometry {
 }
 
 /// One window over a plane: rows of elements that lie `step` apart.
-@unsafe
-struct PoolWindow<Element> {
-    let plane: UnsafePointer<Element>
+struct PoolWindow {
+    /// The plane's number.
+    let plane: Int
+    /// Where the window's first row starts in the tensor.
+    fileprivate let base: Int
+    /// Where its plane does.
+    let planeStart: Int
     /// Along every axis but the last: the first index, the number of elements, the distance of two in memory.
     fileprivate let outer: [(offset: Int, count: Int, step: Int)]
     let rowCount: Int
     /// Along the last axis.
     let columns: Int
     let step: Int
-    fileprivate let base: Int
     /// The number of places, padding included.
     let paddedCount: Int
 
-    var count: Int { unsafe rowCount * columns }
+    var count: Int { rowCount * columns }
 
-    /// Where in the plane a row starts.
+    /// Where in the tensor a row starts.
     @inline(__always)
-    func rowOffset(_ row: Int) -> Int {
-        var (rest, offset) = unsafe (row, base)
-        for axis in unsafe stride(from: outer.count - 1, through: 0, by: -1) {
-            let (quotient, index) = unsafe rest.quotientAndRemainder(dividingBy: outer[axis].count)
-            unsafe offset += index * outer[axis].step
+    func start(_ row: Int) -> Int {
+        var (rest, offset) = (row, base)
+        for axis in stride(from: outer.count - 1, through: 0, by: -1) {
+            let (quotient, index) = rest.quotientAndRemainder(dividingBy: outer[axis].count)
+            offset += index * outer[axis].step
             rest = quotient
         }
         return offset
     }
 }
 
-/// Calls `reduce` for every window of every plane.
-///
-/// - Parameter reduce: gets the window, the plane's number and the window's number among all outputs.
-func forEachWindow<Element: BitwiseCopyable>(
-    _ geometry: PoolGeometry, over source: UnsafePointer<Element>, threads: ThreadPool,
-    _ reduce: @Sendable (PoolWindow<Element>, _ plane: Int, _ output: Int) -> Void
-) {
-    let axes = geometry.axes
-    let planes = geometry.shape.count(0..<2)
-    let planeSize = geometry.shape.count(2..<geometry.shape.rank)
-    let outputs = axes.reduce(1) { $0 * $1.output }
-    guard let last = axes.last, outputs > 0, planes > 0 else { return }
-    let windows = axes.map { axis in (0..<axis.output).map { axis.window($0) } }
-    let strides = Array(geometry.shape.strides[2...])
-    let rows = outputs / last.output
-    let grain = max(4096 / last.output, 1)
-    nonisolated(unsafe) let source = unsafe source
-    threads.forEachRange(planes * rows, grain: grain) { range in
+/// The windows of all planes, in the order of the outputs: one for each.
+struct PoolWindows: Sendable {
+    private let axes: [PoolAxis]
+    private let windows: [[(first: Int, count: Int, padded: Int)]]
+    private let strides: [Int]
+    private let planeSize: Int
+    /// Rows of outputs along the last axis, in each plane.
+    private let rows: Int
+    /// Outputs of a row.
+    let rowLength: Int
+    /// Rows that are worth a thread.
+    let grain: Int
+
+    init(_ geometry: PoolGeometry) {
+        axes = geometry.axes
+        planeSize = geometry.shape.count(2..<geometry.shape.rank)
+        windows = geometry.axes.map { axis in
+            (0..<axis.output).map { index in
+                let window = axis.window(index)
+                return (window.first, window.count, window.padded)
+            }
+        }
+        strides = Array(geometry.shape.strides[2...])
+        rowLength = axes.last?.output ?? 1
+        rows = axes.dropLast().reduce(1) { $0 * $1.output }
+        grain = max(4096 / max(rowLength, 1), 1)
+    }
+
+    /// Calls `body` for each window of a range of rows, with the number of the window in the range.
+    @inline(__always)
+    func forEach(in range: Range<Int>, _ body: (_ window: PoolWindow, _ place: Int) -> Void) {
+        guard let last = axes.last else { return }
+        var place = 0
         for index in range {
             let (plane, row) = (index / rows, index % rows)
             var rest = row
             var outer = [(offset: Int, count: Int, step: Int)](repeating: (0, 0, 0), count: axes.count - 1)
-            var (base, rowCount, padded) = (0, 1, 1)
+            var (base, rowCount, padded) = (plane * planeSize, 1, 1)
             for axis in stride(from: axes.count - 2, through: 0, by: -1) {
                 let window = windows[axis][rest % axes[axis].output]
                 rest /= axes[axis].output
@@ -173,11 +191,12 @@ func forEachWindow<Element: BitwiseCopyable>(
             }
             for column in 0..<last.output {
                 let window = windows[axes.count - 1][column]
-                unsafe reduce(
+                body(
                     PoolWindow(
-                        plane: source + plane * planeSize, outer: outer, rowCount: window.count == 0 ? 0 : rowCount,
-                        columns: window.count, step: last.dilation, base: base + window.first,
-                        paddedCount: saturatingMultiply(padded, window.padded)), plane, index * last.output + column)
+                        plane: plane, base: base + window.first, planeStart: plane * planeSize, outer: outer,
+                        rowCount: window.count == 0 ? 0 : rowCount, columns: window.count, step: last.dilation,
+                        paddedCount: saturatingMultiply(padded, window.padded)), place)
+                place += 1
             }
         }
     }

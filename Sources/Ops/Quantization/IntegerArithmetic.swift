@@ -19,28 +19,6 @@ func centred(_ x: Tensor, zero: Tensor?, axis: Int, threads: ThreadPool) throws 
     return values
 }
 
-/// c[m, n] = a[m, k] b[k, n] in 32-bit integers that wrap around.
-func multiplyIntegers(
-    _ a: UnsafeBufferPointer<Int32>, _ b: UnsafeBufferPointer<Int32>, _ c: UnsafeMutableBufferPointer<Int32>, m: Int, k: Int,
-    n: Int,
-    threads: ThreadPool
-) {
-    nonisolated(unsafe) let a = unsafe a
-    nonisolated(unsafe) let b = unsafe b
-    nonisolated(unsafe) let c = unsafe c
-    threads.forEachRange(m, grain: max(BroadcastPlan.grain / max(k * n, 1), 1)) { rows in
-        for row in rows {
-            let start = row * n
-            for column in 0..<n { unsafe c[start + column] = 0 }
-            for index in 0..<k {
-                let factor = unsafe a[row * k + index]
-                if factor == 0 { continue }
-                for column in 0..<n { unsafe c[start + column] &+= factor &* b[index * n + column] }
-            }
-        }
-    }
-}
-
 /// y = saturate(round(sum * factor) + zero point), halves to even; y is int8 or uint8.
 ///
 /// - Parameters:
@@ -48,22 +26,25 @@ func multiplyIntegers(
 ///   - zero: one number.
 /// - Throws: ``TensorError`` where shapes or types don't fit.
 func requantize(
-    _ sums: UnsafeBufferPointer<Int32>, factors: [Double], axis: Int, zero: Tensor, into y: MutableTensor, threads: ThreadPool
+    _ sums: Tensor, factors: [Double], axis: Int, zero: Tensor, into y: MutableTensor, threads: ThreadPool
 ) throws {
     guard let range = y.dtype.quantizedRange, zero.count == 1 else {
         throw TensorError("can't quantize to \(y.dtype) with a zero point of shape \(zero.shape)")
     }
     let offset = try cast(zero, to: .float64, threads: threads).array(of: Double.self)[0]
+    let sums = try sums.view(of: Int32.self)
     let levels = try MutableTensor(dtype: .int32, shape: y.shape)
-    let output = unsafe try levels.buffer(of: Int32.self)
     let shape = factors.count == 1 ? Shape.scalar : try Shape([factors.count])
-    try QuantizationLayout(y.shape, scale: shape, axis: axis, blockSize: 0).forEachRun { start, first, step, count in
-        for index in start..<start + count {
-            let level = unsafe (Double(sums[index]) * factors[first]).rounded(.toNearestOrEven) + offset
-            unsafe output[index] = level.isNaN ? Int32(offset) : Int32(min(max(level, range.least), range.largest))
+    let layout = try QuantizationLayout(y.shape, scale: shape, axis: axis, blockSize: 0)
+    try levels.withMutableSpan(of: Int32.self) { output in
+        layout.forEachRun { start, first, step, count in
+            for index in start..<start + count {
+                let level = (Double(sums[index]) * factors[first]).rounded(.toNearestOrEven) + offset
+                output[index] = level.isNaN ? Int32(offset) : Int32(min(max(level, range.least), range.largest))
+            }
         }
     }
-    try cast(levels.tensor, into: y, threads: threads)
+    try cast(levels.finish(), into: y, threads: threads)
 }
 
 /// The factors that bring sums of products to the output's scale: a_scale * b_scale / y_scale, with one of the first two possibly

@@ -91,7 +91,6 @@ struct IntegerConvolution: Sendable {
         let input = try centred(x, zero: xZero, axis: 1, threads: threads)
         let weight = try centred(w, zero: wZero, axis: 0, threads: threads)
         let result = try MutableTensor(dtype: .int32, shape: Shape([x.shape[0], w.shape[0]] + geometry.output))
-        let output = unsafe try result.buffer(of: Int32.self)
         let channels = w.shape[1]
         let m = w.shape[0] / group
         let k = channels * geometry.kernel.reduce(1, *)
@@ -107,14 +106,8 @@ struct IntegerConvolution: Sendable {
                 let first = (batch * group + part) * channels * plane
                 gather(input[first..<first + channels * plane], geometry, into: &columns)
                 let start = (batch * group + part) * m * n
-                unsafe weight.withUnsafeBufferPointer { weight in
-                    unsafe columns.withUnsafeBufferPointer { columns in
-                        unsafe multiplyIntegers(
-                            UnsafeBufferPointer(rebasing: weight[part * m * k..<(part + 1) * m * k]), columns,
-                            UnsafeMutableBufferPointer(rebasing: output[start..<start + m * n]), m: m, k: k, n: n,
-                            threads: threads)
-                    }
-                }
+                try multiplyIntegers(
+                    weight, from: part * m * k, columns, into: result, at: start, m: m, k: k, n: n, threads: threads)
             }
         }
         return result.tensor
@@ -189,10 +182,8 @@ struct QLinearConv: Operator {
             sums = biased.tensor
         }
         let factors = try requantizationFactors(context.input(1), context.input(4), context.input(6), threads: threads)
-        unsafe try requantize(
-            sums.buffer(of: Int32.self), factors: factors, axis: 1, zero: context.input(7), into: context.output(0),
-            threads: threads)
-        withExtendedLifetime(sums) {}
+        try requantize(
+            sums, factors: factors, axis: 1, zero: context.input(7), into: context.output(0), threads: threads)
     }
 
     static let definition = OperatorDefinition("QLinearConv", since: 10) { decoder in

@@ -11,21 +11,14 @@ func integerMatMul(_ a: Tensor, aZero: Tensor?, _ b: Tensor, bZero: Tensor?, thr
     let left = try centred(a, zero: aZero, axis: max(a.shape.rank - 2, 0), threads: threads)
     let right = try centred(b, zero: bZero, axis: b.shape.rank - 1, threads: threads)
     let result = try MutableTensor(dtype: .int32, shape: extents.output)
-    let output = unsafe try result.buffer(of: Int32.self)
     let (m, k, n) = (extents.m, extents.k, extents.n)
-    unsafe left.withUnsafeBufferPointer { left in
-        unsafe right.withUnsafeBufferPointer { right in
-            for index in 0..<extents.batch.count {
-                let pair = extents.matrices(index)
-                unsafe multiplyIntegers(
-                    UnsafeBufferPointer(rebasing: left[pair.a * m * k..<(pair.a + 1) * m * k]),
-                    UnsafeBufferPointer(rebasing: right[pair.b * k * n..<(pair.b + 1) * k * n]),
-                    UnsafeMutableBufferPointer(rebasing: output[index * m * n..<(index + 1) * m * n]), m: m, k: k, n: n,
-                    threads: threads)
-            }
-        }
+    for index in 0..<extents.batch.count {
+        let pair = extents.matrices(index)
+        try multiplyIntegers(
+            left, from: pair.a * m * k, right, from: pair.b * k * n, into: result, at: index * m * n, m: m, k: k, n: n,
+            threads: threads)
     }
-    return result.tensor
+    return try result.finish()
 }
 
 /// MatMulInteger-10.
@@ -62,10 +55,8 @@ struct QLinearMatMul: Operator {
             context.input(0), aZero: context.input(2), context.input(3), bZero: context.input(5), threads: threads)
         let factors = try requantizationFactors(context.input(1), context.input(4), context.input(6), threads: threads)
         let axis = try context.input(1).count > 1 ? product.shape.rank - 2 : product.shape.rank - 1
-        unsafe try requantize(
-            product.buffer(of: Int32.self), factors: factors, axis: max(axis, 0), zero: context.input(7),
-            into: context.output(0), threads: threads)
-        withExtendedLifetime(product) {}
+        try requantize(
+            product, factors: factors, axis: max(axis, 0), zero: context.input(7), into: context.output(0), threads: threads)
     }
 
     static let definition = OperatorDefinition("QLinearMatMul", since: 10) { decoder in

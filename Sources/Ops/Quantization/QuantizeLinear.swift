@@ -16,27 +16,26 @@ func quantize(
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     let input = try cast(x, to: .float32, threads: threads)
-    let values = unsafe try input.buffer(of: Float.self)
-    let scaleTensor = try cast(scale, to: .float32, threads: threads)
-    let scales = unsafe try scaleTensor.buffer(of: Float.self)
+    let values = try input.view(of: Float.self)
+    let scales = try cast(scale, to: .float32, threads: threads).view(of: Float.self)
     let zeros = try zero.map { try cast($0, to: .float32, threads: threads).array(of: Float.self) }
     let range = y.dtype.quantizedRange
     let result = try MutableTensor(dtype: .float32, shape: x.shape)
-    let output = unsafe try result.buffer(of: Float.self)
-    layout.forEachRun { start, first, step, count in
-        for index in 0..<count {
-            let quotient = unsafe values[start + index] / scales[first + index * step]
-            let offset = zeros?[first + index * step] ?? 0
-            guard let range else {
-                unsafe output[start + index] = quotient + offset
-                continue
+    try result.withMutableSpan(of: Float.self) { output in
+        layout.forEachRun { start, first, step, count in
+            for index in 0..<count {
+                let quotient = values[start + index] / scales[first + index * step]
+                let offset = zeros?[first + index * step] ?? 0
+                guard let range else {
+                    output[start + index] = quotient + offset
+                    continue
+                }
+                let level = Double(quotient.rounded(.toNearestOrEven)) + Double(offset)
+                output[start + index] = Float(level >= range.least ? min(level, range.largest) : range.least)
             }
-            let level = Double(quotient.rounded(.toNearestOrEven)) + Double(offset)
-            unsafe output[start + index] = Float(level >= range.least ? min(level, range.largest) : range.least)
         }
     }
-    withExtendedLifetime((input, scaleTensor)) {}
-    try cast(result.tensor, into: y, rounding: CastRounding(saturate: saturate), threads: threads)
+    try cast(result.finish(), into: y, rounding: CastRounding(saturate: saturate), threads: threads)
 }
 
 /// y = (x - zero point) * scale.
@@ -52,19 +51,19 @@ func dequantize(
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     // Differences of int32 are exact in double precision.
     let input = try cast(x, to: .float64, threads: threads)
-    let values = unsafe try input.buffer(of: Double.self)
+    let values = try input.view(of: Double.self)
     let scales = try cast(scale, to: .float32, threads: threads).array(of: Float.self)
     let zeros = try zero.map { try cast($0, to: .float64, threads: threads).array(of: Double.self) }
     let result = y.dtype == .float32 ? y : try MutableTensor(dtype: .float32, shape: x.shape)
-    let output = unsafe try result.buffer(of: Float.self)
-    layout.forEachRun { start, first, step, count in
-        for index in 0..<count {
-            let level = unsafe values[start + index] - (zeros?[first + index * step] ?? 0)
-            unsafe output[start + index] = Float(level) * scales[first + index * step]
+    try result.withMutableSpan(of: Float.self) { output in
+        layout.forEachRun { start, first, step, count in
+            for index in 0..<count {
+                let level = values[start + index] - (zeros?[first + index * step] ?? 0)
+                output[start + index] = Float(level) * scales[first + index * step]
+            }
         }
     }
-    withExtendedLifetime(input) {}
-    if y.dtype != .float32 { try cast(result.tensor, into: y, threads: threads) }
+    if y.dtype != .float32 { try cast(result.finish(), into: y, threads: threads) }
 }
 
 /// QuantizeLinear-10 to -25.

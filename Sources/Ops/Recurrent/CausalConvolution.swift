@@ -31,31 +31,33 @@ struct CausalConvolution: Operator {
 
     func run(_ context: inout RunContext) throws {
         let (x, w) = (try context.input(0), try context.input(1))
-        nonisolated(unsafe) let source = unsafe try x.buffer(of: Float.self)
-        nonisolated(unsafe) let weights = unsafe try w.buffer(of: Float.self)
-        nonisolated(unsafe) let bias = unsafe try context.optionalInput(2)?.buffer(of: Float.self)
-        nonisolated(unsafe) let past = unsafe try context.optionalInput(3)?.buffer(of: Float.self)
-        nonisolated(unsafe) let output = unsafe try context.optionalOutput(0)?.buffer(of: Float.self)
-        nonisolated(unsafe) let present = unsafe try context.optionalOutput(1)?.buffer(of: Float.self)
+        let (source, weights) = (try x.view(of: Float.self), try w.view(of: Float.self))
+        let bias = try context.optionalInput(2)?.view(of: Float.self)
+        let past = try context.optionalInput(3)?.view(of: Float.self)
         let (channels, length, k) = (x.shape[1], x.shape[2], w.shape[2])
-        let kept = k - 1
-        context.threads.forEachRange(x.shape[0] * channels, grain: max(4096 / max(length, 1), 1)) { rows in
-            for row in rows {
+        let (kept, hasSiLU) = (k - 1, hasSiLU)
+        let grain = max(4096 / max(length, 1), 1)
+        // Step `index` of a row with its state in front.
+        @Sendable func value(_ row: Int, _ index: Int) -> Float {
+            index < kept ? past?[row * kept + index] ?? 0 : source[row * length + index - kept]
+        }
+        try context.optionalOutput(0)?.forEachSlice(
+            of: Float.self, unit: length, grain: grain, threads: context.threads
+        ) { rows, output in
+            for (place, row) in rows.enumerated() {
                 let channel = row % channels
-                // Step `index` of the row with its state in front.
-                func value(_ index: Int) -> Float {
-                    unsafe index < kept ? past?[row * kept + index] ?? 0 : source[row * length + index - kept]
+                for step in 0..<length {
+                    var sum = bias?[channel] ?? 0
+                    for tap in 0..<k { sum += weights[channel * k + tap] * value(row, step + tap) }
+                    output[place * length + step] = hasSiLU ? sum / (1 + exp(-sum)) : sum
                 }
-                if let output = unsafe output {
-                    for step in 0..<length {
-                        var sum = unsafe bias?[channel] ?? 0
-                        for tap in 0..<k { unsafe sum += weights[channel * k + tap] * value(step + tap) }
-                        unsafe output[row * length + step] = hasSiLU ? sum / (1 + exp(-sum)) : sum
-                    }
-                }
-                if let present = unsafe present {
-                    for index in 0..<kept { unsafe present[row * kept + index] = value(length + index) }
-                }
+            }
+        }
+        try context.optionalOutput(1)?.forEachSlice(
+            of: Float.self, unit: kept, grain: grain, threads: context.threads
+        ) { rows, present in
+            for (place, row) in rows.enumerated() {
+                for index in 0..<kept { present[place * kept + index] = value(row, length + index) }
             }
         }
     }

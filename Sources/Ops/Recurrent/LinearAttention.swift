@@ -29,7 +29,7 @@ struct LinearAttention: Operator {
 
     var floatingPointTypes: Set<DType>? { [.float32] }
 
-    private struct Sizes {
+    struct Sizes {
         let batch: Int
         let length: Int
         let key: Int
@@ -86,56 +86,13 @@ struct LinearAttention: Operator {
         if let past = tensors[3] {
             try present.copy(from: past)
         } else {
-            unsafe present.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
+            try present.fill(with: 0 as Float)
         }
         let output = try context.output(0)
-        guard sizes.state.count > 0 else {
-            unsafe output.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
-            return
-        }
-        nonisolated(unsafe) let decay = unsafe try tensors[4].map {
-            unsafe (try $0.buffer(of: Float.self), $0.shape[2] == heads ? 1 : sizes.key, $0.shape[2])
-        }
-        nonisolated(unsafe) let beta = unsafe try tensors[5].map { unsafe (try $0.buffer(of: Float.self), $0.shape[2]) }
-        nonisolated(unsafe) let (queries, keys, values) = unsafe (
-            try q.buffer(of: Float.self), try k.buffer(of: Float.self), try v.buffer(of: Float.self)
-        )
-        nonisolated(unsafe) let (states, results) = unsafe (
-            try present.buffer(of: Float.self), try output.buffer(of: Float.self)
-        )
-        let (m, n, group) = (sizes.key, sizes.value, queryHeads / heads)
-        let scale = scale ?? 1 / Float(max(m, 1)).squareRoot()
-        context.threads.forEachRange(sizes.batch * heads, grain: 1) { range in
-            var change = [Float](repeating: 0, count: n)
-            for line in range {
-                let (item, head) = (line / heads, line % heads)
-                let state = line * m * n
-                for step in item * sizes.length..<(item + 1) * sizes.length {
-                    let (key, value) = ((step * heads + head) * m, (step * heads + head) * n)
-                    if rule.isGated, let (gates, width, row) = unsafe decay {
-                        for i in 0..<m {
-                            let factor = unsafe exp(gates[step * row + head * width + (width == 1 ? 0 : i)])
-                            for j in 0..<n { unsafe states[state + i * n + j] *= factor }
-                        }
-                    }
-                    for j in 0..<n { change[j] = unsafe values[value + j] }
-                    if rule.isDelta, let (rates, row) = unsafe beta {
-                        for i in 0..<m { for j in 0..<n { unsafe change[j] -= keys[key + i] * states[state + i * n + j] } }
-                        let rate = unsafe rates[step * row + (row == 1 ? 0 : head)]
-                        for j in 0..<n { change[j] *= rate }
-                    }
-                    for i in 0..<m { for j in 0..<n { unsafe states[state + i * n + j] += keys[key + i] * change[j] } }
-                    for member in 0..<group {
-                        let place = step * queryHeads + head * group + member
-                        for j in 0..<n {
-                            var sum: Float = 0
-                            for i in 0..<m { unsafe sum += queries[place * m + i] * states[state + i * n + j] }
-                            unsafe results[place * n + j] = scale * sum
-                        }
-                    }
-                }
-            }
-        }
+        guard sizes.state.count > 0 else { return try output.fill(with: 0 as Float) }
+        try attend(
+            tensors, sizes, states: present, results: output, scale: scale ?? 1 / Float(max(sizes.key, 1)).squareRoot(),
+            threads: context.threads)
     }
 
     static let definition = OperatorDefinition("LinearAttention", since: 27) { decoder in

@@ -65,7 +65,7 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
             throw TensorError("sequence_lens should lie in 0...\(geometry.length), found \(lengths)")
         }
         let outputs = (0..<3).map { context.optionalOutput($0) }
-        unsafe outputs[0]?.rawBytes.initializeMemory(as: UInt8.self, repeating: 0)
+        try outputs[0]?.fill(with: 0 as Element)
         for index in functions.indices {
             let pass = try RecurrentPass<Element>(
                 geometry: geometry, direction: index, isReverse: direction == .reverse || index == 1, tensors: tensors,

@@ -16,24 +16,23 @@ func argExtreme(
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            nonisolated(unsafe) let input = unsafe try x.buffer(of: Element.self)
-            nonisolated(unsafe) let output = unsafe try y.buffer(of: Int64.self)
+            let input = try x.view(of: Element.self)
             let (count, inner) = (split.count, split.inner)
-            unsafe threads.forEachRange(output.count, grain: max(BroadcastPlan.grain / count, 1)) {
-                [largest, selectsLast] range in
-                for index in range {
+            let grain = max(BroadcastPlan.grain / count, 1)
+            try y.forEachSlice(of: Int64.self, grain: grain, threads: threads) { [largest, selectsLast] range, output in
+                for (place, index) in range.enumerated() {
                     let first = index / inner * count * inner + index % inner
-                    var best = unsafe input[first]
+                    var best = input[first]
                     var position = 0
                     for step in 1..<max(count, 1) {
-                        let value = unsafe input[first + step * inner]
+                        let value = input[first + step * inner]
                         let isBetter = largest ? value > best : value < best
                         if isBetter || (selectsLast && value == best) || (value.isNaN && !best.isNaN) {
                             best = value
                             position = step
                         }
                     }
-                    unsafe output[index] = Int64(position)
+                    output[place] = Int64(position)
                 }
             }
         }

@@ -19,21 +19,20 @@ func cumulate(
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            nonisolated(unsafe) let input = unsafe try x.buffer(of: Element.self)
-            nonisolated(unsafe) let output = unsafe try y.buffer(of: Element.self)
+            let input = try x.view(of: Element.self)
             let (count, inner) = (split.count, split.inner)
             guard count > 0 else { return }
-            threads.forEachRange(split.outer * inner, grain: max(BroadcastPlan.grain / count, 1)) {
-                [product, exclusive, reverse] range in
-                for index in range {
-                    let first = index / inner * count * inner + index % inner
-                    var total: Element = product ? .one : .zero
-                    for step in 0..<count {
-                        let position = first + (reverse ? count - 1 - step : step) * inner
-                        let before = total
-                        total = unsafe product ? .product(total, input[position]) : .sum(total, input[position])
-                        unsafe output[position] = exclusive ? before : total
-                    }
+            let grain = max(BroadcastPlan.grain / count, 1)
+            try y.forEachLine(of: Element.self, count: count, inner: inner, grain: grain, threads: threads) {
+                [product, exclusive, reverse] line, output in
+                let first = line / inner * count * inner + line % inner
+                var total: Element = product ? .one : .zero
+                for step in 0..<count {
+                    let place = reverse ? count - 1 - step : step
+                    let value = input[first + place * inner]
+                    let before = total
+                    total = product ? .product(total, value) : .sum(total, value)
+                    output[place] = exclusive ? before : total
                 }
             }
         }

@@ -18,12 +18,12 @@ struct Det: Operator {
         let (x, output) = (try context.input(0), try context.output(0))
         let extent = x.shape[x.shape.rank - 1]
         func compute<Element: NumericElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
-            nonisolated(unsafe) let (source, target) = unsafe (try x.buffer(of: type), try output.buffer(of: type))
-            context.threads.forEachRange(output.count, grain: max(4096 / max(extent * extent, 1), 1)) { range in
-                for index in range {
+            let source = try x.view(of: type)
+            let grain = max(4096 / max(extent * extent, 1), 1)
+            try output.forEachSlice(of: type, grain: grain, threads: context.threads) { range, target in
+                for (place, index) in range.enumerated() {
                     let start = index * extent * extent
-                    unsafe target[index] = .converting(
-                        determinant((0..<extent * extent).map { unsafe source[start + $0].double }, extent))
+                    target[place] = .converting(determinant((0..<extent * extent).map { source[start + $0].double }, extent))
                 }
             }
         }

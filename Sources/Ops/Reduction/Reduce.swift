@@ -64,8 +64,10 @@ func reduce(_ function: ReduceFunction, _ x: Tensor, along axes: [Int], into y: 
         let bytes = try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset)
         let result = try combine(function.combination, bytes, along: axes, threads: threads)
         // Nothing at all is 255, the largest byte, as a minimum.
-        for (index, byte) in try result.array(of: UInt8.self).enumerated() { unsafe y.rawBytes[index] = byte & 1 }
-        return
+        let reduced = try result.view(of: UInt8.self)
+        return try y.withMutableSpan(of: Bool.self) { y in
+            for index in 0..<y.count { y[index] = reduced[index] & 1 != 0 }
+        }
     }
     if function == .logSumExp { return try logSumExp(x, along: axes, into: y, threads: threads) }
     let result = try combine(function.combination, x, along: axes, threads: threads).reshaped(to: y.shape)

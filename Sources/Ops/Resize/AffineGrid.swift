@@ -35,23 +35,25 @@ struct AffineGrid: Operator {
     private func fill<Element: TensorElement & BinaryFloatingPoint>(
         _ theta: Tensor, _ size: [Int], _ type: Element.Type, _ output: MutableTensor
     ) throws {
-        let (maps, target) = unsafe (try theta.buffer(of: type), try output.buffer(of: type))
+        let maps = try theta.view(of: type)
         let extents = Array(size[2...])
         let (rank, points) = (extents.count, try Shape(extents).count)
         var place = [Element](repeating: 0, count: rank + 1)
         place[rank] = 1
-        for item in 0..<size[0] {
-            for point in 0..<points {
-                var rest = point
-                // Coordinates name the innermost axis first.
-                for axis in extents.indices.reversed() {
-                    place[rank - 1 - axis] = coordinate(rest % extents[axis], of: extents[axis])
-                    rest /= extents[axis]
-                }
-                for row in 0..<rank {
-                    var sum: Element = 0
-                    for column in 0...rank { unsafe sum += maps[(item * rank + row) * (rank + 1) + column] * place[column] }
-                    unsafe target[(item * points + point) * rank + row] = sum
+        try output.withMutableSpan(of: type) { target in
+            for item in 0..<size[0] {
+                for point in 0..<points {
+                    var rest = point
+                    // Coordinates name the innermost axis first.
+                    for axis in extents.indices.reversed() {
+                        place[rank - 1 - axis] = coordinate(rest % extents[axis], of: extents[axis])
+                        rest /= extents[axis]
+                    }
+                    for row in 0..<rank {
+                        var sum: Element = 0
+                        for column in 0...rank { sum += maps[(item * rank + row) * (rank + 1) + column] * place[column] }
+                        target[(item * points + point) * rank + row] = sum
+                    }
                 }
             }
         }

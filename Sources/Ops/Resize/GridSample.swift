@@ -127,23 +127,23 @@ struct GridSample: Operator {
     private func sample<Element: TensorElement & BinaryFloatingPoint>(
         _ data: Tensor, _ coordinates: [Double], _ type: Element.Type, _ context: RunContext
     ) throws {
-        nonisolated(unsafe) let (source, target) = unsafe (try data.buffer(of: type), try context.output(0).buffer(of: type))
+        let source = try data.view(of: type)
         let (extents, strides) = (Array(data.shape.dimensions[2...]), Array(data.shape.strides[2...]))
         let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
         let points = coordinates.count / extents.count
         let pointsPerItem = points / max(data.shape[0], 1)
-        guard unsafe target.count > 0 else { return }
-        context.threads.forEachRange(points, grain: 256) { range in
-            for point in range {
-                let taps = taps(coordinates[point * extents.count..<(point + 1) * extents.count], extents, strides)
-                for channel in 0..<channels {
-                    let plane = point / pointsPerItem * channels + channel
-                    var sum: Element = 0
-                    for (offset, weight) in zip(taps.offsets, taps.weights) where offset >= 0 {
-                        unsafe sum += Element(weight) * source[plane * planeSize + offset]
-                    }
-                    unsafe target[plane * pointsPerItem + point % pointsPerItem] = sum
+        let all = context.threads.map(points) { point in
+            taps(coordinates[point * extents.count..<(point + 1) * extents.count], extents, strides)
+        }
+        try context.output(0).forEachSlice(of: type, grain: 256, threads: context.threads) { places, target in
+            for (index, place) in places.enumerated() {
+                let (plane, point) = place.quotientAndRemainder(dividingBy: pointsPerItem)
+                let own = all[plane / channels * pointsPerItem + point]
+                var sum: Element = 0
+                for (offset, weight) in zip(own.offsets, own.weights) where offset >= 0 {
+                    sum += Element(weight) * source[plane * planeSize + offset]
                 }
+                target[index] = sum
             }
         }
     }
@@ -156,15 +156,17 @@ struct GridSample: Operator {
         }
         let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
         let zero = try Tensor.zero(data.dtype)
-        unsafe try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
+        try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
             let pointsPerItem = points / data.shape[0]
             for place in 0..<shape.count {
                 let (plane, point) = place.quotientAndRemainder(dividingBy: pointsPerItem)
                 let offset = offsets[plane / channels * pointsPerItem + point]
-                let source =
-                    unsafe offset < 0 ? units.sources[1] : units.sources[0] + (plane * planeSize + offset) * units.width
-                unsafe copyBytes(units.target + place * units.width, source, units.width)
+                if offset < 0 {
+                    try units.copy(from: 1, at: 0, to: place)
+                } else {
+                    try units.copy(at: plane * planeSize + offset, to: place)
+                }
             }
         }
     }

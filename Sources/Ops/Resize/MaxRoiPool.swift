@@ -24,7 +24,8 @@ struct MaxRoiPool: Operator {
     func run(_ context: inout RunContext) throws {
         let (data, rois) = (try context.input(0), try context.input(1))
         let shape = try output(data.shape, rois.shape)
-        let (source, target) = unsafe (try data.buffer(of: Float.self), try context.output(0).buffer(of: Float.self))
+        let source = try data.view(of: Float.self)
+        let output = try context.output(0)
         let regions = try rois.array(of: Float.self)
         let (channels, rows, columns) = (data.shape[1], data.shape[2], data.shape[3])
         for index in 0..<shape[0] {
@@ -36,13 +37,15 @@ struct MaxRoiPool: Operator {
             let item = try checkedIndex(values[0], extent: data.shape[0])
             let vertical = (0..<height).map { Self.bin($0, of: height, from: values[2], to: values[4], extent: rows) }
             let horizontal = (0..<width).map { Self.bin($0, of: width, from: values[1], to: values[3], extent: columns) }
-            for channel in 0..<channels {
-                let plane = (item * channels + channel) * rows * columns
-                for (binRow, ys) in vertical.enumerated() {
-                    for (binColumn, xs) in horizontal.enumerated() {
-                        var best = ys.isEmpty || xs.isEmpty ? 0 : -Float.infinity
-                        for y in ys { for x in xs { best = unsafe max(best, source[plane + y * columns + x]) } }
-                        unsafe target[((index * channels + channel) * height + binRow) * width + binColumn] = best
+            try output.withMutableSpan(of: Float.self) { target in
+                for channel in 0..<channels {
+                    let plane = (item * channels + channel) * rows * columns
+                    for (binRow, ys) in vertical.enumerated() {
+                        for (binColumn, xs) in horizontal.enumerated() {
+                            var best = ys.isEmpty || xs.isEmpty ? 0 : -Float.infinity
+                            for y in ys { for x in xs { best = max(best, source[plane + y * columns + x]) } }
+                            target[((index * channels + channel) * height + binRow) * width + binColumn] = best
+                        }
                     }
                 }
             }

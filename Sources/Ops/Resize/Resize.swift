@@ -113,15 +113,13 @@ struct Resize: Operator {
             throw TensorError("scales and sizes are missing")
         }
         let shape = try Shape(plan.map(\.output))
-        guard shape.count > 0 else { return unsafe try context.moveElements(of: [data], into: 0, shape: shape) { _ in } }
+        guard shape.count > 0 else { return try context.moveElements(of: [data], into: 0, shape: shape) { _ in } }
         if mode == .nearest {
             let tables = plan.map { $0.nearestIndices(coordinates, nearest) }
             let fill = try Tensor.converted(extrapolation, to: data.dtype)
             let threads = context.threads
-            return unsafe try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
-                unsafe resizeNearest(
-                    units.sources[0], shape: data.shape, tables: tables, fill: units.sources[1], to: units.target,
-                    width: units.width, threads: threads)
+            return try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
+                try units.resizeNearest(shape: data.shape, tables: tables, fill: 1, threads: threads)
             }
         }
         let filter = ResizeFilter(
@@ -155,19 +153,21 @@ extension Tensor {
     ///
     /// - Throws: ``TensorError`` for types other than numbers.
     func write(into output: MutableTensor, rounding: FloatingPointRoundingRule) throws {
-        let values = unsafe try buffer(of: Float.self)
+        let values = try view(of: Float.self)
         func write<Element: TensorElement & FixedWidthInteger>(_ type: Element.Type) throws {
-            let target = unsafe try output.buffer(of: type)
-            for (index, value) in unsafe values.enumerated() {
-                let rounded = value.rounded(rounding)
-                unsafe target[index] = Element(exactly: rounded) ?? (rounded > 0 ? .max : rounded < 0 ? .min : 0)
+            try output.withMutableSpan(of: type) { target in
+                for index in 0..<target.count {
+                    let rounded = values[index].rounded(rounding)
+                    target[index] = Element(exactly: rounded) ?? (rounded > 0 ? .max : rounded < 0 ? .min : 0)
+                }
             }
         }
         switch output.dtype {
         case .float32: try output.copy(from: self)
         case .float64:
-            let target = unsafe try output.buffer(of: Double.self)
-            for (index, value) in unsafe values.enumerated() { unsafe target[index] = Double(value) }
+            try output.withMutableSpan(of: Double.self) { target in
+                for index in 0..<target.count { target[index] = Double(values[index]) }
+            }
         case .float16, .bfloat16: try HalfPrecision.narrow(self, into: output)
         case .int8: try write(Int8.self)
         case .int16: try write(Int16.self)

@@ -84,35 +84,43 @@ struct RoiAlign: Operator {
         _ data: Tensor, _ items: [Int], _ regions: [Region], _ type: Element.Type, _ output: MutableTensor,
         _ threads: ThreadPool
     ) throws {
-        nonisolated(unsafe) let (source, target) = unsafe (try data.buffer(of: type), try output.buffer(of: type))
+        let source = try data.view(of: type)
         let (channels, rows, columns) = (data.shape[1], data.shape[2], data.shape[3])
-        threads.forEach(regions.count * height) { job in
-            let (index, binRow) = (job / height, job % height)
-            let region = regions[index]
-            for binColumn in 0..<width {
-                var samples: [[(offset: Int, weight: Double)]] = []
-                for row in 0..<region.samples.y {
-                    let y = region.start.y + (Double(binRow) + (Double(row) + 0.5) / Double(region.samples.y)) * region.bin.y
-                    for column in 0..<region.samples.x {
-                        let x =
-                            region.start.x + (Double(binColumn) + (Double(column) + 0.5) / Double(region.samples.x))
-                            * region.bin.x
-                        samples.append(Self.taps(y, x, rows, columns))
-                    }
-                }
-                for channel in 0..<channels {
-                    let plane = (items[index] * channels + channel) * rows * columns
-                    let values = samples.map { taps in taps.map { unsafe $0.weight * Double(source[plane + $0.offset]) } }
-                    let place = ((index * channels + channel) * height + binRow) * width + binColumn
-                    if isMaximum {
-                        unsafe target[place] = Element(values.map { $0.max() ?? 0 }.max() ?? 0)
-                    } else {
-                        let sum = values.reduce(0) { $0 + $1.reduce(0, +) }
-                        unsafe target[place] = Element(sum / Double(max(samples.count, 1)))
+        let unit = channels * height * width
+        try output.forEachSlice(of: type, unit: unit, grain: 1, threads: threads) { indices, target in
+            for (slice, index) in indices.enumerated() {
+                for bin in 0..<height * width {
+                    let samples = samples(of: regions[index], bin: (bin / width, bin % width), rows, columns)
+                    for channel in 0..<channels {
+                        let plane = (items[index] * channels + channel) * rows * columns
+                        let values = samples.map { taps in taps.map { $0.weight * Double(source[plane + $0.offset]) } }
+                        let place = slice * unit + channel * height * width + bin
+                        if isMaximum {
+                            target[place] = Element(values.map { $0.max() ?? 0 }.max() ?? 0)
+                        } else {
+                            let sum = values.reduce(0) { $0 + $1.reduce(0, +) }
+                            target[place] = Element(sum / Double(max(samples.count, 1)))
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// The neighbours of each sample of a bin, with their weights.
+    private func samples(
+        of region: Region, bin: (row: Int, column: Int), _ rows: Int, _ columns: Int
+    ) -> [[(offset: Int, weight: Double)]] {
+        var samples: [[(offset: Int, weight: Double)]] = []
+        for row in 0..<region.samples.y {
+            let y = region.start.y + (Double(bin.row) + (Double(row) + 0.5) / Double(region.samples.y)) * region.bin.y
+            for column in 0..<region.samples.x {
+                let x =
+                    region.start.x + (Double(bin.column) + (Double(column) + 0.5) / Double(region.samples.x)) * region.bin.x
+                samples.append(Self.taps(y, x, rows, columns))
+            }
+        }
+        return samples
     }
 }
 

@@ -31,7 +31,7 @@ struct ConstantOfShape: Operator {
     let value: Tensor
 
     /// Whether the value is 0 to the bit.
-    var isZero: Bool { unsafe value.dtype != .string && value.rawBytes.allSatisfy { $0 == 0 } }
+    var isZero: Bool { value.dtype != .string && value.bytes.allSatisfy { $0 == 0 } }
 
     /// Whether the value is a floating-point number that is neither infinite nor NaN.
     var isFinite: Bool { (try? HalfPrecision.widen(value).array(of: Float.self).first?.isFinite) == true }
@@ -48,20 +48,27 @@ struct ConstantOfShape: Operator {
                 0, .tensor(try Tensor(strings: Array(repeating: string, count: shape.count), shape: shape)))
         }
         let output = try context.output(0)
-        nonisolated(unsafe) let target = unsafe output.rawBytes
-        let bits = value.dtype.bitWidth
-        if bits == 4 {
-            let half = unsafe value.rawBytes[0] & 15
-            for index in unsafe target.indices { unsafe target[index] = half | half << 4 }
-            // The unused half of the last byte stays 0.
-            if output.count & 1 == 1, let last = unsafe target.indices.last { unsafe target[last] = half }
-            return
-        }
-        let pattern = unsafe [UInt8](value.rawBytes)
-        context.threads.forEachRange(output.count, grain: BroadcastPlan.grain) { range in
-            for index in range {
-                for byte in pattern.indices { unsafe target[index * pattern.count + byte] = pattern[byte] }
+        switch value.dtype.bitWidth {
+        case 4:
+            let half = value.bytes[0] & 15
+            let isOdd = output.count & 1 == 1
+            try output.withMutableBytes { target in
+                for index in 0..<target.count { target[index] = half | half << 4 }
+                // The unused half of the last byte stays 0.
+                if isOdd { target[target.count - 1] = half }
             }
+        case 8: try fill(output, UInt8.self, context.threads)
+        case 16: try fill(output, UInt16.self, context.threads)
+        case 32: try fill(output, UInt32.self, context.threads)
+        case 64: try fill(output, UInt64.self, context.threads)
+        default: try fill(output, SIMD2<UInt64>.self, context.threads)
+        }
+    }
+
+    private func fill<Bits: TensorBits>(_ output: MutableTensor, _ type: Bits.Type, _ threads: ThreadPool) throws {
+        let pattern = try value.view(ofBits: type)[0]
+        try output.forEachSlice(ofBits: type, grain: BroadcastPlan.grain, threads: threads) { _, target in
+            for index in 0..<target.count { target[index] = pattern }
         }
     }
 

@@ -6,26 +6,12 @@ import GraphRuntime
 func expand(_ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
     guard x.dtype == y.dtype else { throw TensorError("can't expand \(x.dtype) to \(y.dtype)") }
     switch x.dtype.bitWidth {
-    case 8: expandBits(UInt8.self, x, y, threads)
-    case 16: expandBits(UInt16.self, x, y, threads)
-    case 32: expandBits(UInt32.self, x, y, threads)
-    case 64: expandBits(UInt64.self, x, y, threads)
-    case 128: expandBits(SIMD2<UInt64>.self, x, y, threads)
+    case 8: try expandBits(UInt8.self, x, y, threads)
+    case 16: try expandBits(UInt16.self, x, y, threads)
+    case 32: try expandBits(UInt32.self, x, y, threads)
+    case 64: try expandBits(UInt64.self, x, y, threads)
+    case 128: try expandBits(SIMD2<UInt64>.self, x, y, threads)
     default: throw TensorError("can't expand elements of type \(x.dtype)")
-    }
-}
-
-private func expandBits<Bits: BitwiseCopyable>(_: Bits.Type, _ x: Tensor, _ y: MutableTensor, _ threads: ThreadPool) {
-    guard y.count > 0 else { return }
-    nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: Bits.self)
-    nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: Bits.self)
-    let plan = BroadcastPlan(output: y.shape, operands: [x.shape])
-    plan.forEachRow(threads) { row in
-        if plan.steps.0 == 0 {
-            unsafe (target + row.output).update(repeating: source[row.offsets.0], count: row.count)
-        } else {
-            unsafe (target + row.output).update(from: source + row.offsets.0, count: row.count)
-        }
     }
 }
 

@@ -45,7 +45,7 @@ struct Dropout: Operator {
 
     private func requireInference(mode: Tensor?, ratio: Tensor?) throws {
         guard let mode, try mode.array(of: Bool.self).contains(true) else { return }
-        if let ratio, unsafe !ratio.rawBytes.contains(where: { $0 != 0 }) { return }
+        if let ratio, !ratio.bytes.contains(where: { $0 != 0 }) { return }
         throw TensorError("dropout in training mode isn't supported")
     }
 
@@ -54,7 +54,7 @@ struct Dropout: Operator {
         try context.optionalOutput(0)?.copy(from: context.input(0))
         guard let mask = context.optionalOutput(1) else { return }
         if mask.dtype == .bool {
-            for index in unsafe mask.rawBytes.indices { unsafe mask.rawBytes[index] = 1 }
+            try mask.fill(with: true)
         } else {
             try cast(
                 Tensor(Array(repeating: Float(1), count: mask.count), shape: mask.shape), into: mask, threads: context.threads)

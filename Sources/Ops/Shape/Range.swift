@@ -14,7 +14,7 @@ func rangeCount(start: Tensor, limit: Tensor, delta: Tensor) throws -> Int {
         let bounds: [Tensor]
 
         func visit<Element: NumericElement>(_: Element.Type) throws -> Int {
-            let values = try bounds.map { unsafe try $0.buffer(of: Element.self)[0] }
+            let values = try bounds.map { try $0.view(of: Element.self)[0] }
             guard values[2] != .zero else { throw TensorError("the step of a range is 0") }
             let length = ((values[1].double - values[0].double) / values[2].double).rounded(.up)
             guard let count = Int(exactly: max(length, 0)), count <= 1 << 48 else {
@@ -36,10 +36,11 @@ func fillRange(start: Tensor, delta: Tensor, into y: MutableTensor) throws {
         let y: MutableTensor
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            let first = unsafe try start.buffer(of: Element.self)[0]
-            let step = unsafe try delta.buffer(of: Element.self)[0]
-            let output = unsafe try y.buffer(of: Element.self)
-            for index in output.indices { unsafe output[index] = .sum(first, .product(.converting(Int64(index)), step)) }
+            let first = try start.view(of: Element.self)[0]
+            let step = try delta.view(of: Element.self)[0]
+            try y.withMutableSpan(of: Element.self) { output in
+                for index in 0..<output.count { output[index] = .sum(first, .product(.converting(Int64(index)), step)) }
+            }
         }
     }
     try start.dtype.dispatch(Visitor(start: start, delta: delta, y: y))

@@ -68,38 +68,37 @@ struct DFT: Operator {
         _ signal: Tensor, _ transform: FourierTransform, _ problem: Problem, _ type: Element.Type,
         into output: MutableTensor, threads: ThreadPool
     ) throws {
-        nonisolated(unsafe) let (source, target) = unsafe (try signal.buffer(of: type), try output.buffer(of: type))
+        let source = try signal.view(of: type)
         let (shape, last) = (signal.shape, signal.shape.rank - 1)
         let (parts, outputParts) = (shape[last], output.shape[last])
-        let outer = shape.count(0..<problem.axis)
         let inner = shape.count(problem.axis + 1..<last)
         let (extent, count, length) = (shape[problem.axis], output.shape[problem.axis], problem.length)
-        guard unsafe source.count > 0 || target.count > 0 else { return }
-        threads.forEachRange(outer * inner, grain: max((1 << 14) / length, 1)) { range in
+        let (isInverse, isOneSided) = (isInverse, isOneSided)
+        let grain = max((1 << 14) / max(length, 1), 1)
+        try output.forEachLine(
+            of: type, count: count, inner: inner, parts: outputParts, grain: grain, threads: threads
+        ) { line, target in
             var values = [FourierTransform.Complex](repeating: .zero, count: length)
-            for line in range {
-                let (block, column) = (line / inner, line % inner)
-                for n in 0..<length {
-                    guard n < extent else {
-                        values[n] = .zero
-                        continue
-                    }
-                    let place = ((block * extent + n) * inner + column) * parts
-                    values[n] = unsafe .init(source[place].double, parts == 2 ? source[place + 1].double : 0)
+            let (block, column) = (line / inner, line % inner)
+            for n in 0..<length {
+                guard n < extent else {
+                    values[n] = .zero
+                    continue
                 }
-                // The other half of a real signal's spectrum: its conjugate, mirrored.
-                if isOneSided && isInverse {
-                    for n in length / 2 + 1..<max(length, length / 2 + 1) {
-                        values[n] = .init(values[length - n].x, -values[length - n].y)
-                    }
+                let place = ((block * extent + n) * inner + column) * parts
+                values[n] = .init(source[place].double, parts == 2 ? source[place + 1].double : 0)
+            }
+            // The other half of a real signal's spectrum: its conjugate, mirrored.
+            if isOneSided && isInverse {
+                for n in length / 2 + 1..<max(length, length / 2 + 1) {
+                    values[n] = .init(values[length - n].x, -values[length - n].y)
                 }
-                transform(&values)
-                let scale = isInverse ? 1 / Double(length) : 1
-                for n in 0..<count {
-                    let place = ((block * count + n) * inner + column) * outputParts
-                    unsafe target[place] = .converting(values[n].x * scale)
-                    if outputParts == 2 { unsafe target[place + 1] = .converting(values[n].y * scale) }
-                }
+            }
+            transform(&values)
+            let scale = isInverse ? 1 / Double(length) : 1
+            for n in 0..<count {
+                target[n] = .converting(values[n].x * scale)
+                if outputParts == 2 { target[n, part: 1] = .converting(values[n].y * scale) }
             }
         }
     }

@@ -51,21 +51,22 @@ struct STFT: Operator {
         let weights = try window.map { try NormalizationArguments.doubles($0) }
         let output = try context.output(0)
         func compute<Element: NumericElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
-            nonisolated(unsafe) let (source, target) = unsafe (try signal.buffer(of: type), try output.buffer(of: type))
+            let source = try signal.view(of: type)
             let (frames, bins, parts) = (shape[1], shape[2], signal.shape[2])
-            context.threads.forEachRange(shape[0] * frames, grain: max((1 << 14) / length, 1)) { range in
+            let grain = max((1 << 14) / max(length, 1), 1)
+            try output.forEachSlice(of: type, unit: bins * 2, grain: grain, threads: context.threads) { range, target in
                 var values = [FourierTransform.Complex](repeating: .zero, count: length)
-                for frame in range {
+                for (index, frame) in range.enumerated() {
                     let start = frame / frames * signal.shape[1] + frame % frames * step
                     for n in 0..<length {
                         let place = (start + n) * parts
                         values[n] =
-                            unsafe .init(source[place].double, parts == 2 ? source[place + 1].double : 0) * (weights?[n] ?? 1)
+                            .init(source[place].double, parts == 2 ? source[place + 1].double : 0) * (weights?[n] ?? 1)
                     }
                     transform(&values)
                     for n in 0..<bins {
-                        unsafe target[(frame * bins + n) * 2] = .converting(values[n].x)
-                        unsafe target[(frame * bins + n) * 2 + 1] = .converting(values[n].y)
+                        target[(index * bins + n) * 2] = .converting(values[n].x)
+                        target[(index * bins + n) * 2 + 1] = .converting(values[n].y)
                     }
                 }
             }

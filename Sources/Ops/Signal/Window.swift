@@ -60,8 +60,9 @@ func fill(_ output: MutableTensor, _ value: (Int) -> Double) throws {
         let value: (Int) -> Double
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            let target = unsafe try output.buffer(of: Element.self)
-            for index in target.indices { unsafe target[index] = Element(saturating: value(index)) }
+            try output.withMutableSpan(of: Element.self) { target in
+                for index in 0..<target.count { target[index] = Element(saturating: value(index)) }
+            }
         }
     }
     try withoutActuallyEscaping(value) { try output.dtype.dispatch(Visitor(output: output, value: $0)) }

@@ -1,14 +1,5 @@
 import GraphRuntime
 
-/// What operators that move elements without looking at them work on: memory in units of `width` bytes.
-@unsafe
-struct ElementUnits {
-    let sources: [UnsafeRawPointer]
-    let target: UnsafeMutableRawPointer
-    /// 1, 2, 4, 8 or 16.
-    let width: Int
-}
-
 extension RunContext {
     /// Calls `move` to fill output `index` from tensors of one type, whatever the type: elements of 4 bits are brought to bytes
     /// before and packed afterwards, and strings are moved as numbers that stand for them.
@@ -26,36 +17,31 @@ extension RunContext {
             throw TensorError("expected tensors of one element type, found \(dtype) and \(source.dtype)")
         }
         if dtype == .string {
-            return unsafe setOutput(index, .tensor(try Self.moveStrings(of: sources, shape: shape, move)))
+            return setOutput(index, .tensor(try Self.moveStrings(of: sources, shape: shape, move)))
         }
         guard let output = optionalOutput(index) else { return }
         guard output.dtype == dtype, output.shape == shape else {
             throw TensorError("expected an output of \(dtype)\(shape), found \(output.dtype)\(output.shape)")
         }
-        unsafe try Self.move(sources, into: output, move)
+        try Self.move(sources, into: output, move)
     }
 
     /// A new tensor filled as by ``moveElements(of:into:shape:_:)``: for outputs whose shape only the run tells.
     static func newTensor(of sources: [Tensor], shape: Shape, _ move: (ElementUnits) throws -> Void) throws -> Tensor {
         guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
-        if dtype == .string { return unsafe try moveStrings(of: sources, shape: shape, move) }
+        if dtype == .string { return try moveStrings(of: sources, shape: shape, move) }
         let output = try MutableTensor(dtype: dtype, shape: shape)
-        unsafe try Self.move(sources, into: output, move)
-        return output.tensor
+        try Self.move(sources, into: output, move)
+        return try output.finish()
     }
 
     private static func move(_ sources: [Tensor], into output: MutableTensor, _ move: (ElementUnits) throws -> Void) throws {
         if output.dtype.bitWidth == 4 {
             let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
-            unsafe try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, unsafe move)
-            return Nibbles.pack(try bytes.tensor.array(of: UInt8.self), into: output)
+            try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
+            return try Nibbles.pack(try bytes.finish().array(of: UInt8.self), into: output)
         }
-        try withExtendedLifetime(sources) {
-            unsafe try move(
-                ElementUnits(
-                    sources: sources.map { unsafe UnsafeRawPointer($0.storage.base + $0.byteOffset) },
-                    target: unsafe output.tensor.storage.base + output.tensor.byteOffset, width: output.dtype.bitWidth / 8))
-        }
+        try move(ElementUnits(sources: sources, target: output))
     }
 
     private static func moveStrings(
@@ -69,8 +55,8 @@ extension RunContext {
             return try Tensor((0..<Int64(source.count)).map { first + $0 }, shape: source.shape)
         }
         let moved = try MutableTensor(dtype: .int64, shape: shape)
-        unsafe try self.move(numbers, into: moved, move)
-        return try Tensor(strings: moved.tensor.array(of: Int64.self).map { strings[Int($0)] }, shape: shape)
+        try self.move(numbers, into: moved, move)
+        return try Tensor(strings: moved.finish().array(of: Int64.self).map { strings[Int($0)] }, shape: shape)
     }
 
     /// The elements of an integer input.
@@ -90,7 +76,7 @@ extension Tensor {
     static func zero(_ dtype: DType) throws -> Tensor {
         if dtype == .string { return try Tensor(strings: [""], shape: .scalar) }
         let result = try MutableTensor(dtype: dtype, shape: .scalar)
-        for index in unsafe result.rawBytes.indices { unsafe result.rawBytes[index] = 0 }
-        return result.tensor
+        try result.withMutableBytes { bytes in for index in 0..<bytes.count { bytes[index] = 0 } }
+        return try result.finish()
     }
 }

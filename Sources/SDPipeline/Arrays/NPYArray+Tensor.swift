@@ -5,7 +5,7 @@ extension NPYArray {
     ///
     /// - Throws: ``NPYError`` where the values don't fill the shape.
     public init(floats: [Float], shape: [Int]) throws {
-        unsafe try self.init(dtype: .float32, shape: shape, data: floats.withUnsafeBytes { unsafe Array($0) })
+        try self.init(dtype: .float32, shape: shape, data: Array(Tensor(floats).bytes))
     }
 
     /// The elements as float32.
@@ -28,9 +28,7 @@ extension NPYArray {
     public func tensor(declaredAs type: ValueType? = nil) throws -> Tensor {
         var tensorType = dtype.tensorType
         if case .tensor(.bfloat16, _)? = type, dtype == .uint16 { tensorType = .bfloat16 }
-        let result = try MutableTensor(dtype: tensorType, shape: Shape(shape))
-        unsafe result.rawBytes.copyBytes(from: data)
-        return result.tensor
+        return try Tensor(dtype: tensorType, shape: Shape(shape), bytes: data)
     }
 
     /// A tensor's elements; bfloat16, which numpy lacks, becomes float32.
@@ -42,7 +40,7 @@ extension NPYArray {
         guard let dtype = DType.allCases.first(where: { $0.tensorType == tensor.dtype }) else {
             throw NPYError("\(name) is of type \(tensor.dtype), which the format doesn't have", kind: .unsupported)
         }
-        unsafe try self.init(dtype: dtype, shape: tensor.shape.dimensions, data: Array(tensor.rawBytes))
+        try self.init(dtype: dtype, shape: tensor.shape.dimensions, data: Array(tensor.bytes))
     }
 }
 

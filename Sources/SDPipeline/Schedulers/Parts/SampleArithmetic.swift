@@ -1,13 +1,7 @@
 /// Applies an operation to the elements of two arrays of one size.
 @inline(__always)
 func combine(_ first: [Float], _ second: [Float], _ operation: (Float, Float) -> Float) -> [Float] {
-    let count = min(first.count, second.count)
-    return unsafe [Float](unsafeUninitializedCapacity: count) { result, initialized in
-        for index in 0..<count {
-            unsafe result.initializeElement(at: index, to: operation(first[index], second[index]))
-        }
-        initialized = count
-    }
+    (0..<min(first.count, second.count)).map { operation(first[$0], second[$0]) }
 }
 
 /// The sum of weighted arrays of one size, added in their order and each rounded, as torch evaluates such an expression.

@@ -1,7 +1,7 @@
 import GraphRuntime
 
 /// A product of row-major matrices, C = alpha · op(A) · op(B) + start, cut into tiles for the pool.
-@unsafe
+@safe
 struct MatrixProduct<Element: BLASElement>: @unchecked Sendable {
     var m: Int
     var n: Int
@@ -13,8 +13,8 @@ struct MatrixProduct<Element: BLASElement>: @unchecked Sendable {
     var start = unsafe ProductStart<Element>.zero
     var precision = Precision.single
 
-    private var lda: Int { unsafe max(transposeA ? m : k, 1) }
-    private var ldb: Int { unsafe max(transposeB ? k : n, 1) }
+    private var lda: Int { max(transposeA ? m : k, 1) }
+    private var ldb: Int { max(transposeB ? k : n, 1) }
 
     /// Runs one product for each batch index; `pointers` gives the matrices' first elements.
     ///
@@ -24,8 +24,8 @@ struct MatrixProduct<Element: BLASElement>: @unchecked Sendable {
         pointers: @Sendable (Int) -> (a: UnsafePointer<Element>, b: UnsafePointer<Element>, c: UnsafeMutablePointer<Element>),
         prepare: @Sendable (_ batch: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _, _ in }
     ) {
-        guard batch > 0, unsafe m > 0, unsafe n > 0 else { return }
-        unsafe MatrixTiles(batch: batch, m: m, n: n, k: k, threads: threads.threadCount).forEach(threads) {
+        guard batch > 0, m > 0, n > 0 else { return }
+        MatrixTiles(batch: batch, m: m, n: n, k: k, threads: threads.threadCount).forEach(threads) {
             item, rows, columns in
             prepare(item, rows, columns)
             let (a, b, c) = unsafe pointers(item)

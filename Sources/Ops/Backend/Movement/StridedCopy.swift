@@ -34,8 +34,18 @@ struct StridedCopy {
         }
     }
 
+    /// The least and the largest offset of an element from that at index 0 of every axis, on both sides; nil where there are none.
+    var reach: (source: ClosedRange<Int>, target: ClosedRange<Int>)? {
+        if isEmpty { return nil }
+        func reach(_ strides: [Int]) -> ClosedRange<Int> {
+            let ends = zip(extents, strides).map { ($0 - 1) * $1 }
+            return ends.reduce(0) { $0 + min($1, 0) }...ends.reduce(0) { $0 + max($1, 0) }
+        }
+        return (reach(sourceStrides), reach(targetStrides))
+    }
+
     /// - Parameters:
-    ///   - source: the element at index 0 of every axis; so is `target`.
+    ///   - source: the element at index 0 of every axis, in memory that reaches as far as ``reach`` says; so is `target`.
     ///   - width: bytes of an element: 1, 2, 4, 8 or 16.
     func run(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, width: Int, threads: ThreadPool) {
         guard !isEmpty else { return }
@@ -175,18 +185,6 @@ private func transposeTile<Unit: BitwiseCopyable>(
     while row < rows {
         for column in 0..<columns { unsafe target[column &* targetStep &+ row] = unsafe source[row &* sourceStep &+ column] }
         row += 1
-    }
-}
-
-/// Copies a few bytes without a call for those numbers that single elements have.
-@inline(__always)
-func copyBytes(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int) {
-    switch count {
-    case 1: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt8.self), as: UInt8.self)
-    case 2: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt16.self), as: UInt16.self)
-    case 4: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
-    case 8: unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
-    default: unsafe target.copyMemory(from: source, byteCount: count)
     }
 }
 

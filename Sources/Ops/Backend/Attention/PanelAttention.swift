@@ -12,7 +12,7 @@ import GraphRuntime
 ///
 /// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
 /// such; scores and sums are not.
-@unsafe
+@safe
 struct PanelAttention: @unchecked Sendable {
     private let kernel: AttentionKernel<Float>
     /// Whether the products are of pairs.
@@ -31,7 +31,7 @@ struct PanelAttention: @unchecked Sendable {
         if case .none = unsafe kernel.mask { hasMask = false }
         guard unsafe Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
         unsafe self.kernel = unsafe kernel
-        unsafe isPaired = unsafe Self.isPaired(kernel.problem)
+        isPaired = unsafe Self.isPaired(kernel.problem)
     }
 
     /// Whether the products of a problem are of pairs of bfloat16.
@@ -48,13 +48,13 @@ struct PanelAttention: @unchecked Sendable {
     private var extents: AttentionExtents { unsafe kernel.problem.extents }
 
     func run(threads: ThreadPool) throws(TensorError) {
-        let heads = unsafe extents.batch * extents.heads
-        let panels = unsafe (extents.queries + Self.lanes - 1) / Self.lanes
+        let heads = extents.batch * extents.heads
+        let panels = (extents.queries + Self.lanes - 1) / Self.lanes
         // Parts of a head's queries pack its keys and values again, so no more of them than keep all threads busy.
         let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
-        let layout = unsafe Layout(extents, isPaired: isPaired)
+        let layout = Layout(extents, isPaired: isPaired)
         let scratchCount = unsafe layout.count + kernel.rowScratchCount
         unsafe try threads.forEach(heads * parts, scratchBytes: scratchCount * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
@@ -83,7 +83,7 @@ struct PanelAttention: @unchecked Sendable {
         let count: Int
 
         init(_ extents: AttentionExtents, isPaired: Bool) {
-            let (rows, lanes) = unsafe (PanelAttention.rows, PanelAttention.lanes)
+            let (rows, lanes) = (PanelAttention.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
             widthRows = PanelLayout.rows(depth: extents.width, isPaired: isPaired)
             valuePanels = (extents.valueWidth + rows - 1) / rows
@@ -91,7 +91,7 @@ struct PanelAttention: @unchecked Sendable {
             values = keyPanels * rows * widthRows + 16
             queries = values + valuePanels * valuePanelSize
             scores = queries + lanes * widthRows
-            let block = unsafe PanelAttention.blockPanels * rows
+            let block = PanelAttention.blockPanels * rows
             pairs = scores + block * lanes
             results = pairs + (isPaired ? PanelLayout.rows(depth: block, isPaired: true) * lanes : 0)
             references = results + valuePanels * rows * lanes
@@ -107,8 +107,8 @@ struct PanelAttention: @unchecked Sendable {
         let scale = Float(problem.scale)
         let queries = unsafe memory + layout.queries
         for panel in panels {
-            let first = unsafe panel * Self.lanes
-            let count = unsafe min(Self.lanes, extents.queries - first)
+            let first = panel * Self.lanes
+            let count = min(Self.lanes, extents.queries - first)
             unsafe pack(
                 kernel.query + problem.query.offset(batch: batch, head: head, row: first), step: problem.query.row,
                 count: count,
@@ -125,20 +125,20 @@ struct PanelAttention: @unchecked Sendable {
 
     private func packKeysAndValues(batch: Int, head: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         let (rows, problem) = unsafe (Self.rows, kernel.problem)
-        let keyHead = unsafe head / (extents.heads / extents.keyHeads)
+        let keyHead = head / (extents.heads / extents.keyHeads)
         let keys = unsafe kernel.key + problem.key.offset(batch: batch, head: keyHead, row: 0)
         let values = unsafe kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0)
         for panel in 0..<layout.keyPanels {
-            let count = unsafe min(rows, extents.keys - panel * rows)
+            let count = min(rows, extents.keys - panel * rows)
             unsafe pack(
                 keys + panel * rows * problem.key.row, step: problem.key.row, count: count, of: rows, scale: 1,
                 into: memory + panel * rows * layout.widthRows)
         }
         for panel in 0..<layout.valuePanels {
-            let count = unsafe min(rows, extents.valueWidth - panel * rows)
+            let count = min(rows, extents.valueWidth - panel * rows)
             let source = unsafe values + panel * rows
             let place = unsafe memory + layout.values + panel * layout.valuePanelSize
-            if unsafe isPaired {
+            if isPaired {
                 unsafe ck_pack_column_pairs(source, problem.value.row, extents.keys, Int32(count), Int32(rows), 1, place, rows)
             } else {
                 unsafe ck_pack_columns(source, problem.value.row, extents.keys, Int32(count), Int32(rows), place, rows)
@@ -151,26 +151,26 @@ struct PanelAttention: @unchecked Sendable {
         _ source: UnsafePointer<Float>, step: Int, count: Int, of rows: Int, scale: Float,
         into panel: UnsafeMutablePointer<Float>
     ) {
-        if unsafe isPaired {
+        if isPaired {
             return unsafe ck_pack_row_pairs(source, step, extents.width, Int32(count), Int32(rows), scale, panel)
         }
         unsafe ck_pack_rows(source, step, extents.width, Int32(count), Int32(rows), panel)
-        if scale != 1 { for index in unsafe 0..<extents.width * rows { unsafe panel[index] *= scale } }
+        if scale != 1 { for index in 0..<extents.width * rows { unsafe panel[index] *= scale } }
     }
 
     /// The weighted sums of all values for the packed panel of queries.
     private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        let (rows, lanes) = unsafe (Self.rows, Self.lanes)
+        let (rows, lanes) = (Self.rows, Self.lanes)
         let (queries, scores, results) = unsafe (memory + layout.queries, memory + layout.scores, memory + layout.results)
         let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
         let multiply = unsafe isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
         unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
         unsafe sums.update(repeating: 0, count: lanes)
-        for first in unsafe stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
-            let keys = unsafe first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
-            for panel in unsafe first..<min(first + Self.blockPanels, layout.keyPanels) {
+        for first in stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
+            let keys = first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
+            for panel in first..<min(first + Self.blockPanels, layout.keyPanels) {
                 let tile = unsafe scores + (panel - first) * rows * lanes
-                let keyCount = unsafe min(rows, extents.keys - panel * rows)
+                let keyCount = min(rows, extents.keys - panel * rows)
                 unsafe multiply(
                     PackedProduct.level, Int32(keyCount), layout.widthRows, memory + panel * rows * layout.widthRows, rows,
                     queries, nil, 0, tile, lanes, nil, 0)
@@ -182,12 +182,12 @@ struct PanelAttention: @unchecked Sendable {
                 if first > 0 { unsafe attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
             }
             var weights = unsafe scores
-            if unsafe isPaired {
+            if isPaired {
                 unsafe weights = unsafe memory + layout.pairs
                 unsafe ck_pack_column_pairs(scores, lanes, keys.count, Int32(lanes), Int32(lanes), 1, weights, lanes)
             }
             // Blocks begin at even keys: so many rows of whole panels are pairs.
-            let (begin, count) = unsafe (
+            let (begin, count) = (
                 PanelLayout.rows(depth: keys.lowerBound, isPaired: isPaired),
                 PanelLayout.rows(depth: keys.count, isPaired: isPaired)
             )

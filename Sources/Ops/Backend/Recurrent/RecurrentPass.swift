@@ -98,11 +98,11 @@ struct RecurrentPass<Element: BLASElement & NumericElement>: @unchecked Sendable
                 }
             }
         }
-        for (target, source) in unsafe [(outputs[1], state), (outputs[2], memory)] {
-            guard let target = unsafe try target?.pointer(to: Element.self) else { continue }
+        for (output, state) in [(outputs[1], hidden), (outputs[2], cell)] {
+            guard let output else { continue }
+            let units = try ElementUnits(sources: [state.tensor], target: output)
             for item in 0..<batch {
-                unsafe (target + geometry.stateOffset(direction: direction, item: item))
-                    .update(from: source + item * size, count: size)
+                try units.copy(at: item * size, to: geometry.stateOffset(direction: direction, item: item), count: size)
             }
         }
     }

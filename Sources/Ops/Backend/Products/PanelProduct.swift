@@ -2,7 +2,7 @@ import GraphRuntime
 import Synchronization
 
 /// A product of float32 with a right factor that was packed before, C = alpha · op(A) · B + start, cut into tiles for the pool.
-@unsafe
+@safe
 struct PanelProduct: @unchecked Sendable {
     var m: Int
     var n: Int
@@ -16,6 +16,9 @@ struct PanelProduct: @unchecked Sendable {
     /// Whether that GELU is ``ActivationFunction/geluHalvedLast``.
     var halvesLast = false
     var precision = Precision.single
+
+    /// Columns of a panel.
+    static let columns = PackedProduct.columns
 
     /// How the right factor [k, n] is packed.
     static func layout(
@@ -33,7 +36,7 @@ struct PanelProduct: @unchecked Sendable {
         _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
     ) -> PackedConstant? {
         guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
-        return unsafe layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: plan.precision)
+        return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: plan.precision)
             .packed(factor, constants: constants)
     }
 
@@ -53,12 +56,12 @@ struct PanelProduct: @unchecked Sendable {
         _ a: UnsafePointer<Float>, panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool,
         prepare: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
     ) throws(TensorError) {
-        guard unsafe m > 0, unsafe n > 0, unsafe k > 0 else { return }
-        let lda = unsafe transposeA ? m : k
-        let precision = unsafe ProductPrecision(precision, isPacked: true)
-        let panelRows = unsafe PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
+        guard m > 0, n > 0, k > 0 else { return }
+        let lda = transposeA ? m : k
+        let precision = ProductPrecision(precision, isPacked: true)
+        let panelRows = PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
         let failures = Atomic(0)
-        let (ldc, columnsPerResult) = unsafe isGated ? (n / 2, 2) : (n, 1)
+        let (ldc, columnsPerResult) = isGated ? (n / 2, 2) : (n, 1)
         nonisolated(unsafe) let a = unsafe a
         nonisolated(unsafe) let c = unsafe c
         nonisolated(unsafe) let panels = unsafe panels
@@ -76,7 +79,7 @@ struct PanelProduct: @unchecked Sendable {
                 if !isDone { failures.add(1, ordering: .relaxed) }
             }
         guard failures.load(ordering: .relaxed) == 0 else {
-            throw TensorError(unsafe "no memory to pack a matrix of \(m)×\(k) into")
+            throw TensorError("no memory to pack a matrix of \(m)×\(k) into")
         }
     }
 }

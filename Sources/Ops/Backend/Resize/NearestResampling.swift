@@ -1,6 +1,7 @@
 import GraphRuntime
 
-/// Fills a tensor from the elements that tables name for each axis, most of which repeat a neighbour.
+/// Fills a tensor from the elements that tables name for each axis, most of which repeat a neighbour, as
+/// ``ElementUnits/resizeNearest(from:shape:tables:fill:threads:)`` has checked.
 ///
 /// - Parameters:
 ///   - source: row-major of shape `shape`.
@@ -85,11 +86,7 @@ private enum RowPattern {
                 unsafe (target + index * factor).update(repeating: source[index], count: factor)
             }
         case .table:
-            unsafe table.withUnsafeBufferPointer { table in
-                for (place, index) in unsafe table.enumerated() {
-                    unsafe target[place] = unsafe index < 0 ? fill : source[index]
-                }
-            }
+            for (place, index) in table.enumerated() { unsafe target[place] = unsafe index < 0 ? fill : source[index] }
         }
     }
 }

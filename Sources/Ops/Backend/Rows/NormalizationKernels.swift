@@ -3,7 +3,7 @@ import GraphRuntime
 
 /// Tiles of the float32 kernels for normalisations, on all threads of a pool; they call the C kernels.
 ///
-/// All memory is as long as the layouts say; callers have checked that.
+/// Throws ``TensorError`` where tensors aren't float32 or have other sizes than the layouts say.
 enum NormalizationKernels {
     /// `batch` × `groups` blocks, each of `channelsPerGroup` × `inner` consecutive elements.
     struct GroupLayout {
@@ -19,12 +19,13 @@ enum NormalizationKernels {
     /// Normalises each block to mean 0 and variance 1, then applies the scale and bias of each channel (`groups` ×
     /// `channelsPerGroup` of them), then SiLU if asked.
     static func groups(
-        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, layout: GroupLayout, scale: [Double],
+        _ x: Tensor, into y: MutableTensor, layout: GroupLayout, scale: [Double],
         bias: [Double], epsilon: Double, hasSiLU: Bool, threads: ThreadPool
-    ) {
+    ) throws(TensorError) {
+        try check(x, y, layout.blocks * layout.blockCount)
         guard layout.blocks > 0, layout.blockCount > 0 else { return }
-        nonisolated(unsafe) let x = unsafe x
-        nonisolated(unsafe) let y = unsafe y
+        nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
         @Sendable func writeChannel(_ block: Int, _ channel: Int, _ moments: normalization_moments) {
             let factor = 1 / (moments.squares / Double(moments.count) + epsilon).squareRoot()
             let parameter = block % layout.groups * layout.channelsPerGroup + channel
@@ -57,16 +58,13 @@ enum NormalizationKernels {
     ) -> [normalization_moments] {
         let parts = min(max(blockCount >> 14, 1), 4 * threads.threadCount)
         let length = (blockCount + parts - 1) / parts
-        var measured = [normalization_moments](repeating: normalization_moments(), count: blocks * parts)
-        unsafe measured.withUnsafeMutableBufferPointer { measured in
-            nonisolated(unsafe) let measured = unsafe measured
-            nonisolated(unsafe) let x = unsafe x
-            unsafe threads.forEach(measured.count) { index in
-                let start = index % parts * length
-                guard start < blockCount else { return }
-                unsafe measured[index] = unsafe normalization_measure(
-                    x + index / parts * blockCount + start, min(length, blockCount - start))
-            }
+        nonisolated(unsafe) let x = unsafe x
+        let measured = threads.map(blocks * parts) { index in
+            let start = index % parts * length
+            // The last parts of a block that doesn't divide may be empty.
+            guard start < blockCount else { return normalization_moments() }
+            return unsafe normalization_measure(
+                x + index / parts * blockCount + start, min(length, blockCount - start))
         }
         return (0..<blocks).map { block in
             measured[block * parts..<(block + 1) * parts].reduce(normalization_moments(), normalization_merge)
@@ -75,12 +73,13 @@ enum NormalizationKernels {
 
     /// y = x·factor + offset of the channel, for x of [batch, channels, inner].
     static func channels(
-        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, batch: Int, inner: Int, mean: [Double],
+        _ x: Tensor, into y: MutableTensor, batch: Int, inner: Int, mean: [Double],
         factor: [Double], bias: [Double], threads: ThreadPool
-    ) {
+    ) throws(TensorError) {
+        try check(x, y, batch * mean.count * inner)
         guard inner > 0 else { return }
-        nonisolated(unsafe) let x = unsafe x
-        nonisolated(unsafe) let y = unsafe y
+        nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
         threads.forEachRange(batch * mean.count, grain: max((1 << 13) / inner, 1)) { rows in
             for row in rows {
                 let channel = row % mean.count
@@ -92,94 +91,114 @@ enum NormalizationKernels {
 
     /// Mean and variance of each channel of x of [batch, channels, inner].
     static func channelMoments(
-        _ x: UnsafePointer<Float>, batch: Int, channels: Int, inner: Int, threads: ThreadPool
-    ) -> (mean: [Double], variance: [Double]) {
-        var moments = [normalization_moments](repeating: normalization_moments(), count: channels)
-        unsafe moments.withUnsafeMutableBufferPointer { moments in
-            nonisolated(unsafe) let moments = unsafe moments
-            nonisolated(unsafe) let x = unsafe x
-            threads.forEachRange(channels, grain: max((1 << 13) / max(batch * inner, 1), 1)) { range in
-                for channel in range {
-                    for item in 0..<batch {
-                        let part = unsafe normalization_measure(x + (item * channels + channel) * inner, inner)
-                        unsafe moments[channel] = unsafe normalization_merge(moments[channel], part)
-                    }
-                }
+        _ x: Tensor, batch: Int, channels: Int, inner: Int, threads: ThreadPool
+    ) throws(TensorError) -> (mean: [Double], variance: [Double]) {
+        try check(x, nil, batch * channels * inner)
+        nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
+        let moments = threads.map(channels) { channel in
+            (0..<batch).reduce(normalization_moments()) { moments, item in
+                normalization_merge(moments, unsafe normalization_measure(x + (item * channels + channel) * inner, inner))
             }
         }
         return (moments.map(\.mean), moments.map { $0.squares / Double($0.count) })
     }
 
-    /// Elements that the scale and bias of rows are read from.
-    @unsafe
-    struct RowParameters: @unchecked Sendable {
-        let elements: UnsafePointer<Float>
-        /// 0 where all rows share theirs, else the rows' length.
-        let rowStride: Int
+    /// - Parameter y: nil where there is none.
+    private static func check(_ x: Tensor, _ y: MutableTensor?, _ count: Int) throws(TensorError) {
+        guard x.count == count, y == nil || y?.count == count else {
+            throw TensorError("\(x.shape) or \(y?.shape ?? x.shape) doesn't have \(count) elements")
+        }
     }
 
     /// Sums of so large numbers stay finite in any order. (Rows of numbers that are nearly one show how their mean is rounded.)
     private static let largestSquare = 1e29
 
-    /// Layer normalisation of `rows` rows of `count` elements; `record` is called with each row's mean and 1 / standard deviation.
+    /// - Throws: ``TensorError`` where scales or biases aren't those of rows of so many elements.
+    private static func check(_ parameter: RowScale?, rows: Int, count: Int) throws(TensorError) {
+        guard let parameter else { return }
+        let isShared = parameter.rowStride == 0
+        guard isShared || parameter.rowStride == count, parameter.tensor.count == (isShared ? count : rows * count) else {
+            throw TensorError("\(parameter.tensor.shape) doesn't fit \(rows) rows of \(count) elements")
+        }
+    }
+
+    /// Layer normalisation of `rows` rows of `count` elements.
+    ///
+    /// - Parameter statistics: where each row's mean and 1 / standard deviation go, [rows, 2] of float64; nil where nobody asks.
     static func layerRows(
-        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
-        bias: RowParameters?, epsilon: Double, isWrittenOut: Bool, threads: ThreadPool,
-        record: @Sendable (Int, Double, Double) -> Void
-    ) {
+        _ x: Tensor, into y: MutableTensor, rows: Int, count: Int, scale: RowScale, bias: RowScale?, epsilon: Double,
+        isWrittenOut: Bool, threads: ThreadPool, statistics: MutableTensor?
+    ) throws(TensorError) {
+        try check(x, y, rows * count)
+        try check(scale, rows: rows, count: count)
+        try check(bias, rows: rows, count: count)
+        guard statistics == nil || statistics?.count == 2 * rows else {
+            throw TensorError("the statistics aren't \(rows) pairs")
+        }
         guard count > 0 else { return }
-        nonisolated(unsafe) let x = unsafe x
-        nonisolated(unsafe) let y = unsafe y
+        nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
+        nonisolated(unsafe) let scales = unsafe try scale.tensor.pointer(to: Float.self)
+        nonisolated(unsafe) let biases = unsafe try bias?.tensor.pointer(to: Float.self)
+        nonisolated(unsafe) let pairs = unsafe try statistics?.pointer(to: Double.self)
+        let (scaleStride, biasStride) = (scale.rowStride, bias?.rowStride ?? 0)
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
                 let moments = unsafe normalization_measure(x + row * count, count)
                 let variance = moments.squares / Double(count)
                 let factor = 1 / (variance + epsilon).squareRoot()
-                let biasRow = unsafe bias.map { unsafe $0.elements + row * $0.rowStride }
+                let biasRow = unsafe biases.map { unsafe $0 + row * biasStride }
+                if let pairs = unsafe pairs { unsafe (pairs[2 * row], pairs[2 * row + 1]) = (moments.mean, factor) }
                 let isUsual = variance < largestSquare && variance * 1e12 >= moments.mean * moments.mean
                 if isWrittenOut, !isUsual {
                     unsafe normalization_layer_row_written_out(
-                        x + row * count, y + row * count, count, Float(epsilon), scale.elements + row * scale.rowStride,
-                        biasRow)
+                        x + row * count, y + row * count, count, Float(epsilon), scales + row * scaleStride, biasRow)
                     continue
                 }
                 unsafe normalization_affine_elements(
-                    x + row * count, y + row * count, count, moments.mean, factor, scale.elements + row * scale.rowStride,
-                    biasRow)
-                record(row, moments.mean, factor)
+                    x + row * count, y + row * count, count, moments.mean, factor, scales + row * scaleStride, biasRow)
             }
         }
     }
 
-    /// y = x / √(mean of x² + epsilon) · scale, row by row; `record` is called with each row's factor of x.
+    /// y = x / √(mean of x² + epsilon) · scale, row by row; `statistics` gets 0 and each row's factor of x, [rows, 2] of float64.
     static func rootMeanSquareRows(
-        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, rows: Int, count: Int, scale: RowParameters,
-        epsilon: Double, threads: ThreadPool, record: @Sendable (Int, Double) -> Void
-    ) {
+        _ x: Tensor, into y: MutableTensor, rows: Int, count: Int, scale: RowScale, epsilon: Double, threads: ThreadPool,
+        statistics: MutableTensor?
+    ) throws(TensorError) {
+        try check(x, y, rows * count)
+        try check(scale, rows: rows, count: count)
+        guard statistics == nil || statistics?.count == 2 * rows else {
+            throw TensorError("the statistics aren't \(rows) pairs")
+        }
         guard count > 0 else { return }
-        nonisolated(unsafe) let x = unsafe x
-        nonisolated(unsafe) let y = unsafe y
+        nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
+        nonisolated(unsafe) let scales = unsafe try scale.tensor.pointer(to: Float.self)
+        nonisolated(unsafe) let pairs = unsafe try statistics?.pointer(to: Double.self)
+        let scaleStride = scale.rowStride
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
             for row in range {
                 let mean = unsafe normalization_sum_of_squares(x + row * count, count) / Double(count)
                 let factor = 1 / (mean + epsilon).squareRoot()
                 unsafe normalization_affine_elements(
-                    x + row * count, y + row * count, count, 0, factor, scale.elements + row * scale.rowStride, nil)
-                record(row, factor)
+                    x + row * count, y + row * count, count, 0, factor, scales + row * scaleStride, nil)
+                if let pairs = unsafe pairs { unsafe (pairs[2 * row], pairs[2 * row + 1]) = (0, factor) }
             }
         }
     }
 
     /// Softmax, or its logarithm, along the middle axis of [outer, count, inner].
     static func softmax(
-        _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, outer: Int, count: Int, inner: Int,
+        _ x: Tensor, into y: MutableTensor, outer: Int, count: Int, inner: Int,
         isLogarithm: Bool, threads: ThreadPool
-    ) {
+    ) throws(TensorError) {
+        try check(x, y, outer * count * inner)
         guard count > 0, inner > 0 else { return }
+        nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
         if inner == 1 {
             let row = unsafe isLogarithm ? normalization_log_softmax_row : normalization_softmax_row
-            nonisolated(unsafe) let x = unsafe x
-            nonisolated(unsafe) let y = unsafe y
             threads.forEachRange(outer, grain: max((1 << 12) / count, 1)) { range in
                 for index in range { unsafe row(x + index * count, y + index * count, count) }
             }
@@ -188,8 +207,6 @@ enum NormalizationKernels {
         let columns = unsafe isLogarithm ? normalization_log_softmax_columns : normalization_softmax_columns
         let width = min(inner, 64)
         let pieces = (inner + width - 1) / width
-        nonisolated(unsafe) let x = unsafe x
-        nonisolated(unsafe) let y = unsafe y
         threads.forEachRange(outer * pieces, grain: max((1 << 12) / (count * width), 1)) { range in
             for index in range {
                 let column = index % pieces * width
