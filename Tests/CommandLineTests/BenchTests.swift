@@ -239,7 +239,7 @@ import Testing
         let load = try Program.startShell(
             """
             while [ ! -e done ]; do
-                for i in 1 2 3; do timeout 2 sh -c 'while :; do :; done' & done
+                for i in 1 2 3; do timeout -s KILL 2 sh -c 'while :; do :; done' & done
                 sleep 3
             done; wait
             """, in: folder)
