@@ -23,8 +23,10 @@ enum NearestMode: String {
 
     func index(_ coordinate: Float, scale: Float) -> Float {
         switch self {
-        case .roundPreferFloor: (coordinate - 0.5).rounded(.up)
-        case .roundPreferCeil: (coordinate + 0.5).rounded(.down)
+        // Compared and not added to, which would round what is just below a tie.
+        case .roundPreferFloor:
+            coordinate - coordinate.rounded(.down) == 0.5 ? coordinate.rounded(.down) : coordinate.rounded()
+        case .roundPreferCeil: coordinate.rounded()
         case .floor: coordinate.rounded(.down)
         case .ceil: coordinate.rounded(.up)
         case .simple: scale < 1 ? coordinate.rounded(.up) : coordinate.rounded(.down)
