@@ -59,7 +59,8 @@ struct GenerationPlan {
         let index = scheduler.firstIndex(strength: request.strength, steps: steps)
         guard index < scheduler.timesteps.count else {
             throw PipelineError(
-                "A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.", kind: .invalidRequest)
+                "A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.",
+                kind: .invalidRequest)
         }
         try scheduler.checkStart(at: index)
         return index

@@ -32,7 +32,8 @@ public struct PipelineConfiguration: Sendable {
         guard Self.supportedClasses.contains(where: folder.pipelineClass.hasSuffix) else {
             throw PipelineError(
                 "\(folder.url.path) is a \(folder.pipelineClass), expected a \(Self.supportedClasses.joined(separator: " or a ")): "
-                    + "pictures from text need one of these; single graphs of any model run as sessions.", kind: .unsupportedModel)
+                    + "pictures from text need one of these; single graphs of any model run as sessions.",
+                kind: .unsupportedModel)
         }
         for component in ["text_encoder", "unet", "vae_decoder"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)

@@ -49,7 +49,8 @@ import Testing
     @Test func errorsHaveKinds() throws {
         let configuration = try PipelineConfiguration(modelFolder: Self.model)
         let requests: [(GenerationRequest, PipelineError.Kind)] = [
-            (GenerationRequest(prompt: "x", width: 70), .invalidRequest), (GenerationRequest(prompt: "x", batchCount: 0), .invalidRequest),
+            (GenerationRequest(prompt: "x", width: 70), .invalidRequest),
+            (GenerationRequest(prompt: "x", batchCount: 0), .invalidRequest),
             (GenerationRequest(prompt: "x", guidanceScale: .nan), .invalidRequest),
             (GenerationRequest(prompt: "x", width: 16384, height: 16384, batchCount: 4096), .outOfMemory),
             (GenerationRequest(prompt: "x", initialLatents: [.nan]), .invalidRequest),

@@ -204,7 +204,8 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
             let inside = unsafe values + (allowed.lowerBound - keys.lowerBound)
             switch unsafe kernel.mask {
             case .none: break
-            case .additive(let mask): unsafe Element.add(mask + start, to: inside, allowed.count, shutsOut: !problem.isWrittenOut)
+            case .additive(let mask):
+                unsafe Element.add(mask + start, to: inside, allowed.count, shutsOut: !problem.isWrittenOut)
             case .boolean(let mask): unsafe Element.apply(mask + start, to: inside, allowed.count)
             }
             for key in keys.lowerBound..<allowed.lowerBound { unsafe values[key - keys.lowerBound] = -.infinity }

@@ -10,7 +10,8 @@ private let rowsOfThread = 1024
 /// - Parameter halvesLast: whether the GELU is ``ActivationFunction/geluHalvedLast``.
 /// - Throws: ``TensorError`` where a tensor isn't float32 or there is no memory.
 func gatedMatMul(
-    _ x: Tensor, _ weights: Tensor, panels: Tensor?, bias: Tensor?, _ extents: MatMulExtents, halvesLast: Bool, _ precision: Precision,
+    _ x: Tensor, _ weights: Tensor, panels: Tensor?, bias: Tensor?, _ extents: MatMulExtents, halvesLast: Bool,
+    _ precision: Precision,
     into output: MutableTensor, threads: ThreadPool
 ) throws {
     let source = unsafe try x.pointer(to: Float.self)
@@ -20,7 +21,8 @@ func gatedMatMul(
     let offsets = unsafe try bias?.pointer(to: Float.self)
     if let panels {
         let right = unsafe try panels.pointer(to: Float.self)
-        unsafe try multiply(source, panels: right, bias: offsets, target, extents, halvesLast: halvesLast, precision, threads: threads)
+        unsafe try multiply(
+            source, panels: right, bias: offsets, target, extents, halvesLast: halvesLast, precision, threads: threads)
     } else {
         unsafe try multiply(source, right, bias: offsets, target, extents, halvesLast: halvesLast, precision, threads: threads)
     }
@@ -32,7 +34,8 @@ private func multiply(
 ) throws(TensorError) {
     let n = extents.n
     unsafe try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
-        var product = unsafe PanelProduct(m: extents.products.rows, n: n, k: extents.k, isGated: true, halvesLast: halvesLast, precision: precision)
+        var product = unsafe PanelProduct(
+            m: extents.products.rows, n: n, k: extents.k, isGated: true, halvesLast: halvesLast, precision: precision)
         if let bias = unsafe bias {
             let ordered = unsafe memory.assumingMemoryBound(to: Float.self)
             unsafe PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)

@@ -98,7 +98,8 @@ struct TileWriter {
             unsafe multiply(a, b, depth: depth, start: first, step, into: gate, Self.columns, ahead)
             guard unsafe isLast else { return }
             let half = unsafe Self.columns / 2
-            unsafe ck_gated_gelu(gate, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half, halvesLast ? 1 : 0)
+            unsafe ck_gated_gelu(
+                gate, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half, halvesLast ? 1 : 0)
         } else if unsafe columnCount == Self.columns {
             unsafe multiply(a, b, depth: depth, start: first, step, into: target, ldc, ahead)
         } else {
