@@ -21,7 +21,7 @@ enum TensorBits {
         case .uint32: try compare(found, expected, UInt32.self)
         case .uint64: try compare(found, expected, UInt64.self)
         // Of the types that Swift has none for, the bytes.
-        default: ArrayDifference.between(Array(found.rawBytes), Array(expected.rawBytes), shape: nil)
+        default: ArrayDifference.between(Array(found.bytes), Array(expected.bytes), shape: nil)
         }
     }
 

@@ -18,7 +18,7 @@ struct PanelProduct: @unchecked Sendable {
     var precision = Precision.single
 
     /// Columns of a panel.
-    static let columns = PackedProduct.columns
+    static let columns = unsafe PackedProduct.columns
 
     /// How the right factor [k, n] is packed.
     static func layout(
