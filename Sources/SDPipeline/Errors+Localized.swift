@@ -6,10 +6,6 @@ extension SchedulerError: LocalizedError {
     public var errorDescription: String? { description }
 }
 
-extension ImageError: LocalizedError {
-    public var errorDescription: String? { description }
-}
-
 extension NPYError: LocalizedError {
     public var errorDescription: String? { description }
 }

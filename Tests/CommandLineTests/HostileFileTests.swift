@@ -127,7 +127,8 @@ import Testing
             ["generate", "a fox", "-m", "model", "--low-memory", "--steps", "500", "-o", "x.png"], in: folder)
         let deadline = Date(timeIntervalSinceNow: 60)
         while try Data(contentsOf: running.messages).isEmpty, Date() < deadline { usleep(20_000) }
-        #expect(truncate(folder["model/unet/model.onnx"].path, 100_000) == 0)
+        let truncated = unsafe truncate(folder["model/unet/model.onnx"].path, 100_000)
+        #expect(truncated == 0)
         let outcome = try running.finish()
         #expect(outcome.code == 1)
         let sentence = "model/unet/model.onnx became shorter, or can't be read any more, while the model used it."

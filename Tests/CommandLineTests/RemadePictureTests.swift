@@ -56,6 +56,7 @@ import Testing
         ["an owl", "--scheduler", "uni_pc_bh1", "--timestep-spacing", "trailing", "--steps", "4", "--low-memory"],
         ["a fox", "--init-img", "start.png", "--strength", "0.6", "--steps", "8", "--scheduler", "euler a"],
         ["a fox", "--init-img", "start.png", "--init-latents", "noise.npy", "-W", "64", "--steps", "4", "--scheduler", "plms"],
+        ["a fox", "--scheduler", "euler align your steps", "--steps", "6", "-s", "4"],
         ["狐 👨‍👩‍👧", "--tokenizer", "transformers4", "--steps", "3", "-s", "1"],
         ["a fox", "--scheduler", "dpm++sde", "--steps", "3", "-b", "3", "-s", "9"],
         ["a fox", "--scheduler", "euler a", "--steps", "3", "-b", "3", "-s", "9", "--batch-seeds", "shared"],

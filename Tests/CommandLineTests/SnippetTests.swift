@@ -53,7 +53,7 @@ import Testing
         try objects.joined(separator: "\n").write(to: folder["objects"], atomically: true, encoding: .utf8)
         var arguments = ["swiftc", "-O", "-swift-version", "6", "main.swift", "-o", "snippet", "@objects"]
         arguments += ["-I", products.appendingPathComponent("Modules").path]
-        for module in ["COnnxProto", "CKernels", "COpenBLASControl"] {
+        for module in ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader"] {
             let map = products.appendingPathComponent("\(module).build/module.modulemap").path
             arguments += ["-Xcc", "-fmodule-map-file=\(map)"]
         }

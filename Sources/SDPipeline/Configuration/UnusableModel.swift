@@ -9,14 +9,14 @@ enum UnusableModel {
     /// Why there is no pipeline at `url`.
     static func error(_ url: URL) -> PipelineError {
         let path = url.path
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        let kind = FileStatus(path)?.kind
+        let (exists, isFolder) = (kind != nil, kind == .folder)
         if !exists, let name = hubName(url) {
             return PipelineError(
                 "There is no model folder \(path): if \(name) is a model on the Hugging Face Hub, export it first, with "
                     + "\(command(name)).", kind: .missingFile)
         }
-        if checkpoints.contains(url.pathExtension.lowercased()), !isFolder.boolValue {
+        if checkpoints.contains(url.pathExtension.lowercased()), !isFolder {
             return PipelineError(
                 "\(path) is a checkpoint in one file, expected the folder of an exported pipeline: load it in Python with "
                     + "diffusers' StableDiffusionPipeline.from_single_file, save that with save_pretrained, and export the folder, with "
@@ -24,7 +24,7 @@ enum UnusableModel {
             )
         }
         guard exists else { return PipelineError("There is no model folder \(path).", kind: .missingFile) }
-        guard isFolder.boolValue else {
+        guard isFolder else {
             let graph = url.pathExtension.lowercased() == "onnx" ? "one graph" : "a file"
             return PipelineError(
                 "\(path) is \(graph), expected a model folder with model_index.json in it.", kind: .unsupportedModel)

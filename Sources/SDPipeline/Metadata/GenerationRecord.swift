@@ -47,6 +47,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var evaluations: Int?
     /// A name by which the registry finds the scheduler with its variant, such as `dpm++2m karras`.
     public var scheduler: String
+    /// The noise levels that ``scheduler`` stands for, where they are no setting (``NamedSchedule``).
+    public var schedule: String?
     /// The class in diffusers.
     public var schedulerClass: String
     /// The settings that were stated over the model's, by diffusers' names.
@@ -91,8 +93,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var instructionSet: String
 
     private enum CodingKeys: String, CodingKey {
-        case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, sigmas, timesteps,
-            eta, strength
+        case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
+        case timesteps, eta, strength
         case tokenizer, precision, threads
         case modelHash = "model_hash"
         case negativePrompt = "negative_prompt"
@@ -139,10 +141,12 @@ extension GenerationRecord {
     ///
     /// - Parameter png: the file's content.
     /// - Returns: nil where it has none.
-    /// - Throws: `DecodingError` where the text isn't a record.
+    /// - Throws: ``PipelineError`` where the text isn't JSON, `DecodingError` where it isn't a record.
     public init?(png: [UInt8]) throws {
         guard let text = PNGText.entries(in: png).first(where: { $0.key == Self.pngKey })?.text else { return nil }
-        self = try JSONDecoder().decode(Self.self, from: Data(text.utf8))
+        do { self = try JSONText.decode(Self.self, from: [UInt8](text.utf8)) } catch let error as JSONText.FormatError {
+            throw PipelineError("The picture's record can't be read: \(error.reason).", kind: .malformedFile)
+        }
     }
 
     /// The settings in the form of AUTOMATIC1111's web interface ("infotext"), which other programs read: the prompt, the negative prompt,
@@ -183,7 +187,7 @@ extension GenerationRecord {
 
     /// The names that AUTOMATIC1111 has for noise levels.
     private var scheduleType: String {
-        if let sigmas { return sigmas }
+        if let named = sigmas ?? schedule { return named }
         let flags = [
             "use_karras_sigmas": "Karras", "use_exponential_sigmas": "Exponential", "use_beta_sigmas": "Beta",
             "use_lu_lambdas": "Lu", "use_flow_sigmas": "Flow",

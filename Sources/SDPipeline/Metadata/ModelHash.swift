@@ -69,15 +69,9 @@ public final class ModelHash: Sendable {
         var identity: [String] = []
         var size = 0
         for file in files {
-            var status = stat()
-            guard stat(file.path, &status) == 0 else { return nil }
-            size += Int(status.st_size)
-            #if os(Linux)
-                let time = status.st_mtim
-            #else
-                let time = status.st_mtimespec
-            #endif
-            identity.append("\(status.st_dev).\(status.st_ino).\(status.st_size).\(time.tv_sec).\(time.tv_nsec)")
+            guard let status = FileStatus(file.path) else { return nil }
+            size += status.size
+            identity.append(status.identity)
         }
         guard size >= smallestKept else { return computed(files) }
         let key = identity.joined(separator: " ")
@@ -114,8 +108,7 @@ private struct ModelHashCache {
     }
 
     private var entries: [String: String] {
-        guard let data = try? Data(contentsOf: file) else { return [:] }
-        return (try? JSONDecoder().decode([String: String].self, from: data)) ?? [:]
+        (try? JSONText.decode([String: String].self, contentsOf: file)) ?? [:]
     }
 
     subscript(key: String) -> String? {

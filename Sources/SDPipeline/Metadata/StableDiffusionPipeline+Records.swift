@@ -7,7 +7,9 @@ extension StableDiffusionPipeline {
         let request = plan.request
         let tokens = [request.prompt, request.negativePrompt].map { configuration.tokenizer.encode($0).count }
         let settings = plan.scheduler.settings
-        let name = SchedulerRegistry.standard.name(
+        // A name that stands for noise levels beside the settings says more than any other.
+        let schedule = request.scheduler.flatMap { try? SchedulerRegistry.standard.find($0).schedule }
+        let canonical = SchedulerRegistry.standard.name(
             of: settings, configuration: configuration.scheduler, overrides: request.schedulerOverrides)
         let step = request.stepOptions
         let defaults = SchedulerStepOptions()
@@ -35,7 +37,8 @@ extension StableDiffusionPipeline {
                 isPromptCut: max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit, width: plan.width,
                 height: plan.height, steps: steps, guidanceScale: request.guidanceScale, seed: seed,
                 batchSeeds: request.batchSeeds, batchCount: request.batchCount, number: index + 1,
-                scheduler: name ?? request.scheduler ?? plan.scheduler.name, schedulerClass: plan.scheduler.name,
+                scheduler: (schedule == nil ? canonical : nil) ?? request.scheduler ?? plan.scheduler.name,
+                schedule: schedule?.rawValue, schedulerClass: plan.scheduler.name,
                 schedulerOverrides: request.schedulerOverrides.mapValues(\.asRead),
                 schedulerSettings: settings.values.mapValues(\.asRead), sigmas: sigmas,
                 sigmaList: sigmaList, timesteps: timesteps, eta: step.eta, churn: stated(\.churn),

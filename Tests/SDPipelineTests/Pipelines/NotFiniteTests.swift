@@ -51,7 +51,7 @@ import Testing
         // Also where the file is gone, from the optimised graph.
         try FileManager.default.removeItem(at: folder.url)
         let error = #expect(throws: PipelineError.self) {
-            try pipeline.generate(GenerationRequest(prompt: "a fox", steps: 1))
+            try pipeline.generate(GenerationRequest(prompt: "a fox", steps: 2))
         }
         #expect(error?.kind == .notFinite(component: component))
         #expect(error?.message.contains("optimised graph alone") == false && error?.message.contains("a second run") == false)

@@ -13,11 +13,11 @@ package enum BoundedFile {
     ///   - limit: the most bytes that the file may have.
     ///   - takesPipes: whether what isn't a regular file is read to its end too: for files that a person names.
     package static func read(_ url: URL, limit: Int, takesPipes: Bool = false) throws(ReadError) -> [UInt8] {
-        let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | (takesPipes ? 0 : O_NONBLOCK))
-        guard descriptor >= 0 else { throw ReadError(reason: String(cString: strerror(errno))) }
+        let descriptor = unsafe open(url.path, O_RDONLY | O_CLOEXEC | (takesPipes ? 0 : O_NONBLOCK))
+        guard descriptor >= 0 else { throw ReadError(reason: unsafe String(cString: strerror(errno))) }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw ReadError(reason: String(cString: strerror(errno))) }
+        guard unsafe fstat(descriptor, &status) == 0 else { throw ReadError(reason: unsafe String(cString: strerror(errno))) }
         let kind = status.st_mode & S_IFMT
         guard kind != S_IFDIR else { throw ReadError(reason: "it is a folder, expected a file") }
         guard kind == S_IFREG || takesPipes else { throw ReadError(reason: "it isn't a regular file") }
@@ -28,10 +28,10 @@ package enum BoundedFile {
         bytes.reserveCapacity(Int(status.st_size))
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = Foundation.read(descriptor, &chunk, chunk.count)
+            let count = unsafe Foundation.read(descriptor, &chunk, chunk.count)
             if count < 0 {
                 if errno == EINTR { continue }
-                throw ReadError(reason: String(cString: strerror(errno)))
+                throw ReadError(reason: unsafe String(cString: strerror(errno)))
             }
             if count == 0 { break }
             // The file may have grown since.
