@@ -79,7 +79,7 @@ struct MessageReader {
     ) throws(LoadError) -> [String] {
         var names: [String] = []
         var listed: [String: ValueType] = [:]
-        for info in unsafe list {
+        for unsafe(info) in unsafe list {
             let name = unsafe text(info.pointee.name)
             names.append(name)
             do throws(LoadError) {

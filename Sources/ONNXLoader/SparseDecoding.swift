@@ -8,7 +8,7 @@ extension TensorDecoder {
     ///
     /// - Throws: ``LoadError`` also for indices outside of the shape or not in ascending order.
     func dense(_ protos: [UnsafePointer<Onnx__SparseTensorProto>]) throws(LoadError) -> [Tensor] {
-        for proto in unsafe protos {
+        for unsafe(proto) in unsafe protos {
             let dims = unsafe numbers(proto.pointee.n_dims, proto.pointee.dims)
             guard let values = unsafe proto.pointee.values, let dtype = unsafe DType(rawValue: values.pointee.data_type) else {
                 continue
@@ -16,7 +16,7 @@ extension TensorDecoder {
             try budget.take(bytes: dtype.byteCount(of: try shape(dims).count) ?? .max)
         }
         var tensors: [Tensor] = []
-        for proto in unsafe protos { unsafe tensors.append(try makeDense(proto)) }
+        for unsafe(proto) in unsafe protos { unsafe tensors.append(try makeDense(proto)) }
         return tensors
     }
 

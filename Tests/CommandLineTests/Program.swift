@@ -219,3 +219,16 @@ func expectFailure(
     #expect(errors.first?.contains(part) == true, "\(outcome.messages)", sourceLocation: sourceLocation)
     #expect(folder.names == before, sourceLocation: sourceLocation)
 }
+
+extension Program {
+    /// What the compiler needs to find the package's modules, and the C modules that they import, among what was built in `products`.
+    static func moduleOptions(_ products: URL) -> [String] {
+        let built = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader"].flatMap { module in
+            ["-Xcc", "-fmodule-map-file=\(products.appendingPathComponent("\(module).build/module.modulemap").path)"]
+        }
+        let ofSystem = ["CProtobufC", "COpenBLAS", "CPNG"].flatMap { module in
+            ["-I", root.appendingPathComponent("Sources/\(module)").path]
+        }
+        return ["-I", products.appendingPathComponent("Modules").path] + built + ofSystem
+    }
+}

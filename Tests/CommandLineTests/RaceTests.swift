@@ -14,10 +14,10 @@ import Testing
             }
             """
         try file.write(to: folder["attempt.swift"], atomically: true, encoding: .utf8)
-        let modules = try Program.url().deletingLastPathComponent().appendingPathComponent("Modules")
+        let products = try Program.url().deletingLastPathComponent()
         return try Program.run(
             tool: URL(fileURLWithPath: "/usr/bin/env"),
-            ["swiftc", "-typecheck", "-swift-version", "6", "attempt.swift", "-I", modules.path], in: folder)
+            ["swiftc", "-typecheck", "-swift-version", "6", "attempt.swift"] + Program.moduleOptions(products), in: folder)
     }
 
     @Test(arguments: [

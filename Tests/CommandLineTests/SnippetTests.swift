@@ -52,14 +52,7 @@ import Testing
         .split(separator: "\n").filter { !$0.contains("/sd_onnx.build/") && !$0.contains("/ArgumentParser") }
         try objects.joined(separator: "\n").write(to: folder["objects"], atomically: true, encoding: .utf8)
         var arguments = ["swiftc", "-O", "-swift-version", "6", "main.swift", "-o", "snippet", "@objects"]
-        arguments += ["-I", products.appendingPathComponent("Modules").path]
-        for module in ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader"] {
-            let map = products.appendingPathComponent("\(module).build/module.modulemap").path
-            arguments += ["-Xcc", "-fmodule-map-file=\(map)"]
-        }
-        for module in ["CProtobufC", "COpenBLAS", "CPNG"] {
-            arguments += ["-I", Program.root.appendingPathComponent("Sources/\(module)").path]
-        }
+        arguments += Program.moduleOptions(products)
         arguments += ["-lopenblas", "-lpng", "-lprotobuf-c"]
         let outcome = try Program.run(tool: URL(fileURLWithPath: "/usr/bin/env"), arguments, in: folder)
         try #require(outcome.code == 0, "\(snippet) doesn't compile: \(outcome.messages) \(outcome.text)")

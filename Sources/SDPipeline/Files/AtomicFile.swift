@@ -106,7 +106,7 @@ public enum AtomicFile {
         var status = stat()
         var place = url.path
         while unsafe stat(place, &status) != 0 {
-            guard errno == ENOENT, place != "/" else { throw WriteError(path: url.path) }
+            guard errno == ENOENT || errno == ENOTDIR, place != "/" else { throw WriteError(path: url.path) }
             // A link to nothing is in the way of a folder.
             if unsafe lstat(place, &status) == 0 { throw WriteError(path: url.path, reason: "\(place) is a link to nothing") }
             place = OutputTarget.folder(of: place)

@@ -15,19 +15,19 @@ struct FileStatus {
 
     /// Nil where there is no such file, or it can't be reached.
     init?(_ path: String) {
-        var status = unsafe stat()
+        var status = stat()
         guard unsafe stat(path, &status) == 0 else { return nil }
-        switch unsafe status.st_mode & S_IFMT {
+        switch status.st_mode & S_IFMT {
         case S_IFREG: kind = .file
         case S_IFDIR: kind = .folder
         default: kind = .other
         }
-        size = unsafe Int(status.st_size)
+        size = Int(status.st_size)
         #if os(Linux)
-            let time = unsafe status.st_mtim
+            let time = status.st_mtim
         #else
-            let time = unsafe status.st_mtimespec
+            let time = status.st_mtimespec
         #endif
-        identity = unsafe "\(status.st_dev).\(status.st_ino).\(status.st_size).\(time.tv_sec).\(time.tv_nsec)"
+        identity = "\(status.st_dev).\(status.st_ino).\(status.st_size).\(time.tv_sec).\(time.tv_nsec)"
     }
 }

@@ -64,7 +64,7 @@ import Testing
     /// Three schedulers of one class have three names, each of which the registry takes for the same.
     @Test(arguments: [
         ("dpm++2m", "dpm++2m"), ("DPM++ 2M Karras", "dpm++2m karras"), ("dpmpp_2m_sde_karras", "dpm++ 2m sde karras"),
-        ("dpm++ 3m sde exponential", "dpm++ 3m sde exponential"), ("DPMSolverMultistepScheduler", "dpm++2m"),
+        ("dpm++ 3m sde exponential", "dpm++3m-sde exponential"), ("DPMSolverMultistepScheduler", "dpm++2m"),
         ("plms", "plms"), ("pndm", "pndm"), ("uni_pc_bh1", "uni_pc_bh1"), ("uni_pc_bh2", "unipc"), ("Euler a", "euler-a"),
         ("euler sgm uniform", "euler sgm uniform"), ("euler trailing", "euler trailing"), ("k_euler", "euler"),
         ("lms karras", "lms karras"),

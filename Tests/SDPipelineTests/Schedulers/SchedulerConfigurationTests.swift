@@ -46,16 +46,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "it isn't a JSON object"), ("[]", "it isn't a JSON object"), ("3", "it isn't a JSON object"),
-        ("{", "it isn't a JSON object"), (#"{"_class_name": 3}"#, "_class_name is 3, expected a text"),
-        ("\u{0}\u{1}", "it isn't a JSON object"),
+        ("", "it is empty, expected JSON"), ("[]", "it isn't a JSON object"), ("3", "it isn't a JSON object"),
+        ("{", "it isn't JSON"), (#"{"_class_name": 3}"#, "_class_name is 3, expected a text"),
+        ("\u{0}\u{1}", "it isn't JSON: it holds a zero byte"),
     ])
     func refusesWhatIsNoObject(json: String, reason: String) {
         expectError("scheduler_config.json can't be used: \(reason)") { try SchedulerConfiguration(json: Data(json.utf8)) }
     }
 
     @Test func refusesAMissingFile() {
-        expectError("/nonexistent/scheduler_config.json can't be used: the file can't be read") {
+        expectError("/nonexistent/scheduler_config.json can't be used: No such file or directory") {
             try SchedulerConfiguration(contentsOf: URL(filePath: "/nonexistent/scheduler_config.json"))
         }
     }

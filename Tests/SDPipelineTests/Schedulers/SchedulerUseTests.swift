@@ -199,7 +199,8 @@ import Testing
         let reason = "Runge-Kutta steps can't start in the middle of a run"
         expectError(reason) { try scheduler.checkStart(at: 3) }
         var state = scheduler.makeState()
-        for index in [3, 15] {
+        let reasons = [(3, reason), (15, "multistep steps need the Runge-Kutta steps before them")]
+        for (index, reason) in reasons {
             expectError(reason) { try scheduler.step([1], at: index, sample: [1], state: &state) { _ in [] } }
         }
     }
