@@ -109,7 +109,10 @@ import Testing
         func describe(_ package: URL) throws -> Description {
             let outcome = try Program.run(
                 tool: URL(fileURLWithPath: "/usr/bin/env"),
-                ["swift", "package", "--package-path", package.path, "dump-package"],
+                // A build folder of its own: that of the package under test may be locked by who runs the tests.
+                [
+                    "swift", "package", "--package-path", package.path, "--scratch-path", folder[".build"].path, "dump-package",
+                ],
                 in: folder)
             try #require(outcome.code == 0, "\(outcome.messages)")
             return try JSONDecoder().decode(Description.self, from: outcome.output)

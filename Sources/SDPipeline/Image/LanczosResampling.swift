@@ -18,7 +18,7 @@ struct LanczosResampling {
     /// - Parameters:
     ///   - width: of the result, at least 1.
     ///   - height: of the result, at least 1.
-    /// - Throws: `ImageError.wrongSize` or `.notEnoughMemory`.
+    /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
     static func resized(_ image: RGBImage, width: Int, height: Int) throws -> RGBImage {
         guard width > 0, height > 0 else { throw ImageError.wrongSize("a picture can't become \(width)x\(height)") }
         if (width, height) == (image.width, image.height) { return image }
@@ -103,7 +103,7 @@ extension RGBImage {
     /// - Parameters:
     ///   - width: pixels in a row, at least 1; the picture is stretched where its proportions differ.
     ///   - height: rows, at least 1.
-    /// - Throws: `ImageError.wrongSize` or `.notEnoughMemory`.
+    /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
     public func resized(width: Int, height: Int) throws -> RGBImage {
         try LanczosResampling.resized(self, width: width, height: height)
     }

@@ -26,7 +26,7 @@ public enum PNGFile {
     ///   - path: the name used in errors.
     ///   - alpha: what becomes of transparency.
     ///   - pixelLimit: the largest number of pixels accepted.
-    /// - Throws: `ImageError.damaged`, `.tooLarge` or `.notEnoughMemory`.
+    /// - Throws: ``ImageError``: `.damaged`, `.tooLarge` or `.notEnoughMemory`.
     public static func decode(
         _ bytes: [UInt8], path: String = "The file", alpha: Alpha = .overWhite, pixelLimit: Int = defaultPixelLimit
     ) throws -> RGBImage {
@@ -34,7 +34,7 @@ public enum PNGFile {
     }
 
     /// Reads a PNG file.
-    /// - Throws: `ImageError.unreadable`, `.damaged`, `.tooLarge` or `.notEnoughMemory`.
+    /// - Throws: ``ImageError``: `.unreadable`, `.damaged`, `.tooLarge` or `.notEnoughMemory`.
     public static func read(
         _ url: URL, alpha: Alpha = .overWhite, pixelLimit: Int = defaultPixelLimit
     ) throws -> RGBImage {
@@ -43,7 +43,7 @@ public enum PNGFile {
 
     /// Encodes a picture as an 8-bit RGB PNG.
     /// - Parameter text: entries to keep with the picture, such as the generation parameters.
-    /// - Throws: `ImageError.notEncoded` or `.notEnoughMemory`, or `.invalidText` for a key that PNG doesn't allow.
+    /// - Throws: ``ImageError``: `.notEncoded` or `.notEnoughMemory`, or `.invalidText` for a key that PNG doesn't allow.
     public static func encode(_ picture: RGBImage, text: [PNGText] = []) throws -> [UInt8] {
         guard let width = png_uint_32(exactly: picture.width), let height = png_uint_32(exactly: picture.height) else {
             throw ImageError.notEncoded(reason: "\(picture.width)x\(picture.height) is beyond what a PNG can hold")

@@ -24,7 +24,7 @@ public struct PNGSource: Sendable {
     /// Reads a file, of which more than the header only where its picture isn't too large.
     ///
     /// - Parameter pixelLimit: the largest number of pixels accepted.
-    /// - Throws: `ImageError.unreadable`, `.damaged` or `.tooLarge`.
+    /// - Throws: ``ImageError``: `.unreadable`, `.damaged` or `.tooLarge`.
     public init(contentsOf url: URL, pixelLimit: Int = PNGFile.defaultPixelLimit) throws {
         do {
             let file = try FileHandle(forReadingFrom: url)
@@ -40,7 +40,7 @@ public struct PNGSource: Sendable {
 
     /// Reads the header of a file's content.
     ///
-    /// - Throws: `ImageError.damaged` or `.tooLarge`.
+    /// - Throws: ``ImageError``: `.damaged` or `.tooLarge`.
     public init(_ bytes: [UInt8], path: String = "The file", pixelLimit: Int = PNGFile.defaultPixelLimit) throws {
         (storedWidth, storedHeight) = try Self.size(bytes, path: path, limit: pixelLimit)
         self.bytes = bytes
@@ -52,7 +52,7 @@ public struct PNGSource: Sendable {
     /// Decodes the picture.
     ///
     /// - Parameter alpha: what becomes of transparency.
-    /// - Throws: `ImageError.damaged` or `.notEnoughMemory`.
+    /// - Throws: ``ImageError``: `.damaged` or `.notEnoughMemory`.
     public func decoded(alpha: PNGFile.Alpha = .overWhite) throws -> RGBImage {
         let area = storedWidth * storedHeight
         try LargeArray.ask(bytes: (orientation == .upright ? 4 : 7) * area)

@@ -7,7 +7,7 @@ public enum PixelConversion {
     ///   - width: of each picture, at least 1.
     ///   - height: of each picture, at least 1.
     /// - Returns: N pictures.
-    /// - Throws: `ImageError.wrongSize` when the values don't fill whole pictures, `.notFinite` for values that no colour comes of,
+    /// - Throws: ``ImageError``: `.wrongSize` when the values don't fill whole pictures, `.notFinite` for values that no colour comes of,
     ///   `.notEnoughMemory`.
     public static func images(from pixels: [Float], width: Int, height: Int) throws -> [RGBImage] {
         let (area, overflow) = width.multipliedReportingOverflow(by: height)
@@ -33,7 +33,7 @@ public enum PixelConversion {
 
     /// Pictures of one size to pixels: byte / 255, times 2, minus 1.
     /// - Returns: flat `[N, 3, height, width]`, from −1 to 1.
-    /// - Throws: `ImageError.wrongSize` when the pictures differ in size, `.notEnoughMemory`.
+    /// - Throws: ``ImageError``: `.wrongSize` when the pictures differ in size, `.notEnoughMemory`.
     public static func pixels(from images: [RGBImage]) throws -> [Float] {
         guard let first = images.first else { return [] }
         guard let other = images.first(where: { $0.width != first.width || $0.height != first.height }) else {
