@@ -10,7 +10,7 @@ import Testing
             let folder = try TemporaryFolder()
             for threads in [1, 3] {
                 let running = try Program.start(
-                    ["generate", "a fox", "--steps", "900", "-b", "8", "--threads", "\(threads)"], in: folder,
+                    ["generate", "a fox", "--steps", "900", "-b", "2", "--threads", "\(threads)"], in: folder,
                     environment: ["OPENBLAS_NUM_THREADS": "7", "OMP_NUM_THREADS": "7"])
                 try running.waitForMessages()
                 let process = "/proc/\(running.process.processIdentifier)"

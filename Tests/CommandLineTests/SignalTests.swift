@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct SignalTests {
     /// A run that only a signal ends in time.
-    private static let long = "generate 'a fox' --steps 900 -b 64 -o x-%d.png --save-latents x.npy"
+    private static let long = "generate 'a fox' --steps 900 -b 2 -o x-%d.png --save-latents x.npy"
 
     /// A signal at any moment of the start ends the program: before its first line, while options are read, while graphs are loaded.
     @Test func noSignalOfTheStartIsLost() throws {

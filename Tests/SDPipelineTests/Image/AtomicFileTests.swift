@@ -155,7 +155,7 @@ import Testing
         try AtomicFile.write([1], to: folder.url.appending(path: "file"))
         try AtomicFile.checkFolder(folder.url.appending(path: "a/b/c"))
         try AtomicFile.checkFolder(folder.url)
-        for (path, reason) in [("file", "is a file, expected a folder"), ("file/a", "Not a directory")] {
+        for (path, reason) in [("file", "is a file, expected a folder"), ("file/a", "is a file, expected a folder")] {
             let error = #expect(throws: AtomicFile.WriteError.self) {
                 try AtomicFile.checkFolder(folder.url.appending(path: path))
             }
