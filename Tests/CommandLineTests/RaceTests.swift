@@ -18,8 +18,8 @@ import Testing
         return try Program.run(
             tool: URL(fileURLWithPath: "/usr/bin/env"),
             // Up to the passes on SIL, which decide what may be sent between threads.
-            ["swiftc", "-emit-sil", "-o", "/dev/null", "-swift-version", "6", "attempt.swift"] + Program.moduleOptions(products),
-            in: folder)
+            ["swiftc", "-emit-sil", "-o", "/dev/null", "-swift-version", "6", "attempt.swift"]
+                + Program.moduleOptions(products), in: folder)
     }
 
     @Test(arguments: [
