@@ -104,12 +104,12 @@ import Testing
         let folder = try TemporaryFolder()
         let fixtures = Program.fixtures
         let arrays = ["a", "b"].flatMap { ["-i", "\($0)=\(fixtures.appendingPathComponent("\($0).npy").path)"] }
-        for profile in ["out", "./out/"] {
+        for (profile, part) in [("out", "where an output goes"), ("./out/", "a file's name is expected")] {
             let outcome = try Program.run(
                 ["run", fixtures.appendingPathComponent("names.onnx").path, "--output-dir", "out", "--profile", profile]
                     + arrays,
                 in: folder)
-            #expect(outcome.code == 1 && outcome.messages.contains("where an output goes"), "\(outcome.messages)")
+            #expect(outcome.code == 1 && outcome.messages.contains(part), "\(outcome.messages)")
         }
         #expect(folder.names.isEmpty)
     }

@@ -56,7 +56,13 @@ extension SchedulerValue: Decodable {
         } else if let value = try? container.decode(Double.self) {
             self = .number(value)
         } else if let value = try? container.decode(String.self) {
-            self = .text(value)
+            // JSON has no infinity: one is written as a text, see `encode(to:)`.
+            self =
+                switch value {
+                case "Infinity": .number(.infinity)
+                case "-Infinity": .number(-.infinity)
+                default: .text(value)
+                }
         } else if let list = try? container.decode([SchedulerValue].self) {
             let numbers = list.compactMap(\.asNumber)
             self = numbers.count == list.count ? .numbers(numbers) : .other("a list of other things than numbers")
