@@ -22,17 +22,23 @@ let package = Package(
             name: "CPNG", pkgConfig: "libpng",
             providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
         .systemLibrary(
+            name: "CJPEG", pkgConfig: "libjpeg",
+            providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
+        .systemLibrary(
             name: "CProtobufC", pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
         .target(name: "COnnxProto", dependencies: ["CProtobufC"]),
         .target(name: "CPNGReader", dependencies: ["CPNG"]),
+        .target(name: "CJPEGReader", dependencies: ["CJPEG"]),
         .target(name: "CKernels"),
         .target(name: "COpenBLASControl"),
         .target(name: "CMappedFileGuard"),
         .target(name: "GraphRuntime", dependencies: ["CMappedFileGuard"]),
         .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
         .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS", "COpenBLASControl"]),
-        .target(name: "SDPipeline", dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CKernels", "CPNG", "CPNGReader"]),
+        .target(
+            name: "SDPipeline",
+            dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CKernels", "CPNG", "CPNGReader", "CJPEGReader"]),
         .executableTarget(
             name: "sd-onnx",
             dependencies: [

@@ -183,6 +183,13 @@ def pictures():
     write("png", "grayalpha.png", png(2, 1, 8, 4, b"\1\2\3\4", chunk(b"cHRM", bytes(32)) + chunk(b"sRGB", b"\0")))
 
 
+def jpegs():
+    """Those of the tests that stand for a kind each."""
+    listed = json.loads((SEEDS.parent.parent / "Tests" / "References" / "jpeg.json").read_text())["pictures"]
+    for name in ("pillow-gray", "sampled-420", "ycc-p", "ycc-a", "rgb-ap", "cmyk-r", "ycck-s", "turned-6"):
+        write("jpeg", f"{name}.jpg", bytes.fromhex(listed[name]["file"]))
+
+
 def npy(description, content, version=1):
     prefix = 10 if version == 1 else 12
     text = description.encode()
@@ -201,4 +208,5 @@ def arrays():
 if __name__ == "__main__":
     configurations(tokenizers(), schedulers())
     pictures()
+    jpegs()
     arrays()

@@ -18,8 +18,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULES = ["GraphRuntime", "ONNXLoader", "Ops", "SDPipeline"]
 # C modules: those that SwiftPM writes a module map for, and the system libraries.
-BUILT_C_MODULES = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader"]
-SYSTEM_MODULES = ["CProtobufC", "COpenBLAS", "CPNG"]
+BUILT_C_MODULES = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader", "CJPEGReader"]
+SYSTEM_MODULES = ["CProtobufC", "COpenBLAS", "CPNG", "CJPEG"]
 
 
 def extract(products, module, folder):

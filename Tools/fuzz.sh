@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=${TARGETS:-graph external tokenizer scheduler configuration png npy}
+targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg npy}
 seconds=${SECONDS_EACH:-60}
 build=$PWD/.build-fuzz
 

@@ -234,7 +234,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     private func compare(
-        _ names: [String], request: GenerationRequest, picture: PNGSource?, configuration: PipelineConfiguration,
+        _ names: [String], request: GenerationRequest, picture: PictureSource?, configuration: PipelineConfiguration,
         to files: [URL]?
     ) throws {
         var request = request

@@ -14,7 +14,7 @@ struct NoiseCommand: ParsableCommand {
               sd-onnx noise fox.png --latent -o step-%d.png
             """)
 
-    @Argument(help: "The picture, a PNG file.", transform: OptionValues.path)
+    @Argument(help: "The picture, a PNG or JPEG file.", transform: OptionValues.path)
     var image: String
 
     @OptionGroup var model: ModelOptions
@@ -64,7 +64,7 @@ struct NoiseCommand: ParsableCommand {
         func file(_ number: Int) -> URL { URL(fileURLWithPath: pattern?.path(number: number) ?? output) }
         // As many as there are at most.
         try AtomicFile.check((1...max(timesteps?.count ?? steps, 1)).map(file))
-        let source = try PNGSource(contentsOf: URL(fileURLWithPath: image), pixelLimit: limit.maxPixels)
+        let source = try PictureSource(contentsOf: URL(fileURLWithPath: image), pixelLimit: limit.maxPixels)
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
         let overrides: [String: SchedulerValue] = betaSchedule.map { ["beta_schedule": .text($0)] } ?? [:]
         let registry = SchedulerRegistry.standard
@@ -84,7 +84,7 @@ struct NoiseCommand: ParsableCommand {
     }
 
     /// Refuses a picture that, with its noise in single precision and all results, is more than the machine holds.
-    private func checkMemory(_ source: PNGSource, count: Int) throws {
+    private func checkMemory(_ source: PictureSource, count: Int) throws {
         let needed = Double(source.width * source.height) * Double(4 + 3 * 12 + (output.contains("%") ? 6 : 9) * count)
         let memory = Double(ProcessInfo.processInfo.physicalMemory)
         guard needed <= memory else {

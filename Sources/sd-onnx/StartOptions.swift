@@ -14,8 +14,8 @@ struct StartOptions: ParsableArguments {
     @Option(
         name: [.customShort("i"), .long, .customLong("init-image"), .customLong("image")], parsing: .unconditional,
         help: ArgumentHelp(
-            "Start from this picture instead of noise; it is resized to the size that is made, by default the nearest to its own.",
-            valueName: "FILE.png"), transform: OptionValues.path)
+            "Start from this picture instead of noise; it is resized to the size that is made, by default the nearest to its own. PNG or JPEG.",
+            valueName: "FILE"), transform: OptionValues.path)
     var initImg: String?
 
     @Option(
@@ -31,14 +31,14 @@ struct StartOptions: ParsableArguments {
     }
 
     /// The picture to start from, of which nothing is decoded so far.
-    func picture() throws -> PNGSource? {
-        try initImg.map { try PNGSource(contentsOf: URL(fileURLWithPath: $0), pixelLimit: limit.maxPixels) }
+    func picture() throws -> PictureSource? {
+        try initImg.map { try PictureSource(contentsOf: URL(fileURLWithPath: $0), pixelLimit: limit.maxPixels) }
     }
 
     /// Completes a request that has been checked with what the files hold.
     ///
     /// - Parameter shape: the latents' shape.
-    func fill(_ request: inout GenerationRequest, picture: PNGSource?, shape: [Int]) throws {
+    func fill(_ request: inout GenerationRequest, picture: PictureSource?, shape: [Int]) throws {
         if let initLatents {
             let file = try LatentsFile(initLatents, shape: shape)
             request.initialLatents = file.values

@@ -12,6 +12,7 @@ enum VersionText {
         OpenBLAS \(OpenBLASVersion.text)
         protobuf-c \(ProtobufCVersion.text)
         libpng \(LibPNGVersion.text)
+        libjpeg-turbo \(LibJPEGVersion.text)
         """
     }
 }

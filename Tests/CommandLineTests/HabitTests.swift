@@ -89,7 +89,9 @@ import Testing
         let lines = outcome.text.split(separator: "\n")
         #expect(lines.first == "sd-onnx \(ProgramVersion.current)")
         let parts = lines.dropFirst().map { $0.split(separator: " ") }
-        for (name, line) in zip(["instruction", "OpenBLAS", "protobuf-c", "libpng"], parts) { #expect(line[0] == name) }
+        for (name, line) in zip(["instruction", "OpenBLAS", "protobuf-c", "libpng", "libjpeg-turbo"], parts) {
+            #expect(line[0] == name)
+        }
         #expect(["plain", "avx2", "avx512"].contains(parts.first?.last ?? ""))
         for line in parts.dropFirst() { #expect(line[1].contains(".") && line[1].first?.isNumber == true) }
     }

@@ -62,6 +62,40 @@ import Testing
         #expect(try PNGFile.read(folder["seen-fox.png"]) == PNGFile.read(folder["stored-fox.png"]))
     }
 
+    /// What a file is, its content says; a JPEG is the same start as the PNG of what it shows.
+    @Test func startsFromJPEG() throws {
+        let folder = try TemporaryFolder()
+        struct References: Decodable {
+            struct Picture: Decodable { let file: String }
+            let pictures: [String: Picture]
+        }
+        let file = Program.root.appendingPathComponent("Tests/References/jpeg.json")
+        let references = try JSONDecoder().decode(References.self, from: Data(contentsOf: file)).pictures
+        let digits = try #require(references["size-33x40"]).file
+        let bytes = digits.indices.enumerated().filter { $0.offset % 2 == 0 }.compactMap { _, index in
+            UInt8(digits[index...digits.index(after: index)], radix: 16)
+        }
+        try Data(bytes).write(to: folder["photo.jpg"])
+        try PNGFile.write(PictureSource(bytes).decoded(), to: folder["photo.png"])
+        for name in ["photo.jpg", "photo.png"] {
+            let outcome = try Program.run(
+                ["generate", "a fox", "--init-img", name, "-o", "made-\(name).png"] + Self.quick, in: folder)
+            #expect(outcome.code == 0, "\(outcome.messages)")
+        }
+        let made = try PNGFile.read(folder["made-photo.jpg.png"])
+        #expect(made.width == 32 && made.height == 48)
+        #expect(made == (try PNGFile.read(folder["made-photo.png.png"])))
+        try Data(bytes.dropLast(9)).write(to: folder["cut.jpg"])
+        try Data("GIF89a".utf8).write(to: folder["a.gif"])
+        for command in [["generate", "x", "--init-img"], ["noise"]] {
+            try expectFailure(command + ["cut.jpg"], saying: "can't be decoded as a JPEG: its data end early.", in: folder)
+            try expectFailure(command + ["a.gif"], saying: "is a GIF picture, expected a PNG or JPEG picture.", in: folder)
+            try expectFailure(
+                command + ["photo.jpg", "--max-pixels", "1000"], saying: "has 33x40 pixels, at most 1000 are accepted",
+                in: folder)
+        }
+    }
+
     /// Strength 0 is the picture through the VAE.
     @Test func takesAStrengthOfZero() throws {
         let folder = try TemporaryFolder()

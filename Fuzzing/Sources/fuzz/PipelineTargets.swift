@@ -64,6 +64,12 @@ extension FuzzTarget {
         precondition(again == image, "the picture isn't what was written")
     }
 
+    /// A picture of which nothing is known but that it may be a JPEG.
+    static let jpeg = FuzzTarget(name: "jpeg") { bytes in
+        let image = try PictureSource(bytes, pixelLimit: 1 << 18).decoded()
+        precondition(image.pixels.count == image.width * image.height * 3, "\(image.pixels.count) bytes")
+    }
+
     /// An array of numpy.
     static let npy = FuzzTarget(name: "npy") { bytes in
         let array = try NPYArray(bytes: bytes)

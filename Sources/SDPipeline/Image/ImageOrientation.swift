@@ -22,6 +22,16 @@ enum ImageOrientation: Int, Sendable {
         self = exif.flatMap { Self(exif: Array($0.content)) } ?? xmp.flatMap { Self(xmp: $0.text) } ?? .upright
     }
 
+    /// What a JPEG says in the segments of Exif, else in those of XMP, as Pillow's `exif_transpose` looks it up.
+    init(jpeg file: [UInt8]) {
+        func content(_ start: String) -> [UInt8]? {
+            JPEGSegments.content(of: file, marker: JPEGSegments.application1, start: Array(start.utf8))
+        }
+        self =
+            content("Exif\0\0").flatMap { Self(exif: $0) }
+            ?? content("http://ns.adobe.com/xap/1.0/\0").flatMap { Self(xmp: String(decoding: $0, as: UTF8.self)) } ?? .upright
+    }
+
     /// - Parameter exif: a TIFF structure, perhaps behind the `Exif\0\0` that JPEG has.
     private init?(exif: [UInt8]) {
         let bytes = exif.starts(with: Array("Exif\0\0".utf8)) ? Array(exif.dropFirst(6)) : exif

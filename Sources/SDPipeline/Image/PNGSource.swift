@@ -19,7 +19,6 @@ public struct PNGSource: Sendable {
 
     /// Signature and header chunk: 8 bytes, and 4 + 4 + 13 + 4.
     private static let headerSize = 33
-    private static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
     /// Reads a file, of which more than the header only where its picture isn't too large.
     ///
@@ -69,7 +68,7 @@ public struct PNGSource: Sendable {
 
     /// What the header says.
     private static func size(_ bytes: [UInt8], path: String, limit: Int) throws -> (width: Int, height: Int) {
-        guard bytes.starts(with: signature) else { throw ImageError.damaged(path: path, reason: "it isn't a PNG") }
+        guard PictureFormat(start: bytes) == .png else { throw ImageError.damaged(path: path, reason: "it isn't a PNG") }
         guard bytes.count >= headerSize, Array(bytes[8..<16]) == [0, 0, 0, 13] + Array("IHDR".utf8) else {
             throw ImageError.damaged(path: path, reason: "it has no header")
         }

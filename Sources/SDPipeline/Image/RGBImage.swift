@@ -29,10 +29,12 @@ public struct RGBImage: Sendable, Equatable {
 
 /// What can be wrong with a picture or its file. `description` is one sentence for a person.
 public enum ImageError: Error, LocalizedError, Sendable, Equatable, CustomStringConvertible {
-    /// The file can't be read.
-    case unreadable(path: String)
-    /// The bytes aren't a PNG, or are damaged.
-    case damaged(path: String, reason: String)
+    /// The file can't be read; `reason` is what the system says.
+    case unreadable(path: String, reason: String? = nil)
+    /// The file is neither a PNG nor a JPEG; `found` is what it is, such as `a GIF picture`, where that is known.
+    case foreign(path: String, found: String?)
+    /// The bytes aren't of the format, are damaged, or are of a kind that isn't read.
+    case damaged(path: String, reason: String, format: PictureFormat = .png)
     /// The picture has more pixels than are accepted.
     case tooLarge(path: String, width: Int, height: Int, limit: Int)
     /// Numbers of values, pictures or pixels don't fit together.
@@ -50,8 +52,10 @@ public enum ImageError: Error, LocalizedError, Sendable, Equatable, CustomString
 
     public var description: String {
         switch self {
-        case .unreadable(let path): "The picture \(path) can't be read."
-        case .damaged(let path, let reason): "\(path) can't be decoded as a PNG: \(reason)."
+        case .unreadable(let path, let reason): "The picture \(path) can't be read\(reason.map { ": \($0)" } ?? "")."
+        case .foreign(let path, let found):
+            "\(path) is \(found ?? "no picture that is known here"), expected a PNG or JPEG picture."
+        case .damaged(let path, let reason, let format): "\(path) can't be decoded as a \(format.rawValue): \(reason)."
         case .tooLarge(let path, let width, let height, let limit):
             "\(path) has \(width)x\(height) pixels, at most \(limit) are accepted."
         case .wrongSize(let reason): "The sizes don't fit: \(reason)."
