@@ -68,12 +68,12 @@ enum ImageOrientation: Int, Sendable {
     }
 
     /// The stored picture turned.
-    func upright(_ image: RGBImage) throws -> RGBImage {
-        if self == .upright { return image }
-        let (lastX, lastY) = (image.width - 1, image.height - 1)
-        let (width, height) = swapsAxes ? (image.height, image.width) : (image.width, image.height)
-        let source = image.pixels
-        var pixels = [UInt8](repeating: 0, count: source.count)
+    func upright(_ stored: Raster) -> Raster {
+        if self == .upright { return stored }
+        let (lastX, lastY, channels) = (stored.width - 1, stored.height - 1, stored.channels)
+        let (width, height) = swapsAxes ? (stored.height, stored.width) : (stored.width, stored.height)
+        let source = stored.values
+        var values = [UInt8](repeating: 0, count: source.count)
         for y in 0..<height {
             for x in 0..<width {
                 let (sourceX, sourceY) =
@@ -87,10 +87,10 @@ enum ImageOrientation: Int, Sendable {
                     case .transverse: (lastX - y, lastY - x)
                     case .quarterRight: (lastX - y, x)
                     }
-                let (from, to) = (3 * (sourceY * image.width + sourceX), 3 * (y * width + x))
-                for channel in 0..<3 { pixels[to + channel] = source[from + channel] }
+                let (from, to) = (channels * (sourceY * stored.width + sourceX), channels * (y * width + x))
+                for channel in 0..<channels { values[to + channel] = source[from + channel] }
             }
         }
-        return try RGBImage(width: width, height: height, pixels: pixels)
+        return Raster(width: width, height: height, channels: channels, values: values)
     }
 }

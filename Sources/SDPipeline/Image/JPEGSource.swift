@@ -47,7 +47,8 @@ struct JPEGSource: Sendable {
         guard unsafe jpeg_reader_decode(bytes, bytes.count, &pixels, size, &reason, reason.count) != 0 else {
             throw Self.damage(reason, path: path)
         }
-        return try orientation.upright(try RGBImage(width: storedWidth, height: storedHeight, pixels: pixels))
+        let stored = Raster(width: storedWidth, height: storedHeight, channels: 3, values: pixels)
+        return try RGBImage(orientation.upright(stored))
     }
 
     private static func damage(_ reason: [CChar], path: String) -> ImageError {

@@ -19,30 +19,31 @@ struct LanczosResampling {
     ///   - width: of the result, at least 1.
     ///   - height: of the result, at least 1.
     /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
-    static func resized(_ image: RGBImage, width: Int, height: Int) throws -> RGBImage {
+    static func resized(_ raster: Raster, width: Int, height: Int) throws -> Raster {
         guard width > 0, height > 0 else { throw ImageError.wrongSize("a picture can't become \(width)x\(height)") }
-        if (width, height) == (image.width, image.height) { return image }
-        try LargeArray.ask(bytes: 3 * width * (height + image.height))
-        let wide = width == image.width ? image.pixels : resizedRows(image, width: width)
-        guard height != image.height else { return try RGBImage(width: width, height: height, pixels: wide) }
-        return try RGBImage(
-            width: width, height: height, pixels: resizedColumns(wide, rowSize: 3 * width, from: image.height, to: height))
+        if (width, height) == (raster.width, raster.height) { return raster }
+        try LargeArray.ask(bytes: raster.channels * width * (height + raster.height))
+        let wide = width == raster.width ? raster.values : resizedRows(raster, width: width)
+        let values =
+            height == raster.height
+            ? wide : resizedColumns(wide, rowSize: raster.channels * width, from: raster.height, to: height)
+        return Raster(width: width, height: height, channels: raster.channels, values: values)
     }
 
-    private static func resizedRows(_ image: RGBImage, width: Int) -> [UInt8] {
-        let windows = windows(from: image.width, to: width)
-        let source = image.pixels
-        var result = [UInt8](repeating: 0, count: 3 * width * image.height)
-        for row in 0..<image.height {
+    private static func resizedRows(_ raster: Raster, width: Int) -> [UInt8] {
+        let windows = windows(from: raster.width, to: width)
+        let (source, channels) = (raster.values, raster.channels)
+        var result = [UInt8](repeating: 0, count: channels * width * raster.height)
+        for row in 0..<raster.height {
             for (column, window) in windows.enumerated() {
-                for channel in 0..<3 {
+                for channel in 0..<channels {
                     var sum = 1 << (weightBits - 1)
-                    var position = 3 * (row * image.width + window.start) + channel
+                    var position = channels * (row * raster.width + window.start) + channel
                     for weight in window.weights {
                         sum += weight * Int(source[position])
-                        position += 3
+                        position += channels
                     }
-                    result[3 * (row * width + column) + channel] = byte(sum)
+                    result[channels * (row * width + column) + channel] = byte(sum)
                 }
             }
         }
@@ -94,17 +95,5 @@ struct LanczosResampling {
         if x == 0 { return 1 }
         let angle = x * Double.pi
         return sin(angle) / angle
-    }
-}
-
-extension RGBImage {
-    /// The picture in another size, by Lanczos' filter, as diffusers resizes a picture to start from.
-    ///
-    /// - Parameters:
-    ///   - width: pixels in a row, at least 1; the picture is stretched where its proportions differ.
-    ///   - height: rows, at least 1.
-    /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
-    public func resized(width: Int, height: Int) throws -> RGBImage {
-        try LanczosResampling.resized(self, width: width, height: height)
     }
 }

@@ -53,6 +53,25 @@ public struct PNGSource: Sendable {
     /// - Parameter alpha: what becomes of transparency.
     /// - Throws: ``ImageError``: `.damaged` or `.notEnoughMemory`.
     public func decoded(alpha: PNGFile.Alpha = .overWhite) throws -> RGBImage {
+        try RGBImage(orientation.upright(Self.flattened(try stored(), alpha)))
+    }
+
+    /// Decodes the picture's colours and its opacity, one value a pixel, 255 for what hides all that lies below.
+    ///
+    /// - Throws: ``ImageError``: `.damaged` or `.notEnoughMemory`.
+    func decodedWithOpacity() throws -> (image: RGBImage, opacity: [UInt8]) {
+        let stored = try stored()
+        try LargeArray.ask(bytes: 2 * stored.width * stored.height)
+        let opacity = Raster(
+            width: stored.width, height: stored.height, channels: 1,
+            values: stride(from: 3, to: stored.values.count, by: 4).map { stored.values[$0] })
+        return (
+            try RGBImage(orientation.upright(Self.flattened(stored, .dropped))), orientation.upright(opacity).values
+        )
+    }
+
+    /// Red, green, blue and opacity as they lie in the file.
+    private func stored() throws -> Raster {
         let area = storedWidth * storedHeight
         try LargeArray.ask(bytes: (orientation == .upright ? 4 : 7) * area)
         var pixels = [UInt8](repeating: 0, count: 4 * area)
@@ -62,8 +81,7 @@ public struct PNGSource: Sendable {
             let text = String(decoding: reason.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             throw ImageError.damaged(path: path, reason: text)
         }
-        Self.flatten(&pixels, alpha)
-        return try orientation.upright(try RGBImage(width: storedWidth, height: storedHeight, pixels: pixels))
+        return Raster(width: storedWidth, height: storedHeight, channels: 4, values: pixels)
     }
 
     /// What the header says.
@@ -85,8 +103,10 @@ public struct PNGSource: Sendable {
     }
 
     /// From four bytes a pixel to three, in place.
-    private static func flatten(_ pixels: inout [UInt8], _ alpha: PNGFile.Alpha) {
-        let area = pixels.count / 4
+    private static func flattened(_ raster: consuming Raster, _ alpha: PNGFile.Alpha) -> Raster {
+        let area = raster.width * raster.height
+        var pixels = raster.values
+        raster.values = []
         for index in 0..<area {
             let opacity = Int(pixels[4 * index + 3])
             for channel in 0..<3 {
@@ -103,5 +123,6 @@ public struct PNGSource: Sendable {
             }
         }
         pixels.removeLast(area)
+        return Raster(width: raster.width, height: raster.height, channels: 3, values: pixels)
     }
 }

@@ -75,4 +75,18 @@ public struct PictureSource: Sendable {
         case .jpeg(let source): try source.decoded()
         }
     }
+
+    /// Decodes the picture's colours as they are stored, below what is transparent too, and its opacity.
+    ///
+    /// - Returns: the colours, and one value a pixel, row by row: 0 for what is transparent, 255 for what hides all below; nil where
+    ///   every pixel has 255.
+    /// - Throws: ``ImageError``: `.damaged` or `.notEnoughMemory`.
+    public func decodedWithOpacity() throws -> (image: RGBImage, opacity: [UInt8]?) {
+        switch content {
+        case .png(let source):
+            let (image, opacity) = try source.decodedWithOpacity()
+            return (image, opacity.allSatisfy { $0 == 255 } ? nil : opacity)
+        case .jpeg(let source): return (try source.decoded(), nil)
+        }
+    }
 }
