@@ -24,6 +24,7 @@ from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, EulerDiscr
 import family_cases as cases
 import family_exports as exports
 import family_models as models
+import family_safety as safety
 from common import CACHE, write_json
 
 RECIPE = 2  # raised when what a folder holds changes, so that older folders are made again
@@ -68,7 +69,8 @@ class Modules:
 
     def sd1(self, unet, scheduler):
         return dict(
-            text_encoder=self.clip(), tokenizer=models.tokenizer(), unet=self.unet(unet), vae=self.vae("sd1"), scheduler=scheduler)  # fmt: skip
+            text_encoder=self.clip(), tokenizer=models.tokenizer(), unet=self.unet(unet), vae=self.vae("sd1"),
+            scheduler=scheduler)  # fmt: skip
 
     def sd2(self, unet, scheduler):
         """Exports of SD 2.x have the last layer of OpenCLIP left out, so that what the encoder answers is the last but one's."""
@@ -109,7 +111,7 @@ def sdxl_scheduler():
     return made_from(EulerDiscreteScheduler, timestep_spacing="leading", interpolation_type="linear", use_karras_sigmas=False)
 
 
-def ordinary(kind, sizes, fewer_tasks=None):
+def ordinary(kind, sizes, tasks=cases.TASKS):
     """Each task with guidance on and off, one picture and three, square and not, and several schedulers."""
     square, wide, tall = sizes
     negative = "a green background"
@@ -128,7 +130,8 @@ def ordinary(kind, sizes, fewer_tasks=None):
         yield add("euler-a-batch", "picture", "euler-a", wide, strength=0.5, batch=3, guidance_scale=4.0, seed=22, prompt="a fox")
         yield add("dpm-unguided", "picture", "dpm++2m-karras", tall, strength=0.8, guidance_scale=1.0, seed=23)
         yield add(
-            "euler-shared", "picture", "euler", tall, strength=0.75, batch=3, seed=24, generators="shared", negative_prompt=negative)  # fmt: skip
+            "euler-shared", "picture", "euler", tall, strength=0.75, batch=3, seed=24, generators="shared",
+            negative_prompt=negative)  # fmt: skip
         yield add("own-full-strength", "picture", "own", strength=1.0, seed=25)
         yield add("heun", "picture", "heun", wide, strength=0.6, steps=8, seed=26, guidance_scale=1.0, batch=3)
         yield add("ddim", "inpaint", "ddim", strength=1.0, seed=31)
@@ -141,7 +144,7 @@ def ordinary(kind, sizes, fewer_tasks=None):
             mask="mask-small")  # fmt: skip
         yield add("own", "inpaint", "own", wide, strength=0.9, seed=37, mask="mask-small")
 
-    return [made for made in all_cases() if fewer_tasks is None or made["task"] in fewer_tasks]
+    return [made for made in all_cases() if made["task"] in tasks]
 
 
 def sdxl_cases():
@@ -279,6 +282,16 @@ def with_vae(model, vae, kind, sizes):
     ]
 
 
+def safety_cases():
+    square, wide, _ = SMALL
+    add = lambda name, task, scheduler, size, **arguments: cases.case(
+        name, task, scheduler, "sd", size, **{"guidance_scale": 5.0, "safety_checker": True, **arguments})  # fmt: skip
+    return [
+        add("batch", "text", "euler", square, batch=6, seed=151),
+        add("batch", "picture", "ddim", wide, strength=0.7, batch=4, seed=152, prompt="a fox"),
+    ]
+
+
 @dataclass
 class Family:
     """One folder. parts: Modules → the components; pipeline: the class that the folder names, none where it isn't a pipeline."""
@@ -293,15 +306,21 @@ class Family:
     written: list | None = None
     # Cases of another folder whose pictures this one has to make too.
     borrowed: tuple = ()
+    checker: Callable | None = None  # makes a safety checker
     tolerance: dict = field(default_factory=lambda: {"latents": 1e-4, "picture": 2})
 
     def make(self, modules):
         folder = ROOT / self.name
         shutil.rmtree(folder, ignore_errors=True)
         parts = self.parts(modules)
+        if self.checker is not None:
+            parts |= {"safety_checker": self.checker(), "feature_extractor": safety.feature_extractor()}
         self.export(folder / "model", parts)
         own = {"model": f"{self.name}/model"}
-        entries = [cases.run(*self.parts_for(asked, parts, modules), {**own, **asked}, folder / "expected", ROOT) for asked in self.asked]
+        entries = []
+        for asked in self.asked:
+            used = self.parts_for(asked, parts, modules)
+            entries.append(cases.run(*used, {**own, **asked}, folder / "expected", ROOT))
         for source, names in self.borrowed:
             listed = json.loads((ROOT / source / "cases.json").read_text())["cases"]
             entries += [{**entry, **own} for entry in listed if entry["name"] in names]
@@ -315,6 +334,8 @@ class Family:
         pipeline = cases.assemble(parts, self.pipeline, blank)
         shared = ROOT / self.shared / "model" if self.shared else None
         exports.write_pipeline(folder, pipeline, self.layout, self.written, shared)
+        if self.checker is not None:
+            safety.write(folder, parts["safety_checker"])
 
     def parts_for(self, asked, parts, modules):
         """(components of the pipeline that the case names, those of the refiner)."""
@@ -414,6 +435,14 @@ FAMILIES = [
         external=(("unet", "model.onnx_data"), ("text_encoder", "model.onnx_data"), ("vae_decoder", "model.onnx_data")),
     ),
     old("old-rank1", opset=16, timestep="float[1]", ids=torch.int32, external=(("unet", "each"), ("vae_decoder", "each"))),
+    Family(
+        "sd1-safety-rule", "StableDiffusionPipeline", lambda m: m.sd1("sd1", sd1_scheduler()), safety_cases(), shared="sd1", written=[],
+        checker=safety.RuleSafetyChecker,
+    ),
+    Family(
+        "sd1-safety-clip", "StableDiffusionPipeline", lambda m: m.sd1("sd1", sd1_scheduler()), safety_cases(), shared="sd1", written=[],
+        checker=lambda: safety.clip_safety_checker(15, 0.3),
+    ),
     Family("vae-other", None, lambda m: {"vae": m.vae("other")}, with_vae("sd1/model", "vae-other/model", "sd", SMALL)),
     Family(
         "vae-other-scale", None, lambda m: {"vae": m.vae("other-scale")}, with_vae("sd1/model", "vae-other-scale/model", "sd", SMALL)),
