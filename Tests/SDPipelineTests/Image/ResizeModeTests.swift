@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import SDPipeline
+import SDPipeline
 
 @Suite struct ResizeModeTests {
     /// Byte for byte, pictures and masks.

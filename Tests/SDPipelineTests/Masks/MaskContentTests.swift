@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import SDPipeline
+import SDPipeline
 
 @Suite struct MaskContentTests {
     /// As the same blurs laid over each other by Pillow.

@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import SDPipeline
+import SDPipeline
 
 /// What Tests/References/masks.py made with Pillow, diffusers and torch.
 struct MaskReferences: Decodable {
