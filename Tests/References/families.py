@@ -415,6 +415,10 @@ FAMILIES = [
         tolerance=WIDE,
     ),
     Family(
+        "sd1-half-inside", "StableDiffusionPipeline", lambda m: m.sd1("sd1", sd1_scheduler()),
+        layout=exports.Layout(half=True, wide_ends=True, opset=15), borrowed=(("sd1", HALF_NAMES),), tolerance=WIDE,
+    ),
+    Family(
         "sdxl-half", "StableDiffusionXLPipeline", lambda m: m.sdxl("sdxl", sdxl_scheduler()), layout=HALF,
         borrowed=(("sdxl", HALF_NAMES),), tolerance=WIDE,
     ),

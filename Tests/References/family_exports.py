@@ -30,6 +30,7 @@ class Layout:
     # "mode": the mean alone, as some converters have it.
     encoder: str = "parameters"
     half: bool = False
+    wide_ends: bool = False  # with half: inputs and outputs in single precision, as converters of finished graphs leave them
     configurations: bool = True  # config.json beside every graph
     class_name: str | None = None  # what model_index.json says, default diffusers' own
     # The names of diffusers' script for free dimensions.
@@ -55,6 +56,19 @@ class TinyEncoder(torch.nn.Module):
 
     def forward(self, sample):
         return self.model.encode(sample, return_dict=False)[0]
+
+
+class WideEnds(torch.nn.Module):
+    """Casts to half precision at the inputs and back at the outputs."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs):
+        narrow = lambda value: value.half() if value.is_floating_point() else value
+        outputs = self.model(*(narrow(value) for value in inputs))
+        return outputs.float() if isinstance(outputs, torch.Tensor) else tuple(value.float() for value in outputs)
 
 
 def image_axes(layout, height="height", width="width"):
@@ -127,6 +141,10 @@ def store(path, external):
 def write_graph(folder, component, made, model, layout):
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
+    if layout.wide_ends:
+        module, inputs, outputs, axes = made
+        wide = {name: value.float() if value.is_floating_point() else value for name, value in inputs.items()}
+        made = WideEnds(module), wide, outputs, axes
     export_torchscript(folder / "model.onnx", made, layout.opset)
     external = dict(layout.external).get(component)
     if external:
