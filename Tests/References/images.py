@@ -9,7 +9,9 @@ upright: with the alpha channel left out, and laid over white; pictures resized 
 bytes that VaeImageProcessor makes of them) and arrays.json (.npy files, each with its elements in C order,
 little-endian). Bytes are hexadecimal.
 
-Of gray pictures of 16 bits, which Pillow clips to 255 on the way to RGB, the upper eight bits count, as of all others.
+Of gray pictures of 16 bits, which Pillow clips to 255 on the way to RGB, the upper eight bits count, as of all others. The
+gray that is transparent in a picture of 2 or 4 bits is a value of as many (PNG specification, 11.3.1.1); Pillow compares it
+with pixels that are scaled to 8.
 """
 
 import io
@@ -102,6 +104,36 @@ def pictures():
     yield "gray-alpha16", written(wide[..., :2], 4)
     for name, values, kind in (("rgb8", rgb, 2), ("rgba8", rgba, 6), ("gray-alpha8", gray_alpha, 4), ("rgba16", wide, 6)):
         yield f"{name}-interlaced", written(values, kind, interlaced=True)
+    yield "gray16-interlaced", written(wide[..., :1], 0, interlaced=True)
+    yield "gray-alpha16-interlaced", written(wide[..., :2], 4, interlaced=True)
+    yield "rgb16-interlaced", written(wide[..., :3], 2, interlaced=True)
+    # Depths below 8 bits: each pass has rows of whole bytes of its own.
+    for depth in (1, 2, 4):
+        values = random.integers(0, 2**depth, (HEIGHT, WIDTH))
+        passes = [values[y::dy, x::dx] for x, y, dx, dy in ADAM7]
+        rows = [packed(row, depth) for part in passes if part.size for row in part]
+        yield f"gray{depth}-interlaced", png(rows, depth, 0, True)
+        key = chunk(b"tRNS", struct.pack(">H", int(values[0, 0])))
+        yield f"gray{depth}-transparent-interlaced", png(rows, depth, 0, True, key)
+        yield f"gray{depth}-transparent", png([packed(row, depth) for row in values], depth, 0, extra=key)
+        colors = chunk(b"PLTE", random.integers(0, 256, 3 * 2**depth, dtype=np.uint8).tobytes())
+        yield f"palette{depth}-interlaced", png(rows, depth, 3, True, colors)
+    # A palette with fewer colours than its depth allows, and one with transparency and a background.
+    few = random.integers(0, 5, (HEIGHT, WIDTH))
+    colors = chunk(b"PLTE", random.integers(0, 256, 15, dtype=np.uint8).tobytes())
+    yield "palette8-few", png([packed(row, 8) for row in few], 8, 3, extra=colors)
+    extra = colors + chunk(b"tRNS", b"\0\x80") + chunk(b"bKGD", b"\4")
+    yield "palette8-few-transparent", png([packed(row, 8) for row in few], 8, 3, extra=extra)
+    yield "palette4-few-transparent", png([packed(row, 4) for row in few], 4, 3, extra=extra)
+    # Data in several chunks, one of them empty; an animation's first picture; colours suggested for screens.
+    whole = written(rgb, 2)
+    start, data = whole[:33], zlib.compress(b"".join(b"\0" + row.tobytes() for row in rgb))
+    parts = [chunk(b"IDAT", part) for part in (data[:1], b"", data[1:40], data[40:])]
+    yield "rgb8-in-parts", start + b"".join(parts) + whole[-12:]
+    animation = chunk(b"acTL", struct.pack(">II", 1, 0))
+    frame = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0))
+    yield "rgb8-animated", start + animation + frame + whole[33:]
+    yield "rgb8-suggested", written(rgb, 2, chunk(b"PLTE", bytes(range(24))))
     # What a file says of colours changes no stored value.
     primaries = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 60000, 35000, 21000, 71000, 14000, 7000))
     profile = b"wide\0\0" + zlib.compress(bytes(range(256)) * 2)
@@ -128,12 +160,20 @@ def pictures():
         yield f"turned-xmp-{name}", saved(Image.fromarray(rgb), pnginfo=info)
 
 
-def seen(name, file):
-    """What Pillow reads: with the alpha channel left out, and over white."""
+def opened(file):
+    """What Pillow reads, turned upright."""
     image = Image.open(io.BytesIO(file))
     if image.mode == "I;16":
         image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
-    image = ImageOps.exif_transpose(image)
+    depth = file[24]
+    if image.mode == "L" and depth in (2, 4) and "transparency" in image.info:
+        image.info["transparency"] *= 255 // (2**depth - 1)
+    return ImageOps.exif_transpose(image)
+
+
+def seen(name, file):
+    """With the alpha channel left out, and over white."""
+    image = opened(file)
     over = Image.new("RGB", image.size, "white")
     full = image.convert("RGBA")
     over.paste(full, mask=full.getchannel("A"))

@@ -18,7 +18,6 @@ little-endian float32.
 - "outpainted": the picture with room on its sides.
 """
 
-import io
 import json
 import pathlib
 import warnings
@@ -28,7 +27,7 @@ warnings.filterwarnings("ignore")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from diffusers.image_processor import VaeImageProcessor  # noqa: E402
-from images import pictures  # noqa: E402
+from images import opened, pictures  # noqa: E402
 from PIL import Image, ImageFilter, ImageOps  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -87,10 +86,7 @@ def resized():
 
 
 def as_mask(file):
-    image = Image.open(io.BytesIO(file))
-    if image.mode == "I;16":
-        image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
-    image = ImageOps.exif_transpose(image)
+    image = opened(file)
     full = image.convert("RGBA")
     opacity = full.getchannel("A")
     if opacity.getextrema() != (255, 255):
