@@ -7,13 +7,23 @@ final class ExternalData {
     private var mapped: [String: TensorStorage] = [:]
     /// The locations that tensors named, relative to the folder.
     private(set) var locations: Set<String> = []
+    private let toleratesMissingData: Bool
+    /// What couldn't be read, by location.
+    private var missing: [String: MissingData] = [:]
+    /// What stands for it.
+    private var placeholder: TensorStorage?
 
     /// - Parameters:
     ///   - folder: The folder that locations are relative to.
     ///   - modelPath: The model file, nil where the model was given as bytes.
-    init(folder: String, modelPath: String?) {
+    ///   - toleratesMissingData: Whether tensors whose file can't be read have a placeholder's bytes (``Tensor/hasValues``).
+    init(folder: String, modelPath: String?, toleratesMissingData: Bool = false) {
         files = ModelFolderFiles(folder: folder, modelPath: modelPath)
+        self.toleratesMissingData = toleratesMissingData
     }
+
+    /// What couldn't be read, by location.
+    var missingData: [MissingData] { missing.values.sorted { $0.location < $1.location } }
 
     /// Where the `byteCount` bytes of a tensor lie.
     ///
@@ -21,6 +31,35 @@ final class ExternalData {
     func find(
         _ entries: [UnsafePointer<Onnx__StringStringEntryProto>], byteCount: Int
     ) throws(LoadError) -> (storage: TensorStorage, offset: Int) {
+        let place = unsafe try place(entries, byteCount: byteCount)
+        do throws(LoadError) { return (try read(place), place.offset) } catch {
+            guard toleratesMissingData else { throw error }
+            missing[place.location, default: MissingData(location: place.location, reason: reason(error, place))].add(byteCount)
+            return (try placeholder(byteCount: byteCount), 0)
+        }
+    }
+
+    /// Bytes that nobody may read for values.
+    func placeholder(byteCount: Int) throws(LoadError) -> TensorStorage {
+        if let placeholder, placeholder.byteCount >= byteCount { return placeholder }
+        let storage = try wrapped { () throws(TensorError) in try TensorStorage.placeholder(byteCount: byteCount) }
+        placeholder = storage
+        return storage
+    }
+
+    /// A file's part that an entry names.
+    private struct Place {
+        let location: String
+        let offset: Int
+        /// Of the tensor.
+        let byteCount: Int
+        let statesLength: Bool
+    }
+
+    /// What the entries of a tensor name.
+    private func place(
+        _ entries: [UnsafePointer<Onnx__StringStringEntryProto>], byteCount: Int
+    ) throws(LoadError) -> Place {
         var values: [String: String] = [:]
         for unsafe(entry) in unsafe entries {
             let key = unsafe text(entry.pointee.key)
@@ -38,23 +77,38 @@ final class ExternalData {
             throw LoadError(
                 .externalData, "the external data have the length \(length), but the tensor takes \(byteCount) bytes")
         }
-        let storage = try map(location)
-        let name = location.shortened(to: String.longestName)
         locations.insert(location)
-        guard offset <= storage.byteCount, byteCount <= storage.byteCount - offset else {
+        return Place(location: location, offset: offset, byteCount: byteCount, statesLength: length != nil)
+    }
+
+    /// The file that has the part.
+    private func read(_ place: Place) throws(LoadError) -> TensorStorage {
+        let storage = try map(place.location)
+        let name = place.location.shortened(to: String.longestName)
+        guard place.offset <= storage.byteCount, place.byteCount <= storage.byteCount - place.offset else {
             throw foreign(storage, name)
                 ?? LoadError(
                     .externalData,
-                    "\(byteCount) bytes from \(offset) on leave \"\(name)\", which has \(storage.byteCount) bytes")
+                    "\(place.byteCount) bytes from \(place.offset) on leave \"\(name)\", which has \(storage.byteCount) bytes")
         }
         // Without a length, the data are all that is left of the file (ONNX, external data).
-        guard length != nil || storage.byteCount - offset == byteCount else {
+        guard place.statesLength || storage.byteCount - place.offset == place.byteCount else {
             throw foreign(storage, name)
                 ?? LoadError(
                     .externalData,
-                    "\"\(name)\" has \(storage.byteCount - offset) bytes from \(offset) on, but the tensor takes \(byteCount)")
+                    "\"\(name)\" has \(storage.byteCount - place.offset) bytes from \(place.offset) on, but the tensor takes "
+                        + "\(place.byteCount)")
         }
-        return (storage, offset)
+        return storage
+    }
+
+    /// What is wrong with a file, for all tensors that it should have.
+    private func reason(_ error: LoadError, _ place: Place) -> String {
+        guard error.kind == .externalData, let storage = mapped[place.location],
+            place.offset > storage.byteCount - place.byteCount
+        else { return error.message }
+        return
+            "the file \"\(place.location.shortened(to: String.longestName))\" of external data ends after \(storage.byteCount) bytes"
     }
 
     /// Checks that what was read of the files so far was theirs.
@@ -93,6 +147,32 @@ final class ExternalData {
         LoadError(
             .foreignFormat,
             "expected external data in \"\(location.shortened(to: String.longestName))\", found \(found.name): \(found.advice)")
+    }
+}
+
+/// External data that a model names and that can't be read, in a model that was loaded all the same; see
+/// ``ONNXModel/missingData``.
+public struct MissingData: Sendable, Equatable {
+    /// The file as the model names it.
+    public var location: String
+    /// What is wrong with it, in one sentence without a full stop.
+    public var reason: String
+    /// The tensors whose values should lie there and don't.
+    public var tensorCount: Int
+    /// Bytes of these tensors.
+    public var byteCount: Int
+
+    /// What is missing; each parameter is the property of its name.
+    public init(location: String, reason: String, tensorCount: Int = 0, byteCount: Int = 0) {
+        self.location = location
+        self.reason = reason
+        self.tensorCount = tensorCount
+        self.byteCount = byteCount
+    }
+
+    fileprivate mutating func add(_ bytes: Int) {
+        tensorCount += 1
+        byteCount = byteCount.addingReportingOverflow(bytes).overflow ? .max : byteCount + bytes
     }
 }
 

@@ -33,6 +33,8 @@ public struct ONNXModel: Sendable {
     public var metadata: [String: String]
     /// The files beside the model that hold values of its tensors, relative to its folder, sorted.
     public var externalFiles: [String]
+    /// External data that couldn't be read, by location; empty unless the load tolerates that.
+    public var missingData: [MissingData]
 
     /// The versions of ONNX's intermediate representation that are read.
     public static let irVersions = 1...14
@@ -42,12 +44,17 @@ public struct ONNXModel: Sendable {
     /// Values of tensors aren't copied: they stay in the file, which is mapped until the last of the model's tensors is gone. The
     /// file must not be changed in that time; see ``MappedFileGuard``.
     ///
-    /// - Parameter limits: What the load may take of the machine.
+    /// - Parameters:
+    ///   - limits: What the load may take of the machine.
+    ///   - toleratesMissingData: Whether the model is also read where files of external data are missing, too short or not to be read. Their
+    ///     tensors then have types and shapes, but no values (`Tensor.hasValues` of GraphRuntime), ``missingData`` says which files it
+    ///     is about, and no `Session` can be made of the graph.
     /// - Throws: ``LoadError``.
-    public init(contentsOf url: URL, limits: ResourceLimits = ResourceLimits()) throws {
+    public init(contentsOf url: URL, limits: ResourceLimits = ResourceLimits(), toleratesMissingData: Bool = false) throws {
         guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
         let path = url.path
-        let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: path)
+        let external = ExternalData(
+            folder: url.deletingLastPathComponent().path, modelPath: path, toleratesMissingData: toleratesMissingData)
         do throws(LoadError) {
             try self.init(try MappedFile.map(path), external, limits)
         } catch {
@@ -124,6 +131,7 @@ public struct ONNXModel: Sendable {
         docString = unsafe text(proto.doc_string)
         opsetImports = opsets
         externalFiles = external?.locations.sorted() ?? []
+        missingData = external?.missingData ?? []
         metadata = [:]
         for unsafe(entry) in unsafe messages(proto.n_metadata_props, proto.metadata_props) {
             unsafe metadata[text(entry.pointee.key)] = unsafe text(entry.pointee.value)

@@ -27,11 +27,22 @@ extension TensorDecoder {
         let values = unsafe try tensor(UnsafePointer(valuesProto))
         let name = unsafe text(valuesProto.pointee.name).shortened(to: String.longestName)
         do throws(LoadError) {
-            return unsafe try scatter(
-                values, try tensor(UnsafePointer(indicesProto)), try shape(numbers(proto.pointee.n_dims, proto.pointee.dims)))
+            let indices = unsafe try tensor(UnsafePointer(indicesProto))
+            let shape = unsafe try shape(numbers(proto.pointee.n_dims, proto.pointee.dims))
+            guard values.hasValues, indices.hasValues else { return try placeholder(values.dtype, shape) }
+            return try scatter(values, indices, shape)
         } catch {
             throw error.prefixed("sparse tensor \"\(name)\"")
         }
+    }
+
+    /// What stands for a tensor that can't be made without its values.
+    private func placeholder(_ dtype: DType, _ shape: Shape) throws(LoadError) -> Tensor {
+        guard let externalData, let byteCount = dtype.byteCount(of: shape.count) else {
+            throw LoadError(.tensor, "\(dtype) values can't be external")
+        }
+        let storage = try externalData.placeholder(byteCount: byteCount)
+        return try wrapped { () throws(TensorError) in try Tensor(dtype: dtype, shape: shape, storage: storage) }
     }
 
     private func scatter(_ values: Tensor, _ indices: Tensor, _ shape: Shape) throws(LoadError) -> Tensor {

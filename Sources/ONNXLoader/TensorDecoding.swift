@@ -115,7 +115,7 @@ struct TensorDecoder {
 
     /// A byte other than 0 and 1 is true for ONNX, but no `Bool` for Swift.
     private func normalized(_ tensor: Tensor) throws(LoadError) -> Tensor {
-        guard unsafe tensor.rawBytes.contains(where: { $0 > 1 }) else { return tensor }
+        guard tensor.hasValues, unsafe tensor.rawBytes.contains(where: { $0 > 1 }) else { return tensor }
         let copy = try make(.bool, tensor.shape)
         let target = unsafe copy.rawBytes
         for unsafe(index, byte) in unsafe tensor.rawBytes.enumerated() { unsafe target[index] = byte == 0 ? 0 : 1 }

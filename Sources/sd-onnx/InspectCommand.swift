@@ -9,7 +9,8 @@ struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Shows what is in a model: a file, or a pipeline's folder.",
         discussion: """
-            Without options a summary. --optimized and --plan need the inputs' shapes, and take them as bench does.
+            Without options a summary. --optimized and --plan need the inputs' shapes, and take them as bench does. The model's external data \
+            may be missing, but for these two.
 
             EXAMPLES:
               sd-onnx inspect stable-diffusion-onnx
@@ -101,7 +102,7 @@ struct InspectCommand: ParsableCommand {
         try AtomicFile.check([dot, svg, plan].compactMap { $0 }.filter { $0 != "-" }.map { URL(fileURLWithPath: $0) })
         if component == nil, NamedModel.isFolder(model) { return try inspectFolder() }
         let named = try NamedModel(model, component: component)
-        let loaded = try ONNXModel(contentsOf: URL(fileURLWithPath: named.path), limits: limitOptions.limits)
+        let loaded = try load(URL(fileURLWithPath: named.path))
         var report = InspectReport(path: named.path, summary: ModelReport(loaded, path: named.path))
         let inspection = optimized || plan != nil ? try inspectPlan(loaded, named) : nil
         if let inspection, optimized { report.optimized = OptimizedReport(inspection) }
@@ -113,7 +114,16 @@ struct InspectCommand: ParsableCommand {
         try write(report, shown, facts, inspection)
     }
 
+    private func load(_ file: URL) throws -> ONNXModel {
+        try ONNXModel(contentsOf: file, limits: limitOptions.limits, toleratesMissingData: true)
+    }
+
     private func inspectPlan(_ loaded: ONNXModel, _ named: NamedModel) throws -> PlanInspection {
+        if let missing = loaded.missingData.first {
+            throw CommandFailure(
+                "\(named.path): \(missing.reason), and --optimized and --plan depend on the values in it: only the other options do "
+                    + "without.")
+        }
         do {
             var options = SessionOptions()
             options.limits = limitOptions.limits
@@ -140,7 +150,10 @@ struct InspectCommand: ParsableCommand {
         }
         try Interruption.whileWriting { try AtomicFile.write(files) }
         if json { return try StandardStreams.printJSON(report) }
-        if let drawing, dot == "-" { return try StandardStreams.writeReport(Array(drawing.dot.utf8)) }
+        if let drawing, dot == "-" {
+            if let gap = report.summary.gap { StandardStreams.printError(Sentence.of(CommandFailure(gap))) }
+            return try StandardStreams.writeReport(Array(drawing.dot.utf8))
+        }
         try StandardStreams.printOutput(report.text)
     }
 
@@ -150,8 +163,7 @@ struct InspectCommand: ParsableCommand {
         var components: [ModelReport] = []
         for name in folder.components {
             let file = try folder.graph(of: name)
-            components.append(
-                ModelReport(try ONNXModel(contentsOf: file, limits: limitOptions.limits), path: file.path, component: name))
+            components.append(ModelReport(try load(file), path: file.path, component: name))
         }
         let report = FolderReport(path: folder.url.path, pipeline: folder.pipelineClass, components: components)
         if json { try StandardStreams.printJSON(report) } else { try StandardStreams.printOutput(report.text) }

@@ -167,9 +167,10 @@ struct WeightReport: Encodable {
     let max: Double?
     let mean: Double?
     let stdev: Double?
-    let nan: Int
-    let infinite: Int
-    let zeros: Int
+    /// Nil where the values aren't known, as the two below.
+    let nan: Int?
+    let infinite: Int?
+    let zeros: Int?
 
     init(_ statistics: WeightStatistics) {
         name = statistics.name
@@ -180,9 +181,9 @@ struct WeightReport: Encodable {
         max = statistics.maximum
         mean = statistics.mean
         stdev = statistics.standardDeviation
-        nan = statistics.nanCount
-        infinite = statistics.infinityCount
-        zeros = statistics.zeroCount
+        nan = statistics.hasValues ? statistics.nanCount : nil
+        infinite = statistics.hasValues ? statistics.infinityCount : nil
+        zeros = statistics.hasValues ? statistics.zeroCount : nil
     }
 
     static func text(_ weights: [WeightReport]) -> String {
@@ -193,12 +194,13 @@ struct WeightReport: Encodable {
             .init(title: "zeros", importance: 3),
         ])
         func figure(_ value: Double?) -> String { value.map { String(format: "%.4g", $0) } ?? "-" }
+        func count(_ value: Int?) -> String { value.map(String.init) ?? "-" }
         for weight in weights {
             table.add(
                 [
                     weight.name, "\(weight.type)\(weight.shape)", figure(weight.min), figure(weight.max), figure(weight.mean),
-                    figure(weight.stdev), "\(weight.nan)", "\(weight.infinite)", "\(weight.zeros)",
-                ], emphasis: weight.nan + weight.infinite > 0 ? .strong : .none)
+                    figure(weight.stdev), count(weight.nan), count(weight.infinite), count(weight.zeros),
+                ], emphasis: (weight.nan ?? 0) + (weight.infinite ?? 0) > 0 ? .strong : .none)
         }
         return table.text
     }

@@ -30,6 +30,14 @@ struct ModelReport: Encodable {
         let count: Int
     }
 
+    /// A file of external data that couldn't be read.
+    struct Missing: Encodable {
+        let location: String
+        let reason: String
+        let tensors: Int
+        let bytes: Int
+    }
+
     let component: String?
     let path: String
     let producer: String
@@ -45,6 +53,8 @@ struct ModelReport: Encodable {
     let operators: [Count]
     /// Operators, with versions, that this runtime doesn't have.
     let missing: [String]
+    /// Files whose values aren't known; types and shapes are.
+    let missingData: [Missing]
     let metadata: [String: String]
 
     init(_ model: ONNXModel, path: String, component: String? = nil) {
@@ -71,7 +81,21 @@ struct ModelReport: Encodable {
         operators = summary.operatorCounts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
             .map { Count(operator: $0.key, count: $0.value) }
         missing = StandardOperators.library.registry.missingOperators(in: model.graph)
+        missingData = model.missingData.map {
+            Missing(location: $0.location, reason: $0.reason, tensors: $0.tensorCount, bytes: $0.byteCount)
+        }
         metadata = model.metadata
+    }
+
+    /// What isn't known of the model for want of its external data, in one sentence without a full stop; nil where all is there.
+    var gap: String? {
+        guard let first = missingData.first else { return nil }
+        let tensors = missingData.reduce(0) { $0 + $1.tensors }
+        let bytes = missingData.reduce(0) { $0 + $1.bytes }
+        let others = missingData.count - 1
+        return first.reason
+            + (others == 0 ? "" : ", and \(others) other \(others == 1 ? "file" : "files") can't be read either")
+            + ": of \(tensors) \(tensors == 1 ? "tensor" : "tensors") (\(ByteText.of(bytes))) types and shapes are known, values aren't"
     }
 
     var text: String {
@@ -94,6 +118,7 @@ struct ModelReport: Encodable {
         add("nodes", "\(nodeCount)")
         add("operators", operators.map { "\($0.operator) \($0.count)" }.joined(separator: ", "))
         add("missing", missing.isEmpty ? "nothing" : missing.joined(separator: ", "))
+        if let gap { add("data", gap) }
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { add("metadata", "\(key): \(value.prefix(200))") }
         return lines.joined(separator: "\n")
     }

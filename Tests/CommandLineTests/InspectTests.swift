@@ -82,6 +82,59 @@ private enum UNetFigures {
         #expect(printed.code == 0 && printed.text.hasPrefix("digraph ") && printed.text.contains("/mid_block"))
     }
 
+    /// Without its external data a model is shown all the same; what isn't known for that is said once.
+    @Test func worksWithoutExternalData() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.copyItem(
+            at: URL(fileURLWithPath: Self.fixture("habits/external-length-0.onnx")), to: folder["m.onnx"])
+        let gap =
+            "the file \"w.bin\" of external data doesn't exist: of 1 tensor (24 bytes) types and shapes are known, values aren't"
+        let text = try Program.run(["inspect", "m.onnx", "--weights", "--graph", "--svg", "m.svg"], in: folder)
+        #expect(text.code == 0 && text.messages.isEmpty, "\(text.messages)")
+        #expect(text.text.contains("\ndata        \(gap)\n") && text.text.contains("6 in 24 bytes: float32 6"))
+        #expect(text.text.components(separatedBy: "w.bin").count == 2)
+        #expect(text.text.contains(#/w\s+float32\[6\](\s+-){7}/#), "\(text.text)")
+        let svg = try Data(contentsOf: folder["m.svg"])
+        #expect(XMLParser(data: svg).parse())
+
+        let printed = try Program.run(["inspect", "m.onnx", "--dot", "-"], in: folder)
+        #expect(printed.code == 0 && printed.text.hasPrefix("digraph "))
+        #expect(printed.messages == "T\(gap.dropFirst()).\n")
+        let json = try Program.run(["inspect", "m.onnx", "--json", "--weights"], in: folder)
+        #expect(json.code == 0 && json.messages.isEmpty)
+        let summary = try #require(try json.json()["summary"] as? [String: Any])
+        let missing = try #require(summary["missing_data"] as? [[String: Any]])
+        #expect(missing.count == 1 && missing[0]["tensors"] as? Int == 1 && missing[0]["bytes"] as? Int == 24)
+        #expect(missing[0]["location"] as? String == "w.bin")
+        let weights = try #require(try json.json()["weights"] as? [[String: Any]])
+        #expect(weights[0]["name"] as? String == "w" && weights[0]["shape"] as? [Int] == [6] && weights[0]["nan"] == nil)
+
+        // With the data, the drawing is the same; cut off, it is as without.
+        try FileManager.default.copyItem(at: URL(fileURLWithPath: Self.fixture("habits/w.bin")), to: folder["w.bin"])
+        let whole = try Program.run(["inspect", "m.onnx", "--svg", "m.svg"], in: folder)
+        #expect(whole.code == 0 && !whole.text.contains("w.bin"))
+        #expect(try Data(contentsOf: folder["m.svg"]) == svg)
+        try Data(contentsOf: folder["w.bin"]).prefix(20).write(to: folder["w.bin"])
+        let cut = try Program.run(["inspect", "m.onnx"], in: folder)
+        #expect(cut.code == 0 && cut.text.contains("\"w.bin\" of external data ends after 20 bytes: of 1 tensor"))
+        for options in [["--optimized"], ["--plan", "p.svg"]] {
+            try expectFailure(["inspect", "m.onnx"] + options, saying: "depend on the values in it", in: folder)
+        }
+    }
+
+    /// Of a pipeline's folder, the other graphs are shown as ever.
+    @Test func worksWithoutTheExternalDataOfAComponent() throws {
+        let folder = try TemporaryFolder()
+        let model = try folder.model {
+            try $0.replace(
+                "unet/model.onnx", with: Data(contentsOf: URL(fileURLWithPath: Self.fixture("habits/external-length-0.onnx"))))
+        }
+        let outcome = try Program.run(["inspect", model.path], in: folder)
+        #expect(outcome.code == 0 && outcome.messages.isEmpty)
+        #expect(outcome.text.contains("StableDiffusionPipeline, 4 graphs"))
+        #expect(outcome.text.components(separatedBy: "\ndata ").count == 2)
+    }
+
     @Test(arguments: [
         (["--svg", "-"], "--svg is -"), (["--plan", ""], "--plan is empty"), (["--depth", "2"], "add --dot or --svg"),
         (["--shape", "a=1"], "--shape needs --optimized or --plan"), (["--dot", "-", "--json"], "name a file for it"),

@@ -77,10 +77,11 @@ public final class Session: Sendable {
 
     /// Resolves operators and folds what doesn't depend on inputs.
     ///
-    /// - Throws: ``GraphError`` for operators or attributes that aren't supported and for a graph beyond ``SessionOptions/limits``,
-    ///   ``RunError`` for a node that contradicts its constant inputs.
+    /// - Throws: ``GraphError`` for operators or attributes that aren't supported, for a graph beyond ``SessionOptions/limits`` and for
+    ///   constants without values (``Tensor/hasValues``), ``RunError`` for a node that contradicts its constant inputs.
     public init(graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions()) throws {
         try graph.validate()
+        try graph.requireValues()
         let resolved = try library.registry.resolve(graph)
         self.options = options
         constants = options.savesMemory ? nil : PackedConstants()

@@ -11,7 +11,7 @@ public struct GraphError: Error, CustomStringConvertible, Sendable {
         case input
         /// A limit of ``ResourceLimits``.
         case limit
-        /// A file that the model's weights lie in can't be read any more.
+        /// A file that the model's weights lie in is missing, or can't be read any more.
         case file
     }
 

@@ -8,6 +8,8 @@ public struct WeightStatistics: Sendable {
     public let shape: Shape
     /// Bytes of its elements.
     public let byteCount: Int
+    /// Whether the elements are there (``Tensor/hasValues``); where not, all figures below are nil or 0.
+    public let hasValues: Bool
     /// Of the finite elements; nil where there are none, and for types that aren't numbers.
     public private(set) var minimum: Double?
     /// Of the finite elements, as ``minimum``.
@@ -29,6 +31,8 @@ public struct WeightStatistics: Sendable {
         dtype = tensor.dtype
         shape = tensor.shape
         byteCount = tensor.byteCount
+        hasValues = tensor.hasValues
+        guard hasValues else { return }
         switch tensor.dtype {
         case .float16, .bfloat16: try scan(Float.self, HalfPrecision.widen(tensor)) { Double($0) }
         case .float32: try scan(Float.self, tensor) { Double($0) }

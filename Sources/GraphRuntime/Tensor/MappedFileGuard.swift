@@ -63,27 +63,12 @@ struct MappedFiles: Sendable {
     init(_ graph: Graph) {
         var seen: Set<ObjectIdentifier> = []
         var found: [TensorStorage] = []
-        Self.collect(graph) { tensor in
+        graph.forEachConstant { tensor, _ in
             if tensor.storage.isMappedFile, seen.insert(ObjectIdentifier(tensor.storage)).inserted {
                 found.append(tensor.storage)
             }
         }
         storages = found
-    }
-
-    private static func collect(_ graph: Graph, _ add: (Tensor) -> Void) {
-        for tensor in graph.initializers.values { add(tensor) }
-        for node in graph.nodes {
-            for name in node.attributes.names {
-                switch node.attributes[name] {
-                case .tensor(let tensor): add(tensor)
-                case .tensors(let tensors): tensors.forEach(add)
-                case .graph(let graph): collect(graph, add)
-                case .graphs(let graphs): for graph in graphs { collect(graph, add) }
-                default: break
-                }
-            }
-        }
     }
 
     /// Checks that all that was read of the files so far was theirs.

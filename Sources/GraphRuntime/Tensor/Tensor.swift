@@ -83,6 +83,10 @@ public struct Tensor: Sendable {
     /// Bytes of the elements, without what strings take.
     public var byteCount: Int { dtype.byteCount(of: shape.count) ?? 0 }
 
+    /// Whether the elements are there. False for a constant whose values lie in a file that is missing, in a model that was loaded
+    /// although it is: such a tensor has a type and a shape, and a ``Session`` refuses it.
+    public var hasValues: Bool { !storage.isPlaceholder }
+
     /// The same elements under another shape, without a copy.
     ///
     /// - Throws: ``TensorError`` where the shapes differ in their number of elements.

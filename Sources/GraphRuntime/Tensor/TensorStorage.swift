@@ -78,6 +78,35 @@ public final class TensorStorage: @unchecked Sendable {
         self.owner = .other(owner)
     }
 
+    /// Read-only addresses without memory behind them, for tensors of which type and shape are known, but not the values: who reads
+    /// them all the same finds zeros.
+    ///
+    /// - Throws: ``TensorError`` where the system has no such addresses left.
+    package static func placeholder(byteCount: Int) throws(TensorError) -> TensorStorage {
+        let memory = try Placeholder(byteCount: max(byteCount, 1))
+        return unsafe TensorStorage(base: memory.base, byteCount: byteCount, owner: memory)
+    }
+
+    @safe
+    private final class Placeholder: @unchecked Sendable {
+        let base: UnsafeMutableRawPointer
+        private let byteCount: Int
+
+        init(byteCount: Int) throws(TensorError) {
+            let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+            guard let base = unsafe mmap(nil, byteCount, PROT_READ, flags, -1, 0), unsafe base != MAP_FAILED else {
+                throw TensorError("no addresses for a tensor of \(byteCount) bytes", kind: .outOfMemory)
+            }
+            unsafe self.base = unsafe base
+            self.byteCount = byteCount
+        }
+
+        deinit { unsafe munmap(base, byteCount) }
+    }
+
+    /// Whether the bytes only stand for values that weren't to be had.
+    var isPlaceholder: Bool { if case .other(let object) = owner { object is Placeholder } else { false } }
+
     /// The path of the mapped file, where pages of it were found missing; see ``MappedFileGuard``.
     var lostFile: String? {
         guard case .other(let object) = owner, let mapping = object as? GuardedMapping, mapping.isLost else { return nil }
