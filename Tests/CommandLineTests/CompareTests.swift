@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct CompareTests {
@@ -127,7 +128,7 @@ import Testing
             try JSONSerialization.jsonObject(with: Data(contentsOf: folder["p.json"])) as? [String: Any])
         let parts = try #require((report["parts"] as? [String: Any])?["parts"] as? [[String: Any]])
         #expect(parts.compactMap { $0["name"] as? String }.contains("U-Net step 4"))
-        #expect(try PNGFile.read(folder["live.png"]) == PNGFile.read(folder["fox.png"]))
+        try expectEqual(PNGFile.read(folder["live.png"]).pixels, PNGFile.read(folder["fox.png"]).pixels)
     }
 
     @Test(arguments: [

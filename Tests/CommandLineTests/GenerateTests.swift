@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct GenerateTests {
@@ -39,7 +40,7 @@ import Testing
             #expect(try Program.run(["generate", "a fox"] + options + Self.quick, in: folder).code == 0)
         }
         #expect(try Data(contentsOf: folder["a.npy"]) == Data(contentsOf: folder["b.npy"]))
-        #expect(try PNGFile.read(folder["a.png"]) == PNGFile.read(folder["b.png"]))
+        try expectEqual(PNGFile.read(folder["a.png"]).pixels, PNGFile.read(folder["b.png"]).pixels)
     }
 
     /// Pairs of bfloat16 give a picture of their own, which says so.
@@ -86,14 +87,7 @@ import Testing
         let strip = try PNGFile.read(
             Program.root.appendingPathComponent("Tests/SDPipelineTests/Fixtures/pictures/DDPMScheduler-apple.png"))
         // The reference is the first picture of a strip.
-        var largest = 0
-        for row in 0..<64 {
-            let expected = strip.pixels[row * strip.width * 3..<(row * strip.width + 64) * 3]
-            for (a, b) in zip(found.pixels[row * 64 * 3..<(row + 1) * 64 * 3], expected) {
-                largest = max(largest, abs(Int(a) - Int(b)))
-            }
-        }
-        #expect(largest <= 2)
+        try expectClose(found.pixels, strip.column(0, width: 64).pixels, shape: [64, 64, 3], within: 2)
     }
 
     @Test(arguments: [
@@ -144,7 +138,7 @@ import Testing
                 "--cfg-scale", "4", "--seed", "99",
             ], in: folder)
         #expect(drawn.code == 0 && given.code == 0)
-        #expect(try PNGFile.read(folder["a.png"]) == PNGFile.read(folder["b.png"]))
+        try expectEqual(PNGFile.read(folder["a.png"]).pixels, PNGFile.read(folder["b.png"]).pixels)
         #expect(try Data(contentsOf: folder["a.npy"]) == Data(contentsOf: folder["b.npy"]))
         #expect(try NPYArray(contentsOf: folder["a.npy"]).shape == [1, 4, 16, 16])
 
@@ -158,7 +152,7 @@ import Testing
         #expect(outcome.code == 0)
         let expected = try NPYArray(contentsOf: pictures.appendingPathComponent("DDIMScheduler-apple-1-final.npy")).floats()
         let found = try NPYArray(contentsOf: folder["final.npy"]).floats()
-        #expect(zip(found, expected).reduce(0) { max($0, abs($1.0 - $1.1)) } <= 5e-3)
+        expectClose(found, expected, shape: [1, 4, 16, 16], within: Tolerance(absolute: 5e-3))
     }
 
     @Test func drawsSeeds() throws {

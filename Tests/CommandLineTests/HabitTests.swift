@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 /// What people type who know other programs of this field, and what they get wrong.
@@ -28,7 +29,7 @@ import Testing
             let outcome = try Program.run(arguments + Self.quick, in: folder)
             #expect(outcome.code == 0, "\(outcome.messages)")
             for suffix in ["", "_2"] {
-                #expect(try PNGFile.read(folder["a\(suffix).png"]) == PNGFile.read(folder["b\(suffix).png"]))
+                try expectEqual(PNGFile.read(folder["a\(suffix).png"]).pixels, PNGFile.read(folder["b\(suffix).png"]).pixels)
             }
         }
         let again = ["--steps", "4"] + Self.quick
@@ -38,7 +39,7 @@ import Testing
             let outcome = try Program.run(
                 ["img2img", "a fox", option, "a.png", "--denoising-strength", "0.5", "-o", "d.png"] + again, in: folder)
             #expect(outcome.code == 0, "\(outcome.messages)")
-            #expect(try PNGFile.read(folder["c.png"]) == PNGFile.read(folder["d.png"]))
+            try expectEqual(PNGFile.read(folder["c.png"]).pixels, PNGFile.read(folder["d.png"]).pixels)
         }
     }
 

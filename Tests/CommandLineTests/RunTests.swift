@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct RunTests {
@@ -40,10 +41,9 @@ import Testing
                 let found = try NPYArray(contentsOf: folder["out/of/this/\(name).npy"])
                 let expected = try NPYArray(contentsOf: models.appendingPathComponent(path))
                 #expect(found.shape == expected.shape && found.dtype == expected.dtype)
-                let (a, b) = (try found.floats(), try expected.floats())
-                let scale = b.reduce(0) { max($0, abs($1)) }
-                let difference = zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }
-                #expect(difference <= 1e-4 * scale, "\(family) \(entry.component) \(name)")
+                try expectClose(
+                    found.floats(), expected.floats(), shape: expected.shape, within: Tolerance(ofLargest: 1e-4),
+                    "\(family) \(entry.component) \(name)")
             }
         }
     }

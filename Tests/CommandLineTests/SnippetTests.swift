@@ -83,7 +83,8 @@ import Testing
             ["generate", "a fox", "--cfg-scale", "5", "--seed", "42", "-b", "2", "-o", "program-%d.png"], in: folder)
         #expect(outcome.code == 0, "\(outcome.messages)")
         for number in 0..<2 {
-            #expect(try PNGFile.read(folder["fox-\(number).png"]) == PNGFile.read(folder["program-\(number + 1).png"]))
+            try expectEqual(
+                PNGFile.read(folder["fox-\(number).png"]).pixels, PNGFile.read(folder["program-\(number + 1).png"]).pixels)
         }
     }
 

@@ -134,13 +134,13 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         toy.node("Scale", ["x"], ["y"])
         toy.output("y")
         let session = try makeSession(toy.graph)
-        #expect(throws: GraphError.self) { try session.run([:]) }
-        #expect(throws: GraphError.self) { try session.run(["w": vector([1])]) }
-        #expect(throws: GraphError.self) { try session.run(["x": vector([1])]) }
-        #expect(throws: GraphError.self) {
+        expectError("the input \"x\" is missing") { try session.run([:]) }
+        expectError("the model has no input \"w\"; its inputs are \"x\"") { try session.run(["w": vector([1])]) }
+        expectError("\"x\" is declared as float32[2, n], found float32[1]") { try session.run(["x": vector([1])]) }
+        expectError("\"x\" is declared as float32[2, n], found float32[3, 1]") {
             try session.run(["x": Tensor([Float](repeating: 0, count: 3), shape: Shape([3, 1]))])
         }
-        #expect(throws: GraphError.self) {
+        expectError("\"x\" is declared as float32[2, n], found int64[2, 2]") {
             try session.run(["x": Tensor([Int64](repeating: 0, count: 4), shape: Shape([2, 2]))])
         }
         _ = try session.run(["x": Tensor([Float](repeating: 0, count: 4), shape: Shape([2, 2]))])
@@ -164,9 +164,13 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         var toy = ToyGraph()
         toy.input("x")
         toy.node("Scale", ["x"], ["y"])
-        for output in [99, -1, toy.value("nothing")] {
+        let nothing = toy.value("nothing")
+        for (output, text) in [
+            (99, "value 99 doesn't exist"), (-1, "value -1 doesn't exist"),
+            (nothing, "nothing produces the output \"nothing\""),
+        ] {
             toy.graph.outputs = [output]
-            #expect(throws: GraphError.self) { try makeSession(toy.graph) }
+            expectError(text) { try makeSession(toy.graph) }
         }
     }
 
@@ -176,15 +180,13 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         toy.node("Nonsense", ["x"], ["a"])
         toy.node("Scale", ["a"], ["y"], attributes: NodeAttributes(["axis": .int(1)]))
         toy.output("y")
-        let unknown = #expect(throws: GraphError.self) { try makeSession(toy.graph) }
-        #expect(unknown?.message.contains("Nonsense-1") == true)
+        expectError("the model needs operators that aren't supported: Nonsense-1") { try makeSession(toy.graph) }
         toy.graph.nodes[0].identity.type = "Scale"
-        let attribute = #expect(throws: GraphError.self) { try makeSession(toy.graph) }
-        #expect(attribute?.message.contains("axis") == true)
+        expectError("attribute axis isn't supported") { try makeSession(toy.graph) }
         toy.graph.nodes.removeLast()
         toy.graph.nodes[0].outputs = [toy.value("y")]
         toy.graph.nodes[0].identity.version = 10
-        #expect(throws: GraphError.self) { try makeSession(toy.graph) }
+        expectError("the model needs operators that aren't supported: Scale-10") { try makeSession(toy.graph) }
     }
 
     @Test func runsFromSeveralThreadsAtOnce() async throws {

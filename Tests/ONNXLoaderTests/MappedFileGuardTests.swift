@@ -72,7 +72,7 @@
                         #expect(try MappedFileGuardTests.sum(whole) == 1_048_576)
                     }
                     // A load of its own maps the file anew, and finds what is wrong with it.
-                    #expect(throws: LoadError.self) { try ONNXModel(contentsOf: files.model) }
+                    expectFailure(.externalData, "which has 8192 bytes") { _ = try ONNXModel(contentsOf: files.model) }
                     try Data(littleEndian([Float](repeating: 2, count: 1 << 20))).write(to: files.weights)
                     #expect(try MappedFileGuardTests.sum(try MappedFileGuardTests.session(files.model)) == 2_097_152)
                 }

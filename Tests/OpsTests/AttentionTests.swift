@@ -164,7 +164,7 @@ import Testing
         let expected = Self.attend(values[0], values[1], values[2], extents, scale: 1 / 5.0.squareRoot())
         let doubles = try zip(given, values).map { try Tensor($1.map { Double($0) }, shape: $0.shape) }
         let found = try run("Attention", version: 23, inputs: doubles)[0].array(of: Double.self)
-        #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-14 })
+        TestSupport.expectClose(found, expected, within: Tolerance(absolute: 1e-14))
     }
 
     @Test func refusals() throws {

@@ -1,4 +1,5 @@
 import GraphRuntime
+import TestSupport
 import Testing
 
 /// Expects the same elements; a failure names the first that isn't, both values and the shape.
@@ -16,6 +17,18 @@ public func expectClose<Found: BinaryFloatingPoint, Expected: BinaryFloatingPoin
     _ found: [Found], _ expected: [Expected], shape: [Int]? = nil, within tolerance: Tolerance,
     _ title: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) {
+    record(ArrayDifference.between(found, expected, shape: shape, within: tolerance), title(), sourceLocation)
+}
+
+/// Expects whole numbers, such as colours, that differ by `difference` at most.
+///
+/// - Parameter shape: the extents by which elements are named, outermost first; one axis where nil.
+public func expectClose<Found: Sequence, Expected: Sequence>(
+    _ found: Found, _ expected: Expected, shape: [Int]? = nil, within difference: Int,
+    _ title: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
+) where Found.Element: BinaryInteger, Expected.Element: BinaryInteger {
+    let (found, expected) = (found.map { Double($0) }, expected.map { Double($0) })
+    let tolerance = Tolerance(absolute: Double(difference))
     record(ArrayDifference.between(found, expected, shape: shape, within: tolerance), title(), sourceLocation)
 }
 

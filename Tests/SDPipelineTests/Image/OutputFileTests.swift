@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct OutputFileTests {
@@ -43,9 +44,9 @@ import Testing
         let folder = try TemporaryFolder()
         let inner = folder.url.appending(path: "folder")
         try FileManager.default.createDirectory(at: inner, withIntermediateDirectories: true)
-        #expect(throws: AtomicFile.WriteError.self) { try AtomicFile.write([1], to: inner) }
-        #expect(throws: AtomicFile.WriteError.self) { try AtomicFile.write([1], to: folder.url.appending(path: "no/file")) }
-        #expect(throws: AtomicFile.WriteError.self) {
+        expectError("it is a folder") { try AtomicFile.write([1], to: inner) }
+        expectError("there is no folder") { try AtomicFile.write([1], to: folder.url.appending(path: "no/file")) }
+        expectError("File name too long") {
             try AtomicFile.write([1], to: folder.url.appending(path: String(repeating: "n", count: 300)))
         }
         #expect(try folder.content == ["folder"])

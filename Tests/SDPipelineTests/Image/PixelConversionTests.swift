@@ -8,8 +8,8 @@ import Testing
         let images = try PixelConversion.images(
             from: reference.pixels.floats, width: reference.shape[3], height: reference.shape[2])
         #expect(images.count == reference.shape[0])
-        #expect(images.flatMap(\.pixels) == reference.bytes.bytes)
-        #expect(try PixelConversion.pixels(from: images) == reference.normalized.floats)
+        expectEqual(images.flatMap(\.pixels), reference.bytes.bytes)
+        try expectEqual(PixelConversion.pixels(from: images), reference.normalized.floats)
     }
 
     @Test func everyByteComesBack() throws {

@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 /// Every run of Tests/References/k_diffusion.py against k-diffusion: what the model is given at every evaluation, and the last sample.
@@ -47,14 +48,11 @@ import Testing
                 overrides: ["prediction_type": .text(run.prediction)])
             let first = run.begin * type(of: scheduler).descriptor.evaluationsPerStep
             try scheduler.checkStart(at: first)
-            #expect(scheduler.timesteps.count - first == run.timesteps.count, "\(run.label)")
-            for (found, wanted) in zip(scheduler.timesteps.dropFirst(first), run.timesteps) {
-                #expect((found - wanted).magnitude < 0.02, "timestep \(found) for \(wanted), \(run.label)")
-            }
+            expectClose(
+                Array(scheduler.timesteps.dropFirst(first)), run.timesteps, within: Tolerance(absolute: 0.02),
+                "timesteps, \(run.label)")
             let levels = scheduler.noiseLevels.dropFirst(first).map { $0.sigma / $0.alpha }
-            for (found, wanted) in zip(levels, run.evaluations) {
-                #expect((found - wanted).magnitude <= 2e-5 * wanted, "noise level \(found) for \(wanted), \(run.label)")
-            }
+            expectClose(levels, run.evaluations, within: Tolerance(relative: 2e-5), "noise levels, \(run.label)")
             var taken = 0
             let samples = try self.samples(of: scheduler, run, from: first) { taken += 1 }
             // Euler's ancestral form draws for the last step too, as in diffusers, and adds none of it.
@@ -65,7 +63,8 @@ import Testing
                 let scale = wanted.map(\.magnitude).max() ?? 1
                 let difference = zip(found, wanted).map { Double(($0 - $1).magnitude / scale) }.max() ?? .infinity
                 worst[run.scheduler] = max(worst[run.scheduler] ?? 0, difference)
-                #expect(difference <= Self.tolerance, "sample \(index): \(found) for \(wanted), \(run.label)")
+                expectClose(
+                    found, wanted, within: Tolerance(ofLargest: Self.tolerance), "sample \(index), \(run.label)")
             }
         }
         for (name, difference) in worst.sorted(by: { $0.key < $1.key }) {
@@ -110,10 +109,9 @@ import Testing
                 let steps = try #require(Int(count))
                 let scheduler = try SchedulerRegistry.standard.make(name, configuration: configuration, request: .steps(steps))
                 #expect(scheduler.sigmas.count == steps + 1 && scheduler.sigmas.last == 0)
-                for (found, wanted) in zip(scheduler.sigmas, expected) {
-                    #expect(
-                        (found - wanted).magnitude <= 2e-5 * wanted, "\(name) in \(count) steps: \(found) for \(wanted)")
-                }
+                expectClose(
+                    Array(scheduler.sigmas.prefix(expected.count)), expected, within: Tolerance(relative: 2e-5),
+                    "\(name) in \(count) steps")
             }
         }
     }
@@ -126,7 +124,7 @@ import Testing
             try scheduler.checkStart(at: first)
             let found = try last(of: scheduler, from: first)
             // The same data from the same noise, so every start leads near the same end.
-            for (value, wanted) in zip(found, whole) { #expect((value - wanted).magnitude < 0.05, "from \(first)") }
+            expectClose(found, whole, within: Tolerance(absolute: 0.05), "from \(first)")
         }
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 /// Every case of Tests/References/schedulers.py against diffusers.
@@ -13,26 +14,26 @@ import Testing
         for (item, expected) in references.cases {
             guard let scheduler = try? make(item) else { continue }
             var record = worst[item.class] ?? (0, 0)
-            #expect(scheduler.timesteps == expected.timesteps, "\(item.label)")
-            #expect(scheduler.sigmas.count == expected.sigmas.count, "\(item.label)")
+            expectEqual(scheduler.timesteps, expected.timesteps, "\(item.label)")
+            expectClose(
+                scheduler.sigmas, expected.sigmas, within: Tolerance(relative: Self.sigmaTolerance), "sigmas, \(item.label)")
             for (found, wanted) in zip(scheduler.sigmas, expected.sigmas) {
-                let difference = relativeDifference(found, wanted)
-                record.sigma = max(record.sigma, difference)
-                #expect(difference <= Self.sigmaTolerance, "sigma \(found) for \(wanted), \(item.label)")
+                record.sigma = max(record.sigma, relativeDifference(found, wanted))
             }
             #expect(relativeDifference(scheduler.initNoiseSigma, expected.initNoiseSigma) <= Self.sigmaTolerance)
 
             let samples = try run(scheduler, item, references)
             #expect(samples.count == expected.samples.count, "\(item.label)")
             for (index, (found, wanted)) in zip(samples, expected.samples).enumerated() {
-                let difference = largestDifference(found, wanted)
-                record.sample = max(record.sample, difference)
-                #expect(difference <= Self.sampleTolerance, "step \(index), \(item.label)")
+                record.sample = max(record.sample, largestDifference(found, wanted))
+                expectClose(
+                    found, wanted, within: Tolerance(ofLargest: Self.sampleTolerance), "step \(index), \(item.label)")
             }
             if !expected.noisy.isEmpty {
                 let noisy = try scheduler.addNoise(
                     to: references.start, noise: references.draws[0], at: scheduler.timesteps.count / 2)
-                #expect(largestDifference(noisy, expected.noisy) <= Self.sampleTolerance, "add_noise, \(item.label)")
+                expectClose(
+                    noisy, expected.noisy, within: Tolerance(ofLargest: Self.sampleTolerance), "add_noise, \(item.label)")
             }
             worst[item.class] = record
         }
@@ -63,19 +64,17 @@ import Testing
                 let request = TimestepRequest.named(schedule, steps: try #require(Int(count)))
                 let scheduler = try SchedulerRegistry.standard.make("euler", configuration: configuration, request: request)
                 #expect(scheduler.sigmas.count == expected.count + 1 && scheduler.sigmas.last == 0)
-                for (found, wanted) in zip(scheduler.sigmas, expected) {
-                    #expect(
-                        relativeDifference(found, wanted) <= Self.sigmaTolerance, "\(schedule) \(count): \(found) for \(wanted)"
-                    )
-                }
+                expectClose(
+                    Array(scheduler.sigmas.dropLast()), expected, within: Tolerance(relative: Self.sigmaTolerance),
+                    "\(schedule) \(count)")
             }
         }
         let listed = try SchedulerRegistry.standard.make(
             "ddpm", configuration: configuration, request: .named(.ays, steps: 10))
-        #expect(listed.timesteps == named.aysTimesteps)
+        expectEqual(listed.timesteps, named.aysTimesteps)
         let multistep = try SchedulerRegistry.standard.make(
             "dpm++2m", configuration: configuration, request: .named(.ays, steps: 10))
-        #expect(zip(multistep.timesteps, named.aysTimesteps).allSatisfy { abs($0 - $1) <= 1 })
+        expectClose(multistep.timesteps, named.aysTimesteps, within: Tolerance(absolute: 1))
     }
 
     @Test func aRunCanBeRepeatedAndContinuedFromAnyStep() throws {

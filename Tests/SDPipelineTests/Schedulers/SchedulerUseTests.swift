@@ -83,23 +83,23 @@ import Testing
             ("Align Your Steps", NamedSchedule.ays), ("ays", .ays), ("AYS 11", .ays), ("ays sdxl", .aysXL),
             ("KL Optimal", .klOptimal), ("SGM Uniform", .sgmUniform), ("simple", .simple), ("Laplace", .laplace),
         ] {
-            #expect(try sigmas("euler \(suffix)") == sigmas("euler", .named(schedule, steps: 7)), "\(suffix)")
-            #expect(try sigmas("dpm++2m \(suffix)") == sigmas("dpm++2m", .named(schedule, steps: 7)), "\(suffix)")
+            try expectEqual(sigmas("euler \(suffix)"), sigmas("euler", .named(schedule, steps: 7)), "\(suffix)")
+            try expectEqual(sigmas("dpm++2m \(suffix)"), sigmas("dpm++2m", .named(schedule, steps: 7)), "\(suffix)")
         }
-        #expect(try sigmas("euler polyexponential") == sigmas("euler exponential"))
-        #expect(try sigmas("euler automatic") == sigmas("euler"))
+        try expectEqual(sigmas("euler polyexponential"), sigmas("euler exponential"))
+        try expectEqual(sigmas("euler automatic"), sigmas("euler"))
         // Schedulers without the setting get the levels as a list.
         for (suffix, schedule) in [("Karras", NamedSchedule.karras), ("Exponential", .exponential), ("Beta", .beta)] {
             let named = try sigmas("euler a", .named(schedule, steps: 7))
-            #expect(try sigmas("Euler a \(suffix)") == named)
+            try expectEqual(sigmas("Euler a \(suffix)"), named)
             let key = "use_\(schedule.rawValue)_sigmas"
             let stated = try registry.make(
                 "euler a", configuration: configuration, request: .steps(7), overrides: [key: .flag(true)])
-            #expect(stated.sigmas == named)
-            #expect(try zip(sigmas("euler \(suffix)"), named).allSatisfy { abs($0 - $1) <= 1e-6 * $1 }, "\(suffix)")
+            expectEqual(stated.sigmas, named)
+            try expectClose(sigmas("euler \(suffix)"), named, within: Tolerance(relative: 1e-6), suffix)
         }
         // What a person states counts more than what a name means.
-        #expect(try sigmas("euler ays", .sigmas([3, 1, 0])) == [3, 1, 0])
+        try expectEqual(sigmas("euler ays", .sigmas([3, 1, 0])), [3, 1, 0])
         let automatic = try registry.make("Automatic", configuration: configuration, request: .steps(7))
         #expect(automatic.name == "EulerDiscreteScheduler")
         #expect(throws: Never.self) { try registry.check("Automatic") }
@@ -163,6 +163,7 @@ import Testing
             ("dpm++2m", .sigmas([2, 2, 0]), "some of them would have the same timestep"),
             ("heun", .sigmas([2, 1]), "ends with 1.0, expected 0"), ("dpm2", .sigmas([2, 1]), "ends with 1.0, expected 0"),
             ("euler karras", .timesteps([5, 3]), "can't be used where the noise levels are set"),
+            ("flow-euler ays", .steps(10), "ays stands for noise levels of models that were trained by diffusion"),
             ("pndm", .steps(3), "with Runge-Kutta steps at least 4 are needed"),
         ]
         for (name, request, reason) in lists {
