@@ -23,7 +23,7 @@ check() {
 slow='LargeFile|MemoryTests|NodeCases|OpsTests.ConvolutionTests|ExportedGraph|FusionOnExports|Distribution|DiffusersParity'
 
 address() {
-    check asan 'GraphRuntimeTests|ONNXLoaderTests|OpsTests|SDPipelineTests.*(NPY|PNG|File|Pixel|Tokenizer|SchedulerUse|SchedulerConfiguration|ConcurrentRun)' \
+    check asan 'GraphRuntimeTests|ONNXLoaderTests|OpsTests|SDPipelineTests.*(NPY|PNG|JPEG|Mask|Picture|Resize|File|Pixel|Tokenizer|SchedulerUse|SchedulerConfiguration|ConcurrentRun)' \
         "$slow" --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined
 }
 
