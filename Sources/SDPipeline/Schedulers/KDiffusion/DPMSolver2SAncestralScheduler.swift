@@ -25,7 +25,7 @@ public struct DPMSolver2SAncestralScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
         levels = plan.storedSigmas
         parts = try AncestralStep.steps(levels, scheduler: settings.className)

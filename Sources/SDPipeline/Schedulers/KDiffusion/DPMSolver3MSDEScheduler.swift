@@ -18,12 +18,8 @@ public struct DPMSolver3MSDEScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
-        let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
-        try plan.checkDescends(scheduler: settings.className)
-        timesteps = plan.timesteps.map { Float($0) }
-        sigmas = plan.storedSigmas
-        initNoiseSigma = plan.initNoiseSigma
+        prediction = try PredictionType(settings)
+        (timesteps, sigmas, initNoiseSigma) = try SigmaPlan.descending(settings, request: request).stored
     }
 
     public var evaluationSigmas: [Float] { sigmas.dropLast() }

@@ -30,7 +30,7 @@ public struct DPMSolverFastScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let schedule = try NoiseSchedule(settings)
         let count = try request.stepCount(trainTimesteps: schedule.count, scheduler: settings.className)
         let trained = schedule.sigmas

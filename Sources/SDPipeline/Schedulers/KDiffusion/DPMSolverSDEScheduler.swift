@@ -29,7 +29,7 @@ public struct DPMSolverSDEScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, storesSingle: false)
         try plan.checkEndsAtZero(scheduler: settings.className)
         try plan.checkDescends(scheduler: settings.className)

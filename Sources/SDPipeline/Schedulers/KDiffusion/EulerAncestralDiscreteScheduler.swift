@@ -23,13 +23,10 @@ public struct EulerAncestralDiscreteScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let schedule = try NoiseSchedule(settings, keepsSignal: true)
-        let plan = try SigmaPlan(settings, schedule: schedule, request: request)
-        timesteps = plan.timesteps.map { Float($0) }
-        sigmas = plan.storedSigmas
+        (timesteps, sigmas, initNoiseSigma) = try SigmaPlan(settings, schedule: schedule, request: request).stored
         parts = try AncestralStep.steps(sigmas, scheduler: settings.className)
-        initNoiseSigma = plan.initNoiseSigma
     }
 
     public var evaluationSigmas: [Float] { sigmas.dropLast() }

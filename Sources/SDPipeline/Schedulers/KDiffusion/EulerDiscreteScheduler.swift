@@ -29,7 +29,7 @@ public struct EulerDiscreteScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         noiseSchedule = try NoiseSchedule(settings, keepsSignal: true)
         let isContinuous = try settings.text("timestep_type") == "continuous" && prediction == .vPrediction
         if isContinuous, case .timesteps = request {

@@ -23,7 +23,7 @@ public struct HeunDiscreteScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         limit = try OriginalSampleLimit(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
         try plan.checkEndsAtZero(scheduler: settings.className)

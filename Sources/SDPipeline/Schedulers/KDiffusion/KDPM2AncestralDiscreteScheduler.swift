@@ -25,17 +25,14 @@ public struct KDPM2AncestralDiscreteScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, roundsKarras: true)
         try plan.checkEndsAtZero(scheduler: settings.className)
         let levels = plan.sigmas.map { Float($0) }
         parts = try AncestralStep.steps(levels, scheduler: settings.className)
         let midpoints = zip(levels, parts).map { Midpoint.geometricMean($1.down, $0) }
         guard midpoints.allSatisfy({ $0 > 0 }) else { throw AncestralStep.tooLong(settings.className) }
-        timesteps = Midpoint.interleaved(plan.timesteps.map { Float($0) }, midpoints.map { plan.timestep(of: $0) })
-        evaluationSigmas = Midpoint.interleaved(levels, midpoints)
-        sigmas = Self.doubled(levels) + [0, 0, 0]
-        initNoiseSigma = plan.initNoiseSigma
+        (timesteps, evaluationSigmas, sigmas, initNoiseSigma) = plan.stored(midpoints: midpoints)
     }
 
     public func step(

@@ -22,16 +22,12 @@ public struct KDPM2DiscreteScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request, roundsKarras: true)
         try plan.checkEndsAtZero(scheduler: settings.className)
         let levels = plan.sigmas.map { Float($0) }
         let midpoints = zip(levels, levels.dropFirst()).map { Midpoint.geometricMean($0, $1) }
-        let midTimesteps = midpoints.map { plan.timestep(of: $0) }
-        timesteps = Midpoint.interleaved(plan.timesteps.map { Float($0) }, midTimesteps)
-        evaluationSigmas = Midpoint.interleaved(levels, midpoints)
-        sigmas = Self.doubled(levels) + [0, 0, 0]
-        initNoiseSigma = plan.initNoiseSigma
+        (timesteps, evaluationSigmas, sigmas, initNoiseSigma) = plan.stored(midpoints: midpoints)
     }
 
     public func step(

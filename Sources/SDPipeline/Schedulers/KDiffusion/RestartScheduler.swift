@@ -31,7 +31,7 @@ public struct RestartScheduler: VarianceExplodingScheduler {
 
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
         steps = Self.steps(plan)
         places = steps.enumerated().flatMap { index, step in

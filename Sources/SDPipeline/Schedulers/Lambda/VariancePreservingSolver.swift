@@ -33,7 +33,7 @@ struct SolverOutput {
 
     init(_ settings: SchedulerSettings, quantity: Quantity) throws {
         self.quantity = quantity
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         limit = try OriginalSampleLimit(settings)
         let variance = settings.has("variance_type") ? settings.values["variance_type"] : nil
         hasVariance = variance == .text("learned") || variance == .text("learned_range")

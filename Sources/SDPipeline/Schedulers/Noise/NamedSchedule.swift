@@ -105,9 +105,13 @@ extension TimestepRequest {
         case .steps: return self
         case .timesteps where descriptor.takesTimesteps: return self
         case .sigmas where descriptor.takesSigmas: return self
-        case .named where descriptor.takesSigmas: return self
+        case .named where descriptor.takesSigmas && descriptor.modelKind != .flow: return self
         case .timesteps: reason = "it has no option timesteps: its timesteps follow from the number of steps"
         case .sigmas: reason = "it has no option for a list of sigmas: its noise levels follow from the number of steps"
+        case .named(let schedule, _) where descriptor.modelKind == .flow:
+            reason =
+                "\(schedule.rawValue) stands for noise levels of models that were trained by diffusion, and its own go from 1 to 0 "
+                + "along straight paths"
         case .named(let schedule, let steps):
             if descriptor.takesTimesteps, let list = schedule.timesteps(count: steps) { return .timesteps(list) }
             reason =

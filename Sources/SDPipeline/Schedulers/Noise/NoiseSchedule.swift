@@ -88,10 +88,15 @@ public struct NoiseSchedule: Sendable, Equatable {
         return combine(original, noise) { signal * $0 + spread * $1 }
     }
 
-    /// The level of a timestep.
-    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` for a timestep that the model wasn't trained on.
-    func level(at timestep: Int, for scheduler: String) throws -> NoiseLevel {
-        NoiseLevel(alphaCumprod: try alphaCumprod(at: timestep, for: scheduler))
+    /// The levels of timesteps.
+    /// - Parameter prediction: what the model is to predict there, if that is to be checked.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` for a timestep that the model wasn't trained on,
+    ///   ``SchedulerError/contradiction(scheduler:reason:)`` for one whose prediction says nothing.
+    func levels(at timesteps: [Int], predicting prediction: PredictionType? = nil, for scheduler: String) throws -> [NoiseLevel]
+    {
+        let levels = try timesteps.map { NoiseLevel(alphaCumprod: try alphaCumprod(at: $0, for: scheduler)) }
+        try prediction?.check(levels, scheduler: scheduler)
+        return levels
     }
 
     /// The noise level of each training timestep on the variance-exploding scale, σ_t = √((1 − ᾱ_t) / ᾱ_t)

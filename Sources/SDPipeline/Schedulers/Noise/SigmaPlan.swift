@@ -57,8 +57,35 @@ struct SigmaPlan {
         initNoiseSigma = spacing == .leading ? (largest * largest + 1).squareRoot() : largest
     }
 
+    /// The plan of a scheduler that divides by the length of a step.
+    /// - Throws: ``SchedulerError``, also where two noise levels are equal.
+    static func descending(_ settings: SchedulerSettings, request: TimestepRequest) throws -> SigmaPlan {
+        let plan = try SigmaPlan(settings, schedule: NoiseSchedule(settings), request: request)
+        try plan.checkDescends(scheduler: settings.className)
+        return plan
+    }
+
     /// The noise levels of all steps and of the end, in single precision.
     var storedSigmas: [Float] { (sigmas + [end]).map { Float($0) } }
+
+    /// What a scheduler keeps that evaluates the model once a step, in single precision.
+    var stored: (timesteps: [Float], sigmas: [Float], initNoiseSigma: Float) {
+        (timesteps.map { Float($0) }, storedSigmas, initNoiseSigma)
+    }
+
+    /// What a scheduler keeps that evaluates the model between two noise levels, too, in single precision.
+    ///
+    /// - Parameter midpoints: the level of that evaluation for each step but the last, which has none.
+    /// - Returns: the timestep and the level of each evaluation, and `sigmas`: the levels between which each is a step.
+    func stored(
+        midpoints: [Float]
+    ) -> (timesteps: [Float], evaluationSigmas: [Float], sigmas: [Float], initNoiseSigma: Float) {
+        let levels = sigmas.map { Float($0) }
+        return (
+            Midpoint.interleaved(timesteps.map { Float($0) }, midpoints.map { timestep(of: $0) }),
+            Midpoint.interleaved(levels, midpoints), KDPM2DiscreteScheduler.doubled(levels) + [0, 0, 0], initNoiseSigma
+        )
+    }
 
     /// Refuses a list of noise levels that doesn't end with 0, for schedulers whose last step goes there.
     /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)``.

@@ -113,6 +113,15 @@ public enum TimestepSpacing: String, Sendable, CaseIterable {
         return rounded
     }
 
+    /// The timesteps of `count` steps that the settings ask for (`timestep_spacing`, `steps_offset`), as indices of the training
+    /// timesteps.
+    /// - Throws: ``SchedulerError/invalidSchedule(scheduler:reason:)`` where an offset moves one out of range.
+    static func wholeTimesteps(_ settings: SchedulerSettings, trainTimesteps: Int, count: Int) throws -> [Int] {
+        try settings.choice("timestep_spacing", as: TimestepSpacing.self).wholeTimesteps(
+            trainTimesteps: trainTimesteps, count: count, offset: settings.integer("steps_offset"),
+            scheduler: settings.className)
+    }
+
     /// `numpy.linspace`.
     static func linspace(_ start: Double, _ end: Double, count: Int) -> [Double] {
         guard count > 1 else { return [Double](repeating: start, count: count) }

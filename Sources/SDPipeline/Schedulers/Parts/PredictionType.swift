@@ -11,6 +11,9 @@ public enum PredictionType: String, Sendable, CaseIterable {
     /// The direction of a straight path, ε − x_0 (Lipman et al. 2022).
     case flowPrediction = "flow_prediction"
 
+    /// What the settings say (`prediction_type`).
+    init(_ settings: SchedulerSettings) throws { self = try settings.choice("prediction_type", as: PredictionType.self) }
+
     /// Refuses levels at which a prediction doesn't say what a step needs: ε not the original where there is no signal, x_0 not the
     /// noise where there is none.
     /// - Throws: ``SchedulerError/contradiction(scheduler:reason:)``.

@@ -32,18 +32,14 @@ public struct DDIMInverseScheduler: Scheduler {
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
         schedule = try NoiseSchedule(settings)
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         limit = try OriginalSampleLimit(settings)
         let count = try request.stepCount(trainTimesteps: schedule.count, scheduler: settings.className)
-        let spacing = try settings.choice("timestep_spacing", as: TimestepSpacing.self)
-        wholeTimesteps = try spacing.wholeTimesteps(
-            trainTimesteps: schedule.count, count: count, offset: settings.integer("steps_offset"),
-            scheduler: settings.className
-        ).reversed()
+        wholeTimesteps = try TimestepSpacing.wholeTimesteps(settings, trainTimesteps: schedule.count, count: count).reversed()
         timesteps = wholeTimesteps.map { Float($0) }
         let known = schedule
         let stride = known.count / count
-        noiseLevels = try wholeTimesteps.map { try known.level(at: $0, for: settings.className) }
+        noiseLevels = try known.levels(at: wholeTimesteps, for: settings.className)
         let first = try settings.flag("set_alpha_to_one") ? 1 : known.alphasCumprod[0]
         startLevels = wholeTimesteps.map { timestep in
             let start = min(timestep - stride, known.count - 1)

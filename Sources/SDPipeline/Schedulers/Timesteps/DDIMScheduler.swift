@@ -31,18 +31,14 @@ public struct DDIMScheduler: Scheduler {
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
         noiseSchedule = try NoiseSchedule(settings)
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         limit = try OriginalSampleLimit(settings)
         let count = try request.stepCount(trainTimesteps: noiseSchedule.count, scheduler: settings.className)
         stride = noiseSchedule.count / count
         finalAlphaCumprod = try settings.flag("set_alpha_to_one") ? 1 : noiseSchedule.alphasCumprod[0]
-        wholeTimesteps = try settings.choice("timestep_spacing", as: TimestepSpacing.self).wholeTimesteps(
-            trainTimesteps: noiseSchedule.count, count: count, offset: try settings.integer("steps_offset"),
-            scheduler: settings.className)
+        wholeTimesteps = try TimestepSpacing.wholeTimesteps(settings, trainTimesteps: noiseSchedule.count, count: count)
         timesteps = wholeTimesteps.map { Float($0) }
-        let schedule = noiseSchedule
-        noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: settings.className) }
-        try prediction.check(noiseLevels, scheduler: settings.className)
+        noiseLevels = try noiseSchedule.levels(at: wholeTimesteps, predicting: prediction, for: settings.className)
     }
 
     public func step(

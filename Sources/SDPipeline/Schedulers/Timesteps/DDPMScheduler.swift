@@ -48,7 +48,7 @@ public struct DDPMScheduler: Scheduler {
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
         noiseSchedule = try NoiseSchedule(settings)
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         variance = try settings.choice("variance_type", as: VarianceType.self)
         limit = try OriginalSampleLimit(settings)
         let scheduler = settings.className
@@ -58,14 +58,10 @@ public struct DDPMScheduler: Scheduler {
                 given, trainTimesteps: noiseSchedule.count, scheduler: scheduler)
         default:
             let count = try request.stepCount(trainTimesteps: noiseSchedule.count, scheduler: scheduler)
-            wholeTimesteps = try settings.choice("timestep_spacing", as: TimestepSpacing.self).wholeTimesteps(
-                trainTimesteps: noiseSchedule.count, count: count, offset: try settings.integer("steps_offset"),
-                scheduler: scheduler)
+            wholeTimesteps = try TimestepSpacing.wholeTimesteps(settings, trainTimesteps: noiseSchedule.count, count: count)
         }
         timesteps = wholeTimesteps.map { Float($0) }
-        let schedule = noiseSchedule
-        noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: scheduler) }
-        try prediction.check(noiseLevels, scheduler: scheduler)
+        noiseLevels = try noiseSchedule.levels(at: wholeTimesteps, predicting: prediction, for: scheduler)
     }
 
     public func step(

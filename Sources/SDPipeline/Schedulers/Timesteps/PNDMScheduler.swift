@@ -40,14 +40,12 @@ public struct PNDMScheduler: Scheduler {
         let scheduler = settings.className
         let schedule = try NoiseSchedule(settings)
         noiseSchedule = schedule
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         skipsRungeKutta = try settings.flag("skip_prk_steps")
         let count = try request.stepCount(trainTimesteps: noiseSchedule.count, scheduler: scheduler)
         stride = noiseSchedule.count / count
         finalAlphaCumprod = try settings.flag("set_alpha_to_one") ? 1 : noiseSchedule.alphasCumprod[0]
-        let descending = try settings.choice("timestep_spacing", as: TimestepSpacing.self).wholeTimesteps(
-            trainTimesteps: noiseSchedule.count, count: count, offset: try settings.integer("steps_offset"),
-            scheduler: scheduler)
+        let descending = try TimestepSpacing.wholeTimesteps(settings, trainTimesteps: schedule.count, count: count)
         if skipsRungeKutta {
             // The second timestep is visited twice.
             wholeTimesteps = Array(descending.prefix(2) + descending.dropFirst())
@@ -69,7 +67,7 @@ public struct PNDMScheduler: Scheduler {
                 reason: "timestep \(wrong) is out of range, the model was trained on timesteps 0 to \(schedule.count - 1)")
         }
         timesteps = wholeTimesteps.map { Float($0) }
-        noiseLevels = try wholeTimesteps.map { try schedule.level(at: $0, for: scheduler) }
+        noiseLevels = try schedule.levels(at: wholeTimesteps, for: scheduler)
     }
 
     public func step(

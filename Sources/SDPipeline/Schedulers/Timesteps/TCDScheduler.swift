@@ -22,12 +22,10 @@ public struct TCDScheduler: Scheduler {
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
         schedule = try NoiseSchedule(settings)
-        prediction = try settings.choice("prediction_type", as: PredictionType.self)
+        prediction = try PredictionType(settings)
         wholeTimesteps = try ConsistencyTimesteps.timesteps(settings, request: request)
         timesteps = wholeTimesteps.map { Float($0) }
-        let known = schedule
-        noiseLevels = try wholeTimesteps.map { try known.level(at: $0, for: settings.className) }
-        try prediction.check(noiseLevels, scheduler: settings.className)
+        noiseLevels = try schedule.levels(at: wholeTimesteps, predicting: prediction, for: settings.className)
     }
 
     public func step(
