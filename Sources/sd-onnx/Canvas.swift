@@ -8,9 +8,11 @@ struct Canvas {
     let height: Int
     private var pixels: [UInt8]
 
-    init(width: Int, height: Int) {
+    /// - Throws: `ImageError` where the system doesn't give the memory.
+    init(width: Int, height: Int) throws {
         self.width = width
         self.height = height
+        try LargeArray.ask(bytes: 3 * width * height)
         pixels = [UInt8](repeating: 255, count: 3 * width * height)
     }
 

@@ -22,7 +22,7 @@ struct ContactSheet {
         let height = pictureHeight + Self.lineHeight * (cells.map(\.lines.count).max() ?? 0)
         let rows = (cells.count + columns - 1) / columns
         let gap = Self.gap
-        var canvas = Canvas(
+        var canvas = try Canvas(
             width: gap + min(columns, cells.count) * (width + gap), height: gap + rows * (height + gap))
         for (index, cell) in cells.enumerated() {
             let (x, y) = (gap + index % columns * (width + gap), gap + index / columns * (height + gap))

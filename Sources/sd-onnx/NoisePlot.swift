@@ -82,7 +82,7 @@ struct NoisePlot {
     }
 
     func png() throws -> [UInt8] {
-        var canvas = Canvas(width: Self.width, height: Self.height)
+        var canvas = try Canvas(width: Self.width, height: Self.height)
         for height in lines {
             canvas.line(from: (Double(Self.margin), height), to: (Double(Self.width - 24), height), color: Self.lineColor)
         }

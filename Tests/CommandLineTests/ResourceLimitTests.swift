@@ -28,6 +28,30 @@ import Testing
             }
         }
 
+        /// Files of arrays ask for their memory first.
+        @Test func refusesArraysWithoutMemory() throws {
+            let folder = try TemporaryFolder()
+            // A hole of 300 MB.
+            let count = 75_000_000
+            var text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(count / 3), 3), }"
+            text += String(repeating: " ", count: 118 - 1 - text.utf8.count) + "\n"
+            let start: [UInt8] = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59, 1, 0, 118, 0] + Array(text.utf8)
+            try Data(start).write(to: folder["a.npy"])
+            let file = try FileHandle(forWritingTo: folder["a.npy"])
+            try file.truncate(atOffset: UInt64(start.count + 4 * count))
+            try file.close()
+            let model = Program.fixtures.appendingPathComponent("names.onnx").path
+            var refused = 0
+            for megabytes in [350, 500, 650, 800, 1000, 1200, 1400] {
+                let outcome = try Program.shell(
+                    "ulimit -v \(megabytes * 1000); \"$P\" run '\(model)' --output-dir out -i a=a.npy -i b=a.npy", in: folder)
+                #expect(
+                    outcome.code == 1 && outcome.lines.count == 1, "at \(megabytes) MB: \(outcome.code) \(outcome.messages)")
+                if outcome.messages.contains("there is too little memory for it") { refused += 1 }
+            }
+            #expect(refused >= 3)
+        }
+
         /// With little address space a run fails with a sentence, or makes the picture; it doesn't try for ever.
         @Test func endsUnderALimitOfAddressSpace() throws {
             let folder = try TemporaryFolder()

@@ -5,6 +5,7 @@ extension NPYArray {
     ///
     /// - Throws: ``NPYError`` where the values don't fill the shape.
     public init(floats: [Float], shape: [Int]) throws {
+        try Self.ask(bytes: 4 * floats.count)
         try self.init(dtype: .float32, shape: shape, data: Array(Tensor(floats).bytes))
     }
 
@@ -13,6 +14,7 @@ extension NPYArray {
     /// - Throws: ``NPYError`` where they are of another type than float16, float32 and float64.
     public func floats() throws -> [Float] {
         let tensor = try tensor()
+        try Self.ask(bytes: (tensor.dtype == .float64 ? 12 : 4) * tensor.count)
         switch tensor.dtype {
         case .float32: return try tensor.array(of: Float.self)
         case .float16: return try HalfPrecision.widen(tensor).array(of: Float.self)
@@ -40,6 +42,7 @@ extension NPYArray {
         guard let dtype = DType.allCases.first(where: { $0.tensorType == tensor.dtype }) else {
             throw NPYError("\(name) is of type \(tensor.dtype), which the format doesn't have", kind: .unsupported)
         }
+        try Self.ask(bytes: tensor.byteCount)
         try self.init(dtype: dtype, shape: tensor.shape.dimensions, data: Array(tensor.bytes))
     }
 }

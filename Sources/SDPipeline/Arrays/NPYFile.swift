@@ -83,6 +83,7 @@ public struct NPYArray: Sendable, Equatable {
                 "its header says \(size) bytes of elements (shape \(header.shape), type \(header.dtype.rawValue)), "
                     + "the file has \(bytes.count - header.end)")
         }
+        try Self.ask(bytes: header.isFortranOrder ? 2 * size : size)
         var data = Array(bytes[header.end...])
         if header.isBigEndian { Self.reverseBytes(&data, of: header.dtype.size) }
         if header.isFortranOrder { data = Self.inCOrder(data, shape: header.shape, size: header.dtype.size) }
@@ -95,8 +96,18 @@ public struct NPYArray: Sendable, Equatable {
     public var bytes: [UInt8] { NPYHeader.encoded(dtype: dtype, shape: shape) + data }
 
     /// Writes a file: first under a temporary name, so that no half file is ever left.
+    ///
+    /// - Throws: ``NPYError`` of kind `outOfMemory`, ``AtomicFile/WriteError``.
     public func write(to url: URL) throws {
+        try Self.ask(bytes: data.count)
         try AtomicFile.write(bytes, to: url)
+    }
+
+    /// - Throws: ``NPYError`` where the system doesn't give memory for that many bytes at once.
+    static func ask(bytes: Int) throws {
+        guard LargeArray.fits(bytes: bytes) else {
+            throw NPYError("there is too little memory for it: \(bytes) bytes are needed at once", kind: .outOfMemory)
+        }
     }
 
     private static func reverseBytes(_ data: inout [UInt8], of size: Int) {
@@ -139,6 +150,8 @@ public struct NPYError: Error, Sendable, Equatable, CustomStringConvertible {
         case malformed
         /// Its elements are of a type that isn't read, or not of the one that is needed.
         case unsupported
+        /// The system doesn't give as much memory.
+        case outOfMemory
     }
 
     /// What kind of thing went wrong.

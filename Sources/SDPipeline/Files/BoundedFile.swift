@@ -25,7 +25,7 @@ package enum BoundedFile {
             throw ReadError(reason: "it has \(status.st_size) bytes, expected at most \(limit)")
         }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(Int(status.st_size))
+        try reserve(Int(status.st_size), in: &bytes)
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = unsafe Foundation.read(descriptor, &chunk, chunk.count)
@@ -36,8 +36,16 @@ package enum BoundedFile {
             if count == 0 { break }
             // The file may have grown since.
             guard bytes.count + count <= limit else { throw ReadError(reason: "it has more than \(limit) bytes") }
+            if bytes.count + count > bytes.capacity { try reserve(2 * bytes.capacity + count, in: &bytes) }
             bytes += chunk[..<count]
         }
         return bytes
+    }
+
+    private static func reserve(_ count: Int, in bytes: inout [UInt8]) throws(ReadError) {
+        guard LargeArray.fits(bytes: count) else {
+            throw ReadError(reason: "there is too little memory for it: \(count) bytes are needed at once")
+        }
+        bytes.reserveCapacity(count)
     }
 }
