@@ -146,7 +146,7 @@ struct CompareCommand: ParsableCommand {
                         : "The reference has no value that the model computes.")
             }
             if let first = comparison.first {
-                throw CommandFailure("\(comparison.run): the first node that differs is \(first.sentence).")
+                throw CommandFailure(Sentence.of("\(comparison.run): the first node that differs is \(first.sentence)."))
             }
         }
     }

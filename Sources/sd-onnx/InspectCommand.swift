@@ -151,7 +151,7 @@ struct InspectCommand: ParsableCommand {
         try Interruption.whileWriting { try AtomicFile.write(files) }
         if json { return try StandardStreams.printJSON(report) }
         if let drawing, dot == "-" {
-            if let gap = report.summary.gap { StandardStreams.printError(Sentence.of(CommandFailure(gap))) }
+            if let gap = report.summary.gap { StandardStreams.printError(Sentence.of(gap)) }
             return try StandardStreams.writeReport(Array(drawing.dot.utf8))
         }
         try StandardStreams.printOutput(report.text)
@@ -159,7 +159,11 @@ struct InspectCommand: ParsableCommand {
 
     private func inspectFolder() throws {
         let folder = try ModelFolder(URL(fileURLWithPath: model))
-        guard !folder.components.isEmpty else { throw CommandFailure("\(model) has no folder with a model.onnx.") }
+        guard !folder.components.isEmpty else {
+            // Whether it has weights of PyTorch instead, which have to be exported first, is said there.
+            _ = try folder.graph(of: "unet")
+            throw CommandFailure("\(model) has no folder with a model.onnx.")
+        }
         var components: [ModelReport] = []
         for name in folder.components {
             let file = try folder.graph(of: name)

@@ -57,13 +57,21 @@ enum Sentence {
         let text = error is CocoaError || error is POSIXError ? error.localizedDescription : "\(error)"
         let shortened = text.shortened(to: 4 * String.longestMessage)
         let line = Printable.line(shortened.split(whereSeparator: \.isNewline).joined(separator: " "))
+        // A command's own sentence may begin with a name that somebody gave.
+        return error is CommandFailure && !line.isEmpty ? ended(line) : of(line)
+    }
+
+    /// A line with a capital at its start and a full stop at its end.
+    static func of(_ line: String) -> String {
         guard let first = line.first else { return "The work failed." }
         // A path or a name is no word that a sentence could begin with.
         let word = line.prefix { $0 != " " }
         let isWord = word.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "'") }
         let start = isWord ? first.uppercased() : String(first)
-        return start + line.dropFirst() + (".!?".contains(line.last ?? " ") ? "" : ".")
+        return ended(start + line.dropFirst())
     }
+
+    private static func ended(_ line: String) -> String { line + (".!?".contains(line.last ?? " ") ? "" : ".") }
 }
 
 /// A file or a model that a command can't work with. `description` is one sentence.

@@ -146,6 +146,17 @@ private enum UNetFigures {
     @Test func refusesWrongModels() throws {
         try expectUsageError(["inspect", Program.emoji.path, "--graph"], saying: "add --component")
         try expectFailure(["inspect", "no.onnx"], saying: "No such file")
+        // Names stay as they were given, at a sentence's start too.
+        let folder = try TemporaryFolder()
+        try FileManager.default.copyItem(at: Program.emoji, to: folder["emoji"])
+        try expectFailure(["bench", "emoji", "--component", "no"], saying: "Error: emoji has no component", in: folder)
+        let torch = folder["emoji/unet/diffusion_pytorch_model.safetensors"]
+        for name in ["text_encoder", "unet", "vae_decoder", "vae_encoder"] {
+            try FileManager.default.removeItem(at: folder["emoji/\(name)/model.onnx"])
+        }
+        try expectFailure(["inspect", "emoji"], saying: "has no unet/model.onnx", in: folder)
+        try Data("x".utf8).write(to: torch)
+        try expectFailure(["inspect", "emoji"], saying: "optimum-cli export onnx --model", in: folder)
         try expectFailure(["inspect", Self.fixture("names.onnx"), "--component", "unet"], saying: "is a file")
         try expectFailure(["inspect", Self.fixture("names.onnx"), "--svg", "no/x.svg"], saying: "there is no folder")
         try expectFailure(["inspect", Self.fixture("unranked.onnx"), "--optimized"], saying: "add --shape a=2,4,64,64")
