@@ -162,7 +162,7 @@ struct BenchCommand: ParsableCommand {
         let start = clock.now
         let configuration = try PipelineConfiguration(modelFolder: URL(fileURLWithPath: folder))
         let request = GenerationRequest(prompt: "a picture", steps: steps ?? 20, seed: 0)
-        try configuration.check(request)
+        _ = try configuration.plan(for: request)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
             precision: numbers.precision, limits: memory.limits)

@@ -182,12 +182,17 @@ struct GenerateCommand: ParsableCommand {
         if let names = comparedSchedulers {
             return try compare(names, request: request, picture: picture, configuration: configuration, to: files)
         }
-        let shape = try configuration.check(request, startingFrom: picture.map { ($0.width, $0.height) })
-        try start.fill(&request, picture: picture, shape: shape)
-        try warn([request], configuration)
+        let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
+        var plans = [
+            try Section.time("tokenizer", for: profiling?.profile) {
+                try configuration.plan(for: request, startingFrom: picture.map { ($0.width, $0.height) })
+            }
+        ]
+        try start.fill(&plans, picture: picture)
+        let plan = plans[0]
+        try warn(plans, configuration)
 
         let writer = try LivePreviewWriter(live)
-        let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
         let pool = try threads.makePool()
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, savesMemory: memory.savesMemory,
@@ -197,7 +202,7 @@ struct GenerateCommand: ParsableCommand {
         var previewError: (any Error)?
         let result: GenerationResult
         do {
-            result = try pipeline.generate(request, observer: profiling?.profile) { progress in
+            result = try pipeline.generate(plan, observer: profiling?.profile) { progress in
                 switch progress {
                 case .step(let completed, let total): bar.update(completed: completed, total: total)
                 case .preview(_, _, let images):
@@ -237,23 +242,17 @@ struct GenerateCommand: ParsableCommand {
         _ names: [String], request: GenerationRequest, picture: PictureSource?, configuration: PipelineConfiguration,
         to files: [URL]?
     ) throws {
-        var request = request
-        var shape: [Int] = []
-        for name in names {
-            request.scheduler = name
-            shape = try configuration.check(request, startingFrom: picture.map { ($0.width, $0.height) })
-        }
-        try start.fill(&request, picture: picture, shape: shape)
-        let requests = names.map { name in
+        var plans = try names.map { name in
             var request = request
             request.scheduler = name
-            return request
+            return try configuration.plan(for: request, startingFrom: picture.map { ($0.width, $0.height) })
         }
-        try warn(requests, configuration)
+        try start.fill(&plans, picture: picture)
+        try warn(plans, configuration)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
             precision: numbers.precision, limits: memory.limits)
-        let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, request: request) { entry in
+        let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, plans: plans) { entry in
             guard !quiet else { return }
             StandardStreams.printError(
                 String(format: "%@: %.2f s, %d U-Net evaluations", entry.scheduler, entry.seconds, entry.unetEvaluations))
@@ -289,11 +288,11 @@ struct GenerateCommand: ParsableCommand {
     }
 
     /// Says what of the request and of the model's files has no effect, or not the one that was meant.
-    private func warn(_ requests: [GenerationRequest], _ configuration: PipelineConfiguration) throws {
+    private func warn(_ plans: [GenerationPlan], _ configuration: PipelineConfiguration) throws {
         guard !quiet else { return }
         configuration.scheduler.reportUnknownKeys()
         var told: [GenerationNotice] = []
-        for notice in try requests.flatMap({ try configuration.notices(for: $0) }) where !told.contains(notice) {
+        for notice in plans.flatMap(\.notices) where !told.contains(notice) {
             StandardStreams.printError("\(notice)")
             told.append(notice)
         }
@@ -304,7 +303,7 @@ struct GenerateCommand: ParsableCommand {
         let pictures = try zip(result.images, result.records).map { try PNGFile.encode($0, text: $1.pngText) }
         var contents: [OutputFile] = zip(pictures, files ?? []).map { ($0, $1) }
         if let saveLatents {
-            let array = try NPYArray(floats: result.latents, shape: result.latentShape)
+            let array = try NPYArray(floats: result.latents.values, shape: result.latents.shape)
             contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
         }
         return contents

@@ -108,17 +108,16 @@ struct NoiseCommand: ParsableCommand {
                 return try PixelConversion.images(from: noisy, width: picture.width, height: picture.height)[0]
             }
         }
-        let space = try LatentSpace(
+        let codec = try LatentCodec(
             folder, threads: try threads.makePool(), savesMemory: memory.savesMemory, limits: memory.limits)
-        let factor = space.spatialFactor
+        let factor = codec.spatialFactor
         func nearest(_ size: Int) -> Int { max((size + factor / 2) / factor, 1) * factor }
-        let original = try space.encode(
+        let original = try codec.encode(
             picture.resized(width: nearest(picture.width), height: nearest(picture.height)))
         let noise = generator.randn(count: original.values.count)
         return try indices.map { index in
-            var noisy = original
-            noisy.values = try scheduler.addNoise(to: original.values, noise: noise, at: index)
-            return try space.decode(noisy)
+            let noisy = try scheduler.addNoise(to: original.values, noise: noise, at: index)
+            return try codec.decode(Latents(noisy, shape: original.shape))
         }
     }
 

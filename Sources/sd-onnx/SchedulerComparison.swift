@@ -26,23 +26,25 @@ struct SchedulerComparison {
     }
 
     /// Makes the pictures.
-    /// - Parameter progress: called after each scheduler with its entry.
+    ///
+    /// - Parameters:
+    ///   - plans: one for each name.
+    ///   - progress: called after each scheduler with its entry.
     /// - Returns: the sheet, of about as many rows as columns, what was measured, and what the sheet says of itself.
     func run(
-        _ pipeline: StableDiffusionPipeline, request: GenerationRequest, progress: (Entry) -> Void
+        _ pipeline: StableDiffusionPipeline, plans: [GenerationPlan], progress: (Entry) -> Void
     ) throws -> (sheet: RGBImage, entries: [Entry], record: GenerationRecord?) {
+        guard let first = plans.first?.request else { throw CommandFailure("There is no scheduler to compare.") }
         // The first run of a graph plans it, which would count as the first scheduler's time.
-        var trial = request
+        var trial = first
         (trial.scheduler, trial.schedulerOverrides, trial.stepOptions) = ("euler", [:], SchedulerStepOptions())
         (trial.timestepRequest, trial.steps, trial.strength) = (nil, 1, 1)
         _ = try pipeline.generate(trial)
         var entries: [Entry] = []
         var record: GenerationRecord?
         var cells: [ContactSheet.Cell] = []
-        for name in names {
-            var request = request
-            request.scheduler = name
-            let result = try pipeline.generate(request)
+        for (name, plan) in zip(names, plans) {
+            let result = try pipeline.generate(plan)
             let entry = Entry(
                 scheduler: name, className: result.schedulerName, seconds: result.timings.total,
                 unetEvaluations: result.timesteps.count)
@@ -58,7 +60,7 @@ struct SchedulerComparison {
             }
         }
         let columns =
-            request.batchCount > 1 ? request.batchCount : max(Int(Double(cells.count).squareRoot().rounded(.up)), 1)
+            first.batchCount > 1 ? first.batchCount : max(Int(Double(cells.count).squareRoot().rounded(.up)), 1)
         // Of the sheet, all names stand in the place of one.
         record?.scheduler = names.joined(separator: ", ")
         return (try ContactSheet(cells: cells, columns: columns).image(), entries, record)

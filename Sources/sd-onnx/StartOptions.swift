@@ -35,18 +35,42 @@ struct StartOptions: ParsableArguments {
         try initImg.map { try PictureSource(contentsOf: URL(fileURLWithPath: $0), pixelLimit: limit.maxPixels) }
     }
 
-    /// Completes a request that has been checked with what the files hold.
-    ///
-    /// - Parameter shape: the latents' shape.
-    func fill(_ request: inout GenerationRequest, picture: PictureSource?, shape: [Int]) throws {
+    /// Completes plans of one size with what the files hold.
+    func fill(_ plans: inout [GenerationPlan], picture: PictureSource?) throws {
         if let initLatents {
-            let file = try LatentsFile(initLatents, shape: shape)
-            request.initialLatents = file.values
-            request.inputFiles.initialLatents = InputFiles.File(path: initLatents, bytes: file.bytes)
+            let (latents, file) = try Self.latents(initLatents)
+            for index in plans.indices {
+                guard latents.shape == plans[index].latentShape else {
+                    throw CommandFailure(
+                        "\(initLatents) has shape \(latents.shape), expected \(plans[index].latentShape).")
+                }
+                try plans[index].setInitialLatents(latents, file: file)
+            }
         }
         if let picture {
-            request.initialImage = try picture.decoded()
-            request.inputFiles.initialImage = InputFiles.File(path: picture.path, bytes: picture.bytes)
+            let image = try picture.decoded()
+            let file = InputFiles.File(path: picture.path, bytes: picture.bytes)
+            for index in plans.indices { plans[index].setInitialImage(image, file: file) }
+        }
+    }
+
+    /// The most bytes of a file of noise: more than 100,000 latents of 512×512 pictures.
+    private static let mostBytes = 1 << 33
+
+    private static func latents(_ path: String) throws -> (Latents, InputFiles.File) {
+        do {
+            let bytes = try BoundedFile.read(URL(fileURLWithPath: path), limit: mostBytes, takesPipes: true)
+            let array = try NPYArray(bytes: bytes)
+            let values = try array.floats()
+            guard values.allSatisfy(\.isFinite) else { throw CommandFailure("\(path) has values that aren't finite numbers.") }
+            guard array.shape.count == 4, array.shape.allSatisfy({ $0 > 0 }) else {
+                throw CommandFailure("\(path) has shape \(array.shape), expected [pictures, channels, height, width].")
+            }
+            return (try Latents(values, shape: array.shape), InputFiles.File(path: path, bytes: bytes))
+        } catch let error as NPYError {
+            throw CommandFailure("\(path) can't be used: \(error.reason).")
+        } catch let error as BoundedFile.ReadError {
+            throw CommandFailure("\(path) can't be read: \(error.reason).")
         }
     }
 }
@@ -58,25 +82,4 @@ struct PixelLimitOptions: ParsableArguments {
         help: "The most pixels of a picture that is read, by its header. (default: \(PNGFile.defaultPixelLimit))",
         transform: OptionValues.whole(1...Int(Int32.max)))
     var maxPixels = PNGFile.defaultPixelLimit
-}
-
-/// Noise that a run is given as a file.
-private struct LatentsFile {
-    let bytes: [UInt8]
-    let values: [Float]
-
-    init(_ path: String, shape: [Int]) throws {
-        guard let content = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
-            throw CommandFailure("\(path) can't be read.")
-        }
-        bytes = [UInt8](content)
-        do {
-            let array = try NPYArray(bytes: bytes)
-            guard array.shape == shape else { throw CommandFailure("\(path) has shape \(array.shape), expected \(shape).") }
-            values = try array.floats()
-        } catch let error as NPYError {
-            throw CommandFailure("\(path) can't be used: \(error.reason).")
-        }
-        guard values.allSatisfy(\.isFinite) else { throw CommandFailure("\(path) has values that aren't finite numbers.") }
-    }
 }

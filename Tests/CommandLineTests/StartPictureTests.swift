@@ -108,7 +108,7 @@ import Testing
         #expect(outcome.code == 0, "\(outcome.messages)")
         #expect(try outcome.json()["strength"] as? Double == 0)
         let made = try PNGFile.read(folder["x.png"])
-        let space = try LatentSpace(ModelFolder(Program.emoji))
+        let space = try LatentCodec(ModelFolder(Program.emoji))
         try expectEqual(made.pixels, space.decode(space.encode(apple)).pixels, shape: [64, 64, 3])
         try expectEqual(made.pixels, PNGFile.read(folder["x_2.png"]).pixels, shape: [64, 64, 3])
         let error = zip(made.pixels, apple.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }

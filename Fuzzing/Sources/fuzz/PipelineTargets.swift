@@ -52,7 +52,7 @@ extension FuzzTarget {
         }
         try ScratchFolder.fill(zip(names, parts).map { ($0, $1) } + graphs)
         let configuration = try PipelineConfiguration(modelFolder: ScratchFolder.url)
-        _ = try configuration.check(GenerationRequest(prompt: "a fox"))
+        _ = try configuration.plan(for: GenerationRequest(prompt: "a fox"))
     }
 
     /// A picture, with the checksums that its chunks ought to have: mutated ones would stop libpng before anything is read.

@@ -36,13 +36,14 @@ public struct ModelFolder: Sendable {
         throw PipelineError("\(url.path) has no \(folders[0])/config.json.", kind: .missingFile)
     }
 
-    /// The folder of the tokenizer.
+    /// The folder of a tokenizer.
     ///
+    /// - Parameter name: its folder's name; models with two text encoders have a `tokenizer_2`.
     /// - Throws: ``PipelineError`` where it is missing.
-    public func tokenizer() throws(PipelineError) -> URL {
-        let folder = url.appendingPathComponent("tokenizer")
+    public func tokenizer(_ name: String = "tokenizer") throws(PipelineError) -> URL {
+        let folder = url.appendingPathComponent(name)
         guard FileManager.default.fileExists(atPath: folder.path) else {
-            throw PipelineError("\(url.path) has no folder tokenizer.", kind: .missingFile)
+            throw PipelineError("\(url.path) has no folder \(name).", kind: .missingFile)
         }
         return folder
     }
@@ -56,13 +57,14 @@ public struct ModelFolder: Sendable {
         return file
     }
 
-    /// The model's scheduler settings. Those of a `StableDiffusionPipeline` are changed as diffusers does on loading, for models saved
-    /// before these settings existed.
+    /// The model's scheduler settings. Those of Stable Diffusion 1.x and 2.x are changed as diffusers does on loading, for models
+    /// saved before these settings existed.
     ///
     /// - Throws: ``PipelineError`` where the file is missing, ``SchedulerError`` where it is malformed.
     public func schedulerSettings() throws -> SchedulerConfiguration {
         let configuration = try SchedulerConfiguration(contentsOf: schedulerConfiguration())
-        return pipelineClass.hasSuffix("StableDiffusionPipeline") ? configuration.adjustedForStableDiffusion() : configuration
+        let family = try? ModelFamily.of(self)
+        return family?.adjustsSchedulerSettings == true ? configuration.adjustedForStableDiffusion() : configuration
     }
 
     /// Where the model lies that runs when none is named: `SD_ONNX_MODEL`, or the embedded one, `Models/emoji`, looked up from the

@@ -5,7 +5,7 @@ extension StableDiffusionPipeline {
     /// What each picture of a run was made with.
     func records(_ plan: GenerationPlan) -> [GenerationRecord] {
         let request = plan.request
-        let tokens = [request.prompt, request.negativePrompt].map { configuration.tokenizer.encode($0).count }
+        let tokens = [plan.prompt.count, plan.negativePrompt.count]
         let settings = plan.scheduler.settings
         // A name that stands for noise levels beside the settings says more than any other.
         let schedule = request.scheduler.flatMap { try? SchedulerRegistry.standard.find($0).schedule }
@@ -55,11 +55,10 @@ extension StableDiffusionPipeline {
 }
 
 extension SchedulerValue {
-    /// The value as it is read back from JSON, which doesn't tell 1.0 from 1 and has no infinities.
+    /// The value as it is read back from JSON, which doesn't tell 1.0 from 1.
     fileprivate var asRead: SchedulerValue {
         switch self {
         case .number(let value):
-            if !value.isFinite { return .text(value < 0 ? "-Infinity" : "Infinity") }
             return Int(exactly: value).map(SchedulerValue.integer) ?? self
         case .other(let text): return .text(text)
         default: return self

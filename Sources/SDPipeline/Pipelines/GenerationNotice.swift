@@ -49,49 +49,41 @@ extension ModelKind {
     }
 }
 
-extension PipelineConfiguration {
-    /// What a person may not have meant in a request that can be met.
-    ///
-    /// - Parameters:
-    ///   - request: one that ``check(_:startingFrom:)`` passes.
-    ///   - start: the size of a picture to start from that isn't decoded so far.
-    /// - Throws: as ``check(_:startingFrom:)``.
-    public func notices(
-        for request: GenerationRequest, startingFrom start: (width: Int, height: Int)? = nil
-    ) throws -> [GenerationNotice] {
-        let plan = try GenerationPlan(request, configuration: self, start: start)
+extension GenerationPlan {
+    /// What a person may not have meant in the request, which can be met.
+    public var notices: [GenerationNotice] {
         var result: [GenerationNotice] = []
-        let count = tokenizer.encode(request.prompt).count
-        if count > tokenLimit { result.append(.promptCut(tokens: count - 2, limit: tokenLimit - 2)) }
+        let limit = configuration.tokenLimit
+        if prompt.count > limit { result.append(.promptCut(tokens: prompt.count - 2, limit: limit - 2)) }
         if !request.negativePrompt.isEmpty {
-            let negative = tokenizer.encode(request.negativePrompt).count
-            if unet.guidanceEmbeddingWidth != nil {
+            if configuration.unet.guidanceEmbeddingWidth != nil {
                 result.append(.negativePromptUnknownToModel)
-            } else if !plan.isGuided {
+            } else if !isGuided {
                 result.append(.negativePromptUnused(guidanceScale: request.guidanceScale))
-            } else if negative > tokenLimit {
-                result.append(.negativePromptCut(tokens: negative - 2, limit: tokenLimit - 2))
+            } else if negativePrompt.count > limit {
+                result.append(.negativePromptCut(tokens: negativePrompt.count - 2, limit: limit - 2))
             }
         }
-        let descriptor = type(of: plan.scheduler).descriptor
-        if !suits(descriptor) {
+        let descriptor = type(of: scheduler).descriptor
+        if !configuration.suits(descriptor) {
             result.append(.schedulerUnsuited(name: descriptor.shortName, madeFor: descriptor.modelKind))
         }
         let literal = PromptSyntax.parts(of: request.prompt) + PromptSyntax.parts(of: request.negativePrompt)
         if !literal.isEmpty { result.append(.literalSyntax(parts: literal)) }
-        if let size = start ?? request.initialImage.map({ ($0.width, $0.height) }), size != (plan.width, plan.height) {
-            result.append(
-                .startResized(from: "\(size.width)×\(size.height)", to: "\(plan.width)×\(plan.height)"))
+        if let start, start != (width, height) {
+            result.append(.startResized(from: "\(start.width)×\(start.height)", to: "\(width)×\(height)"))
         }
         return result
     }
+}
 
+extension PipelineConfiguration {
     /// The scheduler that the files name suits, and all others of its kind.
-    private func suits(_ descriptor: SchedulerDescriptor) -> Bool {
+    fileprivate func suits(_ descriptor: SchedulerDescriptor) -> Bool {
         if scheduler.className == descriptor.className { return true }
         let own = scheduler.className.flatMap { try? SchedulerRegistry.standard.find($0).descriptor.modelKind }
-        let isDistilled = unet.guidanceEmbeddingWidth != nil || folder.pipelineClass.hasSuffix("LatentConsistencyModelPipeline")
-        return descriptor.modelKind == (isDistilled ? .consistency : own ?? .diffusion)
+        let distilled: ModelKind? = unet.guidanceEmbeddingWidth != nil ? .consistency : nil
+        return descriptor.modelKind == distilled ?? family.schedulerKind ?? own ?? .diffusion
     }
 }
 

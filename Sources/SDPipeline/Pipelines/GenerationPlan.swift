@@ -1,25 +1,37 @@
 import Foundation
 
-/// A request, checked and completed with what the model says.
-struct GenerationPlan {
-    let request: GenerationRequest
-    let width: Int
-    let height: Int
-    let scheduler: any Scheduler
-    /// The scheduler's evaluation that the run begins with; their number where none is left (a strength of 0).
-    let firstIndex: Int
-    /// Whether the negative prompt takes part.
-    let isGuided: Bool
+/// A request, checked and completed with what the model's files say: everything that can be known without loading a graph.
+///
+/// Made once, then run: ``StableDiffusionPipeline/generate(_:observer:progress:)-(GenerationPlan,_,_)``.
+public struct GenerationPlan: Sendable {
+    /// What was asked for.
+    public private(set) var request: GenerationRequest
+    /// Of the pictures, in pixels.
+    public let width: Int
+    /// Of the pictures, in pixels.
+    public let height: Int
     /// [batchCount, C, h, w].
-    let latentShape: [Int]
+    public let latentShape: [Int]
+    /// The scheduler, with the settings of the model and of the request.
+    public let scheduler: any Scheduler
+    /// The scheduler's evaluation that the run begins with; their number where none is left (a strength of 0).
+    public let firstIndex: Int
+    /// Whether the negative prompt takes part.
+    public let isGuided: Bool
+    let configuration: PipelineConfiguration
+    let prompt: PromptTokens
+    let negativePrompt: PromptTokens
+    /// The size of the picture to start from.
+    let start: (width: Int, height: Int)?
 
-    /// - Parameter start: the size of a picture to start from that isn't in the request.
     init(
         _ request: GenerationRequest, configuration: PipelineConfiguration, start: (width: Int, height: Int)? = nil
     ) throws {
         self.request = request
+        self.configuration = configuration
         let sizes = configuration.sizes
         let start = start ?? request.initialImage.map { ($0.width, $0.height) }
+        self.start = start
         width = request.width ?? start.map { sizes.nearestWidth(to: $0.width) } ?? sizes.defaultWidth
         height = request.height ?? start.map { sizes.nearestHeight(to: $0.height) } ?? sizes.defaultHeight
         try sizes.check(width: width)
@@ -35,13 +47,35 @@ struct GenerationPlan {
         let factor = configuration.spatialFactor
         latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
         try Self.checkMemory(latentShape, pixels: width * height)
-        try Self.checkInitialLatents(request, shape: latentShape)
+        if let given = request.initialLatents { try Self.check(given, shape: latentShape) }
         scheduler = try Self.scheduler(for: request, configuration)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
         firstIndex = start == nil ? 0 : try Self.firstIndex(request, scheduler: scheduler)
         if start != nil { _ = try configuration.folder.graph(of: "vae_encoder") }
         // A model that takes the scale as an input was distilled to need one run only.
         isGuided = request.guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+        prompt = configuration.tokenizers.encode(request.prompt)
+        negativePrompt = configuration.tokenizers.encode(request.negativePrompt)
+    }
+
+    /// Gives the picture to start from, whose size the plan was made with.
+    ///
+    /// - Parameters:
+    ///   - image: of any size: it is resized to ``width`` and ``height``.
+    ///   - file: where it comes from, see ``GenerationRequest/inputFiles``.
+    public mutating func setInitialImage(_ image: RGBImage, file: InputFiles.File? = nil) {
+        request.initialImage = image
+        request.inputFiles.initialImage = file
+    }
+
+    /// Gives the noise to start from.
+    ///
+    /// - Parameter file: where it comes from, see ``GenerationRequest/inputFiles``.
+    /// - Throws: ``PipelineError`` where it hasn't the shape ``latentShape``, or isn't finite.
+    public mutating func setInitialLatents(_ latents: Latents, file: InputFiles.File? = nil) throws {
+        try Self.check(latents, shape: latentShape)
+        request.initialLatents = latents
+        request.inputFiles.initialLatents = file
     }
 
     private static func firstIndex(_ request: GenerationRequest, scheduler: any Scheduler) throws -> Int {
@@ -84,15 +118,12 @@ struct GenerationPlan {
         }
     }
 
-    private static func checkInitialLatents(_ request: GenerationRequest, shape: [Int]) throws {
-        guard let given = request.initialLatents else { return }
-        let count = shape.reduce(1, *)
-        guard given.count == count else {
+    private static func check(_ latents: Latents, shape: [Int]) throws {
+        guard latents.shape == shape else {
             throw PipelineError(
-                "The initial latents have \(given.count) values, expected \(count) for shape \(shape).",
-                kind: .invalidRequest)
+                "The initial latents have the shape \(latents.shape), expected \(shape).", kind: .invalidRequest)
         }
-        if let other = given.first(where: { !$0.isFinite }) {
+        if let other = latents.values.first(where: { !$0.isFinite }) {
             throw PipelineError("The initial latents have the value \(other), expected finite numbers.", kind: .invalidRequest)
         }
     }

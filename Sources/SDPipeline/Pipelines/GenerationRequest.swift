@@ -33,8 +33,8 @@ public struct GenerationRequest: Sendable {
     public var initialImage: RGBImage?
     /// With `initialImage`, the share of the steps to take, 0 to 1: the last ones. With 0 the picture passes the VAE alone.
     public var strength: Double
-    /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w] row-major; nil draws it.
-    public var initialLatents: [Float]?
+    /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w]; nil draws it.
+    public var initialLatents: Latents?
     /// The files that ``initialImage`` and ``initialLatents`` come from, for what pictures say about themselves.
     public var inputFiles: InputFiles
     /// Decode the latents before the first step, after every so many steps and after the last; nil decodes the last alone.
@@ -48,7 +48,7 @@ public struct GenerationRequest: Sendable {
         guidanceScale: Double = 7.5, seed: UInt64 = 0, batchCount: Int = 1, batchSeeds: BatchSeeds = .consecutive,
         scheduler: String? = nil, schedulerOverrides: [String: SchedulerValue] = [:], timestepRequest: TimestepRequest? = nil,
         stepOptions: SchedulerStepOptions = SchedulerStepOptions(), initialImage: RGBImage? = nil, strength: Double = 0.8,
-        initialLatents: [Float]? = nil, inputFiles: InputFiles = InputFiles(), previewInterval: Int? = nil,
+        initialLatents: Latents? = nil, inputFiles: InputFiles = InputFiles(), previewInterval: Int? = nil,
         livePreview: LivePreview? = nil
     ) {
         self.prompt = prompt
@@ -70,84 +70,5 @@ public struct GenerationRequest: Sendable {
         self.inputFiles = inputFiles
         self.previewInterval = previewInterval
         self.livePreview = livePreview
-    }
-}
-
-/// How often, and how, the picture in the making is shown: ``GenerationProgress/preview(completed:total:images:)``.
-public struct LivePreview: Sendable, Equatable {
-    /// How latents become a preview.
-    public enum Method: String, Sendable, CaseIterable {
-        /// Through the VAE decoder, as the picture at the end.
-        case vae
-        /// By a linear map of the latents' channels to colours, which is fitted to the VAE decoder before the first step: coarse, and
-        /// some thousand times as fast.
-        case linear
-    }
-
-    /// Every so many evaluations of the U-Net, 1 or more; the last is left out, since the picture follows.
-    public var interval: Int
-    /// How the picture is made.
-    public var method: Method
-
-    /// A preview each `interval` evaluations of the U-Net.
-    public init(interval: Int, method: Method) {
-        self.interval = interval
-        self.method = method
-    }
-}
-
-/// How far a generation is.
-public enum GenerationProgress: Sendable {
-    /// The text encoder is about to run.
-    case encodingPrompt
-    /// The U-Net and the scheduler have finished `completed` of `total` steps.
-    case step(completed: Int, total: Int)
-    /// The pictures after `completed` of `total` steps, where ``GenerationRequest/livePreview`` asks for them.
-    case preview(completed: Int, total: Int, images: [RGBImage])
-    /// The VAE has finished `completed` of `total` pictures.
-    case decoding(completed: Int, total: Int)
-}
-
-/// The pictures of a request and what they were made from.
-public struct GenerationResult: Sendable {
-    /// The pictures, as many as were asked for.
-    public var images: [RGBImage]
-    /// The latents after the last step, [batchCount, C, h, w] row-major, before the VAE's scaling factor.
-    public var latents: [Float]
-    /// The extents of ``latents``: [batchCount, C, h, w].
-    public var latentShape: [Int]
-    /// Pictures on the way, where `previewInterval` asked for them; each has the number of evaluations before it.
-    public var previews: [(evaluations: Int, images: [RGBImage])] = []
-    /// What each picture was made with, as many as ``images``.
-    public var records: [GenerationRecord]
-    /// The seed of each picture's generator; one and the same for all where they share it.
-    public var seeds: [UInt64]
-    /// The diffusers class of the scheduler that ran.
-    public var schedulerName: String
-    /// The name by which the registry finds it, with its variant, such as `dpm++2m karras`.
-    public var scheduler: String
-    /// The timesteps at which the U-Net was evaluated, in order.
-    public var timesteps: [Float]
-    /// Tokens of the prompt, start and end included, before it was cut to what the text encoder takes.
-    public var promptTokenCount: Int
-    /// Of the negative prompt.
-    public var negativePromptTokenCount: Int
-    /// What the text encoder takes.
-    public var tokenLimit: Int
-    /// How long the parts took.
-    public var timings: Timings
-
-    /// Seconds that the parts took.
-    public struct Timings: Sendable, Codable {
-        /// The text encoder, for all prompts.
-        public var textEncoder = 0.0
-        /// The U-Net, over all steps.
-        public var unet = 0.0
-        /// The scheduler, over all steps.
-        public var scheduler = 0.0
-        /// The VAE decoder, for all pictures.
-        public var vaeDecoder = 0.0
-        /// From the request to the last picture.
-        public var total = 0.0
     }
 }

@@ -61,22 +61,34 @@ public struct CLIPTokenizer: Sendable {
     /// - Parameter length: at most this many ids are given (the text loses its last ones, or its first ones where the folder
     ///   says `truncation_side` left); nil for no limit.
     public func encode(_ text: String, truncatedTo length: Int? = nil) -> [Int] {
-        let ids = tokens(in: text).map(\.id)
-        guard let length, ids.count + 2 > length else { return [beginningToken.id] + ids + [endToken.id] }
-        let room = max(0, length - 2)
-        let kept = configuration.truncationSide == .right ? ids.prefix(room) : ids.suffix(room)
-        return Array(([beginningToken.id] + kept + [endToken.id]).prefix(max(0, length)))
+        framed(tokens(in: text).map(\.id), truncatedTo: length)
     }
 
     /// Exactly `length` ids of a text, truncated or filled up with the padding token (after the text, or before it where the
     /// folder says `padding_side` left), and a mask that has 1 for the text and 0 for the filling.
     public func encode(_ text: String, paddedTo length: Int) -> (ids: [Int], attentionMask: [Int]) {
-        let ids = encode(text, truncatedTo: length)
+        let (ids, mask, _) = encodeCounting(text, paddedTo: length)
+        return (ids, mask)
+    }
+
+    /// As ``encode(_:paddedTo:)``, with the number of ids, beginning and end included, that the whole text has.
+    func encodeCounting(_ text: String, paddedTo length: Int) -> (ids: [Int], attentionMask: [Int], count: Int) {
+        let all = tokens(in: text).map(\.id)
+        let ids = framed(all, truncatedTo: length)
         let missing = max(0, length - ids.count)
         let filling = Array(repeating: paddingToken.id, count: missing)
         let ones = Array(repeating: 1, count: ids.count)
         let zeros = Array(repeating: 0, count: missing)
-        return configuration.paddingSide == .right ? (ids + filling, ones + zeros) : (filling + ids, zeros + ones)
+        return configuration.paddingSide == .right
+            ? (ids + filling, ones + zeros, all.count + 2) : (filling + ids, zeros + ones, all.count + 2)
+    }
+
+    /// Ids between the beginning and the end token, at most `length` with these.
+    private func framed(_ ids: [Int], truncatedTo length: Int?) -> [Int] {
+        guard let length, ids.count + 2 > length else { return [beginningToken.id] + ids + [endToken.id] }
+        let room = max(0, length - 2)
+        let kept = configuration.truncationSide == .right ? ids.prefix(room) : ids.suffix(room)
+        return Array(([beginningToken.id] + kept + [endToken.id]).prefix(max(0, length)))
     }
 
     /// The token texts of a text, without beginning and end token: `a photo` gives `a</w>`, `photo</w>`.

@@ -18,7 +18,8 @@ import Testing
             prompt: "a fox, \"red\"\n猫", negativePrompt: "rain: heavy", steps: 4, guidanceScale: 4.25, seed: .max,
             batchCount: 2,
             scheduler: "ddim", schedulerOverrides: ["timestep_spacing": .text("trailing")], stepOptions: options,
-            initialImage: start, strength: 0.5, initialLatents: [Float](repeating: 0.5, count: 2 * 4 * 256),
+            initialImage: start, strength: 0.5,
+            initialLatents: try Latents([Float](repeating: 0.5, count: 2 * 4 * 256), shape: [2, 4, 16, 16]),
             inputFiles: InputFiles(
                 initialImage: .init(path: "/home/me/start.png", bytes: [1]), initialLatents: .init(path: "n.npy", bytes: [2])))
         let record = try record(request)

@@ -137,14 +137,14 @@ import Testing
             try expectEqual(generator.randn(count: initial.shape.reduce(1, *)), initial.floats(), shape: initial.shape)
             var request = entry.request
             let drawn = try pipeline.generate(request)
-            #expect(drawn.latentShape == initial.shape)
+            #expect(drawn.latents.shape == initial.shape)
             expectClose(
-                drawn.latents, expected, shape: initial.shape, within: Tolerance(absolute: 5e-3), "\(entry.scheduler) latents")
+                drawn.latents.values, expected, shape: initial.shape, within: Tolerance(absolute: 5e-3), "\(entry.scheduler) latents")
             // Given latents take the place of the seed's noise.
-            request.initialLatents = try initial.floats()
+            request.initialLatents = try Latents(initial.floats(), shape: initial.shape)
             request.seed += 1
             if entry.scheduler != "DDPMScheduler" {
-                try expectEqual(pipeline.generate(request).latents, drawn.latents, shape: initial.shape)
+                try expectEqual(pipeline.generate(request).latents.values, drawn.latents.values, shape: initial.shape)
             }
         }
     }

@@ -53,10 +53,10 @@ import Testing
             (GenerationRequest(prompt: "x", batchCount: 0), .invalidRequest),
             (GenerationRequest(prompt: "x", guidanceScale: .nan), .invalidRequest),
             (GenerationRequest(prompt: "x", width: 16384, height: 16384, batchCount: 4096), .outOfMemory),
-            (GenerationRequest(prompt: "x", initialLatents: [.nan]), .invalidRequest),
+            (GenerationRequest(prompt: "x", initialLatents: try Latents([.nan], shape: [1, 1, 1, 1])), .invalidRequest),
         ]
         for (request, kind) in requests {
-            let error = #expect(throws: PipelineError.self) { try configuration.check(request) }
+            let error = #expect(throws: PipelineError.self) { try configuration.plan(for: request) }
             #expect(error?.kind == kind && error?.localizedDescription == error?.message)
         }
         let missing = #expect(throws: PipelineError.self) { try PipelineConfiguration(modelFolder: URL(filePath: "/nowhere")) }

@@ -67,7 +67,7 @@ import Testing
         #expect(error?.kind == .notFinite(component: "vae_encoder"))
         #expect(error?.message.contains("NaN begin at Sqrt-17 \"/encoder/down/Sqrt\"") == true)
         expectError("NaN begin at Sqrt-17 \"/encoder/down/Sqrt\"") {
-            try LatentSpace(pipeline.configuration.folder).encode(image)
+            try LatentCodec(pipeline.configuration.folder).encode(image)
         }
     }
 

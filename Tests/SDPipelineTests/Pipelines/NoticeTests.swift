@@ -8,7 +8,7 @@ import Testing
     private func notices(_ edit: (inout GenerationRequest) -> Void) throws -> [GenerationNotice] {
         var request = GenerationRequest(prompt: "a fox")
         edit(&request)
-        return try PipelineConfiguration(modelFolder: Self.model).notices(for: request)
+        return try PipelineConfiguration(modelFolder: Self.model).plan(for: request).notices
     }
 
     @Test func saysWhatHasNoEffect() throws {
@@ -49,8 +49,8 @@ import Testing
         let configuration = try PipelineConfiguration(modelFolder: Self.model)
         let request = GenerationRequest(prompt: "a fox")
         #expect(
-            try configuration.notices(for: request, startingFrom: (70, 200))
+            try configuration.plan(for: request, startingFrom: (70, 200)).notices
                 == [.startResized(from: "70×200", to: "64×208")])
-        #expect(try configuration.notices(for: request, startingFrom: (64, 208)).isEmpty)
+        #expect(try configuration.plan(for: request, startingFrom: (64, 208)).notices.isEmpty)
     }
 }

@@ -24,7 +24,7 @@ import Testing
                 #expect(try pipeline.generate(request).images.first?.width == width)
                 continue
             }
-            let error = #expect(throws: PipelineError.self) { try pipeline.configuration.check(request) }
+            let error = #expect(throws: PipelineError.self) { try pipeline.configuration.plan(for: request) }
             let message = try #require(error?.message)
             let named = message[try #require(message.range(of: "such as ")).upperBound...].split(whereSeparator: {
                 !$0.isNumber
@@ -34,7 +34,7 @@ import Testing
                 #expect(abs(size - width) < 16)
                 var other = request
                 other.width = size
-                _ = try pipeline.configuration.check(other)
+                _ = try pipeline.configuration.plan(for: other)
             }
         }
     }
@@ -50,10 +50,12 @@ import Testing
         try manager.copyItem(at: fixed, to: copy.appendingPathComponent("unet/model.onnx"))
         let configuration = try PipelineConfiguration(modelFolder: copy)
         #expect(configuration.sizes.fixedWidth == 96 && configuration.sizes.fixedHeight == 80)
-        #expect(try configuration.check(GenerationRequest(prompt: "x")) == [1, 4, 20, 24])
-        #expect(try configuration.check(GenerationRequest(prompt: "x"), startingFrom: (64, 64)) == [1, 4, 20, 24])
+        #expect(try configuration.plan(for: GenerationRequest(prompt: "x")).latentShape == [1, 4, 20, 24])
+        #expect(
+            try configuration.plan(for: GenerationRequest(prompt: "x"), startingFrom: (64, 64)).latentShape
+                == [1, 4, 20, 24])
         let error = #expect(throws: PipelineError.self) {
-            try configuration.check(GenerationRequest(prompt: "x", width: 64))
+            try configuration.plan(for: GenerationRequest(prompt: "x", width: 64))
         }
         #expect(error?.message == "The width is 64, expected 96, for which alone the model was exported.")
     }

@@ -3,21 +3,17 @@ import Foundation
 /// What the files of a text-to-picture model say, read without loading a graph: enough to check a request before the seconds that a
 /// large model's graphs take to load.
 public struct PipelineConfiguration: Sendable {
-    /// The pipeline classes that make pictures from text; what stands before them in a name (ORT, Onnx) doesn't matter.
-    private static let supportedClasses = ["StableDiffusionPipeline", "LatentConsistencyModelPipeline"]
-
     /// The model's folder.
     public let folder: ModelFolder
-    /// The tokenizer of the model's `tokenizer` folder.
-    public let tokenizer: CLIPTokenizer
+    /// The tokenizers, one for each text encoder.
+    let tokenizers: [PromptTokenizer]
     /// Whose token ids it gives.
     public let tokenizerConvention: TokenizerConvention
     /// The model's own scheduler settings.
     public let scheduler: SchedulerConfiguration
-    /// Tokens that the text encoder takes for a prompt, start and end included.
-    public let tokenLimit: Int
     /// The widths and heights of pictures.
     public let sizes: PictureSizes
+    let family: ModelFamily
     let unet: UNetConfiguration
     let vae: VAEConfiguration
 
@@ -29,23 +25,13 @@ public struct PipelineConfiguration: Sendable {
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public init(modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5) throws {
         folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
-        guard Self.supportedClasses.contains(where: folder.pipelineClass.hasSuffix) else {
-            throw PipelineError(
-                "\(folder.url.path) is a \(folder.pipelineClass), expected a \(Self.supportedClasses.joined(separator: " or a ")): "
-                    + "pictures from text need one of these; single graphs of any model run as sessions.",
-                kind: .unsupportedModel)
-        }
-        for component in ["text_encoder", "unet", "vae_decoder"] { _ = try folder.graph(of: component) }
+        family = try ModelFamily.of(folder)
+        for component in family.textEncoders.map(\.folder) + ["unet", "vae_decoder"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)
         vae = try VAEConfiguration(folder)
         scheduler = try folder.schedulerSettings()
-        let positions = try folder.configuration(of: "text_encoder").optionalInt("max_position_embeddings", in: 3...65536)
         tokenizerConvention = convention
-        tokenizer = try CLIPTokenizer(folder: folder.tokenizer(), convention: convention)
-        tokenLimit = min(tokenizer.maximumLength ?? .max, positions ?? 77)
-        guard tokenLimit >= 3 else {
-            throw PipelineError("\(folder.url.path): the text encoder takes \(tokenLimit) tokens, expected 3 or more.")
-        }
+        tokenizers = try family.textEncoders.map { [folder] in try PromptTokenizer($0, in: folder, convention: convention) }
         guard unet.inputChannels == vae.latentChannels else {
             throw PipelineError(
                 "\(folder.url.path): the U-Net takes \(unet.inputChannels) channels and the VAE makes \(vae.latentChannels), "
@@ -60,21 +46,28 @@ public struct PipelineConfiguration: Sendable {
             fixedHeight: (unetSize.height ?? vaeSize.height).map { $0 * factor })
     }
 
+    /// The tokenizer of the first text encoder.
+    public var tokenizer: CLIPTokenizer { tokenizers[0].tokenizer }
+
+    /// Tokens that every text encoder takes for a prompt, start and end included.
+    public var tokenLimit: Int { tokenizers.map(\.limit).min() ?? 0 }
+
     /// Pixels per latent along each side.
     public var spatialFactor: Int { vae.spatialFactor }
 
     /// Channels of the latents.
     public var latentChannels: Int { vae.latentChannels }
 
-    /// Checks everything about a request that can be known without running the model.
+    /// Checks a request, and completes it with what the model's files say.
     ///
     /// - Parameters:
     ///   - request: what to make.
-    ///   - start: the size of a picture to start from that isn't decoded so far, in the place of the request's.
-    /// - Returns: the shape of its latents, [batchCount, C, h, w].
-    /// - Throws: ``PipelineError`` or ``SchedulerError``.
-    @discardableResult
-    public func check(_ request: GenerationRequest, startingFrom start: (width: Int, height: Int)? = nil) throws -> [Int] {
-        try GenerationPlan(request, configuration: self, start: start).latentShape
+    ///   - start: the size of a picture to start from that isn't decoded so far, in the place of the request's; before the plan is run,
+    ///     ``GenerationPlan/setInitialImage(_:file:)`` gives the picture.
+    /// - Throws: ``PipelineError`` for what the model can't do, ``SchedulerError`` for the scheduler's settings.
+    public func plan(
+        for request: GenerationRequest, startingFrom start: (width: Int, height: Int)? = nil
+    ) throws -> GenerationPlan {
+        try GenerationPlan(request, configuration: self, start: start)
     }
 }

@@ -1,11 +1,11 @@
 import GraphRuntime
 
-/// A linear map from a latent's channels to red, green and blue: a fast stand-in for the VAE in pictures of the way.
+/// A linear map from a latent's channels to red, green and blue: a fast stand-in for the VAE in intermediate pictures.
 ///
 /// Each VAE has channels of its own, so the map is fitted to the one at hand by least squares: latents of random patches are decoded
 /// once, and the mean colour of each latent's pixels is what the map should give.
 struct LatentProjection: Sendable {
-    /// By colour, a weight for each channel and a constant behind them.
+    /// By colour, a weight for each channel and a constant after them.
     private let weights: [[Double]]
     private let spatialFactor: Int
 
@@ -13,8 +13,8 @@ struct LatentProjection: Sendable {
     private static let side = 16
     private static let patch = 2
 
-    /// - Parameter decode: pixels [3, side · factor, side · factor] of latents [channels, side, side].
-    init(channels: Int, spatialFactor: Int, decode: (_ latents: [Float], _ side: Int) throws -> [Float]) throws {
+    /// - Parameter decode: pixels [3, side · factor, side · factor] of latents [1, channels, side, side].
+    init(channels: Int, spatialFactor: Int, decode: (Latents) throws -> [Float]) throws {
         self.spatialFactor = spatialFactor
         let (side, patch) = (Self.side, Self.patch)
         let patches = side / patch
@@ -24,7 +24,7 @@ struct LatentProjection: Sendable {
             let (channel, row, column) = (index / (side * side), index / side % side, index % side)
             return values[(channel * patches + row / patch) * patches + column / patch]
         }
-        let pixels = try decode(latents, side)
+        let pixels = try decode(Latents(checked: latents, shape: [1, channels, side, side]))
         let means = Self.blockMeans(pixels, side: side, factor: spatialFactor)
         let samples = (0..<side * side).map { position in
             (0..<channels).map { Double(latents[$0 * side * side + position]) } + [1]
@@ -34,13 +34,13 @@ struct LatentProjection: Sendable {
         }
     }
 
-    /// Pixels [3, height · factor, width · factor] in about -1...1 of latents [channels, height, width]; all pixels of a latent are alike.
-    func pixels(of latents: [Float], height: Int, width: Int) -> [Float] {
+    /// Pixels [3, height · factor, width · factor] in about -1...1 of latents [1, channels, height, width]; all pixels of a latent are alike.
+    func pixels(of latents: Latents) -> [Float] {
+        let (height, width, channels) = (latents.height, latents.width, latents.channels)
         let area = height * width
-        let channels = (weights.first?.count ?? 1) - 1
         return weights.flatMap { row -> [Float] in
             let small = (0..<area).map { position in
-                Float((0..<channels).reduce(row[channels]) { $0 + row[$1] * Double(latents[$1 * area + position]) })
+                Float((0..<channels).reduce(row[channels]) { $0 + row[$1] * Double(latents.values[$1 * area + position]) })
             }
             return (0..<height * spatialFactor).flatMap { y in
                 (0..<width * spatialFactor).map { x in small[y / spatialFactor * width + x / spatialFactor] }

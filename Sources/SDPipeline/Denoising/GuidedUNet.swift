@@ -1,0 +1,87 @@
+import GraphRuntime
+
+/// The U-Net with classifier-free guidance (Ho and Salimans 2022): for each picture a prediction for every conditioning, in as many runs as
+/// memory and the export ask for, and one prediction of them.
+struct GuidedUNet: Denoiser {
+    /// Rows that one run of the U-Net takes.
+    private struct Batch {
+        /// The picture that each row is of.
+        let pictures: [Int]
+        /// Which conditioning each row has.
+        let conditionings: [Int]
+        /// Rows whose predictions count; the others fill up a fixed batch.
+        let count: Int
+        let tensors: [String: Tensor]
+    }
+
+    private let unet: UNet
+    private let guidanceScale: Float
+    private let batches: [Batch]
+
+    /// Latents of the rows that one run takes: those of one 512×512 picture, so that memory doesn't grow with the number of pictures.
+    private static let latentsAtOnce = 4096
+
+    /// - Parameters:
+    ///   - conditionings: the negative prompt's and the prompt's; the prompt's alone without guidance.
+    ///   - guidanceScale: w in ε = ε_negative + w (ε_prompt − ε_negative).
+    ///   - latentShape: [N, C, h, w].
+    ///   - computesPicturesAlone: whether each picture is computed alone, so that not even its rounding depends on the others.
+    init(
+        _ unet: UNet, conditionings: [Conditioning], guidanceScale: Double, latentShape: [Int], computesPicturesAlone: Bool
+    ) throws {
+        self.unet = unet
+        self.guidanceScale = Float(guidanceScale)
+        let perPicture = conditionings.count
+        let rowCount = latentShape[0] * perPicture
+        let pictures = computesPicturesAlone ? 1 : max(Self.latentsAtOnce / (latentShape[2] * latentShape[3]), 1)
+        let step = unet.fixedBatch ?? min(rowCount, pictures * perPicture)
+        // Batches of the same prompts share their tensors.
+        var tensors: [[Int]: [String: Tensor]] = [:]
+        batches = try stride(from: 0, to: rowCount, by: step).map { first in
+            // An export of a fixed batch gets its last rows filled up with copies.
+            let rows = (first..<first + step).map { min($0, rowCount - 1) }
+            let used = rows.map { $0 % perPicture }
+            let shared = try tensors[used] ?? unet.tensors(of: used.map { conditionings[$0] })
+            tensors[used] = shared
+            return Batch(
+                pictures: rows.map { $0 / perPicture }, conditionings: used, count: min(step, rowCount - first), tensors: shared
+            )
+        }
+    }
+
+    func predict(_ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?) throws -> Latents {
+        var result: [Float] = []
+        var shape = latents.shape
+        for batch in batches {
+            let output = try unet.predict(
+                batch.pictures.map(latents.values(ofPicture:)), shape: [batch.pictures.count] + latents.shape.dropFirst(),
+                timestep: evaluation.timestep, conditioning: batch.tensors, observer: observer)
+            let size = output.count / batch.pictures.count
+            if result.isEmpty {
+                shape[1] = output.shape[1]
+                result = [Float](repeating: 0, count: latents.pictureCount * size)
+            }
+            try output.withSpan(of: Float.self) { predictions in
+                for row in 0..<batch.count {
+                    combine(
+                        predictions.extracting(row * size..<(row + 1) * size), ofConditioning: batch.conditionings[row],
+                        into: &result, at: batch.pictures[row] * size)
+                }
+            }
+        }
+        return Latents(checked: result, shape: shape)
+    }
+
+    /// Rows of a picture come in the order of the conditionings: the first is kept, the second moves it.
+    private func combine(_ prediction: Span<Float>, ofConditioning index: Int, into result: inout [Float], at start: Int) {
+        var target = result.mutableSpan
+        if index == 0 {
+            for element in prediction.indices { target[start + element] = prediction[element] }
+        } else {
+            for element in prediction.indices {
+                let negative = target[start + element]
+                target[start + element] = negative + guidanceScale * (prediction[element] - negative)
+            }
+        }
+    }
+}

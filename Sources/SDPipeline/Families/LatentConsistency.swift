@@ -1,0 +1,6 @@
+extension ModelFamily {
+    /// Latent consistency models (Luo et al. 2023): Stable Diffusion, distilled to need a few steps.
+    static let latentConsistency = ModelFamily(
+        name: "latent consistency model", pipelineClasses: ["LatentConsistencyModelPipeline"],
+        textEncoders: [TextEncoderPart(folder: "text_encoder", tokenizer: "tokenizer")], schedulerKind: .consistency)
+}

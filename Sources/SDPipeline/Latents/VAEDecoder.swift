@@ -1,0 +1,40 @@
+import GraphRuntime
+
+/// The decoder of the variational autoencoder: latents to pictures.
+struct VAEDecoder: Sendable {
+    let component: Component
+    let configuration: VAEConfiguration
+    private let input: InputDeclaration
+
+    init(_ component: Component, configuration: VAEConfiguration) throws {
+        self.component = component
+        self.configuration = configuration
+        input = try component.input(["latent_sample", "latent", "z"], position: 0)
+    }
+
+    /// Pixels of one picture, [3, H, W] in about -1...1.
+    ///
+    /// - Parameter latents: of one picture, as diffusion has them.
+    func pixels(of latents: Latents, observer: (any RunObserver)?) throws -> [Float] {
+        // As diffusers: the division in single precision, by the factor rounded to it.
+        let scalingFactor = Float(configuration.scalingFactor)
+        let shiftFactor = Float(configuration.shiftFactor)
+        let scaled = latents.values.map { $0 / scalingFactor + shiftFactor }
+        let rows = input.fixedBatch ?? 1
+        let shape = [rows] + latents.shape.dropFirst()
+        let picture = try component.output(
+            ["sample", "images"],
+            of: [input.name: try input.tensor(rows: Array(repeating: scaled[...], count: rows), shape: shape)],
+            observer: observer)
+        let factor = configuration.spatialFactor
+        let expected = [rows, 3, latents.height * factor, latents.width * factor]
+        guard picture.shape.dimensions == expected else {
+            throw PipelineError(
+                "The VAE decoder answers \(picture.shape) to latents of shape \(shape), expected \(expected): "
+                    + "its configuration says a factor of \(factor).")
+        }
+        try LargeArray.ask(bytes: 4 * picture.count)
+        let pixels = try picture.array(of: Float.self)
+        return rows == 1 ? pixels : Array(pixels.prefix(picture.count / rows))
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+import GraphRuntime
+
+/// The encoder of the variational autoencoder: pictures to latents.
+struct VAEEncoder: Sendable {
+    let component: Component
+    let configuration: VAEConfiguration
+    private let input: InputDeclaration
+
+    /// The normal distribution of a picture's latents, before the scaling factor.
+    struct Distribution {
+        /// [1, C, h, w].
+        let mean: Latents
+        /// The standard deviation of each value; nil of exports that end with a sample, which they give as the mean.
+        let deviation: [Float]?
+    }
+
+    init(_ component: Component, configuration: VAEConfiguration) throws {
+        self.component = component
+        self.configuration = configuration
+        input = try component.input(["sample", "images"], position: 0)
+    }
+
+    /// - Parameter pixels: [3, height, width] in −1...1, of multiples of the spatial factor.
+    func distribution(
+        of pixels: [Float], height: Int, width: Int, observer: (any RunObserver)?
+    ) throws -> Distribution {
+        let rows = input.fixedBatch ?? 1
+        let shape = [rows, 3, height, width]
+        let moments = try component.output(
+            ["latent_parameters", "latent_sample", "latent_dist"],
+            of: [input.name: try input.tensor(rows: Array(repeating: pixels[...], count: rows), shape: shape)],
+            observer: observer)
+        let factor = configuration.spatialFactor
+        let channels = configuration.latentChannels
+        let size = channels * (height / factor) * (width / factor)
+        let found = moments.shape.dimensions
+        guard found.count == 4, [channels, 2 * channels].contains(found[1]),
+            [found[0], found[2], found[3]] == [rows, height / factor, width / factor]
+        else {
+            throw PipelineError(
+                "The VAE encoder answers \(moments.shape) to a picture of shape \(shape), expected "
+                    + "\([rows, 2 * channels, height / factor, width / factor]).")
+        }
+        let first = try moments.array(of: Float.self).prefix(moments.count / rows)
+        let mean = Latents(checked: Array(first.prefix(size)), shape: [1, channels, height / factor, width / factor])
+        guard found[1] == 2 * channels else { return Distribution(mean: mean, deviation: nil) }
+        // diffusers' DiagonalGaussianDistribution keeps the logarithm of the variance from −30 to 20.
+        return Distribution(mean: mean, deviation: first[size...].map { expf(0.5 * min(max($0, -30), 20)) })
+    }
+}

@@ -1,0 +1,31 @@
+import GraphRuntime
+
+/// Makes pictures in the making of latents: a consumer of the denoising loop's steps.
+struct Previews {
+    private let codec: LatentCodec
+    private let projection: LatentProjection?
+
+    init(_ method: LivePreview.Method, codec: LatentCodec) throws {
+        self.codec = codec
+        projection =
+            method == .vae
+            ? nil
+            : try LatentProjection(channels: codec.configuration.latentChannels, spatialFactor: codec.spatialFactor) {
+                latents in
+                // Where the decoder's own scaling is undone, the map's inputs are the latents of diffusion.
+                try codec.decoder.pixels(of: latents, observer: nil)
+            }
+        // The values of one graph make room for those of the next.
+        codec.decoder.component.session.releaseMemory()
+    }
+
+    /// - Parameter latents: as the U-Net sees them.
+    func images(_ latents: Latents, observer: (any RunObserver)? = nil) throws -> [RGBImage] {
+        guard let projection else { return try codec.decode(latents, observer: observer) }
+        return try (0..<latents.pictureCount).map { index in
+            try PixelConversion.images(
+                from: projection.pixels(of: latents.picture(index)), width: latents.width * codec.spatialFactor,
+                height: latents.height * codec.spatialFactor)[0]
+        }
+    }
+}
