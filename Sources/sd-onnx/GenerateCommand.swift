@@ -25,9 +25,11 @@ struct GenerateCommand: ParsableCommand {
     @Option(
         name: [.customShort("n"), .long, .customLong("negative"), .customLong("neg-prompt")], parsing: .unconditional,
         help: "What to keep out of the picture.")
-    var negativePrompt = ""
+    var negativePrompt: String?
 
     @OptionGroup var model: ModelOptions
+
+    @OptionGroup var parts: ModelPartOptions
 
     @Option(
         name: [.short, .long, .customLong("output-path"), .customLong("out")], parsing: .unconditional,
@@ -56,9 +58,10 @@ struct GenerateCommand: ParsableCommand {
 
     @Option(
         name: [.long, .customLong("cfg"), .customLong("guidance-scale"), .customLong("guidance")], parsing: .unconditional,
-        help: "Guidance scale: how much the prompt counts; 1 and below switch guidance off. (default: 7.5)",
+        help:
+            "Guidance scale: how much the prompt counts; 1 and below switch guidance off. (default: 7.5; of SDXL 5, of models made for none 1)",
         transform: OptionValues.number)
-    var cfgScale = 7.5
+    var cfgScale: Double?
 
     @Option(
         name: [.short, .long], parsing: .unconditional, help: "Seed of the start noise; -1 draws one. (default: -1)",
@@ -119,6 +122,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var start: StartOptions
 
+    @OptionGroup var conditions: ConditionOptions
+
     @Flag(help: "Print nothing but errors.")
     var quiet = false
 
@@ -167,7 +172,7 @@ struct GenerateCommand: ParsableCommand {
 
     func run() throws {
         let files = try outputFiles()
-        let configuration = try PipelineConfiguration(modelFolder: model.url, tokenizer: tokenizer.convention)
+        let configuration = try parts.configuration(model, tokenizer)
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
@@ -176,7 +181,9 @@ struct GenerateCommand: ParsableCommand {
         request.stepOptions = schedulerOptions.stepOptions
         request.timestepRequest = schedulerOptions.request(steps: steps)
         request.previewInterval = previews.interval
-        request.strength = start.strength ?? request.strength
+        try start.prepare(&request)
+        request.refinerStart = parts.refinerStart
+        request.pictureSizes = conditions.sizes
         request.livePreview = live.request
         let picture = try start.picture()
         if let names = comparedSchedulers {

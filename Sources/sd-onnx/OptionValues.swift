@@ -66,6 +66,27 @@ enum OptionValues {
         return values
     }
 
+    /// Whole numbers of 0 or more with commas between them, a certain count of them.
+    static func list(of count: Int, example: String) -> @Sendable (String) throws -> [Int] {
+        { text in
+            let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+            let values = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+            guard values.count == parts.count, values.count == count, values.allSatisfy({ $0 >= 0 }) else {
+                throw Expectation(description: "expected \(count) whole numbers of pixels such as \(example).")
+            }
+            return values
+        }
+    }
+
+    /// A width and a height as `1024x768`.
+    static func size(_ text: String) throws -> PixelSize {
+        let parts = text.lowercased().split(whereSeparator: { "x×".contains($0) }).compactMap { Int($0) }
+        guard parts.count == 2, parts.allSatisfy({ $0 > 0 }) else {
+            throw Expectation(description: "expected a width and a height such as 1024x768.")
+        }
+        return PixelSize(width: parts[0], height: parts[1])
+    }
+
     /// A file's or folder's name; `~` that the shell has left at its start is the person's folder.
     static func path(_ text: String) throws -> String {
         guard !ArgumentBytes.haveChanged(in: text) else {

@@ -24,15 +24,33 @@ struct StartOptions: ParsableArguments {
         transform: OptionValues.share)
     var strength: Double?
 
+    @Option(
+        name: [.long, .customLong("resize-mode")], parsing: .unconditional,
+        help: ArgumentHelp(
+            "With --init-img, what becomes of other proportions: fit shows all of it, fill covers the size, stretch distorts. (default: stretch)",
+            valueName: "fit|fill|stretch"), transform: OptionValues.choice)
+    var resize: ResizeMode?
+
+    @OptionGroup var masking: MaskOptions
+
     @OptionGroup var limit: PixelLimitOptions
 
     func validate() throws {
+        try masking.check(hasPicture: initImg != nil)
+        if resize != nil, initImg == nil { throw ValidationError("--resize needs a picture to start from: --init-img.") }
         if strength != nil, initImg == nil { throw ValidationError("--strength needs a picture to start from: --init-img.") }
     }
 
     /// The picture to start from, of which nothing is decoded so far.
     func picture() throws -> PictureSource? {
         try initImg.map { try PictureSource(contentsOf: URL(fileURLWithPath: $0), pixelLimit: limit.maxPixels) }
+    }
+
+    /// Adds what is known before the picture is decoded.
+    func prepare(_ request: inout GenerationRequest) throws {
+        request.strength = strength
+        request.resizeMode = resize ?? request.resizeMode
+        try masking.fill(&request, limit: limit)
     }
 
     /// Completes plans of one size with what the files hold.

@@ -16,6 +16,6 @@ struct PromptEncoder: Sendable {
                 try encoder.encode(prompts.map { $0.rows[index] }, observer: observer)
             }
         }
-        return parts[0]
+        return try prompts.indices.map { index in try PromptStates.joined(parts.map { $0[index] }) }
     }
 }

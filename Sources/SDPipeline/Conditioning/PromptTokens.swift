@@ -15,7 +15,7 @@ struct PromptTokenizer: Sendable {
     /// - Throws: ``PipelineError`` or ``TokenizerError`` with the file that is missing or malformed.
     init(_ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, convention: TokenizerConvention) throws {
         tokenizer = try CLIPTokenizer(folder: folder.tokenizer(part.tokenizer), convention: convention)
-        let positions = try folder.configuration(of: part.folder).optionalInt("max_position_embeddings", in: 3...65536)
+        let positions = try folder.configuration(of: part.folder)?.optionalInt("max_position_embeddings", in: 3...65536)
         limit = min(tokenizer.maximumLength ?? .max, positions ?? 77)
         guard limit >= 3 else {
             throw PipelineError("\(folder.url.path): the text encoder takes \(limit) tokens, expected 3 or more.")

@@ -1,7 +1,7 @@
 import Foundation
 
 /// A JSON object as exporters write it beside a model, with accessors that say which file and key were wrong.
-struct ConfigurationFile {
+struct ConfigurationFile: Sendable {
     let url: URL
     private let values: [String: Value]
 
@@ -36,13 +36,40 @@ struct ConfigurationFile {
         return text
     }
 
+    func optionalFlag(_ key: String) throws(PipelineError) -> Bool? {
+        guard let value = stated(key) else { return nil }
+        guard case .flag(let flag) = value else { throw wrong(key, value, expected: "true or false") }
+        return flag
+    }
+
+    /// The numbers of the list `key`, `count` of them; nil where it is missing.
+    func optionalDoubles(_ key: String, count: Int) throws(PipelineError) -> [Double]? {
+        guard let value = stated(key) else { return nil }
+        if case .list(let elements) = value, elements.count == count {
+            let numbers = elements.compactMap {
+                if case .number(let number) = $0, number.isFinite { number } else { nil as Double? }
+            }
+            if numbers.count == count { return numbers }
+        }
+        throw wrong(key, value, expected: "a list of \(count) numbers")
+    }
+
+    /// Whether the list `key` names a library and a class, as components of a pipeline do: `[null, null]` stands for none.
+    func namesComponent(_ key: String) -> Bool {
+        guard case .list(let elements)? = values[key] else { return false }
+        return elements.contains { if case .text = $0 { true } else { false } }
+    }
+
+    /// Whether there is something at `key`.
+    func has(_ key: String) -> Bool { values[key] != nil }
+
     /// How many elements the list `key` has, one to `largest`; nil where it is missing.
     func optionalCount(_ key: String, atMost largest: Int) throws(PipelineError) -> Int? {
         guard let value = stated(key) else { return nil }
-        guard case .list(let count) = value, (1...largest).contains(count) else {
+        guard case .list(let elements) = value, (1...largest).contains(elements.count) else {
             throw wrong(key, value, expected: "a list of 1 to \(largest) elements")
         }
-        return count
+        return elements.count
     }
 
     private func stated(_ key: String) -> Value? {
@@ -57,22 +84,19 @@ struct ConfigurationFile {
     }
 
     /// A JSON value as far as it matters here. Foundation's own parser doesn't tell `true` from 1.
-    private enum Value: Decodable, CustomStringConvertible {
+    private enum Value: Decodable, Sendable, CustomStringConvertible {
         case absent
         case flag(Bool)
         case number(Double)
         case text(String)
-        case list(count: Int)
+        case list([Value])
         case object
 
         init(from decoder: any Decoder) throws {
             if var list = try? decoder.unkeyedContainer() {
-                var count = 0
-                while !list.isAtEnd {
-                    _ = try list.decode(Value.self)
-                    count += 1
-                }
-                self = .list(count: count)
+                var elements: [Value] = []
+                while !list.isAtEnd { elements.append(try list.decode(Value.self)) }
+                self = .list(elements)
                 return
             }
             guard let value = try? decoder.singleValueContainer() else {
@@ -98,7 +122,7 @@ struct ConfigurationFile {
             case .flag(let flag): "\(flag)"
             case .number(let number): Int(exactly: number).map(String.init) ?? "\(number)"
             case .text(let text): "\"\(text.prefix(80))\""
-            case .list(let count): "a list of \(count) elements"
+            case .list(let elements): "a list of \(elements.count) elements"
             case .object: "an object"
             }
         }

@@ -7,13 +7,16 @@ public struct ModelFolder: Sendable {
     public let url: URL
     /// The diffusers pipeline class that `model_index.json` names, such as `StableDiffusionPipeline`.
     public let pipelineClass: String
+    /// What `model_index.json` says.
+    let index: ConfigurationFile
 
     /// - Throws: ``PipelineError`` where the folder or its `model_index.json` is missing or malformed.
     public init(_ url: URL) throws {
         let index = url.appendingPathComponent("model_index.json")
         guard FileManager.default.fileExists(atPath: index.path) else { throw UnusableModel.error(url) }
         self.url = url
-        pipelineClass = try ConfigurationFile(contentsOf: index).optionalString("_class_name") ?? "StableDiffusionPipeline"
+        self.index = try ConfigurationFile(contentsOf: index)
+        pipelineClass = try self.index.optionalString("_class_name") ?? "StableDiffusionPipeline"
     }
 
     /// The graph of a component.
@@ -27,13 +30,20 @@ public struct ModelFolder: Sendable {
         return file
     }
 
-    /// The configuration of a component: the first of `folders` that has a `config.json`.
-    func configuration(of folders: String...) throws(PipelineError) -> ConfigurationFile {
+    /// Whether the model has a component: `model_index.json` may say that it has none, and older ones don't list all.
+    func has(_ component: String) -> Bool {
+        if index.has(component), !index.namesComponent(component) { return false }
+        return (try? graph(of: component)) != nil
+    }
+
+    /// The configuration of a component: the first of `folders` that has a `config.json`; nil where none has, as with exports of
+    /// diffusers' own script, whose graphs alone say what there is to know.
+    func configuration(of folders: String...) throws(PipelineError) -> ConfigurationFile? {
         for folder in folders {
             let file = url.appendingPathComponent(folder).appendingPathComponent("config.json")
             if FileManager.default.fileExists(atPath: file.path) { return try ConfigurationFile(contentsOf: file) }
         }
-        throw PipelineError("\(url.path) has no \(folders[0])/config.json.", kind: .missingFile)
+        return nil
     }
 
     /// The folder of a tokenizer.

@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 import ONNXLoader
 
@@ -63,11 +64,11 @@ public struct PictureSizes: Sendable, Equatable {
     }
 }
 
-extension ModelFolder {
-    /// The height and width that a component's first input of four axes is declared with, as far as they are fixed; nil for both where
+extension PictureSizes {
+    /// The height and width that the first input of four axes of a graph is declared with, as far as they are fixed; nil for both where
     /// the file can't be read, which loading it will say.
-    func fixedSize(of component: String) -> (height: Int?, width: Int?) {
-        guard let file = try? graph(of: component), let graph = try? ONNXModel(contentsOf: file).graph else {
+    static func fixed(in file: URL) -> (height: Int?, width: Int?) {
+        guard let graph = try? ONNXModel(contentsOf: file).graph else {
             return (nil, nil)
         }
         for id in graph.inputs where graph.initializers[id] == nil {

@@ -15,35 +15,82 @@ public struct PipelineConfiguration: Sendable {
     public let sizes: PictureSizes
     let family: ModelFamily
     let unet: UNetConfiguration
+    let vaeFolder: VAEFolder
     let vae: VAEConfiguration
+    /// None or one: a value can't hold one of its own kind otherwise.
+    private let refiners: [PipelineConfiguration]
+    /// Whether the U-Net is told how good the picture looks, as SDXL's refiner.
+    let takesAestheticScore: Bool
+    /// Whether no negative prompt is zeros instead of the states of an empty text.
+    let zerosEmptyNegativePrompt: Bool
 
     /// Reads a model folder's configuration and tokenizer, and checks that its graphs are there.
     ///
     /// - Parameters:
     ///   - url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
     ///   - convention: whose token ids a prompt becomes.
+    ///   - vae: the folder of another autoencoder, in the place of the model's own: with `vae_decoder/model.onnx` and perhaps
+    ///     `vae_encoder/model.onnx`, or with the decoder as `model.onnx`.
+    ///   - refiner: the folder of an SDXL refiner, which takes the last steps, see ``GenerationRequest/refinerStart``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
-    public init(modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5) throws {
+    public init(
+        modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5, vae otherVAE: URL? = nil,
+        refiner refinerURL: URL? = nil
+    ) throws {
         folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
         family = try ModelFamily.of(folder)
-        for component in family.textEncoders.map(\.folder) + ["unet", "vae_decoder"] { _ = try folder.graph(of: component) }
+        for component in family.textEncoders.map(\.folder) + ["unet"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)
-        vae = try VAEConfiguration(folder)
+        vaeFolder = try otherVAE.map { try VAEFolder($0) } ?? VAEFolder(of: folder)
+        vae = try VAEConfiguration(vaeFolder)
         scheduler = try folder.schedulerSettings()
         tokenizerConvention = convention
         tokenizers = try family.textEncoders.map { [folder] in try PromptTokenizer($0, in: folder, convention: convention) }
-        guard unet.inputChannels == vae.latentChannels else {
+        guard [vae.latentChannels, 2 * vae.latentChannels + 1].contains(unet.inputChannels) else {
             throw PipelineError(
-                "\(folder.url.path): the U-Net takes \(unet.inputChannels) channels and the VAE makes \(vae.latentChannels), "
-                    + "as models for another task than text to picture do.")
+                "\(folder.url.path): the U-Net takes \(unet.inputChannels) channels and the VAE\(otherVAE.map { " of \($0.path)" } ?? "") makes \(vae.latentChannels), expected as many, "
+                    + "or \(2 * vae.latentChannels + 1) for inpainting.", kind: .unsupportedModel)
         }
+        takesAestheticScore =
+            try folder.index.optionalFlag("requires_aesthetics_score") ?? (family.needsPicture && family.addedConditions != nil)
+        // As diffusers' StableDiffusionXLPipeline: true where nothing is said.
+        zerosEmptyNegativePrompt =
+            family.addedConditions == nil ? false : try folder.index.optionalFlag("force_zeros_for_empty_prompt") ?? true
         // What one graph leaves open, the other may fix.
-        let (unetSize, vaeSize) = (folder.fixedSize(of: "unet"), folder.fixedSize(of: "vae_decoder"))
+        let unetSize = PictureSizes.fixed(in: try folder.graph(of: "unet"))
+        let vaeSize = PictureSizes.fixed(in: vaeFolder.decoder)
         let factor = vae.spatialFactor
         sizes = PictureSizes(
             multiple: unet.latentMultiple * factor, trainedSize: (unet.sampleSize ?? 64) * factor,
             fixedWidth: (unetSize.width ?? vaeSize.width).map { $0 * factor },
             fixedHeight: (unetSize.height ?? vaeSize.height).map { $0 * factor })
+        refiners = try refinerURL.map { [try PipelineConfiguration(modelFolder: $0, tokenizer: convention)] } ?? []
+        if let refiner { try checkRefiner(refiner) }
+    }
+
+    /// Whether the autoencoder isn't the model's own.
+    var hasOtherVAE: Bool { vaeFolder.url != folder.url }
+
+    /// The model that takes the last steps; nil for none.
+    public var refiner: PipelineConfiguration? { refiners.first }
+
+    private func checkRefiner(_ refiner: PipelineConfiguration) throws {
+        guard refiner.family.needsPicture else {
+            throw PipelineError(
+                "\(refiner.folder.url.path) is a \(refiner.family.name), expected a refiner of Stable Diffusion XL: a model with the second text "
+                    + "encoder alone.", kind: .unsupportedModel)
+        }
+        guard family.addedConditions != nil, !family.needsPicture else {
+            throw PipelineError(
+                "\(folder.url.path) is a \(family.name), whose latents aren't those of the refiner \(refiner.folder.url.path): expected a "
+                    + "Stable Diffusion XL model.", kind: .unsupportedModel)
+        }
+        guard refiner.vae.latentChannels == vae.latentChannels, refiner.spatialFactor == spatialFactor else {
+            throw PipelineError(
+                "The refiner's latents have \(refiner.vae.latentChannels) channels for \(refiner.spatialFactor)×\(refiner.spatialFactor) pixels, those of the model "
+                    + "\(vae.latentChannels) for \(spatialFactor)×\(spatialFactor): expected the same.", kind: .unsupportedModel
+            )
+        }
     }
 
     /// The tokenizer of the first text encoder.
@@ -51,6 +98,30 @@ public struct PipelineConfiguration: Sendable {
 
     /// Tokens that every text encoder takes for a prompt, start and end included.
     public var tokenLimit: Int { tokenizers.map(\.limit).min() ?? 0 }
+
+    /// What messages call the kind of model, such as "Stable Diffusion XL".
+    public var familyName: String { family.name }
+
+    /// The guidance scale of requests that state none: 1, which is none, of models that were distilled to need none.
+    public var defaultGuidanceScale: Double { isMadeForNoGuidance ? 1 : family.guidanceScale }
+
+    /// Whether the model was distilled to make pictures in a few steps without guidance, as far as its scheduler's settings tell: those
+    /// of consistency models that don't take the scale as an input, and of Turbo and Lightning, whose timesteps end at the last one.
+    var isMadeForNoGuidance: Bool {
+        if unet.guidanceEmbeddingWidth != nil { return false }
+        switch scheduler.className {
+        case "LCMScheduler", "TCDScheduler": return true
+        case "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler":
+            // Models with v-prediction have trailing timesteps too, for a noise level that ends in noise alone.
+            return scheduler.values["timestep_spacing"] == .text("trailing")
+                && scheduler.values["prediction_type"] != .text("v_prediction")
+                && scheduler.values["rescale_betas_zero_snr"] != .flag(true)
+        default: return false
+        }
+    }
+
+    /// Whether the U-Net takes a mask and a masked picture beside the latents.
+    public var isInpaintingModel: Bool { unet.inputChannels != vae.latentChannels }
 
     /// Pixels per latent along each side.
     public var spatialFactor: Int { vae.spatialFactor }

@@ -17,32 +17,36 @@ struct DenoisingRun: Sendable {
 
     private let scheduler: any Scheduler
     private let denoiser: any Denoiser
+    private let constraint: KeptLatents?
     private let options: SchedulerStepOptions
     private let firstIndex: Int
     private var state: SchedulerState
-    private var noise: BatchNoise
+    private(set) var noise: BatchNoise
 
     /// - Parameters:
-    ///   - latents: as the scheduler starts from them at evaluation `firstIndex`.
+    ///   - latents: as the scheduler starts from them at the first evaluation.
+    ///   - range: the evaluations to make, of the scheduler's.
+    ///   - constraint: changes the latents after every step.
     ///   - noise: what the scheduler draws from.
     init(
-        _ latents: Latents, scheduler: any Scheduler, from firstIndex: Int, denoiser: any Denoiser,
-        options: SchedulerStepOptions, noise: BatchNoise
+        _ latents: Latents, scheduler: any Scheduler, range: Range<Int>, denoiser: any Denoiser,
+        constraint: KeptLatents? = nil, options: SchedulerStepOptions, noise: BatchNoise
     ) {
         self.latents = latents
         self.scheduler = scheduler
-        self.firstIndex = firstIndex
+        firstIndex = range.lowerBound
         self.denoiser = denoiser
+        self.constraint = constraint
         self.options = options
         self.noise = noise
-        total = scheduler.timesteps.count - firstIndex
+        total = range.count
         state = scheduler.makeState(batchSize: latents.pictureCount)
     }
 
-    /// The latents as the model sees them next, which have one scale throughout the run; at its end, as they are.
+    /// The latents as the model sees them next, which have one scale throughout the run; at the scheduler's end, as they are.
     var scaledLatents: Latents {
         get throws {
-            guard completed < total else { return latents }
+            guard firstIndex + completed < scheduler.timesteps.count else { return latents }
             return latents.with(try scheduler.scaleModelInput(latents.values, at: firstIndex + completed))
         }
     }
@@ -67,6 +71,7 @@ struct DenoisingRun: Sendable {
                     prediction.values, at: evaluation.index, sample: latents.values, state: &state, options: options,
                     noise: { noise.normal(count: $0) }))
         }
+        if let constraint { latents = try constraint.apply(to: latents, after: evaluation.index) }
         denoiserSeconds += (middle - begin).seconds
         schedulerSeconds += (clock.now - middle).seconds
         completed += 1

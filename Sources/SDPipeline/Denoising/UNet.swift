@@ -10,10 +10,12 @@ struct UNet: Sendable {
     private let added: [InputDeclaration]
 
     /// What many runs in a row get as the same tensor, see ``SessionOptions/steadyInputs``.
-    static let steadyInputs: Set<String> = ["encoder_hidden_states"]
+    static let steadyInputs: Set<String> = ["encoder_hidden_states", "text_embeds", "time_ids", "timestep_cond"]
 
-    /// - Parameter addedInputs: the inputs that the family's conditioning gives besides the states.
-    init(_ component: Component, configuration: UNetConfiguration, addedInputs: [String]) throws {
+    /// - Parameters:
+    ///   - addedInputs: the inputs that the family's conditioning gives besides the states.
+    ///   - family: what messages call the model.
+    init(_ component: Component, configuration: UNetConfiguration, addedInputs: [String], family: String) throws {
         self.component = component
         self.configuration = configuration
         sample = try component.input(["sample"], position: 0)
@@ -23,8 +25,7 @@ struct UNet: Sendable {
         let known = Set([sample.name, timestep.name, states.name] + added.map(\.name))
         if let other = component.session.inputs.first(where: { !known.contains($0.name) }) {
             throw PipelineError(
-                "The U-Net takes the input \"\(other.name)\", which text to picture with a Stable Diffusion 1.x or 2.x model doesn't have."
-            )
+                "The U-Net takes the input \"\(other.name)\", which \(family) model doesn't have.", kind: .unsupportedModel)
         }
     }
 

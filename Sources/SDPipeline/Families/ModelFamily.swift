@@ -4,8 +4,20 @@ struct ModelFamily: Sendable {
     let name: String
     /// diffusers' classes that have it in `model_index.json`; what stands before them in a name (ORT, Onnx) doesn't matter.
     let pipelineClasses: [String]
+    /// What tells it from other families of the same classes.
+    var isOf: @Sendable (ModelFolder) -> Bool = { _ in true }
     /// The graphs that encode prompts, in the order in which the U-Net has their states.
     let textEncoders: [TextEncoderPart]
+    /// What the U-Net takes besides the prompts' states.
+    var addedConditions: (any AddedConditions)?
+    /// The guidance scale where none is asked for, of models that weren't distilled to need none.
+    var guidanceScale = 7.5
+    /// The share of the steps that is taken over a picture where none is asked for.
+    var strength = 0.8
+    /// Whether it makes pictures of pictures alone.
+    var needsPicture = false
+    /// Whether a run over a picture takes all of its steps, from a lower noise level on, where others leave out the first steps.
+    var keepsStepsOverPictures = false
     /// The schedulers that suit it, where the model's own doesn't say.
     var schedulerKind: ModelKind?
     /// Whether old scheduler settings are changed as diffusers does on loading.
@@ -17,22 +29,23 @@ struct ModelFamily: Sendable {
         let folder: String
         /// The folder of its tokenizer.
         let tokenizer: String
+        /// Which of its states the U-Net attends to.
+        var states = TextEncoder.States.last
     }
 
-    /// All that are known.
-    static let all: [ModelFamily] = [.stableDiffusion, .latentConsistency]
+    /// All that are known; of those with the same classes, the first that fits is taken.
+    static let all: [ModelFamily] = [
+        .stableDiffusion, .latentConsistency, .stableDiffusionXLRefiner, .stableDiffusionXL,
+    ]
 
     /// The family of a model folder.
     ///
     /// - Throws: ``PipelineError`` with what was found and what is known.
     static func of(_ folder: ModelFolder) throws(PipelineError) -> ModelFamily {
-        if let family = all.first(where: { $0.pipelineClasses.contains(where: folder.pipelineClass.hasSuffix) }) {
-            return family
+        let family = all.first { family in
+            family.pipelineClasses.contains(where: folder.pipelineClass.hasSuffix) && family.isOf(folder)
         }
-        let known = all.flatMap(\.pipelineClasses).joined(separator: " or a ")
-        throw PipelineError(
-            "\(folder.url.path) is a \(folder.pipelineClass), expected a \(known): "
-                + "pictures from text need one of these; single graphs of any model run as sessions.",
-            kind: .unsupportedModel)
+        guard let family else { throw UnknownFamily.error(folder) }
+        return family
     }
 }

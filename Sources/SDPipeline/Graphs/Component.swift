@@ -6,7 +6,8 @@ import Ops
 /// One graph of a pipeline: a session, and what its declarations say about inputs and outputs.
 final class Component: Sendable {
     private static let titles = [
-        "text_encoder": "text encoder", "unet": "U-Net", "vae_encoder": "VAE encoder", "vae_decoder": "VAE decoder",
+        "text_encoder": "text encoder", "text_encoder_2": "second text encoder", "unet": "U-Net", "vae_encoder": "VAE encoder",
+        "vae_decoder": "VAE decoder",
     ]
 
     /// Its folder's name, such as `vae_decoder`.
@@ -18,10 +19,15 @@ final class Component: Sendable {
     let session: Session
 
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
-    init(_ name: String, folder: ModelFolder, options: SessionOptions) throws {
+    convenience init(_ name: String, folder: ModelFolder, options: SessionOptions) throws {
+        try self.init(name, file: folder.graph(of: name), options: options)
+    }
+
+    /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
+    init(_ name: String, file: URL, options: SessionOptions) throws {
         self.name = name
         title = Self.titles[name] ?? name
-        file = try folder.graph(of: name)
+        self.file = file
         self.options = options
         do {
             session = try Session(
@@ -50,17 +56,26 @@ final class Component: Sendable {
 
     /// Runs the graph, and returns the output of one of these names, or the first one, as float32.
     ///
-    /// - Throws: ``PipelineError`` with the component's name and what failed in it, also where the output isn't finite;
-    ///   `CancellationError` where the task was cancelled.
+    /// - Throws: as ``outputs(_:of:observer:)``.
     func output(_ names: [String], of inputs: [String: Tensor], observer: (any RunObserver)?) throws -> Tensor {
+        try outputs([names], of: inputs, observer: observer)[0]
+    }
+
+    /// Runs the graph, and returns for each list of names the output that has one of them, or the first one, as float32.
+    ///
+    /// - Throws: ``PipelineError`` with the component's name and what failed in it, also where an output isn't finite;
+    ///   `CancellationError` where the task was cancelled.
+    func outputs(_ lists: [[String]], of inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [Tensor] {
         let results = try run(inputs, observer: observer)
-        let name = names.first { results[$0] != nil } ?? session.outputs.first?.name ?? ""
-        guard let result = results[name] else { throw PipelineError("The \(title) has no output \(names[0]).") }
-        let tensor = try HalfPrecision.widen(result)
-        guard try tensor.withSpan(of: Float.self, { $0.isFinite }) else {
-            throw NonFiniteOutput(component: self, output: name, values: tensor).explained(inputs)
+        return try lists.map { names in
+            let name = names.first { results[$0] != nil } ?? session.outputs.first?.name ?? ""
+            guard let result = results[name] else { throw PipelineError("The \(title) has no output \(names[0]).") }
+            let tensor = try HalfPrecision.widen(result)
+            guard try tensor.withSpan(of: Float.self, { $0.isFinite }) else {
+                throw NonFiniteOutput(component: self, output: name, values: tensor).explained(inputs)
+            }
+            return tensor
         }
-        return tensor
     }
 
     private func run(_ inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [String: Tensor] {

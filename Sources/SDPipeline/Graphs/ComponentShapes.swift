@@ -41,7 +41,7 @@ private struct ComponentSizes {
 
     init(_ folder: ModelFolder) throws {
         func file(_ names: String...) -> ConfigurationFile? {
-            names.lazy.compactMap { try? folder.configuration(of: $0) }.first
+            names.lazy.compactMap { (try? folder.configuration(of: $0)) ?? nil }.first
         }
         tokens = try file("text_encoder")?.optionalInt("max_position_embeddings", in: 3...65536) ?? 77
         let unet = file("unet")

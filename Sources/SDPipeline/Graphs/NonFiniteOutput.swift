@@ -76,7 +76,7 @@ struct NonFiniteOutput {
             ? "" : " single precision instead of \(component.options.precision.rawValue),"
         let single = "an export of the \(component.title) in float32"
         return switch component.name {
-        case "text_encoder": "What helps:\(precision) \(single)."
+        case "text_encoder", "text_encoder_2": "What helps:\(precision) \(single)."
         case "vae_encoder": "What helps:\(precision) \(single), or another picture to start from."
         default: "What helps:\(precision) \(single), or a smaller guidance scale."
         }

@@ -7,7 +7,7 @@ import Synchronization
 public final class LatentCodec: Sendable {
     let configuration: VAEConfiguration
     let decoder: VAEDecoder
-    private let folder: ModelFolder
+    private let folder: VAEFolder
     private let options: SessionOptions
     /// Loaded when it is needed first, since most runs don't need it.
     private let loadedEncoder = Mutex<VAEEncoder?>(nil)
@@ -26,14 +26,15 @@ public final class LatentCodec: Sendable {
     ) throws {
         var options = SessionOptions(threads: threads, savesMemory: savesMemory)
         options.limits = limits
-        try self.init(folder, configuration: VAEConfiguration(folder), options: options)
+        let files = try VAEFolder(of: folder)
+        try self.init(files, configuration: VAEConfiguration(files), options: options)
     }
 
-    init(_ folder: ModelFolder, configuration: VAEConfiguration, options: SessionOptions) throws {
+    init(_ folder: VAEFolder, configuration: VAEConfiguration, options: SessionOptions) throws {
         self.folder = folder
         self.configuration = configuration
         self.options = options
-        decoder = try VAEDecoder(Component("vae_decoder", folder: folder, options: options), configuration: configuration)
+        decoder = try VAEDecoder(Component("vae_decoder", file: folder.decoder, options: options), configuration: configuration)
     }
 
     /// Pixels per latent along each side.
@@ -63,29 +64,36 @@ public final class LatentCodec: Sendable {
     }
 
     /// The distribution of a picture's latents, before the scaling factor.
-    func distribution(of image: RGBImage, observer: (any RunObserver)?) throws -> VAEEncoder.Distribution {
-        guard image.width % spatialFactor == 0, image.height % spatialFactor == 0 else {
+    private func distribution(of image: RGBImage, observer: (any RunObserver)?) throws -> VAEEncoder.Distribution {
+        try distribution(
+            ofPixels: PixelConversion.pixels(from: [image]), width: image.width, height: image.height, observer: observer)
+    }
+
+    /// The distribution of the latents of pixels [3, height, width], before the scaling factor.
+    func distribution(
+        ofPixels pixels: [Float], width: Int, height: Int, observer: (any RunObserver)?
+    ) throws -> VAEEncoder.Distribution {
+        guard width % spatialFactor == 0, height % spatialFactor == 0 else {
             throw PipelineError(
-                "The picture has \(image.width)×\(image.height) pixels, the model's VAE takes multiples of \(spatialFactor).",
+                "The picture has \(width)×\(height) pixels, the model's VAE takes multiples of \(spatialFactor).",
                 kind: .invalidRequest)
         }
         let encoder = try encoder()
         // The values of one graph make room for those of the next.
         defer { encoder.component.session.releaseMemory() }
-        return try encoder.distribution(
-            of: PixelConversion.pixels(from: [image]), height: image.height, width: image.width, observer: observer)
+        return try encoder.distribution(of: pixels, height: height, width: width, observer: observer)
     }
 
+    /// Whether the encoder gives a distribution that latents are drawn from, rather than latents.
+    var drawsLatents: Bool { get throws { try encoder().givesDistribution } }
+
     /// An encoder's latents as diffusion uses them.
-    func scaled(_ latents: Latents) -> Latents {
-        let (shift, scale) = (Float(configuration.shiftFactor), Float(configuration.scalingFactor))
-        return latents.with(latents.values.map { ($0 - shift) * scale })
-    }
+    func scaled(_ latents: Latents) -> Latents { configuration.scaled(latents) }
 
     private func encoder() throws -> VAEEncoder {
         if let loaded = loadedEncoder.withLock({ $0 }) { return loaded }
         let encoder = try VAEEncoder(
-            Component("vae_encoder", folder: folder, options: options), configuration: configuration)
+            Component("vae_encoder", file: folder.requireEncoder(), options: options), configuration: configuration)
         if !options.savesMemory { loadedEncoder.withLock { $0 = encoder } }
         return encoder
     }

@@ -51,4 +51,16 @@ public struct Latents: Sendable, Equatable {
 
     /// Other values of the same shape.
     func with(_ values: [Float]) -> Latents { Latents(checked: values, shape: shape) }
+
+    /// Latents of as many pictures, the channels of the first before those of the second.
+    static func joined(_ first: Latents, _ second: Latents) -> Latents {
+        var values: [Float] = []
+        values.reserveCapacity(first.values.count + second.values.count)
+        for index in 0..<first.pictureCount {
+            values += first.values(ofPicture: index)
+            values += second.values(ofPicture: index)
+        }
+        return Latents(
+            checked: values, shape: [first.pictureCount, first.channels + second.channels, first.height, first.width])
+    }
 }

@@ -1,39 +1,98 @@
 import GraphRuntime
 
-/// What a run of the denoising loop starts from.
+/// What a run of the denoising loop starts from, in latents.
 struct StartLatents {
-    let plan: GenerationPlan
+    /// Those of the first step.
+    let latents: Latents
+    /// With a mask, what a U-Net made for inpainting takes beside them: the mask and the masked picture, [N, 1 + C, h, w].
+    private(set) var channels: Latents?
+    /// With a mask and a U-Net that isn't made for it, what keeps the rest of the picture.
+    private(set) var constraint: KeptLatents?
+
+    /// Noise as the scheduler starts from it; or the latents of the picture to start from, with the noise of the first step. Random numbers
+    /// are drawn in the order of diffusers' pipelines: for the picture's latents, for the noise, for the masked picture's latents.
+    init(
+        _ plan: GenerationPlan, picture: StartPicture?, codec: LatentCodec, noise source: inout BatchNoise,
+        observer: (any RunObserver)?
+    ) throws {
+        let (request, scheduler, shape) = (plan.request, plan.scheduler, plan.latentShape)
+        let isPlanned = plan.firstIndex < scheduler.timesteps.count
+        let count = shape.reduce(1, *)
+        func startNoise() -> [Float] { request.initialLatents?.values ?? source.normal(count: count) }
+        func pureNoise(_ noise: [Float]) -> Latents {
+            let sigma = scheduler.initNoiseSigma
+            return Latents(checked: noise.map { $0 * sigma }, shape: shape)
+        }
+        guard let picture else {
+            latents = pureNoise(startNoise())
+            return
+        }
+        let draws = Draws(codec: codec, shape: shape, takesMean: !isPlanned, observer: observer)
+        let startsFromNoise = picture.mask != nil && plan.strength == 1
+        let takesChannels = plan.configuration.isInpaintingModel
+        var original = startsFromNoise && takesChannels ? nil : try draws.latents(of: picture.image, &source)
+        // Without a step, the most likely latents: the picture as the VAE sees it.
+        guard isPlanned else {
+            latents = original ?? pureNoise(startNoise())
+            return
+        }
+        let noise = startNoise()
+        let mask = try picture.mask.map { try $0.latentValues(width: shape[3], height: shape[2]) }
+        if let mask, let values = original?.values, request.inpainting?.content == .noise {
+            let area = mask.count
+            original = Latents(
+                checked: values.indices.map { mask[$0 % area] == 1 ? noise[$0] : values[$0] }, shape: shape)
+        }
+        latents =
+            if startsFromNoise { pureNoise(noise) } else {
+                Latents(
+                    checked: try scheduler.addNoise(to: original?.values ?? noise, noise: noise, at: plan.firstIndex),
+                    shape: shape)
+            }
+        guard let mask, let pictureMask = picture.mask else { return }
+        let masked = try draws.latents(
+            ofPixels: PixelConversion.pixels(from: picture.image, without: pictureMask), of: picture.image, &source,
+            isNeeded: takesChannels)
+        if takesChannels, let masked {
+            channels = Latents.joined(
+                Latents(checked: (0..<shape[0]).flatMap { _ in mask }, shape: [shape[0], 1, shape[2], shape[3]]), masked)
+        } else if let original {
+            constraint = KeptLatents(original: original, noise: noise, mask: mask, scheduler: scheduler)
+        }
+    }
+}
+
+/// Latents of pictures for every picture of a batch. As in diffusers these are draws from the encoder's distribution: one that all share where
+/// they share a generator, else one each.
+private struct Draws {
     let codec: LatentCodec
+    let shape: [Int]
+    /// Whether the most likely latents are taken in the place of draws.
+    let takesMean: Bool
     let observer: (any RunObserver)?
 
-    /// Noise as the scheduler starts from it; or the latents of the picture to start from, with the noise of the first step.
-    func make(_ noise: inout BatchNoise) throws -> Latents {
-        let (request, shape) = (plan.request, plan.latentShape)
-        func startNoise() -> [Float] { request.initialLatents?.values ?? noise.normal(count: shape.reduce(1, *)) }
-        guard let image = request.initialImage else {
-            let sigma = plan.scheduler.initNoiseSigma
-            return Latents(checked: startNoise().map { $0 * sigma }, shape: shape)
-        }
-        let picture = try original(image, &noise)
-        // Without a step, the most likely latents: the picture as the VAE sees it.
-        guard plan.firstIndex < plan.scheduler.timesteps.count else { return picture }
-        return picture.with(try plan.scheduler.addNoise(to: picture.values, noise: startNoise(), at: plan.firstIndex))
+    func latents(of image: RGBImage, _ noise: inout BatchNoise) throws -> Latents? {
+        try latents(ofPixels: PixelConversion.pixels(from: [image]), of: image, &noise, isNeeded: true)
     }
 
-    /// The picture's latents for every picture of the batch. As in diffusers these are draws from the encoder's distribution: one that
-    /// all share where they share a generator, else one each.
-    private func original(_ image: RGBImage, _ noise: inout BatchNoise) throws -> Latents {
-        let distribution = try codec.distribution(
-            of: image.resized(width: plan.width, height: plan.height), observer: observer)
-        let mean = distribution.mean.values
-        let pictures = plan.latentShape[0]
-        var values = (0..<pictures).flatMap { _ in mean }
-        if let deviation = distribution.deviation, plan.firstIndex < plan.scheduler.timesteps.count {
-            let draws = noise.normal(count: noise.isShared ? mean.count : values.count)
-            for index in values.indices {
-                values[index] += deviation[index % mean.count] * draws[index % draws.count]
-            }
+    /// - Parameter isNeeded: whether more than the random numbers' order matters; nil is returned else.
+    func latents(
+        ofPixels pixels: [Float], of image: RGBImage, _ noise: inout BatchNoise, isNeeded: Bool
+    ) throws -> Latents? {
+        let size = shape[1...].reduce(1, *)
+        let count = noise.isShared ? size : shape[0] * size
+        guard isNeeded else {
+            if try codec.drawsLatents { _ = noise.normal(count: count) }
+            return nil
         }
-        return codec.scaled(Latents(checked: values, shape: plan.latentShape))
+        let distribution = try codec.distribution(
+            ofPixels: pixels, width: image.width, height: image.height, observer: observer)
+        let mean = distribution.mean.values
+        var values = (0..<shape[0]).flatMap { _ in mean }
+        if let deviation = distribution.deviation, !takesMean {
+            let draws = noise.normal(count: count)
+            for index in values.indices { values[index] += deviation[index % size] * draws[index % draws.count] }
+        }
+        return codec.scaled(Latents(checked: values, shape: shape))
     }
 }

@@ -16,10 +16,7 @@ struct VAEDecoder: Sendable {
     ///
     /// - Parameter latents: of one picture, as diffusion has them.
     func pixels(of latents: Latents, observer: (any RunObserver)?) throws -> [Float] {
-        // As diffusers: the division in single precision, by the factor rounded to it.
-        let scalingFactor = Float(configuration.scalingFactor)
-        let shiftFactor = Float(configuration.shiftFactor)
-        let scaled = latents.values.map { $0 / scalingFactor + shiftFactor }
+        let scaled = configuration.unscaled(latents).values
         let rows = input.fixedBatch ?? 1
         let shape = [rows] + latents.shape.dropFirst()
         let picture = try component.output(

@@ -21,6 +21,14 @@ struct VAEEncoder: Sendable {
         input = try component.input(["sample", "images"], position: 0)
     }
 
+    /// Whether the output is a distribution's, as far as the file says: exports of diffusers' own script and of older tools answer a draw.
+    var givesDistribution: Bool {
+        guard case .tensor(_, let dimensions?)? = component.session.outputs.first?.type, dimensions.count == 4,
+            case .fixed(let channels) = dimensions[1]
+        else { return component.session.outputs.first?.name == "latent_parameters" }
+        return channels == 2 * configuration.latentChannels
+    }
+
     /// - Parameter pixels: [3, height, width] in −1...1, of multiples of the spatial factor.
     func distribution(
         of pixels: [Float], height: Int, width: Int, observer: (any RunObserver)?

@@ -77,8 +77,44 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var strength: Double?
     /// The picture to start from, where its file is known.
     public var initialImage: InputFiles.File?
+    /// What became of the picture's proportions; nil where it was stretched, or there was none.
+    public var resize: String?
+    /// The mask of what was repainted, where its file is known.
+    public var mask: InputFiles.File?
+    /// Pixels by which the mask's edges were softened; as those that follow, nil where it is the default.
+    public var maskBlur: Double?
+    /// Whether what the mask leaves was repainted.
+    public var invertsMask: Bool?
+    /// What lay under the mask at first.
+    public var maskContent: String?
+    /// Pixels around the mask that were made at full size.
+    public var onlyMasked: Int?
+    /// Pixels that were painted around the picture: left, top, right, bottom.
+    public var outpaint: [Int]?
     /// The noise to start from, where its file is known.
     public var initialLatents: InputFiles.File?
+    /// The folder's name of another VAE than the model's own.
+    public var vae: String?
+    /// The SHA-256 of its graphs, see ``ModelHash``.
+    public var vaeHash: String?
+    /// The folder's name of the refiner that took the last steps.
+    public var refiner: String?
+    /// Its SHA-256, see ``ModelHash``.
+    public var refinerHash: String?
+    /// See ``GenerationRequest/refinerStart``.
+    public var refinerStart: Double?
+    /// See ``ConditionedSizes/original``; as those that follow, nil where it is the default.
+    public var originalSize: PixelSize?
+    /// See ``ConditionedSizes/crop``.
+    public var crop: PixelPoint?
+    /// See ``ConditionedSizes/target``.
+    public var targetSize: PixelSize?
+    /// See ``ConditionedSizes/aestheticScore``.
+    public var aestheticScore: Double?
+    /// See ``ConditionedSizes/negativeAestheticScore``.
+    public var negativeAestheticScore: Double?
+    /// Whether an empty negative prompt was asked for, which isn't the same as none for models of the SDXL family; nil for no.
+    public var negativePromptIsEmptyText: Bool?
     /// Whose token ids prompts became, see ``TokenizerConvention``.
     public var tokenizer: String
     /// In which numbers products were computed, see `Precision` of GraphRuntime.
@@ -94,7 +130,7 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
-        case timesteps, eta, strength
+        case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop
         case tokenizer, precision, threads
         case modelHash = "model_hash"
         case negativePrompt = "negative_prompt"
@@ -116,6 +152,18 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case usesClippedModelOutput = "use_clipped_model_output"
         case initialImage = "init_image"
         case initialLatents = "init_latents"
+        case maskBlur = "mask_blur"
+        case invertsMask = "invert_mask"
+        case maskContent = "mask_content"
+        case onlyMasked = "only_masked"
+        case vaeHash = "vae_hash"
+        case refinerHash = "refiner_hash"
+        case refinerStart = "refiner_start"
+        case originalSize = "original_size"
+        case targetSize = "target_size"
+        case aestheticScore = "aesthetic_score"
+        case negativeAestheticScore = "negative_aesthetic_score"
+        case negativePromptIsEmptyText = "negative_prompt_empty"
         case savesMemory = "low_memory"
         case optimizes = "optimize"
         case instructionSet = "instruction_set"
@@ -161,12 +209,28 @@ extension GenerationRecord {
         pairs.append(("Model", model))
         if let strength { pairs.append(("Denoising strength", Self.text(strength))) }
         if let initialImage { pairs.append(("Init image", "\(initialImage.name) \(initialImage.sha256)")) }
+        if let mask { pairs.append(("Mask", "\(mask.name) \(mask.sha256)")) }
+        if let maskBlur { pairs.append(("Mask blur", Self.text(maskBlur))) }
+        if invertsMask == true { pairs.append(("Mask mode", "Inpaint not masked")) }
+        if let maskContent { pairs.append(("Masked content", maskContent)) }
+        if let onlyMasked { pairs += [("Inpaint area", "Only masked"), ("Masked area padding", "\(onlyMasked)")] }
+        if let outpaint { pairs.append(("Outpaint", outpaint.map(String.init).joined(separator: ","))) }
+        if let resize { pairs.append(("Resize mode", resize)) }
         if let initialLatents { pairs.append(("Init latents", "\(initialLatents.name) \(initialLatents.sha256)")) }
         if batchCount > 1 {
             // As there, places begin at 0.
             pairs += [("Batch size", "\(batchCount)"), ("Batch pos", "\(number - 1)")]
             if batchSeeds == .shared { pairs.append(("Batch seeds", batchSeeds.rawValue)) }
         }
+        if let vae { pairs.append(("VAE", vae)) }
+        if let vaeHash { pairs.append(("VAE hash", String(vaeHash.prefix(10)))) }
+        if let refiner { pairs.append(("Refiner", refiner + (refinerHash.map { " [\($0.prefix(10))]" } ?? ""))) }
+        if let refinerStart { pairs.append(("Refiner switch at", Self.text(refinerStart))) }
+        if let originalSize { pairs.append(("Original size", "\(originalSize.width)x\(originalSize.height)")) }
+        if let crop { pairs.append(("Crop", "\(crop.x),\(crop.y)")) }
+        if let targetSize { pairs.append(("Target size", "\(targetSize.width)x\(targetSize.height)")) }
+        if let aestheticScore { pairs.append(("Aesthetic score", Self.text(aestheticScore))) }
+        if let negativeAestheticScore { pairs.append(("Negative aesthetic score", Self.text(negativeAestheticScore))) }
         if let evaluations { pairs.append(("Evaluations", "\(evaluations)")) }
         let options: [(String, Double?)] = [
             ("Eta", eta), ("Sigma churn", churn), ("Sigma tmin", churnMinimumSigma), ("Sigma tmax", churnMaximumSigma),

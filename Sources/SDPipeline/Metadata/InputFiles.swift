@@ -28,10 +28,13 @@ public struct InputFiles: Sendable, Equatable {
     public var initialImage: File?
     /// Where ``GenerationRequest/initialLatents`` comes from.
     public var initialLatents: File?
+    /// Where the mask of ``GenerationRequest/inpainting`` comes from.
+    public var mask: File?
 
     /// Files, each nil where none is known.
-    public init(initialImage: File? = nil, initialLatents: File? = nil) {
+    public init(initialImage: File? = nil, initialLatents: File? = nil, mask: File? = nil) {
         self.initialImage = initialImage
         self.initialLatents = initialLatents
+        self.mask = mask
     }
 }

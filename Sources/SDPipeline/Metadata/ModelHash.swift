@@ -2,8 +2,8 @@ import Foundation
 import ONNXLoader
 import Synchronization
 
-/// The SHA-256 of a model's graphs and weights: of the bytes of `text_encoder/model.onnx`, `unet/model.onnx`, `vae_decoder/model.onnx` and, where
-/// it is there, `vae_encoder/model.onnx`, each followed by the files of its external data in the order of their names, all one after the
+/// The SHA-256 of a model's graphs and weights: of the bytes of those of `text_encoder/model.onnx`,
+/// `text_encoder_2/model.onnx`, `unet/model.onnx`, `vae_decoder/model.onnx` and `vae_encoder/model.onnx` that are there, each followed by the files of its external data in the order of their names, all one after the
 /// other. In a shell:
 ///
 ///     cat text_encoder/model.onnx unet/model.onnx unet/model.onnx_data … | sha256sum
@@ -11,7 +11,7 @@ import Synchronization
 /// Large files take seconds, so ``start()`` reads them on a thread of its own, beside the work; and the hash of a large model is kept in the user's
 /// cache (`$XDG_CACHE_HOME`, `~/.cache`), under the files' numbers, sizes and times of change.
 public final class ModelHash: Sendable {
-    private static let components = ["text_encoder", "unet", "vae_decoder", "vae_encoder"]
+    private static let components = ["text_encoder", "text_encoder_2", "unet", "vae_decoder", "vae_encoder"]
     /// Smaller models are read anew: that takes less than a tenth of a second.
     private static let smallestKept = 64 << 20
 
@@ -20,13 +20,18 @@ public final class ModelHash: Sendable {
         case done(String?)
     }
 
-    private let folder: ModelFolder
+    private let graphs: [URL]
     private let state = Mutex(State.idle)
     /// Entered while the files are read.
     private let reading = DispatchGroup()
 
     /// - Parameter folder: the model's folder, of which nothing is read so far.
-    public init(_ folder: ModelFolder) { self.folder = folder }
+    public convenience init(_ folder: ModelFolder) {
+        self.init(graphs: Self.components.compactMap { try? folder.graph(of: $0) })
+    }
+
+    /// The hash of graphs, with their external data, one after the other.
+    init(graphs: [URL]) { self.graphs = graphs }
 
     /// Begins to read the files, if nobody did.
     public func start() {
@@ -38,7 +43,7 @@ public final class ModelHash: Sendable {
         }
         guard isFirst else { return }
         Thread.detachNewThread { [self] in
-            let result = Self.files(folder).flatMap(Self.kept)
+            let result = Self.files(graphs).flatMap(Self.kept)
             state.withLock { $0 = .done(result) }
             reading.leave()
         }
@@ -53,10 +58,9 @@ public final class ModelHash: Sendable {
     }
 
     /// The files whose bytes count, in order.
-    private static func files(_ folder: ModelFolder) -> [URL]? {
+    private static func files(_ graphs: [URL]) -> [URL]? {
         var result: [URL] = []
-        for component in components {
-            guard let graph = try? folder.graph(of: component) else { continue }
+        for graph in graphs {
             guard let model = try? ONNXModel(contentsOf: graph) else { return nil }
             let place = graph.deletingLastPathComponent()
             let names = model.externalFiles.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }

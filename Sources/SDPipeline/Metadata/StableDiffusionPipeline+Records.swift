@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 import Ops
 
@@ -28,14 +29,21 @@ extension StableDiffusionPipeline {
         }
         let hasStart = request.initialImage != nil
         let hash = modelHash.value
+        let inpainting = request.inpainting
+        let sizes = request.pictureSizes
+        let (defaultSizes, takesSizes) = (ConditionedSizes(), configuration.family.addedConditions != nil)
+        /// What was stated, or nil for the default, and where the model doesn't ask.
+        func statedSize<Value: Equatable>(_ path: KeyPath<ConditionedSizes, Value>) -> Value? {
+            !takesSizes || sizes[keyPath: path] == defaultSizes[keyPath: path] ? nil : sizes[keyPath: path]
+        }
         return request.batchSeeds.seeds(first: request.seed, count: request.batchCount).enumerated().map { index, seed in
             GenerationRecord(
-                model: configuration.folder.url.standardizedFileURL.resolvingSymlinksInPath().lastPathComponent,
+                model: Self.name(configuration.folder.url),
                 modelHash: hash,
-                prompt: request.prompt, negativePrompt: request.negativePrompt, promptTokens: tokens[0],
+                prompt: request.prompt, negativePrompt: request.negativePrompt ?? "", promptTokens: tokens[0],
                 negativePromptTokens: tokens[1], tokenLimit: configuration.tokenLimit,
                 isPromptCut: max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit, width: plan.width,
-                height: plan.height, steps: steps, guidanceScale: request.guidanceScale, seed: seed,
+                height: plan.height, steps: steps, guidanceScale: plan.guidanceScale, seed: seed,
                 batchSeeds: request.batchSeeds, batchCount: request.batchCount, number: index + 1,
                 scheduler: (schedule == nil ? canonical : nil) ?? request.scheduler ?? plan.scheduler.name,
                 schedule: schedule?.rawValue, schedulerClass: plan.scheduler.name,
@@ -44,13 +52,33 @@ extension StableDiffusionPipeline {
                 sigmaList: sigmaList, timesteps: timesteps, eta: step.eta, churn: stated(\.churn),
                 churnMinimumSigma: stated(\.churnMinimumSigma), churnMaximumSigma: stated(\.churnMaximumSigma),
                 noiseScale: stated(\.noiseScale), usesClippedModelOutput: stated(\.useClippedModelOutput),
-                strength: hasStart ? request.strength : nil,
+                strength: hasStart ? plan.strength : nil,
                 initialImage: hasStart ? request.inputFiles.initialImage : nil,
+                resize: hasStart && request.resizeMode != .stretch ? request.resizeMode.rawValue : nil,
+                mask: inpainting == nil ? nil : request.inputFiles.mask,
+                maskBlur: inpainting.flatMap { $0.blur == 0 ? nil : $0.blur },
+                invertsMask: inpainting?.invertsMask == true ? true : nil,
+                maskContent: inpainting.flatMap { $0.content == .original ? nil : $0.content.rawValue },
+                onlyMasked: inpainting?.padding,
+                outpaint: request.outpainting.map { [$0.left, $0.top, $0.right, $0.bottom] },
                 initialLatents: request.initialLatents == nil ? nil : request.inputFiles.initialLatents,
+                vae: configuration.hasOtherVAE ? Self.name(configuration.vaeFolder.url) : nil,
+                vaeHash: configuration.hasOtherVAE ? vaeHash.value : nil,
+                refiner: configuration.refiner.map { Self.name($0.folder.url) }, refinerHash: refiner?.modelHash.value,
+                refinerStart: configuration.refiner == nil ? nil : request.refinerStart ?? Refinement.defaultStart,
+                originalSize: statedSize(\.original) ?? nil, crop: statedSize(\.crop), targetSize: statedSize(\.target) ?? nil,
+                aestheticScore: statedSize(\.aestheticScore), negativeAestheticScore: statedSize(\.negativeAestheticScore),
+                negativePromptIsEmptyText: takesSizes && request.negativePrompt == "" ? true : nil,
                 tokenizer: configuration.tokenizerConvention.rawValue, precision: options.precision.rawValue,
                 threads: options.threads.threadCount, savesMemory: options.savesMemory,
                 optimizes: options.optimize, instructionSet: InstructionSet.current.rawValue)
         }
+    }
+}
+
+extension StableDiffusionPipeline {
+    private static func name(_ folder: URL) -> String {
+        folder.standardizedFileURL.resolvingSymlinksInPath().lastPathComponent
     }
 }
 

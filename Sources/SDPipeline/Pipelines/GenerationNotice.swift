@@ -12,6 +12,10 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case schedulerUnsuited(name: String, madeFor: ModelKind)
     /// Parts of a prompt that other programs take as instructions, and that are tokens like all others here.
     case literalSyntax(parts: [String])
+    /// No guidance scale was asked for, and the model was made for none.
+    case guidanceOff
+    /// The model's files state no scaling factor of latents.
+    case scalingFactorAssumed(Double)
     /// The picture to start from is resized.
     case startResized(from: String, to: String)
 
@@ -30,6 +34,10 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
         case .literalSyntax(let parts):
             "The prompt's \(parts.map { "\"\($0)\"" }.joined(separator: ", ")) \(parts.count == 1 ? "is" : "are") taken literally: "
                 + "weights, alternatives, networks and breaks of other programs aren't known here."
+        case .guidanceOff:
+            "This model is made for a few steps without guidance: the guidance scale is 1 where none is asked for."
+        case .scalingFactorAssumed(let factor):
+            "The model's files state no scaling factor of the VAE: \(factor) is taken, that of Stable Diffusion 1.x and 2.x."
         case .startResized(let from, let to):
             "The picture to start from has \(from) pixels and is resized to \(to)."
         }
@@ -55,22 +63,24 @@ extension GenerationPlan {
         var result: [GenerationNotice] = []
         let limit = configuration.tokenLimit
         if prompt.count > limit { result.append(.promptCut(tokens: prompt.count - 2, limit: limit - 2)) }
-        if !request.negativePrompt.isEmpty {
+        if let text = request.negativePrompt, !text.isEmpty {
             if configuration.unet.guidanceEmbeddingWidth != nil {
                 result.append(.negativePromptUnknownToModel)
             } else if !isGuided {
-                result.append(.negativePromptUnused(guidanceScale: request.guidanceScale))
+                result.append(.negativePromptUnused(guidanceScale: guidanceScale))
             } else if negativePrompt.count > limit {
                 result.append(.negativePromptCut(tokens: negativePrompt.count - 2, limit: limit - 2))
             }
         }
+        if request.guidanceScale == nil, configuration.isMadeForNoGuidance { result.append(.guidanceOff) }
+        if !configuration.vae.statesScalingFactor { result.append(.scalingFactorAssumed(configuration.vae.scalingFactor)) }
         let descriptor = type(of: scheduler).descriptor
         if !configuration.suits(descriptor) {
             result.append(.schedulerUnsuited(name: descriptor.shortName, madeFor: descriptor.modelKind))
         }
-        let literal = PromptSyntax.parts(of: request.prompt) + PromptSyntax.parts(of: request.negativePrompt)
+        let literal = PromptSyntax.parts(of: request.prompt) + PromptSyntax.parts(of: request.negativePrompt ?? "")
         if !literal.isEmpty { result.append(.literalSyntax(parts: literal)) }
-        if let start, start != (width, height) {
+        if let start, start != (width, height), request.inpainting?.padding == nil {
             result.append(.startResized(from: "\(start.width)×\(start.height)", to: "\(width)×\(height)"))
         }
         return result

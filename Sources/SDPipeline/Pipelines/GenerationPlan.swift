@@ -16,8 +16,16 @@ public struct GenerationPlan: Sendable {
     public let scheduler: any Scheduler
     /// The scheduler's evaluation that the run begins with; their number where none is left (a strength of 0).
     public let firstIndex: Int
+    /// The scheduler's evaluation that the run ends before: their number, or where a refiner begins.
+    public let endIndex: Int
+    /// How much more the prompt counts than the negative one: the request's, or the model's own.
+    public let guidanceScale: Double
+    /// With a picture to start from, the share of the steps that is taken.
+    public let strength: Double
     /// Whether the negative prompt takes part.
     public let isGuided: Bool
+    /// What a refiner does after the model: none or one, since a value can't hold one of its own kind otherwise.
+    private let refinements: [GenerationPlan]
     let configuration: PipelineConfiguration
     let prompt: PromptTokens
     let negativePrompt: PromptTokens
@@ -31,32 +39,139 @@ public struct GenerationPlan: Sendable {
         self.configuration = configuration
         let sizes = configuration.sizes
         let start = start ?? request.initialImage.map { ($0.width, $0.height) }
-        self.start = start
-        width = request.width ?? start.map { sizes.nearestWidth(to: $0.width) } ?? sizes.defaultWidth
-        height = request.height ?? start.map { sizes.nearestHeight(to: $0.height) } ?? sizes.defaultHeight
+        let painted = try Self.paintedSize(request, start: start)
+        self.start = painted
+        // A part of the picture is made at the size that the model was trained at.
+        let size = request.inpainting?.padding == nil ? painted : nil
+        width = request.width ?? size.map { sizes.nearestWidth(to: $0.width) } ?? sizes.defaultWidth
+        height = request.height ?? size.map { sizes.nearestHeight(to: $0.height) } ?? sizes.defaultHeight
         try sizes.check(width: width)
         try sizes.check(height: height)
         guard (1...4096).contains(request.batchCount) else {
             throw PipelineError("The batch count is \(request.batchCount), expected 1 to 4096.", kind: .invalidRequest)
         }
-        guard Float(request.guidanceScale).isFinite else {
+        guidanceScale = request.guidanceScale ?? configuration.defaultGuidanceScale
+        let hasMask = request.inpainting != nil || request.outpainting != nil
+        guard hasMask || !configuration.isInpaintingModel else {
             throw PipelineError(
-                "The guidance scale is \(request.guidanceScale), expected a number that single precision holds.",
+                "\(configuration.folder.url.path) is a model for inpainting, whose U-Net takes a mask and a masked picture "
+                    + "(\(configuration.unet.inputChannels) channels): the request has no mask.", kind: .invalidRequest)
+        }
+        strength = request.strength ?? (configuration.isInpaintingModel ? 1 : configuration.family.strength)
+        guard Float(guidanceScale).isFinite else {
+            throw PipelineError(
+                "The guidance scale is \(guidanceScale), expected a number that single precision holds.",
                 kind: .invalidRequest)
         }
         let factor = configuration.spatialFactor
         latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
         try Self.checkMemory(latentShape, pixels: width * height)
         if let given = request.initialLatents { try Self.check(given, shape: latentShape) }
+        try Self.check(request.pictureSizes)
+        if start == nil, configuration.family.needsPicture {
+            throw PipelineError(
+                "\(configuration.folder.url.path) is a \(configuration.family.name), which works on a picture: the request has none to start "
+                    + "from.", kind: .invalidRequest)
+        }
+        let whole = try Self.scheduler(for: request, configuration)
+        guard strength >= 0, strength <= 1 else {
+            throw PipelineError("The strength is \(strength), expected a number from 0 to 1.", kind: .invalidRequest)
+        }
+        if start != nil, !hasMask, strength < 1, strength > 0, configuration.family.keepsStepsOverPictures,
+            let timesteps = try ConsistencyTimesteps.timesteps(of: whole, strength: strength, request: request)
+        {
+            var request = request
+            request.timestepRequest = .timesteps(timesteps)
+            scheduler = try Self.scheduler(for: request, configuration)
+            firstIndex = 0
+        } else {
+            scheduler = whole
+            firstIndex = start == nil ? 0 : try Self.firstIndex(request, strength: strength, scheduler: scheduler)
+        }
+        try request.stepOptions.check(for: type(of: scheduler).descriptor)
+        if start != nil { _ = try configuration.vaeFolder.requireEncoder() }
+        // A model that takes the scale as an input was distilled to need one run only.
+        isGuided = guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+        if let refiner = configuration.refiner {
+            let refinement = try GenerationPlan(refining: request, with: refiner, width: width, height: height)
+            refinements = [refinement]
+            let cutoff = try Refinement.cutoff(request, scheduler: scheduler)
+            endIndex = firstIndex + Refinement.stepsBefore(cutoff, scheduler.timesteps.dropFirst(firstIndex))
+            guard endIndex > firstIndex else {
+                throw PipelineError(
+                    "The refiner's start leaves none of the steps to the model: a later one, or more steps, are needed.",
+                    kind: .invalidRequest)
+            }
+        } else {
+            guard request.refinerStart == nil else {
+                throw PipelineError("The request says where a refiner starts, and there is no refiner.", kind: .invalidRequest)
+            }
+            (refinements, endIndex) = ([], scheduler.timesteps.count)
+        }
+        prompt = configuration.tokenizers.encode(request.prompt)
+        negativePrompt = configuration.tokenizers.encode(request.negativePrompt ?? "")
+    }
+
+    /// The size of the picture to start from with the room around it; checks its mask.
+    private static func paintedSize(
+        _ request: GenerationRequest, start: (width: Int, height: Int)?
+    ) throws -> (width: Int, height: Int)? {
+        guard let start else {
+            let what = request.inpainting != nil ? "a mask" : request.outpainting != nil ? "room around a picture" : nil
+            guard let what else { return nil }
+            throw PipelineError("The request has \(what), and no picture to start from.", kind: .invalidRequest)
+        }
+        if let inpainting = request.inpainting {
+            guard (0...PictureMask.largestBlur).contains(inpainting.blur) else {
+                throw PipelineError(
+                    "The mask's blur is \(inpainting.blur) pixels, expected 0 to \(Int(PictureMask.largestBlur)).",
+                    kind: .invalidRequest)
+            }
+            if let padding = inpainting.padding, !(0...PictureMask.largestPadding).contains(padding) {
+                throw PipelineError(
+                    "The padding around the mask is \(padding) pixels, expected 0 to \(PictureMask.largestPadding).",
+                    kind: .invalidRequest)
+            }
+            let mask = inpainting.invertsMask ? try inpainting.mask.inverted() : inpainting.mask
+            if request.outpainting == nil || !mask.isEmpty { try mask.check(width: start.width, height: start.height) }
+        }
+        guard let room = request.outpainting else { return start }
+        return (start.width + room.left + room.right, start.height + room.top + room.bottom)
+    }
+
+    /// What a refiner does with a model's latents.
+    private init(
+        refining request: GenerationRequest, with configuration: PipelineConfiguration, width: Int, height: Int
+    ) throws {
+        var request = request
+        (request.initialImage, request.initialLatents, request.inpainting, request.outpainting) = (nil, nil, nil, nil)
+        self.request = request
+        self.configuration = configuration
+        (self.width, self.height, start) = (width, height, nil)
+        try configuration.sizes.check(width: width)
+        try configuration.sizes.check(height: height)
+        let factor = configuration.spatialFactor
+        latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
+        guidanceScale = request.guidanceScale ?? configuration.defaultGuidanceScale
+        strength = 1
         scheduler = try Self.scheduler(for: request, configuration)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
-        firstIndex = start == nil ? 0 : try Self.firstIndex(request, scheduler: scheduler)
-        if start != nil { _ = try configuration.folder.graph(of: "vae_encoder") }
-        // A model that takes the scale as an input was distilled to need one run only.
-        isGuided = request.guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+        firstIndex = Refinement.firstIndex(try Refinement.cutoff(request, scheduler: scheduler), scheduler)
+        endIndex = scheduler.timesteps.count
+        guard firstIndex < endIndex else {
+            throw PipelineError(
+                "The refiner's start leaves none of the steps to it: an earlier one, or more steps, are needed.",
+                kind: .invalidRequest)
+        }
+        try scheduler.checkStart(at: firstIndex)
+        isGuided = guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+        refinements = []
         prompt = configuration.tokenizers.encode(request.prompt)
-        negativePrompt = configuration.tokenizers.encode(request.negativePrompt)
+        negativePrompt = configuration.tokenizers.encode(request.negativePrompt ?? "")
     }
+
+    /// What a refiner does after the model; nil for none.
+    var refinement: GenerationPlan? { refinements.first }
 
     /// Gives the picture to start from, whose size the plan was made with.
     ///
@@ -78,22 +193,21 @@ public struct GenerationPlan: Sendable {
         request.inputFiles.initialLatents = file
     }
 
-    private static func firstIndex(_ request: GenerationRequest, scheduler: any Scheduler) throws -> Int {
-        guard request.strength >= 0, request.strength <= 1 else {
-            throw PipelineError("The strength is \(request.strength), expected a number from 0 to 1.", kind: .invalidRequest)
-        }
+    private static func firstIndex(
+        _ request: GenerationRequest, strength: Double, scheduler: any Scheduler
+    ) throws -> Int {
         // No step at all: the picture through the VAE.
-        if request.strength == 0 { return scheduler.timesteps.count }
+        if strength == 0 { return scheduler.timesteps.count }
         let steps: Int
         switch request.timestepRequest ?? .steps(request.steps) {
         case .steps(let count), .named(_, let count): steps = count
         case .timesteps(let list): steps = list.count
         case .sigmas(let list): steps = list.count - 1
         }
-        let index = scheduler.firstIndex(strength: request.strength, steps: steps)
+        let index = scheduler.firstIndex(strength: strength, steps: steps)
         guard index < scheduler.timesteps.count else {
             throw PipelineError(
-                "A strength of \(request.strength) leaves none of \(steps) steps: more of either is needed.",
+                "A strength of \(strength) leaves none of \(steps) steps: more of either is needed.",
                 kind: .invalidRequest)
         }
         try scheduler.checkStart(at: index)
@@ -115,6 +229,24 @@ public struct GenerationPlan: Sendable {
             throw PipelineError(
                 "Pictures of this number and size take more than \(bytes) bytes, and the system doesn't give as many.",
                 kind: .outOfMemory)
+        }
+    }
+
+    private static func check(_ sizes: ConditionedSizes) throws {
+        let given = [sizes.original, sizes.target].compactMap { $0 }
+        let most = 1 << 20
+        guard given.allSatisfy({ (1...most).contains($0.width) && (1...most).contains($0.height) }),
+            (0...most).contains(sizes.crop.x), (0...most).contains(sizes.crop.y)
+        else {
+            throw PipelineError(
+                "The sizes that the model is told are \(given.map { "\($0.width)×\($0.height)" }.joined(separator: " and ")) with a crop at "
+                    + "\(sizes.crop.x),\(sizes.crop.y), expected 1 to \(most) pixels, and a crop at 0 or more.",
+                kind: .invalidRequest)
+        }
+        guard sizes.aestheticScore.isFinite, sizes.negativeAestheticScore.isFinite else {
+            throw PipelineError(
+                "The aesthetic scores are \(sizes.aestheticScore) and \(sizes.negativeAestheticScore), expected numbers.",
+                kind: .invalidRequest)
         }
     }
 

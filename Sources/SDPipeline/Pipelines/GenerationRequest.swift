@@ -2,8 +2,9 @@
 public struct GenerationRequest: Sendable {
     /// What the picture shows. Tokens beyond the text encoder's limit are cut.
     public var prompt: String
-    /// What to keep away from; used where the guidance scale is above 1.
-    public var negativePrompt: String
+    /// What to keep away from; used where the guidance scale is above 1. Of most models nil is the same as an empty text; models of the
+    /// SDXL family have states of their own for no text.
+    public var negativePrompt: String?
     /// Pixels; nil takes the nearest to ``initialImage``'s width that the model makes, or what it was trained at. See
     /// ``PipelineConfiguration/sizes``.
     public var width: Int?
@@ -12,8 +13,9 @@ public struct GenerationRequest: Sendable {
     /// Steps of the scheduler, 1 to the training timesteps (1000 for most models).
     public var steps: Int
     /// How much more the prompt counts than the negative one: w in ε = ε_negative + w (ε_prompt − ε_negative) (Ho and Salimans,
-    /// "Classifier-Free Diffusion Guidance", 2022, in the form of Imagen). 1 and below switch the negative prompt off.
-    public var guidanceScale: Double
+    /// "Classifier-Free Diffusion Guidance", 2022, in the form of Imagen). 1 and below switch the negative prompt off; nil takes
+    /// ``PipelineConfiguration/defaultGuidanceScale``.
+    public var guidanceScale: Double?
     /// The seed of the start noise, as for `torch.Generator("cpu").manual_seed`.
     public var seed: UInt64
     /// Pictures at once, 1 to 4096.
@@ -29,12 +31,24 @@ public struct GenerationRequest: Sendable {
     /// Options of each step (eta, churn).
     public var stepOptions: SchedulerStepOptions
     /// A picture to start from: its latents get the noise of the step that the run begins with (Meng et al. 2022, SDEdit). Where its size
-    /// isn't the one that is made, it is resized by Lanczos' filter. Needs the model's `vae_encoder`.
+    /// isn't the one that is made, it is resized by Lanczos' filter, see ``resizeMode``. Needs the model's `vae_encoder`.
     public var initialImage: RGBImage?
-    /// With `initialImage`, the share of the steps to take, 0 to 1: the last ones. With 0 the picture passes the VAE alone.
-    public var strength: Double
+    /// What becomes of the picture where its proportions aren't those of the size that is made.
+    public var resizeMode: ResizeMode
+    /// Which part of the picture is repainted; nil for all of it.
+    public var inpainting: Inpainting?
+    /// Room around the picture, which is painted too; nil for none.
+    public var outpainting: Outpainting?
+    /// With `initialImage`, the share of the steps to take, 0 to 1: the last ones. With 0 the picture passes the VAE alone; nil takes 0.8, of
+    /// SDXL's refiner 0.3, of models made for inpainting 1. With a mask, 1 starts from noise alone.
+    public var strength: Double?
     /// Standard normal noise to start from instead of the seed's, [batchCount, C, h, w]; nil draws it.
     public var initialLatents: Latents?
+    /// With a refiner (``PipelineConfiguration/refiner``), the share of the noise schedule that the model takes before it, between 0 and 1
+    /// (diffusers' `denoising_end` of the model and `denoising_start` of the refiner); nil takes 0.8.
+    public var refinerStart: Double?
+    /// What models of the SDXL family are told of pictures like this one.
+    public var pictureSizes: ConditionedSizes
     /// The files that ``initialImage`` and ``initialLatents`` come from, for what pictures say about themselves.
     public var inputFiles: InputFiles
     /// Decode the latents before the first step, after every so many steps and after the last; nil decodes the last alone.
@@ -44,11 +58,15 @@ public struct GenerationRequest: Sendable {
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(
-        prompt: String, negativePrompt: String = "", width: Int? = nil, height: Int? = nil, steps: Int = 20,
-        guidanceScale: Double = 7.5, seed: UInt64 = 0, batchCount: Int = 1, batchSeeds: BatchSeeds = .consecutive,
+        prompt: String, negativePrompt: String? = nil, width: Int? = nil, height: Int? = nil, steps: Int = 20,
+        guidanceScale: Double? = nil, seed: UInt64 = 0, batchCount: Int = 1, batchSeeds: BatchSeeds = .consecutive,
         scheduler: String? = nil, schedulerOverrides: [String: SchedulerValue] = [:], timestepRequest: TimestepRequest? = nil,
-        stepOptions: SchedulerStepOptions = SchedulerStepOptions(), initialImage: RGBImage? = nil, strength: Double = 0.8,
-        initialLatents: Latents? = nil, inputFiles: InputFiles = InputFiles(), previewInterval: Int? = nil,
+        stepOptions: SchedulerStepOptions = SchedulerStepOptions(), initialImage: RGBImage? = nil,
+        resizeMode: ResizeMode = .stretch, inpainting: Inpainting? = nil, outpainting: Outpainting? = nil,
+        strength: Double? = nil,
+        initialLatents: Latents? = nil, refinerStart: Double? = nil,
+        pictureSizes: ConditionedSizes = ConditionedSizes(),
+        inputFiles: InputFiles = InputFiles(), previewInterval: Int? = nil,
         livePreview: LivePreview? = nil
     ) {
         self.prompt = prompt
@@ -65,8 +83,13 @@ public struct GenerationRequest: Sendable {
         self.timestepRequest = timestepRequest
         self.stepOptions = stepOptions
         self.initialImage = initialImage
+        self.resizeMode = resizeMode
+        self.inpainting = inpainting
+        self.outpainting = outpainting
         self.strength = strength
         self.initialLatents = initialLatents
+        self.refinerStart = refinerStart
+        self.pictureSizes = pictureSizes
         self.inputFiles = inputFiles
         self.previewInterval = previewInterval
         self.livePreview = livePreview

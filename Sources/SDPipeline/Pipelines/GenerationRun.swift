@@ -3,37 +3,71 @@ import GraphRuntime
 /// One run of a pipeline, from the plan to the pictures: encoding, steps, decoding, each when it is asked for.
 struct GenerationRun: Sendable {
     let plan: GenerationPlan
-    private let pipeline: StableDiffusionPipeline
+    /// Evaluations of the whole run.
+    let total: Int
     private let start = ContinuousClock.now
     private var timings = GenerationResult.Timings()
-    private(set) var denoising: DenoisingRun
+    /// The pipeline whose steps are being taken: the refiner's at last, if there is one.
+    private var pipeline: StableDiffusionPipeline
+    private let records: @Sendable () -> [GenerationRecord]
+    private var denoising: DenoisingRun
+    /// Where the pictures go.
+    private let place: PicturePlace?
+    /// Of the pipelines before.
+    private var earlierSteps = 0
+    private var timesteps: [Float]
+    /// What is left for a refiner.
+    private var refinement: Refining?
+
+    /// A plan for another pipeline.
+    private struct Refining: Sendable {
+        let plan: GenerationPlan
+        let pipeline: StableDiffusionPipeline
+    }
 
     /// Encodes the prompts and makes the latents to start from.
     init(_ plan: GenerationPlan, pipeline: StableDiffusionPipeline, observer: (any RunObserver)?) throws {
         self.plan = plan
         self.pipeline = pipeline
+        records = { pipeline.records(plan) }
         pipeline.modelHash.start()
-        let clock = ContinuousClock()
-        let prompts = plan.isGuided ? [plan.negativePrompt, plan.prompt] : [plan.prompt]
-        let states = try clock.seconds(into: &timings.textEncoder) {
-            try pipeline.promptEncoder.encode(prompts, observer: observer)
-        }
-        let request = plan.request
-        let denoiser = try GuidedUNet(
-            pipeline.unet, conditionings: states.map { pipeline.conditioning(of: $0, plan) },
-            guidanceScale: request.guidanceScale, latentShape: plan.latentShape,
-            computesPicturesAlone: request.batchSeeds == .consecutive)
-        var noise = BatchNoise(request.batchSeeds, seed: request.seed, count: request.batchCount)
-        let latents = try StartLatents(plan: plan, codec: pipeline.codec, observer: observer).make(&noise)
-        // diffusers' pipeline passes an eta of 0 where none is stated, to TCD too.
-        var options = request.stepOptions
-        options.eta = options.eta ?? 0
-        denoising = DenoisingRun(
-            latents, scheduler: plan.scheduler, from: plan.firstIndex, denoiser: denoiser, options: options, noise: noise)
+        if let next = plan.refinement, let refiner = pipeline.refiner { refinement = Refining(plan: next, pipeline: refiner) }
+        total = [plan, refinement?.plan].compactMap { $0 }.map { $0.endIndex - $0.firstIndex }.reduce(0, +)
+        timesteps = Array(plan.scheduler.timesteps[plan.firstIndex..<plan.endIndex])
+        var noise = BatchNoise(plan.request.batchSeeds, seed: plan.request.seed, count: plan.request.batchCount)
+        var denoiser = try Self.denoiser(plan, pipeline, &timings, observer: observer)
+        let picture = try StartPicture(plan)
+        place = picture?.place
+        let start = try StartLatents(plan, picture: picture, codec: pipeline.codec, noise: &noise, observer: observer)
+        if let channels = start.channels { denoiser = InpaintingDenoiser(denoiser: denoiser, channels: channels) }
+        denoising = DenoisingRun(plan, start.latents, denoiser: denoiser, constraint: start.constraint, noise: noise)
     }
 
+    /// Evaluations so far.
+    var completed: Int { earlierSteps + denoising.completed }
+
+    /// The latents after them.
+    var latents: Latents { denoising.latents }
+
+    /// See ``DenoisingRun/scaledLatents``.
+    var scaledLatents: Latents { get throws { try denoising.scaledLatents } }
+
     /// One step; false where there is none left.
-    mutating func next(observer: (any RunObserver)? = nil) throws -> Bool { try denoising.next(observer: observer) }
+    mutating func next(observer: (any RunObserver)? = nil) throws -> Bool {
+        if try denoising.next(observer: observer) { return true }
+        guard let refining = refinement else { return false }
+        refinement = nil
+        // The values of one model's graphs make room for those of the next.
+        pipeline.unet.component.session.releaseMemory()
+        let (earlier, next) = (denoising, refining.plan)
+        let denoiser = try Self.denoiser(next, refining.pipeline, &timings, observer: observer)
+        add(earlier)
+        earlierSteps += earlier.completed
+        timesteps += next.scheduler.timesteps[next.firstIndex..<next.endIndex]
+        pipeline = refining.pipeline
+        denoising = DenoisingRun(next, earlier.latents, denoiser: denoiser, noise: earlier.noise)
+        return try denoising.next(observer: observer)
+    }
 
     /// The pictures of the last step's latents.
     ///
@@ -45,18 +79,52 @@ struct GenerationRun: Sendable {
         report: (Int) throws -> Void = { _ in }
     ) throws -> GenerationResult {
         pipeline.unet.component.session.releaseMemory()
-        let (latents, codec) = (denoising.latents, pipeline.codec)
+        let (latents, codec, place) = (denoising.latents, pipeline.codec, place)
         let images = try ContinuousClock().seconds(into: &timings.vaeDecoder) {
-            try Section.time("VAE decoder", for: observer) { try codec.decode(latents, observer: observer, report: report) }
+            try Section.time("VAE decoder", for: observer) {
+                let made = try codec.decode(latents, observer: observer, report: report)
+                return try place.map { place in try made.map(place.pasting) } ?? made
+            }
         }
-        timings.unet = denoising.denoiserSeconds
-        timings.scheduler = denoising.schedulerSeconds
+        add(denoising)
         timings.total = (ContinuousClock.now - start).seconds
-        let records = pipeline.records(plan)
+        let records = records()
         return GenerationResult(
             images: images, latents: latents, previews: previews, records: records, seeds: records.map(\.seed),
-            schedulerName: plan.scheduler.name, scheduler: records.first?.scheduler ?? "",
-            timesteps: Array(plan.scheduler.timesteps.dropFirst(plan.firstIndex)), promptTokenCount: plan.prompt.count,
-            negativePromptTokenCount: plan.negativePrompt.count, tokenLimit: plan.configuration.tokenLimit, timings: timings)
+            schedulerName: plan.scheduler.name, scheduler: records.first?.scheduler ?? "", timesteps: timesteps,
+            promptTokenCount: plan.prompt.count, negativePromptTokenCount: plan.negativePrompt.count,
+            tokenLimit: plan.configuration.tokenLimit, timings: timings)
+    }
+
+    private mutating func add(_ run: DenoisingRun) {
+        timings.unet += run.denoiserSeconds
+        timings.scheduler += run.schedulerSeconds
+    }
+
+    /// The U-Net of a pipeline with what its family and the task put around it.
+    private static func denoiser(
+        _ plan: GenerationPlan, _ pipeline: StableDiffusionPipeline, _ timings: inout GenerationResult.Timings,
+        observer: (any RunObserver)?
+    ) throws -> any Denoiser {
+        let conditionings = try ContinuousClock().seconds(into: &timings.textEncoder) {
+            try pipeline.conditionings(plan, observer: observer)
+        }
+        return try GuidedUNet(
+            pipeline.unet, conditionings: conditionings, guidanceScale: plan.guidanceScale, latentShape: plan.latentShape,
+            computesPicturesAlone: plan.request.batchSeeds == .consecutive)
+    }
+}
+
+extension DenoisingRun {
+    /// The run of a plan.
+    init(
+        _ plan: GenerationPlan, _ latents: Latents, denoiser: any Denoiser, constraint: KeptLatents? = nil, noise: BatchNoise
+    ) {
+        // diffusers' pipeline passes an eta of 0 where none is stated, to TCD too.
+        var options = plan.request.stepOptions
+        options.eta = options.eta ?? 0
+        self.init(
+            latents, scheduler: plan.scheduler, range: plan.firstIndex..<plan.endIndex, denoiser: denoiser,
+            constraint: constraint, options: options, noise: noise)
     }
 }

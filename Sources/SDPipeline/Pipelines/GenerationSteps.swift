@@ -82,8 +82,8 @@ public struct GenerationSteps: AsyncSequence, Sendable {
 
         private static func step(_ run: GenerationRun, result: GenerationResult? = nil) throws -> GenerationStep {
             GenerationStep(
-                completed: run.denoising.completed, total: run.denoising.total, latents: run.denoising.latents,
-                scaledLatents: try run.denoising.scaledLatents, result: result)
+                completed: run.completed, total: run.total, latents: run.latents,
+                scaledLatents: try run.scaledLatents, result: result)
         }
     }
 }

@@ -11,9 +11,13 @@ public final class StableDiffusionPipeline: Sendable {
     let promptEncoder: PromptEncoder
     let unet: UNet
     let codec: LatentCodec
+    /// The pipeline that takes the last steps.
+    let refiner: StableDiffusionPipeline?
     let options: SessionOptions
     /// The SHA-256 of the model's files, read beside the first pictures.
     public let modelHash: ModelHash
+    /// The SHA-256 of the graphs of another autoencoder than the model's own.
+    let vaeHash: ModelHash
 
     /// Loads a model.
     ///
@@ -48,14 +52,21 @@ public final class StableDiffusionPipeline: Sendable {
         options.limits = limits
         self.options = options
         modelHash = ModelHash(folder)
+        let vae = configuration.vaeFolder
+        vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
         promptEncoder = PromptEncoder(
             try configuration.family.textEncoders.map {
-                try TextEncoder(Component($0.folder, folder: folder, options: options))
+                try TextEncoder(Component($0.folder, folder: folder, options: options), states: $0.states)
             })
         unet = try UNet(
             Component("unet", folder: folder, options: options), configuration: configuration.unet,
-            addedInputs: [GuidanceEmbedding.inputName])
-        codec = try LatentCodec(folder, configuration: configuration.vae, options: options)
+            addedInputs: [GuidanceEmbedding.inputName] + (configuration.family.addedConditions?.inputNames ?? []),
+            family: "a \(configuration.family.name)")
+        codec = try LatentCodec(configuration.vaeFolder, configuration: configuration.vae, options: options)
+        refiner = try configuration.refiner.map {
+            try StableDiffusionPipeline(
+                $0, threads: threads, optimize: optimize, savesMemory: savesMemory, precision: precision, limits: limits)
+        }
     }
 
     /// Makes pictures.
@@ -85,20 +96,20 @@ public final class StableDiffusionPipeline: Sendable {
         }
         try report(.encodingPrompt)
         var run = try GenerationRun(plan, pipeline: self, observer: observer)
-        let (request, total) = (plan.request, run.denoising.total)
+        let (request, total) = (plan.request, run.total)
         let kept = try request.previewInterval.map { (interval: max($0, 1), previews: try Previews(.vae, codec: codec)) }
         let live = try request.livePreview.map {
             (interval: max($0.interval, 1), previews: try Previews($0.method, codec: codec))
         }
         var pictures: [(evaluations: Int, images: [RGBImage])] = []
         repeat {
-            let completed = run.denoising.completed
+            let completed = run.completed
             try report(.step(completed: completed, total: total))
             if let kept, completed % kept.interval == 0 || completed == total {
-                pictures.append((completed, try kept.previews.images(run.denoising.scaledLatents, observer: observer)))
+                pictures.append((completed, try kept.previews.images(run.scaledLatents, observer: observer)))
             }
             if let live, completed > 0, completed < total, completed % live.interval == 0 {
-                let images = try live.previews.images(run.denoising.scaledLatents)
+                let images = try live.previews.images(run.scaledLatents)
                 try report(.preview(completed: completed, total: total, images: images))
             }
         } while try run.next(observer: observer)
@@ -115,13 +126,26 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Throws: ``PipelineError`` where the decoder can't run.
     public func preview(of step: GenerationStep) throws -> [RGBImage] { try codec.decode(step.scaledLatents, observer: nil) }
 
+    /// What the U-Net is conditioned on: the negative prompt and the prompt, or the prompt alone without guidance.
+    func conditionings(_ plan: GenerationPlan, observer: (any RunObserver)?) throws -> [Conditioning] {
+        let prompts = plan.isGuided ? [plan.negativePrompt, plan.prompt] : [plan.prompt]
+        let states = try promptEncoder.encode(prompts, observer: observer)
+        return try states.enumerated().map { index, states in
+            let isNegative = plan.isGuided && index == 0
+            let isEmpty = isNegative && plan.request.negativePrompt == nil && configuration.zerosEmptyNegativePrompt
+            return try conditioning(of: isEmpty ? states.zeros : states, plan, isNegative: isNegative)
+        }
+    }
+
     /// A prompt's states, with what this model's U-Net takes besides.
-    func conditioning(of states: PromptStates, _ plan: GenerationPlan) -> Conditioning {
+    private func conditioning(of states: PromptStates, _ plan: GenerationPlan, isNegative: Bool) throws -> Conditioning {
         var result = Conditioning(states: states)
+        if let added = configuration.family.addedConditions {
+            result.added = try added.values(plan, states: states, isNegative: isNegative)
+        }
         if unet.takes(GuidanceEmbedding.inputName) {
             let width = configuration.unet.guidanceEmbeddingWidth ?? 256
-            result.added[GuidanceEmbedding.inputName] = GuidanceEmbedding.values(
-                scale: plan.request.guidanceScale, width: width)
+            result.added[GuidanceEmbedding.inputName] = GuidanceEmbedding.values(scale: plan.guidanceScale, width: width)
         }
         return result
     }

@@ -36,4 +36,29 @@ enum ConsistencyTimesteps {
             return (original - index) * distance - 1
         }
     }
+
+    /// The timesteps of a run over a picture: as many as asked for, of the teacher's last `strength` of them (diffusers'
+    /// `LCMScheduler.set_timesteps` with `strength`, as `LatentConsistencyModelImg2ImgPipeline` calls it).
+    ///
+    /// - Returns: nil for schedulers of other models, and where the request says which timesteps.
+    static func timesteps(of scheduler: any Scheduler, strength: Double, request: GenerationRequest) throws -> [Double]? {
+        guard type(of: scheduler).descriptor.modelKind == .consistency else { return nil }
+        switch request.timestepRequest ?? .steps(request.steps) {
+        case .steps(let count):
+            let original = try scheduler.settings.integer("original_inference_steps")
+            let distance = try scheduler.settings.integer("num_train_timesteps") / original
+            let kept = Int(Double(original) * strength)
+            guard count <= kept else {
+                throw SchedulerError.invalidSchedule(
+                    scheduler: scheduler.name,
+                    reason: "\(count) steps were asked for with a strength of \(strength), expected 1 to \(kept) "
+                        + "(original_inference_steps times the strength)")
+            }
+            return (0..<count).map { step in
+                let index = Int((Double(step) * (Double(kept) / Double(count))).rounded(.down))
+                return Double((kept - index) * distance - 1)
+            }
+        default: return nil
+        }
+    }
 }
