@@ -139,7 +139,8 @@ import Testing
             let drawn = try pipeline.generate(request)
             #expect(drawn.latents.shape == initial.shape)
             expectClose(
-                drawn.latents.values, expected, shape: initial.shape, within: Tolerance(absolute: 5e-3), "\(entry.scheduler) latents")
+                drawn.latents.values, expected, shape: initial.shape, within: Tolerance(absolute: 5e-3),
+                "\(entry.scheduler) latents")
             // Given latents take the place of the seed's noise.
             request.initialLatents = try Latents(initial.floats(), shape: initial.shape)
             request.seed += 1
