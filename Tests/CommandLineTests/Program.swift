@@ -223,10 +223,11 @@ func expectFailure(
 extension Program {
     /// What the compiler needs to find the package's modules, and the C modules that they import, among what was built in `products`.
     static func moduleOptions(_ products: URL) -> [String] {
-        let built = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader"].flatMap { module in
+        let built = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader", "CJPEGReader"].flatMap {
+            module in
             ["-Xcc", "-fmodule-map-file=\(products.appendingPathComponent("\(module).build/module.modulemap").path)"]
         }
-        let ofSystem = ["CProtobufC", "COpenBLAS", "CPNG"].flatMap { module in
+        let ofSystem = ["CProtobufC", "COpenBLAS", "CPNG", "CJPEG"].flatMap { module in
             ["-I", root.appendingPathComponent("Sources/\(module)").path]
         }
         return ["-I", products.appendingPathComponent("Modules").path] + built + ofSystem

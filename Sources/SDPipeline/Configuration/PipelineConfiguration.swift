@@ -99,7 +99,7 @@ public struct PipelineConfiguration: Sendable {
     /// Tokens that every text encoder takes for a prompt, start and end included.
     public var tokenLimit: Int { tokenizers.map(\.limit).min() ?? 0 }
 
-    /// What messages call the kind of model, such as "Stable Diffusion XL".
+    /// What messages call the kind of model, such as "Stable Diffusion XL model".
     public var familyName: String { family.name }
 
     /// The guidance scale of requests that state none: 1, which is none, of models that were distilled to need none.

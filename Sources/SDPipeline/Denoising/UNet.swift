@@ -25,7 +25,7 @@ struct UNet: Sendable {
         let known = Set([sample.name, timestep.name, states.name] + added.map(\.name))
         if let other = component.session.inputs.first(where: { !known.contains($0.name) }) {
             throw PipelineError(
-                "The U-Net takes the input \"\(other.name)\", which \(family) model doesn't have.", kind: .unsupportedModel)
+                "The U-Net takes the input \"\(other.name)\", which \(family) doesn't have.", kind: .unsupportedModel)
         }
     }
 

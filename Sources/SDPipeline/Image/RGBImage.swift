@@ -54,7 +54,7 @@ public enum ImageError: Error, LocalizedError, Sendable, Equatable, CustomString
         switch self {
         case .unreadable(let path, let reason): "The picture \(path) can't be read\(reason.map { ": \($0)" } ?? "")."
         case .foreign(let path, let found):
-            "\(path) is \(found ?? "no picture that is known here"), expected a PNG or JPEG picture."
+            "\(path) is \(found ?? "a file of an unknown kind"), expected a PNG or JPEG picture."
         case .damaged(let path, let reason, let format): "\(path) can't be decoded as a \(format.rawValue): \(reason)."
         case .tooLarge(let path, let width, let height, let limit):
             "\(path) has \(width)x\(height) pixels, at most \(limit) are accepted."

@@ -16,6 +16,8 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case guidanceOff
     /// The model's files state no scaling factor of latents.
     case scalingFactorAssumed(Double)
+    /// The model isn't told sizes, crops and scores of pictures.
+    case pictureSizesUnused
     /// The picture to start from is resized.
     case startResized(from: String, to: String)
 
@@ -38,6 +40,8 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
             "This model is made for a few steps without guidance: the guidance scale is 1 where none is asked for."
         case .scalingFactorAssumed(let factor):
             "The model's files state no scaling factor of the VAE: \(factor) is taken, that of Stable Diffusion 1.x and 2.x."
+        case .pictureSizesUnused:
+            "Sizes, crops and scores of pictures have no effect: models of the SDXL family are told them."
         case .startResized(let from, let to):
             "The picture to start from has \(from) pixels and is resized to \(to)."
         }
@@ -73,6 +77,9 @@ extension GenerationPlan {
             }
         }
         if request.guidanceScale == nil, configuration.isMadeForNoGuidance { result.append(.guidanceOff) }
+        if request.pictureSizes != ConditionedSizes(), configuration.family.addedConditions == nil {
+            result.append(.pictureSizesUnused)
+        }
         if !configuration.vae.statesScalingFactor { result.append(.scalingFactorAssumed(configuration.vae.scalingFactor)) }
         let descriptor = type(of: scheduler).descriptor
         if !configuration.suits(descriptor) {

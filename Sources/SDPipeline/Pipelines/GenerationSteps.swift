@@ -1,4 +1,3 @@
-import Foundation
 import GraphRuntime
 
 /// A picture in the making, after one of its steps.
@@ -85,15 +84,5 @@ public struct GenerationSteps: AsyncSequence, Sendable {
                 completed: run.completed, total: run.total, latents: run.latents,
                 scaledLatents: try run.scaledLatents, result: result)
         }
-    }
-}
-
-/// A thread that runs take their seconds on, so that Swift's shared threads, of which there are as many as cores, stay free.
-private final class RunThread: TaskExecutor {
-    private let queue = DispatchQueue(label: "sd-onnx generation")
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
