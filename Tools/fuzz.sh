@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Feeds mutated files to everything that reads untrusted ones (Fuzzing/Sources/fuzz), with libFuzzer, AddressSanitizer and
-# UndefinedBehaviorSanitizer. SECONDS_EACH is the time for a target (60 unless given); TARGETS names some of them.
+# UndefinedBehaviorSanitizer. SECONDS_EACH is the time for a target (60 unless given); TARGETS names some of them; JOBS run at a time
+# (as many as there are processors unless given).
 #
 #     SECONDS_EACH=3600 Tools/fuzz.sh              an hour each
 #     TARGETS="png npy" Tools/fuzz.sh              two of them
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/.."
 
 targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg npy}
 seconds=${SECONDS_EACH:-60}
+jobs=${JOBS:-$(nproc)}
 build=$PWD/.build-fuzz
 
 # The runtime's folder has a version in its name that is the toolchain's own matter.
@@ -43,21 +45,43 @@ seeds() {
     esac
 }
 
-failed=
-for target in $targets; do
-    corpus=$build/corpus/$target
+# Fuzzes a target, and prints what came of it at its end, so that targets that run at a time don't mix their lines.
+run_target() {
+    local target=$1 corpus=$build/corpus/$1 report
     mkdir -p "$corpus" "$build/findings"
-    folders=("$corpus")
+    local folders=("$corpus") status=0
     if [ -d "Fuzzing/Seeds/$target" ]; then folders+=("Fuzzing/Seeds/$target"); fi
     seeds "$target" | while read -r file; do cp "$file" "$corpus/seed-$(cksum < "$file" | cut -d ' ' -f 1)"; done
-    echo "fuzz: $target, $seconds s"
-    if ! "$fuzz" "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=4096 -max_len=65536 \
-        -print_final_stats=1 -artifact_prefix="$build/findings/$target-" "${folders[@]}" > "$build/$target.log" 2>&1; then
-        failed="$failed $target"
-        grep -E 'ERROR|SUMMARY|runtime error|Fatal error|Test unit written' "$build/$target.log" | head -n 8 || true
+    "$fuzz" "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=4096 -max_len=65536 \
+        -print_final_stats=1 -artifact_prefix="$build/findings/$target-" "${folders[@]}" > "$build/$target.log" 2>&1 &
+    # Jobs of a script ignore Ctrl-C; see the trap below.
+    trap "kill $!" TERM
+    wait $! || status=1
+    report="fuzz: $target, $seconds s"$'\n'
+    if [ $status -ne 0 ]; then
+        report+=$(grep -E 'ERROR|SUMMARY|runtime error|Fatal error|Test unit written' "$build/$target.log" | head -n 8 || true)$'\n'
     fi
-    grep -E 'stat::(number_of_executed_units|peak_rss_mb)|^#.*DONE' "$build/$target.log" | sed 's/^/    /' || true
+    report+=$(grep -E 'stat::(number_of_executed_units|peak_rss_mb)|^#.*DONE' "$build/$target.log" | sed 's/^/    /' || true)
+    echo "$report"
+    return $status
+}
+
+failed=
+declare -A running=()
+trap 'kill "${!running[@]}" 2> /dev/null || true' EXIT
+# Waits for one target to end.
+collect() {
+    local process status=0
+    wait -n -p process "${!running[@]}" || status=$?
+    if [ $status -ne 0 ]; then failed="$failed ${running[$process]}"; fi
+    unset "running[$process]"
+}
+for target in $targets; do
+    while [ ${#running[@]} -ge "$jobs" ]; do collect; done
+    run_target "$target" &
+    running[$!]=$target
 done
+while [ ${#running[@]} -gt 0 ]; do collect; done
 if [ -n "$failed" ]; then
     echo "fuzz: findings in$failed; the inputs are in .build-fuzz/findings, the messages in .build-fuzz/*.log" >&2
     exit 1

@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 /// What pictures say about themselves.
@@ -32,7 +33,7 @@ import Testing
         #expect(record.version == ProgramVersion.current && record.strength == 0.5 && !record.isPromptCut)
         let plain = try PNGFile.encode(start)
         #expect(try GenerationRecord(png: plain) == nil)
-        #expect(throws: DecodingError.self) {
+        expectError("keyNotFound") {
             try GenerationRecord(png: PNGFile.encode(start, text: [PNGText(key: GenerationRecord.pngKey, text: "{}")]))
         }
     }
