@@ -23,7 +23,7 @@ check() {
 
 # Left out: tests that run the built program, those with full-size models, thousands of cases or long oracles, which would take hours,
 # and those of the use of memory and time, which a sanitizer changes.
-slow='aMegabyte|LargeFile|MemoryTests|NodeCases|OpsTests.ConvolutionTests|ExportedGraph|FusionOnExports|Distribution|DiffusersParity'
+slow='aMegabyte|LargeFile|MemoryTests|foldingHasADefaultBudget|NodeCases|OpsTests.ConvolutionTests|ExportedGraph|FusionOnExports|Distribution|DiffusersParity'
 
 # Optimised: loops of tests over all numbers of a kind would take many minutes otherwise.
 address() {

@@ -72,18 +72,23 @@ private struct ToyDouble: Operator {
         #expect(try small.run(["x": input]).values.first?.count == 1 << 18)
         let large = try Session(
             graph: Self.chain(30, ofConstant: false), library: Self.library, options: Self.options(limits, optimize: optimize))
-        let before = TensorStorage.allocatedBytes
-        do {
-            _ = try large.run(["x": input])
-            Issue.record("expected an error")
-        } catch let error as GraphError {
-            #expect(
-                optimize && error.kind == .limit
-                    && error.message.contains("bytes, expected at most 8388608, the limit of a run"))
-        } catch let error as RunError {
-            #expect(!optimize && error.kind == .limit && error.message.contains("16777216 bytes, expected at most 8388608"))
+        var taken = Int.max
+        // Tests that run meanwhile take memory too: one undisturbed run is enough.
+        for _ in 0..<8 where taken >= 64 << 20 {
+            let before = TensorStorage.allocatedBytes
+            do {
+                _ = try large.run(["x": input])
+                Issue.record("expected an error")
+            } catch let error as GraphError {
+                #expect(
+                    optimize && error.kind == .limit
+                        && error.message.contains("bytes, expected at most 8388608, the limit of a run"))
+            } catch let error as RunError {
+                #expect(!optimize && error.kind == .limit && error.message.contains("16777216 bytes, expected at most 8388608"))
+            }
+            taken = min(taken, TensorStorage.allocatedBytes - before)
         }
-        #expect(TensorStorage.allocatedBytes - before < 64 << 20)
+        #expect(taken < 64 << 20)
     }
 
     /// Sizes whose sum no integer holds.
