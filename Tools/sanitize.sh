@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # Swift's own backtraces would wait for answers.
 export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:handle_sigbus=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1:suppressions=$PWD/Tools/sanitize/suppressions.txt
 export SWIFT_BACKTRACE=enable=no
 
 # Builds and runs the tests of a filter.
