@@ -116,7 +116,7 @@ struct BenchCommand: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let session = try Session(
-            modelFile: model.path, optimize: !noOptimize, pool: pool, memory: memory, precision: numbers.precision)
+            modelFile: model.path, optimize: !noOptimize, pool: pool, memory: memory, numbers: numbers)
         var preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         let inputs = try ModelInputs(
             session: session, .init(shapes: shape, files: input, suggested: model.suggestedShapes(session.inputs)))

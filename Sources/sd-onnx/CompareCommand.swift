@@ -65,6 +65,7 @@ struct CompareCommand: ParsableCommand {
     var shape: [NamedShape] = []
 
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var half: HalfRoundingOptions
 
     @OptionGroup var limitOptions: LimitOptions
 
@@ -152,7 +153,7 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func session(_ model: ONNXModel, _ named: NamedModel, optimize: Bool, _ pool: ThreadPool) throws -> Session {
-        var options = SessionOptions(optimize: optimize, threads: pool)
+        var options = SessionOptions(optimize: optimize, threads: pool, halfRounding: half.halfRounding)
         options.limits = limitOptions.limits
         do {
             return try Session(graph: model.graph, library: StandardOperators.library, options: options)

@@ -203,7 +203,7 @@ struct GenerateCommand: ParsableCommand {
         let pool = try threads.makePool()
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, savesMemory: memory.savesMemory,
-            precision: numbers.precision, limits: memory.limits)
+            precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
         profiling?.didLoad()
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         var previewError: (any Error)?
@@ -258,7 +258,7 @@ struct GenerateCommand: ParsableCommand {
         try warn(plans, configuration)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
-            precision: numbers.precision, limits: memory.limits)
+            precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
         let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, plans: plans) { entry in
             guard !quiet else { return }
             StandardStreams.printError(

@@ -11,6 +11,8 @@ struct PrecisionOptions: ParsableArguments {
         transform: OptionValues.choice)
     var precision = Precision.single
 
+    @OptionGroup var half: HalfRoundingOptions
+
     /// - Throws: a usage error where the graph is to run as it stands in the file.
     func check(noOptimize: Bool) throws {
         if noOptimize, precision != .single {

@@ -75,7 +75,7 @@ struct RunCommand: ParsableCommand {
         let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
         let pool = try threads.makePool()
         let session = try Session(
-            modelFile: model, optimize: !noOptimize, pool: pool, memory: memory, precision: numbers.precision)
+            modelFile: model, optimize: !noOptimize, pool: pool, memory: memory, numbers: numbers)
         profiling?.didLoad()
         try checkOutputs(session)
         let files = OutputNames.fileNames(for: session.outputs.map(\.name)).map {

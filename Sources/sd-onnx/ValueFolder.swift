@@ -71,9 +71,9 @@ final class ValueFolderWriter {
         for (name, tensor) in inputs { try write(name, tensor) }
     }
 
-    /// Values that a .npy file can't hold are left out.
+    /// Values that a .npy file can't hold are left out, and those that the model doesn't name.
     func add(_ name: String, _ tensor: Tensor) throws {
-        guard tensor.dtype != .string else { return }
+        guard tensor.dtype != .string, files[name] != nil else { return }
         try write(name, tensor)
         written.append(name)
     }

@@ -18,6 +18,22 @@ import Testing
         #expect(comparisons.allSatisfy { $0["compared"] as? Int == 3 && $0["differing"] as? Int == 0 })
     }
 
+    /// A reference that rounded what a run keeps in float32 is no other, and values that the model doesn't name aren't dumped.
+    @Test func roundsAsTheReference() throws {
+        let folder = try TemporaryFolder()
+        let half = Program.fixtures.appendingPathComponent("half")
+        let model = half.appendingPathComponent("model.onnx").path
+        let arguments = ["compare", model, "--reference", half.appendingPathComponent("dump").path, "--dump", "own"]
+        let outcome = try Program.run(arguments + ["--json"], in: folder)
+        #expect(outcome.code == 0, "\(outcome.messages)")
+        let comparisons = try #require(try outcome.json()["comparisons"] as? [[String: Any]])
+        #expect(comparisons.map { $0["compared"] as? Int } == [2, 2])
+        let index = try JSONSerialization.jsonObject(with: Data(contentsOf: folder["own/index.json"])) as? [String: Any]
+        #expect((index?["values"] as? [String: String])?.keys.sorted() == ["a", "y"])
+        let other = try Program.run(arguments.prefix(4) + ["--half-rounding", "nodes"], in: folder)
+        #expect(other.code == 1 && other.messages.contains("\"by\""), "\(other.messages)")
+    }
+
     /// A copy of the values with one changed: the node that computes it is named, though later ones are right.
     @Test func findsAnInjectedDifference() throws {
         let folder = try TemporaryFolder()

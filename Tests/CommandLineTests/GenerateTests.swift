@@ -43,6 +43,19 @@ import Testing
         try expectEqual(PNGFile.read(folder["a.png"]).pixels, PNGFile.read(folder["b.png"]).pixels)
     }
 
+    /// Pictures say where halves were rounded, where that isn't the default.
+    @Test func recordsHalfRounding() throws {
+        let folder = try TemporaryFolder()
+        for place in ["outputs", "nodes"] {
+            let outcome = try Program.run(
+                ["generate", "a fox", "--half-rounding", place, "-o", "\(place).png", "--json"] + Self.quick, in: folder)
+            #expect(outcome.code == 0, "\(outcome.messages)")
+            #expect(try outcome.json()["half_rounding"] as? String == place)
+            let entries = PNGText.entries(in: [UInt8](try Data(contentsOf: folder["\(place).png"])))
+            #expect(entries.contains { $0.text.contains("Half rounding: nodes") } == (place == "nodes"))
+        }
+    }
+
     /// Pairs of bfloat16 give a picture of their own, which says so.
     @Test func roundsFactors() throws {
         let folder = try TemporaryFolder()

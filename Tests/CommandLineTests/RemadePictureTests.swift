@@ -10,7 +10,7 @@ import Testing
             "generate", "--prompt", record.prompt, "--negative-prompt", record.negativePrompt, "--steps", "\(record.steps)",
             "--cfg-scale", "\(record.guidanceScale)", "--seed", "\(record.seed)", "--width", "\(record.width)", "--height",
             "\(record.height)", "--scheduler", record.scheduler, "--precision", record.precision, "--threads",
-            "\(record.threads)", "--tokenizer", record.tokenizer,
+            "\(record.threads)", "--tokenizer", record.tokenizer, "--half-rounding", record.halfRounding,
         ]
         if record.batchSeeds == .shared { result += ["--batch-seeds", "shared", "-b", "\(record.batchCount)"] }
         if record.savesMemory { result.append("--low-memory") }

@@ -147,5 +147,9 @@ private struct DoubleScaleFusion: Fusion {
         #expect(try !TensorDifference(Tensor([Float.nan]), from: Tensor([Float.nan])).exceeds(0))
         #expect(try TensorDifference(Tensor([Float(1)]), from: expected).obstacle == "has shape [1], expected [3]")
         #expect(try TensorDifference(Tensor([Int64(1), -4, 2]), from: expected).obstacle != nil)
+        // What a reference of 16 bits has rounded.
+        let halves = try Tensor([Float16(1.001), -.infinity, 2])
+        #expect(try TensorDifference(Tensor([Float(1.001), -2e5, 2]), from: halves).largest == 0)
+        #expect(try TensorDifference(Tensor([Float(1.001), -6e4, 2]), from: halves).largest == .infinity)
     }
 }

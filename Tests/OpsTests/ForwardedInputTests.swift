@@ -4,14 +4,14 @@ import Testing
 
 /// Nodes that change nothing vanish from a plan; those that only seem to stay.
 @Suite struct ForwardedInputTests {
-    /// How many nodes are left of Abs → what `build` adds → Sqrt.
+    /// How many nodes are left of Abs → what `build` adds → Sqrt, without the two that convert an input and an output of half precision.
     private func nodes(
         _ dtype: DType = .float32, _ shape: [Int] = [2, 3], _ build: (inout FusionGraph, ValueID) throws -> ValueID
     ) throws -> Int {
         var g = FusionGraph(dtype)
         let x = try g.input(shape)
         let middle = try build(&g, g.node("Abs", x))
-        return try g.nodeCount(g.node("Sqrt", middle))
+        return try g.nodeCount(g.node("Sqrt", middle)) - (dtype == .float16 ? 2 : 0)
     }
 
     private func arithmetic(

@@ -7,6 +7,8 @@ results where it can run them.
 - unranked.onnx: an input without a declared shape.
 - names-dump/: every value of names.onnx as Tools/dump-intermediates.py writes it.
 - optional.onnx: an optional output that holds a tensor.
+- half/: a product of half precision that leaves its range and comes back, with ONNX Runtime's result, its dump of all values, and the
+  result of onnx's own evaluator, which rounds after every node.
 - habits/: models that exporters and editors leave behind: an output listed twice, an initializer defined twice, external data behind
   "sub/../" and with a length of 0.
 - hostile/: models that ask for much, or for files beside the output folder.
@@ -20,6 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 
 folder = Path(__file__).resolve().parent.parent / "CommandLineTests" / "Fixtures"
 
@@ -32,6 +35,24 @@ def save(name, nodes, inputs, outputs, domains=()):
 
 def tensor(name, kind=TensorProto.FLOAT, shape=("n",)):
     return helper.make_tensor_value_info(name, kind, shape)
+
+
+def half():
+    place = folder / "half"
+    place.mkdir(exist_ok=True)
+    hundred = helper.make_tensor("c", TensorProto.FLOAT16, [], [100.0])
+    nodes = [helper.make_node("Mul", ["x", "c"], ["a"], "times"), helper.make_node("Div", ["a", "c"], ["y"], "by")]
+    graph = helper.make_graph(nodes, "half", [tensor("x", TensorProto.FLOAT16)], [tensor("y", TensorProto.FLOAT16)], [hundred])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(model, place / "model.onnx")
+    x = np.array([2000, 3, -700, 0.5], np.float16)
+    np.save(place / "x.npy", x)
+    session = onnxruntime.InferenceSession(place / "model.onnx", providers=["CPUExecutionProvider"])
+    np.save(place / "outputs-y.npy", session.run(None, {"x": x})[0])
+    with np.errstate(all="ignore"):
+        np.save(place / "nodes-y.npy", ReferenceEvaluator(model).run(None, {"x": x})[0])
+    tool = Path(__file__).resolve().parents[2] / "Tools" / "dump-intermediates.py"
+    subprocess.run([sys.executable, tool, "model.onnx", "dump", "--input", "x=x.npy"], cwd=place, check=True)
 
 
 def habits():
@@ -125,6 +146,7 @@ def main():
     optional = helper.make_optional_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, None))
     save("optional", [node("Optional", ["a"], ["s"])], [tensor("a")], [helper.make_value_info("s", optional)])
 
+    half()
     habits()
     hostile()
 

@@ -20,8 +20,7 @@ struct NodeRunner {
     }
 
     private func attempt(_ node: Node, _ operation: any Operator, inputs: [Value?], captures: [Value]) throws -> [Value?] {
-        let facts = try operation.inferOutputs(
-            InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: node.outputs.count))
+        let facts = try node.inferOutputs(operation, inputs.map { $0.map { Fact($0) } })
         let allocated = observer == nil ? 0 : TensorStorage.allocatedBytes
         let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
         var results = [Value?](repeating: nil, count: node.outputs.count)

@@ -1,8 +1,8 @@
 extension Operator {
     /// Runs into `outputs` and returns what came out of each.
     ///
-    /// An operator that doesn't compute in a 16-bit float type that it is given gets its inputs widened to float32 and its outputs
-    /// rounded back: what ONNX Runtime does on a CPU with Casts around each such node.
+    /// An operator that doesn't compute in a 16-bit float type that it is given gets its inputs widened to float32, and those outputs
+    /// rounded back that are wanted so, see ``HalfRounding``.
     func produce(
         inputs: [Value?], captures: [Value], outputs: [MutableTensor?], threads: ThreadPool, subgraphs: (any SubgraphRunner)?
     ) throws -> [Value?] {

@@ -97,8 +97,7 @@ struct PlanRunner {
 
     /// Checks what only the run tells, where the plan knew the outputs' shapes without all of the inputs'.
     private func check(_ step: Plan.Step, inputs: [Value?]) throws {
-        let outputs = try step.operation.inferOutputs(
-            InferenceInputs(inputs.map { $0.map { Fact($0) } }, outputCount: step.node.outputs.count))
+        let outputs = try step.node.inferOutputs(step.operation, inputs.map { $0.map { Fact($0) } })
         for (id, fact) in zip(step.node.outputs, outputs) {
             guard let id, let shape = fact.shape, let dtype = fact.dtype else { continue }
             guard shape == plan.facts[id].shape, dtype == plan.facts[id].dtype else {

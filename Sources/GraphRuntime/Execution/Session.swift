@@ -28,6 +28,8 @@ public struct SessionOptions: Sendable {
     /// constant is kept that had to be computed of them, such as weights widened from half precision or packed. The results are the
     /// same but for rounding, where a kernel that reads packed weights adds in another order.
     public var savesMemory: Bool
+    /// Where numbers of float16 and bfloat16 are rounded.
+    public var halfRounding = HalfRounding.outputs
     /// In which numbers products are computed. Without ``optimize``, and for nodes whose shapes depend on data, in single precision.
     public var precision: Precision
     /// Names of inputs that many runs in a row get as the very same tensor, such as a prompt's states. What depends on these and on
@@ -39,12 +41,14 @@ public struct SessionOptions: Sendable {
 
     /// Options with ``steadyInputs`` empty; each parameter is the property of its name.
     public init(
-        optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, precision: Precision = .single
+        optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, precision: Precision = .single,
+        halfRounding: HalfRounding = .outputs
     ) {
         self.optimize = optimize
         self.threads = threads
         self.savesMemory = savesMemory
         self.precision = precision
+        self.halfRounding = halfRounding
     }
 }
 
@@ -82,7 +86,7 @@ public final class Session: Sendable {
     public init(graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions()) throws {
         try graph.validate()
         try graph.requireValues()
-        let resolved = try library.registry.resolve(graph)
+        let resolved = try library.registry.resolve(graph, halfRounding: options.halfRounding)
         self.options = options
         constants = options.savesMemory ? nil : PackedConstants()
         let optimizer = Optimizer(

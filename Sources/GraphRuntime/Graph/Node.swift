@@ -19,6 +19,8 @@ public struct Node: Sendable {
     public var fusion: FusionOrigin?
     /// The operator with its attributes decoded; set by ``OperatorRegistry/resolve(_:)`` or by the fusion that made the node.
     public var operation: (any Operator)?
+    /// Whether 16-bit floats that it reads count as float32, so that its results aren't rounded to 16 bits, see ``HalfRounding``.
+    var widensHalves = false
 
     /// A node without scopes that no fusion made; each parameter is the property of its name.
     public init(

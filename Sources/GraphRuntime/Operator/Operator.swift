@@ -101,8 +101,8 @@ public protocol Operator: Sendable {
     /// ``kernelName``.
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String?
 
-    /// The element types of floating-point inputs that ``run(_:)`` takes as they are; the runtime widens half and bfloat16
-    /// inputs to float32 and narrows outputs where they are missing here. Nil, the default, takes every type.
+    /// The element types of floating-point inputs that ``run(_:)`` takes as they are; the runtime widens half and bfloat16 inputs to
+    /// float32 where they are missing here, and rounds outputs as ``HalfRounding`` says. Nil, the default, takes every type.
     var floatingPointTypes: Set<DType>? { get }
 
     /// Equal for operators that compute the same from the same inputs, nil (the default) where that isn't known: the key by which
@@ -144,6 +144,15 @@ extension Operator {
             return sum + Double(shape.count) * Double(dtype.bitWidth) / 8
         }
     }
+}
+
+/// An operator that does nothing but convert its input to a type (Cast).
+public protocol ConversionOperator: Operator {
+    /// The type that it converts to; nil where that isn't an attribute.
+    var target: DType? { get }
+
+    /// The same to another type.
+    func converting(to dtype: DType) -> any Operator
 }
 
 /// The facts of a node's inputs, with accessors that refuse what is missing.

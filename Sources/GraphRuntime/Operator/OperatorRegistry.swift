@@ -66,14 +66,15 @@ public struct OperatorRegistry: Sendable {
 
     /// A copy of the graph in which every node has its ``Node/operation``, and so have those of its subgraphs.
     ///
+    /// - Parameter halfRounding: with ``HalfRounding/outputs``, nodes between which numbers stay float32 are rewritten.
     /// - Throws: ``GraphError`` that names every operator that isn't known, or the node and attribute that can't be honoured.
-    public func resolve(_ graph: Graph) throws(GraphError) -> Graph {
+    public func resolve(_ graph: Graph, halfRounding: HalfRounding = .outputs) throws(GraphError) -> Graph {
         let missing = missingOperators(in: graph)
         guard missing.isEmpty else {
             throw GraphError(
                 "the model needs operators that aren't supported: " + missing.joined(separator: ", "), kind: .unsupported)
         }
-        return try resolveNodes(graph)
+        return try resolveNodes(graph, captureTypes: [], halfRounding)
     }
 
     /// The operators of a graph, and of those in its attributes, that aren't known, with their versions, sorted.
@@ -92,27 +93,46 @@ public struct OperatorRegistry: Sendable {
         return missing
     }
 
-    private func resolveNodes(_ graph: Graph) throws(GraphError) -> Graph {
+    /// - Parameter captureTypes: of the graph's captures, where they are known.
+    private func resolveNodes(
+        _ graph: Graph, captureTypes: [DType?], _ halfRounding: HalfRounding
+    ) throws(GraphError) -> Graph {
         var graph = graph
-        for index in graph.nodes.indices where graph.nodes[index].operation == nil {
-            let node = graph.nodes[index]
-            guard let definition = definition(for: node.identity) else { continue }
-            var subgraphs: [String: [Subgraph]] = [:]
-            var offset = 0
-            for (attribute, inner) in node.attributes.graphs {
-                let resolved = try resolveNodes(inner)
-                let range = offset..<offset + inner.captures.count
-                subgraphs[attribute, default: []].append(Subgraph(graph: resolved, captureRange: range))
-                offset = range.upperBound
+        let hasHalves = graph.hasHalves || captureTypes.contains { $0?.isHalf ?? false }
+        var widening = halfRounding == .outputs && hasHalves ? HalfWidening(graph, captureTypes: captureTypes) : nil
+        for index in graph.nodes.indices {
+            var node = graph.nodes[index]
+            if node.operation == nil {
+                node.operation = try operation(of: node, halfRounding) { widening?.type(of: $0) }
             }
-            var decoder = NodeDecoder(node, subgraphs: subgraphs)
-            do {
-                graph.nodes[index].operation = try definition.decode(&decoder)
-                try decoder.requireAllRead()
-            } catch {
-                throw GraphError("\(node.title): \(error)", kind: .unsupported)
-            }
+            graph.nodes[index] = node
+            widening?.append(node)
         }
-        return graph
+        widening?.finish()
+        return widening?.graph ?? graph
+    }
+
+    /// - Parameter type: the type of a value of the node's graph, where it is known.
+    private func operation(
+        of node: Node, _ halfRounding: HalfRounding, type: (ValueID) -> DType?
+    ) throws(GraphError) -> (any Operator)? {
+        guard let definition = definition(for: node.identity) else { return nil }
+        var subgraphs: [String: [Subgraph]] = [:]
+        var offset = 0
+        for (attribute, inner) in node.attributes.graphs {
+            let range = offset..<offset + inner.captures.count
+            let types = range.map { $0 < node.captures.count ? type(node.captures[$0]) : nil }
+            let resolved = try resolveNodes(inner, captureTypes: types, halfRounding)
+            subgraphs[attribute, default: []].append(Subgraph(graph: resolved, captureRange: range))
+            offset = range.upperBound
+        }
+        var decoder = NodeDecoder(node, subgraphs: subgraphs)
+        do {
+            let operation = try definition.decode(&decoder)
+            try decoder.requireAllRead()
+            return operation
+        } catch {
+            throw GraphError("\(node.title): \(error)", kind: .unsupported)
+        }
     }
 }

@@ -61,7 +61,7 @@ extension Node {
             parameters = key
         }
         let sources = inputs.map { $0.map(String.init) ?? "-" }.joined(separator: ",")
-        return "\(identity)|\(parameters)|\(sources)|\(outputs.count)"
+        return "\(identity)|\(parameters)|\(sources)|\(outputs.count)|\(widensHalves)"
     }
 }
 

@@ -81,6 +81,7 @@ public struct GraphEditor {
             identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: match.type, version: 1),
             inputs: match.inputs, outputs: match.outputs, operation: match.operation)
         fused.scopes = last.scopes
+        fused.widensHalves = inside.contains { graph.nodes[$0].widensHalves }
         fused.fusion = FusionOrigin(
             fusion: fusion,
             nodes: inside.sorted().flatMap { graph.nodes[$0].fusion?.nodes ?? [graph.nodes[$0].title] })

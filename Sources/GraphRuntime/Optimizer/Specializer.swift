@@ -71,7 +71,7 @@ struct Specializer {
         let inputs = node.inputs.map { id in id.map { facts[$0] } }
         let outputs: [Fact]
         do {
-            outputs = try operation.inferOutputs(InferenceInputs(inputs, outputCount: node.outputs.count))
+            outputs = try node.inferOutputs(operation, inputs)
         } catch {
             throw RunError(node: node, inputs: inputs.map { $0.map(\.summary) }, underlying: error)
         }

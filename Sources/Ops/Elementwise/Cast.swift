@@ -1,10 +1,12 @@
 import GraphRuntime
 
 /// Cast-6 to Cast-25, and CastLike-15 to CastLike-25, whose second input tells the type.
-struct Cast: Operator {
+struct Cast: ConversionOperator {
     /// Nil for CastLike.
     let target: DType?
     let rounding: CastRounding
+
+    func converting(to dtype: DType) -> any Operator { Cast(target: dtype, rounding: rounding) }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         [Fact(dtype: try target ?? inputs[1].dtype, shape: try inputs[0].shape)]

@@ -166,8 +166,9 @@ private struct Scores {
     /// The operands of a sum of scores and a mask that broadcasts to them.
     private static func maskedSum(_ node: Int, _ shape: Shape, _ editor: GraphEditor) -> (scores: ValueID, mask: ValueID?)? {
         for (scores, mask) in editor.orders(node, .add) {
-            guard editor.shape(scores) == shape, let maskShape = editor.shape(mask), editor.isFloat(mask),
-                let producer = editor.producer(of: scores), editor.operation(producer, as: Softmax.self) == nil
+            guard editor.shape(scores) == shape, let maskShape = editor.shape(mask),
+                editor.isFloat(mask) || editor.constant(mask) != nil,
+                isProduct(scores, editor)
             else { continue }
             if isZero(mask, editor) { return (scores, nil) }
             // The fused operator's mask has the axes batch, heads, queries, keys.
@@ -175,6 +176,13 @@ private struct Scores {
             return (scores, mask)
         }
         return nil
+    }
+
+    /// Whether a value is a matrix product, times or by scalars.
+    private static func isProduct(_ id: ValueID, _ editor: GraphEditor) -> Bool {
+        var (factor, nodes) = (1.0, [Int]())
+        guard let node = editor.producer(of: skipFactors(id, &factor, &nodes, editor)) else { return false }
+        return editor.operation(node, as: MatMul.self) != nil
     }
 
     /// Whether a value is zero all over: the addend of weight 0 that baddbmm is exported with.

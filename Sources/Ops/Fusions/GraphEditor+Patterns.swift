@@ -55,13 +55,9 @@ extension GraphEditor {
     /// The first output of a node.
     func output(_ node: Int) -> ValueID? { nodes[node].outputs.first ?? nil }
 
-    /// Whether a value is of a floating-point type that the fused kernels compute in.
-    func isFloat(_ id: ValueID?) -> Bool {
-        switch fact(id).dtype {
-        case .float32, .float16, .bfloat16: true
-        default: false
-        }
-    }
+    /// Whether a value is of the type that the fused kernels compute in. Between nodes that are rounded to 16 bits nothing is fused:
+    /// what a fused operator keeps to itself isn't rounded.
+    func isFloat(_ id: ValueID?) -> Bool { fact(id).dtype == .float32 }
 
     /// A constant of one number per channel, where broadcasting gives it to axis 1 of a tensor [N, C, …] of `rank` axes.
     func channelConstant(_ id: ValueID, channels: Int, rank: Int) -> [Float]? {

@@ -119,6 +119,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var tokenizer: String
     /// In which numbers products were computed, see `Precision` of GraphRuntime.
     public var precision: String
+    /// Where numbers of half-precision models were rounded, see `HalfRounding` of GraphRuntime.
+    public var halfRounding: String
     /// The threads that it ran on; as with those that follow, others may change the rounding of a colour by 1/255.
     public var threads: Int
     /// Whether memory was spared, see `SessionOptions` of GraphRuntime.
@@ -132,6 +134,7 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
         case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop
         case tokenizer, precision, threads
+        case halfRounding = "half_rounding"
         case modelHash = "model_hash"
         case negativePrompt = "negative_prompt"
         case promptTokens = "prompt_tokens"
@@ -244,6 +247,7 @@ extension GenerationRecord {
         for (key, value) in schedulerOverrides.sorted(by: { $0.key < $1.key }) { pairs.append((key, Self.text(value))) }
         if tokenizer != TokenizerConvention.transformers5.rawValue { pairs.append(("Tokenizer", tokenizer)) }
         if precision != "fp32" { pairs.append(("Precision", precision)) }
+        if halfRounding != "outputs" { pairs.append(("Half rounding", halfRounding)) }
         pairs.append(("Version", "\(program) \(version)"))
         let line = pairs.map { "\($0): \(Self.quoted($1))" }.joined(separator: ", ")
         return prompt + (negativePrompt.isEmpty ? "" : "\nNegative prompt: \(negativePrompt)") + "\n" + line

@@ -70,6 +70,7 @@ extension StableDiffusionPipeline {
                 aestheticScore: statedSize(\.aestheticScore), negativeAestheticScore: statedSize(\.negativeAestheticScore),
                 negativePromptIsEmptyText: takesSizes && request.negativePrompt == "" ? true : nil,
                 tokenizer: configuration.tokenizerConvention.rawValue, precision: options.precision.rawValue,
+                halfRounding: options.halfRounding.rawValue,
                 threads: options.threads.threadCount, savesMemory: options.savesMemory,
                 optimizes: options.optimize, instructionSet: InstructionSet.current.rawValue)
         }

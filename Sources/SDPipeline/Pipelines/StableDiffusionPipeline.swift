@@ -28,14 +28,15 @@ public final class StableDiffusionPipeline: Sendable {
     ///   - savesMemory: see ``SessionOptions/savesMemory``.
     ///   - precision: see ``SessionOptions/precision``.
     ///   - limits: what each graph may take of the machine.
+    ///   - halfRounding: see ``SessionOptions/halfRounding``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public convenience init(
         modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false,
-        precision: Precision = .single, limits: ResourceLimits = ResourceLimits()
+        precision: Precision = .single, halfRounding: HalfRounding = .outputs, limits: ResourceLimits = ResourceLimits()
     ) throws {
         try self.init(
             PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize, savesMemory: savesMemory,
-            precision: precision, limits: limits)
+            precision: precision, halfRounding: halfRounding, limits: limits)
     }
 
     /// Loads the graphs of a model whose configuration has been read.
@@ -43,11 +44,13 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Throws: ``PipelineError`` with the file that is malformed or can't be run.
     public init(
         _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true,
-        savesMemory: Bool = false, precision: Precision = .single, limits: ResourceLimits = ResourceLimits()
+        savesMemory: Bool = false, precision: Precision = .single, halfRounding: HalfRounding = .outputs,
+        limits: ResourceLimits = ResourceLimits()
     ) throws {
         self.configuration = configuration
         let folder = configuration.folder
-        var options = SessionOptions(optimize: optimize, threads: threads, savesMemory: savesMemory, precision: precision)
+        var options = SessionOptions(
+            optimize: optimize, threads: threads, savesMemory: savesMemory, precision: precision, halfRounding: halfRounding)
         options.steadyInputs = UNet.steadyInputs
         options.limits = limits
         self.options = options
@@ -65,7 +68,8 @@ public final class StableDiffusionPipeline: Sendable {
         codec = try LatentCodec(configuration.vaeFolder, configuration: configuration.vae, options: options)
         refiner = try configuration.refiner.map {
             try StableDiffusionPipeline(
-                $0, threads: threads, optimize: optimize, savesMemory: savesMemory, precision: precision, limits: limits)
+                $0, threads: threads, optimize: optimize, savesMemory: savesMemory, precision: precision,
+                halfRounding: halfRounding, limits: limits)
         }
     }
 
