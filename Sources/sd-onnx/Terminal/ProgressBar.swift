@@ -52,7 +52,3 @@ struct ProgressBar {
             : String(format: "%d:%02d", seconds / 60, seconds % 60)
     }
 }
-
-extension Duration {
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}
