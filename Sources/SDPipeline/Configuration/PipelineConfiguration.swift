@@ -120,6 +120,9 @@ public struct PipelineConfiguration: Sendable {
         }
     }
 
+    /// Whether the model makes pictures of pictures alone, as SDXL's refiner.
+    public var needsPicture: Bool { family.needsPicture }
+
     /// Whether the U-Net takes a mask and a masked picture beside the latents.
     public var isInpaintingModel: Bool { unet.inputChannels != vae.latentChannels }
 

@@ -161,7 +161,7 @@ struct BenchCommand: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let configuration = try PipelineConfiguration(modelFolder: URL(fileURLWithPath: folder))
-        let request = GenerationRequest(prompt: "a picture", steps: steps ?? 20, seed: 0)
+        let request = try Self.request(configuration, steps: steps ?? 20)
         _ = try configuration.plan(for: request)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
@@ -197,5 +197,20 @@ struct BenchCommand: ParsableCommand {
         try files.write(
             report, profile, work: work, title: folder,
             table: parts.text + "\n\n" + BenchTable(report: report, top: top).text)
+    }
+
+    /// A picture of the size that the model was trained at; over a gray one, all of it masked, where the model takes such.
+    private static func request(_ configuration: PipelineConfiguration, steps: Int) throws -> GenerationRequest {
+        var request = GenerationRequest(prompt: "a picture", steps: steps, seed: 0)
+        guard configuration.needsPicture || configuration.isInpaintingModel else { return request }
+        let (width, height) = (configuration.sizes.defaultWidth, configuration.sizes.defaultHeight)
+        request.initialImage = try RGBImage(
+            width: width, height: height, pixels: [UInt8](repeating: 128, count: 3 * width * height))
+        request.strength = 1
+        if configuration.isInpaintingModel {
+            let values = [UInt8](repeating: 255, count: width * height)
+            request.inpainting = Inpainting(mask: try PictureMask(width: width, height: height, values: values))
+        }
+        return request
     }
 }

@@ -33,12 +33,15 @@ struct TokenizeCommand: ParsableCommand {
 
     func run() throws {
         let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
-        let tokenizer = try CLIPTokenizer(folder: folder.tokenizer(), convention: tokenizer.convention)
+        // Refiners of SDXL have the second alone.
+        let second = try? folder.tokenizer("tokenizer_2")
+        let files = try (try? folder.tokenizer()) ?? second ?? folder.tokenizer()
+        let tokenizer = try CLIPTokenizer(folder: files, convention: tokenizer.convention)
         let ids: [Int]
         if pad {
             guard let limit = tokenizer.maximumLength else {
                 throw CommandFailure(
-                    "\(try folder.tokenizer().path) states no length (model_max_length) that --pad could fill up to.")
+                    "\(files.path) states no length (model_max_length) that --pad could fill up to.")
             }
             ids = tokenizer.encode(text, paddedTo: limit).ids
         } else {
