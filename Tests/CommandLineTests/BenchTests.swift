@@ -261,6 +261,7 @@ import Testing
             let outcome = try Program.run(
                 [
                     "bench", Program.emoji.path, "--component", "unet", "--shape", "sample=2,4,\(size),\(size)", "--json", name,
+                    "--iterations", "25",
                 ], in: folder)
             #expect(outcome.code == 0)
         }

@@ -90,25 +90,25 @@ import Testing
             ("model_index.json isn't a JSON object", { try $0.replace("model_index.json", with: "[]") }),
             ("_class_name is 5, expected a text", { try $0.set("_class_name", 5, in: "model_index.json") }),
             (
-                "is a StableDiffusionXLPipeline",
+                "has no text_encoder_2/model.onnx",
                 { try $0.set("_class_name", "StableDiffusionXLPipeline", in: "model_index.json") }
             ),
             (
-                "is a StableDiffusionInpaintPipeline",
-                { try $0.set("_class_name", "StableDiffusionInpaintPipeline", in: "model_index.json") }
+                "is a StableDiffusion3Pipeline, that is Stable Diffusion 3",
+                { try $0.set("_class_name", "StableDiffusion3Pipeline", in: "model_index.json") }
             ),
             ("has no unet/model.onnx", { try $0.remove("unet") }),
             ("has no text_encoder/model.onnx", { try $0.remove("text_encoder") }),
             ("has no vae_decoder/model.onnx", { try $0.remove("vae_decoder") }),
             ("has no folder tokenizer", { try $0.remove("tokenizer") }),
             ("has no scheduler/scheduler_config.json", { try $0.remove("scheduler") }),
-            ("has no unet/config.json", { try $0.remove("unet/config.json") }),
             ("unet/model.onnx: the file is empty", { try $0.replace("unet/model.onnx", with: "") }),
             ("is cut off", { try $0.replace("unet/model.onnx", with: unet.prefix(unet.count / 2)) }),
             ("sample_size is 1e+30, expected a whole number", { try $0.set("sample_size", 1e30, in: "unet/config.json") }),
             ("sample_size is true, expected", { try $0.set("sample_size", true, in: "unet/config.json") }),
             ("sample_size is \"big\", expected", { try $0.set("sample_size", "big", in: "unet/config.json") }),
-            ("takes 9 channels", { try $0.set("in_channels", 9, in: "unet/config.json") }),
+            ("(9 channels): the request has no mask", { try $0.set("in_channels", 9, in: "unet/config.json") }),
+            ("takes 8 channels", { try $0.set("in_channels", 8, in: "unet/config.json") }),
             ("scaling_factor is 0.0", { try $0.set("scaling_factor", 0, in: "vae_decoder/config.json") }),
             (
                 "expected a list of 1 to 12",

@@ -6,7 +6,7 @@ import Testing
         (
             "generate",
             [
-                "--prompt", "--negative-prompt", "--scheduler", "(default: 20)", "(default: 7.5)", "output.png)",
+                "--prompt", "--negative-prompt", "--scheduler", "(default: 20)", "(default: 7.5; of SDXL", "output.png)",
                 "-b 4 -o owl-%02d.png",
             ]
         ),
