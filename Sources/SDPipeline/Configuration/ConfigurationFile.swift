@@ -54,6 +54,30 @@ struct ConfigurationFile: Sendable {
         throw wrong(key, value, expected: "a list of \(count) numbers")
     }
 
+    /// The whole numbers of the object `key` by their names; nil where it is missing.
+    ///
+    /// - Parameter names: what a number alone stands for, as older files have it.
+    func optionalInts(
+        _ key: String, in range: ClosedRange<Int>, numberStandsFor names: [String]
+    ) throws(PipelineError) -> [String: Int]? {
+        guard let value = stated(key) else { return nil }
+        let members: [String: Value] =
+            switch value {
+            case .object(let members): members
+            case .number: Dictionary(uniqueKeysWithValues: names.map { ($0, value) })
+            default: throw wrong(key, value, expected: "an object of whole numbers")
+            }
+        var result: [String: Int] = [:]
+        for (name, member) in members {
+            if case .absent = member { continue }
+            guard case .number(let number) = member, let integer = Int(exactly: number), range.contains(integer) else {
+                throw wrong(key, member, expected: "whole numbers from \(range.lowerBound) to \(range.upperBound)")
+            }
+            result[name] = integer
+        }
+        return result
+    }
+
     /// Whether the list `key` names a library and a class, as components of a pipeline do: `[null, null]` stands for none.
     func namesComponent(_ key: String) -> Bool {
         guard case .list(let elements)? = values[key] else { return false }
@@ -90,7 +114,7 @@ struct ConfigurationFile: Sendable {
         case number(Double)
         case text(String)
         case list([Value])
-        case object
+        case object([String: Value])
 
         init(from decoder: any Decoder) throws {
             if var list = try? decoder.unkeyedContainer() {
@@ -100,7 +124,7 @@ struct ConfigurationFile: Sendable {
                 return
             }
             guard let value = try? decoder.singleValueContainer() else {
-                self = .object
+                self = .object([:])
                 return
             }
             if value.decodeNil() {
@@ -112,7 +136,7 @@ struct ConfigurationFile: Sendable {
             } else if let text = try? value.decode(String.self) {
                 self = .text(text)
             } else {
-                self = .object
+                self = .object((try? value.decode([String: Value].self)) ?? [:])
             }
         }
 

@@ -10,21 +10,26 @@ struct VAEConfiguration: Sendable {
     let normalization: (mean: [Double], deviation: [Double])?
     /// Pixels per latent along each side: 2 for each level but the first.
     let spatialFactor: Int
+    /// Pixels along each side of the pictures that it was trained with (`sample_size`); 512 where nothing is said.
+    let sampleSize: Int
     /// Whether a file states ``scalingFactor``.
     let statesScalingFactor: Bool
 
-    init(_ folder: VAEFolder) throws {
+    /// - Parameter unstatedScalingFactor: ``scalingFactor`` where no file states it.
+    init(_ folder: VAEFolder, unstatedScalingFactor: Double = 0.18215) throws {
         guard let file = folder.configuration else {
             let graph = try GraphSizes(folder.decoder)
             latentChannels = graph.inputChannels ?? 4
-            (scalingFactor, shiftFactor, normalization, statesScalingFactor) = (0.18215, 0, nil, false)
+            (scalingFactor, shiftFactor, normalization, statesScalingFactor) = (unstatedScalingFactor, 0, nil, false)
             spatialFactor = graph.scalingFactor
+            sampleSize = 512
             return
         }
         latentChannels = try file.optionalInt("latent_channels", in: 1...1024) ?? 4
+        sampleSize = try file.optionalInt("sample_size", in: 1...65536) ?? 512
         let isTiny = try file.optionalString("_class_name") == "AutoencoderTiny"
         let stated = try file.optionalDouble("scaling_factor")
-        scalingFactor = stated ?? (isTiny ? 1 : 0.18215)
+        scalingFactor = stated ?? (isTiny ? 1 : unstatedScalingFactor)
         statesScalingFactor = stated != nil || isTiny
         // AutoencoderTiny's shift is of another meaning, which its exports have inside.
         shiftFactor = isTiny ? 0 : try file.optionalDouble("shift_factor") ?? 0

@@ -50,6 +50,17 @@ struct VAEFolder: Sendable {
         configuration = try file.map { file throws(PipelineError) in try ConfigurationFile(contentsOf: file) }
     }
 
+    /// A decoder alone, with the `config.json` that lies beside it.
+    ///
+    /// - Throws: ``PipelineError`` where that is malformed.
+    init(decoder: URL) throws {
+        url = decoder
+        (self.decoder, encoder) = (decoder, nil)
+        let file = decoder.deletingLastPathComponent().appendingPathComponent("config.json")
+        configuration =
+            FileManager.default.fileExists(atPath: file.path) ? try ConfigurationFile(contentsOf: file) : nil
+    }
+
     /// - Throws: ``PipelineError`` where there is no encoder.
     func requireEncoder() throws(PipelineError) -> URL {
         guard let encoder else {

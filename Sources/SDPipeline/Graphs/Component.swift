@@ -7,7 +7,7 @@ import Ops
 final class Component: Sendable {
     private static let titles = [
         "text_encoder": "text encoder", "text_encoder_2": "second text encoder", "unet": "U-Net", "vae_encoder": "VAE encoder",
-        "vae_decoder": "VAE decoder",
+        "vae_decoder": "VAE decoder", "safety_checker": "safety checker",
     ]
 
     /// Its folder's name, such as `vae_decoder`.
@@ -78,7 +78,22 @@ final class Component: Sendable {
         }
     }
 
-    private func run(_ inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [String: Tensor] {
+    /// Whether the values of a run on inputs of these shapes take at most so many bytes, as far as that is known ahead.
+    func fits(_ inputs: [String: Tensor], bytes: Int) -> Bool {
+        do {
+            return try session.prepare(inputs).arenaByteCount <= bytes
+        } catch let error as GraphError where error.kind == .limit {
+            return false
+        } catch {
+            // The run says what is wrong.
+            return true
+        }
+    }
+
+    /// Runs the graph, and returns all outputs by their names, as they are.
+    ///
+    /// - Throws: as ``outputs(_:of:observer:)``, but for values that aren't finite.
+    func run(_ inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [String: Tensor] {
         do {
             return try session.run(inputs, observer: observer)
         } catch {

@@ -23,6 +23,11 @@ struct InputDeclaration: Sendable {
         if case .fixed(let extent)? = dimensions?.first, extent > 0 { extent } else { nil }
     }
 
+    /// Whether the export fixed the extents of the last two axes, the rows and columns of pictures.
+    var hasFixedSize: Bool {
+        dimensions?.suffix(2).contains { if case .fixed = $0 { true } else { false } } ?? false
+    }
+
     /// Numbers as a tensor of the declared type.
     ///
     /// - Throws: ``PipelineError`` where the type is none of numbers, or of whole numbers that these aren't.

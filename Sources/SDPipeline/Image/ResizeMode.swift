@@ -26,9 +26,9 @@ extension Raster {
     /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
     func resized(width: Int, height: Int, mode: ResizeMode) throws -> Raster {
         guard width > 0, height > 0 else { throw ImageError.wrongSize("a picture can't become \(width)x\(height)") }
-        guard mode != .stretch else { return try LanczosResampling.resized(self, width: width, height: height) }
+        guard mode != .stretch else { return try Resampling.resized(self, width: width, height: height) }
         let (scaledWidth, scaledHeight) = scaledSize(width: width, height: height, covers: mode == .fill)
-        let scaled = try LanczosResampling.resized(self, width: scaledWidth, height: scaledHeight)
+        let scaled = try Resampling.resized(self, width: scaledWidth, height: scaledHeight)
         var result = try Raster(width: width, height: height, channels: channels, filledWith: 0)
         let (left, top) = (width / 2 - scaledWidth / 2, height / 2 - scaledHeight / 2)
         result.paste(scaled, left: left, top: top)

@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 import Synchronization
 
@@ -9,8 +10,13 @@ public final class LatentCodec: Sendable {
     let decoder: VAEDecoder
     private let folder: VAEFolder
     private let options: SessionOptions
+    private let tiling: VAETiling
+    private let loadedEncoder: LoadedEncoder
+
     /// Loaded when it is needed first, since most runs don't need it.
-    private let loadedEncoder = Mutex<VAEEncoder?>(nil)
+    private final class LoadedEncoder: Sendable {
+        let encoder = Mutex<VAEEncoder?>(nil)
+    }
 
     /// Loads the decoder; the encoder, `vae_encoder/model.onnx`, is loaded by the first picture.
     ///
@@ -34,20 +40,29 @@ public final class LatentCodec: Sendable {
         self.folder = folder
         self.configuration = configuration
         self.options = options
+        (tiling, loadedEncoder) = (.automatic, LoadedEncoder())
         decoder = try VAEDecoder(Component("vae_decoder", file: folder.decoder, options: options), configuration: configuration)
     }
+
+    private init(_ other: LatentCodec, tiling: VAETiling) {
+        (configuration, decoder, folder, options) = (other.configuration, other.decoder, other.folder, other.options)
+        (loadedEncoder, self.tiling) = (other.loadedEncoder, tiling)
+    }
+
+    /// The same autoencoder, whose graphs both share, with other tiles; they are automatic where nothing is said.
+    public func tiled(_ tiling: VAETiling) -> LatentCodec { LatentCodec(self, tiling: tiling) }
 
     /// Pixels per latent along each side.
     public var spatialFactor: Int { configuration.spatialFactor }
 
     /// The most likely latents of a picture, [1, C, h, w].
     ///
-    /// - Throws: ``PipelineError`` where width or height isn't a multiple of ``spatialFactor``, or the encoder can't be run.
+    /// - Throws: ``PipelineError`` for tiles of a size that isn't possible, where width or height isn't a multiple of ``spatialFactor``, or the encoder can't be run.
     public func encode(_ image: RGBImage) throws -> Latents { scaled(try distribution(of: image, observer: nil).mean) }
 
     /// The picture of latents of one picture.
     ///
-    /// - Throws: ``PipelineError`` where the decoder can't run.
+    /// - Throws: ``PipelineError`` for tiles of a size that isn't possible, and where the decoder can't run.
     public func decode(_ latents: Latents) throws -> RGBImage { try decode(latents, observer: nil)[0] }
 
     /// The pictures of latents, one after the other, so that memory doesn't grow with their number.
@@ -55,8 +70,19 @@ public final class LatentCodec: Sendable {
     /// - Parameter report: called with the number of pictures after each.
     func decode(_ latents: Latents, observer: (any RunObserver)?, report: (Int) throws -> Void = { _ in }) throws -> [RGBImage]
     {
-        try (0..<latents.pictureCount).map { index in
-            let pixels = try decoder.pixels(of: latents.picture(index), observer: observer)
+        let tiles = try decoderTiles(for: latents)
+        return try (0..<latents.pictureCount).map { index in
+            let picture = latents.picture(index)
+            var lastShape: [Int]?
+            let pixels =
+                try tiles.map { tiles in
+                    try tiles.decode(picture) { tile in
+                        // A tile's values make room for those of the next size.
+                        if tile.shape != lastShape { decoder.component.session.releaseMemory() }
+                        lastShape = tile.shape
+                        return try decoder.pixels(of: tile, observer: observer)
+                    }
+                } ?? decoder.pixels(of: picture, observer: observer)
             try report(index + 1)
             return try PixelConversion.images(
                 from: pixels, width: latents.width * spatialFactor, height: latents.height * spatialFactor)[0]
@@ -81,7 +107,56 @@ public final class LatentCodec: Sendable {
         let encoder = try encoder()
         // The values of one graph make room for those of the next.
         defer { encoder.component.session.releaseMemory() }
-        return try encoder.distribution(of: pixels, height: height, width: width, observer: observer)
+        guard let tiles = try encoderTiles(forPixels: pixels, width: width, height: height) else {
+            return encoder.distribution(
+                try encoder.moments(of: pixels, height: height, width: width, observer: observer), height: height, width: width)
+        }
+        let moments = try tiles.encode(pixels, height: height, width: width) {
+            try encoder.moments(of: $0, height: $1, width: $2, observer: observer)
+        }
+        return encoder.distribution(moments, height: height, width: width)
+    }
+
+    /// Whether pictures of this size may take more than one tile.
+    func mayDivide(height: Int, width: Int) throws -> Bool {
+        try VAETiles(tiling, vae: configuration)?.divide(height: height / spatialFactor, width: width / spatialFactor) ?? false
+    }
+
+    /// The tiles that latents are decoded in; nil for none.
+    func decoderTiles(for latents: Latents) throws -> VAETiles? {
+        try tiles(height: latents.height, width: latents.width, decoder.component, decoder.input) {
+            try decoder.inputs(latents.picture(0))
+        }
+    }
+
+    /// The tiles that pixels [3, height, width] are encoded in; nil for none.
+    func encoderTiles(forPixels pixels: [Float], width: Int, height: Int) throws -> VAETiles? {
+        let encoder = try encoder()
+        return try tiles(
+            height: height / spatialFactor, width: width / spatialFactor, encoder.component, encoder.input
+        ) {
+            try encoder.inputs(pixels, height: height, width: width)
+        }
+    }
+
+    /// - Parameters:
+    ///   - height: in latents, as width.
+    ///   - inputs: what the graph would take for the whole picture.
+    private func tiles(
+        height: Int, width: Int, _ component: Component, _ input: InputDeclaration, _ inputs: () throws -> [String: Tensor]
+    ) throws -> VAETiles? {
+        guard let tiles = try VAETiles(tiling, vae: configuration), tiles.divide(height: height, width: width) else {
+            return nil
+        }
+        guard !input.hasFixedSize else {
+            if tiling == .automatic { return nil }
+            throw PipelineError(
+                "\(component.file.path) takes one size alone, and can't work in tiles.", kind: .unsupportedModel)
+        }
+        guard tiling == .automatic else { return tiles }
+        // A quarter of the machine is left to the networks' weights and to others.
+        let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        return try component.fits(inputs(), bytes: options.limits.runBytes ?? memory / 4 * 3) ? nil : tiles
     }
 
     /// Whether the encoder gives a distribution that latents are drawn from, rather than latents.
@@ -91,10 +166,10 @@ public final class LatentCodec: Sendable {
     func scaled(_ latents: Latents) -> Latents { configuration.scaled(latents) }
 
     private func encoder() throws -> VAEEncoder {
-        if let loaded = loadedEncoder.withLock({ $0 }) { return loaded }
+        if let loaded = loadedEncoder.encoder.withLock({ $0 }) { return loaded }
         let encoder = try VAEEncoder(
             Component("vae_encoder", file: folder.requireEncoder(), options: options), configuration: configuration)
-        if !options.savesMemory { loadedEncoder.withLock { $0 = encoder } }
+        if !options.savesMemory { loadedEncoder.encoder.withLock { $0 = encoder } }
         return encoder
     }
 }

@@ -5,7 +5,7 @@ import GraphRuntime
 struct VAEEncoder: Sendable {
     let component: Component
     let configuration: VAEConfiguration
-    private let input: InputDeclaration
+    let input: InputDeclaration
 
     /// The normal distribution of a picture's latents, before the scaling factor.
     struct Distribution {
@@ -29,19 +29,26 @@ struct VAEEncoder: Sendable {
         return channels == 2 * configuration.latentChannels
     }
 
+    /// What the graph takes for pixels [3, height, width].
+    func inputs(_ pixels: [Float], height: Int, width: Int) throws -> [String: Tensor] {
+        let rows = input.fixedBatch ?? 1
+        return [
+            input.name: try input.tensor(
+                rows: Array(repeating: pixels[...], count: rows), shape: [rows, 3, height, width])
+        ]
+    }
+
+    /// What the graph answers: mean and logarithm of the variance, [2 C, h, w], or latents, [C, h, w].
+    ///
     /// - Parameter pixels: [3, height, width] in −1...1, of multiples of the spatial factor.
-    func distribution(
-        of pixels: [Float], height: Int, width: Int, observer: (any RunObserver)?
-    ) throws -> Distribution {
+    func moments(of pixels: [Float], height: Int, width: Int, observer: (any RunObserver)?) throws -> [Float] {
         let rows = input.fixedBatch ?? 1
         let shape = [rows, 3, height, width]
         let moments = try component.output(
-            ["latent_parameters", "latent_sample", "latent_dist"],
-            of: [input.name: try input.tensor(rows: Array(repeating: pixels[...], count: rows), shape: shape)],
+            ["latent_parameters", "latent_sample", "latent_dist"], of: inputs(pixels, height: height, width: width),
             observer: observer)
         let factor = configuration.spatialFactor
         let channels = configuration.latentChannels
-        let size = channels * (height / factor) * (width / factor)
         let found = moments.shape.dimensions
         guard found.count == 4, [channels, 2 * channels].contains(found[1]),
             [found[0], found[2], found[3]] == [rows, height / factor, width / factor]
@@ -50,10 +57,16 @@ struct VAEEncoder: Sendable {
                 "The VAE encoder answers \(moments.shape) to a picture of shape \(shape), expected "
                     + "\([rows, 2 * channels, height / factor, width / factor]).")
         }
-        let first = try moments.array(of: Float.self).prefix(moments.count / rows)
-        let mean = Latents(checked: Array(first.prefix(size)), shape: [1, channels, height / factor, width / factor])
-        guard found[1] == 2 * channels else { return Distribution(mean: mean, deviation: nil) }
+        return Array(try moments.array(of: Float.self).prefix(moments.count / rows))
+    }
+
+    /// The distribution that the answer for a picture of so many pixels stands for.
+    func distribution(_ moments: [Float], height: Int, width: Int) -> Distribution {
+        let (factor, channels) = (configuration.spatialFactor, configuration.latentChannels)
+        let size = channels * (height / factor) * (width / factor)
+        let mean = Latents(checked: Array(moments.prefix(size)), shape: [1, channels, height / factor, width / factor])
+        guard moments.count == 2 * size else { return Distribution(mean: mean, deviation: nil) }
         // diffusers' DiagonalGaussianDistribution keeps the logarithm of the variance from −30 to 20.
-        return Distribution(mean: mean, deviation: first[size...].map { expf(0.5 * min(max($0, -30), 20)) })
+        return Distribution(mean: mean, deviation: moments[size...].map { expf(0.5 * min(max($0, -30), 20)) })
     }
 }

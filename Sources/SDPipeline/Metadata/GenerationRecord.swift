@@ -43,6 +43,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var batchCount: Int
     /// This picture's place among them, from 1 on.
     public var number: Int
+    /// Whether the safety checker flagged the picture, so that it is black; nil where it wasn't asked.
+    public var isFlagged: Bool?
     /// Of a picture on the way: after how many evaluations of the U-Net it was taken; nil for the result.
     public var evaluations: Int?
     /// A name by which the registry finds the scheduler with its variant, such as `dpm++2m karras`.
@@ -97,6 +99,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var vae: String?
     /// The SHA-256 of its graphs, see ``ModelHash``.
     public var vaeHash: String?
+    /// Pixels along each side of the tiles that the VAE worked in; nil for none.
+    public var vaeTile: Int?
     /// The folder's name of the refiner that took the last steps.
     public var refiner: String?
     /// Its SHA-256, see ``ModelHash``.
@@ -159,6 +163,7 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case invertsMask = "invert_mask"
         case maskContent = "mask_content"
         case onlyMasked = "only_masked"
+        case vaeTile = "vae_tile"
         case vaeHash = "vae_hash"
         case refinerHash = "refiner_hash"
         case refinerStart = "refiner_start"
@@ -167,6 +172,7 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case aestheticScore = "aesthetic_score"
         case negativeAestheticScore = "negative_aesthetic_score"
         case negativePromptIsEmptyText = "negative_prompt_empty"
+        case isFlagged = "is_flagged"
         case savesMemory = "low_memory"
         case optimizes = "optimize"
         case instructionSet = "instruction_set"
@@ -227,6 +233,7 @@ extension GenerationRecord {
         }
         if let vae { pairs.append(("VAE", vae)) }
         if let vaeHash { pairs.append(("VAE hash", String(vaeHash.prefix(10)))) }
+        if let vaeTile { pairs.append(("VAE tile", "\(vaeTile)")) }
         if let refiner { pairs.append(("Refiner", refiner + (refinerHash.map { " [\($0.prefix(10))]" } ?? ""))) }
         if let refinerStart { pairs.append(("Refiner switch at", Self.text(refinerStart))) }
         if let originalSize { pairs.append(("Original size", "\(originalSize.width)x\(originalSize.height)")) }
@@ -234,6 +241,7 @@ extension GenerationRecord {
         if let targetSize { pairs.append(("Target size", "\(targetSize.width)x\(targetSize.height)")) }
         if let aestheticScore { pairs.append(("Aesthetic score", Self.text(aestheticScore))) }
         if let negativeAestheticScore { pairs.append(("Negative aesthetic score", Self.text(negativeAestheticScore))) }
+        if let isFlagged { pairs.append(("Safety checker", isFlagged ? "flagged" : "passed")) }
         if let evaluations { pairs.append(("Evaluations", "\(evaluations)")) }
         let options: [(String, Double?)] = [
             ("Eta", eta), ("Sigma churn", churn), ("Sigma tmin", churnMinimumSigma), ("Sigma tmax", churnMaximumSigma),

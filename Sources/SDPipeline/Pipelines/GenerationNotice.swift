@@ -20,6 +20,8 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case pictureSizesUnused
     /// The picture to start from is resized.
     case startResized(from: String, to: String)
+    /// The VAE works in tiles of so many pixels along each side, which nobody asked for, since it has to.
+    case vaeTiled(pixels: Int)
 
     public var description: String {
         switch self {
@@ -44,6 +46,9 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
             "Sizes, crops and scores of pictures have no effect: models of the SDXL family are told them."
         case .startResized(let from, let to):
             "The picture to start from has \(from) pixels and is resized to \(to)."
+        case .vaeTiled(let pixels):
+            "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than there is: its colours "
+                + "differ a little from those of the whole."
         }
     }
 }

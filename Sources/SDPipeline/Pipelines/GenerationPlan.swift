@@ -89,6 +89,9 @@ public struct GenerationPlan: Sendable {
             firstIndex = start == nil ? 0 : try Self.firstIndex(request, strength: strength, scheduler: scheduler)
         }
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
+        _ = try VAETiles(request.vaeTiling, vae: configuration.vae)
+        if request.checksSafety { _ = try SafetyChecker.Files(configuration.folder) }
+        if case .decoder(let url)? = request.livePreview?.method { _ = try PreviewDecoder(url, for: configuration.vae) }
         if start != nil { _ = try configuration.vaeFolder.requireEncoder() }
         // A model that takes the scale as an input was distilled to need one run only.
         isGuided = guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil

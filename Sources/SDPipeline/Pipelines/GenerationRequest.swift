@@ -49,6 +49,11 @@ public struct GenerationRequest: Sendable {
     public var refinerStart: Double?
     /// What models of the SDXL family are told of pictures like this one.
     public var pictureSizes: ConditionedSizes
+    /// Whether the VAE works on pictures in tiles.
+    public var vaeTiling: VAETiling
+    /// Whether the model's safety checker looks at the pictures, as in diffusers: those that it flags become black, see
+    /// ``GenerationResult/flagged``. Pictures that ``livePreview`` shows on the way aren't checked.
+    public var checksSafety: Bool
     /// The files that ``initialImage`` and ``initialLatents`` come from, for what pictures say about themselves.
     public var inputFiles: InputFiles
     /// Decode the latents before the first step, after every so many steps and after the last; nil decodes the last alone.
@@ -66,7 +71,8 @@ public struct GenerationRequest: Sendable {
         strength: Double? = nil,
         initialLatents: Latents? = nil, refinerStart: Double? = nil,
         pictureSizes: ConditionedSizes = ConditionedSizes(),
-        inputFiles: InputFiles = InputFiles(), previewInterval: Int? = nil,
+        vaeTiling: VAETiling = .automatic, checksSafety: Bool = false, inputFiles: InputFiles = InputFiles(),
+        previewInterval: Int? = nil,
         livePreview: LivePreview? = nil
     ) {
         self.prompt = prompt
@@ -90,6 +96,8 @@ public struct GenerationRequest: Sendable {
         self.initialLatents = initialLatents
         self.refinerStart = refinerStart
         self.pictureSizes = pictureSizes
+        self.vaeTiling = vaeTiling
+        self.checksSafety = checksSafety
         self.inputFiles = inputFiles
         self.previewInterval = previewInterval
         self.livePreview = livePreview

@@ -2,6 +2,9 @@
 public struct GenerationResult: Sendable {
     /// The pictures, as many as were asked for.
     public var images: [RGBImage]
+    /// Of each picture, whether the safety checker flagged it, so that it is black; nil where it wasn't asked. With
+    /// ``Inpainting/padding`` only what was made is black.
+    public var flagged: [Bool]?
     /// The latents after the last step, [batchCount, C, h, w], before the VAE's scaling factor.
     public var latents: Latents
     /// Pictures on the way, where `previewInterval` asked for them; each has the number of evaluations before it.
@@ -22,6 +25,8 @@ public struct GenerationResult: Sendable {
     public var negativePromptTokenCount: Int
     /// What the text encoder takes.
     public var tokenLimit: Int
+    /// What was found while the pictures were made, beside ``GenerationPlan/notices``.
+    public var notices: [GenerationNotice]
     /// How long the parts took.
     public var timings: Timings
 

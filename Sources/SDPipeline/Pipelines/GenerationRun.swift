@@ -9,13 +9,16 @@ struct GenerationRun: Sendable {
     private var timings = GenerationResult.Timings()
     /// The pipeline whose steps are being taken: the refiner's at last, if there is one.
     private var pipeline: StableDiffusionPipeline
-    private let records: @Sendable () -> [GenerationRecord]
+    /// That of the plan.
+    private let model: StableDiffusionPipeline
     private var denoising: DenoisingRun
     /// Where the pictures go.
     private let place: PicturePlace?
     /// Of the pipelines before.
     private var earlierSteps = 0
     private var timesteps: [Float]
+    /// Pixels along each side of the tiles that the VAE worked in; nil for none.
+    private var tilePixels: Int?
     /// What is left for a refiner.
     private var refinement: Refining?
 
@@ -29,7 +32,7 @@ struct GenerationRun: Sendable {
     init(_ plan: GenerationPlan, pipeline: StableDiffusionPipeline, observer: (any RunObserver)?) throws {
         self.plan = plan
         self.pipeline = pipeline
-        records = { pipeline.records(plan) }
+        model = pipeline
         pipeline.modelHash.start()
         if let next = plan.refinement, let refiner = pipeline.refiner { refinement = Refining(plan: next, pipeline: refiner) }
         total = [plan, refinement?.plan].compactMap { $0 }.map { $0.endIndex - $0.firstIndex }.reduce(0, +)
@@ -38,10 +41,18 @@ struct GenerationRun: Sendable {
         var denoiser = try Self.denoiser(plan, pipeline, &timings, observer: observer)
         let picture = try StartPicture(plan)
         place = picture?.place
-        let start = try StartLatents(plan, picture: picture, codec: pipeline.codec, noise: &noise, observer: observer)
+        let codec = pipeline.codec.tiled(plan.request.vaeTiling)
+        let start = try StartLatents(plan, picture: picture, codec: codec, noise: &noise, observer: observer)
+        if let image = picture?.image, try codec.mayDivide(height: image.height, width: image.width) {
+            tilePixels = try codec.encoderTiles(
+                forPixels: PixelConversion.pixels(from: [image]), width: image.width, height: image.height)?.pixels
+        }
         if let channels = start.channels { denoiser = InpaintingDenoiser(denoiser: denoiser, channels: channels) }
         denoising = DenoisingRun(plan, start.latents, denoiser: denoiser, constraint: start.constraint, noise: noise)
     }
+
+    /// The autoencoder of the pipeline whose steps are being taken.
+    var codec: LatentCodec { pipeline.codec.tiled(plan.request.vaeTiling) }
 
     /// Evaluations so far.
     var completed: Int { earlierSteps + denoising.completed }
@@ -79,21 +90,46 @@ struct GenerationRun: Sendable {
         report: (Int) throws -> Void = { _ in }
     ) throws -> GenerationResult {
         pipeline.unet.component.session.releaseMemory()
-        let (latents, codec, place) = (denoising.latents, pipeline.codec, place)
-        let images = try ContinuousClock().seconds(into: &timings.vaeDecoder) {
+        let (latents, codec, place) = (denoising.latents, codec, place)
+        tilePixels = try codec.decoderTiles(for: latents)?.pixels ?? tilePixels
+        var images = try ContinuousClock().seconds(into: &timings.vaeDecoder) {
             try Section.time("VAE decoder", for: observer) {
-                let made = try codec.decode(latents, observer: observer, report: report)
-                return try place.map { place in try made.map(place.pasting) } ?? made
+                try codec.decode(latents, observer: observer, report: report)
             }
         }
+        let flagged = try checked(&images, observer: observer)
+        if let place { images = try images.map(place.pasting) }
         add(denoising)
         timings.total = (ContinuousClock.now - start).seconds
-        let records = records()
+        var records = model.records(plan)
+        var previews = previews
+        for index in records.indices { records[index].vaeTile = tilePixels }
+        for (number, isFlagged) in (flagged ?? []).enumerated() {
+            records[number].isFlagged = isFlagged
+            guard isFlagged else { continue }
+            for index in previews.indices { previews[index].images[number] = try previews[index].images[number].blackened }
+        }
+        let notices =
+            tilePixels.flatMap { plan.request.vaeTiling == .automatic ? [GenerationNotice.vaeTiled(pixels: $0)] : nil } ?? []
         return GenerationResult(
-            images: images, latents: latents, previews: previews, records: records, seeds: records.map(\.seed),
+            images: images, flagged: flagged, latents: latents, previews: previews, records: records,
+            seeds: records.map(\.seed),
             schedulerName: plan.scheduler.name, scheduler: records.first?.scheduler ?? "", timesteps: timesteps,
             promptTokenCount: plan.prompt.count, negativePromptTokenCount: plan.negativePrompt.count,
-            tokenLimit: plan.configuration.tokenLimit, timings: timings)
+            tokenLimit: plan.configuration.tokenLimit, notices: notices, timings: timings)
+    }
+
+    /// Blackens the pictures that the safety checker flags; nil where it isn't asked.
+    private func checked(_ images: inout [RGBImage], observer: (any RunObserver)?) throws -> [Bool]? {
+        guard plan.request.checksSafety else { return nil }
+        return try Section.time("safety checker", for: observer) {
+            let checker = try model.safetyChecker()
+            return try images.indices.map { index in
+                let isFlagged = try checker.flags(images[index], observer: observer)
+                if isFlagged { images[index] = try images[index].blackened }
+                return isFlagged
+            }
+        }
     }
 
     private mutating func add(_ run: DenoisingRun) {

@@ -5,10 +5,15 @@ struct Previews {
     private let codec: LatentCodec
     private let projection: LatentProjection?
 
-    init(_ method: LivePreview.Method, codec: LatentCodec) throws {
-        self.codec = codec
+    /// - Parameter options: what another decoder is loaded with.
+    init(_ method: LivePreview.Method, codec: LatentCodec, options: SessionOptions) throws {
+        if case .decoder(let url) = method {
+            self.codec = try PreviewDecoder(url, for: codec.configuration).codec(options)
+        } else {
+            self.codec = codec
+        }
         projection =
-            method == .vae
+            method != .linear
             ? nil
             : try LatentProjection(channels: codec.configuration.latentChannels, spatialFactor: codec.spatialFactor) {
                 latents in

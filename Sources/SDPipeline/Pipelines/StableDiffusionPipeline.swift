@@ -1,5 +1,6 @@
 import Foundation
 import GraphRuntime
+import Synchronization
 
 /// Text to picture with a Stable Diffusion model in ONNX form (Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion
 /// Models", 2022), with the conventions of diffusers' `StableDiffusionPipeline`: same seed and settings, same picture.
@@ -14,6 +15,7 @@ public final class StableDiffusionPipeline: Sendable {
     /// The pipeline that takes the last steps.
     let refiner: StableDiffusionPipeline?
     let options: SessionOptions
+    let loadedSafetyChecker = Mutex<SafetyChecker?>(nil)
     /// The SHA-256 of the model's files, read beside the first pictures.
     public let modelHash: ModelHash
     /// The SHA-256 of the graphs of another autoencoder than the model's own.
@@ -101,9 +103,11 @@ public final class StableDiffusionPipeline: Sendable {
         try report(.encodingPrompt)
         var run = try GenerationRun(plan, pipeline: self, observer: observer)
         let (request, total) = (plan.request, run.total)
-        let kept = try request.previewInterval.map { (interval: max($0, 1), previews: try Previews(.vae, codec: codec)) }
+        let kept = try request.previewInterval.map {
+            (interval: max($0, 1), previews: try Previews(.vae, codec: run.codec, options: options))
+        }
         let live = try request.livePreview.map {
-            (interval: max($0.interval, 1), previews: try Previews($0.method, codec: codec))
+            (interval: max($0.interval, 1), previews: try Previews($0.method, codec: run.codec, options: options))
         }
         var pictures: [(evaluations: Int, images: [RGBImage])] = []
         repeat {

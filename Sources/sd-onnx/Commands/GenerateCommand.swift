@@ -101,6 +101,18 @@ struct GenerateCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
+        help: ArgumentHelp(
+            "Decode and encode pictures in overlapping tiles, which takes less memory: of the size that the VAE was trained at, or of so many pixels; auto does so where the whole wouldn't fit into the memory. (default: auto)",
+            valueName: "auto|on|off|PIXELS"), transform: OptionValues.tiling)
+    var vaeTiling = VAETiling.automatic
+
+    @Flag(
+        name: .long,
+        help: "Let the model's safety checker look at the pictures, and blacken those that it flags. (default: off)")
+    var safetyChecker = false
+
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Write where the time went, in the form of \"sd-onnx bench --json\".", valueName: "FILE.json"),
         transform: OptionValues.path)
     var profile: String?
@@ -185,6 +197,8 @@ struct GenerateCommand: ParsableCommand {
         request.refinerStart = parts.refinerStart
         request.pictureSizes = conditions.sizes
         request.livePreview = live.request
+        request.checksSafety = safetyChecker
+        request.vaeTiling = vaeTiling
         let picture = try start.picture()
         if let names = comparedSchedulers {
             return try compare(names, request: request, picture: picture, configuration: configuration, to: files)
@@ -230,6 +244,8 @@ struct GenerateCommand: ParsableCommand {
         }
         if let profiling { contents.append(try profiling.file(inputs: [:], threads: pool, isPipeline: true)) }
         try write(contents)
+        if !quiet { for notice in result.notices { StandardStreams.printError("\(notice)") } }
+        warn(ofFlagged: result.flagged)
         // Files first: who reads standard output may stop.
         if files == nil {
             for (picture, record) in zip(result.images, result.records) {
@@ -263,6 +279,7 @@ struct GenerateCommand: ParsableCommand {
             guard !quiet else { return }
             StandardStreams.printError(
                 String(format: "%@: %.2f s, %d U-Net evaluations", entry.scheduler, entry.seconds, entry.unetEvaluations))
+            warn(ofFlagged: entry.flagged)
         }
         let bytes = try PNGFile.encode(sheet, text: record?.pngText ?? [])
         if let file = files?.first {
@@ -303,6 +320,10 @@ struct GenerateCommand: ParsableCommand {
             StandardStreams.printError("\(notice)")
             told.append(notice)
         }
+    }
+
+    private func warn(ofFlagged flagged: [Bool]?) {
+        if !quiet, let sentence = GenerationReport.sentence(flagged: flagged) { StandardStreams.printError(sentence) }
     }
 
     /// The pictures and latents for files.

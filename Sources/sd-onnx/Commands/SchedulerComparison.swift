@@ -8,6 +8,8 @@ struct SchedulerComparison {
         let className: String
         let seconds: Double
         let unetEvaluations: Int
+        /// Of each picture, where the safety checker was asked.
+        let flagged: [Bool]?
     }
 
     let names: [String]
@@ -39,6 +41,7 @@ struct SchedulerComparison {
         var trial = first
         (trial.scheduler, trial.schedulerOverrides, trial.stepOptions) = ("euler", [:], SchedulerStepOptions())
         (trial.timestepRequest, trial.steps, trial.strength) = (nil, 1, 1)
+        trial.checksSafety = false
         _ = try pipeline.generate(trial)
         var entries: [Entry] = []
         var record: GenerationRecord?
@@ -47,7 +50,7 @@ struct SchedulerComparison {
             let result = try pipeline.generate(plan)
             let entry = Entry(
                 scheduler: name, className: result.schedulerName, seconds: result.timings.total,
-                unetEvaluations: result.timesteps.count)
+                unetEvaluations: result.timesteps.count, flagged: result.flagged)
             entries.append(entry)
             record = record ?? result.records.first
             progress(entry)

@@ -20,8 +20,10 @@ struct LivePreviewOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: "With these, through the vae, or a fast linear map of the latents, fitted to it. (default: linear)",
-        transform: OptionValues.choice)
+        help: ArgumentHelp(
+            "With these, through the vae, a fast linear map of the latents, fitted to it, or a small decoder's export (AutoencoderTiny): its folder or .onnx file. (default: linear)",
+            valueName: "vae|linear|FILE"),
+        transform: previewMethod)
     var previewWith: LivePreview.Method?
 
     func validate() throws {
@@ -44,6 +46,21 @@ struct LivePreviewOptions: ParsableArguments {
 
     var request: LivePreview? {
         isUsed ? LivePreview(interval: previewEvery ?? 1, method: previewWith ?? .linear) : nil
+    }
+}
+
+/// A name of ``LivePreview/Method``, or a file.
+private func previewMethod(_ text: String) throws -> LivePreview.Method {
+    switch text {
+    case "vae": return .vae
+    case "linear": return .linear
+    default:
+        let path = try OptionValues.path(text)
+        guard !path.isEmpty, FileManager.default.fileExists(atPath: path) else {
+            throw OptionValues.Expectation(
+                description: "expected one of vae, linear, or a decoder's folder or file, which must exist.")
+        }
+        return .decoder(URL(fileURLWithPath: path))
     }
 }
 

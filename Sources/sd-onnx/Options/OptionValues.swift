@@ -40,6 +40,20 @@ enum OptionValues {
         return choice
     }
 
+    /// How the VAE is tiled.
+    static func tiling(_ text: String) throws -> VAETiling {
+        switch text {
+        case "auto": return .automatic
+        case "on": return .on
+        case "off": return .off
+        default:
+            guard let pixels = Int(text), pixels > 0 else {
+                throw Expectation(description: "expected auto, on, off or a tile's side in pixels such as 512.")
+            }
+            return .pixels(pixels)
+        }
+    }
+
     /// A number that single precision holds.
     static func number(_ text: String) throws -> Double {
         guard let number = Double(text), Float(number).isFinite else {

@@ -8,7 +8,9 @@ struct GenerationReport: Encodable {
     private let seeds: [UInt64]
     private let seconds: GenerationResult.Timings
 
-    private enum CodingKeys: String, CodingKey { case files, seeds, seconds }
+    private let flagged: [Bool]?
+
+    private enum CodingKeys: String, CodingKey { case files, flagged, seeds, seconds }
 
     /// - Throws: ``CommandFailure`` for a result without a picture.
     init(_ result: GenerationResult, files: [String]) throws {
@@ -17,6 +19,7 @@ struct GenerationReport: Encodable {
         self.files = files
         seeds = result.seeds
         seconds = result.timings
+        flagged = result.flagged
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -24,7 +27,19 @@ struct GenerationReport: Encodable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(files, forKey: .files)
         try container.encode(seeds, forKey: .seeds)
+        try container.encodeIfPresent(flagged, forKey: .flagged)
         try container.encode(seconds, forKey: .seconds)
+    }
+
+    /// What the safety checker flagged; nil for nothing.
+    static func sentence(flagged: [Bool]?) -> String? {
+        let numbers = (flagged ?? []).indices.filter { flagged?[$0] == true }.map { $0 + 1 }
+        guard let flagged, !numbers.isEmpty else { return nil }
+        let advice = "another seed or prompt may help."
+        if flagged.count == 1 { return "The safety checker flagged the picture, which is black: \(advice)" }
+        if numbers.count == 1 { return "The safety checker flagged picture \(numbers[0]), which is black: \(advice)" }
+        let list = numbers.dropLast().map(String.init).joined(separator: ", ") + " and \(numbers[numbers.count - 1])"
+        return "The safety checker flagged the pictures \(list), which are black: \(advice)"
     }
 
     /// One line for a person.

@@ -44,6 +44,8 @@ import Testing
         let refinerStart: Double?
         let vae: String?
         let safetyChecker: Bool?
+        /// With a safety checker, the pictures that became black.
+        let flagged: [Bool]?
         let latents: String
         let pictures: [String]
         let tolerance: Tolerance
@@ -76,6 +78,7 @@ import Testing
             batchSeeds: item.generators == "each" ? .consecutive : .shared, scheduler: item.scheduler,
             schedulerOverrides: item.schedulerOptions)
         request.refinerStart = item.refinerStart
+        request.checksSafety = item.safetyChecker ?? false
         if let image = item.image {
             request.initialImage = try PNGFile.read(file(image))
             request.strength = item.strength
@@ -121,6 +124,8 @@ import Testing
                     difference <= item.tolerance.latents ?? .infinity, "\(family) \(item.name): latents differ by \(difference)"
                 )
                 #expect(result.images.count == item.pictures.count)
+                #expect(result.flagged == item.flagged, "\(family) \(item.name)")
+                #expect(result.records.map(\.isFlagged) == item.flagged ?? result.images.map { _ in nil })
                 for (image, file) in zip(result.images, item.pictures).prefix(compared) {
                     let picture = try PNGFile.read(Self.root.appendingPathComponent(file))
                     #expect((image.width, image.height) == (picture.width, picture.height))

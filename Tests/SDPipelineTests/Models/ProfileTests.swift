@@ -122,7 +122,7 @@ import Testing
         var request = GenerationRequest(prompt: "a red apple on a blue background", steps: 6, guidanceScale: 5, seed: 7)
         var pictures: [LivePreview.Method: RGBImage] = [:]
         let plain = try pipeline.generate(request)
-        for method in LivePreview.Method.allCases {
+        for method in [LivePreview.Method.vae, .linear] {
             request.livePreview = LivePreview(interval: 2, method: method)
             var completed: [Int] = []
             let result = try pipeline.generate(request) { progress in

@@ -79,7 +79,7 @@ import Testing
         request.previewInterval = 1
         expectError("NaN begin at") { try pipeline.generate(request) }
         request.previewInterval = nil
-        for method in LivePreview.Method.allCases {
+        for method in [LivePreview.Method.vae, .linear] {
             request.livePreview = LivePreview(interval: 1, method: method)
             var shown = 0
             let error = #expect(throws: PipelineError.self) {

@@ -1,11 +1,25 @@
 import Foundation
 
-/// Resizing by Lanczos' filter of three lobes, as Pillow does it (`Image.resize` with `LANCZOS`, 8 bits a channel), which diffusers'
-/// `VaeImageProcessor` uses: first rows, then columns (from version 13 on Pillow chooses the order by the sizes), with weights of 22 binary places and values rounded to bytes between.
+/// Resizing as Pillow does it (`Image.resize`, 8 bits a channel), which diffusers' `VaeImageProcessor` and transformers' image processors use:
+/// first rows, then columns (from version 13 on Pillow chooses the order by the sizes), with weights of 22 binary places and values rounded to
+/// bytes between.
 ///
 /// Where a picture becomes smaller the filter grows with it, so that each pixel is a mean of what it covers.
-struct LanczosResampling {
-    private static let lobes = 3.0
+struct Resampling {
+    /// How the weight of a pixel falls with its distance; the numbers are Pillow's.
+    enum Filter: Int, CaseIterable {
+        /// The sinc function, windowed by its own middle lobe, of three lobes.
+        case lanczos = 1
+        /// A triangle.
+        case bilinear = 2
+        /// Keys' cubic convolution with a = −0.5.
+        case bicubic = 3
+        /// The mean of what a pixel covers.
+        case box = 4
+        /// The sinc function of one lobe, in a Hamming window.
+        case hamming = 5
+    }
+
     private static let weightBits = 22
 
     /// What one pixel of a line is made of.
@@ -18,20 +32,21 @@ struct LanczosResampling {
     /// - Parameters:
     ///   - width: of the result, at least 1.
     ///   - height: of the result, at least 1.
+    ///   - filter: Lanczos' where none is named.
     /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
-    static func resized(_ raster: Raster, width: Int, height: Int) throws -> Raster {
+    static func resized(_ raster: Raster, width: Int, height: Int, filter: Filter = .lanczos) throws -> Raster {
         guard width > 0, height > 0 else { throw ImageError.wrongSize("a picture can't become \(width)x\(height)") }
         if (width, height) == (raster.width, raster.height) { return raster }
         try LargeArray.ask(bytes: raster.channels * width * (height + raster.height))
-        let wide = width == raster.width ? raster.values : resizedRows(raster, width: width)
+        let wide = width == raster.width ? raster.values : resizedRows(raster, width: width, filter)
         let values =
             height == raster.height
-            ? wide : resizedColumns(wide, rowSize: raster.channels * width, from: raster.height, to: height)
+            ? wide : resizedColumns(wide, rowSize: raster.channels * width, from: raster.height, to: height, filter)
         return Raster(width: width, height: height, channels: raster.channels, values: values)
     }
 
-    private static func resizedRows(_ raster: Raster, width: Int) -> [UInt8] {
-        let windows = windows(from: raster.width, to: width)
+    private static func resizedRows(_ raster: Raster, width: Int, _ filter: Filter) -> [UInt8] {
+        let windows = windows(from: raster.width, to: width, filter)
         let (source, channels) = (raster.values, raster.channels)
         var result = [UInt8](repeating: 0, count: channels * width * raster.height)
         for row in 0..<raster.height {
@@ -50,9 +65,11 @@ struct LanczosResampling {
         return result
     }
 
-    private static func resizedColumns(_ source: [UInt8], rowSize: Int, from oldHeight: Int, to height: Int) -> [UInt8] {
+    private static func resizedColumns(
+        _ source: [UInt8], rowSize: Int, from oldHeight: Int, to height: Int, _ filter: Filter
+    ) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: rowSize * height)
-        for (row, window) in windows(from: oldHeight, to: height).enumerated() {
+        for (row, window) in windows(from: oldHeight, to: height, filter).enumerated() {
             for column in 0..<rowSize {
                 var sum = 1 << (weightBits - 1)
                 var position = window.start * rowSize + column
@@ -68,15 +85,15 @@ struct LanczosResampling {
 
     private static func byte(_ sum: Int) -> UInt8 { UInt8(clamping: sum >> weightBits) }
 
-    private static func windows(from count: Int, to newCount: Int) -> [Window] {
+    private static func windows(from count: Int, to newCount: Int, _ filter: Filter) -> [Window] {
         let scale = Double(count) / Double(newCount)
         let stretch = max(scale, 1)
-        let support = lobes * stretch
+        let support = filter.support * stretch
         return (0..<newCount).map { index in
             let center = (Double(index) + 0.5) * scale
             let start = max(Int(center - support + 0.5), 0)
             let end = min(Int(center + support + 0.5), count)
-            let values = (start..<end).map { filter((Double($0) - center + 0.5) * (1 / stretch)) }
+            let values = (start..<end).map { filter.weight((Double($0) - center + 0.5) * (1 / stretch)) }
             let sum = values.reduce(0, +)
             return Window(
                 start: start,
@@ -86,12 +103,35 @@ struct LanczosResampling {
                 })
         }
     }
+}
 
-    private static func filter(_ x: Double) -> Double {
-        x >= -lobes && x < lobes ? sinc(x) * sinc(x / lobes) : 0
+extension Resampling.Filter {
+    /// How far the filter reaches to each side, in pixels.
+    fileprivate var support: Double {
+        switch self {
+        case .lanczos: 3
+        case .bilinear, .hamming: 1
+        case .bicubic: 2
+        case .box: 0.5
+        }
     }
 
-    private static func sinc(_ x: Double) -> Double {
+    /// - Parameter x: the distance in pixels.
+    fileprivate func weight(_ x: Double) -> Double {
+        let distance = abs(x)
+        switch self {
+        case .lanczos: return x >= -support && x < support ? sinc(x) * sinc(x / support) : 0
+        case .bilinear: return max(1 - distance, 0)
+        case .bicubic:
+            let a = -0.5
+            if distance < 1 { return ((a + 2) * distance - (a + 3)) * distance * distance + 1 }
+            return distance < 2 ? (((distance - 5) * distance + 8) * distance - 4) * a : 0
+        case .box: return x > -support && x <= support ? 1 : 0
+        case .hamming: return distance >= 1 ? 0 : sinc(distance) * (0.54 + 0.46 * cos(distance * Double.pi))
+        }
+    }
+
+    private func sinc(_ x: Double) -> Double {
         if x == 0 { return 1 }
         let angle = x * Double.pi
         return sin(angle) / angle

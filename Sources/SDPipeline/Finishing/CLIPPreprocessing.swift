@@ -1,0 +1,102 @@
+import Foundation
+
+/// How pictures become what a CLIP vision encoder takes: the arithmetic of transformers' `CLIPImageProcessor`, in its order and precision.
+struct CLIPPreprocessing: Sendable {
+    /// The size that a picture is scaled to.
+    private enum Size {
+        case shortestEdge(Int)
+        case exact(PixelSize)
+    }
+
+    private let size: Size?
+    private let filter: Resampling.Filter
+    private let crop: PixelSize?
+    private let rescaleFactor: Double?
+    /// By colour; nil where colours aren't normalised.
+    private let normalization: (mean: [Double], deviation: [Double])?
+
+    /// - Parameter file: `preprocessor_config.json`. What it doesn't state is as in transformers.
+    /// - Throws: ``PipelineError`` for what it can't say.
+    init(_ file: ConfigurationFile) throws {
+        let extents = 1...4096
+        func isOn(_ key: String) throws -> Bool { try file.optionalFlag(key) ?? true }
+        func box(_ sizes: [String: Int]) -> PixelSize? {
+            guard let width = sizes["width"], let height = sizes["height"] else { return nil }
+            return PixelSize(width: width, height: height)
+        }
+        let sizes = try file.optionalInts("size", in: extents, numberStandsFor: ["shortest_edge"]) ?? ["shortest_edge": 224]
+        if try !isOn("do_resize") {
+            size = nil
+        } else if let edge = sizes["shortest_edge"] {
+            size = .shortestEdge(edge)
+        } else if let exact = box(sizes) {
+            size = .exact(exact)
+        } else {
+            throw PipelineError(
+                "\(file.url.path): size has \(sizes.keys.sorted()), expected shortest_edge, or height and width.",
+                kind: .malformedFile)
+        }
+        let number = try file.optionalInt("resample", in: 0...5) ?? Resampling.Filter.bicubic.rawValue
+        guard let filter = Resampling.Filter(rawValue: number) else {
+            throw PipelineError(
+                "\(file.url.path): resample is \(number), the nearest pixel, expected a filter: 1 to 5.", kind: .malformedFile)
+        }
+        self.filter = filter
+        let crops = try file.optionalInts("crop_size", in: extents, numberStandsFor: ["height", "width"])
+        guard let crop = box(crops ?? ["height": 224, "width": 224]) else {
+            throw PipelineError(
+                "\(file.url.path): crop_size has \((crops ?? [:]).keys.sorted()), expected height and width.",
+                kind: .malformedFile)
+        }
+        self.crop = try isOn("do_center_crop") ? crop : nil
+        rescaleFactor = try isOn("do_rescale") ? file.optionalDouble("rescale_factor") ?? 1 / 255 : nil
+        // OpenAI's CLIP.
+        let mean = try file.optionalDoubles("image_mean", count: 3) ?? [0.48145466, 0.4578275, 0.40821073]
+        let deviation = try file.optionalDoubles("image_std", count: 3) ?? [0.26862954, 0.26130258, 0.27577711]
+        normalization = try isOn("do_normalize") ? (mean, deviation) : nil
+        guard deviation.allSatisfy({ Float($0).isNormal }) else {
+            throw PipelineError(
+                "\(file.url.path): image_std is \(deviation), expected numbers other than 0.", kind: .malformedFile)
+        }
+    }
+
+    /// A picture's values, [3, height, width], and their shape.
+    func values(of image: RGBImage) throws -> (values: [Float], shape: [Int]) {
+        var raster = image.raster
+        if let size = scaledSize(of: image, size) {
+            raster = try Resampling.resized(raster, width: size.width, height: size.height, filter: filter)
+        }
+        if let crop {
+            // Rounded down, as Python does; what lies outside of the picture is black.
+            let left = (raster.width - crop.width) >> 1
+            let top = (raster.height - crop.height) >> 1
+            raster = try raster.cropped(left: left, top: top, width: crop.width, height: crop.height)
+        }
+        let area = raster.width * raster.height
+        try LargeArray.ask(bytes: 12 * area)
+        var values = [Float](repeating: 0, count: 3 * area)
+        for channel in 0..<3 {
+            for position in 0..<area {
+                let byte = raster.values[3 * position + channel]
+                var value = rescaleFactor.map { Float(Double(byte) * $0) } ?? Float(byte)
+                if let normalization {
+                    value = (value - Float(normalization.mean[channel])) / Float(normalization.deviation[channel])
+                }
+                values[channel * area + position] = value
+            }
+        }
+        return (values, [3, raster.height, raster.width])
+    }
+
+    private func scaledSize(of image: RGBImage, _ size: Size?) -> PixelSize? {
+        switch size {
+        case nil: return nil
+        case .exact(let size): return size
+        case .shortestEdge(let edge):
+            let (short, long) = (min(image.width, image.height), max(image.width, image.height))
+            let other = Int(Double(edge * long) / Double(short))
+            return image.width <= image.height
+                ? PixelSize(width: edge, height: other) : PixelSize(width: other, height: edge)
+        }
+    }
+}
