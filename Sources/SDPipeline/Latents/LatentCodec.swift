@@ -107,7 +107,7 @@ public final class LatentCodec: Sendable {
         let encoder = try encoder()
         // The values of one graph make room for those of the next.
         defer { encoder.component.session.releaseMemory() }
-        guard let tiles = try encoderTiles(forPixels: pixels, width: width, height: height) else {
+        guard let tiles = try encoderTiles(width: width, height: height) else {
             return encoder.distribution(
                 try encoder.moments(of: pixels, height: height, width: width, observer: observer), height: height, width: width)
         }
@@ -124,28 +124,35 @@ public final class LatentCodec: Sendable {
 
     /// The tiles that latents are decoded in; nil for none.
     func decoderTiles(for latents: Latents) throws -> VAETiles? {
-        try tiles(height: latents.height, width: latents.width, decoder.component, decoder.input) {
-            try decoder.inputs(latents.picture(0))
+        try tiles(height: latents.height, width: latents.width, decoder.component, decoder.input) { height, width in
+            let shape = [1, latents.channels, height, width]
+            return try decoder.inputs(Latents(checked: Array(repeating: 0, count: shape.reduce(1, *)), shape: shape))
         }
     }
 
-    /// The tiles that pixels [3, height, width] are encoded in; nil for none.
-    func encoderTiles(forPixels pixels: [Float], width: Int, height: Int) throws -> VAETiles? {
-        let encoder = try encoder()
-        return try tiles(
-            height: height / spatialFactor, width: width / spatialFactor, encoder.component, encoder.input
-        ) {
-            try encoder.inputs(pixels, height: height, width: width)
+    /// The tiles that pixels of this size are encoded in; nil for none.
+    func encoderTiles(width: Int, height: Int) throws -> VAETiles? {
+        guard try mayDivide(height: height, width: width) else { return nil }
+        let (encoder, factor) = (try encoder(), spatialFactor)
+        return try tiles(height: height / factor, width: width / factor, encoder.component, encoder.input) { height, width in
+            let pixels = [Float](repeating: 0, count: 3 * height * factor * width * factor)
+            return try encoder.inputs(pixels, height: height * factor, width: width * factor)
         }
+    }
+
+    /// Whether pictures of this size may take more than one tile.
+    private func mayDivide(height: Int, width: Int) throws -> Bool {
+        try VAETiles(tiling, vae: configuration)?.divide(height: height / spatialFactor, width: width / spatialFactor) ?? false
     }
 
     /// - Parameters:
     ///   - height: in latents, as width.
-    ///   - inputs: what the graph would take for the whole picture.
+    ///   - inputs: something of the size that the graph would take for so many latents.
     private func tiles(
-        height: Int, width: Int, _ component: Component, _ input: InputDeclaration, _ inputs: () throws -> [String: Tensor]
+        height: Int, width: Int, _ component: Component, _ input: InputDeclaration,
+        _ inputs: (_ height: Int, _ width: Int) throws -> [String: Tensor]
     ) throws -> VAETiles? {
-        guard let tiles = try VAETiles(tiling, vae: configuration), tiles.divide(height: height, width: width) else {
+        guard var tiles = try VAETiles(tiling, vae: configuration), tiles.divide(height: height, width: width) else {
             return nil
         }
         guard !input.hasFixedSize else {
@@ -155,8 +162,14 @@ public final class LatentCodec: Sendable {
         }
         guard tiling == .automatic else { return tiles }
         // A quarter of the machine is left to the networks' weights and to others.
-        let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
-        return try component.fits(inputs(), bytes: options.limits.runBytes ?? memory / 4 * 3) ? nil : tiles
+        let memory = options.limits.runBytes ?? Int(clamping: ProcessInfo.processInfo.physicalMemory) / 4 * 3
+        if component.fits(try inputs(height, width), bytes: memory) { return nil }
+        while let smaller = tiles.halved,
+            !component.fits(try inputs(min(tiles.side, height), min(tiles.side, width)), bytes: memory)
+        {
+            tiles = smaller
+        }
+        return tiles
     }
 
     /// Whether the encoder gives a distribution that latents are drawn from, rather than latents.

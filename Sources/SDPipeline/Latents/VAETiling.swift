@@ -1,8 +1,8 @@
 /// Whether a VAE works on a picture in tiles, which takes less memory, and changes colours a little: its normalisations see a tile in the place of
 /// the whole.
 public enum VAETiling: Sendable, Equatable {
-    /// In tiles of the size that the VAE was trained at, where a whole picture would take more memory than the machine has, or more than
-    /// ``ResourceLimits/runBytes``.
+    /// In tiles of the size that the VAE was trained at, or half of it and so on down to 256 pixels, where a whole picture would take more
+    /// than three quarters of the machine's memory, or more than ``ResourceLimits/runBytes``.
     case automatic
     /// The whole picture at once.
     case off
@@ -19,6 +19,10 @@ struct VAETiles: Sendable, Equatable {
     let side: Int
     /// Pixels per latent along each side.
     let factor: Int
+
+    private init(side: Int, factor: Int) {
+        (self.side, self.factor) = (side, factor)
+    }
 
     /// - Throws: ``PipelineError`` for tiles that can't overlap by a quarter.
     init?(_ tiling: VAETiling, vae: VAEConfiguration) throws(PipelineError) {
@@ -38,6 +42,12 @@ struct VAETiles: Sendable, Equatable {
 
     /// Pixels along each side of a tile.
     var pixels: Int { side * factor }
+
+    /// Tiles of half the size; nil where they would be of less than 256 pixels.
+    var halved: VAETiles? {
+        let half = side / 8 * 4
+        return half * factor >= 256 ? VAETiles(side: half, factor: factor) : nil
+    }
 
     /// Whether latents of this size take more than one tile.
     func divide(height: Int, width: Int) -> Bool { height > side || width > side }

@@ -43,10 +43,7 @@ struct GenerationRun: Sendable {
         place = picture?.place
         let codec = pipeline.codec.tiled(plan.request.vaeTiling)
         let start = try StartLatents(plan, picture: picture, codec: codec, noise: &noise, observer: observer)
-        if let image = picture?.image, try codec.mayDivide(height: image.height, width: image.width) {
-            tilePixels = try codec.encoderTiles(
-                forPixels: PixelConversion.pixels(from: [image]), width: image.width, height: image.height)?.pixels
-        }
+        tilePixels = try picture.flatMap { try codec.encoderTiles(width: $0.image.width, height: $0.image.height)?.pixels }
         if let channels = start.channels { denoiser = InpaintingDenoiser(denoiser: denoiser, channels: channels) }
         denoising = DenoisingRun(plan, start.latents, denoiser: denoiser, constraint: start.constraint, noise: noise)
     }

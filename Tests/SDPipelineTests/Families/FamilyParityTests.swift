@@ -125,7 +125,8 @@ import Testing
                 )
                 #expect(result.images.count == item.pictures.count)
                 #expect(result.flagged == item.flagged, "\(family) \(item.name)")
-                #expect(result.records.map(\.isFlagged) == item.flagged ?? result.images.map { _ in nil })
+                let marks = item.flagged?.map(Optional.some) ?? Array(repeating: nil, count: item.batch)
+                #expect(result.records.map(\.isFlagged) == marks)
                 for (image, file) in zip(result.images, item.pictures).prefix(compared) {
                     let picture = try PNGFile.read(Self.root.appendingPathComponent(file))
                     #expect((image.width, image.height) == (picture.width, picture.height))
