@@ -117,11 +117,6 @@ public final class LatentCodec: Sendable {
         return encoder.distribution(moments, height: height, width: width)
     }
 
-    /// Whether pictures of this size may take more than one tile.
-    func mayDivide(height: Int, width: Int) throws -> Bool {
-        try VAETiles(tiling, vae: configuration)?.divide(height: height / spatialFactor, width: width / spatialFactor) ?? false
-    }
-
     /// The tiles that latents are decoded in; nil for none.
     func decoderTiles(for latents: Latents) throws -> VAETiles? {
         try tiles(height: latents.height, width: latents.width, decoder.component, decoder.input) { height, width in
