@@ -147,9 +147,9 @@ public final class LatentCodec: Sendable {
         height: Int, width: Int, _ component: Component, _ input: InputDeclaration,
         _ inputs: (_ height: Int, _ width: Int) throws -> [String: Tensor]
     ) throws -> VAETiles? {
-        guard var tiles = try VAETiles(tiling, vae: configuration), tiles.divide(height: height, width: width) else {
-            return nil
-        }
+        guard var tiles = try VAETiles(tiling, vae: configuration),
+            tiling == .automatic || tiles.divide(height: height, width: width)
+        else { return nil }
         guard !input.hasFixedSize else {
             if tiling == .automatic { return nil }
             throw PipelineError(
@@ -164,7 +164,7 @@ public final class LatentCodec: Sendable {
         {
             tiles = smaller
         }
-        return tiles
+        return tiles.divide(height: height, width: width) ? tiles : nil
     }
 
     /// Whether the encoder gives a distribution that latents are drawn from, rather than latents.
