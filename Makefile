@@ -1,6 +1,8 @@
-.PHONY: help setup build demo test test-levels test-data sanitize fuzz bench microbench format lint check-docs install clean
+.PHONY: help setup build demo test test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
+# In the order in which they depend on each other.
+DOCUMENTED = GraphRuntime ONNXLoader Ops SDPipeline
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources
 MODEL_FILES = Models/emoji
 
@@ -49,6 +51,12 @@ lint: ## Checks their format
 
 check-docs: ## Finds public symbols without documentation; after "make test"
 	Tools/check-docs.py
+
+docs: setup ## Builds the library's reference into .build/docs, from docstrings and the .docc folders; warnings are errors
+	rm -rf .build/docs
+	SD_ONNX_DOCS=1 swift package --allow-writing-to-directory .build/docs generate-documentation \
+		$(DOCUMENTED:%=--target %) --enable-experimental-combined-documentation --warnings-as-errors --output-path .build/docs
+	@echo "The reference is in .build/docs; Swift's \"docc preview\" or any web server shows it."
 
 install: build ## Installs the program and the embedded model under PREFIX
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/sd-onnx/Models"

@@ -59,3 +59,8 @@ let package = Package(
 for target in package.targets where [.regular, .executable, .test].contains(target.type) {
     target.swiftSettings = (target.swiftSettings ?? []) + [.strictMemorySafety()]
 }
+
+// `make docs` alone needs the plugin: who builds the package or depends on it doesn't fetch it.
+if Context.environment["SD_ONNX_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}

@@ -20,7 +20,7 @@ public struct LoadError: Error, Sendable, Equatable {
         case externalData
         /// A graph or function that contradicts itself: names used twice, values without a source, cycles, missing opset imports.
         case graph
-        /// A limit of ``ResourceLimits``.
+        /// A limit of ``/GraphRuntime/ResourceLimits``.
         case limit
     }
 

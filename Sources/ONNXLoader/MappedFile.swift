@@ -10,7 +10,7 @@ import GraphRuntime
 ///
 /// No advice is given to the system here: weights are read again in every step of a sampler, so neither sequential nor random access
 /// describes them, and reading ahead as a whole would make the inspection of a model as slow as its run. A session that saves
-/// memory advises node by node. What happens where a file shrinks while it is mapped says ``MappedFileGuard``.
+/// memory advises node by node. What happens where a file shrinks while it is mapped says ``/GraphRuntime/MappedFileGuard``.
 public enum MappedFile {
     /// The bytes of a regular file, mapped read-only and unmapped with the last tensor that looks into them. Links are followed.
     ///

@@ -13,7 +13,7 @@ import GraphRuntime
 /// Quantization annotations, training information, device configurations and texts about nodes are left out: nothing in a run
 /// depends on them.
 public struct ONNXModel: Sendable {
-    /// The model's graph, valid and in order (``GraphRuntime/Graph/validate()``).
+    /// The model's graph, valid and in order (``/GraphRuntime/Graph/validate()``).
     public var graph: Graph
     /// The version of ONNX's intermediate representation, one of ``irVersions``.
     public var irVersion: Int
@@ -42,9 +42,10 @@ public struct ONNXModel: Sendable {
     /// Loads a model file, and the files beside it that hold its tensors.
     ///
     /// Values of tensors aren't copied: they stay in the file, which is mapped until the last of the model's tensors is gone. The
-    /// file must not be changed in that time; see ``MappedFileGuard``.
+    /// file must not be changed in that time; see ``/GraphRuntime/MappedFileGuard``.
     ///
     /// - Parameters:
+    ///   - url: The file.
     ///   - limits: What the load may take of the machine.
     ///   - toleratesMissingData: Whether the model is also read where files of external data are missing, too short or not to be read. Their
     ///     tensors then have types and shapes, but no values (`Tensor.hasValues` of GraphRuntime), ``missingData`` says which files it

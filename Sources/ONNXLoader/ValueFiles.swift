@@ -21,6 +21,7 @@ extension ONNXModel {
     /// Reads a file that holds one TensorProto, SequenceProto, OptionalProto or SparseTensorProto; the file doesn't say which.
     ///
     /// - Parameters:
+    ///   - url: The file.
     ///   - type: What the file holds, as the graph declares it; nil for a tensor.
     ///   - limits: What it may take of the machine.
     /// - Throws: ``LoadError``, also for sequences of anything but tensors, and for maps.
@@ -36,7 +37,7 @@ extension ONNXModel {
         }
     }
 
-    /// Reads a value from memory, see ``value(contentsOf:as:)``.
+    /// Reads a value from memory, see ``value(contentsOf:as:limits:)``.
     public static func value(
         bytes: [UInt8], as type: ValueType?, limits: ResourceLimits = ResourceLimits()
     ) throws -> Value {

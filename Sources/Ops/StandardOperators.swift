@@ -13,7 +13,7 @@ public enum StandardOperators {
         + ResizeFamily.definitions + AttentionFamily.definitions + RandomFamily.definitions
         + RecurrentFamily.definitions + SignalFamily.definitions + LossFamily.definitions
 
-    /// The operators and fusions, for ``GraphRuntime/Session/init(graph:library:options:)``.
+    /// The operators and fusions, for ``/GraphRuntime/Session/init(graph:library:options:)``.
     public static let library = OperatorLibrary(
         registry: OperatorRegistry(definitions, newestOpset: ["": newestOpset]),
         fusions: fusions)

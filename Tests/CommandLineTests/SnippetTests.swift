@@ -3,7 +3,7 @@ import SDPipeline
 import TestSupport
 import Testing
 
-/// The Swift code of README.md and docs, compiled as it stands there against the built library and run.
+/// The Swift code of README.md, docs and the library's reference, compiled as it stands there against the built library and run.
 @Suite struct SnippetTests {
     /// A block of Swift code of a page.
     struct Snippet: CustomStringConvertible {
@@ -16,7 +16,10 @@ import Testing
 
         static func all() throws -> [Snippet] {
             let docs = try FileManager.default.contentsOfDirectory(atPath: Program.root.appendingPathComponent("docs").path)
-            let pages = ["README.md"] + docs.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+            let modules = ["GraphRuntime", "ONNXLoader", "Ops", "SDPipeline"]
+            let pages =
+                ["README.md"] + docs.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+                + modules.map { "Sources/\($0)/\($0).docc/\($0).md" }
             return try pages.flatMap(of)
         }
 
@@ -69,7 +72,7 @@ import Testing
 
     @Test func everyPageRuns() throws {
         let snippets = try Snippet.all().filter { $0.page != "README.md" }
-        #expect(snippets.count >= 2)
+        #expect(snippets.count >= 9)
         for snippet in snippets { #expect(!(try run(snippet, in: folder()).text.isEmpty), "\(snippet) prints nothing") }
     }
 

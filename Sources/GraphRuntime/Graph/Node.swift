@@ -17,7 +17,7 @@ public struct Node: Sendable {
     public var scopes: [String] = []
     /// What the node stands for, where a fusion made it.
     public var fusion: FusionOrigin?
-    /// The operator with its attributes decoded; set by ``OperatorRegistry/resolve(_:)`` or by the fusion that made the node.
+    /// The operator with its attributes decoded; set by ``OperatorRegistry/resolve(_:halfRounding:)`` or by the fusion that made the node.
     public var operation: (any Operator)?
     /// Whether 16-bit floats that it reads count as float32, so that its results aren't rounded to 16 bits, see ``HalfRounding``.
     var widensHalves = false

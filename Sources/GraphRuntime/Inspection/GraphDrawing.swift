@@ -43,9 +43,13 @@ public struct GraphDrawing {
     /// Where nothing can be collapsed, a drawing stays useful up to some hundreds.
     private static let deepest = 12
 
+    /// Lays out a graph's drawing.
+    ///
     /// - Parameters:
+    ///   - graph: the graph to draw.
     ///   - facts: what is known of the graph's values; nil takes its declarations.
     ///   - depth: levels of modules to tell apart, 1 or more; nil takes as many as give 64 boxes at most.
+    ///   - title: what stands above the drawing.
     public init(_ graph: Graph, facts: [Fact]? = nil, depth: Int? = nil, title: String) {
         self.title = title
         let grouping = Grouping(graph)

@@ -87,7 +87,10 @@ public protocol Operator: Sendable {
 
     /// A stronger form for a plan of these very inputs (a kernel chosen for the shapes, weights packed); itself by default.
     ///
-    /// - Parameter plan: what else it may choose by.
+    /// - Parameters:
+    ///   - inputs: what is known of each input; nil for one that isn't given.
+    ///   - outputs: what is known of each output; nil for one that nobody asked for.
+    ///   - plan: what else it may choose by.
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator
 
     /// The input that the first output is, element by element, where that follows from these facts: what reads the output then reads

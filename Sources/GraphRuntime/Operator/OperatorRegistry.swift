@@ -37,8 +37,12 @@ public struct OperatorRegistry: Sendable {
     /// The newest opset version of each domain whose semantics the definitions know.
     private let newestOpset: [String: Int]
 
-    /// - Parameter newestOpset: for each domain the newest version whose semantics the definitions know; models that import a
-    ///   newer one are refused, since an operator may mean something else there.
+    /// A registry of these definitions.
+    ///
+    /// - Parameters:
+    ///   - list: the definitions.
+    ///   - newestOpset: for each domain the newest version whose semantics the definitions know; models that import a newer one are
+    ///     refused, since an operator may mean something else there.
     public init(_ list: [OperatorDefinition], newestOpset: [String: Int]) {
         self.newestOpset = newestOpset
         for definition in list { add(definition) }
@@ -66,7 +70,9 @@ public struct OperatorRegistry: Sendable {
 
     /// A copy of the graph in which every node has its ``Node/operation``, and so have those of its subgraphs.
     ///
-    /// - Parameter halfRounding: with ``HalfRounding/outputs``, nodes between which numbers stay float32 are rewritten.
+    /// - Parameters:
+    ///   - graph: the graph, as a loader makes it.
+    ///   - halfRounding: with ``HalfRounding/outputs``, nodes between which numbers stay float32 are rewritten.
     /// - Throws: ``GraphError`` that names every operator that isn't known, or the node and attribute that can't be honoured.
     public func resolve(_ graph: Graph, halfRounding: HalfRounding = .outputs) throws(GraphError) -> Graph {
         let missing = missingOperators(in: graph)

@@ -61,6 +61,7 @@ public struct RunContext {
     /// Runs one of the node's graphs.
     ///
     /// - Parameters:
+    ///   - subgraph: the graph, one among the node's attributes.
     ///   - inputs: one value for each of the graph's inputs.
     /// - Returns: one value for each of its outputs.
     public func run(_ subgraph: Subgraph, inputs: [Value]) throws -> [Value] {
@@ -74,7 +75,9 @@ extension RunContext {
     /// of a loop that makes no turn. Types and extents that don't follow are those that the graph declares, with 0 for extents that it
     /// leaves open, as ONNX Runtime has them.
     ///
-    /// - Parameter inputs: a fact for each of the graph's inputs.
+    /// - Parameters:
+    ///   - subgraph: the graph, one among the node's attributes.
+    ///   - inputs: a fact for each of the graph's inputs.
     public func inferOutputs(_ subgraph: Subgraph, inputs: [Fact]) -> [Fact] {
         let graph = subgraph.graph
         var known: [ValueID: Fact] = [:]

@@ -44,8 +44,9 @@ public final class PackedConstants: Sendable {
     /// A form of a constant; nil for one that isn't a part of a mapped file, which would be in memory twice.
     ///
     /// - Parameters:
+    ///   - source: the constant.
     ///   - form: names the form and its sizes: equal for forms that are the same bytes of the same constant.
-    ///   - pack: makes it. It runs once, or again after ``releaseMemory()``.
+    ///   - pack: makes it. It runs once, or again where its memory was given back meanwhile.
     public func constant(
         _ source: Tensor, form: String, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
     ) -> PackedConstant? {

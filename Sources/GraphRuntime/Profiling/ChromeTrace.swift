@@ -3,7 +3,9 @@ public enum ChromeTrace {
     /// The trace as JSON: a row for each thread that ran nodes, with parts, runs and nodes inside one another, and one for each helper
     /// of the pool, with what it did of which node.
     ///
-    /// - Parameter work: what ``ThreadPool/stopRecording()`` returned; empty leaves the helpers' rows out.
+    /// - Parameters:
+    ///   - profile: the profile.
+    ///   - work: what ``ThreadPool/stopRecording()`` returned; empty leaves the helpers' rows out.
     public static func json(_ profile: Profile, work: [ThreadPool.WorkSpan] = []) -> String {
         let starts = profile.spans.map(\.start) + profile.sections.map(\.start)
         let writer = Writer(origin: starts.min() ?? 0)

@@ -34,7 +34,11 @@ public struct FlameGraph {
     private let root: Frame
     private let title: String
 
-    /// - Parameter title: what stands above the drawing and on its lowest frame.
+    /// Adds up a profile's times by module.
+    ///
+    /// - Parameters:
+    ///   - profile: the profile.
+    ///   - title: what stands above the drawing and on its lowest frame.
     public init(_ profile: Profile, title: String) {
         root = Frame(title)
         self.title = title

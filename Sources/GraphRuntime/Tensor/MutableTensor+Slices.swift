@@ -3,12 +3,13 @@ extension MutableTensor {
     /// Cuts the elements into slices and calls `body` once for each, on all threads.
     ///
     /// - Parameters:
+    ///   - type: the type of the elements.
     ///   - unit: elements that stay together, 1 or more; the elements are a whole number of units.
     ///   - grain: units of a slice, at least; where there are fewer, all are one slice.
+    ///   - threads: the threads that call `body`.
     ///   - body: called with the numbers of the slice's units, and its elements, which are uninitialised until written.
     /// - Throws: ``TensorError`` where the elements aren't `Element`s or no whole number of units, where they are being written
-    ///   already
-    ///   or ``finish()`` was called.
+    ///   already, or where ``finish()`` was called.
     public func forEachSlice<Element: TensorElement>(
         of type: Element.Type, unit: Int = 1, grain: Int, threads: ThreadPool,
         _ body: @Sendable (_ units: Range<Int>, _ slice: inout MutableSpan<Element>) -> Void
@@ -44,8 +45,13 @@ extension MutableTensor {
     /// Cuts the elements of two tensors, this one and another, into slices of equally many units.
     ///
     /// - Parameters:
+    ///   - type: the type of this tensor's elements.
     ///   - unit: elements of this tensor that stay together.
-    ///   - otherUnit: elements of the other tensor that belong to them.
+    ///   - other: the other tensor.
+    ///   - otherType: the type of its elements.
+    ///   - otherUnit: elements of the other tensor that belong to a unit of this one.
+    ///   - grain: units of a slice, at least.
+    ///   - threads: the threads that call `body`.
     ///   - body: called with the numbers of the slice's units, and the elements of both tensors.
     /// - Throws: ``TensorError`` as ``forEachSlice(of:unit:grain:threads:_:)``, and where the tensors have different numbers of
     ///   units.
@@ -77,10 +83,12 @@ extension MutableTensor {
     /// Calls `body` once for each line of elements along an axis, on all threads.
     ///
     /// - Parameters:
+    ///   - type: the type of the elements.
     ///   - count: the axis's extent.
     ///   - inner: the number of lines side by side: the product of the extents after the axis.
     ///   - parts: elements that stay together, such as the two of complex numbers; `inner` counts them as one.
     ///   - grain: lines that a thread takes at once, at least.
+    ///   - threads: the threads that call `body`.
     ///   - body: called with the line's number, which is outer · `inner` + column, and its elements, uninitialised until written.
     /// - Throws: ``TensorError`` as ``forEachSlice(of:unit:grain:threads:_:)``.
     public func forEachLine<Element: TensorElement>(

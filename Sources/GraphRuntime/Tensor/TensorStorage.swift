@@ -19,7 +19,7 @@ public final class TensorStorage: @unchecked Sendable {
     public let byteCount: Int
     private let owner: Owner
 
-    /// Whether the bytes are a file's, mapped read-only: pages that the system can read again, see ``releasePages(_:)``.
+    /// Whether the bytes are a file's, mapped read-only: pages that the system can read again, so that a session may give them back meanwhile.
     public let isMappedFile: Bool
 
     private enum Owner {

@@ -16,10 +16,11 @@ public struct MachinePeak: Sendable {
     /// Measures it, which takes about a tenth of a second for each repeat, and memory for three arrays.
     ///
     /// - Parameters:
+    ///   - pool: the threads to measure.
     ///   - repeats: the best of so many counts, 1 or more.
     ///   - rounds: of multiply-adds on each thread; 10 million take some 30 to 80 ms.
     ///   - arrayBytes: of each of the triad's arrays; 128 MB are larger than most caches.
-    /// - Throws: ``TensorError`` where there isn't as much memory.
+    /// - Throws: ``/GraphRuntime/TensorError`` where there isn't as much memory.
     public init(threads pool: ThreadPool, repeats: Int = 3, rounds: Int = 5_000_000, arrayBytes: Int = 128 << 20) throws {
         let set = InstructionSet.current
         let width: Int32 =

@@ -35,7 +35,9 @@ extension NPYArray {
 
     /// A tensor's elements; bfloat16, which numpy lacks, becomes float32.
     ///
-    /// - Parameter name: what the message calls the tensor.
+    /// - Parameters:
+    ///   - tensor: the tensor.
+    ///   - name: what the message calls the tensor.
     /// - Throws: ``NPYError`` for types that `.npy` files don't have, such as strings.
     public init(_ tensor: Tensor, name: String) throws {
         let tensor = tensor.dtype == .bfloat16 ? try HalfPrecision.widen(tensor) : tensor

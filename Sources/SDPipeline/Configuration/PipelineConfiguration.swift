@@ -29,9 +29,9 @@ public struct PipelineConfiguration: Sendable {
     /// - Parameters:
     ///   - url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
     ///   - convention: whose token ids a prompt becomes.
-    ///   - vae: the folder of another autoencoder, in the place of the model's own: with `vae_decoder/model.onnx` and perhaps
+    ///   - otherVAE: the folder of another autoencoder, in the place of the model's own: with `vae_decoder/model.onnx` and perhaps
     ///     `vae_encoder/model.onnx`, or with the decoder as `model.onnx`.
-    ///   - refiner: the folder of an SDXL refiner, which takes the last steps, see ``GenerationRequest/refinerStart``.
+    ///   - refinerURL: the folder of an SDXL refiner, which takes the last steps, see ``GenerationRequest/refinerStart``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public init(
         modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5, vae otherVAE: URL? = nil,

@@ -39,6 +39,7 @@ public enum AtomicFile {
     /// one can't be written, nothing is left behind and no name has changed its content.
     ///
     /// - Parameters:
+    ///   - files: the content of each, and its place.
     ///   - stale: files that are removed with it, such as those of an earlier, longer run.
     ///   - durably: whether the content is on the disk before the names change, and the names before this returns. Without it, as
     ///     for a preview that is soon replaced, a power cut may leave an empty file.

@@ -42,7 +42,9 @@ public enum PNGFile {
     }
 
     /// Encodes a picture as an 8-bit RGB PNG.
-    /// - Parameter text: entries to keep with the picture, such as the generation parameters.
+    /// - Parameters:
+    ///   - picture: the picture, of any size that a PNG can hold.
+    ///   - text: entries to keep with the picture, such as the generation parameters.
     /// - Throws: ``ImageError``: `.notEncoded` or `.notEnoughMemory`, or `.invalidText` for a key that PNG doesn't allow.
     public static func encode(_ picture: RGBImage, text: [PNGText] = []) throws -> [UInt8] {
         guard let width = png_uint_32(exactly: picture.width), let height = png_uint_32(exactly: picture.height) else {

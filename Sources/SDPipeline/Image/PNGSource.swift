@@ -22,7 +22,9 @@ public struct PNGSource: Sendable {
 
     /// Reads a file, of which more than the header only where its picture isn't too large.
     ///
-    /// - Parameter pixelLimit: the largest number of pixels accepted.
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - pixelLimit: the largest number of pixels accepted.
     /// - Throws: ``ImageError``: `.unreadable`, `.damaged` or `.tooLarge`.
     public init(contentsOf url: URL, pixelLimit: Int = PNGFile.defaultPixelLimit) throws {
         do {

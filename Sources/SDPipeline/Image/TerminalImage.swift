@@ -33,8 +33,10 @@ public enum TerminalImage: String, Sendable, CaseIterable {
     /// What the terminal of this environment takes; `SD_ONNX_TERMINAL` states it, otherwise the variables that terminals set tell, and
     /// where they don't, the terminal's own answer.
     ///
-    /// - Parameter primaryAttributes: called to ask the terminal for its primary device attributes (DEC STD 070, "DA1"), `[62, 4]` of
-    ///   the answer `ESC [ ? 62 ; 4 c`; 4 among them stands for sixels. Empty where it doesn't answer.
+    /// - Parameters:
+    ///   - environment: the variables; those of this process unless given.
+    ///   - primaryAttributes: called to ask the terminal for its primary device attributes (DEC STD 070, "DA1"), `[62, 4]` of the answer
+    ///     `ESC [ ? 62 ; 4 c`; 4 among them stands for sixels. Empty where it doesn't answer.
     /// - Throws: ``PipelineError`` where `SD_ONNX_TERMINAL` names none of these, or the terminal is a dumb one.
     public static func detected(
         environment: [String: String] = ProcessInfo.processInfo.environment, primaryAttributes: () -> [Int] = { [] }
@@ -81,7 +83,12 @@ public enum TerminalImage: String, Sendable, CaseIterable {
     /// The characters that show a picture from the cursor on, in `columns` by `rows` cells, each about twice as high as wide. Where
     /// the cursor is afterwards depends on the terminal.
     ///
-    /// - Parameter number: of Kitty's, one picture takes the place of the one before with the same number; 1 to 2³² - 1.
+    /// - Parameters:
+    ///   - image: the picture, of any size.
+    ///   - columns: the cells side by side.
+    ///   - rows: the cells above one another.
+    ///   - cell: a cell's size in pixels, for sixels.
+    ///   - number: of Kitty's, one picture takes the place of the one before with the same number; 1 to 2³² - 1.
     public func sequence(
         _ image: RGBImage, columns: Int, rows: Int, cell: Cell = .usual, number: UInt32 = 1
     ) throws -> String {

@@ -23,7 +23,7 @@ public final class LatentCodec: Sendable {
     /// - Parameters:
     ///   - folder: a model's folder.
     ///   - threads: the threads to run on.
-    ///   - savesMemory: see ``SessionOptions/savesMemory``.
+    ///   - savesMemory: see ``/GraphRuntime/SessionOptions/savesMemory``.
     ///   - limits: what each graph may take of the machine.
     /// - Throws: ``PipelineError`` with the file that is missing or malformed.
     public convenience init(

@@ -198,7 +198,7 @@ extension GenerationRecord {
     ///
     /// - Parameter png: the file's content.
     /// - Returns: nil where it has none.
-    /// - Throws: ``PipelineError`` where the text isn't JSON, ``DecodingError`` where it isn't a record.
+    /// - Throws: ``PipelineError`` where the text isn't JSON, `DecodingError` where it isn't a record.
     public init?(png: [UInt8]) throws {
         guard let text = PNGText.entries(in: png).first(where: { $0.key == Self.pngKey })?.text else { return nil }
         do { self = try JSONText.decode(Self.self, from: [UInt8](text.utf8)) } catch let error as JSONText.FormatError {

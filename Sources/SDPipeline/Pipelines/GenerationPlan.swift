@@ -188,7 +188,9 @@ public struct GenerationPlan: Sendable {
 
     /// Gives the noise to start from.
     ///
-    /// - Parameter file: where it comes from, see ``GenerationRequest/inputFiles``.
+    /// - Parameters:
+    ///   - latents: the noise, of the shape ``latentShape``.
+    ///   - file: where it comes from, see ``GenerationRequest/inputFiles``.
     /// - Throws: ``PipelineError`` where it hasn't the shape ``latentShape``, or isn't finite.
     public mutating func setInitialLatents(_ latents: Latents, file: InputFiles.File? = nil) throws {
         try Self.check(latents, shape: latentShape)

@@ -26,11 +26,11 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Parameters:
     ///   - url: a folder as optimum or diffusers export it; nil takes ``ModelFolder/defaultURL(environment:)``.
     ///   - threads: the threads to run on.
-    ///   - optimize: see ``SessionOptions/optimize``.
-    ///   - savesMemory: see ``SessionOptions/savesMemory``.
-    ///   - precision: see ``SessionOptions/precision``.
+    ///   - optimize: see ``/GraphRuntime/SessionOptions/optimize``.
+    ///   - savesMemory: see ``/GraphRuntime/SessionOptions/savesMemory``.
+    ///   - precision: see ``/GraphRuntime/SessionOptions/precision``.
     ///   - limits: what each graph may take of the machine.
-    ///   - halfRounding: see ``SessionOptions/halfRounding``.
+    ///   - halfRounding: see ``/GraphRuntime/SessionOptions/halfRounding``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public convenience init(
         modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false,
@@ -78,8 +78,9 @@ public final class StableDiffusionPipeline: Sendable {
     /// Makes pictures.
     ///
     /// - Parameters:
+    ///   - request: what to make.
     ///   - observer: watches every node of every graph.
-    ///   - progress: called after each part; false stops the generation with ``CancellationError``.
+    ///   - progress: called after each part; false stops the generation with `CancellationError`.
     /// - Throws: ``PipelineError`` for a request that the model can't meet and for numbers that aren't finite, ``SchedulerError`` for
     ///   scheduler settings, `CancellationError` also where the task that this runs in is cancelled: between two nodes of a graph.
     public func generate(

@@ -58,8 +58,10 @@ public struct CLIPTokenizer: Sendable {
 
     /// The ids of a text between the beginning and the end token.
     ///
-    /// - Parameter length: at most this many ids are given (the text loses its last ones, or its first ones where the folder
-    ///   says `truncation_side` left); nil for no limit.
+    /// - Parameters:
+    ///   - text: any text.
+    ///   - length: at most this many ids are given (the text loses its last ones, or its first ones where the folder says
+    ///     `truncation_side` left); nil for no limit.
     public func encode(_ text: String, truncatedTo length: Int? = nil) -> [Int] {
         framed(tokens(in: text).map(\.id), truncatedTo: length)
     }
@@ -100,7 +102,9 @@ public struct CLIPTokenizer: Sendable {
     ///
     /// `clean_up_tokenization_spaces` counts in `transformers4` alone, as in transformers. Added tokens are set apart with spaces.
     ///
-    /// - Parameter skippingSpecialTokens: whether beginning, end, padding and other special tokens are left out.
+    /// - Parameters:
+    ///   - ids: ids of the vocabulary.
+    ///   - skippingSpecialTokens: whether beginning, end, padding and other special tokens are left out.
     /// - Throws: ``TokenizerError/unknownID(_:vocabularySize:)`` for an id that no token has.
     public func decode(_ ids: [Int], skippingSpecialTokens: Bool = false) throws -> String {
         var parts: [String] = []
