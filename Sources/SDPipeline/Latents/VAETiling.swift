@@ -2,7 +2,7 @@
 /// the whole.
 public enum VAETiling: Sendable, Equatable {
     /// In tiles of the size that the VAE was trained at, or half of it and so on down to 256 pixels, where a whole picture would take more
-    /// than three quarters of the machine's memory, or more than ``ResourceLimits/runBytes``.
+    /// than three quarters of the machine's memory, or more than ``/GraphRuntime/ResourceLimits/runBytes``.
     case automatic
     /// The whole picture at once.
     case off
