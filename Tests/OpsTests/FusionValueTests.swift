@@ -11,9 +11,8 @@ struct FusionPattern: Sendable, CustomStringConvertible {
     var bound: Float = 2e-6
     /// Whether the result grows with each of the replaced values.
     var isProduct = false
-    /// Whether the replaced values are in scores of a softmax: the rounding of a score, which is relative to it, changes its exponential by as
-    /// much as that is absolutely. Where one score is far above all others, the rest are zeros, and exact.
-    var isScore: Bool { description.contains("attention") }
+    /// Whether the replaced values are in scores of a softmax, or in what it weighs.
+    var isAttention: Bool { fusions.contains("Attention") }
     /// Returns the result, and the inputs and constants whose values are replaced.
     let build: @Sendable (inout FusionGraph) throws -> (y: ValueID, spoiled: [ValueID])
 
@@ -52,11 +51,14 @@ struct FusionPattern: Sendable, CustomStringConvertible {
         for id in spoiled {
             let tensor = try #require(graph[id])
             for value in Self.values {
-                for place in Place.allCases where !Self.dependsOnOrder(value, place, isScore: pattern.isScore) {
+                for place in Place.allCases where !Self.dependsOnOrder(value, place, isAttention: pattern.isAttention) {
                     var copy = graph
                     copy[id] = try Self.replacing(tensor, value, place)
                     let (fused, written, _) = try copy.results(y, threads: Self.threads)
-                    let grows = pattern.isProduct && value.isFinite || pattern.isScore && abs(value) < 1000
+                    // What is rounded of a score is relative to it, and changes its exponential by as much. The vector kernels compute scores
+                    // in one order, fused or not; OpenBLAS, which computes products without them, in another.
+                    let isRoundedOtherwise = pattern.isAttention && InstructionSet.current == .plain && abs(value) < 1000
+                    let grows = pattern.isProduct && value.isFinite || isRoundedOtherwise
                     let scale = grows ? max(abs(value), 1) : 1
                     let bound = (relative: pattern.bound, absolute: pattern.bound * min(scale * magnitude, 1e38))
                     guard let failure = try Self.difference(fused, written, bound, underflows: value.isSubnormal) else {
@@ -72,9 +74,9 @@ struct FusionPattern: Sendable, CustomStringConvertible {
     /// Whether the order in which products are added up decides about more than rounding: which sum leaves the range on the way, and which of
     /// scores that are the same, and huge, is the largest. Without vector kernels OpenBLAS computes products, and adds up its last columns
     /// in another order than the others.
-    private static func dependsOnOrder(_ value: Float, _ place: Place, isScore: Bool) -> Bool {
+    private static func dependsOnOrder(_ value: Float, _ place: Place, isAttention: Bool) -> Bool {
         guard InstructionSet.current == .plain, value.isFinite else { return false }
-        return abs(value) > 1e38 || isScore && place == .all && abs(value) >= 1e10
+        return abs(value) > 1e38 || isAttention && place == .all && abs(value) >= 1e10
     }
 
     private static func replacing(_ tensor: Tensor, _ value: Float, _ place: Place) throws -> Tensor {

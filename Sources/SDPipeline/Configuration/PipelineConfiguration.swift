@@ -42,7 +42,7 @@ public struct PipelineConfiguration: Sendable {
         for component in family.textEncoders.map(\.folder) + ["unet"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)
         vaeFolder = try otherVAE.map { try VAEFolder($0) } ?? VAEFolder(of: folder)
-        vae = try VAEConfiguration(vaeFolder)
+        vae = try VAEConfiguration(vaeFolder, unstatedScalingFactor: family.scalingFactor)
         scheduler = try folder.schedulerSettings()
         tokenizerConvention = convention
         tokenizers = try family.textEncoders.map { [folder] in try PromptTokenizer($0, in: folder, convention: convention) }

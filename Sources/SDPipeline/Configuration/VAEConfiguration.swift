@@ -16,7 +16,7 @@ struct VAEConfiguration: Sendable {
     let statesScalingFactor: Bool
 
     /// - Parameter unstatedScalingFactor: ``scalingFactor`` where no file states it.
-    init(_ folder: VAEFolder, unstatedScalingFactor: Double = 0.18215) throws {
+    init(_ folder: VAEFolder, unstatedScalingFactor: Double) throws {
         guard let file = folder.configuration else {
             let graph = try GraphSizes(folder.decoder)
             latentChannels = graph.inputChannels ?? 4

@@ -14,6 +14,8 @@ struct ModelFamily: Sendable {
     var guidanceScale = 7.5
     /// The share of the steps that is taken over a picture where none is asked for.
     var strength = 0.8
+    /// What its VAE's latents are multiplied by, where no file says it.
+    var scalingFactor = 0.18215
     /// Whether it makes pictures of pictures alone.
     var needsPicture = false
     /// Whether a run over a picture takes all of its steps, from a lower noise level on, where others leave out the first steps.

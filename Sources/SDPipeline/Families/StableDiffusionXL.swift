@@ -11,12 +11,12 @@ extension ModelFamily {
         name: "Stable Diffusion XL model", pipelineClasses: xlClasses,
         textEncoders: [
             TextEncoderPart(folder: "text_encoder", tokenizer: "tokenizer", states: .penultimate), secondEncoder,
-        ], addedConditions: PictureSizeConditions(), guidanceScale: 5)
+        ], addedConditions: PictureSizeConditions(), guidanceScale: 5, scalingFactor: 0.13025)
 
     /// The refiner of Stable Diffusion XL: the second text encoder alone, and a score of the picture's looks in the place of a size.
     static let stableDiffusionXLRefiner = ModelFamily(
         name: "refiner of Stable Diffusion XL", pipelineClasses: xlClasses,
         isOf: { !$0.has("text_encoder") && $0.has("text_encoder_2") },
         textEncoders: [secondEncoder], addedConditions: PictureSizeConditions(), guidanceScale: 5, strength: 0.3,
-        needsPicture: true)
+        scalingFactor: 0.13025, needsPicture: true)
 }

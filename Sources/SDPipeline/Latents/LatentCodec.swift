@@ -33,7 +33,9 @@ public final class LatentCodec: Sendable {
         var options = SessionOptions(threads: threads, savesMemory: savesMemory)
         options.limits = limits
         let files = try VAEFolder(of: folder)
-        try self.init(files, configuration: VAEConfiguration(files), options: options)
+        let family = (try? ModelFamily.of(folder)) ?? .stableDiffusion
+        try self.init(
+            files, configuration: VAEConfiguration(files, unstatedScalingFactor: family.scalingFactor), options: options)
     }
 
     init(_ folder: VAEFolder, configuration: VAEConfiguration, options: SessionOptions) throws {
@@ -57,7 +59,8 @@ public final class LatentCodec: Sendable {
 
     /// The most likely latents of a picture, [1, C, h, w].
     ///
-    /// - Throws: ``PipelineError`` for tiles of a size that isn't possible, where width or height isn't a multiple of ``spatialFactor``, or the encoder can't be run.
+    /// - Throws: ``PipelineError`` for tiles of a size that isn't possible, where width or height isn't a multiple of ``spatialFactor``, or
+    ///   the encoder can't be run.
     public func encode(_ image: RGBImage) throws -> Latents { scaled(try distribution(of: image, observer: nil).mean) }
 
     /// The picture of latents of one picture.

@@ -50,13 +50,15 @@ struct StartLatents {
                     shape: shape)
             }
         guard let mask, let pictureMask = picture.mask else { return }
-        let masked = try draws.latents(
-            ofPixels: PixelConversion.pixels(from: picture.image, without: pictureMask), of: picture.image, &source,
-            isNeeded: takesChannels)
-        if takesChannels, let masked {
-            channels = Latents.joined(
-                Latents(checked: (0..<shape[0]).flatMap { _ in mask }, shape: [shape[0], 1, shape[2], shape[3]]), masked)
+        if takesChannels {
+            let masked = try draws.latents(
+                ofPixels: PixelConversion.pixels(from: picture.image, without: pictureMask), of: picture.image, &source)
+            let masks = Latents(
+                checked: (0..<shape[0]).flatMap { _ in mask }, shape: [shape[0], 1, shape[2], shape[3]])
+            channels = Latents.joined(masks, masked)
         } else if let original {
+            // diffusers encodes the masked picture for such a U-Net too: later numbers come after those that it draws.
+            try draws.skip(&source)
             constraint = KeptLatents(original: original, noise: noise, mask: mask, scheduler: scheduler)
         }
     }
@@ -71,28 +73,27 @@ private struct Draws {
     let takesMean: Bool
     let observer: (any RunObserver)?
 
-    func latents(of image: RGBImage, _ noise: inout BatchNoise) throws -> Latents? {
-        try latents(ofPixels: PixelConversion.pixels(from: [image]), of: image, &noise, isNeeded: true)
+    func latents(of image: RGBImage, _ noise: inout BatchNoise) throws -> Latents {
+        try latents(ofPixels: PixelConversion.pixels(from: [image]), of: image, &noise)
     }
 
-    /// - Parameter isNeeded: whether more than the random numbers' order matters; nil is returned else.
-    func latents(
-        ofPixels pixels: [Float], of image: RGBImage, _ noise: inout BatchNoise, isNeeded: Bool
-    ) throws -> Latents? {
-        let size = shape[1...].reduce(1, *)
-        let count = noise.isShared ? size : shape[0] * size
-        guard isNeeded else {
-            if try codec.drawsLatents { _ = noise.normal(count: count) }
-            return nil
-        }
+    /// - Parameter pixels: [3, height, width] of `image`, or of a part of it.
+    func latents(ofPixels pixels: [Float], of image: RGBImage, _ noise: inout BatchNoise) throws -> Latents {
         let distribution = try codec.distribution(
             ofPixels: pixels, width: image.width, height: image.height, observer: observer)
         let mean = distribution.mean.values
         var values = (0..<shape[0]).flatMap { _ in mean }
         if let deviation = distribution.deviation, !takesMean {
-            let draws = noise.normal(count: count)
-            for index in values.indices { values[index] += deviation[index % size] * draws[index % draws.count] }
+            let draws = noise.normal(count: count(noise))
+            for index in values.indices { values[index] += deviation[index % mean.count] * draws[index % draws.count] }
         }
         return codec.scaled(Latents(checked: values, shape: shape))
     }
+
+    /// Draws what a picture's latents would take.
+    func skip(_ noise: inout BatchNoise) throws {
+        if try codec.drawsLatents { _ = noise.normal(count: count(noise)) }
+    }
+
+    private func count(_ noise: BatchNoise) -> Int { shape[1...].reduce(noise.isShared ? 1 : shape[0], *) }
 }

@@ -41,7 +41,7 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
         case .guidanceOff:
             "This model is made for a few steps without guidance: the guidance scale is 1 where none is asked for."
         case .scalingFactorAssumed(let factor):
-            "The model's files state no scaling factor of the VAE: \(factor) is taken, that of Stable Diffusion 1.x and 2.x."
+            "The model's files state no scaling factor of the VAE: \(factor) is taken, as published models of this kind have it."
         case .pictureSizesUnused:
             "Sizes, crops and scores of pictures have no effect: models of the SDXL family are told them."
         case .startResized(let from, let to):

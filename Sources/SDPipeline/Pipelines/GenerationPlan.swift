@@ -30,6 +30,8 @@ public struct GenerationPlan: Sendable {
     let prompt: PromptTokens
     let negativePrompt: PromptTokens
     /// The size of the picture to start from.
+    private let pictureSize: (width: Int, height: Int)?
+    /// The same, with the room around it that is painted.
     let start: (width: Int, height: Int)?
 
     init(
@@ -40,7 +42,7 @@ public struct GenerationPlan: Sendable {
         let sizes = configuration.sizes
         let start = start ?? request.initialImage.map { ($0.width, $0.height) }
         let painted = try Self.paintedSize(request, start: start)
-        self.start = painted
+        (self.start, pictureSize) = (painted, start)
         // A part of the picture is made at the size that the model was trained at.
         let size = request.inpainting?.padding == nil ? painted : nil
         width = request.width ?? size.map { sizes.nearestWidth(to: $0.width) } ?? sizes.defaultWidth
@@ -51,48 +53,20 @@ public struct GenerationPlan: Sendable {
             throw PipelineError("The batch count is \(request.batchCount), expected 1 to 4096.", kind: .invalidRequest)
         }
         guidanceScale = request.guidanceScale ?? configuration.defaultGuidanceScale
-        let hasMask = request.inpainting != nil || request.outpainting != nil
-        guard hasMask || !configuration.isInpaintingModel else {
-            throw PipelineError(
-                "\(configuration.folder.url.path) is a model for inpainting, whose U-Net takes a mask and a masked picture "
-                    + "(\(configuration.unet.inputChannels) channels): the request has no mask.", kind: .invalidRequest)
-        }
-        strength = request.strength ?? (configuration.isInpaintingModel ? 1 : configuration.family.strength)
         guard Float(guidanceScale).isFinite else {
             throw PipelineError(
                 "The guidance scale is \(guidanceScale), expected a number that single precision holds.",
                 kind: .invalidRequest)
         }
+        strength = request.strength ?? (configuration.isInpaintingModel ? 1 : configuration.family.strength)
         let factor = configuration.spatialFactor
         latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
         try Self.checkMemory(latentShape, pixels: width * height)
         if let given = request.initialLatents { try Self.check(given, shape: latentShape) }
         try Self.check(request.pictureSizes)
-        if start == nil, configuration.family.needsPicture {
-            throw PipelineError(
-                "\(configuration.folder.url.path) is a \(configuration.family.name), which works on a picture: the request has none to start "
-                    + "from.", kind: .invalidRequest)
-        }
-        let whole = try Self.scheduler(for: request, configuration)
-        guard strength >= 0, strength <= 1 else {
-            throw PipelineError("The strength is \(strength), expected a number from 0 to 1.", kind: .invalidRequest)
-        }
-        if start != nil, !hasMask, strength < 1, strength > 0, configuration.family.keepsStepsOverPictures,
-            let timesteps = try ConsistencyTimesteps.timesteps(of: whole, strength: strength, request: request)
-        {
-            var request = request
-            request.timestepRequest = .timesteps(timesteps)
-            scheduler = try Self.scheduler(for: request, configuration)
-            firstIndex = 0
-        } else {
-            scheduler = whole
-            firstIndex = start == nil ? 0 : try Self.firstIndex(request, strength: strength, scheduler: scheduler)
-        }
+        try Self.checkTask(request, configuration, hasPicture: start != nil)
+        (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
-        _ = try VAETiles(request.vaeTiling, vae: configuration.vae)
-        if request.checksSafety { _ = try SafetyChecker.Files(configuration.folder) }
-        if case .decoder(let url)? = request.livePreview?.method { _ = try PreviewDecoder(url, for: configuration.vae) }
-        if start != nil { _ = try configuration.vaeFolder.requireEncoder() }
         // A model that takes the scale as an input was distilled to need one run only.
         isGuided = guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
         if let refiner = configuration.refiner {
@@ -113,6 +87,51 @@ public struct GenerationPlan: Sendable {
         }
         prompt = configuration.tokenizers.encode(request.prompt)
         negativePrompt = configuration.tokenizers.encode(request.negativePrompt ?? "")
+    }
+
+    /// Whether a part of the picture is repainted.
+    private static func hasMask(_ request: GenerationRequest) -> Bool {
+        request.inpainting != nil || request.outpainting != nil
+    }
+
+    /// Refuses tasks that the model isn't made for, and those that need files that it hasn't.
+    private static func checkTask(
+        _ request: GenerationRequest, _ configuration: PipelineConfiguration, hasPicture: Bool
+    ) throws {
+        let path = configuration.folder.url.path
+        guard hasMask(request) || !configuration.isInpaintingModel else {
+            throw PipelineError(
+                "\(path) is a model for inpainting, whose U-Net takes a mask and a masked picture "
+                    + "(\(configuration.unet.inputChannels) channels): the request has no mask.", kind: .invalidRequest)
+        }
+        guard hasPicture || !configuration.family.needsPicture else {
+            throw PipelineError(
+                "\(path) is a \(configuration.family.name), which works on a picture: the request has none to start from.",
+                kind: .invalidRequest)
+        }
+        _ = try VAETiles(request.vaeTiling, vae: configuration.vae)
+        if request.checksSafety { _ = try SafetyChecker.Files(configuration.folder) }
+        if case .decoder(let url)? = request.livePreview?.method { _ = try PreviewDecoder(url, for: configuration.vae) }
+        if hasPicture { _ = try configuration.vaeFolder.requireEncoder() }
+    }
+
+    /// The scheduler, and its evaluation that the run begins with.
+    private static func begin(
+        _ request: GenerationRequest, _ configuration: PipelineConfiguration, strength: Double, hasPicture: Bool
+    ) throws -> (scheduler: any Scheduler, firstIndex: Int) {
+        guard strength >= 0, strength <= 1 else {
+            throw PipelineError("The strength is \(strength), expected a number from 0 to 1.", kind: .invalidRequest)
+        }
+        let whole = try scheduler(for: request, configuration)
+        guard hasPicture else { return (whole, 0) }
+        if !hasMask(request), strength > 0, strength < 1, configuration.family.keepsStepsOverPictures,
+            let timesteps = try ConsistencyTimesteps.timesteps(of: whole, strength: strength, request: request)
+        {
+            var request = request
+            request.timestepRequest = .timesteps(timesteps)
+            return (try scheduler(for: request, configuration), 0)
+        }
+        return (whole, try firstIndex(request, strength: strength, scheduler: whole))
     }
 
     /// The size of the picture to start from with the room around it; checks its mask.
@@ -150,7 +169,7 @@ public struct GenerationPlan: Sendable {
         (request.initialImage, request.initialLatents, request.inpainting, request.outpainting) = (nil, nil, nil, nil)
         self.request = request
         self.configuration = configuration
-        (self.width, self.height, start) = (width, height, nil)
+        (self.width, self.height, start, pictureSize) = (width, height, nil, nil)
         try configuration.sizes.check(width: width)
         try configuration.sizes.check(height: height)
         let factor = configuration.spatialFactor
@@ -176,14 +195,35 @@ public struct GenerationPlan: Sendable {
     /// What a refiner does after the model; nil for none.
     var refinement: GenerationPlan? { refinements.first }
 
-    /// Gives the picture to start from, whose size the plan was made with.
+    /// Gives the picture to start from.
     ///
     /// - Parameters:
-    ///   - image: of any size: it is resized to ``width`` and ``height``.
+    ///   - image: of the size that the plan was made with; it is resized to ``width`` and ``height``.
     ///   - file: where it comes from, see ``GenerationRequest/inputFiles``.
-    public mutating func setInitialImage(_ image: RGBImage, file: InputFiles.File? = nil) {
+    /// - Throws: ``PipelineError`` for a picture of another size.
+    public mutating func setInitialImage(_ image: RGBImage, file: InputFiles.File? = nil) throws {
+        guard let pictureSize, pictureSize == (image.width, image.height) else {
+            throw PipelineError(
+                "The picture to start from has \(image.width)×\(image.height) pixels, and the plan was made for "
+                    + (pictureSize.map { "one of \($0.width)×\($0.height)." } ?? "none."), kind: .invalidRequest)
+        }
         request.initialImage = image
         request.inputFiles.initialImage = file
+    }
+
+    /// Whether a model can run it as it is: the picture that it was made for may be missing, and another model's plan says other things.
+    ///
+    /// - Throws: ``PipelineError`` that says which of the two.
+    func check(for model: PipelineConfiguration) throws {
+        guard pictureSize == nil || request.initialImage != nil else {
+            throw PipelineError("The plan was made for a picture to start from, which it wasn't given.", kind: .invalidRequest)
+        }
+        let places = [configuration, model].map { [$0.folder.url, $0.vaeFolder.url, $0.refiner?.folder.url] }
+        guard places[0] == places[1] else {
+            throw PipelineError(
+                "The plan was made for the model \(configuration.folder.url.path), its VAE and its refiner, and not for "
+                    + "\(model.folder.url.path) with its own.", kind: .invalidRequest)
+        }
     }
 
     /// Gives the noise to start from.

@@ -30,6 +30,7 @@ struct GenerationRun: Sendable {
 
     /// Encodes the prompts and makes the latents to start from.
     init(_ plan: GenerationPlan, pipeline: StableDiffusionPipeline, observer: (any RunObserver)?) throws {
+        try plan.check(for: pipeline.configuration)
         self.plan = plan
         self.pipeline = pipeline
         model = pipeline

@@ -68,7 +68,7 @@ struct StartOptions: ParsableArguments {
         if let picture {
             let image = try picture.decoded()
             let file = InputFiles.File(path: picture.path, bytes: picture.bytes)
-            for index in plans.indices { plans[index].setInitialImage(image, file: file) }
+            for index in plans.indices { try plans[index].setInitialImage(image, file: file) }
         }
     }
 

@@ -94,4 +94,25 @@ import Testing
         let message = Self.message { _ = try PipelineConfiguration(modelFolder: Self.folder("sd1"), vae: other) }
         #expect(message.contains("the U-Net takes 4 channels and the VAE") && message.contains("makes 16"), "\(message)")
     }
+
+    /// A plan that lacks its picture would make another one, and another model would make something of its numbers.
+    @Test func plansRunAsTheyWereMade() throws {
+        let configuration = try PipelineConfiguration(modelFolder: Self.folder("sd1"))
+        let pipeline = try StableDiffusionPipeline(configuration)
+        let request = GenerationRequest(prompt: "a fox", steps: 2)
+        var plan = try configuration.plan(for: request, startingFrom: (64, 64))
+        #expect(Self.message { _ = try pipeline.generate(plan) }.contains("which it wasn't given"))
+        let (small, right) = try (
+            RGBImage(width: 32, height: 64, pixels: [UInt8](repeating: 9, count: 3 * 32 * 64)),
+            RGBImage(width: 64, height: 64, pixels: [UInt8](repeating: 9, count: 3 * 64 * 64))
+        )
+        #expect(
+            Self.message { try plan.setInitialImage(small) }.contains("32×64 pixels, and the plan was made for one of 64×64"))
+        try plan.setInitialImage(right)
+        #expect(try pipeline.generate(plan).images.count == 1)
+        var text = try configuration.plan(for: request)
+        #expect(Self.message { try text.setInitialImage(right) }.contains("the plan was made for none"))
+        let other = try PipelineConfiguration(modelFolder: Self.folder("sd2")).plan(for: request)
+        #expect(Self.message { _ = try pipeline.generate(other) }.contains("The plan was made for the model"))
+    }
 }
