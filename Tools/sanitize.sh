@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Refused memory is an error here, as it is without a sanitizer. The guard of mapped files, and those who do without it, get SIGBUS as ever.
+# Refused memory is an error here, as it is without a sanitizer. The tests of mapped files that shrink need SIGBUS as it is.
 # Swift's own backtraces would wait for answers.
 export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:handle_sigbus=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1

@@ -16,5 +16,5 @@ if flag avx512f && flag avx512vl; then own=avx512; levels="avx2 plain"; fi
 if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
 if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
 for level in $levels; do
-    run "$level" 'OpsTests|ExportedGraphTests|FusionOnExportsTests|DiffusersParityTests'
+    run "$level" 'OpsTests|ExportedGraphTests|FusionOnExportsTests|DiffusersParityTests|FamilyParityTests'
 done

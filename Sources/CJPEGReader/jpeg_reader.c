@@ -8,7 +8,7 @@
 
 #include <jerror.h>
 
-// A few files of hostile people have scans without number, each of which goes over all coefficients. Encoders write about ten.
+// A hostile file can have any number of scans, each of which goes over all coefficients. Encoders write about ten.
 enum { MOST_SCANS = 500 };
 
 struct reader {

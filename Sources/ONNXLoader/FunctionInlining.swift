@@ -7,7 +7,7 @@ struct FunctionInliner {
     private let functions: [NamedFunction.Key: NamedFunction]
     private var takenNames: Set<String> = []
     private var lastNumbers: [String: Int] = [:]
-    /// A few functions that call each other twice make more nodes than any memory holds, and each puts its call's name before those in it.
+    /// What the nodes count on: a few functions that each call the next one twice make more nodes than any memory holds.
     private let budget: LoadBudget
 
     /// Bytes of memory that a node takes: an estimate.

@@ -159,7 +159,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--preview", "output.png"], "give --output"), (["--strip", "output.png"], "Two options name"),
+        (["--preview", "output.png"], "Two outputs have the name"), (["--strip", "output.png"], "Two outputs have the name"),
         (["--preview", "no/x.png"], "there is no folder"),
         (["--profile", "."], "it is a folder"),
     ]) func fails(options: [String], part: String) throws {

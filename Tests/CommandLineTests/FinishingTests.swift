@@ -8,18 +8,24 @@ import Testing
     private static let families = Program.cache.appendingPathComponent("families")
     private static let checked = families.appendingPathComponent("sd1-safety-rule/model").path
 
+    /// The case "text-batch" of Tests/References/families.py.
     @Test func saysWhatTheSafetyCheckerFlags() throws {
         let folder = try TemporaryFolder()
-        // As in the reference's case "text-batch".
+        let reference = Self.families.appendingPathComponent("sd1-safety-rule/cases.json")
+        let content = try #require(
+            try JSONSerialization.jsonObject(with: Data(contentsOf: reference)) as? [String: Any])
+        let cases = try #require(content["cases"] as? [[String: Any]])
+        let expected = try #require(cases.first { $0["name"] as? String == "text-batch" }?["flagged"] as? [Bool])
         let arguments = [
-            "generate", "a red apple on a blue background", "-m", Self.checked, "--steps", "3", "-s", "151", "-b", "4", "-o",
-            "x-%d.png", "--json",
+            "generate", "a red apple on a blue background", "-m", Self.checked, "--scheduler", "euler", "--steps", "10",
+            "--cfg-scale", "5", "-s", "151", "-b", "6", "-W", "64", "-H", "64", "-o", "x-%d.png", "--json",
         ]
         let outcome = try Program.run(arguments + ["--safety-checker"], in: folder)
         #expect(outcome.code == 0)
         let report = try outcome.json()
         let flagged = try #require(report["flagged"] as? [Bool])
-        #expect(flagged.count == 4 && flagged.contains(true) && report["is_flagged"] as? Bool == flagged.first)
+        #expect(flagged == expected && flagged.contains(true) && flagged.contains(false))
+        #expect(report["is_flagged"] as? Bool == flagged.first)
         #expect(outcome.messages.contains("The safety checker flagged"))
         for (number, isFlagged) in flagged.enumerated() {
             let bytes = [UInt8](try Data(contentsOf: folder["x-\(number + 1).png"]))

@@ -42,7 +42,7 @@ import Testing
         (["-o", "."], "it is a folder"), (["-o", "/dev/null/x.png"], "Not a directory"),
         (["-o", String(repeating: "n", count: 300)], "File name too long"),
         (["--save-latents", "no/x.npy"], "there is no folder"),
-        (["--save-latents", "."], "it is a folder"), (["-o", "x", "--save-latents", "./x"], "give them different files"),
+        (["--save-latents", "."], "it is a folder"), (["-o", "x", "--save-latents", "./x"], "Two outputs have the name"),
         (["-m", "/nowhere"], "There is no model folder /nowhere"), (["-m", "/dev/null"], "is a file, expected a model folder"),
         (["-m", "."], "has no model_index.json"), (["--init-latents", "no.npy"], "can't be read"),
         (["--init-latents", "."], "can't be read"),

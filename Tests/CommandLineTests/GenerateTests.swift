@@ -13,10 +13,13 @@ import Testing
         #expect(toFile.code == 0)
         let answer = try toFile.json()
         let keys = [
-            "files", "seeds", "prompt", "negative_prompt", "seed", "width", "height", "steps", "cfg_scale", "scheduler",
-            "scheduler_class", "model", "model_hash", "version", "prompt_cut", "prompt_tokens", "token_limit", "seconds",
+            "batch_count", "batch_seeds", "cfg_scale", "files", "half_rounding", "height", "instruction_set", "low_memory",
+            "model", "model_hash", "negative_prompt", "negative_prompt_tokens", "number", "optimize", "precision", "program",
+            "prompt", "prompt_cut", "prompt_tokens", "scheduler", "scheduler_class", "scheduler_overrides",
+            "scheduler_settings", "seconds", "seed", "seeds", "steps", "threads", "token_limit", "tokenizer", "version",
+            "width",
         ]
-        #expect(Set(answer.keys).isSuperset(of: keys))
+        #expect(answer.keys.sorted() == keys)
         #expect(answer["files"] as? [String] == [folder["fox.png"].path])
         #expect(
             answer["seed"] as? Int == 7 && answer["width"] as? Int == 64 && answer["scheduler"] as? String == "ddim")

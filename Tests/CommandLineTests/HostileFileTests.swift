@@ -125,8 +125,7 @@ import Testing
         try FileManager.default.copyItem(at: Program.emoji, to: folder["model"])
         let running = try Program.start(
             ["generate", "a fox", "-m", "model", "--low-memory", "--steps", "500", "-o", "x.png"], in: folder)
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while try Data(contentsOf: running.messages).isEmpty, Date() < deadline { usleep(20_000) }
+        try running.waitForMessages()
         let truncated = unsafe truncate(folder["model/unet/model.onnx"].path, 100_000)
         #expect(truncated == 0)
         let outcome = try running.finish()

@@ -113,9 +113,11 @@ import Testing
         func describe(_ package: URL) throws -> Description {
             let outcome = try Program.run(
                 tool: URL(fileURLWithPath: "/usr/bin/env"),
-                // A build folder of its own: that of the package under test may be locked by who runs the tests.
+                // A build folder of its own: that of the package under test may be locked by who runs the tests. And one for the
+                // temporary files, which the package manager doesn't remove.
                 [
-                    "swift", "package", "--package-path", package.path, "--scratch-path", folder[".build"].path, "dump-package",
+                    "TMPDIR=\(folder.streams.path)", "swift", "package", "--package-path", package.path, "--scratch-path",
+                    folder[".build"].path, "dump-package",
                 ],
                 in: folder)
             try #require(outcome.code == 0, "\(outcome.messages)")

@@ -97,12 +97,13 @@
         /// Without the guard, and for faults that aren't of a model's files, all is as ever.
         @Test func isOptional() async {
             await #expect(processExitsWith: .signal(SIGBUS)) {
-                try withTemporaryFolder { folder in
+                // The folder is removed before the process ends; the weights stay mapped.
+                let (session, weights) = try withTemporaryFolder { folder in
                     let files = try MappedFileGuardTests.write(to: folder)
-                    let session = try MappedFileGuardTests.session(files.model)
-                    try #require(truncate(files.weights.path, 0) == 0)
-                    _ = try MappedFileGuardTests.sum(session)
+                    return (try MappedFileGuardTests.session(files.model), open(files.weights.path, O_RDWR))
                 }
+                try #require(ftruncate(weights, 0) == 0)
+                _ = try MappedFileGuardTests.sum(session)
             }
             await #expect(processExitsWith: .signal(SIGBUS)) {
                 try MappedFileGuard.install()
@@ -112,15 +113,15 @@
             await #expect(processExitsWith: .exitCode(7)) {
                 signal(SIGBUS) { _ in _exit(7) }
                 try MappedFileGuard.install()
-                try withTemporaryFolder { folder in
+                let descriptor = try withTemporaryFolder { folder in
                     let file = folder.appendingPathComponent("w")
                     try Data(count: 4096).write(to: file)
-                    let descriptor = open(file.path, O_RDONLY)
-                    let pages = mmap(nil, 4096, PROT_READ, MAP_PRIVATE, descriptor, 0)
-                    try #require(truncate(file.path, 0) == 0)
-                    let byte = try #require(pages).load(as: UInt8.self)
-                    print(byte)
+                    return open(file.path, O_RDWR)
                 }
+                let pages = mmap(nil, 4096, PROT_READ, MAP_PRIVATE, descriptor, 0)
+                try #require(ftruncate(descriptor, 0) == 0)
+                let byte = try #require(pages).load(as: UInt8.self)
+                print(byte)
             }
         }
     }

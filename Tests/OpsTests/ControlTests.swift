@@ -47,6 +47,34 @@ import Testing
         if optimize { #expect(try fixed.prepare(values).nodeCount <= 2) }
     }
 
+    /// Cancels the task that it runs in after the first node of a subgraph.
+    private final class Canceller: RunObserver {
+        func didRun(_ event: NodeEvent) {
+            if event.depth > 0 { withUnsafeCurrentTask { unsafe $0?.cancel() } }
+        }
+    }
+
+    /// A task that is cancelled within a subgraph gets what it gets elsewhere.
+    @Test(arguments: [true, false]) func endsWithinABranch(optimize: Bool) async throws {
+        var graph = try choice(constant: nil)
+        var branch = try #require(graph.nodes[0].attributes.graphs.first?.1)
+        let more = branch.addValue(ValueDeclaration(name: "more"))
+        branch.nodes.append(
+            Node(
+                name: "again", identity: OperatorIdentity(type: "Neg", version: 13), inputs: [branch.outputs[0]],
+                outputs: [more]))
+        branch.outputs = [more]
+        graph.nodes[0].attributes = NodeAttributes(["then_branch": .graph(branch), "else_branch": .graph(branch)])
+        let session = try Session(
+            graph: graph, library: StandardOperators.library,
+            options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 1)))
+        let a = try floats([1], [1])
+        let task = Task {
+            _ = try session.run(["a": a, "b": a, "condition": Tensor(scalar: true)], observer: Canceller())
+        }
+        await #expect(throws: CancellationError.self) { try await task.value }
+    }
+
     @Test func refusesWhatIsNoCondition() throws {
         let session = try Session(graph: choice(constant: nil), library: StandardOperators.library)
         let a = try floats([1], [1])

@@ -51,16 +51,14 @@ struct FusionPattern: Sendable, CustomStringConvertible {
         for id in spoiled {
             let tensor = try #require(graph[id])
             for value in Self.values {
-                for place in Place.allCases where !Self.dependsOnOrder(value, place, isAttention: pattern.isAttention) {
+                for place in Place.allCases where !Self.dependsOnOrder(value, place, pattern) {
                     var copy = graph
                     copy[id] = try Self.replacing(tensor, value, place)
                     let (fused, written, _) = try copy.results(y, threads: Self.threads)
-                    // What is rounded of a score is relative to it, and changes its exponential by as much. The vector kernels compute scores
-                    // in one order, fused or not; OpenBLAS, which computes products without them, in another.
-                    let isRoundedOtherwise = pattern.isAttention && InstructionSet.current == .plain && abs(value) < 1000
-                    let grows = pattern.isProduct && value.isFinite || isRoundedOtherwise
-                    let scale = grows ? max(abs(value), 1) : 1
-                    let bound = (relative: pattern.bound, absolute: pattern.bound * min(scale * magnitude, 1e38))
+                    let factor = Self.boundFactor(value, pattern)
+                    let bound = (
+                        relative: pattern.bound, absolute: pattern.bound * min(factor * magnitude, 1e38)
+                    )
                     guard let failure = try Self.difference(fused, written, bound, underflows: value.isSubnormal) else {
                         continue
                     }
@@ -74,9 +72,19 @@ struct FusionPattern: Sendable, CustomStringConvertible {
     /// Whether the order in which products are added up decides about more than rounding: which sum leaves the range on the way, and which of
     /// scores that are the same, and huge, is the largest. Without vector kernels OpenBLAS computes products, and adds up its last columns
     /// in another order than the others.
-    private static func dependsOnOrder(_ value: Float, _ place: Place, isAttention: Bool) -> Bool {
+    private static func dependsOnOrder(_ value: Float, _ place: Place, _ pattern: FusionPattern) -> Bool {
         guard InstructionSet.current == .plain, value.isFinite else { return false }
-        return abs(value) > 1e38 || isAttention && place == .all && abs(value) >= 1e10
+        let isHuge = abs(value) > 1e38 && (pattern.isProduct || pattern.isAttention)
+        return isHuge || pattern.isAttention && place == .all && abs(value) >= 1e10
+    }
+
+    /// How much farther apart than usual results may be. What is rounded of a product grows with its operands. What is rounded of a score is
+    /// relative to it, and changes its exponential by as much: the vector kernels compute scores in one order, fused or not, but OpenBLAS,
+    /// which computes products without them, in another.
+    private static func boundFactor(_ value: Float, _ pattern: FusionPattern) -> Float {
+        if pattern.isProduct && value.isFinite { return max(abs(value), 1) }
+        let isRoundedOtherwise = pattern.isAttention && InstructionSet.current == .plain && abs(value) < 1000
+        return isRoundedOtherwise ? min(max(abs(value), 1), 16) : 1
     }
 
     private static func replacing(_ tensor: Tensor, _ value: Float, _ place: Place) throws -> Tensor {

@@ -54,6 +54,54 @@ import Testing
         #expect(product == [101, 300])
     }
 
+    /// Between a Cast to 16 bits and one from them numbers are rounded, by whichever Casts there are.
+    @Test(arguments: [true, false]) func roundsBetweenCasts(optimize: Bool) throws {
+        func cast(_ dtype: DType) -> NodeAttributes { NodeAttributes(["to": .int(Int64(dtype.rawValue))]) }
+        let like = try rounded([0], [1], .float16)
+        let chains: [[(type: String, attributes: NodeAttributes)]] = [
+            [("Cast", cast(.float16)), ("Cast", cast(.float32))],
+            [("Cast", cast(.float16)), ("Cast", cast(.float16)), ("Cast", cast(.float32))],
+            [("CastLike", NodeAttributes()), ("Cast", cast(.float32))],
+        ]
+        for chain in chains {
+            var graph = Graph()
+            var last = graph.addValue(ValueDeclaration(name: "x", type: .tensor(.float32, [.fixed(1)])))
+            graph.inputs = [last]
+            let likeID = graph.addValue(ValueDeclaration(name: "like"))
+            graph.initializers[likeID] = like
+            for (number, step) in chain.enumerated() {
+                let next = graph.addValue(ValueDeclaration(name: "v\(number)"))
+                let inputs = step.type == "CastLike" ? [last, likeID] : [last]
+                graph.nodes.append(
+                    Node(
+                        name: "n\(number)", identity: OperatorIdentity(type: step.type, version: 19), inputs: inputs,
+                        outputs: [next], attributes: step.attributes))
+                last = next
+            }
+            graph.outputs = [last]
+            let options = SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 1))
+            let session = try Session(graph: graph, library: StandardOperators.library, options: options)
+            let y = try #require(try session.run(["x": Tensor([Float(1.0001)], shape: Shape([1]))]).values.first)
+            #expect(try y.array(of: Float.self) == [1], "\(chain.map(\.type))")
+        }
+    }
+
+    /// Random numbers are drawn once, whoever reads them.
+    @Test(arguments: [true, false]) func drawsOnce(optimize: Bool) throws {
+        var graph = Graph()
+        let x = graph.addValue(ValueDeclaration(name: "x", type: .tensor(.float16, [.fixed(64)])))
+        let (noise, sum) = (graph.addValue(ValueDeclaration(name: "noise")), graph.addValue(ValueDeclaration(name: "sum")))
+        graph.inputs = [x]
+        graph.outputs = [noise, sum]
+        graph.nodes = [
+            Node(
+                name: "draw", identity: OperatorIdentity(type: "RandomNormalLike", version: 22), inputs: [x], outputs: [noise]),
+            Node(name: "add", identity: OperatorIdentity(type: "Add", version: 14), inputs: [noise, x], outputs: [sum]),
+        ]
+        let results = try run(graph, rounded([Float](repeating: 0, count: 64), [64], .float16), .outputs, optimize: optimize)
+        #expect(results["noise"] == results["sum"] && Set(results["noise"] ?? []).count > 32)
+    }
+
     /// What is rounded after every node isn't fused: fused operators keep what is between to themselves.
     @Test func fusesNothingThatIsRounded() throws {
         var g = FusionGraph(.float16)

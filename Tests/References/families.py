@@ -27,7 +27,7 @@ import family_models as models
 import family_safety as safety
 from common import CACHE, write_json
 
-RECIPE = 2  # raised when what a folder holds changes, so that older folders are made again
+RECIPE = 3  # raised when what a folder holds changes, so that older folders are made again
 ROOT = CACHE / "families"
 SMALL = [(64, 64), (96, 64), (48, 80)]  # four pixels a latent
 LARGE = [(128, 128), (192, 128), (96, 160)]  # eight
@@ -138,7 +138,7 @@ def ordinary(kind, sizes, tasks=cases.TASKS):
         yield add("euler-batch", "inpaint", "euler", wide, strength=1.0, batch=3, guidance_scale=5.0, negative_prompt=negative, seed=32)
         yield add("dpm-unguided", "inpaint", "dpm++2m-karras", tall, strength=0.7, guidance_scale=1.0, seed=33, prompt="a fox")
         yield add("euler-a-batch", "inpaint", "euler-a", strength=0.8, batch=3, guidance_scale=4.0, seed=34, prompt="a rocket")
-        yield add("ddim-images", "inpaint", "ddim", tall, strength=0.5, batch=3, image_rows=3, seed=35)
+        yield add("ddim-batch", "inpaint", "ddim", tall, strength=0.5, batch=3, seed=35)
         yield add(
             "euler-shared", "inpaint", "euler", strength=1.0, batch=3, guidance_scale=1.0, seed=36, generators="shared",
             mask="mask-small")  # fmt: skip
@@ -368,7 +368,7 @@ def old(name, **layout):
 
 
 HALF = exports.Layout(half=True, opset=17)
-WIDE = {"latents": None, "picture": 4}
+WIDE = {"latents": 5e-3, "picture": 2}
 # What half precision is held to: twenty steps, and one of each task.
 HALF_NAMES = ["text-own", "text-dpm-20", "text-euler-20", "text-ddim-unguided", "picture-ddim", "inpaint-ddim"]
 FAMILIES = [
@@ -455,9 +455,13 @@ FAMILIES = [
 ]  # fmt: skip
 
 
+def recipe():
+    return f"{RECIPE} diffusers {diffusers.__version__} torch {torch.__version__}"
+
+
 def is_made(name):
     path = ROOT / name / "cases.json"
-    return path.exists() and json.loads(path.read_text())["recipe"] == RECIPE
+    return path.exists() and json.loads(path.read_text())["recipe"] == recipe()
 
 
 def main():
@@ -477,7 +481,7 @@ def main():
                 continue
             start = time.time()
             entries = family.make(modules)
-            write_json(ROOT / family.name / "cases.json", {"recipe": RECIPE, "cases": entries})
+            write_json(ROOT / family.name / "cases.json", {"recipe": recipe(), "cases": entries})
             print(f"{family.name}: {len(entries)} cases, {time.time() - start:.1f} s", flush=True)
 
 

@@ -47,6 +47,8 @@ def case(name, task, scheduler, kind, size, **arguments):
     if task != "text":
         made["image"] = f"inputs/start-{size[0]}x{size[1]}.png"
     if task == "inpaint":
+        # A picture that is given once is encoded once for the whole batch, with the first generator.
+        made["image_rows"] = made["batch"] if made["generators"] == "each" else 1
         made["mask"] = f"inputs/{arguments.get('mask', 'mask')}-{size[0]}x{size[1]}.png"
     return {"name": f"{task}-{name}", **made}
 
@@ -95,7 +97,17 @@ def assemble(parts, name, asked):
     made["scheduler"] = scheduler.from_config(json.loads(own.to_json_string()), **asked["scheduler_options"])
     pipeline = kind(**made)
     pipeline.set_progress_bar_config(disable=True)
+    if name == "StableDiffusionXLInpaintPipeline" and pipeline.vae.config.latents_mean is not None:
+        normalise_encoded(pipeline)
     return pipeline
+
+
+def normalise_encoded(pipeline):
+    """diffusers' inpainting pipeline for SDXL (0.35.2) decodes with a VAE's latents_mean and latents_std but encodes without them. Here it
+    encodes as its image-to-image pipeline does: (latents - mean) * scaling_factor / deviation."""
+    scaled, config = pipeline._encode_vae_image, pipeline.vae.config
+    mean, deviation = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (config.latents_mean, config.latents_std))
+    pipeline._encode_vae_image = lambda image, generator: (scaled(image, generator) - config.scaling_factor * mean) / deviation
 
 
 def call(pipeline, asked, root, **further):

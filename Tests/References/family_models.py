@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from common import ROOT
+from tiny_models import TOKENS, VOCABULARY, randomised
 
-VOCABULARY, TOKENS = 2048, 77
 LATENT = 16  # the latents' side that weights are fitted at
 BETAS = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
 SCHEDULE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000)
@@ -81,15 +81,6 @@ VAES = {
 }
 # Activations are this many times what they would be. A power of two, so that float32 results stay the same.
 LARGE = 2.0**16
-
-
-def randomised(model):
-    """Biases and normalisation weights start as zeros and ones; give them values that a wrong kernel can't hide behind."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 1:
-                parameter.add_(0.1 * torch.randn_like(parameter))
-    return model.eval()
 
 
 def tokenizer(pad_token="<|endoftext|>"):

@@ -14,3 +14,14 @@ enum TestCache {
         return FileManager.default.homeDirectoryForCurrentUser.appendingPathComponent(".cache/sd-onnx")
     }()
 }
+
+/// What the scripts in Tests/References made.
+enum References {
+    /// - Parameter name: of a JSON file, whose keys may be in snake case.
+    static func load<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+        let file = RepositoryRoot.url.appendingPathComponent("Tests/References/\(name)")
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(Value.self, from: Data(contentsOf: file))
+    }
+}

@@ -1,5 +1,4 @@
 import GraphRuntime
-import TestSupport
 import Testing
 
 /// Expects the same elements; a failure names the first that isn't, both values and the shape.

@@ -30,7 +30,8 @@ struct NodeRunner {
             results[0] = .tensor(try source.reshaped(to: shape))
         } else {
             var outputs = [MutableTensor?](repeating: nil, count: node.outputs.count)
-            try ResourceLimits.requireRunBytes(Fact.byteCount(facts), within: runBytes)
+            let wanted = zip(facts, node.outputs).map { fact, id in id == nil ? nil : fact }
+            try ResourceLimits.requireRunBytes(Fact.byteCount(wanted), within: runBytes)
             for (index, fact) in facts.enumerated() where index < outputs.count && node.outputs[index] != nil {
                 if let value = fact.value {
                     results[index] = value

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import Foundation
 
 /// What a model may take of the machine before it is refused. A file of some hundred bytes can ask for all memory there is: one that
 /// wasn't made by who runs it is loaded within limits.
@@ -42,27 +38,15 @@ public struct ResourceLimits: Sendable, Equatable {
 
 extension ResourceLimits {
     /// - Parameters:
-    ///   - byteCount: what is needed, and whether counting it overflowed.
+    ///   - byteCount: what is needed; `Int.max` where counting it overflowed.
     ///   - limit: ``runBytes``.
     /// - Throws: ``GraphError`` of kind `limit` where it is more than that.
-    static func requireRunBytes(
-        _ byteCount: (partialValue: Int, overflow: Bool), within limit: Int?
-    ) throws(GraphError) {
-        let limit = limit ?? machineBytes
-        guard byteCount.overflow || byteCount.partialValue > limit else { return }
-        let needed = byteCount.overflow ? "more than \(Int.max)" : "\(byteCount.partialValue)"
+    static func requireRunBytes(_ byteCount: Int, within limit: Int?) throws(GraphError) {
+        let limit = limit ?? Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        guard byteCount == .max || byteCount > limit else { return }
+        let needed = byteCount == .max ? "\(byteCount) or more" : "\(byteCount)"
         throw GraphError("the values take \(needed) bytes, expected at most \(limit), the limit of a run", kind: .limit)
     }
-
-    static func requireRunBytes(_ byteCount: Int, within limit: Int?) throws(GraphError) {
-        try requireRunBytes((byteCount, byteCount == .max), within: limit)
-    }
-
-    /// The memory of the machine.
-    private static let machineBytes: Int = {
-        let (pages, size) = (sysconf(Int32(_SC_PHYS_PAGES)), sysconf(Int32(_SC_PAGESIZE)))
-        return pages > 0 && size > 0 ? pages * size : .max
-    }()
 }
 
 extension Fact {

@@ -8,6 +8,8 @@ public struct RunError: Error, CustomStringConvertible, Sendable {
         case outOfMemory
         /// A result would take more than ``ResourceLimits/runBytes``.
         case limit
+        /// The task was cancelled while a subgraph ran: ``Session/run(_:observer:)`` throws `CancellationError` in the place of this.
+        case cancelled
     }
 
     /// What is wrong, for programs.
@@ -34,6 +36,7 @@ public struct RunError: Error, CustomStringConvertible, Sendable {
                 switch underlying {
                 case let error as TensorError where error.kind == .outOfMemory: .outOfMemory
                 case let error as GraphError where error.kind == .limit: .limit
+                case is CancellationError: .cancelled
                 default: .invalid
                 }
             self.node = node.title

@@ -18,7 +18,7 @@ public struct OperatorLibrary: Sendable {
 /// How a session treats its graph.
 public struct SessionOptions: Sendable {
     /// Whether shapes are specialised, constants folded, nodes fused and memory planned. Off, the graph runs node by node as it
-    /// stands in the file: slower, for finding out where a difference comes from.
+    /// is in the file, but for ``halfRounding``: slower, for finding out where a difference comes from.
     public var optimize = true
     /// The threads to run on; a pool of the machine's physical cores by default.
     public var threads: ThreadPool
@@ -119,6 +119,14 @@ public final class Session: Sendable {
     /// - Throws: as ``run(_:observer:)``.
     public func run(values: [String: Value], observer: (any RunObserver)? = nil) throws -> [Value] {
         let bindings = try bind(values)
+        do {
+            return try walk(bindings, observer: observer)
+        } catch let error as RunError where error.kind == .cancelled {
+            throw CancellationError()
+        }
+    }
+
+    private func walk(_ bindings: Bindings, observer: (any RunObserver)?) throws -> [Value] {
         guard options.optimize else {
             let runner = GraphRunner(threads: options.threads, observer: observer, runBytes: options.limits.runBytes)
             return try files.requiringWhole {

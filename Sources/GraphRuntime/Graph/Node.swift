@@ -82,3 +82,11 @@ public struct FusionOrigin: Sendable, Hashable {
         self.nodes = nodes
     }
 }
+
+extension Node {
+    /// What the node's operator, or another form of it, says of the outputs.
+    func inferOutputs(_ operation: any Operator, _ inputs: [Fact?]) throws -> [Fact] {
+        let inputs = InferenceInputs(inputs, outputCount: outputs.count)
+        return try operation.inferOutputs(widensHalves ? inputs.widened : inputs)
+    }
+}

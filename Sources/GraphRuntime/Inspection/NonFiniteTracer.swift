@@ -86,11 +86,14 @@ public final class NonFiniteTracer: RunObserver {
 
     /// A plan leaves out views of what stands in its arena: these are as what they show.
     private func state(of id: ValueID) -> State {
-        if let known = states[id] { return known }
-        guard let node = producers[id], case .view(let input)? = node.operation?.outputStorage, input < node.inputs.count,
-            let source = node.inputs[input]
-        else { return .finite }
-        return state(of: source)
+        var id = id
+        while true {
+            if let known = states[id] { return known }
+            guard let node = producers[id], case .view(let input)? = node.operation?.outputStorage, input < node.inputs.count,
+                let source = node.inputs[input]
+            else { return .finite }
+            id = source
+        }
     }
 
     private static func title(_ node: Node) -> String {

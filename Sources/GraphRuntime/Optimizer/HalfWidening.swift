@@ -41,7 +41,7 @@ struct HalfWidening {
 
     private func isHalf(_ id: ValueID) -> Bool { facts[id].dtype?.isHalf ?? false }
 
-    /// Adds the next node, and what it needs before and behind it.
+    /// Adds the next node, and what it needs before and after it.
     mutating func append(_ original: Node) {
         guard let operation = original.operation else { return appendPlain(original) }
         if operation.isDeterministic, original.captures.isEmpty, original.attributes.graphs.isEmpty,
@@ -55,11 +55,12 @@ struct HalfWidening {
         for (id, fact) in zip(original.outputs, declared) {
             if let id { facts[id] = Fact(dtype: fact.dtype ?? facts[id].dtype) }
         }
-        if let conversion = operation as? any ConversionOperator, let target = conversion.target {
+        // CastLike's type is that of its second input.
+        if let conversion = operation as? any ConversionOperator, let target = conversion.target ?? declared.first?.dtype {
             return appendCast(original, conversion, to: target)
         }
         let halves = original.inputs.compactMap { $0 }.filter(isHalf)
-        guard !halves.isEmpty, let widened = widened(original, operation, inputs, declared) else {
+        guard !halves.isEmpty, let widened = wideOutputs(original, operation, inputs, declared) else {
             return appendPlain(original)
         }
         let computesWide = halves.contains { id in
@@ -69,8 +70,8 @@ struct HalfWidening {
             return appendWide(original, widened)
         }
         appendPlain(original)
-        // It moves elements of inputs. A constant would be there twice.
-        guard !halves.contains(where: { constants.contains($0) }) else { return }
+        // It moves elements of inputs. A constant would be there twice, and random numbers would be drawn twice.
+        guard operation.isDeterministic, !halves.contains(where: { constants.contains($0) }) else { return }
         for (id, fact) in zip(original.outputs, widened) {
             if let id, isHalf(id), fact.dtype == .float32 { wideForms[id] = original }
         }
@@ -91,7 +92,8 @@ struct HalfWidening {
     // MARK: Nodes
 
     /// The outputs' types where a node reads float32 in the place of 16 bits; nil where it can't.
-    private func widened(_ node: Node, _ operation: any Operator, _ inputs: InferenceInputs, _ declared: [Fact]) -> [Fact]? {
+    private func wideOutputs(_ node: Node, _ operation: any Operator, _ inputs: InferenceInputs, _ declared: [Fact]) -> [Fact]?
+    {
         // Of inputs that the graph says nothing about, operators that take every type can't be asked to take another.
         guard node.captures.isEmpty, node.attributes.graphs.isEmpty,
             operation.floatingPointTypes != nil || node.inputs.allSatisfy({ id in id.map { facts[$0].dtype != nil } ?? true }),
@@ -133,6 +135,7 @@ struct HalfWidening {
         if isHalf(source) {
             node.inputs[0] = isRounded(source) ? narrowed(source) : wide[source] ?? narrowed(source)
         }
+        for (index, id) in node.inputs.enumerated().dropFirst() { if let id, isHalf(id) { node.inputs[index] = narrowed(id) } }
         graph.nodes.append(node)
         if isHalf(output) { narrow[output] = output }
         guard target.isHalf, let type = type(of: source) else { return }
@@ -141,13 +144,14 @@ struct HalfWidening {
             if type == .float32 {
                 wide[output] = source
             } else {
-                // Its attributes say another type.
+                // Nodes with the same attributes are taken for the same, and these still say 16 bits.
                 node.identity.domain = OperatorIdentity.fusionDomain
                 node.operation = operation.converting(to: .float32)
                 wideForms[output] = node
             }
         } else if type == target, let wider = wide[source] {
             wide[output] = wider
+            if castResults.contains(source) { castResults.insert(output) }
         }
     }
 
@@ -251,11 +255,6 @@ extension Graph {
     }
 }
 
-extension DType {
-    /// Whether it is float16 or bfloat16.
-    var isHalf: Bool { self == .float16 || self == .bfloat16 }
-}
-
 extension ValueType {
     /// The element type of a tensor.
     var tensorType: DType? { if case .tensor(let dtype, _) = self { dtype } else { nil } }
@@ -277,13 +276,5 @@ extension InferenceInputs {
                 }
                 return Fact(dtype: .float32, shape: fact.shape)
             }, outputCount: outputCount)
-    }
-}
-
-extension Node {
-    /// What the node's operator, or another form of it, says of the outputs.
-    func inferOutputs(_ operation: any Operator, _ inputs: [Fact?]) throws -> [Fact] {
-        let inputs = InferenceInputs(inputs, outputCount: outputs.count)
-        return try operation.inferOutputs(widensHalves ? inputs.widened : inputs)
     }
 }

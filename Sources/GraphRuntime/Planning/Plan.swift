@@ -109,7 +109,8 @@ final class Plan: Sendable {
 
     /// - Throws: ``GraphError`` where the run would take more than it may.
     private func makeFrame() throws -> Frame {
-        try ResourceLimits.requireRunBytes(arenaByteCount.addingReportingOverflow(outputByteCount), within: runBytes)
+        let (bytes, overflow) = arenaByteCount.addingReportingOverflow(outputByteCount)
+        try ResourceLimits.requireRunBytes(overflow ? .max : bytes, within: runBytes)
         return try Frame(self)
     }
 

@@ -119,3 +119,8 @@ extension DType: CustomStringConvertible {
         }
     }
 }
+
+extension DType {
+    /// Whether it is float16 or bfloat16.
+    var isHalf: Bool { self == .float16 || self == .bfloat16 }
+}

@@ -64,6 +64,11 @@ struct BitCast: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        try context.output(0).copyBits(from: context.input(0))
+        guard target == .bool else { return try context.output(0).copyBits(from: context.input(0)) }
+        // Swift has no truth values of other bytes than 0 and 1.
+        let bits = try context.input(0).bytes
+        try context.output(0).withMutableSpan(of: Bool.self) { values in
+            for index in bits.indices { values[index] = bits[index] != 0 }
+        }
     }
 }

@@ -19,7 +19,7 @@ package func normalizeLayers(
     let rows = x.shape.count(0..<axis)
     let count = x.shape.count(axis..<x.shape.rank)
     // The mean of nothing is not a number.
-    guard x.count > 0 else { return count == 0 ? try statistics.write([Double](repeating: .nan, count: 2 * rows)) : () }
+    guard x.count > 0 else { return count == 0 ? try statistics.writeNaN() : () }
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     let bias = try bias.map { try RowScale($0, shape: x.shape, axis: axis, dtype: x.dtype) }
     let recorded =
@@ -40,6 +40,10 @@ package struct RowStatistics {
     var deviation: MutableTensor?
 
     var isWanted: Bool { mean != nil || deviation != nil }
+
+    func writeNaN() throws {
+        for output in [mean, deviation] { try output?.fill(with: Float.nan) }
+    }
 
     /// - Parameter pairs: the mean and the other of each row, one after the other.
     func write(_ pairs: [Double]) throws {

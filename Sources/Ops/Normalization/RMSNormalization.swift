@@ -13,7 +13,7 @@ package func normalizeRootMeanSquare(
     let rows = x.shape.count(0..<axis)
     let count = x.shape.count(axis..<x.shape.rank)
     let statistics = RowStatistics(deviation: deviation)
-    guard x.count > 0 else { return count == 0 ? try statistics.write([Double](repeating: .nan, count: 2 * rows)) : () }
+    guard x.count > 0 else { return count == 0 ? try statistics.writeNaN() : () }
     let scale = try RowScale(scale, shape: x.shape, axis: axis, dtype: x.dtype)
     guard x.dtype == .float64 else {
         let recorded = try deviation.map { _ in try MutableTensor(dtype: .float64, shape: Shape([rows, 2])) }

@@ -159,15 +159,12 @@ struct PoolWindows: Sendable {
     init(_ geometry: PoolGeometry) {
         axes = geometry.axes
         planeSize = geometry.shape.count(2..<geometry.shape.rank)
-        windows = geometry.axes.map { axis in
-            (0..<axis.output).map { index in
-                let window = axis.window(index)
-                return (window.first, window.count, window.padded)
-            }
-        }
+        // Without outputs an axis may be of any length.
+        let isEmpty = geometry.shape.count(0..<2) == 0 || axes.contains { $0.output == 0 }
+        windows = isEmpty ? [] : axes.map { axis in (0..<axis.output).map { axis.window($0) } }
         strides = Array(geometry.shape.strides[2...])
         rowLength = axes.last?.output ?? 1
-        rows = axes.dropLast().reduce(1) { $0 * $1.output }
+        rows = isEmpty ? 0 : axes.dropLast().reduce(1) { $0 * $1.output }
         grain = max(4096 / max(rowLength, 1), 1)
     }
 

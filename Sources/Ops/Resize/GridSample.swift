@@ -132,18 +132,19 @@ struct GridSample: Operator {
         let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
         let points = coordinates.count / extents.count
         let pointsPerItem = points / max(data.shape[0], 1)
-        let all = context.threads.map(points) { point in
-            taps(coordinates[point * extents.count..<(point + 1) * extents.count], extents, strides)
-        }
-        try context.output(0).forEachSlice(of: type, grain: 256, threads: context.threads) { places, target in
-            for (index, place) in places.enumerated() {
-                let (plane, point) = place.quotientAndRemainder(dividingBy: pointsPerItem)
-                let own = all[plane / channels * pointsPerItem + point]
+        // A line is a point over all channels, which share its taps.
+        try context.output(0).forEachLine(
+            of: type, count: channels, inner: pointsPerItem, grain: max(256 / max(channels, 1), 1), threads: context.threads
+        ) { point, values in
+            let own = taps(
+                coordinates[point * extents.count..<(point + 1) * extents.count], extents, strides)
+            let item = point / pointsPerItem * channels
+            for channel in 0..<channels {
                 var sum: Element = 0
                 for (offset, weight) in zip(own.offsets, own.weights) where offset >= 0 {
-                    sum += Element(weight) * source[plane * planeSize + offset]
+                    sum += Element(weight) * source[(item + channel) * planeSize + offset]
                 }
-                target[index] = sum
+                values[channel] = sum
             }
         }
     }

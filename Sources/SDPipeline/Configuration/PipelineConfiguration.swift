@@ -80,7 +80,7 @@ public struct PipelineConfiguration: Sendable {
                 "\(refiner.folder.url.path) is a \(refiner.family.name), expected a refiner of Stable Diffusion XL: a model with the second text "
                     + "encoder alone.", kind: .unsupportedModel)
         }
-        guard family.addedConditions != nil, !family.needsPicture else {
+        guard takesPictureSizes, !family.needsPicture else {
             throw PipelineError(
                 "\(folder.url.path) is a \(family.name), whose latents aren't those of the refiner \(refiner.folder.url.path): expected a "
                     + "Stable Diffusion XL model.", kind: .unsupportedModel)
@@ -119,6 +119,12 @@ public struct PipelineConfiguration: Sendable {
         default: return false
         }
     }
+
+    /// Whether the U-Net is told sizes of pictures, as those of the SDXL family.
+    var takesPictureSizes: Bool { family.addedConditions != nil }
+
+    /// Whether the model, or its refiner, is told how good pictures look.
+    var anyTakesAestheticScore: Bool { takesAestheticScore || refiner?.takesAestheticScore == true }
 
     /// Whether the model makes pictures of pictures alone, as SDXL's refiner.
     public var needsPicture: Bool { family.needsPicture }

@@ -96,8 +96,9 @@ final class Component: Sendable {
     func run(_ inputs: [String: Tensor], observer: (any RunObserver)?) throws -> [String: Tensor] {
         do {
             return try session.run(inputs, observer: observer)
+        } catch let error as CancellationError {
+            throw error
         } catch {
-            if Task.isCancelled { throw CancellationError() }
             throw PipelineError("The \(title) failed: \(error).", kind: .failedRun)
         }
     }

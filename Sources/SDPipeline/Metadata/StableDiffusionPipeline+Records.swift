@@ -31,11 +31,13 @@ extension StableDiffusionPipeline {
         let hash = modelHash.value
         let inpainting = request.inpainting
         let sizes = request.pictureSizes
-        let (defaultSizes, takesSizes) = (ConditionedSizes(), configuration.family.addedConditions != nil)
-        /// What was stated, or nil for the default, and where the model doesn't ask.
-        func statedSize<Value: Equatable>(_ path: KeyPath<ConditionedSizes, Value>) -> Value? {
-            !takesSizes || sizes[keyPath: path] == defaultSizes[keyPath: path] ? nil : sizes[keyPath: path]
+        let takesSizes = configuration.takesPictureSizes
+        let defaultSizes = ConditionedSizes()
+        /// What was stated, or nil for the default, and where no model asks.
+        func stated<Value: Equatable>(_ path: KeyPath<ConditionedSizes, Value>, where isAsked: Bool) -> Value? {
+            !isAsked || sizes[keyPath: path] == defaultSizes[keyPath: path] ? nil : sizes[keyPath: path]
         }
+        let takesScores = configuration.anyTakesAestheticScore
         return request.batchSeeds.seeds(first: request.seed, count: request.batchCount).enumerated().map { index, seed in
             GenerationRecord(
                 model: Self.name(configuration.folder.url),
@@ -66,8 +68,10 @@ extension StableDiffusionPipeline {
                 vaeHash: configuration.hasOtherVAE ? vaeHash.value : nil,
                 refiner: configuration.refiner.map { Self.name($0.folder.url) }, refinerHash: refiner?.modelHash.value,
                 refinerStart: configuration.refiner == nil ? nil : request.refinerStart ?? Refinement.defaultStart,
-                originalSize: statedSize(\.original) ?? nil, crop: statedSize(\.crop), targetSize: statedSize(\.target) ?? nil,
-                aestheticScore: statedSize(\.aestheticScore), negativeAestheticScore: statedSize(\.negativeAestheticScore),
+                originalSize: stated(\.original, where: takesSizes) ?? nil, crop: stated(\.crop, where: takesSizes),
+                targetSize: stated(\.target, where: takesSizes) ?? nil,
+                aestheticScore: stated(\.aestheticScore, where: takesScores),
+                negativeAestheticScore: stated(\.negativeAestheticScore, where: takesScores),
                 negativePromptIsEmptyText: takesSizes && request.negativePrompt == "" ? true : nil,
                 tokenizer: configuration.tokenizerConvention.rawValue, precision: options.precision.rawValue,
                 halfRounding: options.halfRounding.rawValue,

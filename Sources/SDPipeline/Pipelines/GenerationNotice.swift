@@ -16,8 +16,10 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case guidanceOff
     /// The model's files state no scaling factor of latents.
     case scalingFactorAssumed(Double)
-    /// The model isn't told sizes, crops and scores of pictures.
+    /// The model isn't told sizes and crops of pictures.
     case pictureSizesUnused
+    /// Neither the model nor its refiner is told how good pictures look.
+    case aestheticScoresUnused
     /// The picture to start from is resized.
     case startResized(from: String, to: String)
     /// The VAE works in tiles of so many pixels along each side, which nobody asked for, since it has to.
@@ -43,7 +45,9 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
         case .scalingFactorAssumed(let factor):
             "The model's files state no scaling factor of the VAE: \(factor) is taken, as published models of this kind have it."
         case .pictureSizesUnused:
-            "Sizes, crops and scores of pictures have no effect: models of the SDXL family are told them."
+            "Sizes and crops of pictures have no effect: models of the SDXL family are told them."
+        case .aestheticScoresUnused:
+            "Aesthetic scores have no effect: refiners of SDXL are told them, and this model isn't one."
         case .startResized(let from, let to):
             "The picture to start from has \(from) pixels and is resized to \(to)."
         case .vaeTiled(let pixels):
@@ -82,8 +86,16 @@ extension GenerationPlan {
             }
         }
         if request.guidanceScale == nil, configuration.isMadeForNoGuidance { result.append(.guidanceOff) }
-        if request.pictureSizes != ConditionedSizes(), configuration.family.addedConditions == nil {
+        let (sizes, defaults) = (request.pictureSizes, ConditionedSizes())
+        if !configuration.takesPictureSizes,
+            (sizes.original, sizes.crop, sizes.target) != (defaults.original, defaults.crop, defaults.target)
+        {
             result.append(.pictureSizesUnused)
+        }
+        if !configuration.anyTakesAestheticScore,
+            (sizes.aestheticScore, sizes.negativeAestheticScore) != (defaults.aestheticScore, defaults.negativeAestheticScore)
+        {
+            result.append(.aestheticScoresUnused)
         }
         if !configuration.vae.statesScalingFactor { result.append(.scalingFactorAssumed(configuration.vae.scalingFactor)) }
         let descriptor = type(of: scheduler).descriptor

@@ -146,6 +146,8 @@ struct BenchCommand: ParsableCommand {
             precision: numbers.precision, by: by, order: sort)
         report.model = try ModelIdentity(path: model.path, graphs: [URL(fileURLWithPath: model.path)])
         report.paceMs = paces
+        (report.lowMemory, report.optimize) = (memory.savesMemory, !noOptimize)
+        report.halfRounding = numbers.half.halfRounding.rawValue
         try files.write(
             report, profile, work: work, title: model.path, table: BenchTable(report: report, top: top).text)
     }
@@ -165,7 +167,7 @@ struct BenchCommand: ParsableCommand {
         _ = try configuration.plan(for: request)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
-            precision: numbers.precision, limits: memory.limits)
+            precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
         let preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         for _ in 0..<warmup { _ = try pipeline.generate(request) }
         let profile = Profile()
@@ -190,10 +192,13 @@ struct BenchCommand: ParsableCommand {
         let parts = PipelineParts(
             profile, seconds: seconds.reduce(0, +), cpuSeconds: usedSeconds, iterations: seconds.count)
         report.parts = parts
+        report.steps = request.steps
         addPace(to: &paces, before: 0, of: 1, pool)
         let modelFolder = try ModelFolder(URL(fileURLWithPath: folder))
         report.model = try ModelIdentity(path: folder, graphs: modelFolder.components.map { try modelFolder.graph(of: $0) })
         report.paceMs = paces
+        (report.lowMemory, report.optimize) = (memory.savesMemory, !noOptimize)
+        report.halfRounding = numbers.half.halfRounding.rawValue
         try files.write(
             report, profile, work: work, title: folder,
             table: parts.text + "\n\n" + BenchTable(report: report, top: top).text)

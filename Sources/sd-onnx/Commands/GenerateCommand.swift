@@ -92,7 +92,10 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var schedulerOptions: SchedulerOptions
 
-    @Flag(help: "Make the picture with every scheduler, as one labelled sheet; several names for --scheduler do so with these.")
+    @Flag(
+        help:
+            "Make the picture with every scheduler for models of diffusion that takes the options, as one labelled sheet; several names for --scheduler do so with these."
+    )
     var compareSchedulers = false
 
     @OptionGroup var previews: PreviewOptions
@@ -150,6 +153,9 @@ struct GenerateCommand: ParsableCommand {
         }
         for name in comparedSchedulers ?? scheduler.map({ [$0] }) ?? [] {
             try SchedulerOptions.check(name: name)
+        }
+        if let comparedSchedulers, comparedSchedulers.contains("") {
+            throw ValidationError("--scheduler is \"\(scheduler ?? "")\", expected names with commas between them.")
         }
         if compareSchedulers, scheduler != nil {
             throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")
@@ -211,7 +217,7 @@ struct GenerateCommand: ParsableCommand {
         ]
         try start.fill(&plans, picture: picture)
         let plan = plans[0]
-        try warn(plans, configuration)
+        warn(plans, configuration)
 
         let writer = try LivePreviewWriter(live)
         let pool = try threads.makePool()
@@ -239,19 +245,20 @@ struct GenerateCommand: ParsableCommand {
         if let picture = result.images.first {
             try writer.show(picture, linesBelow: quiet ? 0 : 1, text: result.records.first?.pngText ?? [])
         }
-        var contents = try Section.time("PNG", for: profiling?.profile) {
-            try encode(result, to: files) + previews.files(result)
+        let pictures = try Section.time("PNG", for: profiling?.profile) {
+            try zip(result.images, result.records).map { try PNGFile.encode($0, text: $1.pngText) }
+        }
+        var contents: [OutputFile] = zip(pictures, files ?? []).map { ($0, $1) } + (try previews.files(result))
+        if let saveLatents {
+            let array = try NPYArray(floats: result.latents.values, shape: result.latents.shape)
+            contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
         }
         if let profiling { contents.append(try profiling.file(inputs: [:], threads: pool, isPipeline: true)) }
         try write(contents)
         if !quiet { for notice in result.notices { StandardStreams.printError("\(notice)") } }
         warn(ofFlagged: result.flagged)
-        // Files first: who reads standard output may stop.
-        if files == nil {
-            for (picture, record) in zip(result.images, result.records) {
-                try StandardStreams.writeOutput(PNGFile.encode(picture, text: record.pngText))
-            }
-        }
+        // Files first: whoever reads standard output may stop.
+        if files == nil { for picture in pictures { try StandardStreams.writeOutput(picture) } }
         try report(result, files: files?.map(\.path) ?? ["standard output"])
     }
 
@@ -262,16 +269,24 @@ struct GenerateCommand: ParsableCommand {
     }
 
     private func compare(
-        _ names: [String], request: GenerationRequest, picture: PictureSource?, configuration: PipelineConfiguration,
+        _ candidates: [String], request: GenerationRequest, picture: PictureSource?, configuration: PipelineConfiguration,
         to files: [URL]?
     ) throws {
-        var plans = try names.map { name in
+        var (names, plans): ([String], [GenerationPlan]) = ([], [])
+        for name in candidates {
             var request = request
             request.scheduler = name
-            return try configuration.plan(for: request, startingFrom: picture.map { ($0.width, $0.height) })
+            do {
+                plans.append(try configuration.plan(for: request, startingFrom: picture.map { ($0.width, $0.height) }))
+                names.append(name)
+            } catch let error as SchedulerError where compareSchedulers {
+                // Of all schedulers, those that take these options.
+                if !quiet { StandardStreams.printError("\(name) is left out. \(error)") }
+            }
         }
+        guard !plans.isEmpty else { throw CommandFailure("No scheduler takes these options.") }
         try start.fill(&plans, picture: picture)
-        try warn(plans, configuration)
+        warn(plans, configuration)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
             precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
@@ -299,20 +314,20 @@ struct GenerateCommand: ParsableCommand {
             + [saveLatents, profile, live.preview, previews.strip].compactMap { $0.map { URL(fileURLWithPath: $0) } }
         try AtomicFile.check(all)
         try previews.folder?.check()
-        if profile != nil || live.preview != nil || previews.strip != nil,
-            let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null"
-        {
+        let paths = all.map { $0.resolvingSymlinksInPath().path }
+        if let name = paths.firstDuplicate, name != "/dev/null" {
             throw CommandFailure(
-                "Two options name \(name): give --output, --save-latents, --profile, --preview and --strip different files.")
+                "Two outputs have the name \(name): give the pictures, --save-latents, --profile, --preview and --strip different files."
+            )
         }
-        if saveLatents != nil, let name = all.map({ $0.resolvingSymlinksInPath().path }).firstDuplicate, name != "/dev/null" {
-            throw CommandFailure("--output and --save-latents both name \(name): give them different files.")
+        if let name = paths.first(where: { previews.isStep($0) }) {
+            throw CommandFailure("\(name) has the name of a picture that --save-steps writes: give it another.")
         }
         return files
     }
 
     /// Says what of the request and of the model's files has no effect, or not the one that was meant.
-    private func warn(_ plans: [GenerationPlan], _ configuration: PipelineConfiguration) throws {
+    private func warn(_ plans: [GenerationPlan], _ configuration: PipelineConfiguration) {
         guard !quiet else { return }
         configuration.scheduler.reportUnknownKeys()
         var told: [GenerationNotice] = []
@@ -324,17 +339,6 @@ struct GenerateCommand: ParsableCommand {
 
     private func warn(ofFlagged flagged: [Bool]?) {
         if !quiet, let sentence = GenerationReport.sentence(flagged: flagged) { StandardStreams.printError(sentence) }
-    }
-
-    /// The pictures and latents for files.
-    private func encode(_ result: GenerationResult, to files: [URL]?) throws -> [OutputFile] {
-        let pictures = try zip(result.images, result.records).map { try PNGFile.encode($0, text: $1.pngText) }
-        var contents: [OutputFile] = zip(pictures, files ?? []).map { ($0, $1) }
-        if let saveLatents {
-            let array = try NPYArray(floats: result.latents.values, shape: result.latents.shape)
-            contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
-        }
-        return contents
     }
 
     /// Writes all files of the run, or none.

@@ -90,7 +90,8 @@ struct InspectCommand: ParsableCommand {
         }
         if component == nil, NamedModel.isFolder(model), needsOneGraph {
             throw ValidationError(
-                "\(model) is a pipeline's folder, and all options but --json are for one graph: add --component.")
+                "\(model) is a pipeline's folder, and all options but --json and --max-memory are for one graph: add --component."
+            )
         }
     }
 
@@ -139,7 +140,7 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func write(_ report: InspectReport, _ graph: Graph, _ facts: [Fact]?, _ inspection: PlanInspection?) throws {
-        var files: [(bytes: [UInt8], url: URL)] = []
+        var files: [OutputFile] = []
         let drawing = dot != nil || svg != nil ? GraphDrawing(graph, facts: facts, depth: depth, title: report.path) : nil
         if let drawing {
             if let dot, dot != "-" { files.append((Array(drawing.dot.utf8), URL(fileURLWithPath: dot))) }

@@ -56,6 +56,9 @@ struct NoiseCommand: ParsableCommand {
     @OptionGroup var memory: MemoryOptions
 
     func validate() throws {
+        if output.isEmpty || output == "-" {
+            throw ValidationError("--output is \(output.isEmpty ? "empty" : "-"), expected a file's name.")
+        }
         try OutputFormat.png.check(output, option: "--output")
     }
 
@@ -65,7 +68,7 @@ struct NoiseCommand: ParsableCommand {
         // As many as there are at most.
         try AtomicFile.check((1...max(timesteps?.count ?? steps, 1)).map(file))
         let source = try PictureSource(contentsOf: URL(fileURLWithPath: image), pixelLimit: limit.maxPixels)
-        let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let folder = try model.folder()
         let overrides: [String: SchedulerValue] = betaSchedule.map { ["beta_schedule": .text($0)] } ?? [:]
         let registry = SchedulerRegistry.standard
         let settings = try SchedulerSettings(

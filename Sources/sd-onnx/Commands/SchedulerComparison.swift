@@ -5,7 +5,7 @@ import SDPipeline
 struct SchedulerComparison {
     struct Entry: Encodable {
         let scheduler: String
-        let className: String
+        let schedulerClass: String
         let seconds: Double
         let unetEvaluations: Int
         /// Of each picture, where the safety checker was asked.
@@ -17,7 +17,7 @@ struct SchedulerComparison {
     /// The names of a list as `--scheduler` takes it; nil where it names no more than one.
     static func names(_ list: String?) -> [String]? {
         guard let list, list.contains(",") else { return nil }
-        return list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        return list.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
     /// All schedulers for models of diffusion; over a picture PNDM without its Runge-Kutta
@@ -40,7 +40,9 @@ struct SchedulerComparison {
         // The first run of a graph plans it, which would count as the first scheduler's time.
         var trial = first
         (trial.scheduler, trial.schedulerOverrides, trial.stepOptions) = ("euler", [:], SchedulerStepOptions())
-        (trial.timestepRequest, trial.steps, trial.strength) = (nil, 1, 1)
+        // Two, so that a refiner has one of its own.
+        (trial.timestepRequest, trial.steps, trial.strength) = (nil, 2, 1)
+        if trial.refinerStart != nil || pipeline.configuration.refiner != nil { trial.refinerStart = 0.5 }
         trial.checksSafety = false
         _ = try pipeline.generate(trial)
         var entries: [Entry] = []
@@ -49,7 +51,7 @@ struct SchedulerComparison {
         for (name, plan) in zip(names, plans) {
             let result = try pipeline.generate(plan)
             let entry = Entry(
-                scheduler: name, className: result.schedulerName, seconds: result.timings.total,
+                scheduler: name, schedulerClass: result.schedulerName, seconds: result.timings.total,
                 unetEvaluations: result.timesteps.count, flagged: result.flagged)
             entries.append(entry)
             record = record ?? result.records.first
@@ -64,8 +66,11 @@ struct SchedulerComparison {
         }
         let columns =
             first.batchCount > 1 ? first.batchCount : max(Int(Double(cells.count).squareRoot().rounded(.up)), 1)
-        // Of the sheet, all names stand in the place of one.
+        // The sheet is of all schedulers, and of all pictures of the batch.
         record?.scheduler = names.joined(separator: ", ")
+        record?.schedulerClass = entries.map(\.schedulerClass).joined(separator: ", ")
+        record?.schedulerSettings = [:]
+        record?.isFlagged = nil
         return (try ContactSheet(cells: cells, columns: columns).image(), entries, record)
     }
 }

@@ -63,7 +63,12 @@ struct SchedulersListCommand: ParsableCommand {
                 descriptor.isStochastic ? "yes" : "no",
             ]
         }
-        let header = ["name", "class", "order", "evaluations", "stochastic"]
+        var table = TerminalTable([
+            .init(title: "name", isText: true, importance: 5), .init(title: "class", isText: true, importance: 4),
+            .init(title: "order", importance: 3), .init(title: "evaluations", importance: 2),
+            .init(title: "stochastic", isText: true),
+        ])
+        for row in rows { table.add(row) }
         let details = descriptors.flatMap { descriptor in
             let options = descriptor.parameters.filter { $0.defaultValue != .absent }.map { "\($0.key) \($0.defaultValue)" }
             let names = descriptor.aliases.map(\.name)
@@ -73,7 +78,7 @@ struct SchedulersListCommand: ParsableCommand {
                 Prose.wrapped("  options: \(options.joined(separator: ", "))"),
             ].compactMap { $0 }
         }
-        try StandardStreams.printOutput(([TextTable.text(header: header, rows: rows)] + details).joined(separator: "\n"))
+        try StandardStreams.printOutput(([table.text] + details).joined(separator: "\n"))
     }
 }
 
@@ -144,7 +149,7 @@ struct SchedulersShowCommand: ParsableCommand {
 
     func run() throws {
         if let plot { try AtomicFile.check(URL(fileURLWithPath: plot)) }
-        let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let folder = try model.folder()
         let configuration = try folder.schedulerSettings()
         let made = try SchedulerRegistry.standard.make(
             name, configuration: configuration, request: scheduler.request(steps: steps),
@@ -196,9 +201,11 @@ struct SchedulersShowCommand: ParsableCommand {
         let lines =
             [Prose.wrapped("\(try title(made)): \(descriptor(made).paper)")]
             + settings.map { Prose.wrapped("  \($0.key) \($0.value)") }
-        let header = ["evaluation", "timestep", "sigma/alpha", "alpha", "sigma", "SNR"]
+        let titles = ["evaluation", "timestep", "sigma/alpha", "alpha", "sigma", "SNR"]
+        var table = TerminalTable(titles.enumerated().map { .init(title: $1, importance: titles.count - $0) })
+        for row in rows { table.add(row) }
         try StandardStreams.printOutput(
-            (lines + ["", TextTable.text(header: header, rows: rows)]).joined(separator: "\n"))
+            (lines + ["", table.text]).joined(separator: "\n"))
     }
 
     /// The class, and what the name and the options make of it.
@@ -211,18 +218,4 @@ struct SchedulersShowCommand: ParsableCommand {
     }
 
     private func descriptor(_ made: any Scheduler) -> SchedulerDescriptor { type(of: made).descriptor }
-}
-
-/// Rows of text in columns.
-enum TextTable {
-    static func text(header: [String], rows: [[String]]) -> String {
-        let all = [header] + rows
-        let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
-        return all.map { row in
-            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-            var line = cells.joined(separator: "  ")
-            while line.last == " " { line.removeLast() }
-            return line
-        }.joined(separator: "\n")
-    }
 }

@@ -32,7 +32,7 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let folder = try ModelFolder(try model.url ?? ModelFolder.defaultURL())
+        let folder = try model.folder()
         // Refiners of SDXL have the second alone.
         let second = try? folder.tokenizer("tokenizer_2")
         let files = try (try? folder.tokenizer()) ?? second ?? folder.tokenizer()

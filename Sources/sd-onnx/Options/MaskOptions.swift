@@ -29,7 +29,7 @@ struct MaskOptions: ParsableArguments {
     @Option(
         name: [.long, .customLong("padding-mask-crop")], parsing: .unconditional,
         help: ArgumentHelp(
-            "With --mask, make only its surroundings by so many pixels, at full size, and lay them into the picture.",
+            "With --mask, crop to it and so many pixels around it, make that at full size, and paste it back.",
             valueName: "PADDING"), transform: OptionValues.whole(0...PictureMask.largestPadding))
     var onlyMasked: Int?
 

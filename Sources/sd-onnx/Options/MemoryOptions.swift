@@ -19,8 +19,8 @@ struct LimitOptions: ParsableArguments {
         parsing: .unconditional,
         help: ArgumentHelp(
             """
-            Refuse a model that takes more than this for its graph, for constants computed ahead, or for the values of a run; weights in \
-            files don't count. (default: 2GB to load, the machine's memory to run)
+            Refuse a model that takes more than this for its graph or for the values of a run; weights in files don't count, and constants \
+            that would take more are computed in each run. (default: 2GB to load, the machine's memory to run)
             """, valueName: "SIZE"),
         transform: OptionValues.byteCount)
     var maxMemory: Int?

@@ -54,6 +54,16 @@ enum OptionValues {
         }
     }
 
+    /// The word of a choice, as it was typed.
+    static func word<Choice: RawRepresentable<String> & CaseIterable>(
+        of kind: Choice.Type
+    ) -> @Sendable (String) throws -> String {
+        { text in
+            let choice: Choice = try choice(text)
+            return choice.rawValue
+        }
+    }
+
     /// A number that single precision holds.
     static func number(_ text: String) throws -> Double {
         guard let number = Double(text), Float(number).isFinite else {
@@ -118,13 +128,13 @@ enum OptionValues {
         return Seed(value: value)
     }
 
-    /// `NAME=FILE.npy`, split at the first `=` behind the name's first character.
+    /// `NAME=FILE.npy`, split at the first `=` after the name's first character.
     static func namedFile(_ text: String) throws -> NamedFile {
         guard let (name, path) = split(text) else { throw Expectation(description: "expected NAME=FILE.npy.") }
         return NamedFile(name: name, path: try self.path(path))
     }
 
-    /// `NAME=2,4,64,64`; nothing behind the `=` is the shape of a scalar.
+    /// `NAME=2,4,64,64`; nothing after the `=` is the shape of a scalar.
     static func namedShape(_ text: String) throws -> NamedShape {
         let expectation = Expectation(description: "expected NAME and its extents, such as sample=2,4,64,64.")
         guard let (name, list) = split(text, emptyTail: true) else { throw expectation }

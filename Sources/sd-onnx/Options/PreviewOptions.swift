@@ -16,7 +16,7 @@ struct PreviewOptions: ParsableArguments {
     var strip: String?
 
     @Option(
-        parsing: .unconditional, help: "Every so many evaluations of the U-Net. (default: 1)",
+        parsing: .unconditional, help: "With --save-steps or --strip, every so many evaluations of the U-Net. (default: 1)",
         transform: OptionValues.whole(1...Int.max))
     var every: Int?
 
@@ -33,6 +33,14 @@ struct PreviewOptions: ParsableArguments {
 
     /// The folder of the steps.
     var folder: OutputFolder? { saveSteps.map(OutputFolder.init) }
+
+    /// Whether a path is one that a picture of ``saveSteps`` may have.
+    func isStep(_ path: String) -> Bool {
+        guard let folder else { return false }
+        let file = URL(fileURLWithPath: path)
+        return file.deletingLastPathComponent().path == folder.url.resolvingSymlinksInPath().path
+            && Self.isStepName(file.lastPathComponent)
+    }
 
     /// What was asked for; the first picture of a batch stands for all.
     func files(_ result: GenerationResult) throws -> [OutputFile] {

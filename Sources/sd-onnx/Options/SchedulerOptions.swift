@@ -39,14 +39,14 @@ struct SchedulerOptions: ParsableArguments {
         parsing: .unconditional,
         help: ArgumentHelp(
             "How the timesteps are spread: \(TimestepSpacing.allCases.map(\.rawValue).joined(separator: ", ")). (default: the model's)",
-            valueName: "NAME"))
+            valueName: "NAME"), transform: OptionValues.word(of: TimestepSpacing.self))
     var timestepSpacing: String?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
             "What the model predicts: \(PredictionType.allCases.map(\.rawValue).joined(separator: ", ")). (default: the model's)",
-            valueName: "NAME"))
+            valueName: "NAME"), transform: OptionValues.word(of: PredictionType.self))
     var prediction: String?
 
     @Option(

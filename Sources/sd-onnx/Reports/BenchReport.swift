@@ -39,6 +39,14 @@ struct BenchReport: Encodable {
     var model: ModelIdentity?
     /// Milliseconds of a fixed amount of work, measured between the runs: how fast the machine was meanwhile.
     var paceMs: [Double]?
+    /// Whether memory was spared.
+    var lowMemory: Bool?
+    /// Whether the graph was optimised.
+    var optimize: Bool?
+    /// See `HalfRounding` of GraphRuntime.
+    var halfRounding: String?
+    /// Of a pipeline.
+    var steps: Int?
     /// The parts of a pipeline.
     var parts: PipelineParts?
 

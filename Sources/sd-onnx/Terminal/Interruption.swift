@@ -8,7 +8,7 @@ enum Interruption {
     /// How long an interrupt waits for files that are being written; a slow disk must not keep the program alive.
     private static let patience = DispatchTimeInterval.seconds(2)
     /// How long it waits for somebody to read standard error.
-    private static let patienceForMessage: Int32 = 200
+    private static let messageMilliseconds: Int32 = 200
     /// Interrupts, and the limit on processor time.
     private static let numbers = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU]
 
@@ -87,7 +87,7 @@ enum Interruption {
         AtomicFile.removePending {
             let cause = number == SIGXCPU ? "Ended at the limit on processor time (ulimit -t)" : "Interrupted"
             var reader = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-            if unsafe poll(&reader, 1, patienceForMessage) > 0 {
+            if unsafe poll(&reader, 1, messageMilliseconds) > 0 {
                 StandardStreams.printError(
                     (StandardStreams.isErrorTerminal ? "\n" : "") + "\(cause); no file was left half written.")
             }

@@ -14,7 +14,7 @@ import Testing
     private let references: [String: Reference]
 
     init() throws {
-        references = try ImageReferences.load("arrays.json")
+        references = try References.load("arrays.json")
     }
 
     @Test func readsNumpysFiles() throws {

@@ -34,11 +34,7 @@ struct ImageReferences: Decodable {
     let resized: [Resized]
     let vae: Pixels
 
-    static func load<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "References")
-        return try JSONDecoder().decode(Value.self, from: Data(contentsOf: folder.appending(path: name)))
-    }
+    static func load() throws -> ImageReferences { try References.load("images.json") }
 }
 
 /// Bytes written as hexadecimal text.

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct PNGFileTests {
     @Test func decodesEveryKindAsPillowDoes() throws {
-        let references = try ImageReferences.load("images.json", as: ImageReferences.self)
+        let references = try ImageReferences.load()
         #expect(references.images.count >= 60)
         for (name, picture) in references.images {
             for (alpha, expected) in [(PNGFile.Alpha.dropped, picture.rgb), (.overWhite, picture.white)] {
@@ -22,7 +22,7 @@ import Testing
 
     /// A damaged chunk that changes no stored value costs nothing, wherever it is cut.
     @Test func ignoresDamagedOrientations() throws {
-        let references = try ImageReferences.load("images.json", as: ImageReferences.self)
+        let references = try ImageReferences.load()
         let plain = try #require(references.images["rgb8"])
         let file = try #require(references.images["turned-6"]).file.bytes
         // Signature, header chunk, and the length and type of the next.
@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func laysTransparencyOverAColour() throws {
-        let references = try ImageReferences.load("images.json", as: ImageReferences.self)
+        let references = try ImageReferences.load()
         let file = try #require(references.images["rgba8"]).file.bytes
         let black = try PNGFile.decode(file, alpha: .over(red: 0, green: 0, blue: 0))
         let white = try PNGFile.decode(file)
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test func refusesEveryCut() throws {
-        let references = try ImageReferences.load("images.json", as: ImageReferences.self)
+        let references = try ImageReferences.load()
         // Of the picture whose orientation is its last chunk, the pixels are whole before.
         for (name, picture) in references.images where name != "turned-5-behind" {
             let file = picture.file.bytes
@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test func refusesDamage() throws {
-        let references = try ImageReferences.load("images.json", as: ImageReferences.self)
+        let references = try ImageReferences.load()
         let file = try #require(references.images["rgb8"]).file.bytes
         for (position, reason) in [
             (0, "it isn't a PNG"), (16, "has 1426063367x5 pixels"), (20, "has 7x1426063365 pixels"), (24, "IHDR: CRC error"),

@@ -45,7 +45,7 @@ import Testing
     @Test func readsFiles() throws {
         let folder = try TemporaryFolder()
         let jpeg = try #require(JPEGReferences.load().pictures["turned-6"])
-        let png = try #require(ImageReferences.load("images.json", as: ImageReferences.self).images["palette"])
+        let png = try #require(ImageReferences.load().images["palette"])
         let (first, second) = (folder.url.appending(path: "a.png"), folder.url.appending(path: "b.jpg"))
         try Data(jpeg.file.bytes).write(to: first)
         try Data(png.file.bytes).write(to: second)

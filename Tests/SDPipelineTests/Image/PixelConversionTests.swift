@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct PixelConversionTests {
     @Test func roundsAsVaeImageProcessorDoes() throws {
-        let reference = try ImageReferences.load("images.json", as: ImageReferences.self).vae
+        let reference = try ImageReferences.load().vae
         let images = try PixelConversion.images(
             from: reference.pixels.floats, width: reference.shape[3], height: reference.shape[2])
         #expect(images.count == reference.shape[0])

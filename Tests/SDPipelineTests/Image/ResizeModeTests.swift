@@ -1,13 +1,13 @@
 import Foundation
-import Testing
-
 import SDPipeline
+import TestSupport
+import Testing
 
 @Suite struct ResizeModeTests {
     /// Byte for byte, pictures and masks.
     @Test func resizesAsDiffusersDoes() throws {
         let references = try MaskReferences.load().resized
-        #expect(references.count >= 25)
+        #expect(references.count == 25)
         for reference in references {
             let mode = try #require(ResizeMode(rawValue: reference.mode))
             let image = try RGBImage(width: reference.width, height: reference.height, pixels: reference.pixels.bytes)
@@ -40,7 +40,9 @@ import SDPipeline
         let image = try RGBImage(width: 1, height: 1, pixels: [1, 2, 3])
         for mode in ResizeMode.allCases {
             for (width, height) in [(0, 1), (1, 0), (-1, 1)] {
-                #expect(throws: ImageError.self) { try image.resized(width: width, height: height, mode: mode) }
+                expectError("a picture can't become \(width)x\(height).") {
+                    try image.resized(width: width, height: height, mode: mode)
+                }
             }
         }
     }

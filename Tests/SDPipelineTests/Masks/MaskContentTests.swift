@@ -1,12 +1,14 @@
 import Foundation
-import Testing
-
 import SDPipeline
+import TestSupport
+import Testing
 
 @Suite struct MaskContentTests {
     /// As the same blurs laid over each other by Pillow.
     @Test func fillsWithTheColoursAround() throws {
-        for reference in try MaskReferences.load().filled {
+        let references = try MaskReferences.load().filled
+        #expect(references.count == 3)
+        for reference in references {
             let image = try RGBImage(width: reference.width, height: reference.height, pixels: reference.pixels.bytes)
             let mask = try PictureMask(width: reference.width, height: reference.height, values: reference.mask.bytes)
             let filled = try image.filling(mask)
@@ -18,7 +20,9 @@ import SDPipeline
     }
 
     @Test func outpaints() throws {
-        for reference in try MaskReferences.load().outpainted {
+        let references = try MaskReferences.load().outpainted
+        #expect(references.count == 4)
+        for reference in references {
             let image = try RGBImage(width: reference.width, height: reference.height, pixels: reference.pixels.bytes)
             let mask = try PictureMask(width: reference.width, height: reference.height, values: reference.mask.bytes)
             let sides = reference.sides
@@ -40,6 +44,6 @@ import SDPipeline
         let image = try RGBImage(width: 1, height: 1, pixels: [1, 2, 3])
         let mask = try boxMask(width: 2, height: 1, 0, 0, 1, 1)
         let room = try Outpainting(left: 1, top: 0, right: 0, bottom: 0)
-        #expect(throws: PipelineError.self) { try room.mask(for: image, over: mask) }
+        expectError("The mask has 2x1 pixels, expected 1x1, those of its picture.") { try room.mask(for: image, over: mask) }
     }
 }

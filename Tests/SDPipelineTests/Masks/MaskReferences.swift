@@ -102,12 +102,7 @@ struct MaskReferences: Decodable {
     let filled: [Filled]
     let outpainted: [Outpainted]
 
-    static let all: Result<MaskReferences, any Error> = Result {
-        let file = RepositoryRoot.url.appendingPathComponent("Tests/References/masks.json")
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(MaskReferences.self, from: Data(contentsOf: file))
-    }
+    static let all: Result<MaskReferences, any Error> = Result { try References.load("masks.json") }
 
     static func load() throws -> MaskReferences { try all.get() }
 }

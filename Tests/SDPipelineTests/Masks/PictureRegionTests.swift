@@ -1,12 +1,12 @@
 import Foundation
-import Testing
-
 import SDPipeline
+import TestSupport
+import Testing
 
 @Suite struct PictureRegionTests {
     @Test func growsAsDiffusersDoes() throws {
         let references = try MaskReferences.load().regions
-        #expect(references.count >= 80)
+        #expect(references.count == 80)
         for reference in references {
             let box = reference.box
             let mask = try boxMask(width: reference.width, height: reference.height, box[0], box[1], box[2], box[3])
@@ -31,15 +31,18 @@ import SDPipeline
             (-1, 0, 1, 1), (0, 0, 4, 1), (0, 0, 1, 3), (1, 0, 1, 1), (2, 0, 1, 1), (0, -1, 1, 1),
         ] {
             let region = PictureRegion(left: left, top: top, right: right, bottom: bottom)
-            #expect(throws: ImageError.self) { try image.cropped(to: region) }
-            #expect(throws: ImageError.self) { try mask.cropped(to: region) }
+            let sentence = "the region from \(left),\(top) to \(right),\(bottom) isn't in a picture of 3x2."
+            expectError(sentence) { try image.cropped(to: region) }
+            expectError(sentence) { try mask.cropped(to: region) }
             let whole = try PictureMask(width: 3, height: 2, values: [9, 9, 9, 9, 9, 9])
-            #expect(throws: ImageError.self) { try image.pasting(image, mask: whole, region: region) }
+            expectError(sentence) { try image.pasting(image, mask: whole, region: region) }
         }
     }
 
     @Test func pastesAsDiffusersDoes() throws {
-        for reference in try MaskReferences.load().pasted {
+        let references = try MaskReferences.load().pasted
+        #expect(references.count == 6)
+        for reference in references {
             let image = try RGBImage(width: reference.width, height: reference.height, pixels: reference.pixels.bytes)
             let mask = try PictureMask(width: reference.width, height: reference.height, values: reference.mask.bytes)
             let region = reference.region.map { PictureRegion(left: $0[0], top: $0[1], right: $0[2], bottom: $0[3]) }

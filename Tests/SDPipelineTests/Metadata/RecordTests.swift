@@ -71,7 +71,7 @@ import Testing
         ("euler sgm uniform", "euler sgm uniform"), ("euler trailing", "euler trailing"), ("k_euler", "euler"),
         ("lms karras", "lms karras"),
     ]) func namesSchedulers(given: String, name: String) throws {
-        guard let match = try? SchedulerRegistry.standard.find(given) else { return }
+        let match = try SchedulerRegistry.standard.find(given)
         let request = GenerationRequest(prompt: "", steps: 4, guidanceScale: 1, scheduler: given)
         let found = try record(request)
         #expect(found.scheduler == name)

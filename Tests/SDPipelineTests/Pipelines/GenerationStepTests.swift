@@ -23,7 +23,7 @@ import Testing
         #expect(try pipeline.preview(of: steps[1]) != expected.images)
     }
 
-    /// Cancelling the task that asks ends a step within its graph, and leaving the loop ends the run.
+    /// Cancelling the task that asks ends a step within its graph.
     @Test func endsWithItsTask() async throws {
         let pipeline = try StableDiffusionPipeline(modelFolder: Self.model)
         let request = GenerationRequest(prompt: "a fox", width: 256, height: 256, steps: 500, batchCount: 8)
@@ -37,12 +37,20 @@ import Testing
             task.cancel()
         }
         await #expect(throws: CancellationError.self) { try await task.value }
-        var count = 0
-        for try await _ in pipeline.steps(request) {
-            count += 1
-            if count == 2 { break }
+    }
+
+    /// Leaving the loop ends the run: nothing keeps its pipeline.
+    @Test func endsWithItsLoop() async throws {
+        weak var kept: StableDiffusionPipeline?
+        do {
+            let pipeline = try StableDiffusionPipeline(modelFolder: Self.model)
+            kept = pipeline
+            let request = GenerationRequest(prompt: "a fox", width: 256, height: 256, steps: 500, batchCount: 8)
+            for try await step in pipeline.steps(request) where step.completed == 1 { break }
         }
-        #expect(count == 2)
+        let deadline = ContinuousClock.now + .seconds(10)
+        while kept != nil, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(kept == nil)
     }
 
     /// A request that the model can't meet is an error of the first step, and the last of the sequence.

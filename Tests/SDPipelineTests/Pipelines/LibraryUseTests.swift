@@ -72,16 +72,4 @@ import Testing
         let array = #expect(throws: NPYError.self) { try NPYArray(contentsOf: URL(filePath: "/nowhere/a.npy")) }
         #expect(array?.kind == .unreadable && array?.localizedDescription == array?.description)
     }
-
-    /// What the library says knows of no command line.
-    @Test func messagesNameNoOptions() throws {
-        let sources = RepositoryRoot.url.appendingPathComponent("Sources/SDPipeline")
-        let files = try #require(FileManager.default.enumerator(atPath: sources.path)).compactMap { $0 as? String }
-        for name in files where name.hasSuffix(".swift") {
-            let text = try String(contentsOf: sources.appendingPathComponent(name), encoding: .utf8)
-            for line in text.split(separator: "\n") where !line.contains("//") && !line.contains("optimum-cli") {
-                #expect(!line.contains(/[" ]--[a-z]/), "\(name): \(line)")
-            }
-        }
-    }
 }

@@ -29,6 +29,7 @@ import Testing
         let result = try pipeline.generate(request)
         let flagged = try #require(result.flagged)
         #expect(flagged.contains(true) && flagged.contains(false))
+        #expect(plain.previews.count > 3 && result.previews.count == plain.previews.count)
         for (number, isFlagged) in flagged.enumerated() {
             let black = [UInt8](repeating: 0, count: 64 * 64 * 3)
             #expect(result.images[number].pixels == (isFlagged ? black : plain.images[number].pixels))

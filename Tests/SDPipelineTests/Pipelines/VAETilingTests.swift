@@ -28,13 +28,10 @@ import Testing
         return try Latents(array.floats(), shape: array.shape)
     }
 
-    private static func difference(_ first: RGBImage, _ second: RGBImage) -> (mean: Double, largest: Int) {
+    private static func difference(_ first: RGBImage, _ second: RGBImage) throws -> (mean: Double, largest: Int) {
+        try #require((first.width, first.height) == (second.width, second.height))
         let values = zip(first.pixels, second.pixels).map { abs(Int($0) - Int($1)) }
-        return (Double(values.reduce(0, +)) / Double(values.count), values.max() ?? 0)
-    }
-
-    private static func largestDifference(_ first: Latents, _ second: Latents) -> Float {
-        zip(first.values, second.values).map { abs($0 - $1) }.max() ?? .infinity
+        return (Double(values.reduce(0, +)) / Double(values.count), try #require(values.max()))
     }
 
     @Test(arguments: [64, 32]) func sameAsDiffusers(pixels: Int) throws {
@@ -42,9 +39,9 @@ import Testing
         let expected = try Self.latents("encoded-\(pixels)")
         let encoded = try codec.encode(Self.picture("start"))
         #expect(encoded.shape == expected.shape)
-        #expect(Self.largestDifference(encoded, expected) < 1e-4)
+        expectClose(encoded.values, expected.values, shape: expected.shape, within: Tolerance(absolute: 1e-4))
         let decoded = try codec.decode(Self.latents("encoded-whole"))
-        #expect(Self.difference(decoded, try Self.picture("decoded-\(pixels)")).largest <= 1)
+        expectClose(decoded.pixels, try Self.picture("decoded-\(pixels)").pixels, within: 1)
     }
 
     /// As far from the whole as diffusers' tiles are: the normalisations see a tile alone.
@@ -55,8 +52,8 @@ import Testing
         let codec = try Self.codec()
         let latents = try Self.latents("encoded-whole")
         let whole = try codec.tiled(.off).decode(latents)
-        #expect(Self.difference(whole, try Self.picture("decoded-whole")).largest <= 1)
-        let found = Self.difference(try codec.tiled(.pixels(pixels)).decode(latents), whole)
+        expectClose(whole.pixels, try Self.picture("decoded-whole").pixels, within: 1)
+        let found = try Self.difference(try codec.tiled(.pixels(pixels)).decode(latents), whole)
         #expect(abs(found.mean - stated.mean) < 0.05 && abs(found.largest - stated.largest) <= 2, "\(found)")
     }
 
@@ -75,8 +72,42 @@ import Testing
         let limits = ResourceLimits(memory: 12 << 20)
         let codec = try Self.codec(limits: limits)
         #expect(try codec.decode(latents) == codec.tiled(.on).decode(latents))
-        #expect(throws: PipelineError.self) { try codec.tiled(.off).decode(latents) }
-        #expect(throws: PipelineError.self) { try Self.codec(limits: ResourceLimits(memory: 100_000)).decode(latents) }
+        expectError("expected at most 12582912, the limit of a run.") {
+            try codec.tiled(.off).decode(latents)
+        }
+        expectError("loading takes more than 100000 bytes of memory, the limit of a load.") {
+            try Self.codec(limits: ResourceLimits(memory: 100_000)).decode(latents)
+        }
+    }
+
+    /// Tiles are halved until they fit: of a VAE that was trained at 512 pixels, those of 256.
+    @Test func halvesTiles() throws {
+        let folder = try TemporaryFolder()
+        let model = folder.url.appendingPathComponent("model")
+        try FileManager.default.copyItem(at: Self.model, to: model)
+        let file = model.appendingPathComponent("vae_decoder/config.json")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try Data(text.replacing("\"sample_size\": 64", with: "\"sample_size\": 512").utf8).write(to: file)
+        var limits = ResourceLimits()
+        limits.runBytes = 40 << 20
+        let codec = try LatentCodec(ModelFolder(model), limits: limits)
+        let values = (0..<4 * 128 * 128).map { sin(0.37 * Float($0)) + sin(0.0021 * Float($0)) }
+        let latents = try Latents(values, shape: [1, 4, 128, 128])
+        expectError("expected at most 41943040, the limit of a run.") {
+            try codec.tiled(.on).decode(latents)
+        }
+        let halved = try codec.tiled(.pixels(256)).decode(latents)
+        #expect(try codec.decode(latents) == halved)
+        #expect(try LatentCodec(ModelFolder(model)).decode(latents) != halved)
+    }
+
+    @Test func saysThatItHasToTile() throws {
+        var limits = ResourceLimits()
+        limits.runBytes = 12 << 20
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.model, limits: limits)
+        let result = try pipeline.generate(GenerationRequest(prompt: "a fox", width: 256, height: 128, steps: 1, seed: 1))
+        #expect(result.notices == [.vaeTiled(pixels: 64)] && result.records[0].vaeTile == 64)
+        #expect(try result.images[0] == LatentCodec(ModelFolder(Self.model)).tiled(.on).decode(result.latents))
     }
 
     @Test func saysThatItTiles() throws {

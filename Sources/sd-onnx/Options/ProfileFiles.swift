@@ -64,7 +64,7 @@ struct ProfileFiles: ParsableArguments {
     func write(
         _ report: BenchReport, _ profile: Profile, work: [ThreadPool.WorkSpan], title: String, table: @autoclosure () -> String
     ) throws {
-        var files: [(bytes: [UInt8], url: URL)] = []
+        var files: [OutputFile] = []
         func add(_ path: String?, _ content: () throws -> [UInt8]) rethrows {
             guard let path, path != "-" else { return }
             files.append((try content(), URL(fileURLWithPath: path)))
