@@ -10,18 +10,14 @@ SD 1.5 was published with. The tokenizer is CLIP's own where Tools/fetch-clip-vo
 model's, whose 2,048 ids are a subset of those that the text encoder accepts.
 """
 
-import argparse
-import os
 import shutil
-from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from optimum.exporters.onnx import main_export
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
-ROOT = Path(__file__).resolve().parents[1]
-CACHE = Path(os.environ.get("SD_ONNX_TEST_CACHE") or Path.home() / ".cache" / "sd-onnx")
+import full_size
 
 UNET = dict(
     sample_size=64,
@@ -42,59 +38,17 @@ UNET = dict(
     cross_attention_dim=768,
     attention_head_dim=8,
 )
-TEXT_ENCODER = dict(
-    vocab_size=49408,
-    hidden_size=768,
-    intermediate_size=3072,
-    projection_dim=768,
-    num_hidden_layers=12,
-    num_attention_heads=12,
-    max_position_embeddings=77,
-    hidden_act="quick_gelu",
-    layer_norm_eps=1e-5,
-    pad_token_id=1,
-    bos_token_id=0,
-    eos_token_id=2,
-)
-VAE = dict(
-    in_channels=3,
-    out_channels=3,
-    down_block_types=("DownEncoderBlock2D",) * 4,
-    up_block_types=("UpDecoderBlock2D",) * 4,
-    block_out_channels=(128, 256, 512, 512),
-    layers_per_block=2,
-    act_fn="silu",
-    latent_channels=4,
-    norm_num_groups=32,
-    sample_size=512,
-    scaling_factor=0.18215,
-)
-SCHEDULER = dict(
-    num_train_timesteps=1000,
-    beta_start=0.00085,
-    beta_end=0.012,
-    beta_schedule="scaled_linear",
-    skip_prk_steps=True,
-    set_alpha_to_one=False,
-    steps_offset=1,
-)
-
-
-def tokenizer():
-    vocabulary = CACHE / "clip-vocabulary"
-    if (vocabulary / "vocab.json").exists() and (vocabulary / "merges.txt").exists():
-        return CLIPTokenizer(str(vocabulary / "vocab.json"), str(vocabulary / "merges.txt"), model_max_length=77)
-    print(f"no CLIP vocabulary in {vocabulary}: the embedded model's tokenizer goes in its place")
-    return CLIPTokenizer.from_pretrained(ROOT / "Models" / "emoji" / "tokenizer", model_max_length=77)
+VAE = dict(**full_size.VAE, sample_size=512, scaling_factor=0.18215)
+SCHEDULER = dict(**full_size.SCHEDULER, skip_prk_steps=True, set_alpha_to_one=False)
 
 
 def save_pipeline(folder, seed):
     torch.manual_seed(seed)
     pipeline = StableDiffusionPipeline(
-        text_encoder=CLIPTextModel(CLIPTextConfig(**TEXT_ENCODER)),
+        text_encoder=CLIPTextModel(CLIPTextConfig(**full_size.TEXT_ENCODER)),
         unet=UNet2DConditionModel(**UNET),
         vae=AutoencoderKL(**VAE),
-        tokenizer=tokenizer(),
+        tokenizer=full_size.tokenizer(),
         scheduler=PNDMScheduler(**SCHEDULER),
         safety_checker=None,
         feature_extractor=None,
@@ -103,27 +57,25 @@ def save_pipeline(folder, seed):
     pipeline.save_pretrained(folder)
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--opset", type=int, default=None, help="default: optimum's own choice")
-    arguments.add_argument("--seed", type=int, default=0, help="of the random weights (default: 0)")
-    options = arguments.parse_args()
-    pipeline = options.folder.with_name(options.folder.name + ".diffusers")
+def export(folder, opset, seed):
+    pipeline = folder.with_name(folder.name + ".diffusers")
     try:
-        save_pipeline(pipeline, options.seed)
+        save_pipeline(pipeline, seed)
         main_export(
             str(pipeline),
-            str(options.folder),
+            str(folder),
             task="text-to-image",
-            opset=options.opset,
+            opset=opset,
             do_validation=False,
             local_files_only=True,
         )
     finally:
         shutil.rmtree(pipeline, ignore_errors=True)
-    size = sum(f.stat().st_size for f in options.folder.rglob("*") if f.is_file())
-    print(f"{options.folder}: {size / 1e9:.2f} GB")
+
+
+def main():
+    options = full_size.arguments(__doc__, None, "optimum's own choice").parse_args()
+    full_size.export(options.folder, 12e9, lambda: export(options.folder, options.opset, options.seed))
 
 
 if __name__ == "__main__":

@@ -11,22 +11,17 @@ optimum-onnx has them; configurations are those that SDXL base 1.0 was published
 Tools/fetch-clip-vocabulary.sh has put it into the cache, else the embedded model's.
 """
 
-import argparse
 import math
-import os
-import shutil
 import warnings
-from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from onnx import TensorProto, helper
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-ROOT = Path(__file__).resolve().parents[1]
-CACHE = Path(os.environ.get("SD_ONNX_TEST_CACHE") or Path.home() / ".cache" / "sd-onnx")
+import full_size
 
 UNET = dict(
     sample_size=128,
@@ -44,21 +39,8 @@ UNET = dict(
     addition_time_embed_dim=256,
     projection_class_embeddings_input_dim=2816,
 )
-TEXT_ENCODER = dict(
-    vocab_size=49408,
-    hidden_size=768,
-    intermediate_size=3072,
-    projection_dim=768,
-    num_hidden_layers=12,
-    num_attention_heads=12,
-    max_position_embeddings=77,
-    hidden_act="quick_gelu",
-    pad_token_id=1,
-    bos_token_id=0,
-    eos_token_id=2,
-)
 TEXT_ENCODER_2 = {
-    **TEXT_ENCODER,
+    **full_size.TEXT_ENCODER,
     "hidden_size": 1280,
     "intermediate_size": 5120,
     "projection_dim": 1280,
@@ -66,39 +48,10 @@ TEXT_ENCODER_2 = {
     "num_attention_heads": 20,
     "hidden_act": "gelu",
 }
-VAE = dict(
-    in_channels=3,
-    out_channels=3,
-    down_block_types=("DownEncoderBlock2D",) * 4,
-    up_block_types=("UpDecoderBlock2D",) * 4,
-    block_out_channels=(128, 256, 512, 512),
-    layers_per_block=2,
-    latent_channels=4,
-    norm_num_groups=32,
-    sample_size=1024,
-    scaling_factor=0.13025,
-    force_upcast=True,
-)
-SCHEDULER = dict(
-    num_train_timesteps=1000,
-    beta_start=0.00085,
-    beta_end=0.012,
-    beta_schedule="scaled_linear",
-    steps_offset=1,
-    timestep_spacing="leading",
-    prediction_type="epsilon",
-)
+VAE = dict(**full_size.VAE, sample_size=1024, scaling_factor=0.13025, force_upcast=True)
+SCHEDULER = dict(**full_size.SCHEDULER, timestep_spacing="leading", prediction_type="epsilon")
 # A protobuf file can't be larger; from here on optimum stores tensors of 100 bytes and more in model.onnx_data.
 PROTOBUF_LIMIT, EXTERNAL_FROM = 2**31, 100
-
-
-def tokenizer(pad_token):
-    vocabulary = CACHE / "clip-vocabulary"
-    if not (vocabulary / "vocab.json").exists() or not (vocabulary / "merges.txt").exists():
-        print(f"no CLIP vocabulary in {vocabulary}: the embedded model's tokenizer goes in its place")
-        vocabulary = ROOT / "Models" / "emoji" / "tokenizer"
-    files = str(vocabulary / "vocab.json"), str(vocabulary / "merges.txt")
-    return CLIPTokenizer(*files, model_max_length=77, pad_token=pad_token)
 
 
 def light(make, dtype):
@@ -266,14 +219,14 @@ def vae_decoder(model, dtype):
 
 def export(folder, half, opset, seed):
     dtype = torch.float16 if half else torch.float32
-    clip, clip_2 = CLIPTextConfig(**TEXT_ENCODER), CLIPTextConfig(**TEXT_ENCODER_2)
+    clip, clip_2 = CLIPTextConfig(**full_size.TEXT_ENCODER), CLIPTextConfig(**TEXT_ENCODER_2)
     parts = {
         "text_encoder": light(lambda: CLIPTextModel(clip), dtype),
         "text_encoder_2": light(lambda: CLIPTextModelWithProjection(clip_2), dtype),
         "unet": light(lambda: UNet2DConditionModel(**UNET), dtype),
         "vae": light(lambda: AutoencoderKL(**VAE), dtype),
     }
-    tokenizers = {"tokenizer": tokenizer("<|endoftext|>"), "tokenizer_2": tokenizer("!")}
+    tokenizers = {"tokenizer": full_size.tokenizer(), "tokenizer_2": full_size.tokenizer("!")}
     scheduler = EulerDiscreteScheduler(**SCHEDULER)
     StableDiffusionXLPipeline(**parts, **tokenizers, scheduler=scheduler, add_watermarker=False).save_config(folder)
     for name, part in (*tokenizers.items(), ("scheduler", scheduler)):
@@ -297,24 +250,13 @@ def export(folder, half, opset, seed):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("folder", type=Path, help="is made, and must not be there")
+    arguments = full_size.arguments(__doc__, 18, "18")
     arguments.add_argument("--half", action="store_true", help="weights, inputs and outputs in half precision")
-    arguments.add_argument("--opset", type=int, default=18, help="default: 18")
-    arguments.add_argument("--seed", type=int, default=0, help="of the random weights (default: 0)")
     options = arguments.parse_args()
     warnings.filterwarnings("ignore")
-    needed = 8e9 if options.half else 15e9
-    if options.folder.exists():
-        raise SystemExit(f"{options.folder} is there already")
-    options.folder.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(options.folder.parent).free < needed:
-        raise SystemExit(f"{options.folder}: {needed / 1e9:.0f} GB of free disk are needed")
-    options.folder.mkdir()
     with torch.no_grad():
-        export(options.folder, options.half, options.opset, options.seed)
-    size = sum(f.stat().st_size for f in options.folder.rglob("*") if f.is_file())
-    print(f"{options.folder}: {size / 1e9:.2f} GB")
+        full_size.export(
+            options.folder, 8e9 if options.half else 15e9, lambda: export(options.folder, options.half, options.opset, options.seed))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import torch
 from optimum.onnxruntime import ORTStableDiffusionImg2ImgPipeline, ORTStableDiffusionPipeline
 from PIL import Image
 
-from brownian import SDE, BrownianPath
+from brownian import SDE
 from common import ROOT, write_json
-from pictures import LATENT_CHANNELS, OPTIONS, ORIGINAL
+from pictures import LATENT_CHANNELS, OPTIONS, ORIGINAL, in_a_loop
 
 FIXTURES = ROOT / "Tests" / "SDPipelineTests" / "Fixtures"
 # (scheduler, prompt, steps, guidance scale, seed, batch, strength)
@@ -37,23 +37,11 @@ def generators(seed, batch):
     return [torch.Generator("cpu").manual_seed((seed + index) % 2**64) for index in range(batch)]
 
 
-def in_a_loop(pipeline, kind, prompt, steps, scale, seed, batch):
-    """What the pipeline does, with DPM++ SDE's noise from the generators instead of torchsde."""
-    made = kind.from_config(ORIGINAL)
-    made.set_timesteps(steps)
+def drawing(pipeline, seed, batch):
+    """DPM++ SDE's noise, from the generators instead of torchsde."""
     sources = generators(seed, batch)
     shape = (1, LATENT_CHANNELS, 64 // pipeline.vae_scale_factor, 64 // pipeline.vae_scale_factor)
-    BrownianPath.draw = lambda: torch.cat([torch.randn(shape, generator=source) for source in sources])
-    latents = BrownianPath.draw() * made.init_noise_sigma
-    with_prompt, without = pipeline.encode_prompt(prompt, torch.device("cpu"), batch, True, None)
-    states = torch.cat([without, with_prompt])
-    for timestep in made.timesteps:
-        seen = made.scale_model_input(latents, timestep)
-        both = pipeline.unet(torch.cat([seen, seen]), timestep, encoder_hidden_states=states, return_dict=False)[0]
-        first, second = both.chunk(2)
-        latents = made.step(first + scale * (second - first), timestep, latents, return_dict=False)[0]
-    images = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor, return_dict=False)[0]
-    return pipeline.image_processor.postprocess(images.detach(), output_type="np")
+    return lambda: torch.cat([torch.randn(shape, generator=source) for source in sources])
 
 
 def main():
@@ -73,7 +61,8 @@ def main():
         scheduler = scheduler.split("-")[0]
         pipeline = from_text if strength is None else from_picture
         if hasattr(SDE, scheduler):
-            images = in_a_loop(pipeline, getattr(SDE, scheduler), prompt, steps, scale, seed, batch)
+            draw = drawing(pipeline, seed, batch)
+            images = in_a_loop(pipeline, getattr(SDE, scheduler), prompt, None, steps, scale, batch, draw)
         else:
             pipeline.scheduler = getattr(diffusers, scheduler).from_config(ORIGINAL, **options)
             start = {} if strength is None else {"image": apple, "strength": strength}

@@ -97,15 +97,20 @@ def run(pipeline, scheduler, name, batch, width, height, kind="np"):
 
 
 def run_in_a_loop(pipeline, scheduler, name, batch, width, height):
-    """What StableDiffusionPipeline does, with a scheduler that it can't use."""
     prompt, negative, steps, scale, seed = PROMPTS[name]
     kind = getattr(SDE, scheduler, None) or getattr(diffusers, scheduler)
-    made = kind.from_config(ORIGINAL)
-    made.set_timesteps(steps)
     generator = torch.Generator("cpu").manual_seed(seed)
     shape = (batch, LATENT_CHANNELS, height // pipeline.vae_scale_factor, width // pipeline.vae_scale_factor)
-    latents = torch.randn(shape, generator=generator) * getattr(made, "init_noise_sigma", 1.0)
-    BrownianPath.draw = lambda: torch.randn(shape, generator=generator)
+    draw = lambda: torch.randn(shape, generator=generator)
+    return in_a_loop(pipeline, kind, prompt, negative, steps, scale, batch, draw)
+
+
+def in_a_loop(pipeline, kind, prompt, negative, steps, scale, batch, draw):
+    """What StableDiffusionPipeline does, with a scheduler that it can't use. draw: () → noise of the latents' shape."""
+    made = kind.from_config(ORIGINAL)
+    made.set_timesteps(steps)
+    latents = draw() * getattr(made, "init_noise_sigma", 1.0)
+    BrownianPath.draw = draw
     with_prompt, without = pipeline.encode_prompt(prompt, torch.device("cpu"), batch, True, negative)
     states = torch.cat([without, with_prompt])
     for timestep in made.timesteps:
