@@ -22,6 +22,9 @@ let package = Package(
             name: "CPNG", pkgConfig: "libpng",
             providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
         .systemLibrary(
+            name: "CZlib", pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .systemLibrary(
             name: "CJPEG", pkgConfig: "libjpeg",
             providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
         .systemLibrary(
@@ -38,7 +41,7 @@ let package = Package(
         .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS", "COpenBLASControl"]),
         .target(
             name: "SDPipeline",
-            dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CKernels", "CPNG", "CPNGReader", "CJPEGReader"]),
+            dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CKernels", "CPNG", "CPNGReader", "CJPEGReader", "CZlib"]),
         .executableTarget(
             name: "sd-onnx",
             dependencies: [

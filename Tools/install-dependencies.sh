@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the system libraries that the package links with, where they are missing: protobuf-c, OpenBLAS, libpng and
-# libjpeg-turbo.
+# Installs the system libraries that the package links with, where they are missing: protobuf-c, OpenBLAS, libpng,
+# zlib and libjpeg-turbo.
 # With apt-get on Debian and Ubuntu (sudo only if not root); elsewhere it says what is missing.
 set -eu
 
@@ -14,12 +14,13 @@ need() { # package, header
 need libprotobuf-c-dev protobuf-c/protobuf-c.h
 need libopenblas-dev cblas.h
 need libpng-dev png.h
+need zlib1g-dev zlib.h
 need libjpeg-dev jpeglib.h
 command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "install-dependencies: missing:$missing; install them with your package manager (Homebrew: protobuf-c openblas libpng jpeg-turbo)" >&2
+    echo "install-dependencies: missing:$missing; install them with your package manager (Homebrew: protobuf-c openblas libpng zlib jpeg-turbo)" >&2
     exit 1
 fi
 sudo=

@@ -28,25 +28,34 @@ extension ONNXModel {
     public static func value(
         contentsOf url: URL, as type: ValueType?, limits: ResourceLimits = ResourceLimits()
     ) throws -> Value {
-        guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
-        do throws(LoadError) {
-            let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: url.path)
-            return try value(try MappedFile.map(url.path), type, external, limits)
-        } catch {
-            throw error.inFile(url.path)
-        }
+        try namedValue(contentsOf: url, as: type, limits: limits).value
     }
 
     /// Reads a value from memory, see ``value(contentsOf:as:limits:)``.
     public static func value(
         bytes: [UInt8], as type: ValueType?, limits: ResourceLimits = ResourceLimits()
     ) throws -> Value {
-        try value(try storage(of: bytes), type, nil, limits)
+        try value(try storage(of: bytes), type, nil, limits).value
+    }
+
+    /// Reads a value as ``value(contentsOf:as:limits:)`` does, with the name that the file gives it, which may be empty.
+    package static func namedValue(
+        contentsOf url: URL, as type: ValueType?, limits: ResourceLimits = ResourceLimits()
+    ) throws -> (name: String, value: Value) {
+        guard url.isFileURL else { throw LoadError(.file, "expected the URL of a file, found \(url)") }
+        do throws(LoadError) {
+            let external = ExternalData(folder: url.deletingLastPathComponent().path, modelPath: url.path)
+            let file = try MappedFile.map(url.path)
+            guard file.byteCount > 0 else { throw LoadError(.wireFormat, "the file is empty, expected a tensor or its like") }
+            return try value(file, type, external, limits)
+        } catch {
+            throw error.inFile(url.path)
+        }
     }
 
     private static func value(
         _ storage: TensorStorage, _ type: ValueType?, _ external: ExternalData?, _ limits: ResourceLimits
-    ) throws(LoadError) -> Value {
+    ) throws(LoadError) -> (name: String, value: Value) {
         let budget = LoadBudget(limits)
         func read<Result>(
             _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>?,
@@ -63,25 +72,30 @@ extension ONNXModel {
             var empty = unsafe Onnx__TensorProto()
             unsafe onnx__tensor_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                unsafe .tensor(try decoder.tensor(message.assumingType(Onnx__TensorProto.self)))
+                let proto = unsafe message.assumingType(Onnx__TensorProto.self)
+                return unsafe (text(proto.pointee.name), .tensor(try decoder.tensor(proto)))
             }
         case .sparseTensor:
             var empty = unsafe Onnx__SparseTensorProto()
             unsafe onnx__sparse_tensor_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                unsafe .tensor(try decoder.dense([message.assumingType(Onnx__SparseTensorProto.self)])[0])
+                let proto = unsafe message.assumingType(Onnx__SparseTensorProto.self)
+                let name = unsafe proto.pointee.values.map { unsafe text($0.pointee.name) } ?? ""
+                return unsafe (name, .tensor(try decoder.dense([proto])[0]))
             }
         case .sequence:
             var empty = unsafe Onnx__SequenceProto()
             unsafe onnx__sequence_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                unsafe try decoder.sequence(message.assumingType(Onnx__SequenceProto.self))
+                let proto = unsafe message.assumingType(Onnx__SequenceProto.self)
+                return unsafe (text(proto.pointee.name), try decoder.sequence(proto))
             }
         case .optional:
             var empty = unsafe Onnx__OptionalProto()
             unsafe onnx__optional_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
-                unsafe try decoder.optional(message.assumingType(Onnx__OptionalProto.self))
+                let proto = unsafe message.assumingType(Onnx__OptionalProto.self)
+                return unsafe (text(proto.pointee.name), try decoder.optional(proto))
             }
         case .map: throw LoadError(.unsupported, "values of type map aren't supported")
         }

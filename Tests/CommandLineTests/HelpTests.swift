@@ -10,7 +10,7 @@ import Testing
                 "-b 4 -o owl-%02d.png",
             ]
         ),
-        ("run", ["--input", "--output-dir", "--no-optimize", "--json", "EXAMPLE:"]),
+        ("run", ["--input", "--output-dir", "--random-inputs", "--no-optimize", "--json", "EXAMPLES:"]),
         (
             "bench",
             [
@@ -20,6 +20,7 @@ import Testing
         ),
         ("tokenize", ["--model", "--pad", "EXAMPLE:"]),
         ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),
+        ("verify", ["--rtol", "--atol", "--no-optimize", "--json", "EXAMPLES:"]),
         ("compare", ["--reference", "--dump", "--tolerance", "EXAMPLES:"]),
     ]) func explainsCommands(command: String, parts: [String]) throws {
         for arguments in [[command, "--help"], ["help", command]] {

@@ -227,7 +227,7 @@ extension Program {
             module in
             ["-Xcc", "-fmodule-map-file=\(products.appendingPathComponent("\(module).build/module.modulemap").path)"]
         }
-        let ofSystem = ["CProtobufC", "COpenBLAS", "CPNG", "CJPEG"].flatMap { module in
+        let ofSystem = ["CProtobufC", "COpenBLAS", "CPNG", "CZlib", "CJPEG"].flatMap { module in
             ["-I", root.appendingPathComponent("Sources/\(module)").path]
         }
         return ["-I", products.appendingPathComponent("Modules").path] + built + ofSystem

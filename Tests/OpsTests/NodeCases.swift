@@ -138,81 +138,16 @@ struct NodeCaseSuite {
     }
 
     private func run(_ entry: NodeCase, optimize: Bool) throws {
-        let place = folder.appendingPathComponent(entry.name)
-        let model = try ONNXModel(contentsOf: place.appendingPathComponent("model.onnx"))
         var options = SessionOptions(optimize: optimize, threads: threads)
         if let name = entry.halfRounding { options.halfRounding = try #require(HalfRounding(rawValue: name)) }
-        let session = try Session(graph: model.graph, library: StandardOperators.library, options: options)
-        var inputs: [String: Value] = [:]
-        for file in entry.inputs {
-            let type = session.inputs.first { $0.name == file.name }?.type
-            inputs[file.name] = try ONNXModel.value(contentsOf: place.appendingPathComponent(file.file), as: type)
-        }
-        let found = try session.run(values: inputs)
-        for (file, (value, declaration)) in zip(entry.outputs, zip(found, session.outputs)) {
-            let expected = try ONNXModel.value(contentsOf: place.appendingPathComponent(file.file), as: declaration.type)
-            try compare(value, expected, entry, file.name)
-        }
-    }
-
-    private func compare(_ found: Value, _ expected: Value, _ entry: NodeCase, _ name: String) throws {
-        switch (found, expected) {
-        case (.empty, .empty): return
-        case (.tensor(let a), .tensor(let b)): try compare(a, b, entry, name)
-        case (.sequence(let a), .sequence(let b)) where a.count == b.count:
-            for (x, y) in zip(a, b) { try compare(x, y, entry, name) }
-        default: throw Problem(description: "\(name): expected \(expected.kind), found \(found.kind)")
-        }
-    }
-
-    private func compare(_ found: Tensor, _ expected: Tensor, _ entry: NodeCase, _ name: String) throws {
-        guard found.dtype == expected.dtype, found.shape == expected.shape else {
-            throw Problem(
-                description: "\(name): expected \(expected.dtype)\(expected.shape), found \(found.dtype)\(found.shape)")
-        }
-        if entry.isRandom { return }
-        if let a = found.strings, let b = expected.strings {
-            guard a == b else { throw Problem(description: "\(name): expected \(b), found \(a)") }
-            return
-        }
-        let (a, b) = (try numbers(found), try numbers(expected))
-        let largest = entry.isTransform ? b.reduce(0) { max($0, abs($1)) } : 0
-        let atol = entry.atol + largest * Double(Float.ulpOfOne)
-        for (index, (x, y)) in zip(a, b).enumerated() {
-            let allowed = max(atol + entry.rtol * abs(y), entry.halfUnits * unit(y, found.dtype))
-            let isSame = x == y || (x.isNaN && y.isNaN) || (y.isFinite && abs(x - y) <= allowed)
-            guard isSame else { throw Problem(description: "\(name): expected \(y) at \(index), found \(x)") }
-        }
-    }
-
-    /// The unit in the last place of a number of a 16-bit type, 0 for other types.
-    private func unit(_ value: Double, _ dtype: DType) -> Double {
-        guard value.isNormal else { return 0 }
-        switch dtype {
-        case .float16: return Double(sign: .plus, exponent: max(Int(value.exponent), -14) - 10, significand: 1)
-        case .bfloat16: return Double(sign: .plus, exponent: Int(value.exponent) - 7, significand: 1)
-        default: return 0
-        }
-    }
-
-    /// The elements, or their bytes where Swift has no type for them.
-    private func numbers(_ tensor: Tensor) throws -> [Double] {
-        switch tensor.dtype {
-        case .float32: try tensor.array(of: Float.self).map { Double($0) }
-        case .float64: try tensor.array(of: Double.self)
-        case .float16, .bfloat16: try HalfPrecision.widen(tensor).array(of: Float.self).map { Double($0) }
-        case .int8: try tensor.array(of: Int8.self).map { Double($0) }
-        case .int16: try tensor.array(of: Int16.self).map { Double($0) }
-        case .int32: try tensor.array(of: Int32.self).map { Double($0) }
-        case .int64: try tensor.array(of: Int64.self).map { Double($0) }
-        case .uint16: try tensor.array(of: UInt16.self).map { Double($0) }
-        case .uint32: try tensor.array(of: UInt32.self).map { Double($0) }
-        case .uint64: try tensor.array(of: UInt64.self).map { Double($0) }
-        // E5M2 is the upper byte of float16.
-        case .float8E5M2: tensor.bytes.map { Double(Float(Float16(bitPattern: UInt16($0) << 8))) }
-        case .complex64: unsafe tensor.rawBytes.withMemoryRebound(to: Float.self) { unsafe $0.map { Double($0) } }
-        case .complex128: unsafe tensor.rawBytes.withMemoryRebound(to: Double.self) { unsafe Array($0) }
-        default: tensor.bytes.map { Double($0) }
+        let testCase = try #require(BackendTestCase.find(in: folder.appendingPathComponent(entry.name)).first)
+        let tolerance = MatchTolerance(
+            relative: entry.rtol, absolute: entry.atol, ofLargest: entry.isTransform ? Double(Float.ulpOfOne) : 0,
+            halfUnits: entry.halfUnits)
+        switch try BackendTestRunner(library: StandardOperators.library, options: options).run(testCase, within: tolerance) {
+        case .passed: return
+        case .skipped where entry.isRandom: return
+        case .skipped(let reason), .failed(let reason): throw Problem(description: reason)
         }
     }
 }

@@ -119,7 +119,10 @@ struct BenchCommand: ParsableCommand {
             modelFile: model.path, optimize: !noOptimize, pool: pool, memory: memory, numbers: numbers)
         var preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         let inputs = try ModelInputs(
-            session: session, .init(shapes: shape, files: input, suggested: model.suggestedShapes(session.inputs)))
+            session: session,
+            .init(
+                shapes: shape, files: InputFile.read(input), suggested: model.suggestedShapes(session.inputs),
+                limits: memory.limits))
         let profile = Profile()
         var seconds: [Double] = []
         var paces: [Double] = []

@@ -105,7 +105,10 @@ struct CompareCommand: ParsableCommand {
         let inputs =
             try dumped?.inputs(for: plain.inputs)
             ?? ModelInputs(
-                session: plain, .init(shapes: shape, files: input, suggested: named.suggestedShapes(plain.inputs))
+                session: plain,
+                .init(
+                    shapes: shape, files: InputFile.read(input), suggested: named.suggestedShapes(plain.inputs),
+                    limits: limitOptions.limits)
             ).tensors
         var report = CompareReport(model: named.path, tolerance: tolerance)
         let names = loaded.graph.nodes.flatMap { $0.outputs.compactMap { $0.map { loaded.graph.values[$0].name } } }

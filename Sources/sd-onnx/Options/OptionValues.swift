@@ -134,6 +134,12 @@ enum OptionValues {
         return NamedFile(name: name, path: try self.path(path))
     }
 
+    /// `NAME=FILE.npy`, or `FILE.npz` without a name, which stands for all of the archive's arrays.
+    static func namedFileOrArchive(_ text: String) throws -> NamedFile {
+        if !text.contains("="), text.lowercased().hasSuffix(".npz") { return NamedFile(name: "", path: try path(text)) }
+        return try namedFile(text)
+    }
+
     /// `NAME=2,4,64,64`; nothing after the `=` is the shape of a scalar.
     static func namedShape(_ text: String) throws -> NamedShape {
         let expectation = Expectation(description: "expected NAME and its extents, such as sample=2,4,64,64.")
@@ -157,6 +163,13 @@ struct Seed {
 
     /// Below 2^32, so that every other program takes it too.
     static func drawn() -> Seed { Seed(value: UInt64(UInt32.random(in: .min ... .max))) }
+}
+
+/// What a run writes its outputs as.
+enum ValueFormat: String, CaseIterable {
+    case npy
+    case npz
+    case pb
 }
 
 struct NamedFile {

@@ -3,13 +3,16 @@ import Foundation
 /// Shows on standard error how far a run of steps is: a bar that redraws itself on a terminal, lines where it isn't one.
 struct ProgressBar {
     private let title: String
+    private let unit: String
     private let clock = ContinuousClock()
     private var start: ContinuousClock.Instant?
     private var lastTenth = 0
     private let isSilent: Bool
 
-    init(title: String, isSilent: Bool) {
+    /// - Parameter unit: what is counted, in the singular.
+    init(title: String, unit: String = "step", isSilent: Bool) {
         self.title = title
+        self.unit = unit
         self.isSilent = isSilent
     }
 
@@ -41,7 +44,7 @@ struct ProgressBar {
 
     private func timing(_ completed: Int, _ total: Int, rate: Double) -> String {
         guard rate > 0 else { return "" }
-        let speed = rate >= 1 ? String(format: "%.2f steps/s", rate) : String(format: "%.2f s/step", 1 / rate)
+        let speed = rate >= 1 ? String(format: "%.2f \(unit)s/s", rate) : String(format: "%.2f s/\(unit)", 1 / rate)
         let left = Int((Double(total - completed) / rate).rounded(.up))
         return ", \(speed)" + (completed < total ? ", \(Self.clockTime(left)) left" : "")
     }

@@ -2,18 +2,28 @@ import Foundation
 import GraphRuntime
 import SDPipeline
 
-/// A model's inputs: arrays from files, and the others made from the declarations: pseudo-random numbers for floats, ones for integers
-/// and true for booleans.
+/// A model's inputs: values from files, and the others made from the declarations: pseudo-random numbers for floats, ones for integers
+/// and true for booleans, or random values of every type where a seed is stated.
 struct ModelInputs {
     /// What was said on the command line, and in a model folder's files.
     struct Request {
         var shapes: [NamedShape] = []
-        var files: [NamedFile] = []
+        var files: [InputFile] = []
         /// Shapes from a model's folder, for inputs that nothing else is said of.
         var suggested: [String: [Int]] = [:]
+        /// The seed of random values of every type; see ``RandomValues``.
+        var seed: UInt64?
+        /// Whether sequences and optionals are taken, too.
+        var takesAllKinds: Bool { seed != nil }
+        /// What a file may take of the machine.
+        var limits = ResourceLimits()
     }
 
-    let tensors: [String: Tensor]
+    let values: [String: Value]
+    /// The inputs that are tensors.
+    var tensors: [String: Tensor] { values.compactMapValues(\.tensor) }
+    /// The names of those that were made up, in the order of the declarations.
+    let madeUp: [String]
 
     init(session: Session, _ request: Request) throws {
         try self.init(inputs: session.inputs, request)
@@ -29,17 +39,32 @@ struct ModelInputs {
             }
         }
         let stated = Dictionary(request.shapes.map { ($0.name, $0.extents) }, uniquingKeysWith: { first, _ in first })
-        let files = Dictionary(request.files.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first })
+        let files = Dictionary(request.files.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var values: [String: Value] = [:]
         var tensors: [String: Tensor] = [:]
         for input in inputs {
-            guard let path = files[input.name] else { continue }
-            tensors[input.name] = try NPYArray(contentsOf: URL(fileURLWithPath: path)).tensor(declaredAs: input.type)
+            guard let file = files[input.name] else { continue }
+            let value = try file.value(declaredAs: input.type, limits: request.limits)
+            guard request.takesAllKinds || value.tensor != nil else {
+                throw CommandFailure("\(file.path) holds \(value.kind), expected a tensor.")
+            }
+            values[input.name] = value
+            tensors[input.name] = value.tensor
         }
+        var madeUp: [String] = []
+        var random = request.seed.map { RandomValues(seed: $0) }
         // What is stated of one input holds for the others that are declared with the same name.
         let bound = Self.boundNames(inputs, stated.merging(tensors.mapValues(\.shape.dimensions)) { first, _ in first })
-        for input in inputs where tensors[input.name] == nil {
+        for input in inputs where values[input.name] == nil {
+            madeUp.append(input.name)
+            if random != nil, case .optional? = input.type {
+                values[input.name] = .empty
+                continue
+            }
             guard case .tensor(let dtype, let dimensions)? = input.type else {
-                throw CommandFailure("The input \"\(input.name)\" is no tensor, so it can't be made up; use run.")
+                throw CommandFailure(
+                    "The input \"\(input.name)\" is no tensor, so it can't be made up; \(request.seed == nil ? "use run" : "give it with --input")."
+                )
             }
             let suggested = (request.suggested[input.name] ?? dimensions.map(Self.extents)).map {
                 Self.rebound($0, dimensions, bound)
@@ -50,9 +75,13 @@ struct ModelInputs {
             if stated[input.name] == nil, let dimensions, dimensions.contains(where: { Self.fixed($0) == nil }) {
                 StandardStreams.printError("The input \"\(input.name)\" is declared as \(dimensions) and taken as \(extents).")
             }
-            tensors[input.name] = try Self.tensor(dtype, shape: Shape(extents), name: input.name)
+            let shape = try Shape(extents)
+            try Self.checkMemory(shape, name: input.name)
+            values[input.name] = .tensor(
+                try random?.tensor(dtype, shape: shape, name: input.name) ?? Self.tensor(dtype, shape: shape, name: input.name))
         }
-        self.tensors = tensors
+        self.values = values
+        self.madeUp = madeUp
     }
 
     /// The extents of the symbolic dimensions of inputs whose shapes are stated.
@@ -99,7 +128,7 @@ struct ModelInputs {
         }
     }
 
-    private static func tensor(_ dtype: DType, shape: Shape, name: String) throws -> Tensor {
+    private static func checkMemory(_ shape: Shape, name: String) throws {
         let bytes = Double(shape.count) * 8
         let memory = Double(ProcessInfo.processInfo.physicalMemory)
         guard bytes <= memory else {
@@ -108,6 +137,9 @@ struct ModelInputs {
                     format: "The input \"%@\" of shape %@ takes about %.0f GB, and the machine has %.0f GB of memory.", name,
                     "\(shape)", bytes / 1e9, memory / 1e9))
         }
+    }
+
+    private static func tensor(_ dtype: DType, shape: Shape, name: String) throws -> Tensor {
         var generator = TorchGenerator(seed: 0)
         switch dtype {
         case .float32: return try Tensor(generator.randn(count: shape.count), shape: shape)
@@ -125,4 +157,9 @@ struct ModelInputs {
             throw CommandFailure("The input \"\(name)\" is of type \(dtype), which can't be made up; give it with --input.")
         }
     }
+}
+
+extension Value {
+    /// The tensor in it, nil where it is something else.
+    var tensor: Tensor? { if case .tensor(let tensor) = self { tensor } else { nil } }
 }

@@ -1,0 +1,1 @@
+no tensor at all
