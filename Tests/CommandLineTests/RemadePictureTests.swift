@@ -36,6 +36,7 @@ import Testing
             ("--eta", record.eta.map { "\($0)" }), ("--s-churn", record.churn.map { "\($0)" }),
             ("--s-tmin", record.churnMinimumSigma.map { "\($0)" }), ("--s-tmax", record.churnMaximumSigma.map { "\($0)" }),
             ("--s-noise", record.noiseScale.map { "\($0)" }), ("--strength", record.strength.map { "\($0)" }),
+            ("--prompt-syntax", record.promptSyntax), ("--clip-skip", record.clipSkip.map { "\($0)" }),
             ("--init-img", record.initialImage?.name), ("--init-latents", record.initialLatents?.name),
         ]
         for (option, value) in optional { if let value { result += [option, value] } }
@@ -60,6 +61,9 @@ import Testing
         ["狐 👨‍👩‍👧", "--tokenizer", "transformers4", "--steps", "3", "-s", "1"],
         ["a fox", "--scheduler", "dpm++sde", "--steps", "3", "-b", "3", "-s", "9"],
         ["a fox", "--scheduler", "euler a", "--steps", "3", "-b", "3", "-s", "9", "--batch-seeds", "shared"],
+        ["a (fox:1.3), [red|blue] AND an [owl:crab:0.5] :0.5", "-n", "[rain]", "--steps", "4", "-s", "9", "--clip-skip", "2"],
+        ["a (fox:1.3)", "--prompt-syntax", "plain", "--steps", "3", "-s", "9"],
+        ["a fox", "--prompt-syntax", "a1111", "--steps", "3", "-s", "9"],
     ]) func givesTheSamePixels(options: [String]) throws {
         let folder = try TemporaryFolder()
         let pixels = (0..<3 * 70 * 50).map { UInt8($0 * 7 % 256) }

@@ -7,15 +7,46 @@ struct PromptEncoder: Sendable {
     /// - Parameter encoders: one or more, in the order in which the U-Net has their states.
     init(_ encoders: [TextEncoder]) { self.encoders = encoders }
 
-    /// The states of prompts, in their order.
-    func encode(_ prompts: [PromptTokens], observer: (any RunObserver)?) throws -> [PromptStates] {
+    /// The states of prompts, in their order: of as many tokens for each, where a prompt of fewer chunks is filled up by empty ones.
+    ///
+    /// - Parameter empty: the chunk that fills up, see `emptyChunk`.
+    func encode(_ prompts: [PromptTokens], empty: PromptTokens, observer: (any RunObserver)?) throws -> [PromptStates] {
+        let count = prompts.map(\.chunkCount).max() ?? 0
         let parts = try encoders.enumerated().map { index, encoder in
             // The values of one graph make room for those of the next.
             defer { encoder.component.session.releaseMemory() }
             return try Section.time(encoder.component.title, for: observer) {
-                try encoder.encode(prompts.map { $0.rows[index] }, observer: observer)
+                let chunks = prompts.map { prompt in
+                    let own = prompt.rows[index]
+                    return own + Array(repeating: empty.rows[index][0], count: count - own.count)
+                }
+                return try encoder.encode(chunks, observer: observer)
             }
         }
         return try prompts.indices.map { index in try PromptStates.joined(parts.map { $0[index] }) }
+    }
+}
+
+extension TextEncoder {
+    /// The states of prompts of as many chunks each, weighted.
+    fileprivate func encode(_ prompts: [[PromptTokens.Chunk]], observer: (any RunObserver)?) throws -> [PromptStates] {
+        let all = prompts.flatMap { $0 }
+        // Equal chunks of many texts, as editing and alternation make them, are encoded once.
+        var (rows, places): ([[Int]], [[Int]: Int]) = ([], [:])
+        let indices = all.map { chunk in
+            if all.count > Self.rowsAtOnce, let known = places[chunk.ids] { return known }
+            places[chunk.ids] = rows.count
+            rows.append(chunk.ids)
+            return rows.count - 1
+        }
+        let states = try encode(rows, observer: observer)
+        var position = 0
+        return try prompts.map { chunks in
+            let parts = try chunks.map { chunk in
+                defer { position += 1 }
+                return try states[indices[position]].weighted(by: chunk.weights)
+            }
+            return PromptStates.following(parts)
+        }
     }
 }

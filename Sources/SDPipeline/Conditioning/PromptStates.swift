@@ -15,6 +15,38 @@ struct PromptStates: Sendable, Equatable {
             pooled: pooled.map { [Float](repeating: 0, count: $0.count) })
     }
 
+    /// The states of one chunk multiplied by its tokens' weights, and then all by one factor, so that their mean is what it was, as
+    /// AUTOMATIC1111's web interface does it. Pooled states stay as they are.
+    ///
+    /// - Parameter weights: one for each token; none for 1.
+    /// - Throws: ``PipelineError`` where there is no such factor.
+    func weighted(by weights: [Float]) throws -> PromptStates {
+        guard !weights.isEmpty else { return self }
+        var result = self
+        for token in 0..<tokenCount {
+            for index in token * width..<(token + 1) * width { result.values[index] *= weights[token] }
+        }
+        func mean(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double($1) } / Double(values.count) }
+        let factor = Float(mean(values) / mean(result.values))
+        for index in result.values.indices { result.values[index] *= factor }
+        guard result.values.span.isFinite else {
+            throw PipelineError(
+                "The prompt's weights, from \(weights.min() ?? 1) to \(weights.max() ?? 1), make states of it that aren't finite numbers: "
+                    + "weights nearer to 1 are needed.", kind: .invalidRequest)
+        }
+        return result
+    }
+
+    /// The states of a prompt's chunks one after another, with the pooled states of the first.
+    ///
+    /// - Parameter parts: one or more.
+    static func following(_ parts: [PromptStates]) -> PromptStates {
+        guard parts.count > 1 else { return parts[0] }
+        return PromptStates(
+            values: parts.flatMap(\.values), tokenCount: parts.map(\.tokenCount).reduce(0, +), width: parts[0].width,
+            pooled: parts[0].pooled)
+    }
+
     /// The states of several encoders side by side, [tokenCount, sum of widths], with the pooled states of the last one that has some.
     static func joined(_ parts: [PromptStates]) throws -> PromptStates {
         guard let first = parts.first else { throw PipelineError("The model has no text encoder.", kind: .unsupportedModel) }

@@ -1,9 +1,20 @@
 /// A prompt as the text encoders get it.
 struct PromptTokens: Sendable, Equatable {
-    /// For each text encoder, token ids, start and end included, cut or filled up to what it takes.
-    let rows: [[Int]]
+    /// What a text encoder takes at once.
+    struct Chunk: Sendable, Equatable {
+        /// Token ids, start and end included, cut or filled up to what the text encoder takes.
+        let ids: [Int]
+        /// What the states of each are multiplied by; empty for 1.
+        var weights: [Float] = []
+    }
+
+    /// For each text encoder, one or more chunks.
+    let rows: [[Chunk]]
     /// Tokens, start and end included, before the prompt was cut; of the encoder for which there are most.
     let count: Int
+
+    /// Chunks; of each encoder as many.
+    var chunkCount: Int { rows.map(\.count).max() ?? 0 }
 }
 
 /// The tokenizer of one text encoder.
@@ -24,9 +35,23 @@ struct PromptTokenizer: Sendable {
 }
 
 extension [PromptTokenizer] {
-    /// Each prompt is encoded here, and nowhere else.
-    func encode(_ prompt: String) -> PromptTokens {
+    /// A prompt as it is written, cut to one chunk.
+    func encode(literal prompt: String) -> PromptTokens {
         let encoded = map { $0.tokenizer.encodeCounting(prompt, paddedTo: $0.limit) }
-        return PromptTokens(rows: encoded.map(\.ids), count: encoded.map(\.count).max() ?? 0)
+        return PromptTokens(rows: encoded.map { [.init(ids: $0.ids)] }, count: encoded.map(\.count).max() ?? 0)
     }
+
+    /// A text of the grammar, in as many chunks as it needs.
+    func encode(_ pieces: [ParsedPrompt.Piece]) -> PromptTokens {
+        var rows = map { $0.chunks(of: pieces) }
+        // Tokenizers of one model have one vocabulary; where they don't, the shorter text is filled up.
+        let count = rows.map(\.chunks.count).max() ?? 0
+        for index in indices {
+            rows[index].chunks += repeatElement(self[index].emptyChunk, count: count - rows[index].chunks.count)
+        }
+        return PromptTokens(rows: rows.map(\.chunks), count: (rows.map(\.tokenCount).max() ?? 0) + 2)
+    }
+
+    /// What fills up prompts to the number of chunks that others have.
+    var emptyChunk: PromptTokens { PromptTokens(rows: map { [$0.emptyChunk] }, count: 2) }
 }

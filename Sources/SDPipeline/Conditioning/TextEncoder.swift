@@ -8,15 +8,33 @@ struct TextEncoder: Sendable {
         case last
         /// Those before the last layer, as in SDXL; exports name all layers' states hidden_states.0, hidden_states.1, ….
         case penultimate
+
+        /// The same as a clip skip, where none is asked for.
+        var clipSkip: Int { self == .last ? 1 : 2 }
     }
+
+    /// Rows that are encoded at once, so that memory doesn't grow with the number of texts.
+    static let rowsAtOnce = 8
 
     let component: Component
     private let input: InputDeclaration
     private let outputs: [String]
     private let pooledOutput: String?
 
+    /// A model's text encoder.
+    ///
+    /// - Parameter clipSkip: see ``GenerationRequest/clipSkip``.
+    /// - Throws: ``PipelineError`` where the file can't be run, or its layers aren't found.
+    init(_ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, clipSkip: Int?, options: SessionOptions) throws {
+        let leftOut = part.states == .last ? (clipSkip ?? 1) - 1 : 0
+        let component = try Component(part.folder, folder: folder, options: options) { graph, title in
+            if leftOut > 0 { try TextEncoderLayers.leaveOut(leftOut, of: &graph, title: title) }
+        }
+        try self.init(component, states: part.states, clipSkip: clipSkip)
+    }
+
     /// - Throws: ``PipelineError`` where the graph lacks the input or the output.
-    init(_ component: Component, states: States) throws {
+    private init(_ component: Component, states: States, clipSkip: Int?) throws {
         self.component = component
         input = try component.input(["input_ids"], position: 0)
         switch states {
@@ -31,7 +49,11 @@ struct TextEncoder: Sendable {
                     "The \(component.title) has the outputs \(component.session.outputs.map(\.name).joined(separator: ", ")), expected the states "
                         + "of every layer (hidden_states.0 and so on), which exports of SDXL have.", kind: .unsupportedModel)
             }
-            outputs = ["\(prefix)\(last - 1)"]
+            let layer = last + 1 - (clipSkip ?? states.clipSkip)
+            guard layer >= 1, layers.contains(layer) else {
+                throw TextEncoderLayers.tooMany((clipSkip ?? 1) - 1, layers: last, title: component.title)
+            }
+            outputs = ["\(prefix)\(layer)"]
         }
         pooledOutput = component.session.outputs.map(\.name).first { $0 == "text_embeds" }
     }
@@ -39,7 +61,7 @@ struct TextEncoder: Sendable {
     /// The states of rows of token ids, all of one length.
     func encode(_ rows: [[Int]], observer: (any RunObserver)? = nil) throws -> [PromptStates] {
         let length = rows.first?.count ?? 0
-        let step = input.fixedBatch ?? max(rows.count, 1)
+        let step = input.fixedBatch ?? min(max(rows.count, 1), Self.rowsAtOnce)
         return try stride(from: 0, to: rows.count, by: step).flatMap { start in
             let part = Array(rows[start..<min(start + step, rows.count)])
             let ids = (part + Array(repeating: part[0], count: step - part.count)).flatMap { $0 }

@@ -15,22 +15,23 @@ struct GuidedUNet: Denoiser {
     }
 
     private let unet: UNet
-    private let guidanceScale: Float
+    /// How much each conditioning but the first moves the prediction.
+    private let scales: [Float]
     private let batches: [Batch]
 
     /// Latents of the rows that one run takes: those of one 512×512 picture, so that memory doesn't grow with the number of pictures.
     private static let latentsAtOnce = 4096
 
     /// - Parameters:
-    ///   - conditionings: the negative prompt's and the prompt's; the prompt's alone without guidance.
-    ///   - guidanceScale: w in ε = ε_negative + w (ε_prompt − ε_negative).
+    ///   - conditionings: the negative prompt's, and those of one or more prompts; a prompt's alone without guidance.
+    ///   - scales: for each prompt beside the negative one, wᵢ in ε = ε_negative + Σ wᵢ (εᵢ − ε_negative) (Liu et al. 2022, equation 11).
     ///   - latentShape: [N, C, h, w].
     ///   - computesPicturesAlone: whether each picture is computed alone, so that not even its rounding depends on the others.
     init(
-        _ unet: UNet, conditionings: [Conditioning], guidanceScale: Double, latentShape: [Int], computesPicturesAlone: Bool
+        _ unet: UNet, conditionings: [Conditioning], scales: [Double], latentShape: [Int], computesPicturesAlone: Bool
     ) throws {
         self.unet = unet
-        self.guidanceScale = Float(guidanceScale)
+        self.scales = scales.map { Float($0) }
         let perPicture = conditionings.count
         let rowCount = latentShape[0] * perPicture
         let pictures = computesPicturesAlone ? 1 : max(Self.latentsAtOnce / (latentShape[2] * latentShape[3]), 1)
@@ -51,6 +52,8 @@ struct GuidedUNet: Denoiser {
 
     func predict(_ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?) throws -> Latents {
         var result: [Float] = []
+        // Where several prompts move it, the negative one's prediction is kept for all of them.
+        var negative: [Float] = []
         var shape = latents.shape
         for batch in batches {
             let output = try unet.predict(
@@ -60,12 +63,22 @@ struct GuidedUNet: Denoiser {
             if result.isEmpty {
                 shape[1] = output.shape[1]
                 result = [Float](repeating: 0, count: latents.pictureCount * size)
+                if scales.count > 1 { negative = result }
             }
             try output.withSpan(of: Float.self) { predictions in
                 for row in 0..<batch.count {
-                    combine(
-                        predictions.extracting(row * size..<(row + 1) * size), ofConditioning: batch.conditionings[row],
-                        into: &result, at: batch.pictures[row] * size)
+                    let (prediction, start) = (
+                        predictions.extracting(row * size..<(row + 1) * size), batch.pictures[row] * size
+                    )
+                    let index = batch.conditionings[row]
+                    if scales.count < 2 {
+                        combine(prediction, ofConditioning: index, into: &result, at: start)
+                    } else if index == 0 {
+                        combine(prediction, ofConditioning: 0, into: &result, at: start)
+                        combine(prediction, ofConditioning: 0, into: &negative, at: start)
+                    } else {
+                        add(prediction, scale: scales[index - 1], over: negative, to: &result, at: start)
+                    }
                 }
             }
         }
@@ -78,10 +91,20 @@ struct GuidedUNet: Denoiser {
         if index == 0 {
             for element in prediction.indices { target[start + element] = prediction[element] }
         } else {
+            let scale = scales[index - 1]
             for element in prediction.indices {
                 let negative = target[start + element]
-                target[start + element] = negative + guidanceScale * (prediction[element] - negative)
+                target[start + element] = negative + scale * (prediction[element] - negative)
             }
+        }
+    }
+
+    /// One of several prompts.
+    private func add(_ prediction: Span<Float>, scale: Float, over negative: [Float], to result: inout [Float], at start: Int) {
+        var target = result.mutableSpan
+        let kept = negative.span
+        for element in prediction.indices {
+            target[start + element] += scale * (prediction[element] - kept[start + element])
         }
     }
 }

@@ -39,6 +39,11 @@ struct UNet: Sendable {
     /// a row with the same tensors.
     func tensors(of rows: [Conditioning]) throws -> [String: Tensor] {
         guard let first = rows.first?.states else { return [:] }
+        if case .fixed(let count)? = states.dimensions?.dropFirst().first, first.tokenCount > count {
+            throw PipelineError(
+                "The prompt takes \(first.tokenCount) states, in chunks, and the U-Net was exported for \(count): a shorter prompt is needed, or "
+                    + "an export with a free sequence length.", kind: .unsupportedModel)
+        }
         var result = [
             states.name: try states.tensor(
                 rows: rows.map { $0.states.values[...] }, shape: [rows.count, first.tokenCount, first.width])

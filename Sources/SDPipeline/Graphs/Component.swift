@@ -19,20 +19,29 @@ final class Component: Sendable {
     let session: Session
 
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
-    convenience init(_ name: String, folder: ModelFolder, options: SessionOptions) throws {
-        try self.init(name, file: folder.graph(of: name), options: options)
+    convenience init(
+        _ name: String, folder: ModelFolder, options: SessionOptions,
+        edit: (_ graph: inout Graph, _ title: String) throws -> Void = { _, _ in }
+    ) throws {
+        try self.init(name, file: folder.graph(of: name), options: options, edit: edit)
     }
 
+    /// - Parameter edit: changes the file's graph before it is made ready to run; ``PipelineError``s that it throws pass.
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
-    init(_ name: String, file: URL, options: SessionOptions) throws {
+    init(
+        _ name: String, file: URL, options: SessionOptions,
+        edit: (_ graph: inout Graph, _ title: String) throws -> Void = { _, _ in }
+    ) throws {
         self.name = name
         title = Self.titles[name] ?? name
         self.file = file
         self.options = options
         do {
-            session = try Session(
-                graph: try ONNXModel(contentsOf: file, limits: options.limits).graph, library: StandardOperators.library,
-                options: options)
+            var graph = try ONNXModel(contentsOf: file, limits: options.limits).graph
+            try edit(&graph, title)
+            session = try Session(graph: graph, library: StandardOperators.library, options: options)
+        } catch let error as PipelineError {
+            throw error
         } catch let error as LoadError {
             // It names the file itself.
             throw PipelineError("\(error).", kind: .failedRun)

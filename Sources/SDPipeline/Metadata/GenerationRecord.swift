@@ -27,6 +27,10 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var tokenLimit: Int
     /// Whether the prompt, or a negative prompt that has an effect, was cut to ``tokenLimit``.
     public var isPromptCut: Bool
+    /// How the prompts were read, see ``PromptSyntax``; nil for literally, where that is what happens to them by itself.
+    public var promptSyntax: String?
+    /// See ``GenerationRequest/clipSkip``; nil for the model's own.
+    public var clipSkip: Int?
     /// Pixels in a row.
     public var width: Int
     /// Rows.
@@ -145,6 +149,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case negativePromptTokens = "negative_prompt_tokens"
         case tokenLimit = "token_limit"
         case isPromptCut = "prompt_cut"
+        case promptSyntax = "prompt_syntax"
+        case clipSkip = "clip_skip"
         case guidanceScale = "cfg_scale"
         case batchSeeds = "batch_seeds"
         case batchCount = "batch_count"
@@ -216,6 +222,8 @@ extension GenerationRecord {
         ]
         if let modelHash { pairs.append(("Model hash", String(modelHash.prefix(10)))) }
         pairs.append(("Model", model))
+        if let clipSkip { pairs.append(("Clip skip", "\(clipSkip)")) }
+        if promptSyntax == PromptSyntax.plain.rawValue { pairs.append(("Prompt syntax", "plain")) }
         if let strength { pairs.append(("Denoising strength", Self.text(strength))) }
         if let initialImage { pairs.append(("Init image", "\(initialImage.name) \(initialImage.sha256)")) }
         if let mask { pairs.append(("Mask", "\(mask.name) \(mask.sha256)")) }

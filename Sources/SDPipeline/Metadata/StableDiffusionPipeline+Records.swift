@@ -6,7 +6,10 @@ extension StableDiffusionPipeline {
     /// What each picture of a run was made with.
     func records(_ plan: GenerationPlan) -> [GenerationRecord] {
         let request = plan.request
-        let tokens = [plan.prompt.count, plan.negativePrompt.count]
+        let tokens = [plan.promptTokenCount, plan.negativePromptTokenCount]
+        let automatic = PromptSyntax.automatic.resolved(
+            prompt: request.prompt, negativePrompt: request.negativePrompt ?? "")
+        let isPlainByItself = plan.promptSyntax == .plain && automatic == .plain
         let settings = plan.scheduler.settings
         // A name that stands for noise levels beside the settings says more than any other.
         let schedule = request.scheduler.flatMap { try? SchedulerRegistry.standard.find($0).schedule }
@@ -44,7 +47,9 @@ extension StableDiffusionPipeline {
                 modelHash: hash,
                 prompt: request.prompt, negativePrompt: request.negativePrompt ?? "", promptTokens: tokens[0],
                 negativePromptTokens: tokens[1], tokenLimit: configuration.tokenLimit,
-                isPromptCut: max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit, width: plan.width,
+                isPromptCut: plan.promptSyntax == .plain
+                    && max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit,
+                promptSyntax: isPlainByItself ? nil : plan.promptSyntax.rawValue, clipSkip: request.clipSkip, width: plan.width,
                 height: plan.height, steps: steps, guidanceScale: plan.guidanceScale, seed: seed,
                 batchSeeds: request.batchSeeds, batchCount: request.batchCount, number: index + 1,
                 scheduler: (schedule == nil ? canonical : nil) ?? request.scheduler ?? plan.scheduler.name,

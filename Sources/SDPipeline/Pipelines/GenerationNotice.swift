@@ -10,7 +10,7 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case negativePromptUnknownToModel
     /// The scheduler is made for another kind of model.
     case schedulerUnsuited(name: String, madeFor: ModelKind)
-    /// Parts of a prompt that other programs take as instructions, and that are tokens like all others here.
+    /// Tags of a prompt that other programs take as instructions, and that are text like all others here.
     case literalSyntax(parts: [String])
     /// No guidance scale was asked for, and the model was made for none.
     case guidanceOff
@@ -28,9 +28,9 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .promptCut(let tokens, let limit):
-            "The prompt has \(tokens) tokens; the text encoder takes \(limit), the rest is cut off."
+            "The prompt has \(tokens) tokens; the text encoder takes \(limit), the rest is cut off (the prompt syntax a1111 takes all, in chunks)."
         case .negativePromptCut(let tokens, let limit):
-            "The negative prompt has \(tokens) tokens; the text encoder takes \(limit), the rest is cut off."
+            "The negative prompt has \(tokens) tokens; the text encoder takes \(limit), the rest is cut off (the prompt syntax a1111 takes all, in chunks)."
         case .negativePromptUnused(let scale):
             "The negative prompt has no effect with a guidance scale of \(scale): it takes part above 1."
         case .negativePromptUnknownToModel:
@@ -39,7 +39,7 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
             "The scheduler \(name) is made for \(kind.plural), which this model isn't one of by its files."
         case .literalSyntax(let parts):
             "The prompt's \(parts.map { "\"\($0)\"" }.joined(separator: ", ")) \(parts.count == 1 ? "is" : "are") taken literally: "
-                + "weights, alternatives, networks and breaks of other programs aren't known here."
+                + "networks that other programs take out of prompts aren't known here."
         case .guidanceOff:
             "This model is made for a few steps without guidance: the guidance scale is 1 where none is asked for."
         case .scalingFactorAssumed(let factor):
@@ -75,14 +75,16 @@ extension GenerationPlan {
     public var notices: [GenerationNotice] {
         var result: [GenerationNotice] = []
         let limit = configuration.tokenLimit
-        if prompt.count > limit { result.append(.promptCut(tokens: prompt.count - 2, limit: limit - 2)) }
+        // By the grammar, long texts take several chunks.
+        func isCut(_ count: Int) -> Bool { promptSyntax == .plain && count > limit }
+        if isCut(promptTokenCount) { result.append(.promptCut(tokens: promptTokenCount - 2, limit: limit - 2)) }
         if let text = request.negativePrompt, !text.isEmpty {
-            if configuration.unet.guidanceEmbeddingWidth != nil {
-                result.append(.negativePromptUnknownToModel)
-            } else if !isGuided {
-                result.append(.negativePromptUnused(guidanceScale: guidanceScale))
-            } else if negativePrompt.count > limit {
-                result.append(.negativePromptCut(tokens: negativePrompt.count - 2, limit: limit - 2))
+            if !isGuided {
+                result.append(
+                    configuration.unet.guidanceEmbeddingWidth != nil
+                        ? .negativePromptUnknownToModel : .negativePromptUnused(guidanceScale: guidanceScale))
+            } else if isCut(negativePromptTokenCount) {
+                result.append(.negativePromptCut(tokens: negativePromptTokenCount - 2, limit: limit - 2))
             }
         }
         if request.guidanceScale == nil, configuration.isMadeForNoGuidance { result.append(.guidanceOff) }
@@ -102,7 +104,7 @@ extension GenerationPlan {
         if !configuration.suits(descriptor) {
             result.append(.schedulerUnsuited(name: descriptor.shortName, madeFor: descriptor.modelKind))
         }
-        let literal = PromptSyntax.parts(of: request.prompt) + PromptSyntax.parts(of: request.negativePrompt ?? "")
+        let literal = PromptSyntax.tags(in: request.prompt) + PromptSyntax.tags(in: request.negativePrompt ?? "")
         if !literal.isEmpty { result.append(.literalSyntax(parts: literal)) }
         if let start, start != (width, height), request.inpainting?.padding == nil {
             result.append(.startResized(from: "\(start.width)×\(start.height)", to: "\(width)×\(height)"))
@@ -118,16 +120,5 @@ extension PipelineConfiguration {
         let own = scheduler.className.flatMap { try? SchedulerRegistry.standard.find($0).descriptor.modelKind }
         let distilled: ModelKind? = unet.guidanceEmbeddingWidth != nil ? .consistency : nil
         return descriptor.modelKind == distilled ?? family.schedulerKind ?? own ?? .diffusion
-    }
-}
-
-/// What AUTOMATIC1111's web interface and its relatives take out of prompts.
-enum PromptSyntax {
-    /// Up to three parts of a text that stand for something there: `(word:1.2)`, `((word))`, `[a:b:0.5]`, `[a|b]`, `<lora:name:1>`, `BREAK`,
-    /// `AND`. Single brackets, which stand for emphasis too, are as often meant as brackets.
-    static func parts(of prompt: String) -> [String] {
-        let pattern =
-            /\([^()\[\]<>]*:\s*[0-9.]+\s*\)|\(\([^()]*\)\)|\[\[[^\[\]]*\]\]|\[[^\[\]]*[:|][^\[\]]*\]|<[a-z]+:[^<>]*>|\b(?:BREAK|AND)\b/
-        return prompt.matches(of: pattern).prefix(3).map { String($0.output.prefix(60)) }
     }
 }

@@ -22,13 +22,19 @@ public struct GenerationPlan: Sendable {
     public let guidanceScale: Double
     /// With a picture to start from, the share of the steps that is taken.
     public let strength: Double
-    /// Whether the negative prompt takes part.
+    /// Whether the negative prompt takes part: with a guidance scale above 1 of models that don't take it as an input, and where `AND`
+    /// combines prompts.
     public let isGuided: Bool
+    /// How the prompts are read, ``PromptSyntax/a1111`` or ``PromptSyntax/plain``.
+    public var promptSyntax: PromptSyntax { program.syntax }
+    /// Steps of the run, those of a refiner included, that editing and alternation of prompts count in.
+    public let stepCount: Int
     /// What a refiner does after the model: none or one, since a value can't hold one of its own kind otherwise.
     private let refinements: [GenerationPlan]
     let configuration: PipelineConfiguration
-    let prompt: PromptTokens
-    let negativePrompt: PromptTokens
+    let program: PromptProgram
+    /// Steps of the run before this plan's, where it is a refiner's.
+    private let stepsBefore: Int
     /// The size of the picture to start from.
     private let pictureSize: (width: Int, height: Int)?
     /// The same, with the room around it that is painted.
@@ -67,13 +73,15 @@ public struct GenerationPlan: Sendable {
         try Self.checkTask(request, configuration, hasPicture: start != nil)
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
-        // A model that takes the scale as an input was distilled to need one run only.
-        isGuided = guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+        stepsBefore = 0
         if let refiner = configuration.refiner {
-            let refinement = try GenerationPlan(refining: request, with: refiner, width: width, height: height)
-            refinements = [refinement]
             let cutoff = try Refinement.cutoff(request, scheduler: scheduler)
             endIndex = firstIndex + Refinement.stepsBefore(cutoff, scheduler.timesteps.dropFirst(firstIndex))
+            let refinement = try GenerationPlan(
+                refining: request, with: refiner, width: width, height: height,
+                stepsBefore: Self.steps(request, scheduler, evaluations: endIndex - firstIndex))
+            refinements = [refinement]
+            stepCount = refinement.stepCount
             guard endIndex > firstIndex else {
                 throw PipelineError(
                     "The refiner's start leaves none of the steps to the model: a later one, or more steps, are needed.",
@@ -84,10 +92,72 @@ public struct GenerationPlan: Sendable {
                 throw PipelineError("The request says where a refiner starts, and there is no refiner.", kind: .invalidRequest)
             }
             (refinements, endIndex) = ([], scheduler.timesteps.count)
+            stepCount = Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
         }
-        prompt = configuration.tokenizers.encode(request.prompt)
-        negativePrompt = configuration.tokenizers.encode(request.negativePrompt ?? "")
+        program = try Self.program(request, configuration, steps: stepCount)
+        isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
     }
+
+    /// The prompts, with what the text encoders get at every step.
+    private static func program(
+        _ request: GenerationRequest, _ configuration: PipelineConfiguration, steps: Int
+    ) throws -> PromptProgram {
+        if let clipSkip = request.clipSkip {
+            guard clipSkip >= 1 else {
+                throw PipelineError("The clip skip is \(clipSkip), expected 1 or more.", kind: .invalidRequest)
+            }
+            for part in configuration.family.textEncoders {
+                let file = try configuration.folder.configuration(of: part.folder)
+                guard let layers = try file?.optionalInt("num_hidden_layers", in: 1...65536), clipSkip > layers else {
+                    continue
+                }
+                throw TextEncoderLayers.tooMany(clipSkip - 1, layers: layers, title: "text encoder")
+            }
+        }
+        return try PromptProgram(
+            prompt: request.prompt, negativePrompt: request.negativePrompt ?? "", syntax: request.promptSyntax, steps: steps,
+            tokenizers: configuration.tokenizers)
+    }
+
+    /// A model that takes the scale as an input was distilled to need one run only.
+    private static func isGuided(_ scale: Double, _ configuration: PipelineConfiguration) -> Bool {
+        scale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
+    }
+
+    /// Steps that so many evaluations make: schedulers may take two for each, or one more in all.
+    private static func steps(_ request: GenerationRequest, _ scheduler: any Scheduler, evaluations: Int) -> Int {
+        let each = max(type(of: scheduler).descriptor.evaluationsPerStep, 1)
+        return min((evaluations + each - 1) / each, stepsAsked(request))
+    }
+
+    private static func stepsAsked(_ request: GenerationRequest) -> Int {
+        switch request.timestepRequest ?? .steps(request.steps) {
+        case .steps(let count), .named(_, let count): count
+        case .timesteps(let list): list.count
+        case .sigmas(let list): list.count - 1
+        }
+    }
+
+    /// For an evaluation, the texts of the negative prompt, if it takes part, and of the prompts that `AND` combines, by their places in
+    /// the program.
+    func texts(at evaluation: Int) -> [Int] {
+        let each = max(type(of: scheduler).descriptor.evaluationsPerStep, 1)
+        let step = min(stepsBefore + (evaluation - firstIndex) / each + 1, max(stepCount, 1))
+        return ((isGuided ? [program.negative] : []) + program.positives).map { $0.text(at: step) }
+    }
+
+    /// How much each prompt moves the prediction away from the negative one's.
+    var promptScales: [Double] {
+        guard isGuided else { return [] }
+        let scale = Self.isGuided(guidanceScale, configuration) ? guidanceScale : 1
+        return program.positives.map { $0.weight == 1 ? scale : $0.weight * scale }
+    }
+
+    /// Tokens of the prompt, start and end included, before it was cut; of its longest text, where it changes over the steps.
+    var promptTokenCount: Int { program.tokenCount(isNegative: false) }
+
+    /// Those of the negative prompt.
+    var negativePromptTokenCount: Int { program.tokenCount(isNegative: true) }
 
     /// Whether a part of the picture is repainted.
     private static func hasMask(_ request: GenerationRequest) -> Bool {
@@ -163,7 +233,8 @@ public struct GenerationPlan: Sendable {
 
     /// What a refiner does with a model's latents.
     private init(
-        refining request: GenerationRequest, with configuration: PipelineConfiguration, width: Int, height: Int
+        refining request: GenerationRequest, with configuration: PipelineConfiguration, width: Int, height: Int,
+        stepsBefore: Int
     ) throws {
         var request = request
         (request.initialImage, request.initialLatents, request.inpainting, request.outpainting) = (nil, nil, nil, nil)
@@ -186,10 +257,11 @@ public struct GenerationPlan: Sendable {
                 kind: .invalidRequest)
         }
         try scheduler.checkStart(at: firstIndex)
-        isGuided = guidanceScale > 1 && configuration.unet.guidanceEmbeddingWidth == nil
         refinements = []
-        prompt = configuration.tokenizers.encode(request.prompt)
-        negativePrompt = configuration.tokenizers.encode(request.negativePrompt ?? "")
+        self.stepsBefore = stepsBefore
+        stepCount = stepsBefore + Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
+        program = try Self.program(request, configuration, steps: stepCount)
+        isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
     }
 
     /// What a refiner does after the model; nil for none.
@@ -243,12 +315,7 @@ public struct GenerationPlan: Sendable {
     ) throws -> Int {
         // No step at all: the picture through the VAE.
         if strength == 0 { return scheduler.timesteps.count }
-        let steps: Int
-        switch request.timestepRequest ?? .steps(request.steps) {
-        case .steps(let count), .named(_, let count): steps = count
-        case .timesteps(let list): steps = list.count
-        case .sigmas(let list): steps = list.count - 1
-        }
+        let steps = stepsAsked(request)
         let index = scheduler.firstIndex(strength: strength, steps: steps)
         guard index < scheduler.timesteps.count else {
             throw PipelineError(

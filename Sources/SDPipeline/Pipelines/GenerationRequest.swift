@@ -1,6 +1,6 @@
 /// What to make pictures of, and how.
 public struct GenerationRequest: Sendable {
-    /// What the picture shows. Tokens beyond the text encoder's limit are cut.
+    /// What the picture shows. Read by ``promptSyntax``: literally, tokens beyond the text encoder's limit are cut.
     public var prompt: String
     /// What to keep away from; used where the guidance scale is above 1. Of most models nil is the same as an empty text; models of the
     /// SDXL family have states of their own for no text.
@@ -60,6 +60,13 @@ public struct GenerationRequest: Sendable {
     public var previewInterval: Int?
     /// Report the picture in the making while it is made; nil reports none.
     public var livePreview: LivePreview?
+    /// How the prompts are read.
+    public var promptSyntax: PromptSyntax
+    /// Whose layer's states of the text encoders are taken, counted from the last, as AUTOMATIC1111's web interface counts: 1 is the last layer,
+    /// 2 the one before (diffusers' `clip_skip` of 1; of the SDXL family, whose states are those of 2 where nothing is said, it counts
+    /// 3 for 1). Of models that take normalised states, the last normalisation follows whichever layer it is. 1 to the encoder's layers;
+    /// nil takes the model's own.
+    public var clipSkip: Int?
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(
@@ -73,7 +80,7 @@ public struct GenerationRequest: Sendable {
         pictureSizes: ConditionedSizes = ConditionedSizes(),
         vaeTiling: VAETiling = .automatic, checksSafety: Bool = false, inputFiles: InputFiles = InputFiles(),
         previewInterval: Int? = nil,
-        livePreview: LivePreview? = nil
+        livePreview: LivePreview? = nil, promptSyntax: PromptSyntax = .automatic, clipSkip: Int? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -101,5 +108,7 @@ public struct GenerationRequest: Sendable {
         self.inputFiles = inputFiles
         self.previewInterval = previewInterval
         self.livePreview = livePreview
+        self.promptSyntax = promptSyntax
+        self.clipSkip = clipSkip
     }
 }

@@ -113,7 +113,7 @@ struct GenerationRun: Sendable {
             images: images, flagged: flagged, latents: latents, previews: previews, records: records,
             seeds: records.map(\.seed),
             schedulerName: plan.scheduler.name, scheduler: records.first?.scheduler ?? "", timesteps: timesteps,
-            promptTokenCount: plan.prompt.count, negativePromptTokenCount: plan.negativePrompt.count,
+            promptTokenCount: plan.promptTokenCount, negativePromptTokenCount: plan.negativePromptTokenCount,
             tokenLimit: plan.configuration.tokenLimit, notices: notices, timings: timings)
     }
 
@@ -143,9 +143,20 @@ struct GenerationRun: Sendable {
         let conditionings = try ContinuousClock().seconds(into: &timings.textEncoder) {
             try pipeline.conditionings(plan, observer: observer)
         }
-        return try GuidedUNet(
-            pipeline.unet, conditionings: conditionings, guidanceScale: plan.guidanceScale, latentShape: plan.latentShape,
-            computesPicturesAlone: plan.request.batchSeeds == .consecutive)
+        // Steps with the same texts share a denoiser.
+        var (denoisers, known): ([GuidedUNet], [[Int]: Int]) = ([], [:])
+        let choices = try (plan.firstIndex..<max(plan.endIndex, plan.firstIndex + 1)).map { evaluation in
+            let texts = plan.texts(at: evaluation)
+            if let index = known[texts] { return index }
+            known[texts] = denoisers.count
+            denoisers.append(
+                try GuidedUNet(
+                    pipeline.unet, conditionings: texts.compactMap { conditionings[$0] }, scales: plan.promptScales,
+                    latentShape: plan.latentShape, computesPicturesAlone: plan.request.batchSeeds == .consecutive))
+            return denoisers.count - 1
+        }
+        if denoisers.count == 1 { return denoisers[0] }
+        return ScheduledDenoiser(denoisers: denoisers, choices: choices, firstIndex: plan.firstIndex)
     }
 }
 

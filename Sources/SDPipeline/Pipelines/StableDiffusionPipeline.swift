@@ -9,7 +9,9 @@ import Synchronization
 public final class StableDiffusionPipeline: Sendable {
     /// What the model's files say.
     public let configuration: PipelineConfiguration
-    let promptEncoder: PromptEncoder
+    private let promptEncoder: PromptEncoder
+    /// Those of other layers, by the clip skip, loaded when they are first asked for.
+    private let otherPromptEncoders = Mutex<[Int: PromptEncoder]>([:])
     let unet: UNet
     let codec: LatentCodec
     /// The pipeline that takes the last steps.
@@ -61,7 +63,7 @@ public final class StableDiffusionPipeline: Sendable {
         vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
         promptEncoder = PromptEncoder(
             try configuration.family.textEncoders.map {
-                try TextEncoder(Component($0.folder, folder: folder, options: options), states: $0.states)
+                try TextEncoder($0, in: folder, clipSkip: nil, options: options)
             })
         unet = try UNet(
             Component("unet", folder: folder, options: options), configuration: configuration.unet,
@@ -135,14 +137,32 @@ public final class StableDiffusionPipeline: Sendable {
     /// - Throws: ``PipelineError`` where the decoder can't run.
     public func preview(of step: GenerationStep) throws -> [RGBImage] { try codec.decode(step.scaledLatents, observer: nil) }
 
-    /// What the U-Net is conditioned on: the negative prompt and the prompt, or the prompt alone without guidance.
-    func conditionings(_ plan: GenerationPlan, observer: (any RunObserver)?) throws -> [Conditioning] {
-        let prompts = plan.isGuided ? [plan.negativePrompt, plan.prompt] : [plan.prompt]
-        let states = try promptEncoder.encode(prompts, observer: observer)
-        return try states.enumerated().map { index, states in
-            let isNegative = plan.isGuided && index == 0
-            let isEmpty = isNegative && plan.request.negativePrompt == nil && configuration.zerosEmptyNegativePrompt
-            return try conditioning(of: isEmpty ? states.zeros : states, plan, isNegative: isNegative)
+    /// What the U-Net is conditioned on by each of the plan's texts; nil for those of a negative prompt that takes no part.
+    func conditionings(_ plan: GenerationPlan, observer: (any RunObserver)?) throws -> [Conditioning?] {
+        let program = plan.program
+        let unused = plan.isGuided ? 0 : program.negativeTextCount
+        let states = try promptEncoder(clipSkip: plan.request.clipSkip).encode(
+            Array(program.texts.dropFirst(unused)), empty: configuration.tokenizers.emptyChunk, observer: observer)
+        return Array(repeating: nil, count: unused)
+            + (try states.enumerated().map { index, states in
+                let isNegative = unused + index < program.negativeTextCount
+                let isEmpty = isNegative && plan.request.negativePrompt == nil && configuration.zerosEmptyNegativePrompt
+                return try conditioning(of: isEmpty ? states.zeros : states, plan, isNegative: isNegative)
+            })
+    }
+
+    private func promptEncoder(clipSkip: Int?) throws -> PromptEncoder {
+        guard let clipSkip, configuration.family.textEncoders.contains(where: { $0.states.clipSkip != clipSkip }) else {
+            return promptEncoder
+        }
+        return try otherPromptEncoders.withLock { known in
+            if let encoder = known[clipSkip] { return encoder }
+            let encoder = PromptEncoder(
+                try configuration.family.textEncoders.map {
+                    try TextEncoder($0, in: configuration.folder, clipSkip: clipSkip, options: options)
+                })
+            known[clipSkip] = encoder
+            return encoder
         }
     }
 

@@ -138,6 +138,12 @@ public struct CLIPTokenizer: Sendable {
         return configuration.cleansUpSpaces && convention == .transformers4 ? Self.cleanedUp(text) : text
     }
 
+    /// The ids of a text without beginning and end token.
+    func contentIDs(of text: String) -> [Int] { tokens(in: text).map(\.id) }
+
+    /// The id of a token as the vocabulary writes it; nil where it has none.
+    func id(ofToken token: String) -> Int? { vocabulary[token] }
+
     private func tokens(in text: String) -> [(text: String, id: Int)] {
         var tokens: [(text: String, id: Int)] = []
         for piece in words.pieces(of: text) {

@@ -139,6 +139,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var conditions: ConditionOptions
 
+    @OptionGroup var prompts: PromptOptions
+
     @Flag(help: "Print nothing but errors.")
     var quiet = false
 
@@ -202,6 +204,7 @@ struct GenerateCommand: ParsableCommand {
         try start.prepare(&request)
         request.refinerStart = parts.refinerStart
         request.pictureSizes = conditions.sizes
+        prompts.fill(&request)
         request.livePreview = live.request
         request.checksSafety = safetyChecker
         request.vaeTiling = vaeTiling

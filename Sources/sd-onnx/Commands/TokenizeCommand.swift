@@ -4,12 +4,14 @@ import SDPipeline
 
 struct TokenizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tokenize", abstract: "Prints the token ids of a text.",
+        commandName: "tokenize", abstract: "Prints the token ids of a text, or how a prompt is read.",
         discussion: """
-            The ids are those that the text encoder gets, start and end included, before they are cut to its length.
+            The ids are those that the text encoder gets, start and end included, before they are cut to its length. With --prompt the \
+            text is read as "generate" reads a prompt: over the steps, with weights, in chunks.
 
-            EXAMPLE:
+            EXAMPLES:
               sd-onnx tokenize --model stable-diffusion-onnx "a red fox"
+              sd-onnx tokenize --prompt "a [fox:(owl:1.2):0.5]" --steps 20
             """)
 
     @OptionGroup var model: ModelOptions
@@ -22,6 +24,19 @@ struct TokenizeCommand: ParsableCommand {
     @Flag(help: "Cut or fill up to the text encoder's length, as for a picture.")
     var pad = false
 
+    @Flag(help: "Read the text as a prompt: its chunks, tokens and weights, and when they change over the steps.")
+    var prompt = false
+
+    @Flag(help: "With --prompt, read it as a negative prompt, which knows no AND.")
+    var negative = false
+
+    @OptionGroup var syntax: PromptSyntaxOptions
+
+    @Option(
+        parsing: .unconditional, help: "With --prompt, steps of the scheduler. (default: 20)",
+        transform: OptionValues.whole(1...100_000))
+    var steps: Int?
+
     @Flag(help: "Print a JSON object with ids, tokens and the text encoder's length.")
     var json = false
 
@@ -31,7 +46,15 @@ struct TokenizeCommand: ParsableCommand {
         let limit: Int?
     }
 
+    func validate() throws {
+        if prompt, pad { throw ValidationError("--pad and --prompt both say how the text is read: choose one.") }
+        if !prompt, negative || steps != nil || syntax.promptSyntax != .automatic {
+            throw ValidationError("--negative, --steps and --prompt-syntax need --prompt.")
+        }
+    }
+
     func run() throws {
+        if prompt { return try printPrompt() }
         let folder = try model.folder()
         // Refiners of SDXL have the second alone.
         let second = try? folder.tokenizer("tokenizer_2")
@@ -51,6 +74,16 @@ struct TokenizeCommand: ParsableCommand {
             try StandardStreams.printJSON(Answer(ids: ids, tokens: tokenizer.tokenize(text), limit: tokenizer.maximumLength))
         } else {
             try StandardStreams.printOutput(ids.map(String.init).joined(separator: " "))
+        }
+    }
+
+    private func printPrompt() throws {
+        let reading = try PipelineConfiguration(modelFolder: model.url, tokenizer: tokenizer.convention).reading(
+            of: text, syntax: syntax.promptSyntax, steps: steps ?? 20, isNegative: negative)
+        if json {
+            try StandardStreams.printJSON(reading)
+        } else {
+            try StandardStreams.printOutput(PromptReport.lines(reading).joined(separator: "\n"))
         }
     }
 }

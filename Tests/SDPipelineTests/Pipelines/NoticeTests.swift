@@ -37,12 +37,33 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a (fox:1.2)", ["(fox:1.2)"]), ("((fox)) on [[ice]]", ["((fox))", "[[ice]]"]), ("[fox:owl:0.5]", ["[fox:owl:0.5]"]),
-        ("[fox|owl]", ["[fox|owl]"]), ("a fox <lora:style:0.8>", ["<lora:style:0.8>"]), ("a fox BREAK an owl", ["BREAK"]),
-        ("fox AND owl", ["AND"]), ("a fox (red), [small] and sand", []), ("at 10:30, 4:3", []), ("<3", []),
-    ]) func findsSyntaxOfOthers(prompt: String, parts: [String]) throws {
+        ("a fox <lora:style:0.8>", ["<lora:style:0.8>"]), ("a (fox:1.2)", []), ("[fox:owl:0.5]", []),
+        ("a fox BREAK an owl", []),
+        ("<3", []),
+    ]) func findsTagsOfOthers(prompt: String, parts: [String]) throws {
         let expected: [GenerationNotice] = parts.isEmpty ? [] : [.literalSyntax(parts: parts)]
         #expect(try notices { $0.prompt = prompt } == expected)
+    }
+
+    /// Where a prompt has syntax, both are read by the grammar, in as many chunks as they need.
+    @Test(arguments: [
+        ("a (fox:1.2)", PromptSyntax.a1111), ("a fox (red)", .a1111), ("a [fox]", .a1111), ("(", .a1111),
+        ("a \\(fox\\)", .a1111),
+        ("a \\\\ fox", .a1111), ("BREAK", .a1111), ("fox AND owl", .a1111), ("at 10:30, 4:3", .plain), ("<3", .plain),
+        (":)", .plain), ("fox]", .plain), ("a|b", .plain), ("BREAKS, SAND", .plain), ("a\\b", .plain), ("", .plain),
+        ("fox and owl :1.2", .plain),
+    ]) func choosesTheSyntax(prompt: String, syntax: PromptSyntax) throws {
+        let configuration = try PipelineConfiguration(modelFolder: Self.model)
+        let long = String(repeating: " rain", count: 100)
+        func plan(_ prompt: String, _ negative: String?, _ syntax: PromptSyntax = .automatic) throws -> GenerationPlan {
+            try configuration.plan(
+                for: GenerationRequest(prompt: prompt, negativePrompt: negative, promptSyntax: syntax))
+        }
+        #expect(try plan(prompt, nil).promptSyntax == syntax)
+        #expect(try plan("", prompt).promptSyntax == (prompt == "fox AND owl" ? .plain : syntax))
+        #expect(try plan(prompt, long).notices.isEmpty == (syntax == .a1111))
+        #expect(try plan(prompt + long, nil, .a1111).notices.isEmpty)
+        #expect(try plan(prompt + long, nil, .plain).notices.count == 1)
     }
 
     @Test func saysThatAStartIsResized() throws {

@@ -1,0 +1,80 @@
+/// Chunks of a prompt's tokens, cut as AUTOMATIC1111's web interface cuts them: each is full but for the last, unless a break ends it, or
+/// a comma among its last tokens, behind which the next begins.
+struct PromptChunks {
+    /// How far before a chunk's end a comma may be that it is cut behind (`comma_padding_backtrack` there).
+    static let backtrack = 20
+
+    /// Tokens without start, end and filling.
+    private(set) var contents: [[(id: Int, weight: Float)]] = []
+    /// Tokens of the text, without those that fill up a chunk before the last one's end.
+    private(set) var tokenCount = 0
+
+    private let length: Int
+    private var current: [(id: Int, weight: Float)] = []
+    /// Behind the last comma of the current chunk.
+    private var behindComma: Int?
+
+    /// - Parameters:
+    ///   - pieces: each with its token ids.
+    ///   - comma: the token of a comma at a word's end.
+    ///   - length: tokens that a chunk takes, without start and end.
+    init(_ pieces: [(ids: [Int], weight: Float, isBreak: Bool)], comma: Int?, length: Int) {
+        self.length = length
+        for piece in pieces {
+            if piece.isBreak {
+                finishChunk()
+                continue
+            }
+            tokenCount += piece.ids.count
+            for id in piece.ids {
+                if id == comma {
+                    behindComma = current.count + 1
+                } else if current.count == length, let start = behindComma, current.count - (start - 1) <= Self.backtrack {
+                    let moved = current[start...]
+                    current.removeSubrange(start...)
+                    finishChunk()
+                    current = Array(moved)
+                }
+                if current.count == length { finishChunk() }
+                current.append((id, piece.weight))
+            }
+        }
+        if !current.isEmpty || contents.isEmpty { finishChunk() }
+    }
+
+    private mutating func finishChunk() {
+        contents.append(current)
+        current = []
+        behindComma = nil
+    }
+}
+
+extension PromptTokenizer {
+    /// Tokens of a chunk without start and end.
+    private var length: Int { limit - 2 }
+
+    /// The chunks of a text, and the tokens that it has, start and end not counted.
+    func chunks(of pieces: [ParsedPrompt.Piece]) -> (chunks: [PromptTokens.Chunk], tokenCount: Int) {
+        let encoded = pieces.map { piece in
+            (
+                ids: piece.isBreak ? [] : tokenizer.contentIDs(of: piece.text), weight: Float(piece.weight),
+                isBreak: piece.isBreak
+            )
+        }
+        let made = PromptChunks(encoded, comma: tokenizer.id(ofToken: ",</w>"), length: length)
+        return (made.contents.map(chunk), made.tokenCount)
+    }
+
+    /// Start and end alone.
+    var emptyChunk: PromptTokens.Chunk { chunk([]) }
+
+    /// The first end token is followed by the tokenizer's own filling.
+    private func chunk(_ content: [(id: Int, weight: Float)]) -> PromptTokens.Chunk {
+        let filling = length - content.count
+        let ids = [tokenizer.beginningToken.id] + content.map(\.id) + [tokenizer.endToken.id]
+        let weights = [1] + content.map(\.weight) + Array(repeating: Float(1), count: filling + 1)
+        return PromptTokens.Chunk(
+            ids: ids + Array(repeating: tokenizer.paddingToken.id, count: filling),
+            weights: content.contains { $0.weight != 1 } ? weights : [])
+    }
+}

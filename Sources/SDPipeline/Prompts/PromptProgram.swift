@@ -1,0 +1,69 @@
+/// Both prompts of a run, with what the text encoders get at every step.
+struct PromptProgram: Sendable {
+    /// A prompt whose text may change over the steps.
+    struct Line: Sendable {
+        /// How much it counts.
+        let weight: Double
+        /// The last step of each stage, from 1, and its place among ``PromptProgram/texts``.
+        let stages: [(lastStep: Int, text: Int)]
+
+        func text(at step: Int) -> Int { (stages.first { step <= $0.lastStep } ?? stages[stages.count - 1]).text }
+    }
+
+    /// The syntax that the prompts are read by, ``PromptSyntax/a1111`` or ``PromptSyntax/plain``.
+    let syntax: PromptSyntax
+    /// Different texts, in the order of their first use: the negative prompt's, then the prompt's.
+    private(set) var texts: [PromptTokens] = []
+    private(set) var negative = Line(weight: 1, stages: [])
+    /// One or more, combined by `AND`.
+    private(set) var positives: [Line] = []
+    /// How many of ``texts`` are the negative prompt's.
+    private(set) var negativeTextCount = 0
+
+    /// - Parameters:
+    ///   - syntax: ``PromptSyntax/automatic`` takes the grammar where one of the prompts has syntax.
+    ///   - steps: of the run, those of a refiner included.
+    /// - Throws: ``PipelineError`` for a prompt that the grammar can't read.
+    init(
+        prompt: String, negativePrompt: String, syntax: PromptSyntax, steps: Int, tokenizers: [PromptTokenizer]
+    ) throws {
+        self.syntax = syntax.resolved(prompt: prompt, negativePrompt: negativePrompt)
+        let steps = max(steps, 1)
+        for (text, isNegative) in [(negativePrompt, true), (prompt, false)] {
+            var known: [String: Int] = [:]
+            let parsed =
+                self.syntax == .plain
+                ? ParsedPrompt(literal: text, steps: steps) : try ParsedPrompt(text, steps: steps, isNegative: isNegative)
+            let lines = parsed.parts.map { part in
+                Line(
+                    weight: part.weight,
+                    stages: part.stages.map { stage in
+                        let index = known[stage.text] ?? texts.count
+                        if index == texts.count {
+                            texts.append(
+                                self.syntax == .plain ? tokenizers.encode(literal: text) : tokenizers.encode(stage.pieces))
+                            known[stage.text] = index
+                        }
+                        return (stage.lastStep, index)
+                    })
+            }
+            if isNegative { (negative, negativeTextCount) = (lines[0], texts.count) } else { positives = lines }
+        }
+    }
+
+    /// Whether several prompts are combined, or one with another weight than 1: the negative prompt is needed whatever the guidance scale.
+    var isComposed: Bool { positives.count > 1 || positives[0].weight != 1 }
+
+    /// Tokens of the longest text, start and end included, before it was cut.
+    func tokenCount(isNegative: Bool) -> Int {
+        (isNegative ? texts[..<negativeTextCount] : texts[negativeTextCount...]).map(\.count).max() ?? 0
+    }
+}
+
+extension PromptSyntax {
+    /// What ``automatic`` stands for.
+    func resolved(prompt: String, negativePrompt: String) -> PromptSyntax {
+        guard self == .automatic else { return self }
+        return Self.isUsed(in: prompt, isNegative: false) || Self.isUsed(in: negativePrompt, isNegative: true) ? .a1111 : .plain
+    }
+}
