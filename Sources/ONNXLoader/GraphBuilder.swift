@@ -133,7 +133,7 @@ final class GraphBuilder {
                 for graph in graphs { values.append(try build(graph, for: &node)) }
                 node.attributes[attribute.name] = .graphs(values)
             case .reference(let name):
-                throw LoadError(.graph, "attribute \(attribute.name) refers to \(name) of a function, but stands in none")
+                throw LoadError(.graph, "attribute \(attribute.name) refers to \(name) of a function, but isn't in one")
             }
         }
         return node

@@ -10,7 +10,7 @@ public struct ModelSummary: Sendable, Equatable {
     public var parameterCount = 0
     /// Bytes of all initializers and of tensors among the attributes.
     public var weightBytes = 0
-    /// How often each operator stands in the model, by name with its domain in front where it isn't ONNX's own.
+    /// How often each operator occurs in the model, by name with its domain in front where it isn't ONNX's own.
     public var operatorCounts: [String: Int] = [:]
 
     /// Numbers in initializers by type.

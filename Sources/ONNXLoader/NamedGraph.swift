@@ -16,7 +16,7 @@ struct NamedNode {
     var domain: String
     var type: String
     var overload: String
-    /// The opset version of ``domain`` in the model or function that the node stands in, nil where that doesn't import it.
+    /// The opset version of ``domain`` in the model or function that the node is in, nil where that doesn't import it.
     var version: Int?
     /// Empty for an optional input or output that isn't given.
     var inputs: [String]

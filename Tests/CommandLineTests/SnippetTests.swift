@@ -3,7 +3,7 @@ import SDPipeline
 import TestSupport
 import Testing
 
-/// The Swift code of README.md, docs and the library's reference, compiled as it stands there against the built library and run.
+/// The Swift code of README.md, docs and the library's reference, compiled as it is against the built library and run.
 @Suite struct SnippetTests {
     /// A block of Swift code of a page.
     struct Snippet: CustomStringConvertible {

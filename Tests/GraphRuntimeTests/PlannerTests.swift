@@ -48,7 +48,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         }
     }
 
-    /// A branch of an If that reads outer values, and may hand one on as it stands.
+    /// A branch of an If that reads outer values, and may hand one on unchanged.
     private func branch(_ kind: UInt64) -> Graph {
         var toy = ToyGraph()
         toy.capture("x")

@@ -224,7 +224,7 @@ import Testing
         fail(.graph, "the tensor is missing", attributeProto("a", type: 4))
         fail(.graph, "the graph is missing", attributeProto("a", type: 5))
         fail(.unsupported, "isn't UTF-8", attributeProto("a", type: 3) { $0.data(4, [0xFF]) })
-        fail(.graph, "refers to f of a function, but stands in none", attributeProto("a", type: 2) { $0.string(21, "f") })
+        fail(.graph, "refers to f of a function, but isn't in one", attributeProto("a", type: 2) { $0.string(21, "f") })
         fail(
             .tensor, "attribute a: tensor \"t\": raw_data",
             attributeProto("a", type: 4) { proto in

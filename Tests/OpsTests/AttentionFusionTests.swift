@@ -27,7 +27,7 @@ import Testing
         var isMaskFirst = false
         var axis: Int64 = -1
         var softmax = "Softmax"
-        /// Whether a Cast to the type that is there already stands behind the softmax, as torch.onnx writes it.
+        /// Whether a Cast to the type that is there already follows the softmax, as torch.onnx writes it.
         var hasCast = false
         var mergesHeads = true
         let width = 4

@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    /// Without the optimizer a graph runs as it stands in the file.
+    /// Without the optimizer a graph runs as it is in the file.
     @Test func notWithoutOptimizer() throws {
         var graph = FusionGraph()
         let y = graph.node("MatMul", try graph.input([20, 30]), try graph.weights([30, 40], isInFile: true))

@@ -415,7 +415,7 @@ let floatTypes: [DType] = [.float32, .float16, .bfloat16]
         var g = FusionGraph(dtype)
         let y = try Form(hasSiLU: true).build(&g).y
         #expect(try g.fusions(y) == ["GroupNormalization": 1, "SiLU": 1, "GroupNormalization+SiLU": 1])
-        // What stands between them is read elsewhere too.
+        // What is between them is read elsewhere too.
         var read = FusionGraph(dtype)
         let (z, inner) = try Form(hasSiLU: true).build(&read)
         let counts = try read.fusions(z, read.node("Neg", inner[4]))

@@ -7,8 +7,8 @@ import Testing
 /// The published test cases of ONNX's operators, as `Tests/References/onnx_node_cases.py` writes them, and those of
 /// `Tests/References/ort_cases.py` and `numeric_cases.py`, whose results are ONNX Runtime's.
 ///
-/// Every case runs with the optimizer on and off. One that isn't supported stands in `Fixtures/node-cases-skipped.txt` with the
-/// reason; a case that fails without standing there, and one that stands there but passes, fail the test. Cases of an opset beyond
+/// Every case runs with the optimizer on and off. One that isn't supported is listed in `Fixtures/node-cases-skipped.txt` with the
+/// reason; a case that fails without being listed, and one that is listed but passes, fail the test. Cases of an opset beyond
 /// ``StandardOperators/newestOpset`` count as standing there.
 /// `SD_ONNX_NODE_CASES=PATTERN` runs the cases whose names match alone.
 struct NodeCases {

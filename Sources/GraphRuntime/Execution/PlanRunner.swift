@@ -60,7 +60,7 @@ struct PlanRunner {
         let operation = plan.steps[index].operation
         let ids = plan.steps[index].node.outputs
         if case .view = operation.outputStorage, let output = ids.first ?? nil, frame.values[output] != nil {
-            // A view of what stands in the arena is there from the start.
+            // A view of what is in the arena is there from the start.
             return
         }
         let inputs = plan.steps[index].node.inputs.map { id in id.flatMap { frame.values[$0] } }

@@ -18,7 +18,7 @@ public struct RunError: Error, CustomStringConvertible, Sendable {
     public let node: String
     /// Types and shapes of its inputs, nil where one isn't given.
     public let inputs: [String?]
-    /// The nodes around it, outermost first, where it stands in a subgraph.
+    /// The nodes around it, outermost first, where it is in a subgraph.
     public let path: [String]
     /// What the operator said.
     public let message: String

@@ -73,7 +73,7 @@ public struct OperatorIdentity: Sendable, Hashable, CustomStringConvertible {
 public struct FusionOrigin: Sendable, Hashable {
     /// ``Fusion/name``.
     public var fusion: String
-    /// The titles of the nodes in whose place it stands, in the graph's order; fused nodes among them are their own origin's.
+    /// The titles of the nodes that it replaces, in the graph's order; fused nodes among them are their own origin's.
     public var nodes: [String]
 
     /// The origin of a node that `fusion` made of `nodes`.

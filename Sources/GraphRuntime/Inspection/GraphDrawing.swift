@@ -1,12 +1,12 @@
 /// A graph as boxes and arrows, with the modules of the exported program (``NodeHierarchy``) collapsed into one box each.
 public struct GraphDrawing {
-    /// A module, or a node that stands alone.
+    /// A module, or a node by itself.
     public struct Box: Sendable {
         /// The module's path, or the node's name.
         public let name: String
         /// Nodes that are drawn as this box.
         public fileprivate(set) var nodeCount = 0
-        /// How often each operator type stands in it.
+        /// How often each operator type occurs in it.
         public fileprivate(set) var operators: [String: Int] = [:]
         /// Bytes of the constants that its nodes read.
         public fileprivate(set) var weightBytes = 0
@@ -49,7 +49,7 @@ public struct GraphDrawing {
     ///   - graph: the graph to draw.
     ///   - facts: what is known of the graph's values; nil takes its declarations.
     ///   - depth: levels of modules to tell apart, 1 or more; nil takes as many as give 64 boxes at most.
-    ///   - title: what stands above the drawing.
+    ///   - title: the text above the drawing.
     public init(_ graph: Graph, facts: [Fact]? = nil, depth: Int? = nil, title: String) {
         self.title = title
         let grouping = Grouping(graph)

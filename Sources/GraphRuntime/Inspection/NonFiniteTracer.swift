@@ -84,7 +84,7 @@ public final class NonFiniteTracer: RunObserver {
         return reads.first { $0.state == .infinite && producers[$0.id] != nil }
     }
 
-    /// A plan leaves out views of what stands in its arena: these are as what they show.
+    /// A plan leaves out views of what is in its arena: these are as what they show.
     private func state(of id: ValueID) -> State {
         var id = id
         while true {

@@ -88,7 +88,7 @@ extension RunContext {
             known[id] = (fact.tensor?.count ?? 0) > Self.largestKnownCapture ? fact.withoutValue : fact
         }
         var specializer = Specializer(graph, inputFacts: known, threads: threads)
-        // Where a node doesn't fit its inputs, what stands before it is known nevertheless: it would never have run.
+        // Where a node doesn't fit its inputs, what comes before it is known nevertheless: it would never have run.
         try? specializer.run()
         return graph.outputs.map { id in
             var fact = specializer.facts[id]

@@ -27,7 +27,7 @@ public struct FusionReport: Sendable {
 
     /// How often each fusion fired, those included whose nodes later fusions took in.
     public let counts: [String: Int]
-    /// By the graph's order; a node that two fusions made in turn stands once, under the last.
+    /// By the graph's order; a node that two fusions made in turn is listed once, under the last.
     public let fired: [Fired]
     /// Places where a fusion nearly fired, in the graph's order.
     public let misses: [Miss]

@@ -38,7 +38,7 @@ public struct FlameGraph {
     ///
     /// - Parameters:
     ///   - profile: the profile.
-    ///   - title: what stands above the drawing and on its lowest frame.
+    ///   - title: the text above the drawing and on its lowest frame.
     public init(_ profile: Profile, title: String) {
         root = Frame(title)
         self.title = title

@@ -28,7 +28,7 @@ public final class Profile: RunObserver {
         public let flops: Double
         /// Bytes of its inputs and outputs.
         public let bytes: Double
-        /// How deep in subgraphs it stands; the time of nodes at 0 contains that of the nodes below.
+        /// How deep in subgraphs it is; the time of nodes at 0 contains that of the nodes below.
         public let depth: Int
     }
 

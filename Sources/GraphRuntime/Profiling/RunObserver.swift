@@ -68,7 +68,7 @@ public struct NodeSite: Sendable, Hashable {
 
 /// One node's run.
 public struct NodeEvent: Sendable {
-    /// Where the node stands. One of a plan isn't copied: the many arrays in it lie in memory that a run of large kernels has long
+    /// Where the node is. One of a plan isn't copied: the many arrays in it lie in memory that a run of large kernels has long
     /// pushed out of the caches.
     enum Place: Sendable {
         case alone(Node)
@@ -86,7 +86,7 @@ public struct NodeEvent: Sendable {
     public let inputs: [Value?]
     /// What it wrote, in memory that the run will use again; nil for what nobody asked for.
     public let outputs: [Value?]
-    /// How deep in subgraphs the node stands; a node's own time contains that of the nodes in its graphs.
+    /// How deep in subgraphs the node is; a node's own time contains that of the nodes in its graphs.
     public let depth: Int
     /// Bytes of memory that it took: what the process allocated for tensors meanwhile, and its outputs' new places in the arena.
     public let allocatedBytes: Int

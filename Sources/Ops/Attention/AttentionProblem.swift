@@ -76,7 +76,7 @@ package struct AttentionProblem: Sendable {
     var mask = AttentionLayout(batch: 0, head: 0, row: 0)
     /// Keys that the mask covers; those behind are masked out.
     var maskedKeys = Int.max
-    /// Query i of batch item b stands at position `positions[b] + i` of the keys; one for all, or one per batch item.
+    /// Query i of batch item b is at position `positions[b] + i` of the keys; one for all, or one per batch item.
     var positions: [Int] = [0]
     /// How many keys before and behind its own position a query attends to; nil for all.
     var keysBefore: Int?

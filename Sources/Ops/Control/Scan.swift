@@ -103,7 +103,7 @@ struct Scan: Operator {
 }
 
 extension Tensor {
-    /// What stands at one index of an axis, without that axis.
+    /// What is at one index of an axis, without that axis.
     func slice(_ index: Int, along axis: Int, threads: ThreadPool) throws -> Tensor {
         let (outer, extent, inner) = shape.split(at: axis)
         var extents = shape.dimensions

@@ -2,7 +2,7 @@ import GraphRuntime
 
 /// ONNX OneHot (9 to 11).
 struct OneHot: Operator {
-    /// Where the new axis stands in the output.
+    /// Where the new axis is in the output.
     var axis: Int
 
     private func shape(_ indices: Shape, depth: Int) throws -> (shape: Shape, axis: Int) {

@@ -1,11 +1,11 @@
 import GraphRuntime
 
-/// What stands around a padded tensor.
+/// What surrounds a padded tensor.
 enum PadMode: String {
     case constant, reflect, edge, wrap
 }
 
-/// For each index of a padded axis the index of the element that stands there, -1 for the constant.
+/// For each index of a padded axis the index of the element that goes there, -1 for the constant.
 ///
 /// - Parameters:
 ///   - before: elements before the axis; negative ones crop, and so with `after`.

@@ -40,7 +40,7 @@ struct Tile: Operator {
         let shape = try Self.shape(data.shape, repeats: repeats)
         let threads = context.threads
         try context.moveElements(of: [data], into: 0, shape: shape) { units in
-            // Every axis becomes two: the repetition, along which the source stands still, and the axis itself.
+            // Every axis becomes two: the repetition, along which the source doesn't move, and the axis itself.
             let axes = data.shape.dimensions.indices
             let (own, target) = (data.shape.strides, shape.strides)
             let copy = StridedCopy(

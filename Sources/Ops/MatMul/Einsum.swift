@@ -9,7 +9,7 @@ struct EinsumEquation: Sendable {
         case ellipsis(Int)
     }
 
-    /// A side's letters, nil where the ellipsis stands.
+    /// A side's letters, nil where the ellipsis is.
     typealias Term = [UInt8?]
 
     let inputs: [Term]

@@ -2,7 +2,7 @@
 struct ModelFamily: Sendable {
     /// What messages call it.
     let name: String
-    /// diffusers' classes that have it in `model_index.json`; what stands before them in a name (ORT, Onnx) doesn't matter.
+    /// diffusers' classes that have it in `model_index.json`; what precedes them in a name (ORT, Onnx) doesn't matter.
     let pipelineClasses: [String]
     /// What tells it from other families of the same classes.
     var isOf: @Sendable (ModelFolder) -> Bool = { _ in true }

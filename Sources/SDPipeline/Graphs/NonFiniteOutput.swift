@@ -12,7 +12,7 @@ struct NonFiniteOutput {
 
     /// Runs the graph again, watched, and says which node made the values, and what helps.
     ///
-    /// First node by node as the graph stands in the file, so that the node is one of the file's; where that run is finite, the
+    /// First node by node as the graph is in the file, so that the node is one of the file's; where that run is finite, the
     /// optimised graph.
     func explained(_ inputs: [String: Tensor]) -> PipelineError {
         let plain = plainSession()

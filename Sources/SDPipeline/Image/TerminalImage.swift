@@ -51,7 +51,7 @@ public enum TerminalImage: String, Sendable, CaseIterable {
         let term = environment["TERM"] ?? ""
         if term == "dumb" { throw PipelineError("The terminal can't show pictures (TERM is dumb).", kind: .unsuitableTerminal) }
         let isTmux = environment["TMUX"] != nil || term.hasPrefix("tmux")
-        // A multiplexer stands between and passes the protocols of others on for nobody; sixels it may draw itself.
+        // A multiplexer is in between and passes nobody's protocols on; sixels it may draw itself.
         if isTmux || environment["STY"] != nil || term.hasPrefix("screen") {
             if primaryAttributes().contains(4) { return .sixel }
             return isTmux || environment["COLORTERM"] == "truecolor" ? .blocks : .blocks256

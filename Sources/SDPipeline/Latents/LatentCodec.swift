@@ -159,15 +159,20 @@ public final class LatentCodec: Sendable {
                 "\(component.file.path) takes one size alone, and can't work in tiles.", kind: .unsupportedModel)
         }
         guard tiling == .automatic else { return tiles }
-        // A quarter of the machine is left to the networks' weights and to others.
-        let memory = options.limits.runBytes ?? Int(clamping: ProcessInfo.processInfo.physicalMemory) / 4 * 3
-        if component.fits(try inputs(height, width), bytes: memory) { return nil }
+        if component.fits(try inputs(height, width), bytes: memoryForValues) { return nil }
         while let smaller = tiles.halved,
-            !component.fits(try inputs(min(tiles.side, height), min(tiles.side, width)), bytes: memory)
+            !component.fits(try inputs(min(tiles.side, height), min(tiles.side, width)), bytes: memoryForValues)
         {
             tiles = smaller
         }
         return tiles.divide(height: height, width: width) ? tiles : nil
+    }
+
+    /// Bytes that a graph's values may take before the VAE works in tiles. A quarter of the machine is left to weights and to others.
+    private var memoryForValues: Int {
+        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory) / 4 * 3
+        let memory = options.limits.runBytes ?? machine
+        return options.savesMemory ? min(memory, VAETiling.savedMemory) : memory
     }
 
     /// Whether the encoder gives a distribution that latents are drawn from, rather than latents.

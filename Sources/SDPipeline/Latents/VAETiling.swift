@@ -2,7 +2,8 @@
 /// the whole.
 public enum VAETiling: Sendable, Equatable {
     /// In tiles of the size that the VAE was trained at, or half of it and so on down to 256 pixels, where a whole picture would take more
-    /// than three quarters of the machine's memory, or more than ``/GraphRuntime/ResourceLimits/runBytes``.
+    /// than three quarters of the machine's memory, or more than ``/GraphRuntime/ResourceLimits/runBytes``; with
+    /// ``/GraphRuntime/SessionOptions/savesMemory`` also where it would take more than 1.5 GiB (1024×1024 takes 2.7 GB, 768×768 1.5 GB).
     case automatic
     /// The whole picture at once.
     case off
@@ -10,6 +11,9 @@ public enum VAETiling: Sendable, Equatable {
     case on
     /// In tiles of so many pixels along each side, where the picture is larger: a multiple of four latents' pixels, 32 for most models.
     case pixels(Int)
+
+    /// Bytes of values that a VAE takes at most, where it can, in a session that saves memory: about what SDXL's U-Net takes at 1024×1024.
+    static let savedMemory = 3 << 29
 }
 
 /// Tiles of a VAE's work, as diffusers' `AutoencoderKL.tiled_decode` and `tiled_encode` lay them: each overlaps its neighbours by a quarter, over

@@ -281,7 +281,7 @@ extension GenerationRecord {
         return sigmaList != nil || timesteps != nil ? "List" : "Automatic"
     }
 
-    /// As there: what has a comma, a colon or a line end stands in quotation marks, as a JSON string.
+    /// As there: what has a comma, a colon or a line end is put in quotation marks, as a JSON string.
     private static func quoted(_ text: String) -> String {
         guard text.contains(where: { ",:\n".contains($0) }) else { return text }
         let encoder = JSONEncoder()

@@ -51,7 +51,7 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
         case .startResized(let from, let to):
             "The picture to start from has \(from) pixels and is resized to \(to)."
         case .vaeTiled(let pixels):
-            "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than there is: its colours "
+            "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than it may: its colours "
                 + "differ a little from those of the whole."
         }
     }

@@ -1,7 +1,7 @@
 /// A scheduler turns a model's predictions into the next, less noisy sample.
 ///
 /// A scheduler is an immutable value, made for one noise schedule and one sequence of timesteps. What changes during
-/// a run stands in `SchedulerState`, which the caller owns: a run can be stopped, kept, repeated or continued from any
+/// a run is kept in `SchedulerState`, which the caller owns: a run can be stopped, kept, repeated or continued from any
 /// step, and one scheduler serves several runs at a time.
 ///
 /// Samples, predictions and noise are flat `[N, C, H, W]` arrays of one size. The arithmetic has the order and the

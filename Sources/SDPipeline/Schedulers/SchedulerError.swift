@@ -29,7 +29,8 @@ public enum SchedulerError: Error, Sendable, Equatable, CustomStringConvertible 
         case .invalidValue(let scheduler, let key, let found, let expected):
             return "\(scheduler): \(key) is \(found), expected \(expected)."
         case .unknownOption(let scheduler, let key, let known):
-            return "\(scheduler) has no option \(key). Its options: \(known.joined(separator: ", "))."
+            let others = known.isEmpty ? "It has none." : "Its options: \(known.joined(separator: ", "))."
+            return "\(scheduler) has no option \(key). \(others)"
         case .contradiction(let scheduler, let reason),
             .invalidSchedule(let scheduler, let reason),
             .invalidStep(let scheduler, let reason):

@@ -74,7 +74,7 @@ struct BenchCommand: ParsableCommand {
 
     @OptionGroup var numbers: PrecisionOptions
 
-    @Flag(help: "Run the graph node by node as it stands in the file.")
+    @Flag(help: "Run the graph node by node as it is in the file.")
     var noOptimize = false
 
     @OptionGroup var files: ProfileFiles

@@ -10,7 +10,8 @@ struct BenchCompareCommand: ParsableCommand {
         discussion: """
             The exit code is 1 where the median, or an operator, has become slower beyond the threshold: more than the noise of the \
             runs, in the fastest run too, and more than the machine itself, which is timed beside them; of an operator, by at least \
-            one percent of the run too. Reports of different models or inputs are refused.
+            one percent of the run too. Reports of different models, inputs or steps are \
+            refused; reports of a single run are shown but not judged.
 
             EXAMPLE:
               sd-onnx bench compare before.json after.json --threshold 5
@@ -38,7 +39,7 @@ struct BenchCompareCommand: ParsableCommand {
         transform: OptionValues.number)
     var threshold = 10.0
 
-    @Flag(help: "Compare reports of different models or inputs all the same.")
+    @Flag(help: "Compare reports of different models, inputs or steps all the same.")
     var force = false
 
     @Flag(help: "Print a JSON object.")

@@ -39,7 +39,7 @@ struct CompareCommand: ParsableCommand {
 
     @Flag(
         help: """
-            Run only node by node, as the graph stands in the file; without --reference, hold the optimised graph against that.
+            Run only node by node, as the graph is in the file; without --reference, hold the optimised graph against that.
             """)
     var noOptimize = false
 

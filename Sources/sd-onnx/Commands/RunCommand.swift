@@ -60,7 +60,7 @@ struct RunCommand: ParsableCommand {
         transform: OptionValues.namedShape)
     var shape: [NamedShape] = []
 
-    @Flag(help: "Run the graph node by node as it stands in the file, to find out where a difference comes from.")
+    @Flag(help: "Run the graph node by node as it is in the file, to find out where a difference comes from.")
     var noOptimize = false
 
     @Option(

@@ -13,7 +13,7 @@ struct PrecisionOptions: ParsableArguments {
 
     @OptionGroup var half: HalfRoundingOptions
 
-    /// - Throws: a usage error where the graph is to run as it stands in the file.
+    /// - Throws: a usage error where the graph is to run as it is in the file.
     func check(noOptimize: Bool) throws {
         if noOptimize, precision != .single {
             throw ValidationError(

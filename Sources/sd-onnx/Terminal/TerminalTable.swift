@@ -4,7 +4,7 @@ import Foundation
 struct TerminalTable {
     struct Column {
         let title: String
-        /// Text stands left, figures right.
+        /// Text is aligned left, figures right.
         var isText = false
         /// Columns of the lowest importance go first where the terminal is narrow; the first column always stays.
         var importance = 1

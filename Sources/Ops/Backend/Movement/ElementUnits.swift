@@ -66,7 +66,7 @@ struct ElementUnits {
     ///
     /// - Parameters:
     ///   - tables: for each axis an index for each of the target's; -1 where there is none.
-    ///   - fill: the source whose first element stands where a table has -1.
+    ///   - fill: the source whose first element is taken where a table has -1.
     func pad(from source: Int = 0, shape: Shape, tables: [[Int]], fill: Int, threads: ThreadPool) throws(TensorError) {
         guard let (from, element, to) = unsafe try table(source, shape, tables, fill) else { return }
         unsafe padElements(from, shape: shape, tables: tables, fill: element, to: to, width: width, threads: threads)

@@ -5,7 +5,7 @@ import GraphRuntime
 /// - Parameters:
 ///   - source: row-major of shape `shape`.
 ///   - tables: none is empty.
-///   - fill: the element that stands where a table has -1.
+///   - fill: the element for where a table has -1.
 func padElements(
     _ source: UnsafeRawPointer, shape: Shape, tables: [[Int]], fill: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
     width: Int, threads: ThreadPool

@@ -2,7 +2,7 @@
 @unsafe
 enum ProductStart<Element> {
     case zero
-    /// What stands in C.
+    /// What is in C.
     case target
     /// n numbers, each added to a column of C.
     case columns(UnsafePointer<Element>)

@@ -64,7 +64,7 @@ struct TileWriter {
     }
 
     /// - Parameters:
-    ///   - addsToTarget: whether part of the product stands in C.
+    ///   - addsToTarget: whether part of the product is in C already.
     ///   - isLast: whether this is the rest of it.
     ///   - index: of a gated tile among those that are begun together.
     mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool, isLast: Bool, index: Int = 0) {

@@ -1,4 +1,4 @@
-/// One value of a scheduler's configuration, as it stands in `scheduler_config.json` or is given on the command line.
+/// One value of a scheduler's configuration, as it is in `scheduler_config.json` or is given on the command line.
 public enum SchedulerValue: Sendable, Equatable, CustomStringConvertible {
     /// JSON's `null`, Python's `None`.
     case absent
