@@ -101,6 +101,14 @@ import Testing
         #expect(try LatentCodec(ModelFolder(model)).decode(latents) != halved)
     }
 
+    /// Where memory is saved, a picture whose values would take more than 1.5 GiB is decoded in tiles, whatever the machine has.
+    @Test func tilesToSaveMemory() throws {
+        let values = (0..<4 * 512 * 512).map { sin(0.37 * Float($0)) }
+        let latents = try Latents(values, shape: [1, 4, 512, 512])
+        let codec = try LatentCodec(ModelFolder(Self.model), savesMemory: true)
+        #expect(try codec.decode(latents) == codec.tiled(.on).decode(latents))
+    }
+
     @Test func saysThatItHasToTile() throws {
         var limits = ResourceLimits()
         limits.runBytes = 12 << 20
