@@ -14,7 +14,7 @@ prompts.json has
 
 The pictures' judge is diffusers' pipeline over the torch modules of families.py. Their U-Nets get the states that `Encoder` makes, by
 the rules alone, over transformers' encoders: cut into chunks of 75 tokens, at a comma among the last 20; multiplied by the weights, and then
-so that the mean of each chunk's states is what it was.
+so that the mean of each chunk's states is what it was. Embeddings, *.safetensors in the same folder, are random vectors of the tokens' size.
 """
 
 import random
@@ -22,6 +22,7 @@ import re
 
 import lark
 import torch
+from safetensors.torch import save_file
 from diffusion_prompt_embedder.clip.tokenization import get_prompts_tokens_with_weights, group_tokens_and_weights
 from diffusion_prompt_embedder.core.parser import parse_prompt_attention
 
@@ -115,7 +116,18 @@ def combined(text):
     return parts
 
 
-def chunks(text, tokenizer, length=75, backtrack=20):
+def token_ids(text, tokenizer, words):
+    """Lists of ids: one of each token, and all of a word that was learned. words: name → ids."""
+    ids = tokenizer(text, add_special_tokens=False, truncation=False).input_ids
+    names = {tuple(tokenizer(name, add_special_tokens=False).input_ids): made for name, made in words.items()}
+    position = 0
+    while position < len(ids):
+        found = next((name for name in sorted(names, key=len, reverse=True) if tuple(ids[position : position + len(name)]) == name), None)
+        yield names[found] if found else [ids[position]]
+        position += len(found or [0])
+
+
+def chunks(text, tokenizer, words={}, length=75, backtrack=20):
     """(ids, weights) of each chunk, without start and end."""
     made, ids, weights, comma = [], [], [], None
     close = lambda: made.append((ids, weights))
@@ -124,42 +136,55 @@ def chunks(text, tokenizer, length=75, backtrack=20):
             close()
             ids, weights, comma = [], [], None
             continue
-        for token in tokenizer(part, add_special_tokens=False, truncation=False).input_ids:
-            is_comma = token == tokenizer.get_vocab()[COMMA]
+        for tokens in token_ids(part, tokenizer, words):
+            is_comma = tokens == [tokenizer.get_vocab()[COMMA]]
             if len(ids) == length and not is_comma and comma is not None and length - comma <= backtrack:
                 rest = ids[comma + 1 :], weights[comma + 1 :]
                 ids, weights = ids[: comma + 1], weights[: comma + 1]
                 close()
                 (ids, weights), comma = rest, None
-            if len(ids) == length:
+            if len(ids) + len(tokens) > length:
                 close()
                 ids, weights, comma = [], [], None
             if is_comma:
                 comma = len(ids)
-            ids, weights = [*ids, token], [*weights, weight]
+            ids, weights = [*ids, *tokens], [*weights, *[weight] * len(tokens)]
     if ids or not made:
         close()
     return made
 
 
-class Encoder:
-    """Text encoders with their tokenizers, and the layer whose states are taken, counted from the last, 1."""
+def extend(model, vectors):
+    """Gives a text encoder tokens behind its vocabulary. Not for encoders that pool at the largest id, whose pooled states count."""
+    table = model.text_model.embeddings.token_embedding
+    table.forward = lambda ids: torch.cat([table.weight, vectors])[ids]
 
-    def __init__(self, parts, clip_skip):
+
+class Encoder:
+    """Text encoders with their tokenizers, and the layer whose states are taken, counted from the last, 1.
+    embeddings: name → vectors for each text encoder."""
+
+    def __init__(self, parts, clip_skip, embeddings):
+        self.words, count = {}, families.models.VOCABULARY
+        for name, tables in embeddings.items():
+            self.words[name] = list(range(count, count + len(tables[0])))
+            count += len(tables[0])
         names = [name for name in ("text_encoder", "text_encoder_2") if parts.get(name) is not None]
         self.pairs = [(parts[name], parts[name.replace("text_encoder", "tokenizer")]) for name in names]
         self.is_xl = "text_encoder_2" in parts
         self.clip_skip = clip_skip or (2 if self.is_xl else 1)
+        for index, (model, _) in enumerate(self.pairs):
+            extend(model, torch.cat([torch.zeros(0, model.config.hidden_size), *(tables[index] for tables in embeddings.values())]))
 
     def count(self, text):
-        return max(len(chunks(text, tokenizer)) for _, tokenizer in self.pairs)
+        return max(len(chunks(text, tokenizer, self.words)) for _, tokenizer in self.pairs)
 
     def __call__(self, text, count):
         """(states, pooled states), filled up to so many chunks."""
         rows, pooled = [], None
         for model, tokenizer in self.pairs:
             row = []
-            listed = chunks(text, tokenizer)
+            listed = chunks(text, tokenizer, self.words)
             for ids, weights in listed + [([], [])] * (count - len(listed)):
                 states, first = self.states(model, tokenizer, ids)
                 scaled = states * torch.tensor([1.0, *weights, *[1.0] * (76 - len(ids))]).reshape(1, -1, 1)
@@ -184,7 +209,7 @@ class Conditioned:
         self.positive = [(schedule(text, steps), weight) for text, weight in combined(asked["prompt"])]
 
     def patch(self, parts):
-        unet, encoder = parts["unet"], Encoder(parts, self.asked["clip_skip"])
+        unet, encoder = parts["unet"], Encoder(parts, self.asked["clip_skip"], {name: EMBEDDINGS[file] for name, file in self.asked["embeddings"].items()})
         texts = [text for stages in [self.negative, *(stages for stages, _ in self.positive)] for _, text in stages]
         used = texts if self.guided or self.composed else [text for stages, _ in self.positive for _, text in stages]
         count = max(encoder.count(text) for text in used)
@@ -234,9 +259,9 @@ def asked_for():
     """(models that make the latents, case, steps of the run, evaluations a step)"""
     small, large = (64, 64), (128, 128)
 
-    def add(models, name, kind, prompt, task="text", scheduler="euler", size=small, run=None, each=1, clip_skip=None, **arguments):
+    def add(models, name, kind, prompt, task="text", scheduler="euler", size=small, run=None, each=1, clip_skip=None, embeddings={}, **arguments):
         made = family_cases.case(name, task, scheduler, kind, size, **{"steps": 8, "guidance_scale": 5.0, **arguments})
-        return models, {**made, "prompt": prompt, "clip_skip": clip_skip}, run or made["steps"], each
+        return models, {**made, "prompt": prompt, "clip_skip": clip_skip, "embeddings": embeddings}, run or made["steps"], each
 
     weighted = "a (red:1.4) apple on a [blue] ((background))"
     edited = "a [red:green:0.5] apple [on a table::3] [:with (leaves:1.3):0.25]"
@@ -274,9 +299,39 @@ def asked_for():
             ["sdxl"], "refined", "xl", "a [fox:(owl:1.3):0.25] [|with wings] [:on a table:.7]", size=large, seed=38, steps=10, run=10,
             refiner="sdxl-refiner/model", refiner_start=0.5, scheduler="own",
         ),
+        add(
+            [*every, "sd1-half-inside"], "embedding", "sd", "a (<style>:1.2) fox, my-toy", negative_prompt="my toy, a <style>", seed=41,
+            embeddings={"<style>": "one.safetensors", "my-toy": "three.safetensors"},
+        ),
+        add(
+            ["sd1"], "embedding-chunks", "sd", "a " * 73 + "my-toy and [my-toy:<style>:2], my-toy", seed=42, steps=4,
+            embeddings={"<style>": "one.safetensors", "my-toy": "three.safetensors"},
+        ),
+        add(["sd2"], "embedding", "sd", "my-toy", seed=43, steps=4, scheduler="own", embeddings={"my-toy": "wide.safetensors"}),
+        add(
+            ["sdxl"], "embedding", "xl", "a (my-toy:1.1) on a table", size=large, seed=44, steps=4,
+            embeddings={"my-toy": "pair.safetensors"},
+        ),
     ]  # fmt: skip
 
 
+def embeddings():
+    """Vectors for each text encoder, by the name of their file: in A1111's form, diffusers', half precision, and SDXL's."""
+    torch.manual_seed(5)
+    draw = lambda *shape: 0.5 * torch.randn(*shape)
+    one, three, wide, pair = draw(32), draw(3, 32).bfloat16(), draw(2, 48).half(), (draw(2, 32), draw(2, 48))
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    save_file({"<style>": one}, FIXTURES / "one.safetensors")
+    save_file({"emb_params": three}, FIXTURES / "three.safetensors", {"format": "pt"})
+    save_file({"emb_params": wide}, FIXTURES / "wide.safetensors")
+    save_file({"clip_l": pair[0], "clip_g": pair[1]}, FIXTURES / "pair.safetensors")
+    return {
+        "one.safetensors": [one[None]], "three.safetensors": [three.float()], "wide.safetensors": [wide.float()],
+        "pair.safetensors": list(pair),
+    }  # fmt: skip
+
+
+EMBEDDINGS = embeddings()
 PARTS = {
     "sd1": lambda m: m.sd1("sd1", families.sd1_scheduler()),
     "sd1-inpaint": lambda m: m.sd1("sd1-inpaint", families.sd1_scheduler()),
@@ -313,7 +368,7 @@ def run(modules, models, asked, steps, each):
         for unet in patched:
             del unet.forward
     kept = ("task", "prompt", "negative_prompt", "guidance_scale", "steps", "strength", "seed", "batch", "width", "height", "scheduler")
-    more = ("scheduler_options", "image", "mask", "refiner", "refiner_start", "clip_skip")
+    more = ("scheduler_options", "image", "mask", "refiner", "refiner_start", "clip_skip", "embeddings")
     return {
         "name": blank["name"], "models": [f"{name}/model" for name in models], **{key: asked[key] for key in kept + more},
         "latents": f"{blank['name']}.npy",
@@ -360,7 +415,6 @@ def write_readings():
 def main():
     write_readings()
     modules = families.Modules()
-    FIXTURES.mkdir(parents=True, exist_ok=True)
     write_json(FIXTURES / "cases.json", [run(modules, *asked) for asked in asked_for()])
 
 

@@ -7,6 +7,17 @@ struct PromptEncoder: Sendable {
     /// - Parameter encoders: one or more, in the order in which the U-Net has their states.
     init(_ encoders: [TextEncoder]) { self.encoders = encoders }
 
+    /// Loads the text encoders of a model.
+    ///
+    /// - Parameter clipSkip: see ``GenerationRequest/clipSkip``.
+    /// - Throws: ``PipelineError`` where one can't be used.
+    init(_ configuration: PipelineConfiguration, clipSkip: Int?, options: SessionOptions) throws {
+        self.init(
+            try zip(configuration.family.textEncoders, configuration.learnedVectors).map { part, vectors in
+                try TextEncoder(part, in: configuration.folder, clipSkip: clipSkip, vectors: vectors, options: options)
+            })
+    }
+
     /// The states of prompts, in their order: of as many tokens for each, where a prompt of fewer chunks is filled up by empty ones.
     ///
     /// - Parameter empty: the chunk that fills up, see `emptyChunk`.

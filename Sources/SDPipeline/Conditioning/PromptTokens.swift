@@ -22,6 +22,17 @@ struct PromptTokenizer: Sendable {
     let tokenizer: CLIPTokenizer
     /// Tokens that the text encoder takes, start and end included.
     let limit: Int
+    /// Words that were learned, those of the longest names first.
+    private(set) var words: [LearnedWord] = []
+
+    /// A word with vectors of its own.
+    struct LearnedWord: Sendable {
+        let name: String
+        /// The tokens of its name, which stand for it in a prompt.
+        let nameIDs: [Int]
+        /// The ids of its vectors.
+        let ids: Range<Int>
+    }
 
     /// - Throws: ``PipelineError`` or ``TokenizerError`` with the file that is missing or malformed.
     init(_ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, convention: TokenizerConvention) throws {
@@ -32,11 +43,38 @@ struct PromptTokenizer: Sendable {
             throw PipelineError("\(folder.url.path): the text encoder takes \(limit) tokens, expected 3 or more.")
         }
     }
+
+    /// Adds words that were learned, each with so many vectors.
+    ///
+    /// - Throws: ``PipelineError`` for a name without a token, of another word, and for more vectors than a prompt may have tokens.
+    mutating func learn(_ learned: [(name: String, vectors: Int)]) throws {
+        var next = TokenEmbeddings.firstID
+        for (name, count) in learned {
+            let ids = tokenizer.contentIDs(of: name)
+            guard !ids.isEmpty, !words.contains(where: { $0.nameIDs == ids }) else {
+                throw PipelineError(
+                    "The embedding's name \"\(name.shortened(to: 80))\" \(ids.isEmpty ? "has no token" : "has the tokens of another's"), expected one that can be told from others "
+                        + "in a prompt.", kind: .invalidRequest)
+            }
+            guard count <= limit - 2 else {
+                throw PipelineError(
+                    "The embedding \(name.shortened(to: 80)) has \(count) vectors, and the text encoder takes \(limit - 2) tokens at once.",
+                    kind: .invalidRequest)
+            }
+            words.append(LearnedWord(name: name, nameIDs: ids, ids: next..<next + count))
+            next += count
+        }
+        words.sort { $0.nameIDs.count > $1.nameIDs.count }
+    }
 }
 
 extension [PromptTokenizer] {
     /// A prompt as it is written, cut to one chunk.
     func encode(literal prompt: String) -> PromptTokens {
+        if contains(where: { !$0.words.isEmpty }) {
+            let encoded = map { $0.chunk(literal: prompt) }
+            return PromptTokens(rows: encoded.map { [$0.chunk] }, count: (encoded.map(\.tokenCount).max() ?? 0) + 2)
+        }
         let encoded = map { $0.tokenizer.encodeCounting(prompt, paddedTo: $0.limit) }
         return PromptTokens(rows: encoded.map { [.init(ids: $0.ids)] }, count: encoded.map(\.count).max() ?? 0)
     }

@@ -23,12 +23,20 @@ struct TextEncoder: Sendable {
 
     /// A model's text encoder.
     ///
-    /// - Parameter clipSkip: see ``GenerationRequest/clipSkip``.
-    /// - Throws: ``PipelineError`` where the file can't be run, or its layers aren't found.
-    init(_ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, clipSkip: Int?, options: SessionOptions) throws {
+    /// - Parameters:
+    ///   - clipSkip: see ``GenerationRequest/clipSkip``.
+    ///   - vectors: of learned words, [count, width]; nil for none.
+    /// - Throws: ``PipelineError`` where the file can't be run, or its layers or token embeddings aren't found.
+    init(
+        _ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, clipSkip: Int?, vectors: Tensor?, options: SessionOptions
+    ) throws {
         let leftOut = part.states == .last ? (clipSkip ?? 1) - 1 : 0
         let component = try Component(part.folder, folder: folder, options: options) { graph, title in
             if leftOut > 0 { try TextEncoderLayers.leaveOut(leftOut, of: &graph, title: title) }
+            let inputs = graph.inputs.filter { graph.initializers[$0] == nil }
+            if let vectors, let input = inputs.first(where: { graph.values[$0].name == "input_ids" }) ?? inputs.first {
+                try TokenEmbeddings.add(vectors, to: &graph, input: input, title: title)
+            }
         }
         try self.init(component, states: part.states, clipSkip: clipSkip)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import GraphRuntime
 
 /// What the files of a text-to-picture model say, read without loading a graph: enough to check a request before the seconds that a
 /// large model's graphs take to load.
@@ -7,6 +8,10 @@ public struct PipelineConfiguration: Sendable {
     public let folder: ModelFolder
     /// The tokenizers, one for each text encoder.
     let tokenizers: [PromptTokenizer]
+    /// Words that prompts may have besides those of the model.
+    public let embeddings: [TextualInversion]
+    /// The vectors of these for each text encoder, [count, width]; nil for none.
+    let learnedVectors: [Tensor?]
     /// Whose token ids it gives.
     public let tokenizerConvention: TokenizerConvention
     /// The model's own scheduler settings.
@@ -32,10 +37,11 @@ public struct PipelineConfiguration: Sendable {
     ///   - otherVAE: the folder of another autoencoder, in the place of the model's own: with `vae_decoder/model.onnx` and perhaps
     ///     `vae_encoder/model.onnx`, or with the decoder as `model.onnx`.
     ///   - refinerURL: the folder of an SDXL refiner, which takes the last steps, see ``GenerationRequest/refinerStart``.
+    ///   - embeddings: words that were learned, for the prompts.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public init(
         modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5, vae otherVAE: URL? = nil,
-        refiner refinerURL: URL? = nil
+        refiner refinerURL: URL? = nil, embeddings: [TextualInversion] = []
     ) throws {
         folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
         family = try ModelFamily.of(folder)
@@ -45,7 +51,8 @@ public struct PipelineConfiguration: Sendable {
         vae = try VAEConfiguration(vaeFolder, unstatedScalingFactor: family.scalingFactor)
         scheduler = try folder.schedulerSettings()
         tokenizerConvention = convention
-        tokenizers = try family.textEncoders.map { [folder] in try PromptTokenizer($0, in: folder, convention: convention) }
+        (tokenizers, learnedVectors) = try Self.tokenizers(family, folder, convention, embeddings)
+        self.embeddings = embeddings
         guard [vae.latentChannels, 2 * vae.latentChannels + 1].contains(unet.inputChannels) else {
             throw PipelineError(
                 "\(folder.url.path): the U-Net takes \(unet.inputChannels) channels and the VAE\(otherVAE.map { " of \($0.path)" } ?? "") makes \(vae.latentChannels), expected as many, "
@@ -64,8 +71,36 @@ public struct PipelineConfiguration: Sendable {
             multiple: unet.latentMultiple * factor, trainedSize: (unet.sampleSize ?? 64) * factor,
             fixedWidth: (unetSize.width ?? vaeSize.width).map { $0 * factor },
             fixedHeight: (unetSize.height ?? vaeSize.height).map { $0 * factor })
-        refiners = try refinerURL.map { [try PipelineConfiguration(modelFolder: $0, tokenizer: convention)] } ?? []
+        refiners =
+            try refinerURL.map { [try PipelineConfiguration(modelFolder: $0, tokenizer: convention, embeddings: embeddings)] }
+            ?? []
         if let refiner { try checkRefiner(refiner) }
+    }
+
+    /// The tokenizers with the learned words, and the vectors of these for each text encoder.
+    private static func tokenizers(
+        _ family: ModelFamily, _ folder: ModelFolder, _ convention: TokenizerConvention, _ embeddings: [TextualInversion]
+    ) throws -> ([PromptTokenizer], [Tensor?]) {
+        // SDXL's refiner has the second of its text encoders alone.
+        let isPair = family.textEncoders.contains { $0.folder == "text_encoder_2" }
+        var vectors: [Tensor?] = []
+        let tokenizers = try family.textEncoders.map { part in
+            var tokenizer = try PromptTokenizer(part, in: folder, convention: convention)
+            let width = try folder.configuration(of: part.folder)?.optionalInt("hidden_size", in: 1...1_000_000)
+            let all = try embeddings.map { try $0.vectors(for: part.folder, isPair: isPair, width: width) }
+            try tokenizer.learn(zip(embeddings, all).map { ($0.name, $1.count) })
+            vectors.append(
+                try all.first.map { first in
+                    if let other = zip(embeddings, all).first(where: { $1.width != first.width }) {
+                        throw PipelineError(
+                            "The embedding \(other.0.source) has vectors of \(other.1.width) numbers, and \(embeddings[0].source) of \(first.width): "
+                                + "expected as many, those of the model.", kind: .invalidRequest)
+                    }
+                    return try Tensor(all.flatMap(\.values), shape: Shape([all.map(\.count).reduce(0, +), first.width]))
+                })
+            return tokenizer
+        }
+        return (tokenizers, vectors)
     }
 
     /// Whether the autoencoder isn't the model's own.

@@ -31,6 +31,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var promptSyntax: String?
     /// See ``GenerationRequest/clipSkip``; nil for the model's own.
     public var clipSkip: Int?
+    /// Words that were learned, where there were some.
+    public var embeddings: [Embedding]?
     /// Pixels in a row.
     public var width: Int
     /// Rows.
@@ -138,7 +140,16 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     /// The vector instructions of the kernels: `avx512`, `avx2` or `plain`.
     public var instructionSet: String
 
+    /// A word that was learned.
+    public struct Embedding: Sendable, Equatable, Codable {
+        /// What stands for it in a prompt.
+        public var name: String
+        /// Where it comes from.
+        public var file: InputFiles.File
+    }
+
     private enum CodingKeys: String, CodingKey {
+        case embeddings
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
         case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop
         case tokenizer, precision, threads
@@ -223,6 +234,10 @@ extension GenerationRecord {
         if let modelHash { pairs.append(("Model hash", String(modelHash.prefix(10)))) }
         pairs.append(("Model", model))
         if let clipSkip { pairs.append(("Clip skip", "\(clipSkip)")) }
+        if let embeddings {
+            let hashes = embeddings.map { "\($0.name): \($0.file.sha256.prefix(12))" }
+            pairs.append(("TI hashes", hashes.joined(separator: ", ")))
+        }
         if promptSyntax == PromptSyntax.plain.rawValue { pairs.append(("Prompt syntax", "plain")) }
         if let strength { pairs.append(("Denoising strength", Self.text(strength))) }
         if let initialImage { pairs.append(("Init image", "\(initialImage.name) \(initialImage.sha256)")) }

@@ -49,7 +49,10 @@ extension StableDiffusionPipeline {
                 negativePromptTokens: tokens[1], tokenLimit: configuration.tokenLimit,
                 isPromptCut: plan.promptSyntax == .plain
                     && max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit,
-                promptSyntax: isPlainByItself ? nil : plan.promptSyntax.rawValue, clipSkip: request.clipSkip, width: plan.width,
+                promptSyntax: isPlainByItself ? nil : plan.promptSyntax.rawValue, clipSkip: request.clipSkip,
+                embeddings: configuration.embeddings.isEmpty
+                    ? nil : configuration.embeddings.map { GenerationRecord.Embedding(name: $0.name, file: $0.file) },
+                width: plan.width,
                 height: plan.height, steps: steps, guidanceScale: plan.guidanceScale, seed: seed,
                 batchSeeds: request.batchSeeds, batchCount: request.batchCount, number: index + 1,
                 scheduler: (schedule == nil ? canonical : nil) ?? request.scheduler ?? plan.scheduler.name,

@@ -61,10 +61,7 @@ public final class StableDiffusionPipeline: Sendable {
         modelHash = ModelHash(folder)
         let vae = configuration.vaeFolder
         vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
-        promptEncoder = PromptEncoder(
-            try configuration.family.textEncoders.map {
-                try TextEncoder($0, in: folder, clipSkip: nil, options: options)
-            })
+        promptEncoder = try PromptEncoder(configuration, clipSkip: nil, options: options)
         unet = try UNet(
             Component("unet", folder: folder, options: options), configuration: configuration.unet,
             addedInputs: [GuidanceEmbedding.inputName] + (configuration.family.addedConditions?.inputNames ?? []),
@@ -157,10 +154,7 @@ public final class StableDiffusionPipeline: Sendable {
         }
         return try otherPromptEncoders.withLock { known in
             if let encoder = known[clipSkip] { return encoder }
-            let encoder = PromptEncoder(
-                try configuration.family.textEncoders.map {
-                    try TextEncoder($0, in: configuration.folder, clipSkip: clipSkip, options: options)
-                })
+            let encoder = try PromptEncoder(configuration, clipSkip: clipSkip, options: options)
             known[clipSkip] = encoder
             return encoder
         }

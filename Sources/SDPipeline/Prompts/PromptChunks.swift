@@ -15,19 +15,19 @@ struct PromptChunks {
     private var behindComma: Int?
 
     /// - Parameters:
-    ///   - pieces: each with its token ids.
+    ///   - pieces: each with its token ids, those of a learned word together, which stay in one chunk.
     ///   - comma: the token of a comma at a word's end.
     ///   - length: tokens that a chunk takes, without start and end.
-    init(_ pieces: [(ids: [Int], weight: Float, isBreak: Bool)], comma: Int?, length: Int) {
+    init(_ pieces: [(ids: [[Int]], weight: Float, isBreak: Bool)], comma: Int?, length: Int) {
         self.length = length
         for piece in pieces {
             if piece.isBreak {
                 finishChunk()
                 continue
             }
-            tokenCount += piece.ids.count
-            for id in piece.ids {
-                if id == comma {
+            for ids in piece.ids {
+                tokenCount += ids.count
+                if ids.count == 1, ids[0] == comma {
                     behindComma = current.count + 1
                 } else if current.count == length, let start = behindComma, current.count - (start - 1) <= Self.backtrack {
                     let moved = current[start...]
@@ -35,8 +35,8 @@ struct PromptChunks {
                     finishChunk()
                     current = Array(moved)
                 }
-                if current.count == length { finishChunk() }
-                current.append((id, piece.weight))
+                if current.count + ids.count > length { finishChunk() }
+                current += ids.map { ($0, piece.weight) }
             }
         }
         if !current.isEmpty || contents.isEmpty { finishChunk() }
@@ -56,13 +56,36 @@ extension PromptTokenizer {
     /// The chunks of a text, and the tokens that it has, start and end not counted.
     func chunks(of pieces: [ParsedPrompt.Piece]) -> (chunks: [PromptTokens.Chunk], tokenCount: Int) {
         let encoded = pieces.map { piece in
-            (
-                ids: piece.isBreak ? [] : tokenizer.contentIDs(of: piece.text), weight: Float(piece.weight),
-                isBreak: piece.isBreak
-            )
+            (ids: piece.isBreak ? [] : contentIDs(of: piece.text), weight: Float(piece.weight), isBreak: piece.isBreak)
         }
         let made = PromptChunks(encoded, comma: tokenizer.id(ofToken: ",</w>"), length: length)
         return (made.contents.map(chunk), made.tokenCount)
+    }
+
+    /// A text as it is written, in one chunk, and the tokens that it has, start and end not counted.
+    func chunk(literal text: String) -> (chunk: PromptTokens.Chunk, tokenCount: Int) {
+        let ids = contentIDs(of: text).flatMap { $0 }
+        return (chunk(ids.prefix(length).map { ($0, 1) }), ids.count)
+    }
+
+    /// The ids of a text: one of each token, and all of a learned word.
+    private func contentIDs(of text: String) -> [[Int]] {
+        let ids = tokenizer.contentIDs(of: text)
+        guard !words.isEmpty else { return ids.map { [$0] } }
+        var result: [[Int]] = []
+        var position = 0
+        while position < ids.count {
+            let word = words.first { ids[position...].starts(with: $0.nameIDs) }
+            result.append(word.map { Array($0.ids) } ?? [ids[position]])
+            position += word?.nameIDs.count ?? 1
+        }
+        return result
+    }
+
+    /// What people see of a token.
+    func text(ofToken id: Int) -> String {
+        tokenizer.tokensByID[id] ?? words.first { $0.ids.contains(id) }.map { "\($0.name) [\(id - $0.ids.lowerBound + 1)]" }
+            ?? ""
     }
 
     /// Start and end alone.

@@ -95,7 +95,7 @@ extension PipelineConfiguration {
             chunks: chunks.map { chunk in
                 let end = chunk.ids.dropFirst().firstIndex(of: tokenizer.endToken.id) ?? chunk.ids.count
                 return PromptReading.Chunk(
-                    ids: chunk.ids, tokens: chunk.ids.map { tokenizer.tokensByID[$0] ?? "" },
+                    ids: chunk.ids, tokens: chunk.ids.map(tokenizers[index].text),
                     weights: chunk.weights.isEmpty ? chunk.ids.map { _ in 1 } : chunk.weights, length: end - 1)
             })
     }

@@ -32,6 +32,8 @@ struct TokenizeCommand: ParsableCommand {
 
     @OptionGroup var syntax: PromptSyntaxOptions
 
+    @OptionGroup var learned: EmbeddingOptions
+
     @Option(
         parsing: .unconditional, help: "With --prompt, steps of the scheduler. (default: 20)",
         transform: OptionValues.whole(1...100_000))
@@ -48,8 +50,8 @@ struct TokenizeCommand: ParsableCommand {
 
     func validate() throws {
         if prompt, pad { throw ValidationError("--pad and --prompt both say how the text is read: choose one.") }
-        if !prompt, negative || steps != nil || syntax.promptSyntax != .automatic {
-            throw ValidationError("--negative, --steps and --prompt-syntax need --prompt.")
+        if !prompt, negative || steps != nil || syntax.promptSyntax != .automatic || !learned.embedding.isEmpty {
+            throw ValidationError("--negative, --steps, --prompt-syntax and --embedding need --prompt.")
         }
     }
 
@@ -78,7 +80,9 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     private func printPrompt() throws {
-        let reading = try PipelineConfiguration(modelFolder: model.url, tokenizer: tokenizer.convention).reading(
+        let reading = try PipelineConfiguration(
+            modelFolder: model.url, tokenizer: tokenizer.convention, embeddings: learned.embeddings()
+        ).reading(
             of: text, syntax: syntax.promptSyntax, steps: steps ?? 20, isNegative: negative)
         if json {
             try StandardStreams.printJSON(reading)

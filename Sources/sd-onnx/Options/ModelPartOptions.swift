@@ -22,6 +22,8 @@ struct ModelPartOptions: ParsableArguments {
         transform: OptionValues.share)
     var refinerStart: Double?
 
+    @OptionGroup var learned: EmbeddingOptions
+
     func validate() throws {
         if refinerStart != nil, refiner == nil { throw ValidationError("--refiner-start needs a refiner: --refiner.") }
         if let refinerStart, refinerStart == 0 || refinerStart == 1 {
@@ -33,6 +35,20 @@ struct ModelPartOptions: ParsableArguments {
     func configuration(_ model: ModelOptions, _ tokenizer: TokenizerOptions) throws -> PipelineConfiguration {
         try PipelineConfiguration(
             modelFolder: model.url, tokenizer: tokenizer.convention, vae: vae.map { URL(fileURLWithPath: $0) },
-            refiner: refiner.map { URL(fileURLWithPath: $0) })
+            refiner: refiner.map { URL(fileURLWithPath: $0) }, embeddings: learned.embeddings())
+    }
+}
+
+/// Words that were learned.
+struct EmbeddingOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "A textual inversion embedding, and what stands for it in prompts; may be given several times.",
+            valueName: "NAME=FILE.safetensors"), transform: OptionValues.namedEmbedding)
+    var embedding: [NamedFile] = []
+
+    func embeddings() throws -> [TextualInversion] {
+        try embedding.map { try TextualInversion(name: $0.name, contentsOf: URL(fileURLWithPath: $0.path)) }
     }
 }

@@ -140,6 +140,12 @@ enum OptionValues {
         return try namedFile(text)
     }
 
+    /// `NAME=FILE.safetensors`, split likewise.
+    static func namedEmbedding(_ text: String) throws -> NamedFile {
+        guard let (name, path) = split(text) else { throw Expectation(description: "expected NAME=FILE.safetensors.") }
+        return NamedFile(name: name, path: try self.path(path))
+    }
+
     /// `NAME=2,4,64,64`; nothing after the `=` is the shape of a scalar.
     static func namedShape(_ text: String) throws -> NamedShape {
         let expectation = Expectation(description: "expected NAME and its extents, such as sample=2,4,64,64.")

@@ -25,6 +25,8 @@ import Testing
         let refiner: String?
         let refinerStart: Double?
         let clipSkip: Int?
+        /// Files by names.
+        let embeddings: [String: String]
         let latents: String
     }
 
@@ -38,14 +40,17 @@ import Testing
         return (try? decoder.decode([Case].self, from: Data(contentsOf: file))) ?? []
     }()
 
-    @Test func thereAreCases() { #expect(Self.cases.count >= 29) }
+    @Test func thereAreCases() { #expect(Self.cases.count >= 33) }
 
     @Test(arguments: cases) func sameAsDiffusers(item: Case) throws {
         let expected = try NPYArray(contentsOf: Self.fixtures.appendingPathComponent(item.latents))
         for model in item.models {
             let configuration = try PipelineConfiguration(
                 modelFolder: Self.families.appendingPathComponent(model),
-                refiner: item.refiner.map { Self.families.appendingPathComponent($0) })
+                refiner: item.refiner.map { Self.families.appendingPathComponent($0) },
+                embeddings: item.embeddings.map {
+                    try TextualInversion(name: $0, contentsOf: Self.fixtures.appendingPathComponent($1))
+                })
             var request = GenerationRequest(
                 prompt: item.prompt, negativePrompt: item.negativePrompt, width: item.width, height: item.height,
                 steps: item.steps, guidanceScale: item.guidanceScale, seed: item.seed, batchCount: item.batch,
@@ -63,7 +68,10 @@ import Testing
             let result = try StableDiffusionPipeline(configuration).generate(request)
             #expect(result.latents.shape == expected.shape)
             let difference = Self.relativeDifference(result.latents.values, try expected.floats())
-            #expect(difference <= 1e-4, "\(item.name) on \(model): latents differ by \(difference)")
+            // Half precision is held to what the families' tests hold it to: pictures, which latents of 3 % aren't far from.
+            #expect(
+                difference <= (model.contains("half") ? 3e-2 : 1e-4),
+                "\(item.name) on \(model): latents differ by \(difference)")
         }
     }
 
