@@ -13,7 +13,7 @@ import Testing
         (["x", "--cfg-scale", "1e300"], "expected a number"), (["x", "-W", "0"], "expected a whole number from 1 to 16384"),
         (["x", "-H", "-8"], "expected a whole number from 1 to 16384"), (["x", "-W", "100000"], "from 1 to 16384"),
         (["x", "--scheduler", "eulr"], "Did you mean euler"), (["x", "--scheduler", ""], "Known schedulers: ddim"),
-        (["x", "-o", ""], "it is empty"), (["x", "-o", "%s.png"], "only %d and %03d"),
+        (["x", "-o", ""], "it is empty"), (["x", "-o", "%S.png"], "only %d, %n and %03d"),
         (["x", "-o", "%d-%d.png"], "more than one place"),
         (["x", "-o", "-", "--json"], "choose one"), (["x", "-o", "-", "-b", "2"], "-o - takes one picture"),
         (["x", "-b", "0"], "expected a whole number from 1 to 4096"), (["x", "-b", "-1"], "from 1 to 4096"),

@@ -84,3 +84,59 @@ import Testing
             saying: "aren't finite numbers: weights nearer to 1")
     }
 }
+
+/// `generate --prompts` and `--embedding`.
+@Suite struct PromptFileTests {
+    @Test func makesAPictureOfEachLine() throws {
+        let folder = try TemporaryFolder()
+        let lines = """
+            a fox
+
+            {"prompt": "an owl", "seed": 18446744073709551615, "negative_prompt": "rain, \\"wet\\"", "cfg-scale": 4.5, "width": 32}
+            {"prompt": "-a (crab:1.2)", "batch_count": 2, "scheduler": "euler", "low-memory": true, "json": null}
+            """.replacing(", \"json\": null", with: "")
+        try Data(lines.utf8).write(to: folder["list.txt"])
+        let options = ["-s", "5", "--steps", "2", "--quiet"]
+        let made = try Program.run(["generate", "--prompts", "list.txt", "-o", "%n-%s-%p.png"] + options, in: folder)
+        #expect(made.code == 0, "\(made.messages)")
+        let names = ["1-5-a-fox.png", "2-18446744073709551615-an-owl.png", "3-5-a-crab-1-2.png", "4-6-a-crab-1-2.png"]
+        #expect(folder.names.filter { $0.hasSuffix(".png") }.sorted() == names)
+        let single = try Program.run(
+            [
+                "generate", "an owl", "-s", "18446744073709551615", "-n", "rain, \"wet\"", "--cfg-scale", "4.5", "-W", "32",
+                "-o", "x.png",
+            ]
+                + options.dropFirst(2), in: folder)
+        #expect(single.code == 0, "\(single.messages)")
+        #expect(try PNGFile.read(folder["x.png"]) == PNGFile.read(folder[names[1]]))
+        let record = try GenerationRecord(png: [UInt8](Data(contentsOf: folder[names[3]])))
+        #expect(record?.prompt == "-a (crab:1.2)" && record?.seed == 6 && record?.savesMemory == true)
+        let piped = try Program.shell(
+            "printf 'a fox\\na fox\\n' | \"$P\" generate --prompts - -o y.png --json -s 5 --steps 2", in: folder)
+        #expect(piped.code == 0, "\(piped.messages)")
+        #expect(try PNGFile.read(folder["y_2.png"]) == PNGFile.read(folder[names[0]]))
+    }
+
+    @Test func saysWhichLineIsWrong() throws {
+        let folder = try TemporaryFolder()
+        func refused(_ text: String, _ message: String, _ options: [String] = []) throws {
+            try Data(text.utf8).write(to: folder["list.txt"])
+            try expectFailure(["generate", "--prompts", "list.txt", "-o", "x.png"] + options, saying: message, in: folder)
+        }
+        try refused("a\n{\"prompt\": 1, \"steps\": \"x\"}", "list.txt, line 2: ")
+        try refused("{\"prompt\": \"a\", \"colour\": 1}", "list.txt, line 1: ")
+        try refused("{\"steps\": 1}", "list.txt, line 1: it has no \"prompt\"")
+        try refused("{\"prompt\": \"a\", \"prompts\": \"b\"}", "\"prompts\" is no option of one prompt")
+        try refused("{\"prompt\": \"a\", \"help\": true}", "\"help\" is no option of one prompt")
+        try refused("{\"prompt\": \"a\"", "line 1: it isn't JSON")
+        try refused("{\"prompt\": {}}", "isn't a JSON object of texts, numbers")
+        try refused("\n  \n", "has no prompt: all of its lines are empty")
+        try expectFailure(["generate", "--prompts", "/nowhere"], saying: "/nowhere can't be read")
+        try expectUsageError(["generate", "a", "--prompts", "x"], saying: "--prompts and a prompt both say")
+        try expectUsageError(["generate", "--prompts", "x", "-o", "-"], saying: "-o - is for one prompt")
+        try expectUsageError(
+            ["generate", "--prompts", "x", "--save-latents", "y.npy"], saying: "--save-latents is for one prompt")
+        try expectFailure(["generate", "--embedding", "a=/nowhere", "a"], saying: "/nowhere can't be read")
+        try expectUsageError(["generate", "--embedding", "a", "a"], saying: "expected NAME=FILE.safetensors")
+    }
+}

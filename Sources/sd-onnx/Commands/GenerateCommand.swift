@@ -34,7 +34,7 @@ struct GenerateCommand: ParsableCommand {
     @Option(
         name: [.short, .long, .customLong("output-path"), .customLong("out")], parsing: .unconditional,
         help: ArgumentHelp(
-            "The PNG file to write; %d or %03d becomes the picture's number; - is standard output. (default: output.png)",
+            "The PNG file to write; %n or %03n becomes the picture's number, %s its seed, %p its prompt's words; - is standard output. (default: output.png)",
             valueName: "FILE.png"),
         transform: OptionValues.path)
     var output = "output.png"
@@ -139,7 +139,14 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var conditions: ConditionOptions
 
-    @OptionGroup var prompts: PromptOptions
+    @OptionGroup var prompting: PromptOptions
+
+    @Option(
+        name: .customLong("prompts"), parsing: .unconditional,
+        help: ArgumentHelp(
+            "Take prompts from this file, - for standard input: each line one, or a JSON object of options by their long names.",
+            valueName: "FILE|-"), transform: OptionValues.path)
+    var promptFile: String?
 
     @Flag(help: "Print nothing but errors.")
     var quiet = false
@@ -149,10 +156,14 @@ struct GenerateCommand: ParsableCommand {
 
     func validate() throws {
         switch (promptArgument, prompt) {
+        case (nil, nil) where promptFile != nil: break
+        case _ where promptFile != nil && !Self.isLine:
+            throw ValidationError("--prompts and a prompt both say what the pictures show: give one.")
         case (nil, nil): throw ValidationError("There is no prompt: give one as argument or with --prompt.")
         case (.some, .some): throw ValidationError("There are two prompts, the argument and --prompt: give one.")
         default: break
         }
+        try checkPromptFile()
         for name in comparedSchedulers ?? scheduler.map({ [$0] }) ?? [] {
             try SchedulerOptions.check(name: name)
         }
@@ -191,8 +202,79 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let files = try outputFiles()
-        let configuration = try parts.configuration(model, tokenizer)
+        guard let promptFile else {
+            var command = self
+            command.seed = seed ?? .drawn()
+            return try command.run(GenerateModels(), files: try command.outputFiles())
+        }
+        // Each line is the command with its own options over those that all have.
+        let commands = try Self.$isLine.withValue(true) {
+            try PromptLines.read(promptFile).map { line in
+                do {
+                    var command = try Self.parse(GenerateCommand.ownArguments + line.arguments)
+                    command.seed = command.seed ?? .drawn()
+                    return command
+                } catch {
+                    let reason = Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+                    throw CommandFailure("\(PromptLines.title(promptFile)), line \(line.number): \(reason)")
+                }
+            }
+        }
+        let names = try Self.outputFiles(commands)
+        let models = GenerateModels()
+        for (command, files) in zip(commands, names) { try command.run(models, files: files) }
+    }
+
+    /// What the program was started with, after the command's name.
+    private static var ownArguments: [String] { Array(CommandLine.arguments.dropFirst(2)) }
+
+    /// Whether a line of `--prompts` is being read.
+    @TaskLocal private static var isLine = false
+
+    /// What doesn't go with several prompts.
+    private func checkPromptFile() throws {
+        guard let promptFile else { return }
+        let others = [
+            ("--save-latents", saveLatents != nil), ("--save-steps and --strip", previews.isUsed), ("--preview", live.isUsed),
+            ("--profile", profile != nil), ("--compare-schedulers", comparedSchedulers != nil), ("-o -", output == "-"),
+        ]
+        if let (name, _) = others.first(where: { $0.1 }) {
+            throw ValidationError("\(name) is for one prompt, and --prompts gives several: leave one out.")
+        }
+        if promptFile.isEmpty { throw ValidationError("--prompts is empty, expected a file's name or -.") }
+    }
+
+    /// The files of several commands' pictures, which are numbered one after another.
+    private static func outputFiles(_ commands: [GenerateCommand]) throws -> [[URL]] {
+        var number = 0
+        // Names are told apart among the pictures of one pattern.
+        var places: [String: [(command: Int, picture: OutputPattern.Picture)]] = [:]
+        for (index, command) in commands.enumerated() {
+            for picture in command.pictures(after: number) { places[command.output, default: []].append((index, picture)) }
+            number += command.batchCount
+        }
+        var files = [[URL]](repeating: [], count: commands.count)
+        for (output, list) in places {
+            let paths = try OutputPattern(output).paths(of: list.map(\.picture))
+            for (path, place) in zip(paths, list) { files[place.command].append(URL(fileURLWithPath: path)) }
+        }
+        let paths = files.joined().map { $0.resolvingSymlinksInPath().path }
+        if let name = paths.firstDuplicate, name != "/dev/null" {
+            throw CommandFailure("Two pictures would have the name \(name): %n, %s and %p in -o tell them apart.")
+        }
+        for url in files.joined() { try AtomicFile.check([url]) }
+        return files
+    }
+
+    /// What the pictures' names may say of them.
+    private func pictures(after number: Int) -> [OutputPattern.Picture] {
+        batchSeeds.seeds(first: seed?.value ?? 0, count: batchCount).enumerated().map { index, seed in
+            OutputPattern.Picture(number: number + index + 1, seed: seed, prompt: promptArgument ?? prompt ?? "")
+        }
+    }
+
+    private func run(_ models: GenerateModels, files: [URL]?) throws {
+        let configuration = try models.configuration(for: self)
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
@@ -204,7 +286,7 @@ struct GenerateCommand: ParsableCommand {
         try start.prepare(&request)
         request.refinerStart = parts.refinerStart
         request.pictureSizes = conditions.sizes
-        prompts.fill(&request)
+        prompting.fill(&request)
         request.livePreview = live.request
         request.checksSafety = safetyChecker
         request.vaeTiling = vaeTiling
@@ -223,10 +305,7 @@ struct GenerateCommand: ParsableCommand {
         warn(plans, configuration)
 
         let writer = try LivePreviewWriter(live)
-        let pool = try threads.makePool()
-        let pipeline = try StableDiffusionPipeline(
-            configuration, threads: pool, savesMemory: memory.savesMemory,
-            precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
+        let (pipeline, pool) = try models.pipeline(for: self)
         profiling?.didLoad()
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         var previewError: (any Error)?
@@ -311,7 +390,7 @@ struct GenerateCommand: ParsableCommand {
     /// Where the pictures go; nil for standard output. Decided and tried before the work, so that a bad name costs nothing.
     private func outputFiles() throws -> [URL]? {
         let pattern = output == "-" ? nil : try OutputPattern(output)
-        let files = pattern.map { pattern in (1...batchCount).map { URL(fileURLWithPath: pattern.path(number: $0)) } }
+        let files = pattern.map { pattern in pattern.paths(of: pictures(after: 0)).map { URL(fileURLWithPath: $0) } }
         let all =
             (files ?? [])
             + [saveLatents, profile, live.preview, previews.strip].compactMap { $0.map { URL(fileURLWithPath: $0) } }

@@ -64,6 +64,10 @@ struct NoiseCommand: ParsableCommand {
 
     func run() throws {
         let pattern = output.contains("%") ? try OutputPattern(output) : nil
+        if pattern?.saysMore == true {
+            throw CommandFailure(
+                "The output name \(output) has a place for a seed or a prompt, and noise on a picture has neither.")
+        }
         func file(_ number: Int) -> URL { URL(fileURLWithPath: pattern?.path(number: number) ?? output) }
         // As many as there are at most.
         try AtomicFile.check((1...max(timesteps?.count ?? steps, 1)).map(file))

@@ -7,19 +7,37 @@ import Testing
     @Test(arguments: [
         ("out.png", 1, "out.png"), ("out.png", 2, "out_2.png"), ("a.b/out", 3, "a.b/out_3"), (".hidden", 2, ".hidden_2"),
         ("out-%03d.png", 7, "out-007.png"), ("out-%d.png", 12, "out-12.png"), ("%02d", 123, "123"),
-        ("100%%-%d.png", 1, "100%-1.png"), ("100%%.png", 1, "100%.png"), ("a/b.c/d.png", 2, "a/b.c/d_2.png"),
+        ("out-%03n.png", 7, "out-007.png"), ("%n.png", 12, "12.png"), ("100%%-%d.png", 1, "100%-1.png"),
+        ("100%%.png", 1, "100%.png"), ("a/b.c/d.png", 2, "a/b.c/d_2.png"),
     ])
     func namesPictures(pattern: String, number: Int, expected: String) throws {
         #expect(try OutputPattern(pattern).path(number: number) == expected)
     }
 
     @Test(arguments: [
-        "", "%s.png", "%n", "%", "out%", "%d-%d.png", "%03d%n", "%3d", "%-3d", "%+d", "%ld", "%x", "%099d", "%0d", "%.3d",
+        "", "%S.png", "%N", "%03s", "%2p", "%n%n", "%", "out%", "%d-%d.png", "%03d%n", "%3d", "%-3d", "%+d", "%ld", "%x",
+        "%099d", "%0d", "%.3d",
         "%99999999999999999999d", "%099999999999999999999d", "a\0b", "%1$d", "%*d", "%03",
     ])
     func refusesOtherFormats(pattern: String) {
         let error = #expect(throws: OutputPattern.PatternError.self) { try OutputPattern(pattern) }
         #expect(error?.description.contains("out-%03d.png") == true)
+    }
+
+    @Test(arguments: [
+        ("%n-%s-%p.png", ["1-7-a-red-fox.png", "2-18446744073709551615-ein-bär-2-5.png", "3-7-prompt.png"]),
+        ("%p.png", ["a-red-fox.png", "ein-bär-2-5.png", "prompt.png"]),
+        ("%s.png", ["7.png", "18446744073709551615.png", "7_2.png"]),
+        ("x.png", ["x.png", "x_2.png", "x_3.png"]), ("%%p%p", ["%pa-red-fox", "%pein-bär-2-5", "%pprompt"]),
+    ]) func namesSayMore(pattern: String, expected: [String]) throws {
+        let pictures = [
+            OutputPattern.Picture(number: 1, seed: 7, prompt: "A (red) fox."),
+            OutputPattern.Picture(number: 2, seed: .max, prompt: " ein Bär, 2.5/"),
+            OutputPattern.Picture(number: 3, seed: 7, prompt: "../../.. \u{1B}[1m".replacing("1m", with: "")),
+        ]
+        #expect(try OutputPattern(pattern).paths(of: pictures) == expected)
+        let long = OutputPattern.Picture(number: 1, prompt: String(repeating: "狐狸", count: 1000))
+        #expect(try OutputPattern("%p.png").paths(of: [long])[0].utf8.count <= 255)
     }
 
     @Test func knowsWhetherItIsNumbered() throws {

@@ -1,0 +1,38 @@
+import GraphRuntime
+import SDPipeline
+
+/// The model of several commands in a row, loaded again where one of them asks for another.
+final class GenerateModels {
+    private var configurationKey: [String]?
+    private var configuration: PipelineConfiguration?
+    private var pipelineKey: [String]?
+    private var loaded: (pipeline: StableDiffusionPipeline, pool: ThreadPool)?
+
+    func configuration(for command: GenerateCommand) throws -> PipelineConfiguration {
+        let (parts, embeddings) = (command.parts, command.parts.learned.embedding)
+        let key =
+            [command.model.model, parts.vae, parts.refiner].map { $0 ?? "" } + [command.tokenizer.convention.rawValue]
+            + embeddings.flatMap { [$0.name, $0.path] }
+        if let configuration, key == configurationKey { return configuration }
+        // What the last one took makes room.
+        (configuration, loaded, pipelineKey) = (nil, nil, nil)
+        let made = try parts.configuration(command.model, command.tokenizer)
+        (configuration, configurationKey) = (made, key)
+        return made
+    }
+
+    func pipeline(for command: GenerateCommand) throws -> (pipeline: StableDiffusionPipeline, pool: ThreadPool) {
+        let configuration = try configuration(for: command)
+        let key = ["\(command.threads)", "\(command.memory)", "\(command.numbers)"]
+        if let loaded, key == pipelineKey { return loaded }
+        loaded = nil
+        let pool = try command.threads.makePool()
+        let made = (
+            pipeline: try StableDiffusionPipeline(
+                configuration, threads: pool, savesMemory: command.memory.savesMemory, precision: command.numbers.precision,
+                halfRounding: command.numbers.half.halfRounding, limits: command.memory.limits), pool: pool
+        )
+        (loaded, pipelineKey) = (made, key)
+        return made
+    }
+}
