@@ -12,10 +12,15 @@ public enum StandardOperators {
         + MatMulFamily.definitions + ConvolutionFamily.definitions + PoolingFamily.definitions + NormalizationFamily.definitions
         + ResizeFamily.definitions + AttentionFamily.definitions + RandomFamily.definitions
         + RecurrentFamily.definitions + SignalFamily.definitions + LossFamily.definitions
+        + TextFamily.definitions + ContributedFamily.definitions
+
+    /// Operators that stand for others, which come into their place.
+    public static let expansions: [OperatorExpansion] = ContributedFamily.expansions
 
     /// The operators and fusions, for ``/GraphRuntime/Session/init(graph:library:options:)``.
     public static let library = OperatorLibrary(
-        registry: OperatorRegistry(definitions, newestOpset: ["": newestOpset]),
+        registry: OperatorRegistry(
+            definitions, newestOpset: ["": newestOpset], expansions: expansions, advice: ContributedFamily.advice),
         fusions: fusions)
 
     /// In the order in which they are tried: later ones build on what earlier ones made.
@@ -24,6 +29,6 @@ public enum StandardOperators {
         GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
-        ConvTransposeFusion(), TransposeConvFusion(),
+        TransposePairFusion(), ConvTransposeFusion(), TransposeConvFusion(),
     ]
 }

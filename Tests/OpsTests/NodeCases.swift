@@ -5,7 +5,7 @@ import Ops
 import Testing
 
 /// The published test cases of ONNX's operators, as `Tests/References/onnx_node_cases.py` writes them, and those of
-/// `Tests/References/ort_cases.py` and `numeric_cases.py`, whose results are ONNX Runtime's.
+/// `Tests/References/ort_cases.py`, `microsoft_cases.py` and `numeric_cases.py`, whose results are ONNX Runtime's.
 ///
 /// Every case runs with the optimizer on and off. One that isn't supported is listed in `Fixtures/node-cases-skipped.txt` with the
 /// reason; a case that fails without being listed, and one that is listed but passes, fail the test. Cases of an opset beyond
@@ -17,6 +17,8 @@ struct NodeCases {
     @Test func olderVersions() throws { try check("onnx-node-cases-older") }
 
     @Test func runtimeResults() throws { try check("ort-cases", script: "ort_cases.py") }
+
+    @Test func microsoftOperators() throws { try check("microsoft-cases", script: "microsoft_cases.py") }
 
     @Test func edgeNumbers() throws { try check("numeric-cases", script: "numeric_cases.py") }
 

@@ -34,6 +34,9 @@ public struct OperatorRegistry: Sendable {
     }
 
     private var definitions: [Key: [OperatorDefinition]] = [:]
+    private var expansions: [Key: [OperatorExpansion]] = [:]
+    /// What helps with a domain none of whose operators is known.
+    private let advice: [String: String]
     /// The newest opset version of each domain whose semantics the definitions know.
     private let newestOpset: [String: Int]
 
@@ -43,9 +46,29 @@ public struct OperatorRegistry: Sendable {
     ///   - list: the definitions.
     ///   - newestOpset: for each domain the newest version whose semantics the definitions know; models that import a newer one are
     ///     refused, since an operator may mean something else there.
-    public init(_ list: [OperatorDefinition], newestOpset: [String: Int]) {
+    ///   - expansions: operators that stand for others.
+    ///   - advice: by domain, what the message about an unknown operator goes on with.
+    public init(
+        _ list: [OperatorDefinition], newestOpset: [String: Int], expansions: [OperatorExpansion] = [],
+        advice: [String: String] = [:]
+    ) {
         self.newestOpset = newestOpset
+        self.advice = advice
         for definition in list { add(definition) }
+        for expansion in expansions { add(expansion) }
+    }
+
+    /// Adds an operator that stands for others; one with the same domain, type and version is replaced.
+    public mutating func add(_ expansion: OperatorExpansion) {
+        let key = Key(domain: expansion.domain, type: expansion.type)
+        var versions = expansions[key, default: []]
+        versions.removeAll { $0.sinceVersion == expansion.sinceVersion }
+        versions.append(expansion)
+        expansions[key] = versions.sorted { $0.sinceVersion < $1.sinceVersion }
+    }
+
+    private func expansion(for identity: OperatorIdentity) -> OperatorExpansion? {
+        expansions[Key(domain: identity.domain, type: identity.type)]?.last { $0.sinceVersion <= identity.version }
     }
 
     /// Adds an operator; one with the same domain, type and version is replaced.
@@ -64,7 +87,9 @@ public struct OperatorRegistry: Sendable {
 
     /// Every (domain, type) with the versions it is known from, sorted.
     public var listing: [(domain: String, type: String, sinceVersions: [Int])] {
-        definitions.map { ($0.key.domain, $0.key.type, $0.value.map(\.sinceVersion)) }
+        let versions = definitions.mapValues { $0.map(\.sinceVersion) }
+            .merging(expansions.mapValues { $0.map(\.sinceVersion) }) { $0 + $1 }
+        return versions.map { ($0.key.domain, $0.key.type, $0.value.sorted()) }
             .sorted { ($0.0, $0.1) < ($1.0, $1.1) }
     }
 
@@ -78,7 +103,8 @@ public struct OperatorRegistry: Sendable {
         let missing = missingOperators(in: graph)
         guard missing.isEmpty else {
             throw GraphError(
-                "the model needs operators that aren't supported: " + missing.joined(separator: ", "), kind: .unsupported)
+                "the model needs operators that aren't supported: " + missing.joined(separator: ", ") + advice(about: graph),
+                kind: .unsupported)
         }
         return try resolveNodes(graph, captureTypes: [], halfRounding)
     }
@@ -86,12 +112,22 @@ public struct OperatorRegistry: Sendable {
     /// The operators of a graph, and of those in its attributes, that aren't known, with their versions, sorted.
     public func missingOperators(in graph: Graph) -> [String] { unknownOperators(graph).sorted() }
 
+    private func advice(about graph: Graph) -> String {
+        graph.nodes.lazy.compactMap { node in
+            self.advice[node.identity.domain].flatMap { self.isKnown(node.identity) ? nil : ": \($0)" }
+        }.first ?? ""
+    }
+
+    private func isKnown(_ identity: OperatorIdentity) -> Bool {
+        definition(for: identity) != nil || expansion(for: identity) != nil
+    }
+
     private func unknownOperators(_ graph: Graph) -> Set<String> {
         var missing: Set<String> = []
         for node in graph.nodes where node.operation == nil {
             if let newest = newestOpset[node.identity.domain], node.identity.version > newest {
                 missing.insert("\(node.identity) (opset \(newest) is the newest known)")
-            } else if definition(for: node.identity) == nil {
+            } else if !isKnown(node.identity) {
                 missing.insert("\(node.identity)")
             }
             for (_, graph) in node.attributes.graphs { missing.formUnion(unknownOperators(graph)) }
@@ -103,7 +139,7 @@ public struct OperatorRegistry: Sendable {
     private func resolveNodes(
         _ graph: Graph, captureTypes: [DType?], _ halfRounding: HalfRounding
     ) throws(GraphError) -> Graph {
-        var graph = graph
+        var graph = try graph.expanding(expansion(for:), version: newestOpset[""] ?? 1)
         let hasHalves = graph.hasHalves || captureTypes.contains { $0?.isHalf ?? false }
         var widening = halfRounding == .outputs && hasHalves ? HalfWidening(graph, captureTypes: captureTypes) : nil
         for index in graph.nodes.indices {

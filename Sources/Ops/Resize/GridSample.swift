@@ -14,6 +14,8 @@ struct GridSample: Operator {
     var padding: Padding
     /// Whether -1 and 1 stand for the middles of the outermost elements rather than for their edges.
     var alignsCorners: Bool
+    /// Whether a place outside that is padded with the border becomes one on the border before a cubic kernel weighs what is around it.
+    var movesToBorder: Bool
 
     var floatingPointTypes: Set<DType>? { mode == .nearest ? nil : [.float32, .float64] }
 
@@ -82,7 +84,7 @@ struct GridSample: Operator {
         if !(place >= edges.low && place <= edges.high) {
             switch padding {
             case .zeros: break
-            case .border: place = min(max(place, 0), last)
+            case .border: if mode != .cubic || movesToBorder { place = min(max(place, 0), last) }
             case .reflection: place = Self.reflect(place, edges)
             }
         }
@@ -174,7 +176,12 @@ struct GridSample: Operator {
 }
 
 extension GridSample {
-    static let definitions = OperatorDefinition.all("GridSample", since: [16, 20, 22]) { decoder in
+    static let definitions =
+        OperatorDefinition.all("GridSample", since: [16, 20, 22]) { try decode(&$0, movesToBorder: true) }
+        // As PyTorch has it, whose operator it is.
+        + [OperatorDefinition("GridSample", domain: "com.microsoft", since: 1) { try decode(&$0, movesToBorder: false) }]
+
+    private static func decode(_ decoder: inout NodeDecoder, movesToBorder: Bool) throws -> any Operator {
         try decoder.requireInputs(2...2)
         let modes: [String: Mode] = [
             "bilinear": .linear, "linear": .linear, "nearest": .nearest, "bicubic": .cubic, "cubic": .cubic,
@@ -184,6 +191,8 @@ extension GridSample {
         guard let mode = modes[name], let padding = Padding(rawValue: padding) else {
             throw TensorError("the mode \"\(name)\" with padding_mode \"\(padding)\" isn't supported")
         }
-        return GridSample(mode: mode, padding: padding, alignsCorners: try decoder.bool("align_corners", default: false))
+        return GridSample(
+            mode: mode, padding: padding, alignsCorners: try decoder.bool("align_corners", default: false),
+            movesToBorder: movesToBorder)
     }
 }
