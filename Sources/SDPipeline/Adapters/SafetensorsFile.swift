@@ -100,7 +100,7 @@ struct SafetensorsFile: Sendable {
             count = product
         }
         let (size, isTooMuch) = count.multipliedReportingOverflow(by: bits / 8)
-        let offsets = tensor.data_offsets
+        let offsets = tensor.offsets
         guard !isTooMuch, offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= fileSize - dataStart,
             offsets[1] - offsets[0] == size
         else {
@@ -147,8 +147,13 @@ struct SafetensorsFile: Sendable {
 private struct HeaderTensor: Decodable {
     let dtype: String
     let shape: [Int]
-    // The format's own name.
-    let data_offsets: [Int]
+    /// Where the tensor begins and ends behind the header.
+    let offsets: [Int]
+
+    private enum CodingKeys: String, CodingKey {
+        case dtype, shape
+        case offsets = "data_offsets"
+    }
 }
 
 private enum HeaderValue: Decodable {
