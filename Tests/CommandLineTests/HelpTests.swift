@@ -18,7 +18,7 @@ import Testing
                 "EXAMPLES:",
             ]
         ),
-        ("tokenize", ["--model", "--pad", "EXAMPLE:"]),
+        ("tokenize", ["--model", "--pad", "--prompt", "EXAMPLES:"]),
         ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),
         ("verify", ["--rtol", "--atol", "--no-optimize", "--json", "EXAMPLES:"]),
         ("compare", ["--reference", "--dump", "--tolerance", "EXAMPLES:"]),
