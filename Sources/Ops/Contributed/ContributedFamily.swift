@@ -11,7 +11,8 @@ enum ContributedFamily {
 
     static let expansions: [OperatorExpansion] =
         FusedActivations.expansions + BiasExpansions.expansions + ChannelsLast.expansions + PackedAttentionExpansions.expansions
-        + EmbeddingExpansions.expansions + QuantizedExpansions.expansions + IntegerProductExpansions.expansions
+        + EmbeddingExpansions.expansions + NormalizationExpansions.expansions + QuantizedExpansions.expansions
+        + IntegerProductExpansions.expansions
         + [BlockQuantizedProduct.expansion] + StandardForms.expansions
 
     /// What helps where a file has operators of these domains.

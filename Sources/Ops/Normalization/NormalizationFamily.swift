@@ -5,5 +5,5 @@ enum NormalizationFamily {
     static let definitions: [OperatorDefinition] =
         GroupNormalization.definitions + LayerNormalization.definitions + RMSNormalization.definitions + Softmax.definitions
         + Hardmax.definitions + BatchNormalization.definitions + LpNormalization.definitions
-        + MeanVarianceNormalization.definitions + LRN.definitions + SkipLayerNormalization.definitions
+        + MeanVarianceNormalization.definitions + LRN.definitions + [SkipSimplifiedLayerNormalization.definition]
 }
