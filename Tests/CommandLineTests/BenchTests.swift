@@ -122,7 +122,8 @@ import Testing
         ("names.onnx", ["--json", "no/x.json"], "there is no folder"),
         ("names.onnx", ["--json", "."], "it is a folder"), ("unranked.onnx", [], "add --shape a=2,4,64,64"),
         ("string.onnx", [], "is of type string"), ("names.onnx", ["--component", "unet"], "is a file"),
-        ("names.onnx", ["--input", "z=x.npy"], "--input names \"z\""), ("names.onnx", ["--input", "a=no.npy"], "no.npy"),
+        ("names.onnx", ["--input", "z=" + fixture("a.npy")], "--input names \"z\""),
+        ("names.onnx", ["--input", "a=no.npy"], "no.npy"),
         ("names.onnx", ["--trace", "no/x.json"], "there is no folder"), ("unknown.onnx", [], "NoSuchOperator"),
         ("no.onnx", [], "No such file"),
     ]) func fails(model: String, options: [String], part: String) throws {

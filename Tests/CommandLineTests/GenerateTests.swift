@@ -129,7 +129,8 @@ import Testing
     /// Any text is a prompt, such as one that looks like an option, is empty, or is far too long.
     @Test func takesAnyPrompt() throws {
         let long = String(repeating: "fox ", count: 3000)
-        let warning = "The prompt has 6000 tokens; the text encoder takes 30, the rest is cut off."
+        let warning =
+            "The prompt has 6000 tokens; the text encoder takes 30, the rest is cut off (the prompt syntax a1111 takes all, in chunks)."
         for (prompt, message) in [("", nil), ("🦊 e\u{301}", nil), ("--steps", nil), (long, warning)] {
             let folder = try TemporaryFolder()
             let outcome = try Program.run(["generate", "--prompt", prompt, "-o", "x.png"] + Self.quick, in: folder)

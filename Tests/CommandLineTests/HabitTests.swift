@@ -65,7 +65,7 @@ import Testing
         (["generate", "x", "--init-im", "3"], "Did you mean '--init-img'?"),
         (["generate", "x", "--low-mem"], "Did you mean '--low-memory'?"),
         (["generate", "x", "--lora", "foo"], nil), (["generate", "x", "--gpu"], nil), (["generate", "x", "--w", "64"], nil),
-        (["generate", "x", "--clip-skip", "2"], nil), (["generate", "x", "--fp16"], nil), (["generate", "x", "-v"], nil),
+        (["generate", "x", "--hires", "2"], nil), (["generate", "x", "--fp16"], nil), (["generate", "x", "-v"], nil),
         (["inspect", "x", "--weight"], "Did you mean '--weights'?"),
         (["bench", "compre", "a", "b"], "Did you mean 'bench compare'?"),
         (["bench", "compare", "a", "b", "--treshold", "3"], "Did you mean '--threshold'?"),

@@ -56,7 +56,7 @@ import Testing
         try objects.joined(separator: "\n").write(to: folder["objects"], atomically: true, encoding: .utf8)
         var arguments = ["swiftc", "-O", "-swift-version", "6", "main.swift", "-o", "snippet", "@objects"]
         arguments += Program.moduleOptions(products)
-        arguments += ["-lopenblas", "-lpng", "-ljpeg", "-lprotobuf-c"]
+        arguments += ["-lopenblas", "-lpng", "-lz", "-ljpeg", "-lprotobuf-c"]
         let outcome = try Program.run(tool: URL(fileURLWithPath: "/usr/bin/env"), arguments, in: folder)
         try #require(outcome.code == 0, "\(snippet) doesn't compile: \(outcome.messages) \(outcome.text)")
         // Warnings are no example to follow.

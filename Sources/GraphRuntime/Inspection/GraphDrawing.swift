@@ -1,5 +1,5 @@
 /// A graph as boxes and arrows, with the modules of the exported program (``NodeHierarchy``) collapsed into one box each.
-public struct GraphDrawing {
+public struct GraphDrawing: Sendable {
     /// A module, or a node by itself.
     public struct Box: Sendable {
         /// The module's path, or the node's name.

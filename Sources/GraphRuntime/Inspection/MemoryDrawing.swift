@@ -1,6 +1,6 @@
 /// A plan's memory as a drawing: steps from left to right, the arena from bottom to top, a rectangle for each piece of it and the time
 /// that it is needed, and below, the bytes in use.
-public struct MemoryDrawing {
+public struct MemoryDrawing: Sendable {
     private static let width = 1200.0
     private static let left = 80.0
     private static let right = 20.0

@@ -3,7 +3,7 @@
 /// Values live in memory that the run uses again: the closure has to look at them, or copy them, before it returns.
 public final class ValueWatcher: RunObserver {
     /// What a node computed.
-    public struct Result {
+    public struct Result: Sendable {
         /// The value's name in the file.
         public let name: String
         /// The value, in memory that the run will use again.

@@ -83,8 +83,9 @@ public struct NodeExpansion {
         version: Int? = nil, operation: (any Operator)? = nil
     ) -> [ValueID] {
         let base = node.name.isEmpty ? node.identity.type : node.name
-        let results = (0..<outputs).map { index in
-            graph.addValue(ValueDeclaration(name: "\(base)/\(type)_\(nodes.count)_\(index)"))
+        let results = (0..<outputs).map { _ in
+            // The number tells it from values of other nodes of the same name, or of none.
+            graph.addValue(ValueDeclaration(name: "\(base)/\(type)_\(graph.values.count)"))
         }
         let domain = operation == nil ? "" : OperatorIdentity.fusionDomain
         var added = Node(

@@ -137,7 +137,7 @@ public struct GraphEditor {
 }
 
 /// Nodes that one stronger node can stand for.
-public struct FusionMatch {
+public struct FusionMatch: Sendable {
     /// Indices of the nodes that go; the fused node takes the place of the last.
     public var nodes: [Int]
     /// The fused node's operator type, in ``OperatorIdentity/fusionDomain``.

@@ -1,5 +1,5 @@
 /// A profile as a flame graph (Gregg, "The Flame Graph", 2016): the modules of the exported program, inner ones above outer ones, each
-/// as wide as its time. Where runs are parts of a program's work, those of a name stand below, their numbers left out: one `U-Net` for
+/// as wide as its time. Where runs are parts of a program's work, those of one name are the lowest frames, their numbers left out: one `U-Net` for
 /// `U-Net step 1`, `U-Net step 2` and so on.
 public struct FlameGraph {
     private static let width = 1200.0

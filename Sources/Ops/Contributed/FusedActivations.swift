@@ -8,11 +8,11 @@ enum FusedActivations {
             try node.decoder.requireInputs(2...3)
             let attributes = node.attributes(["alpha", "beta", "transA", "transB"])
             let name = try node.decoder.string("activation", default: "")
-            let parameters = try ["activation_alpha", "activation_beta", "activation_gamma"].map { name throws(TensorError) in
-                try node.decoder.optionalFloat(name)
-            }
+            let alpha = try node.decoder.optionalFloat("activation_alpha")
+            let beta = try node.decoder.optionalFloat("activation_beta")
+            let gamma = try node.decoder.optionalFloat("activation_gamma")
             let product = node.add("Gemm", [node.input(0), node.input(1), node.input(2)], attributes)
-            node.setOutput(0, try activated(product, by: name, parameters, &node))
+            node.setOutput(0, try activated(product, by: name, [alpha, name == "Selu" ? gamma : beta], &node))
         },
         // FusedConv-1: activation(Conv(X, W, B) + Z)
         OperatorExpansion(microsoft: "FusedConv") { node in

@@ -47,7 +47,7 @@ struct OffsetRotaryEmbedding: Operator {
         let rows = try rows(x.shape)
         var positions = try context.input(1)
         if positions.shape != rows {
-            guard let first = try positions.integers().first, positions.count == 1, abs(first) < 1 << 48 else {
+            guard let first = try positions.integers().first, positions.count == 1, first.magnitude < 1 << 48 else {
                 throw TensorError("position_ids should have the shape \(rows) or one element, found \(positions.shape)")
             }
             positions = try Tensor((0..<rows.count).map { Int64(first + $0 % max(rows[1], 1)) }, shape: rows)

@@ -29,7 +29,9 @@ struct PaddingMask {
             return try numbers(rows: queries) { item, row, key in values[(item * queries + row) * keys + key] > 0 }
         default: break
         }
-        guard shape.count == 4, shape[0] == batch, shape[1] == 1, shape[2] == shape[3], shape[2] >= keys else {
+        guard shape.count == 4, shape[0] == batch, shape[1] == 1, shape[2] == shape[3],
+            shape[2] >= max(keys, past + queries)
+        else {
             throw TensorError(
                 "a mask of shape \(mask.shape) doesn't fit \(batch) batch items, \(queries) queries and \(keys) keys")
         }

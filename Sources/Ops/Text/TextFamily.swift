@@ -117,8 +117,8 @@ struct StringNormalizer: Operator {
 
     let change: Change
     let isCaseSensitive: Bool
-    /// Words that are left out; in lower case where case doesn't matter.
-    let stopwords: Set<String>
+    /// Words that are left out, in UTF-8, as one in another normal form of Unicode is another word; in lower case where case doesn't matter.
+    let stopwords: Set<[UInt8]>
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         if let shape = try inputs[0].shape, shape.rank != 1, shape.rank != 2 || shape[0] != 1 {
@@ -129,7 +129,7 @@ struct StringNormalizer: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        var kept = try x.texts().filter { !stopwords.contains(isCaseSensitive ? $0 : $0.lowercased()) }
+        var kept = try x.texts().filter { !stopwords.contains(Array((isCaseSensitive ? $0 : $0.lowercased()).utf8)) }
         switch change {
         case .none: break
         case .lower: kept = kept.map { $0.lowercased() }
@@ -153,6 +153,6 @@ struct StringNormalizer: Operator {
         let words = try decoder.optionalStrings("stopwords") ?? []
         return StringNormalizer(
             change: change, isCaseSensitive: isCaseSensitive,
-            stopwords: Set(isCaseSensitive ? words : words.map { $0.lowercased() }))
+            stopwords: Set(words.map { Array((isCaseSensitive ? $0 : $0.lowercased()).utf8) }))
     }
 }

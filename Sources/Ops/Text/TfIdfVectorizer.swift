@@ -4,7 +4,8 @@ import GraphRuntime
 struct TfIdfVectorizer: Operator {
     /// An element of a row: a text or a number.
     private enum Token: Hashable {
-        case text(String)
+        /// UTF-8: a text in another normal form of Unicode is another text.
+        case text([UInt8])
         case number(Int)
     }
 
@@ -14,7 +15,7 @@ struct TfIdfVectorizer: Operator {
     /// Elements at most between two of an n-gram.
     private let mostSkipped: Int
     private let mode: Mode
-    /// Where in the pool an n-gram stands, by its elements.
+    /// The place of an n-gram in the pool, by its elements.
     private let pool: [[Token]: Int]
     /// The column of each n-gram of the pool.
     private let columns: [Int]
@@ -29,7 +30,8 @@ struct TfIdfVectorizer: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let tokens = x.dtype == .string ? try x.texts().map { Token.text($0) } : try x.integers().map { Token.number($0) }
+        let tokens =
+            x.dtype == .string ? try x.texts().map { Token.text(Array($0.utf8)) } : try x.integers().map { Token.number($0) }
         let output = try context.output(0)
         let length = x.shape.dimensions.last ?? 0
         var result = [Float](repeating: 0, count: output.count)
@@ -78,7 +80,7 @@ struct TfIdfVectorizer: Operator {
         }
         self.mode = mode
         let numbers = try decoder.optionalInts("pool_int64s")?.map { Token.number($0) }
-        let texts = try decoder.optionalStrings("pool_strings")?.map { Token.text($0) }
+        let texts = try decoder.optionalStrings("pool_strings")?.map { Token.text(Array($0.utf8)) }
         let elements = numbers ?? texts ?? []
         let columns = try decoder.optionalInts("ngram_indexes") ?? []
         guard columns.allSatisfy({ (0..<1 << 28).contains($0) }) else {

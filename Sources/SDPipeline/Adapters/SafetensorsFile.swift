@@ -1,5 +1,6 @@
 import Foundation
 import GraphRuntime
+import ONNXLoader
 
 /// Tensors by name in the format of Hugging Face's safetensors: eight bytes with the length of a JSON header, the header, and the tensors'
 /// bytes one after another, little-endian.

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// Words that were learned from pictures, as vectors that take the place of token embeddings (Gal et al., "An Image is Worth One Word", 2022).
 public struct TextualInversion: Sendable {

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// An array of numpy's `.npy` format, versions 1.0 to 3.0 (numpy.lib.format).
 public struct NPYArray: Sendable, Equatable {

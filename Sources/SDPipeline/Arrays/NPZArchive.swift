@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// The arrays of a numpy `.npz` file: a zip archive (APPNOTE.TXT 6.3.10) of `.npy` files, stored (`numpy.savez`) or deflated
 /// (`numpy.savez_compressed`), each named after its array.

@@ -1,3 +1,5 @@
+import ONNXLoader
+
 /// One file of a zip archive, as the archive's directory describes it.
 struct ZipEntry: Sendable {
     let name: String

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// A JSON object as exporters write it beside a model, with accessors that say which file and key were wrong.
 struct ConfigurationFile: Sendable {

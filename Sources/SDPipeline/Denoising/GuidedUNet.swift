@@ -35,7 +35,8 @@ struct GuidedUNet: Denoiser {
         let perPicture = conditionings.count
         let rowCount = latentShape[0] * perPicture
         let pictures = computesPicturesAlone ? 1 : max(Self.latentsAtOnce / (latentShape[2] * latentShape[3]), 1)
-        let step = unet.fixedBatch ?? min(rowCount, pictures * perPicture)
+        // Several prompts of one picture take turns, so that memory doesn't grow with their number.
+        let step = unet.fixedBatch ?? min(rowCount, pictures * min(perPicture, 2))
         // Batches of the same prompts share their tensors.
         var tensors: [[Int]: [String: Tensor]] = [:]
         batches = try stride(from: 0, to: rowCount, by: step).map { first in

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// How pictures become what a CLIP vision encoder takes: the arithmetic of transformers' `CLIPImageProcessor`, in its order and precision.
 struct CLIPPreprocessing: Sendable {

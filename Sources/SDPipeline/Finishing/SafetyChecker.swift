@@ -1,5 +1,6 @@
 import Foundation
 import GraphRuntime
+import ONNXLoader
 
 /// The network that some models have for telling pictures that not everybody wants to see, by the likeness of CLIP's embeddings (Rando et al. 2022,
 /// "Red-Teaming the Stable Diffusion Safety Filter", describes it; diffusers' `StableDiffusionSafetyChecker`).

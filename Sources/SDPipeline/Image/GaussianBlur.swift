@@ -1,3 +1,5 @@
+import ONNXLoader
+
 /// Gaussian blur as Pillow does it (`ImageFilter.GaussianBlur`): three box blurs along the rows, then three along the columns, of a width
 /// that needn't be whole (Gwosdek et al., "Theoretical foundations of Gaussian convolution by extended box filtering", 2011), in integers
 /// of 24 binary places, and rounded to bytes after each. Beyond the edges lies the outermost pixel.

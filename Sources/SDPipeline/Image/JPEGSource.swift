@@ -1,4 +1,5 @@
 import CJPEGReader
+import ONNXLoader
 
 /// A JPEG whose header has been read and checked; nothing is decoded so far.
 ///

@@ -103,7 +103,7 @@ public struct OutputPattern: Sendable, Equatable {
     /// - Parameter number: 1 for the first.
     public func path(number: Int) -> String {
         let name = parts.map { text(of: $0, Picture(number: number)) }.joined()
-        return isNumbered || number <= 1 ? name : Self.numbered(name, number)
+        return isNumbered || number <= 1 || name == "/dev/null" ? name : Self.numbered(name, number)
     }
 
     /// The names of all pictures of a run.
@@ -116,6 +116,8 @@ public struct OutputPattern: Sendable, Equatable {
             repeat {
                 let count = taken[name, default: 0] + 1
                 taken[name] = count
+                // What is written there is gone, however often.
+                if name == "/dev/null" { return name }
                 path = count == 1 ? name : Self.numbered(name, count)
             } while !used.insert(path).inserted
             return path

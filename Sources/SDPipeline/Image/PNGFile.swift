@@ -1,5 +1,6 @@
 import CPNG
 import Foundation
+import ONNXLoader
 
 /// PNG decoding and encoding by libpng.
 ///

@@ -1,5 +1,6 @@
 import CPNGReader
 import Foundation
+import ONNXLoader
 
 /// A PNG whose header has been read and checked; nothing is decoded so far.
 ///

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// A picture file, PNG or JPEG as its content says, whose header has been read and checked; nothing is decoded so far.
 ///

@@ -1,3 +1,5 @@
+import ONNXLoader
+
 /// Between a VAE's pixels, flat `[N, 3, H, W]` values from −1 to 1, and pictures: the arithmetic of diffusers'
 /// `VaeImageProcessor`, in its order and precision.
 public enum PixelConversion {

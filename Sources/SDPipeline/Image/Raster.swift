@@ -1,3 +1,5 @@
+import ONNXLoader
+
 /// Bytes of pixels with any number of channels, interleaved row by row from the top left: what pictures and masks share.
 struct Raster: Sendable, Equatable {
     let width: Int

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// Resizing as Pillow does it (`Image.resize`, 8 bits a channel), which diffusers' `VaeImageProcessor` and transformers' image processors use:
 /// first rows, then columns (from version 13 on Pillow chooses the order by the sizes), with weights of 22 binary places and values rounded to

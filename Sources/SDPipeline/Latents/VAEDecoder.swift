@@ -1,4 +1,5 @@
 import GraphRuntime
+import ONNXLoader
 
 /// The decoder of the variational autoencoder: latents to pictures.
 struct VAEDecoder: Sendable {

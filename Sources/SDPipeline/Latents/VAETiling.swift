@@ -1,3 +1,5 @@
+import ONNXLoader
+
 /// Whether a VAE works on a picture in tiles, which takes less memory, and changes colours a little: its normalisations see a tile in the place of
 /// the whole.
 public enum VAETiling: Sendable, Equatable {

@@ -1,3 +1,5 @@
+import ONNXLoader
+
 /// What lies under a mask when a run begins.
 public enum MaskContent: String, Sendable, CaseIterable {
     /// The picture as it is.

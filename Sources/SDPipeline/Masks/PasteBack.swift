@@ -1,3 +1,5 @@
+import ONNXLoader
+
 extension RGBImage {
     /// This picture with what was made for a mask laid into it, as diffusers' `VaeImageProcessor.apply_overlay` does it: the mask, which
     /// may have soft edges, is the opacity of what was made. Where it is 0 every byte stays as it is.

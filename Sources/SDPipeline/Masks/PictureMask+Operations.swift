@@ -1,3 +1,5 @@
+import ONNXLoader
+
 extension PictureMask {
     /// The largest blur of a mask, in pixels.
     public static let largestBlur = 1024.0

@@ -1,3 +1,5 @@
+import ONNXLoader
+
 extension PictureMask {
     /// What a picture says as a mask, by the rule of AUTOMATIC1111's web interface (`create_binary_mask`): where any pixel is transparent
     /// at all, what has an opacity above 128 is repainted, and the colours count for nothing; else each pixel's luminance is its share.

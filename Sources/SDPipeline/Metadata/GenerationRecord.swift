@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// Everything that a picture was made with: enough to make it again.
 ///

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// A request, checked and completed with what the model's files say: everything that can be known without loading a graph.
 ///

@@ -49,6 +49,7 @@ public struct ParsedPrompt: Sendable, Equatable, Codable, CustomStringConvertibl
     /// Reads a prompt by the grammar of AUTOMATIC1111's web interface.
     ///
     /// - Parameters:
+    ///   - text: the prompt as it was written.
     ///   - steps: of the run, 1 or more.
     ///   - isNegative: whether it is a negative prompt, of which `AND` and a weight at the end are text.
     /// - Throws: ``PipelineError`` with what was found and what was expected.

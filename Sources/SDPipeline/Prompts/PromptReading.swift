@@ -60,6 +60,8 @@ extension PipelineConfiguration {
     /// Reads a prompt as a run would.
     ///
     /// - Parameters:
+    ///   - prompt: the text as it was written.
+    ///   - syntax: how it is read; by default by the grammar where it has syntax that means something.
     ///   - steps: of the run, 1 or more.
     ///   - isNegative: whether it is a negative prompt.
     /// - Throws: ``PipelineError`` for a prompt that the grammar can't read.

@@ -8,6 +8,8 @@ import Foundation
 struct PromptTemplate: Sendable {
     /// The most brackets inside one another.
     static let deepest = 500
+    /// The most characters of all texts of a run together.
+    private static let mostCharacters = 50_000_000
 
     private enum Item {
         /// A part of the source.
@@ -155,18 +157,22 @@ struct PromptTemplate: Sendable {
     /// - Throws: ``PipelineError`` where the texts are more than 50 million characters together.
     func schedule(steps: Int) throws -> [(lastStep: Int, text: String)] {
         guard !isLiteral, hasAlternation || !edits.isEmpty else { return [(steps, String(String.UnicodeScalarView(source)))] }
+        let (characters, overflow) = steps.multipliedReportingOverflow(by: source.count)
+        guard !hasAlternation || !overflow && characters <= Self.mostCharacters else { throw Self.tooLong(steps, source.count) }
         let ends =
             hasAlternation ? Array(1...steps) : Set(edits.map { $0.step(of: steps) }.filter { $0 >= 1 } + [steps]).sorted()
-        guard ends.count * source.count <= 50_000_000 else {
-            throw PipelineError(
-                "The prompt becomes \(ends.count) texts of up to \(source.count) characters over the steps, expected 50 million characters at most.",
-                kind: .invalidRequest)
-        }
+        guard ends.count * source.count <= Self.mostCharacters else { throw Self.tooLong(ends.count, source.count) }
         return ends.map { end in
             var text = String.UnicodeScalarView()
             write(items, step: end, steps: steps, to: &text)
             return (end, String(text))
         }
+    }
+
+    private static func tooLong(_ texts: Int, _ characters: Int) -> PipelineError {
+        PipelineError(
+            "The prompt becomes \(texts) texts of up to \(characters) characters over the steps, expected 50 million characters at most.",
+            kind: .invalidRequest)
     }
 
     /// At most as deep as ``deepest``.

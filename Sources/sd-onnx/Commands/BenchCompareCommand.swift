@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import GraphRuntime
+import ONNXLoader
 import SDPipeline
 
 struct BenchCompareCommand: ParsableCommand {

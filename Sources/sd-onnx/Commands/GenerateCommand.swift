@@ -208,25 +208,47 @@ struct GenerateCommand: ParsableCommand {
             return try command.run(GenerateModels(), files: try command.outputFiles())
         }
         // Each line is the command with its own options over those that all have.
+        let lines = try PromptLines.read(promptFile)
+        func failure(_ line: PromptLines.Line, _ reason: String) -> CommandFailure {
+            CommandFailure("\(PromptLines.title(promptFile)), line \(line.number): \(reason)")
+        }
         let commands = try Self.$isLine.withValue(true) {
-            try PromptLines.read(promptFile).map { line in
+            try lines.map { line in
+                if let flag = line.unsetFlags.first(where: Self.ownArguments.contains) {
+                    throw failure(line, "it switches \(flag) off, which the command line gives for all lines.")
+                }
                 do {
-                    var command = try Self.parse(GenerateCommand.ownArguments + line.arguments)
+                    var command = try Self.parse(Self.ownArguments + line.arguments)
                     command.seed = command.seed ?? .drawn()
                     return command
                 } catch {
-                    let reason = Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-                    throw CommandFailure("\(PromptLines.title(promptFile)), line \(line.number): \(reason)")
+                    throw failure(line, Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " "))
                 }
             }
         }
         let names = try Self.outputFiles(commands)
+        let ownPath = URL(fileURLWithPath: promptFile).resolvingSymlinksInPath().path
+        if promptFile != "-", names.joined().contains(where: { $0.resolvingSymlinksInPath().path == ownPath }) {
+            throw CommandFailure(
+                "A picture would replace \(promptFile), which the prompts are read from: give -o another name.")
+        }
         let models = GenerateModels()
+        for (command, line) in zip(commands, lines) {
+            do {
+                _ = try command.plans(try models.configuration(for: command), profile: nil)
+            } catch {
+                throw failure(line, "\(error)")
+            }
+        }
         for (command, files) in zip(commands, names) { try command.run(models, files: files) }
     }
 
     /// What the program was started with, after the command's name.
-    private static var ownArguments: [String] { Array(CommandLine.arguments.dropFirst(2)) }
+    private static var ownArguments: [String] {
+        let arguments = CommandLine.arguments.dropFirst(2)
+        // What ends the options would make arguments of the lines' own.
+        return Array(arguments.last == "--" ? arguments.dropLast() : arguments)
+    }
 
     /// Whether a line of `--prompts` is being read.
     @TaskLocal private static var isLine = false
@@ -273,8 +295,7 @@ struct GenerateCommand: ParsableCommand {
         }
     }
 
-    private func run(_ models: GenerateModels, files: [URL]?) throws {
-        let configuration = try models.configuration(for: self)
+    private func request() throws -> GenerationRequest {
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
@@ -290,17 +311,29 @@ struct GenerateCommand: ParsableCommand {
         request.livePreview = live.request
         request.checksSafety = safetyChecker
         request.vaeTiling = vaeTiling
-        let picture = try start.picture()
-        if let names = comparedSchedulers {
-            return try compare(names, request: request, picture: picture, configuration: configuration, to: files)
-        }
-        let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
+        return request
+    }
+
+    /// The one plan of the command, with what the files hold that it starts from.
+    private func plans(_ configuration: PipelineConfiguration, profile: Profile?) throws -> [GenerationPlan] {
+        let (request, picture) = (try request(), try start.picture())
         var plans = [
-            try Section.time("tokenizer", for: profiling?.profile) {
+            try Section.time("tokenizer", for: profile) {
                 try configuration.plan(for: request, startingFrom: picture.map { ($0.width, $0.height) })
             }
         ]
         try start.fill(&plans, picture: picture)
+        return plans
+    }
+
+    private func run(_ models: GenerateModels, files: [URL]?) throws {
+        let configuration = try models.configuration(for: self)
+        if let names = comparedSchedulers {
+            return try compare(
+                names, request: try request(), picture: try start.picture(), configuration: configuration, to: files)
+        }
+        let profiling = try profile.map { try ProfiledRun(file: $0, precision: numbers.precision) }
+        let plans = try plans(configuration, profile: profiling?.profile)
         let plan = plans[0]
         warn(plans, configuration)
 

@@ -21,7 +21,7 @@ struct VerifyCommand: ParsableCommand {
     @Argument(help: "Folders: a case each, or any number of them.", transform: OptionValues.path)
     var folders: [String]
 
-    @Flag(help: "Run each graph node by node as it stands in the file.")
+    @Flag(help: "Run each graph node by node as it is in the file.")
     var noOptimize = false
 
     @Option(

@@ -1,3 +1,4 @@
+import ONNXLoader
 import SDPipeline
 
 /// A white picture to draw on.

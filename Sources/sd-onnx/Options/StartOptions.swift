@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ONNXLoader
 import SDPipeline
 
 /// What a run starts from, where that isn't the seed's noise alone.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ONNXLoader
 import SDPipeline
 
 /// Prompts from a file or standard input: a line for each, either the prompt itself or a JSON object of options by their long names.
@@ -9,12 +10,18 @@ enum PromptLines {
         /// From 1.
         let number: Int
         let arguments: [String]
+        /// Flags that the line says are off.
+        let unsetFlags: [String]
     }
 
     private static let largestSize = 1 << 26
     private static let mostLines = 100_000
     /// Options of the whole run.
-    private static let others: Set<String> = ["prompts", "help", "version", "json", "quiet"]
+    private static let others: Set<String> = [
+        "prompts", "help", "version", "json", "quiet", "help-hidden", "experimental-dump-help",
+    ]
+    /// The options without a value.
+    private static let flags: Set<String> = ["invert-mask", "low-memory", "safety-checker"]
 
     /// - Parameter path: `-` for standard input.
     /// - Throws: ``CommandFailure`` with the line that can't be read.
@@ -37,8 +44,8 @@ enum PromptLines {
             guard !line.contains("\0") else { throw CommandFailure("\(title), line \(index + 1): it has a zero character.") }
             if line.isEmpty { continue }
             do {
-                let arguments = line.hasPrefix("{") ? try options(line) : ["--prompt=\(line)"]
-                lines.append(Line(number: index + 1, arguments: arguments))
+                let (given, unset) = line.hasPrefix("{") ? try options(line) : (["--prompt=\(line)"], [])
+                lines.append(Line(number: index + 1, arguments: given, unsetFlags: unset))
             } catch {
                 throw CommandFailure("\(title), line \(index + 1): \(error.reason).")
             }
@@ -53,7 +60,8 @@ enum PromptLines {
     /// What messages call the file.
     static func title(_ path: String) -> String { path == "-" ? "Standard input" : path }
 
-    private static func options(_ line: String) throws(JSONText.FormatError) -> [String] {
+    /// The options that a line gives, and the flags that it says are off.
+    private static func options(_ line: String) throws(JSONText.FormatError) -> (given: [String], unset: [String]) {
         let object: [String: OptionValue]
         do { object = try JSONText.decode([String: OptionValue].self, from: Array(line.utf8)) } catch let error
             as JSONText.FormatError
@@ -62,23 +70,27 @@ enum PromptLines {
         } catch {
             throw JSONText.FormatError(reason: "it isn't a JSON object of texts, numbers, lists of numbers, true and false")
         }
-        guard object["prompt"] != nil else { throw JSONText.FormatError(reason: "it has no \"prompt\"") }
-        var arguments: [String] = []
+        guard case .text? = object["prompt"] else { throw JSONText.FormatError(reason: "it has no \"prompt\" with a text") }
+        var (arguments, unset): ([String], [String]) = ([], [])
         for (key, value) in object.sorted(by: { $0.key < $1.key }) {
             let name = key.replacing("_", with: "-")
             guard name.wholeMatch(of: /[A-Za-z][A-Za-z0-9-]*/) != nil, !others.contains(name) else {
                 throw JSONText.FormatError(reason: "\"\(key.prefix(80))\" is no option of one prompt")
             }
             switch value {
-            case .flag(false), .none: continue
-            case .flag(true): arguments.append("--\(name)")
+            case .none: continue
+            case .flag(let isSet):
+                guard flags.contains(name) else {
+                    throw JSONText.FormatError(reason: "\"\(key)\" is \(isSet), expected a text, a number or a list of numbers")
+                }
+                if isSet { arguments.append("--\(name)") } else { unset.append("--\(name)") }
             case .text(let text):
                 guard !text.contains("\0") else { throw JSONText.FormatError(reason: "\"\(key)\" has a zero character") }
                 arguments.append("--\(name)=\(text)")
             case .list(let texts): arguments.append("--\(name)=\(texts.joined(separator: ","))")
             }
         }
-        return arguments
+        return (arguments, unset)
     }
 
     private enum OptionValue: Decodable {

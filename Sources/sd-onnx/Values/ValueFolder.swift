@@ -1,5 +1,6 @@
 import Foundation
 import GraphRuntime
+import ONNXLoader
 import SDPipeline
 
 /// What index.json beside a dump's arrays says.

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 import SDPipeline
 import TestSupport
 import Testing
@@ -132,6 +133,6 @@ import Testing
             return source.contains("JSONDecoder(") || source.contains("JSONSerialization.jsonObject")
                 || source.contains("PropertyListDecoder")
         }
-        #expect(files.count > 100 && readers == ["SDPipeline/Configuration/JSONText.swift"])
+        #expect(files.count > 100 && readers == ["ONNXLoader/Files/JSONText.swift"])
     }
 }

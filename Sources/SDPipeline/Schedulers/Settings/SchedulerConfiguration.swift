@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// The content of a model's `scheduler/scheduler_config.json`: which scheduler the model was made for, and the keys
 /// that the file states.

@@ -7,13 +7,8 @@ package enum LargeArray {
     /// What is smaller isn't asked for: it comes from memory that the process has.
     private static let smallest = 1 << 20
 
-    /// - Throws: ``ImageError/notEnoughMemory(bytes:)`` where the system doesn't give that many bytes at once.
-    package static func ask(bytes: Int) throws {
-        guard fits(bytes: bytes) else { throw ImageError.notEnoughMemory(bytes: bytes) }
-    }
-
     /// Whether the system gives that many bytes at once.
-    static func fits(bytes: Int) -> Bool {
+    package static func fits(bytes: Int) -> Bool {
         guard bytes >= smallest else { return true }
         // Taken and given back: under a limit of address space, or of what the system promises, this fails as the array would.
         return (try? TensorStorage(byteCount: bytes)) != nil

@@ -1,5 +1,4 @@
 import Foundation
-import ONNXLoader
 
 /// Reading whole files of a model's folder, or of a person's: they are untrusted, so their size is bounded, and a pipe or a device, which
 /// would never end, isn't waited for.

@@ -1,5 +1,4 @@
 import Foundation
-import ONNXLoader
 
 /// The one way in which JSON is read, from files, options and streams alike: bytes are checked before Foundation's decoder sees them.
 ///
