@@ -130,6 +130,14 @@ import Testing
         try refused("{\"prompt\": \"a\", \"help\": true}", "\"help\" is no option of one prompt")
         try refused("{\"prompt\": \"a\"", "line 1: it isn't JSON")
         try refused("{\"prompt\": {}}", "isn't a JSON object of texts, numbers")
+        for value in ["true", "false", "null"] { try refused("{\"prompt\": \(value)}", "it has no \"prompt\" with a text") }
+        try refused("{\"prompt\": \"a\", \"negative_prompt\": true}", "\"negative_prompt\" is true, expected a text")
+        try refused("{\"prompt\": \"a\", \"low_memory\": false}", "it switches --low-memory off", ["--low-memory"])
+        // What only the model's files tell is found before the first picture, too.
+        try refused("a\nb (c:1.2.3)", "list.txt, line 2: The prompt has the weight \"1.2.3\"")
+        try refused("a\n{\"prompt\": \"a\", \"width\": 77}", "list.txt, line 2: ")
+        try refused("a\n{\"prompt\": \"a\", \"output\": \"list.txt\"}", "list.txt")
+        #expect(folder.names == ["list.txt"])
         try refused("\n  \n", "has no prompt: all of its lines are empty")
         try expectFailure(["generate", "--prompts", "/nowhere"], saying: "/nowhere can't be read")
         try expectUsageError(["generate", "a", "--prompts", "x"], saying: "--prompts and a prompt both say")

@@ -78,6 +78,17 @@ import Testing
                 "MultiHeadAttention", heads, [try zeros(1, 3, 8), try zeros(1, 3, 8), try zeros(1, 3, 8), try zeros(23)],
                 "should have 24 elements"
             ),
+            (
+                "MultiHeadAttention", heads,
+                [
+                    try zeros(2, 5, 8), try zeros(2, 3, 8), try zeros(2, 3, 8), try zeros(24),
+                    try Tensor([Int32](repeating: 1, count: 18), shape: Shape([2, 1, 3, 3])),
+                ], "doesn't fit 2 batch items, 5 queries and 3 keys"
+            ),
+            (
+                "RotaryEmbedding", NodeAttributes(),
+                [try zeros(1, 2, 3, 4), try Tensor([Int64.min]), try zeros(8, 2), try zeros(8, 2)], "position_ids should"
+            ),
             ("Inverse", NodeAttributes(), [try zeros(2, 3)], "expected square matrices"),
             (
                 "MatMulNBits", NodeAttributes(["N": .int(2), "K": .int(16), "block_size": .int(16)]),

@@ -8,7 +8,7 @@ import torch
 
 from ort_cases import CASES, constant, ints, make, random
 
-RECIPE = 1
+RECIPE = 2
 ATOL = 2e-5
 
 
@@ -38,6 +38,7 @@ def fused_activations():
             inputs = [random(5, 6), constant(random(4, 6)), constant(random(4))]
             microsoft("FusedGemm", inputs, label=name, activation=name, transB=1, alpha=0.5, beta=2.0, **more)
     microsoft("FusedGemm", [random(6, 5), random(6, 4)], label="no_c", activation="Relu", transA=1)
+    microsoft("FusedGemm", [random(6, 5), random(5, 4)], label="Selu", activation="Selu", activation_alpha=0.5, activation_gamma=2.0)
 
 
 def gelus():
