@@ -1,7 +1,7 @@
 /// A profile as a flame graph (Gregg, "The Flame Graph", 2016): the modules of the exported program, inner ones above outer ones, each
 /// as wide as its time. Where runs are parts of a program's work, those of one name are the lowest frames, their numbers left out: one `U-Net` for
 /// `U-Net step 1`, `U-Net step 2` and so on.
-public struct FlameGraph {
+public struct FlameGraph: Sendable {
     private static let width = 1200.0
     private static let margin = 10.0
     private static let rowHeight = 18.0
@@ -31,8 +31,8 @@ public struct FlameGraph {
         var depth: Int { 1 + (children.map(\.depth).max() ?? 0) }
     }
 
-    private let root: Frame
-    private let title: String
+    /// The picture as an SVG file, which needs no other.
+    public let svg: String
 
     /// Adds up a profile's times by module.
     ///
@@ -40,8 +40,7 @@ public struct FlameGraph {
     ///   - profile: the profile.
     ///   - title: the text above the drawing and on its lowest frame.
     public init(_ profile: Profile, title: String) {
-        root = Frame(title)
-        self.title = title
+        let root = Frame(title)
         let nodes = profile.nodes
         let parts = Self.partsOfRuns(profile)
         for span in profile.spans where nodes[span.node].depth == 0 {
@@ -53,6 +52,7 @@ public struct FlameGraph {
                 frame.add(span)
             }
         }
+        svg = Self.svg(of: root, title: title)
     }
 
     /// For each run of a graph the name of the part that it lies in, without a number at its end; empty for runs outside of parts.
@@ -67,30 +67,32 @@ public struct FlameGraph {
             }
     }
 
-    /// The picture as an SVG file, which needs no other.
-    public var svg: String {
-        let height = Self.top + Double(root.depth) * Self.rowHeight + Self.margin
+    private static func svg(of root: Frame, title: String) -> String {
+        let height = top + Double(root.depth) * rowHeight + margin
         var lines = [
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(Int(Self.width))\" height=\"\(Int(height))\" "
-                + "viewBox=\"0 0 \(Int(Self.width)) \(Int(height))\" font-family=\"monospace\" font-size=\"11\">",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(Int(width))\" height=\"\(Int(height))\" "
+                + "viewBox=\"0 0 \(Int(width)) \(Int(height))\" font-family=\"monospace\" font-size=\"11\">",
             "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
-            "<text x=\"\(Int(Self.margin))\" y=\"24\" font-size=\"14\">\(MarkupText.xml(title)): "
+            "<text x=\"\(Int(margin))\" y=\"24\" font-size=\"14\">\(MarkupText.xml(title)): "
                 + "\(MarkupText.milliseconds(root.nanoseconds)) in nodes</text>",
         ]
-        let scale = (Self.width - 2 * Self.margin) / max(root.nanoseconds, 1)
-        draw(root, x: Self.margin, y: height - Self.margin - Self.rowHeight, scale: scale, into: &lines)
+        let scale = (width - 2 * margin) / max(root.nanoseconds, 1)
+        draw(root, of: root.nanoseconds, x: margin, y: height - margin - rowHeight, scale: scale, into: &lines)
         return (lines + ["</svg>", ""]).joined(separator: "\n")
     }
 
-    private func draw(_ frame: Frame, x: Double, y: Double, scale: Double, into lines: inout [String]) {
+    /// - Parameter whole: nanoseconds of the lowest frame.
+    private static func draw(
+        _ frame: Frame, of whole: Double, x: Double, y: Double, scale: Double, into lines: inout [String]
+    ) {
         let width = frame.nanoseconds * scale
-        guard width >= Self.narrowest else { return }
-        let share = MarkupText.number(100 * frame.nanoseconds / max(root.nanoseconds, 1))
-        let label = MarkupText.cut(frame.name, to: Int((width - 6) / Self.characterWidth))
+        guard width >= narrowest else { return }
+        let share = MarkupText.number(100 * frame.nanoseconds / max(whole, 1))
+        let label = MarkupText.cut(frame.name, to: Int((width - 6) / characterWidth))
         let tip = "\(frame.name): \(MarkupText.milliseconds(frame.nanoseconds)), \(share) %, \(frame.calls) calls"
         lines.append(
             "<g><title>\(MarkupText.xml(tip))</title><rect x=\"\(MarkupText.number(x))\" y=\"\(MarkupText.number(y))\" "
-                + "width=\"\(MarkupText.number(max(width - 0.5, 0.1)))\" height=\"\(MarkupText.number(Self.rowHeight - 1))\" "
+                + "width=\"\(MarkupText.number(max(width - 0.5, 0.1)))\" height=\"\(MarkupText.number(rowHeight - 1))\" "
                 + "rx=\"1\" fill=\"\(Palette.warm(frame.name))\"/>"
                 + (label.isEmpty
                     ? ""
@@ -98,7 +100,7 @@ public struct FlameGraph {
                 + "</g>")
         var left = x
         for child in frame.children {
-            draw(child, x: left, y: y - Self.rowHeight, scale: scale, into: &lines)
+            draw(child, of: whole, x: left, y: y - rowHeight, scale: scale, into: &lines)
             left += child.nanoseconds * scale
         }
     }
