@@ -18,6 +18,16 @@ extension FuzzTarget {
         try runModel(ONNXModel(contentsOf: ScratchFolder.url.appending(path: "model.onnx")).graph)
     }
 
+    /// A tensor, sequence or optional as ONNX's test cases have them, read as each of these.
+    static let value = FuzzTarget(name: "value") { bytes in
+        let sequence = ValueType.sequence(.tensor(.float32, nil))
+        for type in [nil, sequence, .optional(.tensor(.float32, nil)), .optional(sequence)] {
+            do { _ = try ONNXModel.value(bytes: bytes, as: type) } catch is LoadError {
+                // What isn't one of these may be another.
+            }
+        }
+    }
+
     private static let threads = ThreadPool(threadCount: 1)
     /// More elements than these in one input, and a graph isn't run: it would only be slow.
     private static let largestInput = 1 << 12

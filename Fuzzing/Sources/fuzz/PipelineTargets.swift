@@ -76,4 +76,10 @@ extension FuzzTarget {
         _ = try array.tensor()
         _ = try array.floats()
     }
+
+    /// A textual inversion embedding in a safetensors file.
+    static let embedding = FuzzTarget(name: "embedding") { bytes in
+        try ScratchFolder.fill([("e.safetensors", bytes)])
+        _ = try TextualInversion(name: "e", contentsOf: ScratchFolder.url.appending(path: "e.safetensors"))
+    }
 }
