@@ -5,7 +5,7 @@ import ONNXLoader
 public enum VAETiling: Sendable, Equatable {
     /// In tiles of the size that the VAE was trained at, or half of it and so on down to 256 pixels, where a whole picture would take more
     /// than three quarters of the machine's memory, or more than ``/GraphRuntime/ResourceLimits/runBytes``; with
-    /// ``/GraphRuntime/SessionOptions/savesMemory`` also where it would take more than 1.5 GiB (1024×1024 takes 2.7 GB, 768×768 1.5 GB).
+    /// ``/GraphRuntime/SessionOptions/savesMemory`` also where it would take more than 1.5 GiB (of a full-size VAE 1024×1024 takes 2.7 GB).
     case automatic
     /// The whole picture at once.
     case off
