@@ -55,6 +55,17 @@ struct ConfigurationFile: Sendable {
         throw wrong(key, value, expected: "a list of \(count) numbers")
     }
 
+    /// The numbers of the list `key`, or the one that it is; nil for all else.
+    func numbers(_ key: String) -> [Double]? {
+        switch values[key] {
+        case .number(let number)?: return [number]
+        case .list(let elements)?:
+            let numbers = elements.compactMap { if case .number(let number) = $0 { number } else { nil as Double? } }
+            return numbers.count == elements.count ? numbers : nil
+        default: return nil
+        }
+    }
+
     /// The whole numbers of the object `key` by their names; nil where it is missing.
     ///
     /// - Parameter names: what a number alone stands for, as older files have it.

@@ -36,6 +36,15 @@ struct GraphSizes {
         return nil
     }
 
+    /// The ControlNets inside of a U-Net's graph, with their number where it is fixed; nil where it has none.
+    var builtInControls: (count: Int?, input: String)? {
+        for id in graph.inputs where BuiltInControl.pictureNames.contains(graph.values[id].name) {
+            let input = InputDeclaration(graph.values[id])
+            return (BuiltInControl.count(input), input.name)
+        }
+        return nil
+    }
+
     /// What the levels of a U-Net or a VAE's decoder scale by together: each has a node that doubles height and width.
     var scalingFactor: Int {
         let count = graph.nodes.count { $0.identity.type == "Resize" || $0.identity.type == "Upsample" }

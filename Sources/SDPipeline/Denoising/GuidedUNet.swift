@@ -11,10 +11,10 @@ struct GuidedUNet: Denoiser {
         let conditionings: [Int]
         /// Rows whose predictions count; the others fill up a fixed batch.
         let count: Int
-        let tensors: [String: Tensor]
+        let prepared: PreparedRows
     }
 
-    private let unet: UNet
+    private let unet: any RowPredictor
     /// How much each conditioning but the first moves the prediction.
     private let scales: [Float]
     private let batches: [Batch]
@@ -28,7 +28,8 @@ struct GuidedUNet: Denoiser {
     ///   - latentShape: [N, C, h, w].
     ///   - computesPicturesAlone: whether each picture is computed alone, so that not even its rounding depends on the others.
     init(
-        _ unet: UNet, conditionings: [Conditioning], scales: [Double], latentShape: [Int], computesPicturesAlone: Bool
+        _ unet: any RowPredictor, conditionings: [Conditioning], scales: [Double], latentShape: [Int],
+        computesPicturesAlone: Bool
     ) throws {
         self.unet = unet
         self.scales = scales.map { Float($0) }
@@ -38,16 +39,19 @@ struct GuidedUNet: Denoiser {
         // Several prompts of one picture take turns, so that memory doesn't grow with their number.
         let step = unet.fixedBatch ?? min(rowCount, pictures * min(perPicture, 2))
         // Batches of the same prompts share their tensors.
-        var tensors: [[Int]: [String: Tensor]] = [:]
+        var prepared: [[Int]: PreparedRows] = [:]
         batches = try stride(from: 0, to: rowCount, by: step).map { first in
             // An export of a fixed batch gets its last rows filled up with copies.
             let rows = (first..<first + step).map { min($0, rowCount - 1) }
             let used = rows.map { $0 % perPicture }
-            let shared = try tensors[used] ?? unet.tensors(of: used.map { conditionings[$0] })
-            tensors[used] = shared
+            let shared =
+                try prepared[used]
+                ?? unet.prepare(
+                    used.map { conditionings[$0] }, areNegative: used.map { $0 == 0 && !scales.isEmpty })
+            prepared[used] = shared
             return Batch(
-                pictures: rows.map { $0 / perPicture }, conditionings: used, count: min(step, rowCount - first), tensors: shared
-            )
+                pictures: rows.map { $0 / perPicture }, conditionings: used, count: min(step, rowCount - first),
+                prepared: shared)
         }
     }
 
@@ -59,7 +63,7 @@ struct GuidedUNet: Denoiser {
         for batch in batches {
             let output = try unet.predict(
                 batch.pictures.map(latents.values(ofPicture:)), shape: [batch.pictures.count] + latents.shape.dropFirst(),
-                timestep: evaluation.timestep, conditioning: batch.tensors, observer: observer)
+                at: evaluation, rows: batch.prepared, observer: observer)
             let size = output.count / batch.pictures.count
             if result.isEmpty {
                 shape[1] = output.shape[1]

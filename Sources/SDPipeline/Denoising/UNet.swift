@@ -1,87 +1,125 @@
+import Foundation
 import GraphRuntime
+import Synchronization
 
 /// The U-Net's graph: predictions for rows of noisy latents, each with a conditioning of its own.
 struct UNet: Sendable {
+    /// What is changed in its graph when it is loaded.
+    struct Edits: Hashable, Sendable {
+        /// Whether the residuals of ControlNets are added.
+        var takesResiduals = false
+        /// Whether FreeU's factors are applied.
+        var takesFreeU = false
+    }
+
+    /// Where the residuals of ControlNets go.
+    struct Residuals: Sendable {
+        /// One for each skip connection, in the order of the way down, and at last the middle block's.
+        let inputs: [InputDeclaration]
+        /// Their channels, where the graph tells them.
+        let channels: [Int?]
+    }
+
     let component: Component
     let configuration: UNetConfiguration
-    private let sample: InputDeclaration
-    private let timestep: InputDeclaration
-    private let states: InputDeclaration
-    private let added: [InputDeclaration]
+    /// Nil where it takes none.
+    let residuals: Residuals?
+    /// The ControlNets that are inside of the graph; nil for none.
+    let builtIn: BuiltInControl?
+    private let inputs: NetworkInputs
 
     /// What many runs in a row get as the same tensor, see ``SessionOptions/steadyInputs``.
-    static let steadyInputs: Set<String> = ["encoder_hidden_states", "text_embeds", "time_ids", "timestep_cond"]
+    static let steadyInputs: Set<String> = [
+        "encoder_hidden_states", "text_embeds", "time_ids", "timestep_cond", "controlnet_cond", "controlnet_conds",
+        FreeUFilter.inputName,
+    ]
 
     /// - Parameters:
     ///   - addedInputs: the inputs that the family's conditioning gives besides the states.
     ///   - family: what messages call the model.
-    init(_ component: Component, configuration: UNetConfiguration, addedInputs: [String], family: String) throws {
+    /// - Throws: ``PipelineError`` for a graph that can't be run or isn't a U-Net's, or where an edit finds no place in it.
+    init(
+        _ file: URL, edits: Edits, configuration: UNetConfiguration, addedInputs: [String], family: String,
+        options: SessionOptions
+    ) throws {
+        let places = ControlPlaces()
+        let component = try Component("unet", file: file, options: options) { graph, title in
+            try Self.apply(edits, to: &graph, title: title, places: places)
+        }
         self.component = component
         self.configuration = configuration
-        sample = try component.input(["sample"], position: 0)
-        timestep = try component.input(["timestep", "timesteps", "t"], position: 1)
-        states = try component.input(["encoder_hidden_states"], position: 2)
-        added = addedInputs.compactMap { component.optionalInput([$0]) }
-        let known = Set([sample.name, timestep.name, states.name] + added.map(\.name))
-        if let other = component.session.inputs.first(where: { !known.contains($0.name) }) {
-            throw PipelineError(
-                "The U-Net takes the input \"\(other.name)\", which \(family) doesn't have.", kind: .unsupportedModel)
+        builtIn = BuiltInControl(component)
+        let found = edits.takesResiduals && builtIn == nil ? places.found : nil
+        residuals = try found.map { names, channels in
+            Residuals(inputs: try names.all.map { try component.input([$0], position: .max) }, channels: channels)
+        }
+        let own = [builtIn?.pictures.name, builtIn?.scales?.name, edits.takesFreeU ? FreeUFilter.inputName : nil].compactMap {
+            $0
+        }
+        inputs = try NetworkInputs(
+            component, addedInputs: addedInputs, others: Set(own).union(found?.names.all ?? []), family: family)
+    }
+
+    private static func apply(_ edits: Edits, to graph: inout Graph, title: String, places: ControlPlaces) throws {
+        let hasControlNets = graph.inputs.contains { BuiltInControl.inputNames.contains(graph.values[$0].name) }
+        let declared = hasControlNets ? nil : ControlResiduals.declared(in: graph)
+        let needsConnections = edits.takesFreeU || edits.takesResiduals && declared == nil && !hasControlNets
+        let connections = needsConnections ? try SkipConnections(graph, title: title) : nil
+        if let declared {
+            if edits.takesResiduals {
+                let channels = declared.all.map { name -> Int? in
+                    guard let id = graph.inputs.first(where: { graph.values[$0].name == name }),
+                        case .tensor(_, let dimensions?)? = graph.values[id].type, dimensions.count == 4,
+                        case .fixed(let extent) = dimensions[1]
+                    else { return nil }
+                    return extent
+                }
+                places.found = (declared, channels)
+                declared.relax(in: &graph)
+            } else {
+                try declared.remove(from: &graph)
+            }
+        } else if edits.takesResiduals, let connections, !hasControlNets {
+            let channels = connections.connections.reversed().map(\.skipChannels) + [connections.connections[0].hiddenChannels]
+            places.found = (try ControlResiduals.added(to: &graph, at: connections), channels)
+        }
+        if edits.takesFreeU, let connections { try FreeUFilter.add(to: &graph, at: connections, title: title) }
+    }
+
+    /// What an edit finds, told to who loads the graph.
+    private final class ControlPlaces: Sendable {
+        private let value = Mutex<(names: ControlResiduals, channels: [Int?])?>(nil)
+
+        var found: (names: ControlResiduals, channels: [Int?])? {
+            get { value.withLock { $0 } }
+            set { value.withLock { $0 = newValue } }
         }
     }
 
     /// Whether the graph has one of the inputs that conditioning may give.
-    func takes(_ input: String) -> Bool { added.contains { $0.name == input } }
+    func takes(_ input: String) -> Bool { inputs.takes(input) }
 
     /// The batch that the export fixed; nil where any will do.
-    var fixedBatch: Int? { sample.fixedBatch }
+    var fixedBatch: Int? { inputs.fixedBatch }
 
-    /// What rows are conditioned on, as the graph takes it, by its inputs' names. What depends on it alone is computed once for runs in
-    /// a row with the same tensors.
-    func tensors(of rows: [Conditioning]) throws -> [String: Tensor] {
-        guard let first = rows.first?.states else { return [:] }
-        if case .fixed(let count)? = states.dimensions?.dropFirst().first, first.tokenCount > count {
-            throw PipelineError(
-                "The prompt takes \(first.tokenCount) states, in chunks, and the U-Net was exported for \(count): a shorter prompt is needed, or "
-                    + "an export with a free sequence length.", kind: .unsupportedModel)
-        }
-        var result = [
-            states.name: try states.tensor(
-                rows: rows.map { $0.states.values[...] }, shape: [rows.count, first.tokenCount, first.width])
-        ]
-        for input in added {
-            let values = rows.compactMap { $0.added[input.name] }
-            guard values.count == rows.count else { continue }
-            result[input.name] = try input.tensor(rows: values.map { $0[...] }, shape: [rows.count, values[0].count])
-        }
-        return result
-    }
+    /// See ``NetworkInputs/tensors(of:)``.
+    func tensors(of rows: [Conditioning]) throws -> [String: Tensor] { try inputs.tensors(of: rows) }
 
     /// The prediction for rows, float32 [rows, C, h, w].
     ///
     /// - Parameters:
     ///   - latents: the values of each row, [C, h, w].
     ///   - shape: [rows, C, h, w].
-    ///   - conditioning: from ``tensors(of:)``.
+    ///   - further: all other inputs, from ``tensors(of:)`` and of ControlNets and FreeU.
     func predict(
-        _ latents: [ArraySlice<Float>], shape: [Int], timestep: Float, conditioning: [String: Tensor],
+        _ latents: [ArraySlice<Float>], shape: [Int], timestep: Float, further: [String: Tensor],
         observer: (any RunObserver)?
     ) throws -> Tensor {
-        let rows = shape[0]
-        var inputs = conditioning
-        inputs[sample.name] = try sample.tensor(rows: latents, shape: shape)
-        inputs[self.timestep.name] = try timestepTensor(timestep, rows: rows)
-        let output = try component.output(["out_sample", "sample", "noise_pred"], of: inputs, observer: observer)
-        guard output.shape.rank == 4, output.shape[0] == rows, output.shape.dimensions.suffix(2) == shape.suffix(2) else {
+        let all = further.merging(try inputs.tensors(latents, shape: shape, timestep: timestep)) { $1 }
+        let output = try component.output(["out_sample", "sample", "noise_pred"], of: all, observer: observer)
+        guard output.shape.rank == 4, output.shape[0] == shape[0], output.shape.dimensions.suffix(2) == shape.suffix(2) else {
             throw PipelineError("The U-Net answers \(output.shape) to latents of shape \(shape).", kind: .failedRun)
         }
         return output
-    }
-
-    private func timestepTensor(_ value: Float, rows: Int) throws -> Tensor {
-        guard let dimensions = timestep.dimensions, let first = dimensions.first else {
-            return try timestep.tensor([value], shape: [])
-        }
-        let count = if case .fixed(let extent) = first { extent } else { rows }
-        return try timestep.tensor(Array(repeating: value, count: count), shape: [count])
     }
 }

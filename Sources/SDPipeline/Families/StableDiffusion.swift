@@ -5,7 +5,8 @@ extension ModelFamily {
         name: "Stable Diffusion model",
         pipelineClasses: [
             "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline",
-            "StableDiffusionInpaintPipelineLegacy", "StableDiffusionOnnxPipeline",
+            "StableDiffusionInpaintPipelineLegacy", "StableDiffusionOnnxPipeline", "StableDiffusionControlNetPipeline",
+            "StableDiffusionControlNetImg2ImgPipeline", "StableDiffusionControlNetInpaintPipeline",
         ],
         textEncoders: [TextEncoderPart(folder: "text_encoder", tokenizer: "tokenizer")], adjustsSchedulerSettings: true)
 }

@@ -1,6 +1,8 @@
 extension ModelFamily {
     private static let xlClasses = [
         "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline",
+        "StableDiffusionXLControlNetPipeline", "StableDiffusionXLControlNetImg2ImgPipeline",
+        "StableDiffusionXLControlNetInpaintPipeline",
     ]
     private static let secondEncoder = TextEncoderPart(
         folder: "text_encoder_2", tokenizer: "tokenizer_2", states: .penultimate)

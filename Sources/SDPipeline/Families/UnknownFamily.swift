@@ -17,7 +17,7 @@ enum UnknownFamily {
         ("Upscale", "an upscaler, whose U-Net takes a small picture beside the latents"),
         ("Depth2Img", "a model that takes a depth map beside the latents"),
         ("InstructPix2Pix", "a model that takes a picture beside the latents and two guidance scales"),
-        ("ControlNet", "a pipeline with a ControlNet"),
+        ("ControlNet", "a pipeline with a ControlNet of another kind"),
         ("VideoDiffusion", "a model that makes videos"),
     ]
 

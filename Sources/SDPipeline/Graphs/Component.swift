@@ -10,6 +10,9 @@ final class Component: Sendable {
         "vae_decoder": "VAE decoder", "safety_checker": "safety checker",
     ]
 
+    /// Changes a file's graph before it is made ready to run.
+    typealias Edit = @Sendable (_ graph: inout Graph, _ title: String) throws -> Void
+
     /// Its folder's name, such as `vae_decoder`.
     let name: String
     /// What messages call it.
@@ -17,28 +20,30 @@ final class Component: Sendable {
     let file: URL
     let options: SessionOptions
     let session: Session
+    private let edit: Edit
 
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
     convenience init(
-        _ name: String, folder: ModelFolder, options: SessionOptions,
-        edit: (_ graph: inout Graph, _ title: String) throws -> Void = { _, _ in }
+        _ name: String, folder: ModelFolder, options: SessionOptions, edit: @escaping Edit = { _, _ in }
     ) throws {
         try self.init(name, file: folder.graph(of: name), options: options, edit: edit)
     }
 
-    /// - Parameter edit: changes the file's graph before it is made ready to run; ``PipelineError``s that it throws pass.
+    /// - Parameters:
+    ///   - title: what messages call it; nil for what its name stands for.
+    ///   - edit: ``PipelineError``s that it throws pass.
     /// - Throws: ``PipelineError`` that names the component and what is wrong with its file.
     init(
-        _ name: String, file: URL, options: SessionOptions,
-        edit: (_ graph: inout Graph, _ title: String) throws -> Void = { _, _ in }
+        _ name: String, file: URL, title: String? = nil, options: SessionOptions, edit: @escaping Edit = { _, _ in }
     ) throws {
         self.name = name
-        title = Self.titles[name] ?? name
+        self.title = title ?? Self.titles[name] ?? name
         self.file = file
         self.options = options
+        self.edit = edit
         do {
             var graph = try ONNXModel(contentsOf: file, limits: options.limits).graph
-            try edit(&graph, title)
+            try edit(&graph, self.title)
             session = try Session(graph: graph, library: StandardOperators.library, options: options)
         } catch let error as PipelineError {
             throw error
@@ -48,6 +53,14 @@ final class Component: Sendable {
         } catch {
             throw PipelineError("\(file.path) can't be run: \(error).", kind: .failedRun)
         }
+    }
+
+    /// The same graph without the optimizer, for finding out where something in it comes from; nil where its file is gone.
+    func plainSession() -> Session? {
+        var options = options
+        options.optimize = false
+        guard var graph = try? ONNXModel(contentsOf: file).graph, (try? edit(&graph, title)) != nil else { return nil }
+        return try? Session(graph: graph, library: StandardOperators.library, options: options)
     }
 
     /// The declared input of one of these names, or the one at `position` where the exporter chose other names.

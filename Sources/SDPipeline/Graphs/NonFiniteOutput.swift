@@ -1,6 +1,4 @@
 import GraphRuntime
-import ONNXLoader
-import Ops
 
 /// An output of a component that isn't finite, and what can be said about it.
 struct NonFiniteOutput {
@@ -15,7 +13,7 @@ struct NonFiniteOutput {
     /// First node by node as the graph is in the file, so that the node is one of the file's; where that run is finite, the
     /// optimised graph.
     func explained(_ inputs: [String: Tensor]) -> PipelineError {
-        let plain = plainSession()
+        let plain = component.plainSession()
         let found = origin(plain, inputs).map { sentence($0) }
         let optimized =
             found == nil ? origin(component.session, inputs).map { sentence($0, isOptimizedAlone: plain != nil) } : nil
@@ -23,13 +21,6 @@ struct NonFiniteOutput {
         return PipelineError(
             "The \(component.title) answers numbers that aren't finite (\(count)): \(place). \(help)",
             kind: .notFinite(component: component.name))
-    }
-
-    private func plainSession() -> Session? {
-        var options = component.options
-        options.optimize = false
-        guard let graph = try? ONNXModel(contentsOf: component.file).graph else { return nil }
-        return try? Session(graph: graph, library: StandardOperators.library, options: options)
     }
 
     private func origin(_ session: Session?, _ inputs: [String: Tensor]) -> NonFiniteTracer.Origin? {

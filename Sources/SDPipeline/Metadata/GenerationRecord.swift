@@ -32,6 +32,10 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var promptSyntax: String?
     /// See ``GenerationRequest/clipSkip``; nil for the model's own.
     public var clipSkip: Int?
+    /// ControlNets, where there were some.
+    public var controls: [Control]?
+    /// See ``GenerationRequest/freeU``.
+    public var freeU: FreeU?
     /// Words that were learned, where there were some.
     public var embeddings: [Embedding]?
     /// Pixels in a row.
@@ -150,7 +154,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case embeddings
+        case embeddings, controls
+        case freeU = "freeu"
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
         case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop
         case tokenizer, precision, threads
@@ -238,6 +243,10 @@ extension GenerationRecord {
         if let embeddings {
             let hashes = embeddings.map { "\($0.name): \($0.file.sha256.prefix(12))" }
             pairs.append(("TI hashes", hashes.joined(separator: ", ")))
+        }
+        for (index, control) in (controls ?? []).enumerated() { pairs.append(("ControlNet \(index)", control.parameters)) }
+        if let freeU {
+            pairs.append(("FreeU", [freeU.b1, freeU.b2, freeU.s1, freeU.s2].map(Self.text).joined(separator: ",")))
         }
         if promptSyntax == PromptSyntax.plain.rawValue { pairs.append(("Prompt syntax", "plain")) }
         if let strength { pairs.append(("Denoising strength", Self.text(strength))) }

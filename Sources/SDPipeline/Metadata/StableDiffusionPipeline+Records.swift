@@ -41,6 +41,7 @@ extension StableDiffusionPipeline {
             !isAsked || sizes[keyPath: path] == defaultSizes[keyPath: path] ? nil : sizes[keyPath: path]
         }
         let takesScores = configuration.anyTakesAestheticScore
+        let controls = controlRecords(request)
         return request.batchSeeds.seeds(first: request.seed, count: request.batchCount).enumerated().map { index, seed in
             GenerationRecord(
                 model: Self.name(configuration.folder.url),
@@ -50,6 +51,7 @@ extension StableDiffusionPipeline {
                 isPromptCut: plan.promptSyntax == .plain
                     && max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit,
                 promptSyntax: isPlainByItself ? nil : plan.promptSyntax.rawValue, clipSkip: request.clipSkip,
+                controls: controls, freeU: request.freeU,
                 embeddings: configuration.embeddings.isEmpty
                     ? nil : configuration.embeddings.map { GenerationRecord.Embedding(name: $0.name, file: $0.file) },
                 width: plan.width,

@@ -51,7 +51,8 @@ public struct GenerationPlan: Sendable {
         let painted = try Self.paintedSize(request, start: start)
         (self.start, pictureSize) = (painted, start)
         // A part of the picture is made at the size that the model was trained at.
-        let size = request.inpainting?.padding == nil ? painted : nil
+        let seen = request.controls.first.map { ($0.image.width, $0.image.height) }
+        let size = request.inpainting?.padding == nil ? painted ?? seen : nil
         width = request.width ?? size.map { sizes.nearestWidth(to: $0.width) } ?? sizes.defaultWidth
         height = request.height ?? size.map { sizes.nearestHeight(to: $0.height) } ?? sizes.defaultHeight
         try sizes.check(width: width)
@@ -181,6 +182,8 @@ public struct GenerationPlan: Sendable {
                 kind: .invalidRequest)
         }
         _ = try VAETiles(request.vaeTiling, vae: configuration.vae)
+        try request.freeU?.check()
+        try ControlPlan.check(request, configuration)
         if request.checksSafety { _ = try SafetyChecker.Files(configuration.folder) }
         if case .decoder(let url)? = request.livePreview?.method { _ = try PreviewDecoder(url, for: configuration.vae) }
         if hasPicture { _ = try configuration.vaeFolder.requireEncoder() }
@@ -239,6 +242,7 @@ public struct GenerationPlan: Sendable {
     ) throws {
         var request = request
         (request.initialImage, request.initialLatents, request.inpainting, request.outpainting) = (nil, nil, nil, nil)
+        (request.controls, request.freeU) = ([], nil)
         self.request = request
         self.configuration = configuration
         (self.width, self.height, start, pictureSize) = (width, height, nil, nil)

@@ -5,8 +5,8 @@ public struct GenerationRequest: Sendable {
     /// What to keep away from; used where the guidance scale is above 1. Of most models nil is the same as an empty text; models of the
     /// SDXL family have states of their own for no text.
     public var negativePrompt: String?
-    /// Pixels; nil takes the nearest to ``initialImage``'s width that the model makes, or what it was trained at. See
-    /// ``PipelineConfiguration/sizes``.
+    /// Pixels; nil takes the nearest to ``initialImage``'s width that the model makes, without one that of the first of ``controls``, or what
+    /// it was trained at. See ``PipelineConfiguration/sizes``.
     public var width: Int?
     /// Pixels; nil as for ``width``.
     public var height: Int?
@@ -67,6 +67,10 @@ public struct GenerationRequest: Sendable {
     /// 3 for 1). Of models that take normalised states, the last normalisation follows whichever layer it is. 1 to the encoder's layers;
     /// nil takes the model's own.
     public var clipSkip: Int?
+    /// ControlNets with their pictures, of which any number take part at once. A refiner works without them.
+    public var controls: [Control]
+    /// FreeU's factors; nil for none. A refiner works without them.
+    public var freeU: FreeU?
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(
@@ -80,7 +84,8 @@ public struct GenerationRequest: Sendable {
         pictureSizes: ConditionedSizes = ConditionedSizes(),
         vaeTiling: VAETiling = .automatic, checksSafety: Bool = false, inputFiles: InputFiles = InputFiles(),
         previewInterval: Int? = nil,
-        livePreview: LivePreview? = nil, promptSyntax: PromptSyntax = .automatic, clipSkip: Int? = nil
+        livePreview: LivePreview? = nil, promptSyntax: PromptSyntax = .automatic, clipSkip: Int? = nil,
+        controls: [Control] = [], freeU: FreeU? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -110,5 +115,7 @@ public struct GenerationRequest: Sendable {
         self.livePreview = livePreview
         self.promptSyntax = promptSyntax
         self.clipSkip = clipSkip
+        self.controls = controls
+        self.freeU = freeU
     }
 }

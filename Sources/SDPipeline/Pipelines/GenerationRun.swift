@@ -39,9 +39,10 @@ struct GenerationRun: Sendable {
         total = [plan, refinement?.plan].compactMap { $0 }.map { $0.endIndex - $0.firstIndex }.reduce(0, +)
         timesteps = Array(plan.scheduler.timesteps[plan.firstIndex..<plan.endIndex])
         var noise = BatchNoise(plan.request.batchSeeds, seed: plan.request.seed, count: plan.request.batchCount)
-        var denoiser = try Self.denoiser(plan, pipeline, &timings, observer: observer)
         let picture = try StartPicture(plan)
         place = picture?.place
+        let predictor = try pipeline.predictor(plan, region: place?.region)
+        var denoiser = try Self.denoiser(plan, pipeline, predictor, &timings, observer: observer)
         let codec = pipeline.codec.tiled(plan.request.vaeTiling)
         let start = try StartLatents(plan, picture: picture, codec: codec, noise: &noise, observer: observer)
         tilePixels = try picture.flatMap { try codec.encoderTiles(width: $0.image.width, height: $0.image.height)?.pixels }
@@ -67,9 +68,10 @@ struct GenerationRun: Sendable {
         guard let refining = refinement else { return false }
         refinement = nil
         // The values of one model's graphs make room for those of the next.
-        pipeline.unet.component.session.releaseMemory()
+        pipeline.releaseNetworks()
         let (earlier, next) = (denoising, refining.plan)
-        let denoiser = try Self.denoiser(next, refining.pipeline, &timings, observer: observer)
+        let denoiser = try Self.denoiser(
+            next, refining.pipeline, refining.pipeline.predictor(next, region: nil), &timings, observer: observer)
         add(earlier)
         earlierSteps += earlier.completed
         timesteps += next.scheduler.timesteps[next.firstIndex..<next.endIndex]
@@ -87,7 +89,7 @@ struct GenerationRun: Sendable {
         previews: [(evaluations: Int, images: [RGBImage])] = [], observer: (any RunObserver)? = nil,
         report: (Int) throws -> Void = { _ in }
     ) throws -> GenerationResult {
-        pipeline.unet.component.session.releaseMemory()
+        pipeline.releaseNetworks()
         let (latents, codec, place) = (denoising.latents, codec, place)
         tilePixels = try codec.decoderTiles(for: latents)?.pixels ?? tilePixels
         var images = try ContinuousClock().seconds(into: &timings.vaeDecoder) {
@@ -137,8 +139,8 @@ struct GenerationRun: Sendable {
 
     /// The U-Net of a pipeline with what its family and the task put around it.
     private static func denoiser(
-        _ plan: GenerationPlan, _ pipeline: StableDiffusionPipeline, _ timings: inout GenerationResult.Timings,
-        observer: (any RunObserver)?
+        _ plan: GenerationPlan, _ pipeline: StableDiffusionPipeline, _ predictor: any RowPredictor,
+        _ timings: inout GenerationResult.Timings, observer: (any RunObserver)?
     ) throws -> any Denoiser {
         let conditionings = try ContinuousClock().seconds(into: &timings.textEncoder) {
             try pipeline.conditionings(plan, observer: observer)
@@ -151,7 +153,7 @@ struct GenerationRun: Sendable {
             known[texts] = denoisers.count
             denoisers.append(
                 try GuidedUNet(
-                    pipeline.unet, conditionings: texts.compactMap { conditionings[$0] }, scales: plan.promptScales,
+                    predictor, conditionings: texts.compactMap { conditionings[$0] }, scales: plan.promptScales,
                     latentShape: plan.latentShape, computesPicturesAlone: plan.request.batchSeeds == .consecutive))
             return denoisers.count - 1
         }

@@ -12,7 +12,8 @@ public final class StableDiffusionPipeline: Sendable {
     private let promptEncoder: PromptEncoder
     /// Those of other layers, by the clip skip, loaded when they are first asked for.
     private let otherPromptEncoders = Mutex<[Int: PromptEncoder]>([:])
-    let unet: UNet
+    private let unets: UNets
+    private let controlNets = Mutex<[ControlNetFiles: ControlNet]>([:])
     let codec: LatentCodec
     /// The pipeline that takes the last steps.
     let refiner: StableDiffusionPipeline?
@@ -62,10 +63,7 @@ public final class StableDiffusionPipeline: Sendable {
         let vae = configuration.vaeFolder
         vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
         promptEncoder = try PromptEncoder(configuration, clipSkip: nil, options: options)
-        unet = try UNet(
-            Component("unet", folder: folder, options: options), configuration: configuration.unet,
-            addedInputs: [GuidanceEmbedding.inputName] + (configuration.family.addedConditions?.inputNames ?? []),
-            family: "a \(configuration.family.name)")
+        unets = try UNets(configuration, options: options)
         codec = try LatentCodec(configuration.vaeFolder, configuration: configuration.vae, options: options)
         refiner = try configuration.refiner.map {
             try StableDiffusionPipeline(
@@ -126,6 +124,45 @@ public final class StableDiffusionPipeline: Sendable {
         }
     }
 
+    /// The U-Net with what takes part in its prediction.
+    ///
+    /// - Parameter region: the part of the picture that is made; nil for all of it.
+    func predictor(_ plan: GenerationPlan, region: PictureRegion?) throws -> any RowPredictor {
+        let (unet, controls) = (try unets.unet(plan), plan.request.controls)
+        var result: any RowPredictor = unet
+        if !controls.isEmpty || unet.builtIn != nil {
+            let parts = try controls.map { control in
+                ControlledUNet.Part(
+                    network: try ControlPlan.files(control, configuration).map(controlNet),
+                    pixels: try control.pixels(width: plan.width, height: plan.height, region: region), control: control)
+            }
+            result = try ControlledUNet(
+                unet, parts: parts, width: plan.width, height: plan.height, latentChannels: configuration.latentChannels,
+                firstIndex: plan.firstIndex, total: plan.scheduler.timesteps.count - plan.firstIndex)
+        }
+        if let freeU = plan.request.freeU { result = FreeUNet(predictor: result, factors: try Tensor(freeU.values)) }
+        return result
+    }
+
+    /// A ControlNet, loaded when it is first asked for.
+    private func controlNet(_ files: ControlNetFiles) throws -> ControlNet {
+        if let known = controlNets.withLock({ $0[files] }) { return known }
+        let made = try ControlNet(
+            files, addedInputs: configuration.family.addedConditions?.inputNames ?? [],
+            family: "a ControlNet of a \(configuration.family.name)", options: options)
+        controlNets.withLock { $0[files] = made }
+        return made
+    }
+
+    /// The hash of a ControlNet that was loaded.
+    func controlNetHash(_ files: ControlNetFiles) -> String? { controlNets.withLock { $0[files] }?.hash.value }
+
+    /// Gives back the memory of values that the networks of the steps keep for the next run.
+    func releaseNetworks() {
+        unets.releaseMemory()
+        for network in controlNets.withLock({ Array($0.values) }) { network.component.session.releaseMemory() }
+    }
+
     /// The steps of a run, as an asynchronous sequence that computes them when they are asked for.
     public func steps(_ request: GenerationRequest) -> GenerationSteps { GenerationSteps(pipeline: self, request: request) }
 
@@ -166,7 +203,7 @@ public final class StableDiffusionPipeline: Sendable {
         if let added = configuration.family.addedConditions {
             result.added = try added.values(plan, states: states, isNegative: isNegative)
         }
-        if unet.takes(GuidanceEmbedding.inputName) {
+        if try unets.unet(plan).takes(GuidanceEmbedding.inputName) {
             let width = configuration.unet.guidanceEmbeddingWidth ?? 256
             result.added[GuidanceEmbedding.inputName] = GuidanceEmbedding.values(scale: plan.guidanceScale, width: width)
         }

@@ -137,6 +137,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var start: StartOptions
 
+    @OptionGroup var controlling: ControlOptions
+
     @OptionGroup var conditions: ConditionOptions
 
     @OptionGroup var prompting: PromptOptions
@@ -308,6 +310,7 @@ struct GenerateCommand: ParsableCommand {
         request.refinerStart = parts.refinerStart
         request.pictureSizes = conditions.sizes
         prompting.fill(&request)
+        try controlling.fill(&request, limit: start.limit)
         request.livePreview = live.request
         request.checksSafety = safetyChecker
         request.vaeTiling = vaeTiling

@@ -1,0 +1,169 @@
+import Foundation
+import GraphRuntime
+import SDPipeline
+import TestSupport
+import Testing
+
+/// ControlNets and FreeU over exported U-Nets, against diffusers' own pipelines over the same weights (Tests/References/controls.py).
+@Suite struct ControlParityTests {
+    struct Case: Decodable, Sendable {
+        struct Tolerance: Decodable {
+            /// Of the largest difference, relative to the largest value.
+            let latents: Double
+            /// Of 255.
+            let picture: Int
+        }
+        struct Control: Decodable {
+            let network: String?
+            let image: String
+            let strength: Double
+            let start: Double
+            let end: Double
+        }
+
+        let model: String
+        let name: String
+        let prompt: String
+        let negativePrompt: String?
+        let guidanceScale: Double
+        let steps: Int
+        let strength: Double?
+        let seed: UInt64
+        let generators: String
+        let batch: Int
+        let width: Int
+        let height: Int
+        let scheduler: String?
+        let schedulerOptions: [String: SchedulerValue]
+        let image: String?
+        let mask: String?
+        let controls: [Control]
+        let guess: Bool
+        let freeu: [Double]?
+        let latents: String
+        let pictures: [String]
+        let tolerance: Tolerance
+    }
+
+    static let root = TestCache.folder.appendingPathComponent("controls")
+    static let models = [
+        "sd1", "sd2", "sdxl", "sd1-inpaint", "sd1-half", "sd1-dynamo", "sd1-residuals", "sd1-inside", "sdxl-inside",
+    ]
+
+    static func cases(_ model: String) throws -> [Case] {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        struct File: Decodable { let cases: [Case] }
+        let file = root.appendingPathComponent("\(model)/cases.json")
+        try #require(FileManager.default.fileExists(atPath: file.path), "\(file.path) is missing: run Tools/setup-test-data.sh")
+        return try decoder.decode(File.self, from: Data(contentsOf: file)).cases
+    }
+
+    static func request(_ item: Case) throws -> GenerationRequest {
+        func file(_ path: String) -> URL { root.appendingPathComponent(path) }
+        var request = GenerationRequest(
+            prompt: item.prompt, negativePrompt: item.negativePrompt, width: item.width, height: item.height, steps: item.steps,
+            guidanceScale: item.guidanceScale, seed: item.seed, batchCount: item.batch,
+            batchSeeds: item.generators == "each" ? .consecutive : .shared, scheduler: item.scheduler,
+            schedulerOverrides: item.schedulerOptions)
+        if let image = item.image {
+            request.initialImage = try PNGFile.read(file(image))
+            request.strength = item.strength
+        }
+        if let mask = item.mask {
+            request.inpainting = Inpainting(mask: try PictureMask(PictureSource(contentsOf: file(mask))))
+        }
+        request.controls = try item.controls.map { control in
+            Control(
+                network: control.network.map(file), image: try PNGFile.read(file(control.image)), strength: control.strength,
+                start: control.start, end: control.end, guesses: item.guess)
+        }
+        if let factors = item.freeu { request.freeU = FreeU(b1: factors[0], b2: factors[1], s1: factors[2], s2: factors[3]) }
+        return request
+    }
+
+    @Test(arguments: models) func sameAsDiffusers(model: String) throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.root.appendingPathComponent("\(model)/model"))
+        let cases = try Self.cases(model)
+        #expect(cases.contains { $0.freeu != nil } || model == "sd1-inpaint")
+        #expect(cases.contains { $0.controls.count == 2 } || model == "sd1-inpaint")
+        for item in cases {
+            let result = try pipeline.generate(Self.request(item))
+            let expected = try NPYArray(contentsOf: Self.root.appendingPathComponent(item.latents))
+            #expect(result.latents.shape == expected.shape, "\(model) \(item.name)")
+            expectClose(
+                result.latents.values, try expected.floats(), shape: expected.shape,
+                within: Tolerance(ofLargest: item.tolerance.latents), "\(model) \(item.name)")
+            #expect(result.images.count == item.pictures.count)
+            for (image, file) in zip(result.images, item.pictures) {
+                let picture = try PNGFile.read(Self.root.appendingPathComponent(file))
+                #expect((image.width, image.height) == (picture.width, picture.height))
+                expectClose(
+                    image.pixels, picture.pixels, shape: [picture.height, picture.width, 3], within: item.tolerance.picture,
+                    "\(model) \(item.name)")
+            }
+        }
+    }
+
+    /// The embedded model with FreeU, against diffusers over the same files with Fourier transforms (Tests/References/freeu.py).
+    @Test func embeddedModelWithFreeU() throws {
+        struct Entry: Decodable {
+            let prompt: String
+            let negativePrompt: String?
+            let steps: Int
+            let guidanceScale: Double
+            let seed: UInt64
+            let width: Int
+            let height: Int
+            let freeu: [Double]
+            let file: String
+        }
+        let folder = RepositoryRoot.url.appendingPathComponent("Tests/SDPipelineTests/Fixtures/freeu")
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let entries = try decoder.decode([Entry].self, from: Data(contentsOf: folder.appendingPathComponent("index.json")))
+        #expect(entries.count == 3)
+        let pipeline = try StableDiffusionPipeline(modelFolder: RepositoryRoot.url.appendingPathComponent("Models/emoji"))
+        for entry in entries {
+            var request = GenerationRequest(
+                prompt: entry.prompt, negativePrompt: entry.negativePrompt, width: entry.width, height: entry.height,
+                steps: entry.steps, guidanceScale: entry.guidanceScale, seed: entry.seed, scheduler: "ddim")
+            let plain = try pipeline.generate(request).images[0].pixels
+            request.freeU = FreeU(b1: entry.freeu[0], b2: entry.freeu[1], s1: entry.freeu[2], s2: entry.freeu[3])
+            let made = try pipeline.generate(request).images[0].pixels
+            let expected = try PNGFile.read(folder.appendingPathComponent(entry.file)).pixels
+            expectClose(made, expected, shape: [entry.height, entry.width, 3], within: 2, "\(entry.prompt)")
+            #expect(zip(made, plain).contains { abs(Int($0) - Int($1)) > 20 })
+        }
+    }
+
+    /// What the networks do shows: without them, or with other settings, the picture is another one by far more than the tolerance.
+    @Test func controlsMatter() throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.root.appendingPathComponent("sd1/model"))
+        let item = try #require(try Self.cases("sd1").first { $0.name == "text-two" })
+        let request = try Self.request(item)
+        var others: [GenerationRequest] = []
+        for change in [
+            { $0.controls = [] }, { $0.controls.removeLast() }, { $0.controls.removeFirst() },
+            { $0.controls[0].strength = 0.6 },
+            { $0.controls[0].end = 1 }, { $0.controls[1].start = 0 }, { $0.controls[1].image = $0.controls[0].image },
+            { $0.controls[0].network = $0.controls[1].network }, { $0.controls[0].guesses = true },
+            { $0.controls[0].preprocessing = .standardCanny }, { $0.freeU = FreeU(b1: 1.4, b2: 1.6, s1: 0.7, s2: 0.3) },
+        ] as [(inout GenerationRequest) -> Void] {
+            var other = request
+            change(&other)
+            others.append(other)
+        }
+        let expected = try pipeline.generate(request).latents.values
+        let size = expected.map(abs).max() ?? 0
+        for (index, other) in others.enumerated() {
+            let made = try pipeline.generate(other).latents.values
+            let largest = zip(made, expected).map { abs($0 - $1) }.max() ?? 0
+            #expect(Double(largest / size) > 50 * item.tolerance.latents, "change \(index): \(largest / size)")
+        }
+        // And the U-Net is as it was where nothing takes part.
+        let plain = try pipeline.generate(others[0]).images[0]
+        let fresh = try StableDiffusionPipeline(modelFolder: Self.root.appendingPathComponent("sd1/model"))
+        #expect(try fresh.generate(others[0]).images[0] == plain)
+    }
+}
