@@ -1,9 +1,10 @@
-.PHONY: help setup build demo test test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
+.PHONY: help setup build demo serve test test-server test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
 # In the order in which they depend on each other.
 DOCUMENTED = GraphRuntime ONNXLoader Ops SDPipeline
-SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources \
+	Server/Package.swift Server/Sources
 MODEL_FILES = Models/emoji
 
 help: ## Shows the targets
@@ -20,6 +21,10 @@ demo: build ## Makes a picture with the embedded model: demo.png
 		--steps 20 --cfg-scale 5 --seed 7 --output demo.png
 	@echo "The picture is demo.png."
 
+serve: setup ## Builds the server, and starts it with the embedded model (SERVE="--model DIR --port 8080")
+	swift build -c release --package-path Server --product sd-onnx-serve
+	Server/.build/release/sd-onnx-serve $(SERVE)
+
 test-data: ## Makes the references that git doesn't keep (Python; some minutes the first time)
 	Tools/setup-test-data.sh
 
@@ -27,6 +32,9 @@ test: setup test-data ## Runs every test in release
 	swift build -c release --build-tests
 	swift build -c release --product sd-onnx
 	swift test -c release --skip-build
+
+test-server: build ## Tests the server with its clients of PyPI, and its page in Chromium
+	Tools/test-server.sh
 
 test-levels: ## Runs the numeric tests with each narrower instruction set; after "make test"
 	Tools/test-levels.sh

@@ -46,7 +46,7 @@ struct SDOnnxCommand: ParsableCommand {
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
             NoiseCommand.self, InspectCommand.self, CompareCommand.self, VerifyCommand.self,
-            BenchCompareCommand.self,
+            BenchCompareCommand.self, ServeCommand.self,
         ])
 }
 

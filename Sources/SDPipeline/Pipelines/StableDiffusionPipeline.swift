@@ -19,6 +19,8 @@ public final class StableDiffusionPipeline: Sendable {
     let refiner: StableDiffusionPipeline?
     let options: SessionOptions
     let loadedSafetyChecker = Mutex<SafetyChecker?>(nil)
+    /// The linear map of live previews, fitted when it is first asked for.
+    private let fittedProjection = Mutex<LatentProjection?>(nil)
     /// The SHA-256 of the model's files, read beside the first pictures.
     public let modelHash: ModelHash
     /// The SHA-256 of the graphs of another autoencoder than the model's own.
@@ -102,10 +104,13 @@ public final class StableDiffusionPipeline: Sendable {
         var run = try GenerationRun(plan, pipeline: self, observer: observer)
         let (request, total) = (plan.request, run.total)
         let kept = try request.previewInterval.map {
-            (interval: max($0, 1), previews: try Previews(.vae, codec: run.codec, options: options))
+            (interval: max($0, 1), previews: try Previews(.vae, codec: run.codec, options: options, known: fittedProjection))
         }
         let live = try request.livePreview.map {
-            (interval: max($0.interval, 1), previews: try Previews($0.method, codec: run.codec, options: options))
+            (
+                interval: max($0.interval, 1),
+                previews: try Previews($0.method, codec: run.codec, options: options, known: fittedProjection)
+            )
         }
         var pictures: [(evaluations: Int, images: [RGBImage])] = []
         repeat {

@@ -30,6 +30,9 @@ enum Interruption {
         if !startWaiting() { change(SIG_UNBLOCK, numbers) }
     }
 
+    /// Lets signals end the process as they come, for a program that takes this one's place: it would inherit that they wait.
+    static func leave() { change(SIG_UNBLOCK, numbers) }
+
     /// Runs `body`, which writes files, so that an interrupt comes before or after it.
     static func whileWriting<Result>(_ body: () throws -> Result) rethrows -> Result {
         writing.wait()

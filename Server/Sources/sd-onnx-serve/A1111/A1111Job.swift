@@ -1,0 +1,93 @@
+import Foundation
+import SDPipeline
+
+extension A1111Request {
+    private static let fieldNames = FieldNames(batch: "batch_size", strength: "denoising_strength")
+
+    /// The sampler and the schedule as a scheduler's name.
+    var schedulerName: String {
+        get throws {
+            let sampler = samplerName.flatMap { $0.isEmpty ? nil : $0 } ?? (samplerIndex.isEmpty ? "Euler" : samplerIndex)
+            return try A1111Sampler.scheduler(sampler, schedule: scheduler)
+        }
+    }
+
+    /// - Throws: ``APIError`` with the field that is wrong.
+    func job(_ services: Services, options: A1111Options.Values) throws -> JobRequest {
+        let model = try overrides.model.map { try A1111Options.model($0, services) } ?? services.models.chosen
+        var request = GenerationRequest(
+            prompt: prompt, negativePrompt: negativePrompt, width: width, height: height, steps: steps, guidanceScale: cfgScale,
+            seed: seed >= 0 ? UInt64(seed) : UInt64(UInt32.random(in: .min ... .max)), batchCount: batchSize,
+            scheduler: try schedulerName)
+        request.promptSyntax = .a1111
+        request.stepOptions = try stepOptions(request.scheduler ?? "")
+        let clipSkip = overrides.clipSkip ?? services.models.clipSkip
+        request.clipSkip = clipSkip == 1 ? nil : clipSkip
+        if options.showsPreviews { request.livePreview = LivePreview(interval: options.previewInterval, method: .linear) }
+        try readPictures(into: &request, services.pictures)
+        var job = try JobRequest(
+            model: model, request: request, rounds: nIter, limits: services.limits, fields: Self.fieldNames, api: "a1111")
+        if subseedStrength > 0 { try vary(&job) }
+        job.encoding = PictureEncoding(format: options.format, quality: options.jpegQuality)
+        if let format = overrides.format?.lowercased() {
+            job.encoding.format = ["jpg", "jpeg"].contains(format) ? .jpeg : .png
+        }
+        job.alias = forceTaskId
+        return job
+    }
+
+    /// Those that the scheduler takes: clients send all of them with every sampler.
+    private func stepOptions(_ scheduler: String) throws -> SchedulerStepOptions {
+        var options = SchedulerStepOptions()
+        let known = (try? SchedulerRegistry.standard.find(scheduler).descriptor.stepOptions) ?? []
+        if known.contains("eta") { options.eta = eta }
+        if known.contains("s_churn") { options.churn = sChurn ?? 0 }
+        if known.contains("s_tmin") { options.churnMinimumSigma = sTmin ?? 0 }
+        // As there, 0 stands for no bound.
+        if known.contains("s_tmax"), let sTmax, sTmax > 0 { options.churnMaximumSigma = sTmax }
+        if known.contains("s_noise") { options.noiseScale = sNoise ?? 1 }
+        return options
+    }
+
+    private func readPictures(into request: inout GenerationRequest, _ reader: PictureReader) throws {
+        guard let text = initImages?.first else { return }
+        let source = try reader.source(base64: text, field: "init_images.0")
+        request.initialImage = try reader.image(source, field: "init_images.0")
+        request.inputFiles.initialImage = InputFiles.File(path: "init_images.0", bytes: source.bytes)
+        request.strength = denoisingStrength
+        request.resizeMode = [.stretch, .fill, .fit][min(resizeMode ?? 0, 2)]
+        guard let mask else { return }
+        let maskSource = try reader.source(base64: mask, field: "mask")
+        var picture = try reader.mask(maskSource, field: "mask")
+        if (picture.width, picture.height) != (source.width, source.height) {
+            picture = try picture.resized(width: source.width, height: source.height)
+        }
+        var inpainting = Inpainting(mask: picture, invertsMask: inpaintingMaskInvert == 1, blur: Double(maskBlur ?? 0))
+        inpainting.content = [.fill, .original, .noise][min(inpaintingFill ?? 0, 2)]
+        if inpaintFullRes == true {
+            inpainting.padding = inpaintFullResPadding ?? 0
+            request.resizeMode = .stretch
+        }
+        request.inpainting = inpainting
+        request.inputFiles.mask = InputFiles.File(path: "mask", bytes: maskSource.bytes)
+    }
+
+    /// Variations of one picture: each starts from its seed's noise, turned towards that of another seed.
+    private func vary(_ job: inout JobRequest) throws {
+        guard let first = job.requests.first else { return }
+        let subseed = subseed >= 0 ? UInt64(subseed) : UInt64(UInt32.random(in: .min ... .max))
+        var single = first
+        single.batchCount = 1
+        let shape = try job.model.configuration.plan(for: single).latentShape
+        job.requests = try (0..<UInt64(batchSize * nIter)).map { index in
+            var request = single
+            request.initialLatents = try VariationNoise.latents(
+                seed: first.seed, subseed: subseed &+ index, strength: subseedStrength, shape: shape)
+            return request
+        }
+        job.remarks = job.requests.indices.map {
+            "Variation seed: \(subseed &+ UInt64($0)), Variation seed strength: \(subseedStrength)"
+        }
+        job.subseeds = job.requests.indices.map { subseed &+ UInt64($0) }
+    }
+}

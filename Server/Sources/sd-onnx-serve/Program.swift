@@ -1,0 +1,168 @@
+import ArgumentParser
+import Foundation
+import GraphRuntime
+import Hummingbird
+import Logging
+import Metrics
+import SDPipeline
+
+@main
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sd-onnx-serve", abstract: "Makes pictures for programs and people, by HTTP.",
+        discussion: """
+            Serves a page at /, AUTOMATIC1111's API at /sdapi/v1/, OpenAI's at /v1/images/ and one of its own at /v1/jobs, described by /openapi.json.
+
+            EXAMPLES:
+              sd-onnx-serve
+              sd-onnx-serve --model stable-diffusion-onnx --model sdxl-onnx --port 8080
+              sd-onnx-serve --host 0.0.0.0 --api-key "$(cat key)" --idle-unload 600
+            """, version: ProgramVersion.current)
+
+    @Option(
+        name: [.short, .long],
+        help:
+            "A model's folder; may be given several times, the first is the default. (default: SD_ONNX_MODEL, or the embedded emoji model)"
+    )
+    var model: [String] = []
+
+    @Option(help: "The address to listen at: 127.0.0.1 is reached from this machine alone, 0.0.0.0 from all that reach it.")
+    var host = "127.0.0.1"
+
+    @Option(help: "The port to listen at; 0 takes a free one.")
+    var port = 7860
+
+    @Option(help: "Requests that may wait; more are answered with 503.")
+    var queue = 32
+
+    @Option(help: "Ask for this key (Authorization: Bearer, or X-API-Key). (default: SD_ONNX_API_KEY, or none)")
+    var apiKey: String?
+
+    @Option(
+        help: ArgumentHelp("Ask for this name and password. (default: SD_ONNX_API_AUTH, or none)", valueName: "user:password"))
+    var apiAuth: String?
+
+    @Option(help: ArgumentHelp("Be known by this name, too, where --host is this machine alone.", valueName: "NAME"))
+    var allowHost: [String] = []
+
+    @Option(help: "The most pixels of a picture.")
+    var maxPixels = 2048 * 2048
+
+    @Option(help: "The most steps of a picture.")
+    var maxSteps = 150
+
+    @Option(help: "The most pictures of a request.")
+    var maxBatch = 16
+
+    @Option(help: "The most bytes of a request.")
+    var maxBody = 32 << 20
+
+    @Option(help: ArgumentHelp("Unload the model after so many seconds without work. (default: never)", valueName: "SECONDS"))
+    var idleUnload: Double?
+
+    @Option(help: ArgumentHelp("Keep results for clients to fetch.", valueName: "SECONDS"))
+    var keep = 3600.0
+
+    @Option(help: "When the process is asked to stop, finish the picture that is being made, or hand it back to its client.")
+    var onStop = JobQueue.StopPolicy.finish
+
+    @Option(help: ArgumentHelp("Write every picture into this folder, too.", valueName: "DIR"))
+    var outputDir: String?
+
+    @Option(name: [.short, .long], help: "Threads to run on. (default: SD_ONNX_THREADS, or the machine's physical cores)")
+    var threads: Int?
+
+    @Flag(name: .customLong("low-memory"), help: "Take less memory and more time.")
+    var lowMemory = false
+
+    @Option(help: "Write the log as text or as lines of JSON. (default: text on a terminal, else json)")
+    var logFormat: LogFormat?
+
+    @Flag(help: "Log errors alone.")
+    var quiet = false
+
+    enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    func validate() throws {
+        func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+            guard range.contains(value) else {
+                throw ValidationError("--\(name) is \(value), expected \(range.lowerBound) to \(range.upperBound).")
+            }
+        }
+        try check("port", port, 0...65535)
+        try check("queue", queue, 1...100_000)
+        try check("max-pixels", maxPixels, 64...PictureSizes.largest * PictureSizes.largest)
+        try check("max-steps", maxSteps, 1...1000)
+        try check("max-batch", maxBatch, 1...4096)
+        try check("max-body", maxBody, 1024...1 << 31)
+        if let threads { try check("threads", threads, 1...1024) }
+        guard keep.isFinite, keep >= 0 else { throw ValidationError("--keep is \(keep), expected seconds.") }
+        if let idleUnload, !(idleUnload.isFinite && idleUnload > 0) {
+            throw ValidationError("--idle-unload is \(idleUnload), expected seconds above 0.")
+        }
+        if apiKey == "" { throw ValidationError("--api-key is empty, expected a key.") }
+        if let apiAuth, !apiAuth.contains(":") || apiAuth.hasPrefix(":") {
+            throw ValidationError("--api-auth has no user's name and password with a colon between them.")
+        }
+    }
+
+    func run() async throws {
+        let registry = PrometheusRegistry()
+        MetricsSystem.bootstrap(registry)
+        let isText = logFormat.map { $0 == .text } ?? (isatty(STDERR_FILENO) == 1)
+        let level: Logger.Level = quiet ? .error : .info
+        LoggingSystem.bootstrap { label in
+            var handler: any LogHandler = isText ? StreamLogHandler.standardError(label: label) : JSONLogHandler(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        let logger = Logger(label: "sd-onnx")
+        let services = try services(registry, logger)
+        if services.credentials.isOpen, !Self.isLoopback(host) {
+            logger.warning("everyone who reaches this server may use it: --api-key or --api-auth ask for a key")
+        }
+        OpenFiles.allowMost()
+        // Without it a model's file that becomes shorter ends the process.
+        try? MappedFileGuard.install()
+        try await services.worker.load()
+        let application = ServerApplication(services: services, host: host, port: port, stopPolicy: onStop)
+        let name = host.contains(":") ? "[\(host)]" : host
+        try await application.run { port in
+            try? FileHandle.standardOutput.write(contentsOf: Data("http://\(name):\(port)\n".utf8))
+        }
+    }
+
+    private func services(_ registry: PrometheusRegistry, _ logger: Logger) throws -> Services {
+        let environment = ProcessInfo.processInfo.environment
+        func stated(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        let count = threads ?? stated("SD_ONNX_THREADS").flatMap { Int($0) }
+        let models = try ModelStore(
+            folders: try model.isEmpty ? [ModelFolder.defaultURL()] : model.map { URL(fileURLWithPath: $0) },
+            settings: ModelStore.Settings(
+                threads: count.flatMap { (1...1024).contains($0) ? $0 : nil } ?? ThreadPool.defaultThreadCount,
+                savesMemory: lowMemory, precision: .single, limits: ResourceLimits()))
+        let folder = outputDir.map { URL(fileURLWithPath: $0) }
+        if let folder { try AtomicFile.checkFolder(folder) }
+        let limits = ServerLimits(pixels: maxPixels, steps: maxSteps, batch: maxBatch, queue: queue, body: maxBody)
+        let jobs = JobQueue(capacity: queue, keepSeconds: keep)
+        let metrics = ServerMetrics()
+        let own: Set<String> = ["localhost", "127.0.0.1", "[::1]", host.lowercased(), "[\(host.lowercased())]"]
+        return Services(
+            queue: jobs, models: models,
+            worker: JobWorker(
+                queue: jobs, models: models, metrics: metrics, logger: logger, outputFolder: folder, idleSeconds: idleUnload),
+            limits: limits, bodies: BodyReader(limits: limits),
+            credentials: Credentials(
+                key: apiKey ?? stated("SD_ONNX_API_KEY"), userAndPassword: apiAuth ?? stated("SD_ONNX_API_AUTH")),
+            metrics: metrics, registry: registry, logger: logger,
+            hosts: Self.isLoopback(host) ? own.union(allowHost.map { $0.lowercased() }) : nil)
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    }
+}
+
+extension JobQueue.StopPolicy: ExpressibleByArgument {}

@@ -1,0 +1,74 @@
+"""Starts the server that the tests talk to."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import pytest
+import requests
+
+sys.path.insert(0, os.path.dirname(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.environ.get("SD_ONNX_SERVE", os.path.join(ROOT, "Server/.build/release/sd-onnx-serve"))
+MODEL = os.environ.get("SD_ONNX_SERVER_MODEL", os.path.join(ROOT, "Models/emoji"))
+
+
+class Server:
+    """A server of its own, on a free port; `log` has the lines that it wrote."""
+
+    def __init__(self, *options, env=None):
+        models = [] if "--model" in options else ["--model", MODEL]
+        self.errors = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(
+            [PROGRAM, "--port", "0", "--log-format", "json", *models, *options],
+            stdout=subprocess.PIPE, stderr=self.errors, text=True, env={**os.environ, **(env or {})})
+        line = self.process.stdout.readline().strip()
+        assert re.fullmatch(r"http://[^ ]+:\d+", line), self.log
+        self.url = line
+        self.port = int(line.rsplit(":", 1)[1])
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    @property
+    def log(self):
+        self.errors.seek(0)
+        return self.errors.read().splitlines()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def memory(self):
+        """Resident bytes."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) << 10
+
+    def finished(self, job, seconds=60):
+        """The job when it is over."""
+        end = time.time() + seconds
+        while time.time() < end:
+            answer = requests.get(f"{self.url}/v1/jobs/{job}", timeout=10).json()
+            if answer["state"] not in ("queued", "running"):
+                return answer
+            time.sleep(0.02)
+        raise AssertionError(f"the job {job} isn't over after {seconds} s: {answer}")
+
+
+@pytest.fixture(scope="session")
+def server():
+    with Server() as server:
+        yield server
+        assert server.process.poll() is None, "the server ended while it was tested"

@@ -1,0 +1,272 @@
+"""The own API: jobs, their events, cancelling, limits and what is refused."""
+
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy
+import openapi_spec_validator
+import pytest
+import requests
+from PIL import Image
+
+from conftest import MODEL, ROOT, Server
+
+SD_ONNX = os.environ.get("SD_ONNX_PROGRAM", os.path.join(ROOT, ".build/release/sd-onnx"))
+
+
+def picture(size=(64, 64), color=(200, 30, 30)):
+    file = io.BytesIO()
+    Image.new("RGB", size, color).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def pixels(content):
+    return numpy.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def create(server, **fields):
+    answer = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox", "steps": 4, **fields}, timeout=10)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+    return answer.json()["id"]
+
+
+def events(server, job):
+    answer = requests.get(f"{server.url}/v1/jobs/{job}/events", stream=True, timeout=60)
+    assert answer.headers["content-type"] == "text/event-stream"
+    name = None
+    for line in answer.iter_lines(decode_unicode=True):
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            yield name, json.loads(line[6:])
+
+
+def test_a_picture_is_the_command_lines(server, tmp_path):
+    file = tmp_path / "fox.png"
+    command = [SD_ONNX, "generate", "a fox", "-m", MODEL, "--seed", "5", "--steps", "6", "--cfg-scale", "5", "-b", "2",
+               "--scheduler", "euler", "-n", "gray", "--prompt-syntax", "a1111", "-o", str(tmp_path / "%d.png"), "--quiet"]
+    subprocess.run(command, check=True, timeout=120)
+    job = server.finished(create(
+        server, seed=5, steps=6, cfg_scale=5, count=2, scheduler="euler", negative_prompt="gray"))
+    assert job["state"] == "completed" and [p["seed"] for p in job["pictures"]] == [5, 6]
+    for number, made in enumerate(job["pictures"], 1):
+        content = requests.get(server.url + made["url"], timeout=10)
+        assert content.headers["content-type"] == "image/png"
+        assert numpy.array_equal(pixels(content.content), pixels((tmp_path / f"{number}.png").read_bytes()))
+        text = Image.open(io.BytesIO(content.content)).text
+        assert text["parameters"] == made["parameters"] and made["parameters"].startswith("a fox\nNegative prompt: gray\nSteps: 6,")
+        assert json.loads(text["sd-onnx"])["prompt"] == "a fox"
+
+
+def test_events_tell_steps_previews_and_the_end(server):
+    seen = list(events(server, create(server, steps=5, preview_every=1)))
+    names = [name for name, _ in seen]
+    assert names[0] == "state" and names[-1] == "done"
+    steps = [data["step"] for name, data in seen if name == "step"]
+    assert steps == sorted(steps) and steps[-1] == 5
+    previews = [data for name, data in seen if name == "preview"]
+    assert previews and pixels(base64.b64decode(previews[0]["image"].split(",")[1])).shape == (64, 64, 3)
+    assert seen[-1][1]["state"] == "completed"
+    # Who asks later is told the end.
+    assert [name for name, _ in events(server, seen[-1][1]["id"])] == ["state", "done"]
+
+
+def test_cancelling_stops_inside_of_a_step(server):
+    # A step of this size takes seconds.
+    job = create(server, steps=50, width=1024, height=1024, preview_every=0)
+    while requests.get(f"{server.url}/v1/jobs/{job}", timeout=10).json()["state"] != "running":
+        time.sleep(0.02)
+    time.sleep(0.3)
+    start = time.time()
+    answer = requests.post(f"{server.url}/v1/jobs/{job}/cancel", timeout=30)
+    assert answer.status_code == 200 and answer.json()["state"] == "cancelled"
+    assert time.time() - start < 2
+    assert requests.post(f"{server.url}/v1/jobs/{job}/cancel", timeout=10).status_code == 409
+    # The next one is made all the same.
+    assert server.finished(create(server))["state"] == "completed"
+
+
+def test_a_waiting_job_is_cancelled_and_forgotten(server):
+    first = create(server, steps=50, width=512, height=512)
+    second = create(server)
+    assert requests.get(f"{server.url}/v1/jobs/{second}", timeout=10).json()["position"] >= 1
+    assert requests.delete(f"{server.url}/v1/jobs/{second}", timeout=10).status_code == 204
+    assert requests.get(f"{server.url}/v1/jobs/{second}", timeout=10).status_code == 404
+    assert requests.delete(f"{server.url}/v1/jobs/{first}", timeout=10).status_code == 204
+
+
+def test_a_client_that_goes_ends_its_job_where_it_asked_for_that(server):
+    job = create(server, steps=100, width=512, height=512, on_disconnect="cancel")
+    stream = events(server, job)
+    next(stream)
+    stream.close()
+    assert server.finished(job)["state"] == "cancelled"
+    kept = create(server, steps=10, on_disconnect="keep")
+    stream = events(server, kept)
+    next(stream)
+    stream.close()
+    assert server.finished(kept)["state"] == "completed"
+
+
+def test_pictures_from_pictures_and_masks(server):
+    start = picture()
+    job = server.finished(create(server, init_image=start, strength=0.5, steps=8))
+    assert job["state"] == "completed" and job["pictures"][0]["record"]["strength"] == 0.5
+    mask = Image.new("L", (64, 64), 0)
+    mask.paste(255, (16, 16, 48, 48))
+    file = io.BytesIO()
+    mask.save(file, "PNG")
+    job = server.finished(create(
+        server, init_image=start, mask=base64.b64encode(file.getvalue()).decode(), strength=1, only_masked=8, steps=8))
+    made = pixels(requests.get(server.url + job["pictures"][0]["url"], timeout=10).content)
+    # With only the mask repainted, all else stays to the byte.
+    assert numpy.array_equal(made[:12], pixels(base64.b64decode(start))[:12])
+    assert not numpy.array_equal(made[20:44, 20:44], pixels(base64.b64decode(start))[20:44, 20:44])
+
+
+def test_jpeg(server):
+    job = server.finished(create(server, format="jpeg", quality=80, seed=1))
+    png = server.finished(create(server, seed=1))
+    answer = requests.get(server.url + job["pictures"][0]["url"], timeout=10)
+    assert answer.headers["content-type"] == "image/jpeg"
+    original = requests.get(server.url + png["pictures"][0]["url"], timeout=10).content
+    expected = io.BytesIO()
+    Image.open(io.BytesIO(original)).save(expected, "JPEG", quality=80)
+    # Pillow encodes by the same library: the files' pixels are the same.
+    assert numpy.array_equal(pixels(answer.content), pixels(expected.getvalue()))
+
+
+@pytest.mark.parametrize("fields, name", [
+    ({"steps": 0}, "steps"), ({"steps": 1000}, "steps"), ({"steps": "many"}, "steps"), ({"steps": [1]}, "steps"),
+    ({"width": 63}, "width"), ({"height": -64}, "height"), ({"width": 16384, "height": 16384}, "width"),
+    ({"count": 17}, "count"), ({"cfg_scale": 1e9}, "cfg_scale"), ({"seed": -2}, "seed"), ({"prompt": None}, "prompt"),
+    ({"prompt": "a" * 20001}, "prompt"), ({"prompt": 5}, "prompt"), ({"scheduler": "none such"}, "scheduler"), ({"model": "none"}, "model"),
+    ({"format": "webp"}, "format"), ({"strength": 0.5}, "strength"), ({"mask": "aaaa"}, "mask"),
+    ({"init_image": "!!!"}, "init_image"), ({"init_image": "aGVsbG8="}, "init_image"),
+    ({"init_image": "https://example.org/a.png"}, "init_image"), ({"init_image": "/etc/passwd"}, "init_image"),
+    ({"init_image": picture(), "mask": picture((32, 32))}, "mask"), ({"init_image": picture(), "strength": 2}, "strength"),
+    ({"on_disconnect": "maybe"}, "on_disconnect"), ({"clip_skip": 65}, "clip_skip"),
+])
+def test_a_bad_field_is_refused_by_its_name(server, fields, name):
+    answer = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox", **fields}, timeout=10)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"]["field"] == name
+    assert answer.json()["error"]["message"].endswith(".")
+
+
+def test_null_and_unknown_fields_do_no_harm(server):
+    names = ["negative_prompt", "width", "height", "cfg_scale", "seed", "count", "scheduler", "model", "init_image", "mask", "strength"]
+    assert server.finished(create(server, unknown={"a": [1]}, **{name: None for name in names}))["state"] == "completed"
+
+
+def test_the_queue_is_bounded():
+    with Server("--queue", "2", "--idle-unload", "1") as server:
+        jobs = [create(server, steps=100, width=256, height=256)]
+        while requests.get(f"{server.url}/v1/jobs/{jobs[0]}", timeout=10).json()["state"] == "queued":
+            time.sleep(0.01)
+        jobs += [create(server), create(server)]
+        answer = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox"}, timeout=10)
+        assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
+        assert answer.json()["error"]["code"] == "queue_full"
+        assert requests.get(f"{server.url}/ready", timeout=10).status_code == 503
+        requests.post(f"{server.url}/v1/jobs/{jobs[0]}/cancel", timeout=10)
+        assert [server.finished(job)["state"] for job in jobs[1:]] == ["completed"] * 2
+        # Unloaded when idle, loaded when asked.
+        time.sleep(1.5)
+        assert "sd_onnx_model_loaded 0" in requests.get(f"{server.url}/metrics", timeout=10).text
+        assert requests.get(f"{server.url}/ready", timeout=10).status_code == 200
+        assert server.finished(create(server))["state"] == "completed"
+
+
+@pytest.mark.parametrize("policy, state", [("finish", "completed"), ("hand-back", None)])
+def test_stopping(policy, state):
+    with Server("--on-stop", policy) as server:
+        job = create(server, steps=60, width=128, height=128)
+        waiting = create(server)
+        stream, other = events(server, job), events(server, waiting)
+        for name, data in stream:
+            if name == "step" and data["step"] > 1:
+                break
+        next(other)
+        server.process.send_signal(signal.SIGTERM)
+        ends = [list(stream)[-1], list(other)[-1]]
+        assert [name for name, _ in ends] == ["done", "done"]
+        assert ends[0][1]["state"] == (state or "returned")
+        assert ends[1][1]["state"] == "returned" and ends[1][1]["error"]["code"] == "stopping"
+        assert server.process.wait(30) == 0
+
+
+def test_keys():
+    with Server("--api-key", "secret", "--api-auth", "me:pass:word") as server:
+        def status(path="/v1/info", **options):
+            return requests.get(server.url + path, timeout=10, **options).status_code
+        assert status() == status("/metrics") == status("/sdapi/v1/options") == status("/v1/models") == 401
+        assert requests.get(server.url + "/v1/info", timeout=10).headers["www-authenticate"].startswith("Basic")
+        for headers in [{"Authorization": "Bearer secret"}, {"X-API-Key": "secret"}]:
+            assert status(headers=headers) == 200
+        for headers in [{"Authorization": "Bearer secre"}, {"Authorization": "Bearer secrett"}, {"X-API-Key": ""},
+                        {"Authorization": "Basic !"}, {"Authorization": ""}]:
+            assert status(headers=headers) == 401
+        assert status(auth=("me", "pass:word")) == 200 and status(auth=("me", "pass")) == 401
+        assert status("/health") == status("/ready") == 200
+
+
+def test_pages_of_other_sites_are_kept_out(server):
+    for headers, code in [({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Host": "evil.example"}, 403),
+                          ({"Origin": server.url}, 200), ({"Host": f"localhost:{server.port}"}, 200)]:
+        answer = requests.get(f"{server.url}/v1/info", headers=headers, timeout=10)
+        assert answer.status_code == code, headers
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_page_has_a_policy(server):
+    answer = requests.get(server.url, timeout=10)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for path in ["/../etc/passwd", "/%2e%2e/etc/passwd", "/v1/jobs/..%2f..%2fetc", "/page.css/../../x"]:
+        assert requests.get(server.url + path, timeout=10).status_code == 404
+
+
+def test_metrics_and_log():
+    with Server() as server:
+        server.finished(create(server, count=2))
+        text = requests.get(f"{server.url}/metrics", timeout=10).text
+        lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        assert lines["sd_onnx_pictures_total"] == "2" and lines["sd_onnx_step_seconds_count"] == "4"
+        assert lines['sd_onnx_jobs_total{state="completed",api="own"}'] == "1"
+        assert int(lines["process_resident_memory_bytes"]) > 1 << 20 and lines["sd_onnx_queue_capacity"] == "32"
+        entries = [json.loads(line) for line in server.log]
+        ended = [entry for entry in entries if entry["message"] == "job ended"]
+        assert ended[0]["state"] == "completed" and float(ended[0]["seconds"]) > 0
+        assert any(entry["message"] == "request" and entry["status"] == "202" for entry in entries)
+
+
+def test_output_folder(tmp_path):
+    with Server("--output-dir", str(tmp_path)) as server:
+        job = server.finished(create(server, count=2, prompt="../../x"))
+        names = sorted(os.listdir(tmp_path))
+        assert len(names) == 2 and all(name.endswith(".png") for name in names)
+        assert (tmp_path / names[0]).read_bytes() == requests.get(server.url + job["pictures"][0]["url"], timeout=10).content
+
+
+def test_tokens_and_settings(server):
+    answer = requests.post(f"{server.url}/v1/tokens", json={"prompt": "a red fox"}, timeout=10).json()
+    # The embedded model's vocabulary has no word "fox", and its text encoder takes 32 tokens.
+    assert answer == {"tokens": 4, "limit": 30, "chunks": 1}
+    answer = requests.post(f"{server.url}/v1/tokens", json={"prompt": "a red fox " * 10}, timeout=10).json()
+    assert answer["tokens"] == 40 and answer["chunks"] == 2
+    job = server.finished(create(server, seed=9))
+    content = requests.get(server.url + job["pictures"][0]["url"], timeout=10).content
+    answer = requests.post(f"{server.url}/v1/settings", json={"image": base64.b64encode(content).decode()}, timeout=10).json()
+    assert answer["record"]["seed"] == 9 and answer["parameters"] == job["pictures"][0]["parameters"]
+
+
+def test_the_description_is_valid(server):
+    openapi_spec_validator.validate(requests.get(f"{server.url}/openapi.json", timeout=10).json())

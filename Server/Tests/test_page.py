@@ -1,0 +1,228 @@
+"""The page in Chromium, as a person uses it. Screenshots lie in $SD_ONNX_SCREENSHOTS, if that is set."""
+
+import io
+import os
+import shutil
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+from conftest import Server
+
+FOLDER = os.environ.get("SD_ONNX_SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def own():
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture()
+def page(own, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.problems = problems
+    page.goto(own.url)
+    page.wait_for_selector("#model option", state="attached")
+    yield page
+    context.close()
+    # What is refused on purpose is logged by the browser as an error of the network.
+    assert [problem for problem in problems if "Failed to load resource" not in problem] == []
+
+
+def shoot(page, name):
+    if FOLDER:
+        page.screenshot(path=os.path.join(FOLDER, name + ".png"))
+
+
+def make(page, prompt="a red apple on a blue background", **fields):
+    page.fill("#prompt", prompt)
+    for name, value in {"steps": "8", **fields}.items():
+        page.fill(f"#{name}", str(value))
+    before = page.locator("#gallery li").count()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#gallery li")).to_have_count(before + int(fields.get("count", 1)), timeout=60_000)
+    expect(page.locator("#picture")).to_be_visible()
+
+
+def test_making_and_finding_again(page):
+    expect(page.locator("#prompt-count")).to_contain_text("0 / 30 tokens")
+    make(page, seed=5, cfg_scale=5)
+    expect(page.locator("#prompt-count")).to_contain_text("tokens")
+    assert "Seed: 5" in page.locator("#settings").inner_text()
+    make(page, "an owl", seed=6, count=3)
+    shoot(page, "made")
+    # All is there after a reload: settings and pictures.
+    page.reload()
+    expect(page.locator("#gallery li")).to_have_count(4)
+    expect(page.locator("#prompt")).to_have_value("an owl")
+    # Arrows go through the gallery, and settings come back by a click.
+    page.locator("#gallery button").first.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert "Seed: 5" in page.locator("#settings").inner_text()
+    page.click("#restore")
+    expect(page.locator("#prompt")).to_have_value("a red apple on a blue background")
+    expect(page.locator("#seed")).to_have_value("5")
+    page.click("#random")
+    expect(page.locator("#seed")).to_have_value("")
+    page.click("#recycle")
+    expect(page.locator("#seed")).to_have_value("5")
+    page.click("#delete")
+    expect(page.locator("#gallery li")).to_have_count(3)
+
+
+def test_preview_and_cancel(page):
+    page.fill("#prompt", "a castle")
+    for name, value in [("steps", "100"), ("width", "256"), ("height", "256")]:
+        page.fill(f"#{name}", value)
+    page.click("#make")
+    expect(page.locator("#preview")).to_be_visible(timeout=30_000)
+    expect(page.locator("#progress")).to_contain_text("left")
+    shoot(page, "working")
+    page.click("#cancel")
+    expect(page.locator("#working")).to_be_hidden(timeout=500)
+    # A job goes on while the page is closed.
+    page.fill("#steps", "30")
+    page.click("#make")
+    expect(page.locator("#preview")).to_be_visible(timeout=30_000)
+    page.reload()
+    expect(page.locator("#gallery li")).to_have_count(1, timeout=60_000)
+
+
+def test_sizes_and_errors(page):
+    page.fill("#width", "128")
+    page.click("#swap")
+    expect(page.locator("#height")).to_have_value("128")
+    page.select_option("#preset", index=1)
+    expect(page.locator("#width")).to_have_value("64")
+    page.fill("#width", "63")
+    page.fill("#prompt", "a fox")
+    page.click("#make")
+    expect(page.locator("#error")).to_contain_text("width is 63, expected a multiple of 16")
+    expect(page.locator("#width")).to_have_attribute("aria-invalid", "true")
+    page.fill("#prompt", "(" * 600)
+    page.fill("#width", "64")
+    expect(page.locator("#prompt-count")).not_to_be_empty()
+
+
+def drop(page, target, content):
+    data = page.evaluate_handle(
+        "async (bytes) => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(bytes)], 'a.png', {type: 'image/png'})); return data; }",
+        list(content))
+    page.dispatch_event(target, "drop", {"dataTransfer": data})
+
+
+def test_dropping_a_picture_restores_its_settings(page):
+    make(page, "a fox", seed=17, cfg_scale=4.5)
+    content = bytes(page.evaluate("""async () => {
+        const [newest] = await (await import('/gallery.js')).all();
+        return [...new Uint8Array(await newest.blob.arrayBuffer())];
+    }"""))
+    page.fill("#prompt", "something else")
+    page.fill("#seed", "1")
+    drop(page, "#stage", content)
+    expect(page.locator("#prompt")).to_have_value("a fox")
+    expect(page.locator("#seed")).to_have_value("17")
+    expect(page.locator("#cfg_scale")).to_have_value("4.5")
+    # A picture without settings is one to start from.
+    plain = io.BytesIO()
+    Image.new("RGB", (64, 64), (9, 99, 9)).save(plain, "PNG")
+    drop(page, "#stage", plain.getvalue())
+    expect(page.locator("#start")).to_be_visible()
+
+
+def test_repainting_a_part(page):
+    make(page, "a red apple on a blue background", seed=5)
+    page.click("#to-mask")
+    expect(page.locator("#mask-tools")).to_be_visible()
+    page.click("#make")
+    expect(page.locator("#error")).to_contain_text("Nothing is painted over")
+    page.locator("#canvas").scroll_into_view_if_needed()
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 30, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    shoot(page, "mask")
+    page.fill("#strength", "1")
+    make(page, "a yellow face", seed=6)
+    first = page.evaluate("document.querySelector('#settings').textContent")
+    assert "Mask:" in first
+    # By the keys alone.
+    page.click("#clear")
+    page.focus("#canvas-box")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    make(page, "a yellow face", seed=7)
+    page.click("#undo")
+    page.click("#make")
+    expect(page.locator("#error")).to_contain_text("Nothing is painted over")
+    page.click("#remove")
+    expect(page.locator("#drop")).to_be_visible()
+
+
+def test_a_phone_and_the_dark(own, browser):
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, color_scheme="dark")
+    page = context.new_page()
+    page.goto(own.url)
+    page.wait_for_selector("#model option", state="attached")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    make(page, "a sunflower", seed=3)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shoot(page, "phone")
+    page.locator("#picture").scroll_into_view_if_needed()
+    shoot(page, "phone-picture")
+    small = page.evaluate("[...document.querySelectorAll('button, a.button')].filter((b) => b.offsetHeight && b.offsetHeight < 36 && b.id !== 'theme').map((b) => b.id)")
+    assert small == []
+    context.close()
+
+
+def test_it_is_accessible(page):
+    """Names for all that can be used, an order of headings, contrast: what axe looks for, as far as it can be told without axe."""
+    make(page, "a fox", seed=1)
+    page.click("#to-mask")
+    unnamed = page.evaluate("""() => [...document.querySelectorAll('input, select, textarea, button, a[href], progress, [tabindex="0"]')]
+        .filter((it) => it.offsetParent && !(it.labels?.length || it.getAttribute('aria-label') || it.textContent.trim())).map((it) => it.outerHTML)""")
+    assert unnamed == []
+    for theme in ["light", "dark"]:
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        poor = page.evaluate("""() => {
+            const light = (rgb) => { const [r, g, b] = rgb.map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+            const color = (text) => text.match(/[0-9.]+/g).map(Number);
+            const back = (it) => { for (; it; it = it.parentElement) { const c = color(getComputedStyle(it).backgroundColor); if (c.length < 4 || c[3] > 0) return c.slice(0, 3); } return [255, 255, 255]; };
+            const found = [];
+            for (const it of document.querySelectorAll('body *')) {
+                if (!it.offsetParent || ![...it.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())) continue;
+                const [a, b] = [light(color(getComputedStyle(it).color).slice(0, 3)), light(back(it))];
+                const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                if (ratio < 4.5 && !it.disabled) found.push(`${it.tagName}#${it.id} ${ratio.toFixed(2)}`);
+            }
+            return found;
+        }""")
+        assert poor == [], theme
+    # The whole form can be reached by Tab, and the focus is seen.
+    page.focus("#prompt")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+        assert page.evaluate("document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle !== 'none' || document.activeElement.type === 'file' || document.activeElement.id === 'stage'")
+    assert {"make", "model", "scheduler", "steps", "seed", "random", "swap", "strength", "brush", "eraser", "canvas-box", "restore", "download"} <= reached
+    assert page.evaluate("document.querySelectorAll('h1').length") == 1
+    shoot(page, "dark")
