@@ -66,11 +66,16 @@ def test_img2img_and_inpainting(api):
     assert result.parameters.get("init_images") is None
     mask = Image.new("L", (64, 64), 0)
     ImageDraw.Draw(mask).rectangle((20, 20, 43, 43), fill=255)
-    for fill in range(3):
+    for fill in range(4):
         made = api.img2img(images=[start], mask_image=mask, prompt="a fox", seed=3, denoising_strength=1, inpainting_fill=fill,
                            inpaint_full_res=True, inpaint_full_res_padding=8, mask_blur=0, width=64, height=64).image
         before, after = numpy.asarray(start), numpy.asarray(made.convert("RGB"))
         assert numpy.array_equal(before[:19], after[:19]) and not numpy.array_equal(before[21:43, 21:43], after[21:43, 21:43])
+    # Where there is nothing under a mask of the whole, the picture before doesn't matter.
+    nothing = [api.img2img(images=[Image.new("RGB", (64, 64), color)], mask_image=Image.new("L", (64, 64), 255), prompt="a fox", seed=3,
+                           inpainting_fill=3, inpaint_full_res=False, mask_blur=0, denoising_strength=0.7, width=64, height=64).image
+               for color in [(0, 0, 0), (250, 240, 9)]]
+    assert numpy.array_equal(*[numpy.asarray(image) for image in nothing])
     inverted = api.img2img(images=[start], mask_image=mask, prompt="a fox", seed=3, inpaint_full_res=True, inpainting_mask_invert=1,
                            mask_blur=0, width=64, height=64).image
     assert numpy.array_equal(numpy.asarray(start)[24:40, 24:40], numpy.asarray(inverted.convert("RGB"))[24:40, 24:40])

@@ -112,6 +112,19 @@ def test_a_body_of_a_gigabyte(own):
     assert own.memory() - before < 64 << 20
 
 
+def test_clients_that_ask_before_they_send(own):
+    with connect(own) as connection:
+        connection.settimeout(5)
+        connection.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue\r\n")
+        connection.sendall(b'{"prompt":"a"}')
+        assert b"HTTP/1.1 200 OK" in read(connection)
+    with connect(own) as connection:
+        connection.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+    assert requests.head(f"{own.url}/health", timeout=5).status_code == 200
+
+
 @pytest.mark.parametrize("content", [
     b"", b"{", b"[]", b"null", b"1", b"\"x\"", b"\xff\xfe\x00", b"{\"prompt\": \"\xff\"}", b"{\"prompt\":\"a\",}", b"[" * 100_000, b"{\"a\":" * 100_000,
     b"{\"steps\":1e999,\"prompt\":\"a\"}", b"{\"steps\":123456789012345678901234567890,\"prompt\":\"a\"}", b"{\"prompt\":{\"a\":[]}}", b"{\"prompt\":\"\\ud800\"}",

@@ -32,7 +32,10 @@ import Testing
         (["-i", "start.png", "--mask", "no.png"], 1, "no.png can't be read"),
         (["-i", "start.png", "--mask", "disc.png", "--mask-blur", "-1"], 64, "expected 0 to 1024 pixels"),
         (["-i", "start.png", "--mask", "disc.png", "--only-masked", "-1"], 64, "expected a whole number"),
-        (["-i", "start.png", "--mask", "disc.png", "--mask-content", "x"], 64, "expected one of original, noise, fill"),
+        (
+            ["-i", "start.png", "--mask", "disc.png", "--mask-content", "x"], 64,
+            "expected one of original, noise, nothing, fill"
+        ),
         (["-i", "start.png", "--mask", "disc.png", "--only-masked", "4", "--outpaint", "1,1,1,1"], 64, "give one"),
         (["-i", "start.png", "--invert-mask"], 64, "--invert-mask needs a mask"),
         (["-i", "start.png", "--only-masked", "4"], 64, "--only-masked needs a mask"),
@@ -58,6 +61,30 @@ import Testing
         let outcome = try Program.run(["generate", "a fox", "--refiner", Program.emoji.path], in: TemporaryFolder())
         #expect(
             outcome.code == 1 && outcome.messages.contains("expected a refiner of Stable Diffusion XL"), "\(outcome.messages)")
+    }
+
+    /// Under a mask of the whole picture that begins with nothing, or with noise, no picture matters; and the two differ.
+    @Test func forgetsWhatIsUnderTheMask() throws {
+        let folder = try TemporaryFolder()
+        func write(_ name: String, _ value: UInt8) throws {
+            let image = try RGBImage(width: 64, height: 64, pixels: [UInt8](repeating: value, count: 3 * 64 * 64))
+            try PNGFile.write(image, to: folder[name])
+        }
+        try write("dark.png", 30)
+        try write("light.png", 220)
+        try write("all.png", 255)
+        var results: [RGBImage] = []
+        for (content, start) in [("nothing", "dark"), ("nothing", "light"), ("noise", "dark"), ("original", "dark")] {
+            let outcome = try Program.run(
+                [
+                    "generate", "a fox", "--steps", "5", "-s", "1", "-i", "\(start).png", "--mask", "all.png", "--strength",
+                    "0.7",
+                    "--mask-content", content, "-o", "\(content).png",
+                ], in: folder)
+            #expect(outcome.code == 0, "\(outcome.messages)")
+            results.append(try PNGFile.read(folder["\(content).png"]))
+        }
+        #expect(results[0] == results[1] && results[0] != results[2] && results[0] != results[3] && results[2] != results[3])
     }
 
     /// What isn't masked stays, to the byte, where only the mask's surroundings are made; the record says everything.

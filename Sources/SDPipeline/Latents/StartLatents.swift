@@ -38,10 +38,13 @@ struct StartLatents {
         }
         let noise = startNoise()
         let mask = try picture.mask.map { try $0.latentValues(width: shape[3], height: shape[2]) }
-        if let mask, let values = original?.values, request.inpainting?.content == .noise {
+        if let mask, let values = original?.values, let content = request.inpainting?.content,
+            content == .noise || content == .nothing
+        {
             let area = mask.count
             original = Latents(
-                checked: values.indices.map { mask[$0 % area] == 1 ? noise[$0] : values[$0] }, shape: shape)
+                checked: values.indices.map { mask[$0 % area] == 1 ? (content == .noise ? noise[$0] : 0) : values[$0] },
+                shape: shape)
         }
         latents =
             if startsFromNoise { pureNoise(noise) } else {

@@ -6,6 +6,8 @@ public enum MaskContent: String, Sendable, CaseIterable {
     case original
     /// The seed's noise alone, in the latents.
     case noise
+    /// Zeros in the latents: neither the picture nor noise but that of the first step ("latent nothing" of AUTOMATIC1111's web interface).
+    case nothing
     /// The colours around the mask, spread into it: ``RGBImage/filling(_:)``.
     case fill
 }

@@ -22,8 +22,8 @@ struct MaskOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "With --mask, what lies under it at first: the picture, noise, or the colours around it. (default: original)",
-            valueName: "original|noise|fill"), transform: OptionValues.choice)
+            "With --mask, what lies under it at first: the picture, noise, nothing, or the colours around it. (default: original)",
+            valueName: "original|noise|nothing|fill"), transform: OptionValues.choice)
     var maskContent: MaskContent?
 
     @Option(

@@ -63,7 +63,7 @@ extension A1111Request {
             picture = try picture.resized(width: source.width, height: source.height)
         }
         var inpainting = Inpainting(mask: picture, invertsMask: inpaintingMaskInvert == 1, blur: Double(maskBlur ?? 0))
-        inpainting.content = [.fill, .original, .noise][min(inpaintingFill ?? 0, 2)]
+        inpainting.content = [.fill, .original, .noise, .nothing][min(inpaintingFill ?? 0, 3)]
         if inpaintFullRes == true {
             inpainting.padding = inpaintFullResPadding ?? 0
             request.resizeMode = .stretch

@@ -119,11 +119,6 @@ struct A1111Request: Encodable {
             throw APIError.invalid(
                 "initial_noise_multiplier", "initial_noise_multiplier is \(scale), and 1 alone is supported.")
         }
-        if mask != nil, inpaintingFill == 3 {
-            throw APIError.invalid(
-                "inpainting_fill", "inpainting_fill is 3 (latent nothing), expected 0 (fill), 1 (original) or 2 (latent noise)."
-            )
-        }
         if resizeMode == 3 {
             throw APIError.invalid(
                 "resize_mode",

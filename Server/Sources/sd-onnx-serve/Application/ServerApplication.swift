@@ -12,7 +12,7 @@ struct ServerApplication {
     let stopPolicy: JobQueue.StopPolicy
 
     private func router() -> Router<ServerContext> {
-        let router = Router(context: ServerContext.self)
+        let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
         router.addMiddleware {
             MetricsMiddleware()
             AnswerMiddleware()
@@ -31,7 +31,9 @@ struct ServerApplication {
     ///
     /// - Parameter whenRunning: called with the port.
     func run(whenRunning: @escaping @Sendable (Int) -> Void) async throws {
+        let mostBody = services.limits.body
         let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ContinueHandler(mostBody: mostBody)],
             idleTimeout: .seconds(ServerLimits.idleSeconds),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: ServerLimits.headerBytes, maxHeaderListSize: ServerLimits.headerBytes,

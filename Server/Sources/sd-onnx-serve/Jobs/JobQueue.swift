@@ -88,6 +88,8 @@ final class JobQueue: Sendable {
         let status = job.status
         content.withLock { content in
             if content.running === job { content.running = nil }
+            // One that was handed back ends again when its run does.
+            guard !content.over.contains(where: { $0 === job }) else { return }
             content.counts[status.state.rawValue, default: 0] += 1
             if let started = status.started, let finished = status.finished, status.state == .completed {
                 content.meanSeconds = 0.8 * content.meanSeconds + 0.2 * finished.timeIntervalSince(started)
