@@ -137,10 +137,8 @@ struct ControlledUNet: RowPredictor {
             let size = latentChannels * shape[2] * shape[3]
             let seen = own.indices.map { latents[$0].prefix(size) }
             let seenShape = [seen.count, latentChannels, shape[2], shape[3]]
-            let given = try Section.time(network.component.title, for: observer) {
-                try network.residuals(
-                    seen, shape: seenShape, timestep: evaluation.timestep, further: own.inputs, observer: observer)
-            }
+            let given = try network.residuals(
+                seen, shape: seenShape, timestep: evaluation.timestep, further: own.inputs, observer: observer)
             let scales = scales(part, base: scale, count: given.count)
             for (index, tensor) in given.enumerated() {
                 let dimensions = tensor.shape.dimensions
