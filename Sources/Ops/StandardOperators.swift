@@ -25,10 +25,17 @@ public enum StandardOperators {
 
     /// In the order in which they are tried: later ones build on what earlier ones made.
     public static let fusions: [any Fusion] = [
+        QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(), QuantizedMaxPoolFusion(),
+        DequantizedMatMulFusion(), ChannelsLastFusion(),
         AttentionFusion(), SiLUFusion(), GELUFusion(), GEGLUFusion(), GroupNormalizationFusion(),
         GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
+        IntegerMatMulScaleFusion(),
+        QuantizedProductSumFusion<IntegerMatMul>(name: "MatMulInteger+bias", isResidual: false),
+        QuantizedProductSumFusion<IntegerMatMul>(name: "MatMulInteger+residual", isResidual: true),
+        QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+bias", isResidual: false),
+        QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+residual", isResidual: true),
         TransposePairFusion(), ConvTransposeFusion(), TransposeConvFusion(),
     ]
 }

@@ -67,6 +67,19 @@ struct FusionGraph {
         return outputs
     }
 
+    /// A node with so many outputs.
+    mutating func outputs(
+        _ count: Int, of type: String, domain: String = "", version: Int = 17, _ inputs: [ValueID?],
+        attributes: NodeAttributes = NodeAttributes()
+    ) -> [ValueID] {
+        let outputs = (0..<count).map { _ in value() }
+        graph.nodes.append(
+            Node(
+                name: "\(type)\(outputs.first ?? 0)", identity: OperatorIdentity(domain: domain, type: type, version: version),
+                inputs: inputs, outputs: outputs, attributes: attributes))
+        return outputs
+    }
+
     /// The tensor of an input or a constant.
     subscript(id: ValueID) -> Tensor? {
         get { graph.initializers[id] ?? given[graph.values[id].name] }

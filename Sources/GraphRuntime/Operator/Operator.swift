@@ -108,6 +108,10 @@ public protocol Operator: Sendable {
     /// float32 where they are missing here, and rounds outputs as ``HalfRounding`` says. Nil, the default, takes every type.
     var floatingPointTypes: Set<DType>? { get }
 
+    /// Whether a node of these constants stays until the fusions that ask for it (``Fusion/comesBeforeFolding``) have seen it: one that
+    /// widens numbers which kernels take as they are. False by default.
+    func isFoldedLate(inputs: [Fact?]) -> Bool
+
     /// Equal for operators that compute the same from the same inputs, nil (the default) where that isn't known: the key by which
     /// common subexpressions merge. For operators read from a file the runtime derives it from type and attributes.
     var mergeKey: String? { get }
@@ -120,6 +124,7 @@ extension Operator {
     public func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? { kernelName }
     public var floatingPointTypes: Set<DType>? { nil }
     public var mergeKey: String? { nil }
+    public func isFoldedLate(inputs: [Fact?]) -> Bool { false }
 
     public func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
         guard case .view(let input) = outputStorage, Self.isUnchanged(input, inputs, outputs) else { return nil }

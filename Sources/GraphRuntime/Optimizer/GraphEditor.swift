@@ -164,6 +164,10 @@ public protocol Fusion: Sendable {
     /// For reports: `GroupNormalization`.
     var name: String { get }
 
+    /// Whether it is tried before nodes of constants that widen numbers are folded, see ``Operator/isFoldedLate(inputs:)``; false by
+    /// default.
+    var comesBeforeFolding: Bool { get }
+
     /// Looks for the pattern whose last node is `node`.
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch?
 
@@ -173,6 +177,8 @@ public protocol Fusion: Sendable {
 }
 
 extension Fusion {
+    public var comesBeforeFolding: Bool { false }
+
     public func missReason(at node: Int, in editor: GraphEditor) -> String? { nil }
 }
 

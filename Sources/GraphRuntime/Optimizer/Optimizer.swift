@@ -9,7 +9,7 @@ struct Optimizer {
     /// Folds what no input's shape is needed for, once for all plans of a session.
     func prepare(_ graph: Graph) throws -> Graph {
         var specializer = Specializer(
-            graph, inputFacts: [:], threads: threads, savesMemory: savesMemory, limits: limits)
+            graph, inputFacts: [:], threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: true)
         try specializer.run()
         var result = specializer.graph
         result.removeDeadCode()
@@ -20,23 +20,45 @@ struct Optimizer {
 
     /// The graph for inputs of these facts, with the facts of all its values.
     func optimize(_ graph: Graph, inputFacts: [ValueID: Fact]) throws -> OptimizedGraph {
+        var counts: [String: Int] = [:]
+        var editor = try editor(graph, inputFacts, keepsLate: true)
+        try apply(fusions.filter(\.comesBeforeFolding), to: &editor, &counts)
+        let refusals = editor.refusals
+        if editor.nodes.contains(where: { isFoldedLate($0, editor) }) {
+            var remaining = editor.graph
+            remaining.removeDeadCode()
+            editor = try self.editor(remaining, inputFacts, keepsLate: false)
+        }
+        try apply(fusions.filter { !$0.comesBeforeFolding }, to: &editor, &counts)
+        var result = editor.graph
+        result.removeDeadCode()
+        try result.validate()
+        return OptimizedGraph(graph: result, facts: editor.facts, fusionCounts: counts, refusals: refusals + editor.refusals)
+    }
+
+    /// The graph with all facts that follow, in the hands of fusions.
+    private func editor(_ graph: Graph, _ inputFacts: [ValueID: Fact], keepsLate: Bool) throws -> GraphEditor {
         var specializer = Specializer(
-            graph, inputFacts: inputFacts, threads: threads, savesMemory: savesMemory, limits: limits)
+            graph, inputFacts: inputFacts, threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: keepsLate)
         try specializer.run()
         var specialised = specializer.graph
         specialised.removeDeadCode()
         specialised.mergeCommonSubexpressions()
         specialised.removeDeadCode()
-        var editor = GraphEditor(specialised, facts: specializer.facts)
-        var counts: [String: Int] = [:]
+        return GraphEditor(specialised, facts: specializer.facts)
+    }
+
+    private func apply(_ fusions: [any Fusion], to editor: inout GraphEditor, _ counts: inout [String: Int]) throws {
         for fusion in fusions {
             let count = try editor.apply(fusion)
             if count > 0 { counts[fusion.name, default: 0] += count }
         }
-        var result = editor.graph
-        result.removeDeadCode()
-        try result.validate()
-        return OptimizedGraph(graph: result, facts: editor.facts, fusionCounts: counts, refusals: editor.refusals)
+    }
+
+    private func isFoldedLate(_ node: Node, _ editor: GraphEditor) -> Bool {
+        guard let operation = node.operation else { return false }
+        let inputs = node.inputs.map { id in id.map { editor.fact($0) } }
+        return inputs.allSatisfy { $0 == nil || $0?.value != nil } && operation.isFoldedLate(inputs: inputs)
     }
 
     /// What the fusions did to an optimised graph, and where they nearly fired.

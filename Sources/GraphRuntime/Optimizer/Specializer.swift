@@ -11,6 +11,8 @@ struct Specializer {
     /// See ``SessionOptions/savesMemory``.
     private let savesMemory: Bool
     private let limits: ResourceLimits
+    /// Whether nodes that are folded late stay, see ``Operator/isFoldedLate(inputs:)``.
+    private let keepsLate: Bool
     /// Bytes of constants that may still be computed ahead.
     private var remainingBytes: Int
     private let outputs: Set<ValueID>
@@ -26,8 +28,9 @@ struct Specializer {
     /// - Parameter inputFacts: for each input what is known of it.
     init(
         _ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool, savesMemory: Bool = false,
-        limits: ResourceLimits = ResourceLimits()
+        limits: ResourceLimits = ResourceLimits(), keepsLate: Bool = false
     ) {
+        self.keepsLate = keepsLate
         self.graph = graph
         self.limits = limits
         remainingBytes = limits.foldedBytes ?? Self.defaultFoldedBytes(graph)
@@ -101,6 +104,7 @@ struct Specializer {
         if isKnown && outputs.count >= node.outputs.count { return setConstants(node, outputs.map(\.value)) }
         guard node.captures.isEmpty, node.attributes.graphs.isEmpty else { return false }
         guard inputs.allSatisfy({ $0 == nil || $0?.value != nil }) else { return false }
+        if keepsLate && operation.isFoldedLate(inputs: inputs) { return false }
         guard operation.isView || !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
         // A few nodes can double a constant until no memory holds it: what goes beyond the budget is left to the run.
         guard operation.isView || Fact.byteCount(outputs) <= remainingBytes else { return false }

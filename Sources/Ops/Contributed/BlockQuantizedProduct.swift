@@ -1,42 +1,31 @@
 import GraphRuntime
 
-/// MatMulNBits (com.microsoft, 1): A [.., K] times a matrix whose columns are quantised in blocks.
-enum BlockQuantizedProduct {
-    /// Inputs A; B [N, blocks, bytes of a block], uint8, the numbers of low bits first; scales [N, blocks]; zero points, packed as B is
-    /// [N, bytes], or unpacked in the scales' type; the block of each of K's indices; bias [N].
-    static let expansion = OperatorExpansion(microsoft: "MatMulNBits") { node in
-        try node.decoder.requireInputs(3...6)
-        let weights = BlockQuantizedWeights(
-            rows: try node.decoder.requiredInt("N"), columns: try node.decoder.requiredInt("K"),
-            bits: try node.decoder.int("bits", default: 4), blockSize: try node.decoder.requiredInt("block_size"))
-        try weights.check()
-        // How exactly products may be computed, at least.
-        node.decoder.ignore("accuracy_level")
-        if try node.decoder.int("weight_prepacked", default: 0) != 0 {
-            throw TensorError("attribute weight_prepacked isn't supported: the weights are in the order of one processor")
-        }
-        let matrix = node.add(
-            "BlockQuantizedWeights", [node.input(1), node.input(2), node.input(3), node.input(4)], operation: weights)
-        let product = node.add(
-            "FusedMatMul", [node.input(0), matrix],
-            operation: FusedMatMul(alpha: 1, left: .init(), right: .init(isTransposed: true)))
-        node.setOutput(0, node.sum(product, node.input(5)))
-    }
-}
-
-/// The matrix [rows, columns] that blocks of quantised numbers stand for: (number - zero point) · scale.
-struct BlockQuantizedWeights: Operator {
+/// MatMulNBits (com.microsoft, 1): A [.., K] times a matrix whose columns are quantised in blocks. Numbers stay in their own bits in
+/// memory; each is (number - zero point) · scale in float32 where it is multiplied. The fused form also adds a tensor of the product's
+/// shape.
+///
+/// Inputs A; B [N, blocks, bytes of a block], uint8, the numbers of low bits first; scales [N, blocks]; zero points, packed as B is
+/// [N, bytes], or unpacked in the scales' type; the block of each of K's indices; bias [N]; in the fused form the addend.
+struct BlockQuantizedMatMul: SummingProduct {
     let rows: Int
     let columns: Int
     let bits: Int
     let blockSize: Int
+    var hasBias: Bool
+    var hasResidual = false
+    /// Input 1 in panels, where it, its scales and its zero points are constant.
+    private var panels: PackedConstant?
 
     var floatingPointTypes: Set<DType>? { [.float32] }
+    var kernelName: String? { "\(bits)-bit \(panels == nil ? "packed" : "pre-packed") GEMM" }
+    var mergeKey: String? { "\(rows) \(columns) \(bits) \(blockSize) bias=\(hasBias) residual=\(hasResidual)" }
 
     /// Of any extent: with it no product of two overflows.
     private static let largest = 1 << 28
 
-    func check() throws(TensorError) {
+    private init(rows: Int, columns: Int, bits: Int, blockSize: Int, hasBias: Bool) throws(TensorError) {
+        (self.rows, self.columns, self.bits, self.blockSize) = (rows, columns, bits, blockSize)
+        self.hasBias = hasBias
         guard (1...Self.largest).contains(rows), (1...Self.largest).contains(columns) else {
             throw TensorError("attributes N and K should be 1 to \(Self.largest), found \(rows) and \(columns)")
         }
@@ -46,64 +35,98 @@ struct BlockQuantizedWeights: Operator {
         }
     }
 
-    private var blocks: Int { (columns + blockSize - 1) / blockSize }
+    private var layout: BitPanels { BitPanels(columns: rows, depth: columns, bits: bits, blockSize: blockSize) }
+    private var blocks: Int { layout.blocks }
     private var bytesOfBlock: Int { blockSize * bits / 8 }
     private var bytesOfZeros: Int { (blocks * bits + 7) / 8 }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
-        let scales = try inputs[1]
-        if let shape = try inputs[0].shape, shape.count != rows * blocks * bytesOfBlock {
+        let (a, scales) = (try inputs[0], try inputs[2])
+        if let shape = try inputs[1].shape, shape.count != rows * blocks * bytesOfBlock {
             throw TensorError("B of shape \(shape) should have \(rows) × \(blocks) × \(bytesOfBlock) bytes")
         }
         if let shape = scales.shape, shape.count != rows * blocks {
             throw TensorError("scales of shape \(shape) should have \(rows) × \(blocks) elements")
         }
-        if let zeros = inputs.optional(2), let shape = zeros.shape {
+        if let zeros = inputs.optional(3), let shape = zeros.shape {
             let expected = rows * (zeros.dtype == .uint8 ? bytesOfZeros : blocks)
             guard shape.count == expected else {
                 throw TensorError("zero_points of shape \(shape) should have \(expected) elements")
             }
         }
         // Some exporters fill the last block.
-        if let shape = inputs.optional(3)?.shape, shape.count != columns, shape.count != blocks * blockSize {
+        if let shape = inputs.optional(4)?.shape, shape.count != columns, shape.count != blocks * blockSize {
             throw TensorError("g_idx of shape \(shape) should have \(columns) elements")
         }
-        return [Fact(dtype: scales.dtype, shape: try Shape([rows, columns]))]
+        if let shape = inputs.optional(5)?.shape, shape.count != rows {
+            throw TensorError("the bias of shape \(shape) should have \(rows) elements")
+        }
+        guard let shape = a.shape else { return [Fact(dtype: a.dtype)] }
+        guard shape.dimensions.last == columns else { throw TensorError("A of shape \(shape) should end in \(columns)") }
+        return [Fact(dtype: a.dtype, shape: try Shape(shape.dimensions.dropLast() + [rows]))]
+    }
+
+    func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {
+        let count = outputs.first??.shape?.count ?? 0
+        return Cost(flops: 2 * Double(count) * Double(columns), bytes: Self.bytesMoved(inputs: inputs, outputs: outputs))
+    }
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        guard inputs.count > 2, let numbers = inputs[1]?.tensor, numbers.dtype == .uint8, let scales = inputs[2]?.tensor
+        else { return self }
+        let zeros = inputs.count > 3 ? inputs[3] : nil
+        guard zeros == nil || zeros?.tensor != nil else { return self }
+        var result = self
+        let parts = [scales, zeros?.tensor].map { $0.map { "\(ObjectIdentifier($0.storage)) \($0.byteOffset)" } ?? "" }
+        // Whoever shares the form keeps scales and zero points in memory, whose identities it is named after.
+        let form = "\(bits) bits, blocks of \(blockSize), \(rows)×\(columns), \(parts)"
+        result.panels = plan.constants?.constant(numbers, form: form) { [self] numbers, threads throws(TensorError) in
+            try pack(numbers, scales, zeros?.tensor, threads)
+        }
+        return result
     }
 
     func run(_ context: inout RunContext) throws {
-        let packed = try context.input(0)
-        guard packed.dtype == .uint8 else { throw TensorError("B should be of uint8, found \(packed.dtype)") }
-        let numbers = packed.bytes
-        let scales = try context.input(1).aligned().view(of: Float.self)
-        let zeros = try zeros(context.optionalInput(2))
-        let groups = try context.optionalInput(3)?.integers()
+        let threads = context.threads
+        let packed: Tensor
+        if let panels, let made = try? panels.tensor(threads: threads) {
+            packed = made
+        } else {
+            packed = try pack(context.input(1), context.input(2), context.optionalInput(3), threads)
+        }
+        let groups = try context.optionalInput(4)?.integers()
         if let groups, let wrong = groups.first(where: { !(0..<self.blocks).contains($0) }) {
             throw TensorError("g_idx should be in 0..<\(self.blocks), found \(wrong)")
         }
-        let (blocks, columns, bits, blockSize) = (blocks, columns, bits, blockSize)
-        let stride = blocks * bytesOfBlock
-        let perByte = 8 / bits
-        let mask = UInt8(truncatingIfNeeded: (1 << bits) - 1)
-        try context.output(0).forEachSlice(
-            of: Float.self, unit: columns, grain: max(1 << 15 / columns, 1), threads: context.threads
-        ) { range, target in
-            for (place, row) in range.enumerated() {
-                for column in 0..<columns {
-                    let byte = numbers[row * stride + column / perByte]
-                    let number = (byte >> UInt8(column % perByte * bits)) & mask
-                    let block = row * blocks + (groups?[column] ?? column / blockSize)
-                    target[place * columns + column] = (Float(number) - zeros[block]) * scales[block]
-                }
-            }
+        let product = BitPanels.Product(
+            panels: layout, blockOfIndex: (0..<columns).map { Int32(groups?[$0] ?? $0 / blockSize) },
+            bias: hasBias ? try context.optionalInput(5) : nil, residual: hasResidual ? try context.input(6) : nil)
+        try product.run(context.input(0), packed, into: context.output(0), threads: threads)
+    }
+
+    private func pack(
+        _ numbers: Tensor, _ scales: Tensor, _ zeros: Tensor?, _ threads: ThreadPool
+    ) throws(TensorError) -> Tensor {
+        guard numbers.dtype == .uint8 else { throw TensorError("B should be of uint8, found \(numbers.dtype)") }
+        let scales = try widened(scales).array(of: Float.self)
+        return try layout.pack(numbers, scales: scales, zeros: try zeroPoints(zeros), threads: threads)
+    }
+
+    /// Scales or zero points as float32.
+    private func widened(_ tensor: Tensor) throws(TensorError) -> Tensor {
+        do {
+            return try HalfPrecision.widen(tensor)
+        } catch {
+            throw error as? TensorError ?? TensorError("scales and zero points of \(tensor.dtype) aren't supported")
         }
     }
 
     /// The zero point of each block; by default the middle of the numbers.
-    private func zeros(_ tensor: Tensor?) throws -> [Float] {
+    private func zeroPoints(_ tensor: Tensor?) throws(TensorError) -> [Float] {
         guard let tensor else { return [Float](repeating: Float(1 << (bits - 1)), count: rows * blocks) }
-        guard tensor.dtype == .uint8 else {
-            return try cast(tensor, to: .float32, threads: ThreadPool(threadCount: 1)).array(of: Float.self)
+        guard tensor.dtype == .uint8 else { return try widened(tensor).array(of: Float.self) }
+        guard tensor.count == rows * bytesOfZeros else {
+            throw TensorError("zero_points of shape \(tensor.shape) should have \(rows * bytesOfZeros) elements")
         }
         let bytes = tensor.bytes
         let perByte = 8 / bits
@@ -112,5 +135,18 @@ struct BlockQuantizedWeights: Operator {
             let byte = bytes[row * bytesOfZeros + block / perByte]
             return Float(Int(byte) >> (block % perByte * bits) & ((1 << bits) - 1))
         }
+    }
+
+    static let definition = OperatorDefinition("MatMulNBits", domain: "com.microsoft", since: 1) { decoder in
+        try decoder.requireInputs(3...6)
+        // How exactly products may be computed, at least.
+        decoder.ignore("accuracy_level")
+        if try decoder.int("weight_prepacked", default: 0) != 0 {
+            throw TensorError("attribute weight_prepacked isn't supported: the weights are in the order of one processor")
+        }
+        return try BlockQuantizedMatMul(
+            rows: try decoder.requiredInt("N"), columns: try decoder.requiredInt("K"),
+            bits: try decoder.int("bits", default: 4), blockSize: try decoder.requiredInt("block_size"),
+            hasBias: decoder.inputCount > 5)
     }
 }

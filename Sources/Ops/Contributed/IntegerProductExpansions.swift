@@ -21,15 +21,12 @@ enum IntegerProductExpansions {
         // the result's scale and zero point, without which it is float32
         OperatorExpansion(microsoft: "QGemm") { node in
             try node.decoder.requireInputs(6...9)
-            let alpha = try node.decoder.float("alpha", default: 1)
-            var (a, b) = (try node.required(0), try node.required(3))
+            var a = try node.required(0)
             if try node.decoder.bool("transA", default: false) { a = node.add("Transpose", [a], ["perm": .ints([1, 0])]) }
-            if try node.decoder.bool("transB", default: false) { b = node.add("Transpose", [b], ["perm": .ints([1, 0])]) }
-            let product = node.sum(node.add("MatMulInteger", [a, b, node.input(2), node.input(5)]), node.input(6))
-            var y = try scaled(product, node.required(1), node.required(4), &node)
-            if alpha != 1 { y = node.add("Mul", [y, try node.number(alpha, like: y)]) }
-            if let scale = node.input(7) { y = node.add("QuantizeLinear", [y, scale, node.input(8)]) }
-            node.setOutput(0, y)
+            let product = QuantizedGemm(
+                alpha: try node.decoder.float("alpha", default: 1),
+                transposeB: try node.decoder.bool("transB", default: false))
+            node.setOutput(0, node.add("QGemm", [a] + (1...8).map { node.input($0) }, operation: product))
         },
     ]
 

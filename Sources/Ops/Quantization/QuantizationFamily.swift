@@ -4,7 +4,7 @@ import GraphRuntime
 enum QuantizationFamily {
     static let definitions: [OperatorDefinition] = [
         QuantizeLinear.definition, DequantizeLinear.definition, QuantizeLinear.runtimeDefinition,
-        DequantizeLinear.runtimeDefinition, DynamicQuantizeLinear.definition, MatMulInteger.definition, ConvInteger.definition,
-        QLinearMatMul.definition, QLinearConv.definition,
+        DequantizeLinear.runtimeDefinition, DynamicQuantizeLinear.definition, IntegerMatMul.definition, ConvInteger.definition,
+        QLinearMatMul.definition, QLinearConv.definition, QLinearConv.runtimeDefinition,
     ]
 }

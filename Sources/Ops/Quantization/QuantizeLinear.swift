@@ -15,6 +15,11 @@ func quantize(
         throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
+    if x.dtype == .float32, y.dtype == .int8 || y.dtype == .uint8,
+        let runs = try byteRuns(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+    {
+        return try ByteQuantization.quantize(x, runs, into: y, threads: threads)
+    }
     let input = try cast(x, to: .float32, threads: threads)
     let values = try input.view(of: Float.self)
     let scales = try cast(scale, to: .float32, threads: threads).view(of: Float.self)
@@ -38,6 +43,17 @@ func quantize(
     try cast(result.finish(), into: y, rounding: CastRounding(saturate: saturate), threads: threads)
 }
 
+/// The runs of elements with one scale each; nil where they are short, or where another type than bytes is in play.
+private func byteRuns(
+    _ shape: Shape, _ scale: Tensor, _ zero: Tensor?, axis: Int, blockSize: Int
+) throws -> ByteQuantization.Runs? {
+    guard blockSize == 0, scale.dtype == .float32, zero.map({ $0.dtype == .int8 || $0.dtype == .uint8 }) ?? true else {
+        return nil
+    }
+    let zeros = try zero.map { try ByteMatMul.integers($0) }
+    return ByteQuantization.Runs(shape, scales: try scale.array(of: Float.self), zeros: zeros, axis: axis)
+}
+
 /// y = (x - zero point) * scale.
 ///
 /// - Parameter zero: of x's type and the scale's shape; nil for 0.
@@ -49,6 +65,11 @@ func dequantize(
         throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
+    if x.dtype == .int8 || x.dtype == .uint8, y.dtype == .float32,
+        let runs = try byteRuns(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+    {
+        return try ByteQuantization.dequantize(x, runs, into: y, threads: threads)
+    }
     // Differences of int32 are exact in double precision.
     let input = try cast(x, to: .float64, threads: threads)
     let values = try input.view(of: Double.self)
@@ -116,6 +137,16 @@ struct DequantizeLinear: Operator {
         [Fact(dtype: try outputType ?? inputs[1].dtype, shape: try inputs[0].shape)]
     }
 
+    /// Weights of bytes, and biases of 32 bits, which products and convolutions of integers take as they are.
+    func isFoldedLate(inputs: [Fact?]) -> Bool {
+        guard let shape = inputs.first??.shape, blockSize == 0 else { return false }
+        switch inputs.first??.dtype {
+        case .int8?, .uint8?: return shape.rank >= 2
+        case .int32?: return shape.rank == 1
+        default: return false
+        }
+    }
+
     func run(_ context: inout RunContext) throws {
         try dequantize(
             context.input(0), scale: context.input(1), zero: context.optionalInput(2), axis: axis, blockSize: blockSize,
@@ -148,12 +179,7 @@ struct DynamicQuantizeLinear: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let values = try x.view(of: Float.self)
-        var (least, largest) = (Float(0), Float(0))
-        for value in values {
-            if value < least { least = value }
-            if value > largest { largest = value }
-        }
+        let (least, largest) = try ByteQuantization.range(x, threads: context.threads)
         // What isn't a number has no part in the range; of zeros alone, any scale will do. ONNX Runtime takes 1, and 255 as the zero
         // point of a range whose quotient is NaN.
         let scale = largest == least ? 1 : (largest - least) / 255

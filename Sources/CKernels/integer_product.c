@@ -1,0 +1,418 @@
+#include "include/integer_product.h"
+
+#include <stdlib.h>
+
+#include "vector_math.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+
+#define TARGET_AVX_VNNI __attribute__((target("avx2,fma,avxvnni")))
+#define TARGET_AVX512_VNNI __attribute__((target("avx512f,avx512vl,avx512bw,avx512vnni"), min_vector_width(512)))
+
+static int has_avx_vnni(void) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+
+static int has_avx512_vnni(void) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    // VNNI, and BW for its masks of bytes.
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 11 & 1) && (b >> 30 & 1);
+}
+#endif
+
+static int detect_bytes_level(void) {
+#if defined(__x86_64__)
+    const int level = ck_level();
+    if (level == CK_LEVEL_PLAIN) return CK_BYTES_PLAIN;
+    if (level == CK_LEVEL_AVX512 && has_avx512_vnni()) return CK_BYTES_AVX512_VNNI;
+    const char *wanted = getenv("SD_ONNX_CPU");
+    const int is_left_out = wanted && strncmp(wanted, "avx2", 4) == 0 && !strstr(wanted, "+vnni");
+    return has_avx_vnni() && !is_left_out ? CK_BYTES_AVX_VNNI : CK_BYTES_AVX2;
+#else
+    return CK_BYTES_PLAIN;
+#endif
+}
+
+int ck_bytes_level(void) {
+    static int level = -1;
+    // Every thread computes the same number, so a race is harmless.
+    int known = __atomic_load_n(&level, __ATOMIC_RELAXED);
+    if (known < 0) {
+        known = detect_bytes_level();
+        __atomic_store_n(&level, known, __ATOMIC_RELAXED);
+    }
+    return known;
+}
+
+ck_tile ck_bytes_tile(int level) {
+    switch (level) {
+    case CK_BYTES_AVX512_VNNI: return (ck_tile){14, 32};
+    case CK_BYTES_AVX_VNNI: return (ck_tile){6, 16};
+    default: return (ck_tile){4, 16};
+    }
+}
+
+#define BYTES_PARAMETERS ptrdiff_t groups, const uint8_t *a, ptrdiff_t a_step, const uint8_t *b, int32_t *c, ptrdiff_t ldc
+#define BYTES_ARGUMENTS groups, a, a_step, b, c, ldc
+
+static void bytes_plain(int rows, BYTES_PARAMETERS) {
+    for (int i = 0; i < rows; i++) {
+        // Sums without a sign may wrap around.
+        uint32_t sum[16] = {0};
+        for (ptrdiff_t p = 0; p < groups; p++)
+            for (int part = 0; part < 4; part++) {
+                const int factor = a[i * a_step + 4 * p + part];
+                for (int j = 0; j < 16; j++) sum[j] += (uint32_t)(factor * (int8_t)b[64 * p + 4 * j + part]);
+            }
+        for (int j = 0; j < 16; j++) c[i * ldc + j] = (int32_t)sum[j];
+    }
+}
+
+// Calls the copy of `tile` for `rows`, at most 6, so that its sums are registers.
+#define UP_TO_6_ROWS(tile, ...)                                                                                              \
+    switch (rows) {                                                                                                          \
+    case 1: return tile(1, __VA_ARGS__);                                                                                     \
+    case 2: return tile(2, __VA_ARGS__);                                                                                     \
+    case 3: return tile(3, __VA_ARGS__);                                                                                     \
+    case 4: return tile(4, __VA_ARGS__);                                                                                     \
+    case 5: return tile(5, __VA_ARGS__);                                                                                     \
+    default: return tile(6, __VA_ARGS__);                                                                                    \
+    }
+
+#if defined(__x86_64__)
+VECTOR_INLINE int32_t four_bytes(const uint8_t *place) {
+    int32_t value;
+    memcpy(&value, place, sizeof value);
+    return value;
+}
+
+// Half of a panel's columns at a time: a vector of 16 bits has the four numbers of four columns, whose products add up in pairs.
+CK_TARGET_AVX2 VECTOR_INLINE void tile_bytes_avx2(const int rows, BYTES_PARAMETERS) {
+    for (int half = 0; half < 2; half++) {
+        __m256i low[4], high[4];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) low[i] = high[i] = _mm256_setzero_si256();
+        for (ptrdiff_t p = 0; p < groups; p++) {
+            const uint8_t *row = b + 64 * p + 32 * half;
+            const __m256i first = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)row));
+            const __m256i second = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(row + 16)));
+#pragma clang loop unroll(full)
+            for (int i = 0; i < rows; i++) {
+                const __m256i factor = _mm256_cvtepu8_epi16(_mm_set1_epi32(four_bytes(a + i * a_step + 4 * p)));
+                low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(factor, first));
+                high[i] = _mm256_add_epi32(high[i], _mm256_madd_epi16(factor, second));
+            }
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            const __m256i sums = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low[i], high[i]), 0xd8);
+            _mm256_storeu_si256((__m256i *)(c + i * ldc + 8 * half), sums);
+        }
+    }
+}
+
+CK_TARGET_AVX2 static void bytes_avx2(int rows, BYTES_PARAMETERS) {
+    switch (rows) {
+    case 1: return tile_bytes_avx2(1, BYTES_ARGUMENTS);
+    case 2: return tile_bytes_avx2(2, BYTES_ARGUMENTS);
+    case 3: return tile_bytes_avx2(3, BYTES_ARGUMENTS);
+    default: return tile_bytes_avx2(4, BYTES_ARGUMENTS);
+    }
+}
+
+TARGET_AVX_VNNI VECTOR_INLINE void tile_bytes_avx_vnni(const int rows, BYTES_PARAMETERS) {
+    __m256i sum[6][2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+    for (ptrdiff_t p = 0; p < groups; p++) {
+        const __m256i low = _mm256_loadu_si256((const __m256i *)(b + 64 * p));
+        const __m256i high = _mm256_loadu_si256((const __m256i *)(b + 64 * p + 32));
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            const __m256i factor = _mm256_set1_epi32(four_bytes(a + i * a_step + 4 * p));
+            sum[i][0] = _mm256_dpbusd_avx_epi32(sum[i][0], factor, low);
+            sum[i][1] = _mm256_dpbusd_avx_epi32(sum[i][1], factor, high);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+        _mm256_storeu_si256((__m256i *)(c + i * ldc), sum[i][0]);
+        _mm256_storeu_si256((__m256i *)(c + i * ldc + 8), sum[i][1]);
+    }
+}
+
+TARGET_AVX_VNNI static void bytes_avx_vnni(int rows, BYTES_PARAMETERS) { UP_TO_6_ROWS(tile_bytes_avx_vnni, BYTES_ARGUMENTS) }
+
+TARGET_AVX512_VNNI VECTOR_INLINE void tile_bytes_avx512(const int rows, BYTES_PARAMETERS) {
+    __m512i sum[14][2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+    for (ptrdiff_t p = 0; p < groups; p++) {
+        const __m512i low = _mm512_loadu_si512(b + 128 * p);
+        const __m512i high = _mm512_loadu_si512(b + 128 * p + 64);
+        _mm_prefetch((const char *)(b + 128 * p + 2048), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + 128 * p + 2112), _MM_HINT_T0);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            const __m512i factor = _mm512_set1_epi32(four_bytes(a + i * a_step + 4 * p));
+            sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], factor, low);
+            sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], factor, high);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+        _mm512_storeu_si512(c + i * ldc, sum[i][0]);
+        _mm512_storeu_si512(c + i * ldc + 16, sum[i][1]);
+    }
+}
+
+#include "tile.h"
+
+TARGET_AVX512_VNNI static void bytes_avx512(int rows, BYTES_PARAMETERS) { UP_TO_14_ROWS(tile_bytes_avx512, BYTES_ARGUMENTS) }
+#endif
+
+void ck_bytes_kernel(int level, int rows, BYTES_PARAMETERS) {
+#if defined(__x86_64__)
+    if (level == CK_BYTES_AVX512_VNNI) return bytes_avx512(rows, BYTES_ARGUMENTS);
+    if (level == CK_BYTES_AVX_VNNI) return bytes_avx_vnni(rows, BYTES_ARGUMENTS);
+    if (level == CK_BYTES_AVX2) return bytes_avx2(rows, BYTES_ARGUMENTS);
+#endif
+    bytes_plain(rows, BYTES_ARGUMENTS);
+}
+
+CK_KERNEL(
+    void, ck_pack_byte_columns,
+    (const uint8_t *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, uint8_t flip, uint8_t *panel),
+    (b, row_step, k, count, columns, flip, panel)) {
+    for (ptrdiff_t p = 0; p < k; p += 4) {
+        uint8_t *group = panel + p * columns;
+        if (p + 4 <= k) {
+            const uint8_t *row = b + p * row_step;
+            for (int j = 0; j < count; j++)
+                for (int part = 0; part < 4; part++) group[4 * j + part] = row[part * row_step + j] ^ flip;
+        } else {
+            for (int j = 0; j < count; j++)
+                for (int part = 0; part < 4; part++)
+                    group[4 * j + part] = p + part < k ? b[(p + part) * row_step + j] ^ flip : 0;
+        }
+        for (int j = 4 * count; j < 4 * columns; j++) group[j] = 0;
+    }
+}
+
+CK_KERNEL(
+    void, ck_pack_byte_rows,
+    (const uint8_t *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, uint8_t flip, uint8_t *panel),
+    (b, row_step, k, count, columns, flip, panel)) {
+    const uint32_t flips = 0x01010101u * flip;
+    for (ptrdiff_t p = 0; p < k; p += 4) {
+        uint8_t *group = panel + p * columns;
+        const ptrdiff_t left = k - p < 4 ? k - p : 4;
+        for (int j = 0; j < count; j++) {
+            if (left == 4) {
+                uint32_t four;
+                memcpy(&four, b + j * row_step + p, 4);
+                four ^= flips;
+                memcpy(group + 4 * j, &four, 4);
+            } else {
+                for (int part = 0; part < 4; part++) group[4 * j + part] = part < left ? b[j * row_step + p + part] ^ flip : 0;
+            }
+        }
+        for (int j = 4 * count; j < 4 * columns; j++) group[j] = 0;
+    }
+}
+
+CK_KERNEL(
+    void, ck_panel_sums, (const uint8_t *panel, ptrdiff_t groups, int columns, int32_t *sums), (panel, groups, columns, sums)) {
+    for (int j = 0; j < columns; j++) sums[j] = 0;
+    for (ptrdiff_t p = 0; p < groups; p++) {
+        const int8_t *group = (const int8_t *)panel + p * 4 * columns;
+        for (int j = 0; j < columns; j++)
+            sums[j] += (group[4 * j] + group[4 * j + 1]) + (group[4 * j + 2] + group[4 * j + 3]);
+    }
+}
+
+CK_KERNEL(
+    void, ck_copy_byte_rows,
+    (const uint8_t *a, ptrdiff_t a_step, ptrdiff_t k, ptrdiff_t rows, uint8_t flip, uint8_t *target, ptrdiff_t groups),
+    (a, a_step, k, rows, flip, target, groups)) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const uint8_t *source = a + i * a_step;
+        uint8_t *row = target + i * 4 * groups;
+        if (flip) {
+            for (ptrdiff_t p = 0; p < k; p++) row[p] = source[p] ^ flip;
+        } else {
+            memcpy(row, source, (size_t)k);
+        }
+        for (ptrdiff_t p = k; p < 4 * groups; p++) row[p] = 0;
+    }
+}
+
+CK_KERNEL(
+    void, ck_byte_row_sums, (const uint8_t *a, ptrdiff_t a_step, ptrdiff_t k, ptrdiff_t rows, int32_t *sums),
+    (a, a_step, k, rows, sums)) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const uint8_t *row = a + i * a_step;
+        uint32_t sum = 0;
+        for (ptrdiff_t p = 0; p < k; p++) sum += row[p];
+        sums[i] = (int32_t)sum;
+    }
+}
+
+CK_KERNEL(
+    void, ck_finish_sums,
+    (const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, int columns, int32_t *y, ptrdiff_t y_step),
+    (sums, step, terms, rows, columns, y, y_step)) {
+    for (int i = 0; i < rows; i++) {
+        const int32_t *row = sums + i * step;
+        int32_t *result = y + i * y_step;
+        // Without a sign, what leaves 32 bits wraps around.
+        VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (int32_t)((uint32_t)row[j] + (uint32_t)terms.offsets[j]);
+        if (terms.row_zeros) {
+            const uint32_t zero = (uint32_t)terms.row_zeros[i];
+            VECTOR_LOOP
+            for (int j = 0; j < columns; j++) result[j] = (int32_t)((uint32_t)result[j] - zero * (uint32_t)terms.column_terms[j]);
+        }
+        if (terms.row_sums) {
+            const uint32_t sum = (uint32_t)terms.row_sums[i];
+            VECTOR_LOOP
+            for (int j = 0; j < columns; j++) result[j] = (int32_t)((uint32_t)result[j] - sum * (uint32_t)terms.column_zeros[j]);
+        }
+    }
+}
+
+// Whether numbers are scaled alone or with more must not change a bit: no multiplication and addition at once.
+#pragma STDC FP_CONTRACT OFF
+
+CK_KERNEL(
+    void, ck_scale_sums,
+    (const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, const float *bias,
+     const float *addend, float *y, ptrdiff_t y_step),
+    (sums, step, rows, columns, row_scales, scales, bias, addend, y, y_step)) {
+    for (int i = 0; i < rows; i++) {
+        const int32_t *row = sums + i * step;
+        float *result = y + i * y_step;
+        const float *added = addend ? addend + i * y_step : NULL;
+        if (row_scales) {
+            const float scale = row_scales[i];
+            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * (scale * scales[j]);
+            if (bias) {
+                VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] += bias[j];
+            }
+            if (added) {
+                VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] += added[j];
+            }
+        } else if (bias && added) {
+            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = ((float)row[j] * scales[j] + bias[j]) + added[j];
+        } else if (bias) {
+            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * scales[j] + bias[j];
+        } else if (added) {
+            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * scales[j] + added[j];
+        } else {
+            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * scales[j];
+        }
+    }
+}
+
+// A number brought between integers, rounded to the nearest, halves to even: adding 1.5·2^23 leaves it in the lowest bits of the
+// significand. NaN becomes the least.
+VECTOR_INLINE int32_t rounded_between(float x, float least, float largest) {
+    x = x > least ? x : least;
+    x = x < largest ? x : largest;
+    return (int32_t)(float_to_bits(x + 12582912.0f) - 0x4B400000u);
+}
+
+CK_KERNEL(
+    void, ck_requantize_sums,
+    (const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, int zero, int least,
+     int largest, uint8_t *y, ptrdiff_t y_step),
+    (sums, step, rows, columns, row_scales, scales, zero, least, largest, y, y_step)) {
+    const float lower = (float)(least - zero), upper = (float)(largest - zero);
+    for (int i = 0; i < rows; i++) {
+        const int32_t *row = sums + i * step;
+        uint8_t *result = y + i * y_step;
+        const float scale = row_scales ? row_scales[i] : 1;
+        VECTOR_LOOP
+        for (int j = 0; j < columns; j++)
+            result[j] = (uint8_t)(rounded_between((float)row[j] * (scale * scales[j]), lower, upper) + zero);
+    }
+}
+
+CK_KERNEL(void, ck_extend_range, (const float *x, ptrdiff_t n, float *range), (x, n, range)) {
+    float least = range[0], largest = range[1];
+    float lows[VECTOR_LANES], highs[VECTOR_LANES];
+    for (int j = 0; j < VECTOR_LANES; j++) lows[j] = least, highs[j] = largest;
+    ptrdiff_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+        VECTOR_LOOP for (int j = 0; j < VECTOR_LANES; j++) {
+            const float value = x[i + j];
+            lows[j] = value < lows[j] ? value : lows[j];
+            highs[j] = value > highs[j] ? value : highs[j];
+        }
+    for (int j = 0; j < VECTOR_LANES; j++) {
+        least = lows[j] < least ? lows[j] : least;
+        largest = highs[j] > largest ? highs[j] : largest;
+    }
+    for (; i < n; i++) {
+        least = x[i] < least ? x[i] : least;
+        largest = x[i] > largest ? x[i] : largest;
+    }
+    range[0] = least, range[1] = largest;
+}
+
+CK_KERNEL(
+    void, ck_quantize_bytes, (const float *x, ptrdiff_t n, float scale, int zero, int least, int largest, uint8_t *y),
+    (x, n, scale, zero, least, largest, y)) {
+    const float lower = (float)(least - zero), upper = (float)(largest - zero);
+    VECTOR_LOOP
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (uint8_t)(rounded_between(x[i] / scale, lower, upper) + zero);
+}
+
+VECTOR_INLINE float unscaled(const ck_scaled_bytes *x, ptrdiff_t i) {
+    return (float)((x->is_signed ? (int)(int8_t)x->bytes[i] : (int)x->bytes[i]) - x->zero) * x->scale;
+}
+
+CK_KERNEL(
+    void, ck_add_scaled_bytes,
+    (ck_scaled_bytes a, ck_scaled_bytes b, ptrdiff_t n, float scale, int zero, int least, int largest, uint8_t *y),
+    (a, b, n, scale, zero, least, largest, y)) {
+    const float lower = (float)(least - zero), upper = (float)(largest - zero);
+    if (a.is_signed || b.is_signed) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            y[i] = (uint8_t)(rounded_between((unscaled(&a, i) + unscaled(&b, i)) / scale, lower, upper) + zero);
+        return;
+    }
+    const uint8_t *first = a.bytes, *second = b.bytes;
+    VECTOR_LOOP
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const float sum = (float)(first[i] - a.zero) * a.scale + (float)(second[i] - b.zero) * b.scale;
+        y[i] = (uint8_t)(rounded_between(sum / scale, lower, upper) + zero);
+    }
+}
+
+CK_KERNEL(
+    void, ck_dequantize_bytes, (const uint8_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y),
+    (x, is_signed, n, scale, zero, y)) {
+    if (is_signed) {
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((int8_t)x[i] - zero) * scale;
+    } else {
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)(x[i] - zero) * scale;
+    }
+}
+
+CK_KERNEL(
+    void, ck_widen_bits,
+    (const uint8_t *numbers, int bits, ptrdiff_t k, int columns, const int32_t *blocks, const float *scales, const float *zeros,
+     float *y),
+    (numbers, bits, k, columns, blocks, scales, zeros, y)) {
+    const int numbers_of_byte = 8 / bits, mask = (1 << bits) - 1;
+    for (ptrdiff_t p = 0; p < k; p++) {
+        const uint8_t *row = numbers + p / numbers_of_byte * columns;
+        const int shift = (int)(p % numbers_of_byte) * bits;
+        const float *scale = scales + (ptrdiff_t)blocks[p] * columns, *zero = zeros + (ptrdiff_t)blocks[p] * columns;
+        float *result = y + p * columns;
+        VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = ((float)(row[j] >> shift & mask) - zero[j]) * scale[j];
+    }
+}

@@ -1,0 +1,124 @@
+import CKernels
+import GraphRuntime
+import Synchronization
+
+/// The transpose of a matrix [columns, depth] of numbers of few bits, which blocks of a row share a scale and a zero point of, in the
+/// panels that ``PackedProduct`` multiplies with: numbers stay in their own bits in memory, and are widened in the cache.
+///
+/// The packed form has for each panel its numbers (`ck_widen_bits`), then [block][column of the panel] scales, then as many zero points.
+struct BitPanels {
+    /// Columns of a panel.
+    static let width = unsafe PackedProduct.columns
+
+    let columns: Int
+    let depth: Int
+    let bits: Int
+    /// A power of two.
+    let blockSize: Int
+
+    var blocks: Int { (depth + blockSize - 1) / blockSize }
+    /// Bytes of a row of the matrix.
+    private var rowBytes: Int { blocks * blockSize * bits / 8 }
+    private var panelCount: Int { (columns + Self.width - 1) / Self.width }
+    private var floatsOfPanel: Int { 2 * blocks * Self.width }
+    private var panelSize: Int { rowBytes * Self.width + floatsOfPanel * MemoryLayout<Float>.stride }
+
+    /// The packed form.
+    ///
+    /// - Parameters:
+    ///   - numbers: [columns, blocks, bytes of a block], the numbers of low bits first.
+    ///   - scales: [columns, blocks].
+    ///   - zeros: as many as scales.
+    /// - Throws: ``TensorError`` where counts don't fit, or there is no memory.
+    func pack(_ numbers: Tensor, scales: [Float], zeros: [Float], threads: ThreadPool) throws(TensorError) -> Tensor {
+        guard numbers.byteCount == columns * rowBytes, scales.count == columns * blocks, zeros.count == scales.count else {
+            throw TensorError("\(numbers.byteCount) bytes and \(scales.count) scales aren't a matrix of \(columns)×\(depth)")
+        }
+        let result = try MutableTensor(dtype: .uint8, shape: Shape([panelCount * panelSize]))
+        nonisolated(unsafe) let source = unsafe numbers.start.assumingMemoryBound(to: UInt8.self)
+        nonisolated(unsafe) let target = unsafe result.start
+        let (width, blocks) = (Self.width, blocks)
+        threads.forEach(panelCount) { panel in
+            let place = unsafe target + panel * panelSize
+            let first = panel * width
+            let count = min(width, columns - first)
+            let bytes = unsafe place.assumingMemoryBound(to: UInt8.self)
+            if count < width { unsafe bytes.update(repeating: 0, count: rowBytes * width) }
+            unsafe ck_transpose_bytes(source + first * rowBytes, rowBytes, count, rowBytes, bytes, width)
+            let floats = unsafe (place + rowBytes * width).assumingMemoryBound(to: Float.self)
+            for block in 0..<blocks {
+                for column in 0..<width {
+                    let index = (first + column) * blocks + block
+                    unsafe floats[block * width + column] = column < count ? scales[index] : 0
+                    unsafe floats[(blocks + block) * width + column] = column < count ? zeros[index] : 0
+                }
+            }
+        }
+        return try result.finish()
+    }
+
+    /// A · the widened matrix + bias + residual.
+    struct Product {
+        let panels: BitPanels
+        /// The block that each of the matrix's columns belongs to.
+        let blockOfIndex: [Int32]
+        let bias: Tensor?
+        let residual: Tensor?
+
+        /// Floats of widened panels at a time.
+        private static let widenedCount = 128 << 10
+
+        /// - Parameters:
+        ///   - a: [.., depth], float32.
+        ///   - packed: see ``BitPanels/pack(_:scales:zeros:threads:)``.
+        /// - Throws: ``TensorError`` where shapes don't fit, or there is no memory.
+        func run(_ a: Tensor, _ packed: Tensor, into output: MutableTensor, threads: ThreadPool) throws(TensorError) {
+            let (n, k, width) = (panels.columns, panels.depth, BitPanels.width)
+            guard k > 0, n > 0, a.count % k == 0, output.count == a.count / k * n, blockOfIndex.count == k,
+                packed.byteCount == panels.panelCount * panels.panelSize, bias.map({ $0.count == n }) ?? true,
+                residual.map({ $0.count == output.count }) ?? true
+            else { throw TensorError("\(a.shape) times a matrix of \(k)×\(n) doesn't have shape \(output.shape)") }
+            let m = a.count / k
+            guard m > 0 else { return }
+            let start = unsafe ProductStart<Float>(
+                columns: try bias?.pointer(to: Float.self), matrix: try residual?.pointer(to: Float.self))
+            nonisolated(unsafe) let (left, numbers) = unsafe (try a.pointer(to: Float.self), packed.start)
+            nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
+            nonisolated(unsafe) let starts = unsafe start
+            // Few rows leave each panel little work beyond widening it.
+            let fitting = max(Self.widenedCount / (k * width), m < 16 ? 1 : 2)
+            let parts = max((panels.panelCount + fitting - 1) / fitting, min(threads.threadCount, panels.panelCount))
+            let step = (panels.panelCount + parts - 1) / parts
+            let failures = Atomic(0)
+            unsafe try threads.forEach(
+                (panels.panelCount + step - 1) / step, scratchBytes: step * width * k * MemoryLayout<Float>.stride
+            ) { part, scratch in
+                let widened = unsafe scratch.assumingMemoryBound(to: Float.self)
+                let first = part * step
+                let last = min(first + step, panels.panelCount)
+                for panel in first..<last {
+                    unsafe widen(numbers + panel * panels.panelSize, into: widened + (panel - first) * k * width)
+                }
+                let range = first * width..<min(last * width, n)
+                let isDone = unsafe PackedProduct(
+                    m: m, n: range.count, k: k, a: left, lda: k, b: .panels(widened),
+                    start: starts.part(rows: 0..<m, columns: range, step: n), c: target + range.lowerBound, ldc: n
+                ).run()
+                if !isDone { failures.add(1, ordering: .relaxed) }
+            }
+            guard failures.load(ordering: .relaxed) == 0 else {
+                throw TensorError("no memory to pack a matrix of \(m)×\(k) into")
+            }
+        }
+
+        private func widen(_ panel: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>) {
+            let width = BitPanels.width
+            let scales = unsafe (panel + panels.rowBytes * width).assumingMemoryBound(to: Float.self)
+            unsafe blockOfIndex.withUnsafeBufferPointer { blocks in
+                unsafe ck_widen_bits(
+                    panel.assumingMemoryBound(to: UInt8.self), Int32(panels.bits), panels.depth, Int32(width),
+                    blocks.baseAddress, scales, scales + panels.blocks * width, target)
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+import CKernels
+import GraphRuntime
+
+/// A convolution of int8 or uint8 without their zero points, as products of its windows with the weights (``ByteProduct``): pictures are
+/// turned channels last, so that a window is a few runs of bytes.
+struct ByteConvolution {
+    let window: ConvolutionWindow
+    /// Whether the input's elements lie channels last, whatever its shape says.
+    var inputIsLast = false
+    /// Whether the output's are to.
+    var outputIsLast = false
+    /// One number; nil for 0. Padding stands for it.
+    var inputZero: Tensor?
+    /// One number, or one for each output channel; nil for 0.
+    var weightZero: Tensor?
+    /// Of int32, added to the sums: one for each output channel.
+    var bias: Tensor?
+    /// As ``BytePanels`` has the weights; nil where they aren't packed yet.
+    var panels: Tensor?
+    var form: Form
+
+    /// What becomes of the sums.
+    enum Form {
+        case int32
+        /// Times one number for each output channel, rounded to float32.
+        case float32(scales: [Float])
+        /// Times one number for each output channel, rounded to integers within a range, + zero.
+        case bytes(scales: [Float], ByteRange)
+    }
+
+    private var channels: Int { window.inputChannels / window.group }
+    private var outputChannels: Int { window.outputChannels / window.group }
+    private var isDepthwise: Bool { window.group > 1 && channels == 1 && outputChannels == 1 }
+
+    /// How the weights [M, C / group, kernel…] are packed.
+    static func layout(_ window: ConvolutionWindow) -> BytePanels {
+        BytePanels(
+            depth: window.inputChannels / window.group * window.kernelCount, columns: window.outputChannels / window.group,
+            isTransposed: true, count: window.group, taps: window.kernelCount)
+    }
+
+    /// Whether it runs on panels of the weights, and not tap by tap.
+    static func readsPanels(_ window: ConvolutionWindow) -> Bool {
+        window.group == 1 || window.inputChannels != window.group || window.outputChannels != window.group
+    }
+
+    /// - Throws: ``TensorError`` where types or shapes don't fit, or there is no memory.
+    func run(_ x: Tensor, _ w: Tensor, into output: MutableTensor, threads: ThreadPool) throws {
+        for tensor in [x, w] where tensor.dtype != .int8 && tensor.dtype != .uint8 {
+            throw TensorError("expected int8 or uint8, found \(tensor.dtype)")
+        }
+        guard window.input.count <= 3 else {
+            throw TensorError("convolutions over \(window.input.count) axes aren't supported")
+        }
+        let pixels = window.batch * window.outputCount
+        guard output.count == pixels * window.outputChannels,
+            x.count == window.batch * window.inputChannels * window.inputCount
+        else { throw TensorError("the convolution of \(x.shape) doesn't have shape \(output.shape)") }
+        guard output.count > 0 else { return }
+        let staysInput = inputIsLast || window.inputChannels == 1 || window.inputCount == 1
+        let staysOutput = outputIsLast || window.outputChannels == 1 || window.outputCount == 1
+        let outputBytes = staysOutput ? 0 : output.tensor.byteCount
+        let inputBytes = staysInput ? 0 : (x.count + 63) / 64 * 64
+        let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
+        let zeros = try zeroPoints()
+        let offsets = try bias?.array(of: Int32.self) ?? []
+        guard offsets.isEmpty || offsets.count == window.outputChannels else {
+            throw TensorError("the bias doesn't have \(window.outputChannels) elements")
+        }
+        let layout = Self.layout(window)
+        let packed = Self.readsPanels(window) ? try panels ?? layout.pack(w, threads: threads) : nil
+        unsafe try threads.withWorkspace(byteCount: inputBytes + outputBytes) { memory throws(TensorError) in
+            var picture = unsafe source
+            if !staysInput {
+                let target = unsafe memory.assumingMemoryBound(to: UInt8.self)
+                unsafe Self.transpose(
+                    source, planes: window.batch, rows: window.inputChannels, columns: window.inputCount, target, threads)
+                unsafe picture = unsafe UnsafePointer(target)
+            }
+            let target = unsafe staysOutput ? output.start : memory + inputBytes
+            if let packed {
+                for group in 0..<window.group {
+                    unsafe try run(
+                        group, picture, layout, packed, zeros, shift: BytePanels.shift(w.dtype), offsets,
+                        isSigned: x.dtype == .int8, target, threads)
+                }
+            } else {
+                unsafe try runDepthwise(picture, w, zeros, offsets, isSigned: x.dtype == .int8, target, threads)
+            }
+            if !staysOutput { unsafe turn(target, into: output, threads) }
+        }
+    }
+
+    /// The zero points of the input, and those of the weights for each output channel.
+    private func zeroPoints() throws(TensorError) -> (input: Int32, weights: [Int32]) {
+        let (input, weights) = (try ByteMatMul.integers(inputZero), try ByteMatMul.integers(weightZero))
+        guard input.count == 1, weights.count == 1 || weights.count == window.outputChannels else {
+            throw TensorError(
+                "expected one zero point of the input, and one for each of \(window.outputChannels) channels of the weights")
+        }
+        return (input[0], weights.count == 1 ? Array(repeating: weights[0], count: window.outputChannels) : weights)
+    }
+
+    private func run(
+        _ group: Int, _ picture: UnsafePointer<UInt8>, _ layout: BytePanels, _ packed: Tensor,
+        _ zeros: (input: Int32, weights: [Int32]), shift: Int32, _ offsets: [Int32], isSigned: Bool,
+        _ target: UnsafeMutableRawPointer, _ threads: ThreadPool
+    ) throws(TensorError) {
+        let range = group * outputChannels..<(group + 1) * outputChannels
+        let first = unsafe picture + group * channels
+        let right = unsafe try layout.matrix(group, of: packed)
+        let left: ByteProduct.Left =
+            unsafe window.isPointwise
+            ? .matrix(first, step: window.inputChannels)
+            : .windows(first, windows, zero: UInt8(truncatingIfNeeded: zeros.input))
+        unsafe try ByteProduct(
+            m: window.batch * window.outputCount, n: outputChannels, k: layout.depth, leftIsSigned: isSigned, left: left,
+            panels: right.panels, columnSums: right.sums, leftZeros: [zeros.input],
+            rightZeros: zeros.weights[range].map { $0 &+ shift }, offsets: offsets.isEmpty ? [] : Array(offsets[range]),
+            scales: scales(range), result: result(target, from: range.lowerBound)
+        ).run(threads: threads)
+    }
+
+    private func scales(_ range: Range<Int>) -> [Float] {
+        switch form {
+        case .int32: []
+        case .float32(let scales), .bytes(let scales, _):
+            scales.count == 1 ? Array(repeating: scales[0], count: range.count) : Array(scales[range])
+        }
+    }
+
+    private func result(_ target: UnsafeMutableRawPointer, from channel: Int) -> ByteProduct.Result {
+        let step = window.outputChannels
+        switch form {
+        case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + channel, step: step)
+        case .float32:
+            return unsafe .floats(target.assumingMemoryBound(to: Float.self) + channel, step: step, bias: nil, addend: nil)
+        case .bytes(_, let range):
+            return unsafe .bytes(target.assumingMemoryBound(to: UInt8.self) + channel, step: step, range)
+        }
+    }
+
+    private var windows: ck_byte_windows {
+        func three(_ values: [Int], _ missing: Int) -> (Int, Int, Int) {
+            let all = Array(repeating: missing, count: 3 - values.count) + values
+            return (all[0], all[1], all[2])
+        }
+        return ck_byte_windows(
+            pixel_step: window.inputChannels, channels: isDepthwise ? window.inputChannels : channels,
+            input: three(window.input, 1), kernel: three(window.kernel, 1), strides: three(window.strides, 1),
+            dilations: three(window.dilations, 1), pads: three(window.padsBegin, 0), output: three(window.output, 1))
+    }
+
+    /// One channel for each group: each tap of all channels at a time.
+    private func runDepthwise(
+        _ picture: UnsafePointer<UInt8>, _ w: Tensor, _ zeros: (input: Int32, weights: [Int32]), _ offsets: [Int32],
+        isSigned: Bool, _ target: UnsafeMutableRawPointer, _ threads: ThreadPool
+    ) throws(TensorError) {
+        let (channels, taps) = (window.inputChannels, window.kernelCount)
+        let numbers = try ByteMatMul.integers(w)
+        var weights = [Int16](repeating: 0, count: channels * taps)
+        for channel in 0..<channels {
+            for tap in 0..<taps {
+                weights[tap * channels + channel] = Int16(
+                    truncatingIfNeeded: numbers[channel * taps + tap] &- zeros.weights[channel])
+            }
+        }
+        let factors = weights
+        let offsets = offsets.isEmpty ? [Int32](repeating: 0, count: channels) : offsets
+        let scales = scales(0..<channels)
+        let flip: UInt8 = isSigned ? 0x80 : 0
+        let zero = isSigned ? zeros.input &+ 128 : zeros.input
+        let positions = window.batch * window.outputCount
+        let step = channels * taps
+        let parts = max(min(positions * step >> 15, 4 * threads.threadCount), 1)
+        let sumsBytes = (channels * MemoryLayout<Int32>.stride + 63) / 64 * 64
+        let windows = windows
+        nonisolated(unsafe) let (picture, target) = unsafe (picture, target)
+        unsafe try threads.forEach(parts, scratchBytes: sumsBytes + step) { part, scratch in
+            var windows = windows
+            let sums = unsafe scratch.assumingMemoryBound(to: Int32.self)
+            let row = unsafe (scratch + sumsBytes).assumingMemoryBound(to: UInt8.self)
+            for position in positions * part / parts..<positions * (part + 1) / parts {
+                unsafe ck_copy_windows(
+                    picture, &windows, position, 1, UInt8(truncatingIfNeeded: zeros.input), 0, row, step)
+                unsafe ck_depthwise_sums(row, flip, zero, taps, channels, factors, sums)
+                unsafe finish(sums, offsets, scales, target, position)
+            }
+        }
+    }
+
+    /// What becomes of the sums of all channels at a position.
+    private func finish(
+        _ sums: UnsafeMutablePointer<Int32>, _ offsets: [Int32], _ scales: [Float], _ target: UnsafeMutableRawPointer,
+        _ position: Int
+    ) {
+        let channels = window.outputChannels
+        let columns = Int32(channels)
+        unsafe offsets.withUnsafeBufferPointer { offsets in
+            unsafe scales.withUnsafeBufferPointer { scales in
+                let terms = unsafe ck_zero_terms(
+                    offsets: offsets.baseAddress, row_zeros: nil, column_terms: nil, row_sums: nil, column_zeros: nil)
+                unsafe ck_finish_sums(sums, channels, terms, 1, columns, sums, channels)
+                switch form {
+                case .int32:
+                    let y = unsafe target.assumingMemoryBound(to: Int32.self) + position * channels
+                    unsafe y.update(from: sums, count: channels)
+                case .float32:
+                    let y = unsafe target.assumingMemoryBound(to: Float.self) + position * channels
+                    unsafe ck_scale_sums(sums, channels, 1, columns, nil, scales.baseAddress, nil, nil, y, channels)
+                case .bytes(_, let range):
+                    let y = unsafe target.assumingMemoryBound(to: UInt8.self) + position * channels
+                    unsafe ck_requantize_sums(
+                        sums, channels, 1, columns, nil, scales.baseAddress, range.zero, range.least, range.largest, y,
+                        channels)
+                }
+            }
+        }
+    }
+
+    /// The output, which lies channels last, in the order of its shape.
+    private func turn(_ source: UnsafeMutableRawPointer, into output: MutableTensor, _ threads: ThreadPool) {
+        let (rows, columns) = (window.outputCount, window.outputChannels)
+        if output.dtype.bitWidth == 8 {
+            unsafe Self.transpose(
+                source.assumingMemoryBound(to: UInt8.self), planes: window.batch, rows: rows, columns: columns,
+                output.start.assumingMemoryBound(to: UInt8.self), threads)
+        } else {
+            nonisolated(unsafe) let numbers = unsafe source.assumingMemoryBound(to: Float.self)
+            nonisolated(unsafe) let target = unsafe output.start.assumingMemoryBound(to: Float.self)
+            // Blocks of 16 columns, of which packing makes rows; both types have four bytes, which are copied as they are.
+            let blocks = (columns + 15) / 16
+            threads.forEach(window.batch * blocks) { index in
+                let first = index % blocks * 16
+                let plane = unsafe numbers + index / blocks * rows * columns
+                for column in first..<min(first + 16, columns) {
+                    let line = unsafe target + (index / blocks * columns + column) * rows
+                    for row in 0..<rows { unsafe line[row] = plane[row * columns + column] }
+                }
+            }
+        }
+    }
+
+    /// Planes of rows × columns bytes, each transposed.
+    static func transpose(
+        _ source: UnsafePointer<UInt8>, planes: Int, rows: Int, columns: Int, _ target: UnsafeMutablePointer<UInt8>,
+        _ threads: ThreadPool
+    ) {
+        nonisolated(unsafe) let (source, target) = unsafe (source, target)
+        // Columns of a part: whole blocks, and few enough that its lines stay in the second-level cache.
+        let step = max(min(columns, (256 << 10) / max(rows, 1) / 16 * 16), 16)
+        let parts = (columns + step - 1) / step
+        threads.forEach(planes * parts) { index in
+            let first = index % parts * step
+            let plane = index / parts * rows * columns
+            unsafe ck_transpose_bytes(
+                source + plane + first, columns, rows, min(step, columns - first), target + plane + first * rows, rows)
+        }
+    }
+}

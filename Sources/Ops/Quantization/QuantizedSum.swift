@@ -1,0 +1,56 @@
+import GraphRuntime
+
+/// The sum of two tensors of bytes of one shape, in bytes: what QuantizeLinear makes of an Add of two DequantizeLinear.
+///
+/// Inputs A, its scale and zero point, B, its scale and zero point, the result's scale and zero point; scales of one number.
+struct QuantizedSum: Operator {
+    /// Whether nothing below the result's zero point is written: the Relu before it was quantized.
+    var isRectified = false
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        [Fact(dtype: try inputs[7].dtype, shape: try inputs[0].shape)]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let output = try context.output(0)
+        let scale = try Self.scale(context.input(6))
+        var range = try ByteRange(output.dtype, zero: Self.zero(context.input(7)))
+        if isRectified { range.least = max(range.least, range.zero) }
+        try ByteQuantization.add(
+            (context.input(0), Self.scale(context.input(1)), Self.zero(context.optionalInput(2))),
+            (context.input(3), Self.scale(context.input(4)), Self.zero(context.optionalInput(5))), scale: scale, range,
+            into: output, threads: context.threads)
+    }
+
+    private static func scale(_ tensor: Tensor) throws(TensorError) -> Float {
+        let values = try tensor.array(of: Float.self)
+        guard values.count == 1 else { throw TensorError("expected a scale of one number, found \(values.count)") }
+        return values[0]
+    }
+
+    private static func zero(_ tensor: Tensor?) throws(TensorError) -> Int32 {
+        let values = try ByteMatMul.integers(tensor)
+        guard values.count == 1 else { throw TensorError("expected a zero point of one number, found \(values.count)") }
+        return values[0]
+    }
+}
+
+/// MaxPool of bytes, whose elements may lie channels last.
+struct QuantizedMaxPool: Operator {
+    let attributes: PoolAttributes
+    /// How the elements of input and output lie.
+    var placing = ChannelPlacing()
+
+    var kernelName: String? { placing.inputIsLast ? "bytes, channels last" : "bytes" }
+
+    func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
+        guard let shape = try inputs[0].shape else { return [Fact(dtype: try inputs[0].dtype)] }
+        return [Fact(dtype: try inputs[0].dtype, shape: try attributes.geometry(shape).output())]
+    }
+
+    func run(_ context: inout RunContext) throws {
+        let x = try context.input(0)
+        try BytePooling(geometry: attributes.geometry(x.shape), placing: placing)
+            .largest(x, into: context.output(0), threads: context.threads)
+    }
+}

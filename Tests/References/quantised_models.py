@@ -1,0 +1,155 @@
+"""Writes <cache>/quantised-models: small networks as onnxruntime.quantization rewrites them (dynamic; static as QDQ and as operators; blocks
+of few bits), each a folder in the form of ONNX's backend tests with ONNX Runtime's results on the same file, and in `tolerance.txt` by
+what part of the largest number another runtime may differ: what rounding leaves of products of float32, or, where values between nodes
+are quantised, two of their steps.
+
+Signed weights are of seven bits: where a processor has no VNNI, ONNX Runtime's products of eight saturate.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+from common import CACHE
+
+RECIPE = 1
+OPSET = 17
+generator = np.random.default_rng(17)
+
+
+def random(*shape, scale=1.0):
+    return (scale * generator.standard_normal(shape)).astype(np.float32)
+
+
+class Network:
+    """A graph with one input, node by node."""
+
+    def __init__(self, shape, rank):
+        self.rank = rank
+        self.nodes, self.weights, self.last = [], [], "x"
+        self.shape = shape
+
+    def add(self, operator, *weights, second=None, **attributes):
+        inputs = [self.last] + ([second] if second else [])
+        for values in weights:
+            self.weights.append(numpy_helper.from_array(values, f"w{len(self.weights)}"))
+            inputs.append(self.weights[-1].name)
+        self.last = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [self.last], f"{operator}_{len(self.nodes)}", **attributes))
+        return self.last
+
+    def save(self, path):
+        value = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            self.nodes, "network", [value("x", TensorProto.FLOAT, self.shape)],
+            [value(self.last, TensorProto.FLOAT, [None] * self.rank)], self.weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+        onnx.checker.check_model(model)
+        onnx.save(onnx.shape_inference.infer_shapes(model), path)
+
+
+def perceptron():
+    network = Network([2, 7, 36], 3)
+    start = network.add("MatMul", random(36, 50, scale=0.2))
+    network.add("Add", random(50))
+    network.add("Relu")
+    network.add("MatMul", random(50, 50, scale=0.2))
+    network.add("Add", random(50))
+    network.add("Add", second=start)
+    network.add("MatMul", random(50, 33, scale=0.2))
+    return network
+
+
+def pictures():
+    network = Network([2, 3, 23, 21], 2)
+    network.add("Conv", random(16, 3, 3, 3, scale=0.3), random(16), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    network.add("Relu")
+    start = network.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    network.add("Conv", random(24, 16, 1, 1, scale=0.3), random(24), kernel_shape=[1, 1])
+    network.add("Relu")
+    network.add("Conv", random(24, 1, 3, 3, scale=0.3), random(24), kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=24)
+    network.add("Conv", random(16, 6, 3, 2, scale=0.3), random(16), kernel_shape=[3, 2], pads=[2, 0, 2, 1], dilations=[2, 1], group=4)
+    network.add("Add", second=start)
+    network.add("Relu")
+    network.add("GlobalAveragePool")
+    network.add("Flatten")
+    network.add("Gemm", random(10, 16, scale=0.3), random(10), transB=1)
+    return network
+
+
+class Calibration(CalibrationDataReader):
+    def __init__(self, shape):
+        self.left = [{"x": random(*shape)} for _ in range(4)]
+
+    def get_next(self):
+        return self.left.pop() if self.left else None
+
+
+def variants(folder):
+    """Names, model files and tolerances."""
+    source, picture = folder / "perceptron.onnx", folder / "pictures.onnx"
+    perceptron().save(source)
+    pictures().save(picture)
+    for kind, reduced in ((QuantType.QInt8, True), (QuantType.QUInt8, False)):
+        for each in (False, True):
+            name = f"dynamic-{kind.name}{'-columns' if each else ''}"
+            quantize_dynamic(source, folder / name, weight_type=kind, per_channel=each, reduce_range=reduced)
+            yield name, folder / name, 2e-5
+    quantize_dynamic(picture, folder / "dynamic-conv", weight_type=QuantType.QUInt8)
+    yield "dynamic-conv", folder / "dynamic-conv", 2e-5
+    pairs = {"u8s8": (QuantType.QUInt8, QuantType.QInt8), "u8u8": (QuantType.QUInt8, QuantType.QUInt8), "s8s8": (QuantType.QInt8, QuantType.QInt8)}
+    for model, shape in ((source, [2, 7, 36]), (picture, [2, 3, 23, 21])):
+        for label, (activations, weights) in pairs.items():
+            for form in (QuantFormat.QDQ, QuantFormat.QOperator):
+                for each in (False, True):
+                    if form == QuantFormat.QOperator and label == "s8s8":
+                        continue
+                    name = f"static-{model.stem}-{form.name}-{label}{'-channels' if each else ''}"
+                    quantize_static(
+                        model, folder / name, Calibration(shape), quant_format=form, per_channel=each,
+                        reduce_range=weights == QuantType.QInt8, activation_type=activations, weight_type=weights)
+                    yield name, folder / name, 2e-2
+    for bits in (4, 8):
+        for symmetric in (True, False):
+            quantizer = MatMulNBitsQuantizer(onnx.load(source), bits=bits, block_size=32, is_symmetric=symmetric)
+            quantizer.process()
+            name = f"blocks-{bits}{'-zeros' if not symmetric else ''}"
+            quantizer.model.save_model_to_file(str(folder / name), False)
+            yield name, folder / name, 2e-5
+
+
+def main():
+    folder = CACHE / "quantised-models"
+    stamp = folder / "made-by.txt"
+    made = f"{RECIPE} {onnx.__version__} {onnxruntime.__version__}\n"
+    if stamp.exists() and stamp.read_text() == made:
+        print(f"{folder} is there")
+        return
+    part = CACHE / f"quantised-models.{os.getpid()}.part"
+    with tempfile.TemporaryDirectory() as models:
+        for name, model, tolerance in variants(Path(models)):
+            session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+            x = random(*session.get_inputs()[0].shape)
+            y = session.run(None, {"x": x})[0]
+            data = part / name / "test_data_set_0"
+            data.mkdir(parents=True)
+            shutil.copy(model, part / name / "model.onnx")
+            (part / name / "tolerance.txt").write_text(f"{tolerance}\n")
+            (data / "input_0.pb").write_bytes(numpy_helper.from_array(x, "x").SerializeToString())
+            (data / "output_0.pb").write_bytes(numpy_helper.from_array(y, session.get_outputs()[0].name).SerializeToString())
+            print(name, sorted({node.op_type for node in onnx.load(model).graph.node}), flush=True)
+    (part / "made-by.txt").write_text(made)
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+
+
+if __name__ == "__main__":
+    main()
