@@ -31,7 +31,7 @@ enum IntegerProductExpansions {
     ]
 
     /// Integers times both scales, of which the second may be one for each column.
-    private static func scaled(
+    static func scaled(
         _ product: ValueID, _ first: ValueID, _ second: ValueID, _ node: inout NodeExpansion
     ) throws -> ValueID {
         let numbers = node.add("Cast", [product], ["to": .int(Int64(DType.float32.rawValue))])
