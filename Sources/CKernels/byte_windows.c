@@ -40,11 +40,55 @@ CK_KERNEL(
         for (ptrdiff_t row = i; row < rows; row++) target[j * target_step + row] = source[row * source_step + j];
 }
 
+typedef uint32_t words8 __attribute__((ext_vector_type(8), aligned(4), may_alias));
+
+// As for bytes: three times exchange row and column of 8 rows of 8.
+VECTOR_INLINE void transpose_8x8(const uint32_t *source, ptrdiff_t source_step, uint32_t *target, ptrdiff_t target_step) {
+    words8 rows[8], next[8];
+    for (int i = 0; i < 8; i++) rows[i] = *(const words8 *)(source + i * source_step);
+#pragma clang loop unroll(full)
+    for (int round = 0; round < 3; round++) {
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 4; i++) {
+            next[2 * i] = __builtin_shufflevector(rows[i], rows[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+            next[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 8; i++) rows[i] = next[i];
+    }
+    for (int i = 0; i < 8; i++) *(words8 *)(target + i * target_step) = rows[i];
+}
+
+CK_KERNEL(
+    void, ck_transpose_words,
+    (const uint32_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint32_t *target, ptrdiff_t target_step),
+    (source, source_step, rows, columns, target, target_step)) {
+    ptrdiff_t i = 0;
+    for (; i + 8 <= rows; i += 8) {
+        ptrdiff_t j = 0;
+        for (; j + 8 <= columns; j += 8)
+            transpose_8x8(source + i * source_step + j, source_step, target + j * target_step + i, target_step);
+        for (; j < columns; j++)
+            for (int row = 0; row < 8; row++) target[j * target_step + i + row] = source[(i + row) * source_step + j];
+    }
+    for (ptrdiff_t j = 0; j < columns; j++)
+        for (ptrdiff_t row = i; row < rows; row++) target[j * target_step + row] = source[row * source_step + j];
+}
+
+typedef uint8_t bytes32 __attribute__((ext_vector_type(32), aligned(1), may_alias));
+
+// Copies count bytes, changed by flip: the last vector, or half of one, overlaps what was copied before.
 VECTOR_INLINE void copy_changed(uint8_t *target, const uint8_t *source, ptrdiff_t count, uint8_t flip) {
-    if (flip) {
-        for (ptrdiff_t i = 0; i < count; i++) target[i] = source[i] ^ flip;
+    if (count >= 32) {
+        for (ptrdiff_t i = 0; i + 32 <= count; i += 32)
+            *(bytes32 *)(target + i) = *(const bytes32 *)(source + i) ^ (bytes32)flip;
+        *(bytes32 *)(target + count - 32) = *(const bytes32 *)(source + count - 32) ^ (bytes32)flip;
+    } else if (count >= 16) {
+        const bytes16 first = *(const bytes16 *)source, last = *(const bytes16 *)(source + count - 16);
+        *(bytes16 *)target = first ^ (bytes16)flip;
+        *(bytes16 *)(target + count - 16) = last ^ (bytes16)flip;
     } else {
-        memcpy(target, source, (size_t)count);
+        for (ptrdiff_t i = 0; i < count; i++) target[i] = source[i] ^ flip;
     }
 }
 
@@ -57,11 +101,12 @@ VECTOR_INLINE uint8_t *copy_taps(
         ptrdiff_t after = x + taps > extent ? x + taps - extent : 0;
         if (after > taps - before) after = taps - before;
         const ptrdiff_t inside = taps - before - after;
-        memset(target, zero ^ flip, (size_t)(before * channels));
+        // A call takes as long as copying a hundred bytes.
+        if (before) memset(target, zero ^ flip, (size_t)(before * channels));
         target += before * channels;
         copy_changed(target, pixels + (x + before) * channels, inside * channels, flip);
         target += inside * channels;
-        memset(target, zero ^ flip, (size_t)(after * channels));
+        if (after) memset(target, zero ^ flip, (size_t)(after * channels));
         return target + after * channels;
     }
     for (ptrdiff_t tap = 0; tap < taps; tap++) {
@@ -76,6 +121,31 @@ VECTOR_INLINE uint8_t *copy_taps(
     return target;
 }
 
+// An output position.
+typedef struct {
+    ptrdiff_t picture;
+    ptrdiff_t place[3];
+} window_place;
+
+VECTOR_INLINE window_place place_of(const ck_byte_windows *w, ptrdiff_t position) {
+    window_place result;
+    for (int axis = 2; axis >= 0; axis--) {
+        result.place[axis] = position % w->output[axis];
+        position /= w->output[axis];
+    }
+    result.picture = position;
+    return result;
+}
+
+// The next position: dividing for each takes as long as copying its window.
+VECTOR_INLINE void advance(const ck_byte_windows *w, window_place *at) {
+    for (int axis = 2; axis >= 0; axis--) {
+        if (++at->place[axis] < w->output[axis]) return;
+        at->place[axis] = 0;
+    }
+    at->picture++;
+}
+
 CK_KERNEL(
     void, ck_copy_windows,
     (const uint8_t *pictures, const ck_byte_windows *windows, ptrdiff_t first, ptrdiff_t count, uint8_t zero, uint8_t flip,
@@ -83,15 +153,12 @@ CK_KERNEL(
     (pictures, windows, first, count, zero, flip, rows, step)) {
     const ck_byte_windows w = *windows;
     const ptrdiff_t row_size = w.input[2] * w.pixel_step, plane_size = w.input[1] * row_size, size = w.input[0] * plane_size;
-    for (ptrdiff_t position = first; position < first + count; position++) {
-        ptrdiff_t rest = position;
-        const ptrdiff_t x = rest % w.output[2] * w.strides[2] - w.pads[2];
-        rest /= w.output[2];
-        const ptrdiff_t y = rest % w.output[1] * w.strides[1] - w.pads[1];
-        rest /= w.output[1];
-        const ptrdiff_t z = rest % w.output[0] * w.strides[0] - w.pads[0];
-        const uint8_t *picture = pictures + rest / w.output[0] * size;
-        uint8_t *row = rows + (position - first) * step, *target = row;
+    window_place at = place_of(&w, first);
+    for (ptrdiff_t position = 0; position < count; position++, advance(&w, &at)) {
+        const ptrdiff_t x = at.place[2] * w.strides[2] - w.pads[2], y = at.place[1] * w.strides[1] - w.pads[1];
+        const ptrdiff_t z = at.place[0] * w.strides[0] - w.pads[0];
+        const uint8_t *picture = pictures + at.picture * size;
+        uint8_t *row = rows + position * step, *target = row;
         for (ptrdiff_t i = 0; i < w.kernel[0]; i++)
             for (ptrdiff_t j = 0; j < w.kernel[1]; j++) {
                 const ptrdiff_t plane = z + i * w.dilations[0], line = y + j * w.dilations[1];
@@ -102,7 +169,7 @@ CK_KERNEL(
                     target += w.kernel[2] * w.channels;
                 }
             }
-        memset(target, 0, (size_t)(row + step - target));
+        for (; target < row + step; target++) *target = 0;
     }
 }
 
@@ -124,14 +191,12 @@ CK_KERNEL(
     (pictures, windows, first, count, flip, y)) {
     const ck_byte_windows w = *windows;
     const ptrdiff_t row_size = w.input[2] * w.pixel_step, plane_size = w.input[1] * row_size, size = w.input[0] * plane_size;
-    for (ptrdiff_t position = first; position < first + count; position++) {
-        ptrdiff_t place[3], rest = position;
-        for (int axis = 2; axis >= 0; axis--) {
-            place[axis] = rest % w.output[axis] * w.strides[axis] - w.pads[axis];
-            rest /= w.output[axis];
-        }
-        const uint8_t *picture = pictures + rest * size;
-        uint8_t *result = y + (position - first) * w.channels;
+    window_place at = place_of(&w, first);
+    for (ptrdiff_t position = 0; position < count; position++, advance(&w, &at)) {
+        ptrdiff_t place[3];
+        for (int axis = 0; axis < 3; axis++) place[axis] = at.place[axis] * w.strides[axis] - w.pads[axis];
+        const uint8_t *picture = pictures + at.picture * size;
+        uint8_t *result = y + position * w.channels;
         // The least number of either sign.
         memset(result, flip, (size_t)w.channels);
         for (ptrdiff_t i = 0; i < w.kernel[0]; i++)

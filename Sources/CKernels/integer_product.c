@@ -183,6 +183,25 @@ void ck_bytes_kernel(int level, int rows, BYTES_PARAMETERS) {
     bytes_plain(rows, BYTES_ARGUMENTS);
 }
 
+typedef uint8_t bytes16 __attribute__((ext_vector_type(16), aligned(1), may_alias));
+typedef uint16_t pairs8 __attribute__((ext_vector_type(8), aligned(1), may_alias));
+
+// 16 columns of four rows, each column's numbers side by side.
+VECTOR_INLINE void pack_16_columns(const uint8_t *rows, ptrdiff_t row_step, uint8_t flip, uint8_t *group) {
+    bytes16 row[4];
+    for (int part = 0; part < 4; part++) row[part] = *(const bytes16 *)(rows + part * row_step) ^ (bytes16)flip;
+    for (int half = 0; half < 2; half++) {
+        pairs8 pairs[2];
+        for (int part = 0; part < 2; part++) {
+            const bytes16 a = row[2 * part], b = row[2 * part + 1];
+            pairs[part] = half ? (pairs8)__builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+                               : (pairs8)__builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        }
+        *(pairs8 *)(group + 32 * half) = __builtin_shufflevector(pairs[0], pairs[1], 0, 8, 1, 9, 2, 10, 3, 11);
+        *(pairs8 *)(group + 32 * half + 16) = __builtin_shufflevector(pairs[0], pairs[1], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+}
+
 CK_KERNEL(
     void, ck_pack_byte_columns,
     (const uint8_t *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, uint8_t flip, uint8_t *panel),
@@ -191,7 +210,9 @@ CK_KERNEL(
         uint8_t *group = panel + p * columns;
         if (p + 4 <= k) {
             const uint8_t *row = b + p * row_step;
-            for (int j = 0; j < count; j++)
+            int j = 0;
+            for (; j + 16 <= count; j += 16) pack_16_columns(row + j, row_step, flip, group + 4 * j);
+            for (; j < count; j++)
                 for (int part = 0; part < 4; part++) group[4 * j + part] = row[part * row_step + j] ^ flip;
         } else {
             for (int j = 0; j < count; j++)
@@ -261,10 +282,7 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, ck_finish_sums,
-    (const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, int columns, int32_t *y, ptrdiff_t y_step),
-    (sums, step, terms, rows, columns, y, y_step)) {
+VECTOR_INLINE void finish_sums_of(const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, const int columns, int32_t *y, ptrdiff_t y_step) {
     for (int i = 0; i < rows; i++) {
         const int32_t *row = sums + i * step;
         int32_t *result = y + i * y_step;
@@ -283,14 +301,23 @@ CK_KERNEL(
     }
 }
 
+CK_KERNEL(
+    void, ck_finish_sums,
+    (const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, const int columns, int32_t *y, ptrdiff_t y_step),
+    (sums, step, terms, rows, columns, y, y_step)) {
+    // As constants, the columns of whole panels leave no loop.
+    switch (columns) {
+    case 32: return finish_sums_of(sums, step, terms, rows, 32, y, y_step);
+    case 16: return finish_sums_of(sums, step, terms, rows, 16, y, y_step);
+    default: return finish_sums_of(sums, step, terms, rows, columns, y, y_step);
+    }
+}
+
 // Whether numbers are scaled alone or with more must not change a bit: no multiplication and addition at once.
 #pragma STDC FP_CONTRACT OFF
 
-CK_KERNEL(
-    void, ck_scale_sums,
-    (const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, const float *bias,
-     const float *addend, float *y, ptrdiff_t y_step),
-    (sums, step, rows, columns, row_scales, scales, bias, addend, y, y_step)) {
+VECTOR_INLINE void scale_sums_of(const int32_t *sums, ptrdiff_t step, int rows, const int columns, const float *row_scales, const float *scales,
+    const float *bias, const float *addend, float *y, ptrdiff_t y_step) {
     for (int i = 0; i < rows; i++) {
         const int32_t *row = sums + i * step;
         float *result = y + i * y_step;
@@ -316,6 +343,19 @@ CK_KERNEL(
     }
 }
 
+CK_KERNEL(
+    void, ck_scale_sums,
+    (const int32_t *sums, ptrdiff_t step, int rows, const int columns, const float *row_scales, const float *scales,
+    const float *bias, const float *addend, float *y, ptrdiff_t y_step),
+    (sums, step, rows, columns, row_scales, scales, bias, addend, y, y_step)) {
+    // As constants, the columns of whole panels leave no loop.
+    switch (columns) {
+    case 32: return scale_sums_of(sums, step, rows, 32, row_scales, scales, bias, addend, y, y_step);
+    case 16: return scale_sums_of(sums, step, rows, 16, row_scales, scales, bias, addend, y, y_step);
+    default: return scale_sums_of(sums, step, rows, columns, row_scales, scales, bias, addend, y, y_step);
+    }
+}
+
 // A number brought between integers, rounded to the nearest, halves to even: adding 1.5·2^23 leaves it in the lowest bits of the
 // significand. NaN becomes the least.
 VECTOR_INLINE int32_t rounded_between(float x, float least, float largest) {
@@ -324,19 +364,42 @@ VECTOR_INLINE int32_t rounded_between(float x, float least, float largest) {
     return (int32_t)(float_to_bits(x + 12582912.0f) - 0x4B400000u);
 }
 
-CK_KERNEL(
-    void, ck_requantize_sums,
-    (const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, int zero, int least,
-     int largest, uint8_t *y, ptrdiff_t y_step),
-    (sums, step, rows, columns, row_scales, scales, zero, least, largest, y, y_step)) {
+VECTOR_INLINE void requantize_sums_of(const int32_t *sums, ptrdiff_t step, const int32_t *offsets, int rows, const int columns, const float *row_scales,
+    const float *scales, int zero, int least, int largest, uint8_t *y, ptrdiff_t y_step) {
     const float lower = (float)(least - zero), upper = (float)(largest - zero);
     for (int i = 0; i < rows; i++) {
         const int32_t *row = sums + i * step;
         uint8_t *result = y + i * y_step;
-        const float scale = row_scales ? row_scales[i] : 1;
-        VECTOR_LOOP
-        for (int j = 0; j < columns; j++)
-            result[j] = (uint8_t)(rounded_between((float)row[j] * (scale * scales[j]), lower, upper) + zero);
+        if (row_scales) {
+            const float scale = row_scales[i];
+            for (int j = 0; j < columns; j++) {
+                const int32_t sum = (int32_t)((uint32_t)row[j] + (uint32_t)(offsets ? offsets[j] : 0));
+                result[j] = (uint8_t)(rounded_between((float)sum * (scale * scales[j]), lower, upper) + zero);
+            }
+        } else if (offsets) {
+            VECTOR_LOOP
+            for (int j = 0; j < columns; j++) {
+                const int32_t sum = (int32_t)((uint32_t)row[j] + (uint32_t)offsets[j]);
+                result[j] = (uint8_t)(rounded_between((float)sum * scales[j], lower, upper) + zero);
+            }
+        } else {
+            VECTOR_LOOP
+            for (int j = 0; j < columns; j++)
+                result[j] = (uint8_t)(rounded_between((float)row[j] * scales[j], lower, upper) + zero);
+        }
+    }
+}
+
+CK_KERNEL(
+    void, ck_requantize_sums,
+    (const int32_t *sums, ptrdiff_t step, const int32_t *offsets, int rows, const int columns, const float *row_scales,
+    const float *scales, int zero, int least, int largest, uint8_t *y, ptrdiff_t y_step),
+    (sums, step, offsets, rows, columns, row_scales, scales, zero, least, largest, y, y_step)) {
+    // As constants, the columns of whole panels leave no loop.
+    switch (columns) {
+    case 32: return requantize_sums_of(sums, step, offsets, rows, 32, row_scales, scales, zero, least, largest, y, y_step);
+    case 16: return requantize_sums_of(sums, step, offsets, rows, 16, row_scales, scales, zero, least, largest, y, y_step);
+    default: return requantize_sums_of(sums, step, offsets, rows, columns, row_scales, scales, zero, least, largest, y, y_step);
     }
 }
 

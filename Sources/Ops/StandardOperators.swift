@@ -32,6 +32,7 @@ public enum StandardOperators {
         LayerNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
         IntegerMatMulScaleFusion(),
+        ConvIntegerScaleFusion(), ConvIntegerBiasFusion(),
         QuantizedProductSumFusion<IntegerMatMul>(name: "MatMulInteger+bias", isResidual: false),
         QuantizedProductSumFusion<IntegerMatMul>(name: "MatMulInteger+residual", isResidual: true),
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+bias", isResidual: false),

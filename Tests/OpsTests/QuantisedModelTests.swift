@@ -14,7 +14,7 @@ import Testing
 
     @Test(arguments: [true, false]) func equalONNXRuntime(optimize: Bool) throws {
         let cases = try BackendTestCase.find(in: Self.folder)
-        #expect(cases.count >= 29, "run python Tests/References/quantised_models.py, which writes them")
+        #expect(cases.count >= 30, "run python Tests/References/quantised_models.py, which writes them")
         let runner = BackendTestRunner(
             library: StandardOperators.library,
             options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 2)))
@@ -31,13 +31,13 @@ import Testing
     @Test(arguments: [
         ("static-pictures-QDQ-u8s8-channels", ["QLinearConv": 4, "QLinearAdd": 1, "QGemm": 1]),
         ("static-perceptron-QDQ-u8u8", ["QLinearMatMul": 3]), ("dynamic-QInt8", ["MatMulInteger+scale": 3]),
-        ("blocks-4", ["MatMulNBits+bias": 2]),
+        ("blocks-4", ["MatMulNBits+bias": 2]), ("dynamic-conv", ["ConvInteger+scale": 4, "ConvInteger+bias": 4]),
     ])
     func fuses(name: String, expected: [String: Int]) throws {
         let file = Self.folder.appendingPathComponent(name).appendingPathComponent("model.onnx")
         let model = try ONNXModel(contentsOf: file)
         let session = try Session(graph: model.graph, library: StandardOperators.library)
-        let shape = name.contains("pictures") ? [2, 3, 23, 21] : [2, 7, 36]
+        let shape = name.contains("pictures") || name.contains("conv") ? [2, 3, 23, 21] : [2, 7, 36]
         let x = try Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: Shape(shape))
         let counts = try session.prepare(["x": x]).fusionCounts
         for (fusion, count) in expected { #expect(counts[fusion] == count, "\(fusion) of \(counts)") }

@@ -117,13 +117,14 @@ def variants(folder):
                         model, folder / name, Calibration(shape), quant_format=form, per_channel=each,
                         reduce_range=weights == QuantType.QInt8, activation_type=activations, weight_type=weights)
                     yield name, folder / name, 2e-2
-    for bits in (4, 8):
-        for symmetric in (True, False):
-            quantizer = MatMulNBitsQuantizer(onnx.load(source), bits=bits, block_size=32, is_symmetric=symmetric)
-            quantizer.process()
-            name = f"blocks-{bits}{'-zeros' if not symmetric else ''}"
-            quantizer.model.save_model_to_file(str(folder / name), False)
-            yield name, folder / name, 2e-5
+    # At accuracy level 4 both factors may be rounded to int8.
+    for bits, symmetric, level in ((4, True, None), (4, False, None), (8, True, None), (8, False, None), (4, True, 4)):
+        quantizer = MatMulNBitsQuantizer(
+            onnx.load(source), bits=bits, block_size=32, is_symmetric=symmetric, accuracy_level=level)
+        quantizer.process()
+        name = f"blocks-{bits}{'' if symmetric else '-zeros'}{f'-level-{level}' if level else ''}"
+        quantizer.model.save_model_to_file(str(folder / name), False)
+        yield name, folder / name, 2e-2 if level else 2e-5
 
 
 def main():

@@ -25,6 +25,10 @@ void ck_copy_windows(
     const uint8_t *pictures, const ck_byte_windows *windows, ptrdiff_t first, ptrdiff_t count, uint8_t zero, uint8_t flip,
     uint8_t *rows, ptrdiff_t step);
 
+// target[j * target_step + i] = source[i * source_step + j] for i < rows and j < columns; numbers of four bytes of any kind.
+void ck_transpose_words(
+    const uint32_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint32_t *target, ptrdiff_t target_step);
+
 // sums[c] = the sum over taps of (row[tap][c] ^ flip - zero) · weights[tap][c].
 void ck_depthwise_sums(
     const uint8_t *row, uint8_t flip, int zero, ptrdiff_t taps, ptrdiff_t channels, const int16_t *weights, int32_t *sums);

@@ -69,10 +69,10 @@ void ck_scale_sums(
     const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, const float *bias,
     const float *addend, float *y, ptrdiff_t y_step);
 
-// y[i][j] = float(sums[i][j]) · row_scales[i] · scales[j], rounded to the nearest integer, halves to even, + zero, brought into
-// least...largest: bytes of either sign. The row's scales may be null.
+// y[i][j] = float(sums[i][j] + offsets[j]) · row_scales[i] · scales[j], rounded to the nearest integer, halves to even, + zero, brought
+// into least...largest: bytes of either sign. Offsets and the row's scales may be null.
 void ck_requantize_sums(
-    const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, int zero, int least,
+    const int32_t *sums, ptrdiff_t step, const int32_t *offsets, int rows, int columns, const float *row_scales, const float *scales, int zero, int least,
     int largest, uint8_t *y, ptrdiff_t y_step);
 
 // The least and the largest of n numbers and what `range` holds, NaN left out.

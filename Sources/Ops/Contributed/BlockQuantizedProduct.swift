@@ -11,19 +11,26 @@ struct BlockQuantizedMatMul: SummingProduct {
     let columns: Int
     let bits: Int
     let blockSize: Int
+    /// Whether factors may be rounded to bfloat16, 8 significant bits.
+    private var allowsPairs: Bool
     var hasBias: Bool
     var hasResidual = false
     /// Input 1 in panels, where it, its scales and its zero points are constant.
     private var panels: PackedConstant?
 
     var floatingPointTypes: Set<DType>? { [.float32] }
-    var kernelName: String? { "\(bits)-bit \(panels == nil ? "packed" : "pre-packed") GEMM" }
-    var mergeKey: String? { "\(rows) \(columns) \(bits) \(blockSize) bias=\(hasBias) residual=\(hasResidual)" }
+    var kernelName: String? { "\(bits)-bit \(panels == nil ? "packed" : "pre-packed")\(multipliesPairs ? " bf16" : "") GEMM" }
+    private var multipliesPairs: Bool { allowsPairs && ProductPrecision.multipliesPairs }
+    var mergeKey: String? { "\(allowsPairs) \(rows) \(columns) \(bits) \(blockSize) bias=\(hasBias) residual=\(hasResidual)" }
 
     /// Of any extent: with it no product of two overflows.
     private static let largest = 1 << 28
 
-    private init(rows: Int, columns: Int, bits: Int, blockSize: Int, hasBias: Bool) throws(TensorError) {
+    private init(
+        rows: Int, columns: Int, bits: Int, blockSize: Int, accuracyLevel: Int, hasBias: Bool
+    ) throws(TensorError) {
+        // 0 where it isn't stated; what follows 1, single precision: float16, bfloat16 and int8.
+        allowsPairs = accuracyLevel >= 3
         (self.rows, self.columns, self.bits, self.blockSize) = (rows, columns, bits, blockSize)
         self.hasBias = hasBias
         guard (1...Self.largest).contains(rows), (1...Self.largest).contains(columns) else {
@@ -72,11 +79,12 @@ struct BlockQuantizedMatMul: SummingProduct {
     }
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
-        guard inputs.count > 2, let numbers = inputs[1]?.tensor, numbers.dtype == .uint8, let scales = inputs[2]?.tensor
-        else { return self }
-        let zeros = inputs.count > 3 ? inputs[3] : nil
-        guard zeros == nil || zeros?.tensor != nil else { return self }
         var result = self
+        if plan.precision == .bfloat16 { result.allowsPairs = true }
+        guard inputs.count > 2, let numbers = inputs[1]?.tensor, numbers.dtype == .uint8, let scales = inputs[2]?.tensor
+        else { return result }
+        let zeros = inputs.count > 3 ? inputs[3] : nil
+        guard zeros == nil || zeros?.tensor != nil else { return result }
         let parts = [scales, zeros?.tensor].map { $0.map { "\(ObjectIdentifier($0.storage)) \($0.byteOffset)" } ?? "" }
         // Whoever shares the form keeps scales and zero points in memory, whose identities it is named after.
         let form = "\(bits) bits, blocks of \(blockSize), \(rows)×\(columns), \(parts)"
@@ -100,7 +108,8 @@ struct BlockQuantizedMatMul: SummingProduct {
         }
         let product = BitPanels.Product(
             panels: layout, blockOfIndex: (0..<columns).map { Int32(groups?[$0] ?? $0 / blockSize) },
-            bias: hasBias ? try context.optionalInput(5) : nil, residual: hasResidual ? try context.input(6) : nil)
+            bias: hasBias ? try context.optionalInput(5) : nil, residual: hasResidual ? try context.input(6) : nil,
+            inPairs: multipliesPairs)
         try product.run(context.input(0), packed, into: context.output(0), threads: threads)
     }
 
@@ -139,14 +148,12 @@ struct BlockQuantizedMatMul: SummingProduct {
 
     static let definition = OperatorDefinition("MatMulNBits", domain: "com.microsoft", since: 1) { decoder in
         try decoder.requireInputs(3...6)
-        // How exactly products may be computed, at least.
-        decoder.ignore("accuracy_level")
         if try decoder.int("weight_prepacked", default: 0) != 0 {
             throw TensorError("attribute weight_prepacked isn't supported: the weights are in the order of one processor")
         }
         return try BlockQuantizedMatMul(
             rows: try decoder.requiredInt("N"), columns: try decoder.requiredInt("K"),
             bits: try decoder.int("bits", default: 4), blockSize: try decoder.requiredInt("block_size"),
-            hasBias: decoder.inputCount > 5)
+            accuracyLevel: try decoder.int("accuracy_level", default: 0), hasBias: decoder.inputCount > 5)
     }
 }

@@ -24,6 +24,50 @@ struct IntegerMatMulScaleFusion: Fusion {
     }
 }
 
+/// ConvInteger, a Cast to float32 and a Mul by the scales of input and weights.
+struct ConvIntegerScaleFusion: Fusion {
+    let name = "ConvInteger+scale"
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        for (numbers, scale) in editor.orders(node, .multiply) {
+            guard let cast = editor.producer(of: numbers), let sums = editor.input(cast, as: Cast.self),
+                editor.isFloat(numbers), editor.isFloat(scale), let producer = editor.producer(of: sums),
+                let conv = editor.operation(producer, as: ConvInteger.self), !conv.isScaled,
+                editor.shape(scale)?.count == 1, let output = editor.output(node),
+                editor.isSameShape(sums, output)
+            else { continue }
+            var inputs = editor.nodes[producer].inputs
+            while inputs.count < 4 { inputs.append(nil) }
+            return FusionMatch(
+                nodes: [producer, cast, node], type: "ConvInteger",
+                operation: ConvInteger(attributes: conv.attributes, isScaled: true), inputs: inputs + [scale],
+                outputs: [output])
+        }
+        return nil
+    }
+}
+
+/// A scaled ConvInteger and an Add of one number for each channel.
+struct ConvIntegerBiasFusion: Fusion {
+    let name = "ConvInteger+bias"
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        for (sum, bias) in editor.orders(node, .add) {
+            guard let producer = editor.producer(of: sum), var conv = editor.operation(producer, as: ConvInteger.self),
+                conv.isScaled, !conv.hasBias, let shape = editor.shape(sum), editor.constant(bias)?.dtype == .float32,
+                let values = editor.channelConstant(bias, channels: shape[1], rank: shape.rank),
+                let output = editor.output(node), editor.shape(output) == shape
+            else { continue }
+            conv.hasBias = true
+            let constant = editor.addConstant(try Tensor(values), name: editor.nodes[node].name + "/bias")
+            return FusionMatch(
+                nodes: [producer, node], type: "ConvInteger", operation: conv,
+                inputs: editor.nodes[producer].inputs + [constant], outputs: [output])
+        }
+        return nil
+    }
+}
+
 /// A product of float32, of quantised factors, that can start from what is added to it.
 protocol SummingProduct: Operator {
     /// Whether it adds input 5, one number for each column.

@@ -1,10 +1,13 @@
 import GraphRuntime
 
-/// ConvInteger-10: the convolution of (x - its zero point) with (w - its zero point), in int32. The fused form scales the sums.
+/// ConvInteger-10: the convolution of (x - its zero point) with (w - its zero point), in int32. The fused form scales the sums, and adds
+/// a bias to each output channel.
 struct ConvInteger: Operator {
     let attributes: WindowAttributes
     /// Whether the result is float32: the sums times input 4, one number.
     var isScaled = false
+    /// Whether input 5 is added to the scaled sums, one number for each output channel.
+    var hasBias = false
     /// Input 1 in panels, where it is constant.
     private var panels: PackedConstant?
 
@@ -34,7 +37,11 @@ struct ConvInteger: Operator {
     func run(_ context: inout RunContext) throws {
         let (x, w) = (try context.input(0), try context.input(1))
         var form = ByteConvolution.Form.int32
-        if isScaled { form = .float32(scales: try context.input(4).array(of: Float.self)) }
+        if isScaled {
+            let scales = try context.input(4).array(of: Float.self)
+            guard scales.count == 1 else { throw TensorError("expected a scale of one number, found \(scales.count)") }
+            form = .float32(scales: scales, bias: hasBias ? try context.input(5) : nil)
+        }
         var convolution = ByteConvolution(
             window: try ConvolutionWindow(attributes, input: x.shape, weights: w.shape), form: form)
         convolution.inputZero = try context.optionalInput(2)

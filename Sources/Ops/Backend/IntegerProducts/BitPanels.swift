@@ -64,6 +64,8 @@ struct BitPanels {
         let blockOfIndex: [Int32]
         let bias: Tensor?
         let residual: Tensor?
+        /// Whether both factors are rounded to bfloat16, and multiplied in pairs.
+        var inPairs = false
 
         /// Floats of widened panels at a time.
         private static let widenedCount = 128 << 10
@@ -90,19 +92,27 @@ struct BitPanels {
             let parts = max((panels.panelCount + fitting - 1) / fitting, min(threads.threadCount, panels.panelCount))
             let step = (panels.panelCount + parts - 1) / parts
             let failures = Atomic(0)
+            let sizeOfPanel = PanelLayout.rows(depth: k, isPaired: inPairs) * width
+            let floats = step * sizeOfPanel + (inPairs ? k * width : 0)
             unsafe try threads.forEach(
-                (panels.panelCount + step - 1) / step, scratchBytes: step * width * k * MemoryLayout<Float>.stride
+                (panels.panelCount + step - 1) / step, scratchBytes: floats * MemoryLayout<Float>.stride
             ) { part, scratch in
                 let widened = unsafe scratch.assumingMemoryBound(to: Float.self)
+                let numbersOfPanel = unsafe widened + step * sizeOfPanel
                 let first = part * step
                 let last = min(first + step, panels.panelCount)
                 for panel in first..<last {
-                    unsafe widen(numbers + panel * panels.panelSize, into: widened + (panel - first) * k * width)
+                    let place = unsafe widened + (panel - first) * sizeOfPanel
+                    unsafe widen(numbers + panel * panels.panelSize, into: inPairs ? numbersOfPanel : place)
+                    if inPairs {
+                        unsafe ck_pack_column_pairs(numbersOfPanel, width, k, Int32(width), Int32(width), 1, place, width)
+                    }
                 }
                 let range = first * width..<min(last * width, n)
                 let isDone = unsafe PackedProduct(
                     m: m, n: range.count, k: k, a: left, lda: k, b: .panels(widened),
-                    start: starts.part(rows: 0..<m, columns: range, step: n), c: target + range.lowerBound, ldc: n
+                    start: starts.part(rows: 0..<m, columns: range, step: n), c: target + range.lowerBound, ldc: n,
+                    precision: inPairs ? .bfloat16 : .single
                 ).run()
                 if !isDone { failures.add(1, ordering: .relaxed) }
             }

@@ -22,8 +22,8 @@ struct ByteConvolution {
     /// What becomes of the sums.
     enum Form {
         case int32
-        /// Times one number for each output channel, rounded to float32.
-        case float32(scales: [Float])
+        /// Times one number for each output channel, + bias, each operation rounded to float32.
+        case float32(scales: [Float], bias: Tensor?)
         /// Times one number for each output channel, rounded to integers within a range, + zero.
         case bytes(scales: [Float], ByteRange)
     }
@@ -64,6 +64,9 @@ struct ByteConvolution {
         let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
         let zeros = try zeroPoints()
         let offsets = try bias?.array(of: Int32.self) ?? []
+        if case .float32(_, let addend?) = form, addend.count != window.outputChannels {
+            throw TensorError("what is added doesn't have \(window.outputChannels) elements")
+        }
         guard offsets.isEmpty || offsets.count == window.outputChannels else {
             throw TensorError("the bias doesn't have \(window.outputChannels) elements")
         }
@@ -117,24 +120,28 @@ struct ByteConvolution {
             m: window.batch * window.outputCount, n: outputChannels, k: layout.depth, leftIsSigned: isSigned, left: left,
             panels: right.panels, columnSums: right.sums, leftZeros: [zeros.input],
             rightZeros: zeros.weights[range].map { $0 &+ shift }, offsets: offsets.isEmpty ? [] : Array(offsets[range]),
-            scales: scales(range), result: result(target, from: range.lowerBound)
+            scales: scales(range), result: try result(target, from: range.lowerBound)
         ).run(threads: threads)
     }
 
     private func scales(_ range: Range<Int>) -> [Float] {
         switch form {
         case .int32: []
-        case .float32(let scales), .bytes(let scales, _):
+        case .float32(let scales, _), .bytes(let scales, _):
             scales.count == 1 ? Array(repeating: scales[0], count: range.count) : Array(scales[range])
         }
     }
 
-    private func result(_ target: UnsafeMutableRawPointer, from channel: Int) -> ByteProduct.Result {
+    private func result(
+        _ target: UnsafeMutableRawPointer, from channel: Int
+    ) throws(TensorError) -> ByteProduct.Result {
         let step = window.outputChannels
         switch form {
         case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + channel, step: step)
-        case .float32:
-            return unsafe .floats(target.assumingMemoryBound(to: Float.self) + channel, step: step, bias: nil, addend: nil)
+        case .float32(_, let bias):
+            let first = unsafe try bias?.pointer(to: Float.self)
+            let offsets = unsafe first.map { unsafe $0 + channel }
+            return unsafe .floats(target.assumingMemoryBound(to: Float.self) + channel, step: step, bias: offsets, addend: nil)
         case .bytes(_, let range):
             return unsafe .bytes(target.assumingMemoryBound(to: UInt8.self) + channel, step: step, range)
         }
@@ -176,6 +183,9 @@ struct ByteConvolution {
         let sumsBytes = (channels * MemoryLayout<Int32>.stride + 63) / 64 * 64
         let windows = windows
         nonisolated(unsafe) let (picture, target) = unsafe (picture, target)
+        var floats: UnsafePointer<Float>?
+        if case .float32(_, let bias?) = form { unsafe floats = unsafe try bias.pointer(to: Float.self) }
+        nonisolated(unsafe) let floatOffsets = unsafe floats
         unsafe try threads.forEach(parts, scratchBytes: sumsBytes + step) { part, scratch in
             var windows = windows
             let sums = unsafe scratch.assumingMemoryBound(to: Int32.self)
@@ -184,15 +194,15 @@ struct ByteConvolution {
                 unsafe ck_copy_windows(
                     picture, &windows, position, 1, UInt8(truncatingIfNeeded: zeros.input), 0, row, step)
                 unsafe ck_depthwise_sums(row, flip, zero, taps, channels, factors, sums)
-                unsafe finish(sums, offsets, scales, target, position)
+                unsafe finish(sums, offsets, scales, floatOffsets, target, position)
             }
         }
     }
 
     /// What becomes of the sums of all channels at a position.
     private func finish(
-        _ sums: UnsafeMutablePointer<Int32>, _ offsets: [Int32], _ scales: [Float], _ target: UnsafeMutableRawPointer,
-        _ position: Int
+        _ sums: UnsafeMutablePointer<Int32>, _ offsets: [Int32], _ scales: [Float], _ floats: UnsafePointer<Float>?,
+        _ target: UnsafeMutableRawPointer, _ position: Int
     ) {
         let channels = window.outputChannels
         let columns = Int32(channels)
@@ -207,11 +217,11 @@ struct ByteConvolution {
                     unsafe y.update(from: sums, count: channels)
                 case .float32:
                     let y = unsafe target.assumingMemoryBound(to: Float.self) + position * channels
-                    unsafe ck_scale_sums(sums, channels, 1, columns, nil, scales.baseAddress, nil, nil, y, channels)
+                    unsafe ck_scale_sums(sums, channels, 1, columns, nil, scales.baseAddress, floats, nil, y, channels)
                 case .bytes(_, let range):
                     let y = unsafe target.assumingMemoryBound(to: UInt8.self) + position * channels
                     unsafe ck_requantize_sums(
-                        sums, channels, 1, columns, nil, scales.baseAddress, range.zero, range.least, range.largest, y,
+                        sums, channels, nil, 1, columns, nil, scales.baseAddress, range.zero, range.least, range.largest, y,
                         channels)
                 }
             }
@@ -226,19 +236,22 @@ struct ByteConvolution {
                 source.assumingMemoryBound(to: UInt8.self), planes: window.batch, rows: rows, columns: columns,
                 output.start.assumingMemoryBound(to: UInt8.self), threads)
         } else {
-            nonisolated(unsafe) let numbers = unsafe source.assumingMemoryBound(to: Float.self)
-            nonisolated(unsafe) let target = unsafe output.start.assumingMemoryBound(to: Float.self)
-            // Blocks of 16 columns, of which packing makes rows; both types have four bytes, which are copied as they are.
-            let blocks = (columns + 15) / 16
-            threads.forEach(window.batch * blocks) { index in
-                let first = index % blocks * 16
-                let plane = unsafe numbers + index / blocks * rows * columns
-                for column in first..<min(first + 16, columns) {
-                    let line = unsafe target + (index / blocks * columns + column) * rows
-                    for row in 0..<rows { unsafe line[row] = plane[row * columns + column] }
-                }
+            nonisolated(unsafe) let numbers = unsafe source.assumingMemoryBound(to: UInt32.self)
+            nonisolated(unsafe) let target = unsafe output.start.assumingMemoryBound(to: UInt32.self)
+            let step = Self.transposedColumns(rows: rows, columns: columns, size: 4)
+            let parts = (columns + step - 1) / step
+            threads.forEach(window.batch * parts) { index in
+                let first = index % parts * step
+                let plane = index / parts * rows * columns
+                unsafe ck_transpose_words(
+                    numbers + plane + first, columns, rows, min(step, columns - first), target + plane + first * rows, rows)
             }
         }
+    }
+
+    /// Columns of a part that is transposed: whole blocks, and few enough that its lines stay in the second-level cache.
+    private static func transposedColumns(rows: Int, columns: Int, size: Int) -> Int {
+        max(min(columns, (256 << 10) / max(rows * size, 1) / 16 * 16), 16)
     }
 
     /// Planes of rows × columns bytes, each transposed.
@@ -247,8 +260,7 @@ struct ByteConvolution {
         _ threads: ThreadPool
     ) {
         nonisolated(unsafe) let (source, target) = unsafe (source, target)
-        // Columns of a part: whole blocks, and few enough that its lines stay in the second-level cache.
-        let step = max(min(columns, (256 << 10) / max(rows, 1) / 16 * 16), 16)
+        let step = transposedColumns(rows: rows, columns: columns, size: 1)
         let parts = (columns + step - 1) / step
         threads.forEach(planes * parts) { index in
             let first = index % parts * step

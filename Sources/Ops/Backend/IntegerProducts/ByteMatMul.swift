@@ -31,6 +31,7 @@ struct ByteMatMul {
         guard a.dtype == .int8 || a.dtype == .uint8 else { throw TensorError("expected int8 or uint8, found \(a.dtype)") }
         let extents = try MatMulExtents(a.shape, b.shape)
         guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
+        guard output.count > 0 else { return }
         let layout = Self.layout(extents, b.shape)
         let packed = try panels ?? layout.pack(b, threads: threads)
         let (count, rows) = extents.products

@@ -84,7 +84,7 @@ struct BytePanels {
 
     /// The packed form of a constant, made when a run first needs it; nil where it would be in memory twice.
     func packed(_ matrix: Tensor, constants: PackedConstants?) -> PackedConstant? {
-        guard matrix.dtype == .int8 || matrix.dtype == .uint8, matrix.count == count * columns * depth, depth > 0 else {
+        guard matrix.count > 0, matrix.dtype == .int8 || matrix.dtype == .uint8, matrix.count == count * columns * depth else {
             return nil
         }
         let form =

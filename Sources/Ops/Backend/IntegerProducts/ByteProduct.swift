@@ -45,8 +45,6 @@ struct ByteProduct: @unchecked Sendable {
     var scales: [Float] = []
     var result: Result
 
-    /// Bytes of A that stay in the second-level cache while panels of B pass by.
-    private static let blockSize = 384 << 10
     /// Below this many multiply-adds a part costs more to hand out than to compute.
     private static let smallestPart = 1 << 19
 
@@ -70,12 +68,16 @@ struct ByteProduct: @unchecked Sendable {
         }
     }
 
-    /// How often to cut rows and columns: along the longer side, into more parts than threads where each is large.
+    /// How often to cut rows and columns: along the longer side, into more parts than threads where each is large. Windows, which each
+    /// part copies, are cut by rows as long as there are two tiles of them.
     private func parts(threads: Int) -> (rows: Int, columns: Int) {
-        let work = unsafe m * n * max(k, 1) / Self.smallestPart
+        let sums = unsafe Double(m) * Double(n) * Double(max(k, 1))
+        let work = Int(min(sums / Double(Self.smallestPart), 1e6))
         guard threads > 1, work > 1 else { return (1, 1) }
         let wanted = min(work < 64 * threads ? threads : 4 * threads, work)
-        return unsafe m >= n ? (wanted, 1) : (1, wanted)
+        guard case .windows = unsafe left else { return unsafe m >= n ? (wanted, 1) : (1, wanted) }
+        let most = unsafe m / (2 * BytePanels.tileRows)
+        return most >= threads ? (min(wanted, most / threads * threads), 1) : (1, min(wanted, threads))
     }
 
     private static func step(_ count: Int, _ parts: Int, multiple: Int) -> Int {
@@ -135,7 +137,13 @@ struct ByteProduct: @unchecked Sendable {
             if case .integers(let y, let step) = unsafe result {
                 return unsafe ck_finish_sums(sums, width, zeros, rows, columns, y + row * step + column, step)
             }
-            unsafe ck_finish_sums(sums, width, zeros, rows, columns, sums, width)
+            // Bytes take what each column adds along, where that is all.
+            var offsets: UnsafePointer<Int32>?
+            if case .bytes = unsafe result, unsafe zeros.row_zeros == nil, unsafe zeros.row_sums == nil {
+                unsafe offsets = unsafe zeros.offsets
+            } else {
+                unsafe ck_finish_sums(sums, width, zeros, rows, columns, sums, width)
+            }
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe rowScales.withUnsafeBufferPointer { rowScales in
                     guard let scales = unsafe scales.baseAddress else { return }
@@ -150,7 +158,7 @@ struct ByteProduct: @unchecked Sendable {
                             addend.map { unsafe $0 + place }, y + place, step)
                     case .bytes(let y, let step, let range):
                         unsafe ck_requantize_sums(
-                            sums, width, rows, columns, rowScale, scale, range.zero, range.least, range.largest,
+                            sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest,
                             y + row * step + column, step)
                     }
                 }
@@ -184,6 +192,7 @@ private struct TileTerms: @unchecked Sendable {
     private let columnZeros: [Int32]
     private let blockBytes: Int
 
+    /// Bytes of A that stay in the second-level cache while panels of B pass by.
     private static let blockSize = 384 << 10
 
     /// Whether the kernel reads A's rows as they lie: they mustn't end within a group, nor all begin in the same few lines of the
