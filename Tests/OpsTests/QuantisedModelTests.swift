@@ -31,7 +31,8 @@ import Testing
     @Test(arguments: [
         ("static-pictures-QDQ-u8s8-channels", ["QLinearConv": 4, "QLinearAdd": 1, "QGemm": 1]),
         ("static-perceptron-QDQ-u8u8", ["QLinearMatMul": 3]), ("dynamic-QInt8", ["MatMulInteger+scale": 3]),
-        ("blocks-4", ["MatMulNBits+bias": 2]), ("dynamic-conv", ["ConvInteger+scale": 4, "ConvInteger+bias": 4]),
+        ("blocks-4", ["MatMulNBits+bias": 1, "MatMulNBits+residual": 1]),
+        ("dynamic-conv", ["ConvInteger+scale": 4, "ConvInteger+bias": 4]),
     ])
     func fuses(name: String, expected: [String: Int]) throws {
         let file = Self.folder.appendingPathComponent(name).appendingPathComponent("model.onnx")

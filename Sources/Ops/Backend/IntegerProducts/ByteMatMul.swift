@@ -51,9 +51,9 @@ struct ByteMatMul {
                 rightZeros: try Self.part(rightZeros, of: matrices.b, size: n, cycle: n),
                 scales: scales, result: try result(output, from: index * rows * n, columns: n))
             if case .bytes(let rowScales, _, _) = form, rowScales.count > 1 {
-                unsafe product.rowScales = try Self.part(rowScales, of: matrices.a, size: rows, cycle: extents.m)
+                product.rowScales = try Self.part(rowScales, of: matrices.a, size: rows, cycle: extents.m)
             }
-            unsafe try product.run(threads: threads)
+            try product.run(threads: threads)
         }
     }
 

@@ -53,13 +53,13 @@ struct ByteProduct: @unchecked Sendable {
     /// - Throws: ``TensorError`` where there is no memory to work in.
     func run(threads: ThreadPool) throws(TensorError) {
         guard m > 0, n > 0 else { return }
-        let plan = unsafe TileTerms(self)
-        let (rows, columns) = unsafe parts(threads: threads.threadCount)
-        let (rowStep, columnStep) = unsafe (
+        let plan = TileTerms(self)
+        let (rows, columns) = parts(threads: threads.threadCount)
+        let (rowStep, columnStep) = (
             Self.step(m, rows, multiple: BytePanels.tileRows), Self.step(n, columns, multiple: BytePanels.width)
         )
-        let rowParts = unsafe (m + rowStep - 1) / rowStep
-        let columnParts = unsafe (n + columnStep - 1) / columnStep
+        let rowParts = (m + rowStep - 1) / rowStep
+        let columnParts = (n + columnStep - 1) / columnStep
         unsafe try threads.forEach(rowParts * columnParts, scratchBytes: plan.scratchSize) { index, scratch in
             let row = index / columnParts * rowStep
             let column = index % columnParts * columnStep
@@ -71,12 +71,12 @@ struct ByteProduct: @unchecked Sendable {
     /// How often to cut rows and columns: along the longer side, into more parts than threads where each is large. Windows, which each
     /// part copies, are cut by rows as long as there are two tiles of them.
     private func parts(threads: Int) -> (rows: Int, columns: Int) {
-        let sums = unsafe Double(m) * Double(n) * Double(max(k, 1))
+        let sums = Double(m) * Double(n) * Double(max(k, 1))
         let work = Int(min(sums / Double(Self.smallestPart), 1e6))
         guard threads > 1, work > 1 else { return (1, 1) }
         let wanted = min(work < 64 * threads ? threads : 4 * threads, work)
-        guard case .windows = unsafe left else { return unsafe m >= n ? (wanted, 1) : (1, wanted) }
-        let most = unsafe m / (2 * BytePanels.tileRows)
+        guard case .windows = unsafe left else { return m >= n ? (wanted, 1) : (1, wanted) }
+        let most = m / (2 * BytePanels.tileRows)
         return most >= threads ? (min(wanted, most / threads * threads), 1) : (1, min(wanted, threads))
     }
 
@@ -86,12 +86,12 @@ struct ByteProduct: @unchecked Sendable {
 
     /// One part, on the calling thread: blocks of rows, which each panel meets one tile after the other.
     private func run(rows: Range<Int>, columns: Range<Int>, _ terms: TileTerms, _ scratch: UnsafeMutableRawPointer) {
-        let groups = unsafe (k + 3) / 4
+        let groups = (k + 3) / 4
         let (width, level) = (BytePanels.width, BytePanels.level)
         let panelSize = groups * 4 * width
         let memory = unsafe terms.memory(scratch)
         // Tiles of as equal a height as possible.
-        let tileRows = PackedProduct.balanced(rows.count, limit: BytePanels.tileRows, multiple: 1)
+        let tileRows = unsafe PackedProduct.balanced(rows.count, limit: BytePanels.tileRows, multiple: 1)
         for first in stride(from: rows.lowerBound, to: rows.upperBound, by: terms.blockRows) {
             let count = min(terms.blockRows, rows.upperBound - first)
             let (block, step) = unsafe rowsOfLeft(first, count, groups: groups, into: memory.block)
@@ -118,7 +118,7 @@ struct ByteProduct: @unchecked Sendable {
         switch unsafe left {
         case .matrix(let numbers, let step):
             let place = unsafe numbers + first * step
-            if unsafe TileTerms.readsInPlace(self) { return unsafe (place, step) }
+            if TileTerms.readsInPlace(self) { return unsafe (place, step) }
             unsafe ck_copy_byte_rows(place, step, k, count, flip, block, groups)
         case .windows(let pictures, var windows, let zero):
             unsafe ck_copy_windows(pictures, &windows, first, count, zero, flip, block, 4 * groups)
@@ -146,7 +146,7 @@ struct ByteProduct: @unchecked Sendable {
             }
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe rowScales.withUnsafeBufferPointer { rowScales in
-                    guard let scales = unsafe scales.baseAddress else { return }
+                    guard let scales = scales.baseAddress else { return }
                     let scale = unsafe scales + column
                     let rowScale = unsafe rowScales.count > 0 ? rowScales.baseAddress.map { unsafe $0 + row } : nil
                     switch unsafe result {
@@ -199,20 +199,20 @@ private struct TileTerms: @unchecked Sendable {
     /// first-level cache.
     static func readsInPlace(_ product: ByteProduct) -> Bool {
         guard case .matrix(_, let step) = unsafe product.left else { return false }
-        return unsafe !product.leftIsSigned && product.k % 4 == 0 && step % 4096 != 0
+        return !product.leftIsSigned && product.k % 4 == 0 && step % 4096 != 0
     }
 
     init(_ product: ByteProduct) {
-        let n = unsafe product.n
+        let n = product.n
         // A's numbers as the kernel has them are 128 higher where they have signs.
-        let leftZeros = unsafe product.leftIsSigned ? product.leftZeros.map { $0 &+ 128 } : product.leftZeros
-        let rightZeros = unsafe product.rightZeros
+        let leftZeros = product.leftIsSigned ? product.leftZeros.map { $0 &+ 128 } : product.leftZeros
+        let rightZeros = product.rightZeros
         columnZeros = rightZeros.count == 1 ? [Int32](repeating: rightZeros[0], count: n) : rightZeros
         needsRowSums = rightZeros.contains { $0 != 0 }
-        let depth = unsafe Int32(truncatingIfNeeded: product.k)
+        let depth = Int32(truncatingIfNeeded: product.k)
         var terms = [Int32](repeating: 0, count: n)
         for column in 0..<n { terms[column] = unsafe product.columnSums[column] &- depth &* columnZeros[column] }
-        var offsets = unsafe product.offsets.isEmpty ? [Int32](repeating: 0, count: n) : product.offsets
+        var offsets = product.offsets.isEmpty ? [Int32](repeating: 0, count: n) : product.offsets
         if leftZeros.count == 1 {
             let zero = leftZeros[0]
             for column in 0..<n { offsets[column] &-= zero &* terms[column] }
@@ -220,10 +220,10 @@ private struct TileTerms: @unchecked Sendable {
         self.offsets = offsets
         rowZeros = leftZeros.count == 1 ? [] : leftZeros
         columnTerms = terms
-        let rowBytes = unsafe max((product.k + 3) / 4 * 4, 1)
+        let rowBytes = max((product.k + 3) / 4 * 4, 1)
         blockRows = max(Self.blockSize / rowBytes / BytePanels.tileRows, 1) * BytePanels.tileRows
         // Whole lines of the cache.
-        blockBytes = unsafe Self.readsInPlace(product) ? 0 : (min(blockRows, product.m) * rowBytes + 63) / 64 * 64
+        blockBytes = Self.readsInPlace(product) ? 0 : (min(blockRows, product.m) * rowBytes + 63) / 64 * 64
     }
 
     @unsafe
@@ -251,7 +251,7 @@ private struct TileTerms: @unchecked Sendable {
             unsafe columnTerms.withUnsafeBufferPointer { columnTerms in
                 unsafe columnZeros.withUnsafeBufferPointer { columnZeros in
                     unsafe rowZeros.withUnsafeBufferPointer { rowZeros in
-                        let hasRowZeros = unsafe rowZeros.count > 0
+                        let hasRowZeros = rowZeros.count > 0
                         unsafe body(
                             ck_zero_terms(
                                 offsets: offsets.baseAddress.map { unsafe $0 + column },
