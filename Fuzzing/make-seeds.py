@@ -190,6 +190,17 @@ def jpegs():
         write("jpeg", f"{name}.jpg", bytes.fromhex(listed[name]["file"]))
 
 
+def metadata():
+    """Those of the tests, behind a byte that stands for the key."""
+    keys = ["parameters", "prompt", "Comment", "invokeai_metadata", "sd-metadata", "sd-onnx"]
+    listed = json.loads((SEEDS.parent.parent / "Tests" / "References" / "picture-texts.json").read_text())
+    texts = [{"parameters": entry["text"]} for entry in listed["infotexts"][:3]] + [entry["texts"] for entry in listed["foreign"]]
+    for number, entry in enumerate(texts):
+        for key, text in entry.items():
+            if key in keys:
+                write("metadata", f"{number}-{key}", bytes([keys.index(key)]) + text.encode())
+
+
 def npy(description, content, version=1):
     prefix = 10 if version == 1 else 12
     text = description.encode()
@@ -209,4 +220,5 @@ if __name__ == "__main__":
     configurations(tokenizers(), schedulers())
     pictures()
     jpegs()
+    metadata()
     arrays()

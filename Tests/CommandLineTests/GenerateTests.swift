@@ -190,7 +190,7 @@ import Testing
         let content = String(decoding: try Data(contentsOf: folder["x.png"]), as: Unicode.ASCII.self)
         #expect(
             content.contains(
-                "a fox\nNegative prompt: rain\nSteps: 2, Sampler: ddim, Schedule type: Automatic, CFG scale: 4, Seed: 7, Size: 64x64, Model hash: "
+                "a fox\nNegative prompt: rain\nSteps: 2, Sampler: DDIM, Schedule type: Automatic, CFG scale: 4, Seed: 7, Size: 64x64, Model hash: "
             ))
     }
 

@@ -4,7 +4,7 @@ struct FuzzTarget: Sendable {
     let name: String
     let body: @Sendable ([UInt8]) throws -> Void
 
-    static let all = [graph, external, tokenizer, scheduler, configuration, png, jpeg, npy, value, embedding]
+    static let all = [graph, external, tokenizer, scheduler, configuration, png, jpeg, metadata, npy, value, embedding]
 
     /// The longest error that a person is shown.
     private static let longestError = 4096

@@ -70,6 +70,20 @@ extension FuzzTarget {
         precondition(image.pixels.count == image.width * image.height * 3, "\(image.pixels.count) bytes")
     }
 
+    /// What a picture's file says, by a key that the first byte chooses.
+    static let metadata = FuzzTarget(name: "metadata") { bytes in
+        let keys = ["parameters", "prompt", "Comment", "invokeai_metadata", "sd-metadata", "sd-onnx"]
+        guard let first = bytes.first else { return }
+        let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
+        let texts = [PNGText(key: keys[Int(first) % keys.count], text: text), PNGText(key: "Software", text: "NovelAI")]
+        var request = GenerationRequest(prompt: "")
+        try PictureMetadata(texts: texts)?.settings.fill(&request)
+        let infotext = Infotext(parsing: text)
+        precondition(
+            infotext.pairs.isEmpty || Infotext(parsing: infotext.text).pairs == infotext.pairs,
+            "the text isn't what was written")
+    }
+
     /// An array of numpy.
     static let npy = FuzzTarget(name: "npy") { bytes in
         let array = try NPYArray(bytes: bytes)

@@ -40,4 +40,36 @@ enum Zlib {
             }
         }
     }
+
+    /// What a stream with zlib's header (RFC 1950) stands for; nil where it is damaged, cut off, or stands for more than `limit` bytes.
+    static func inflated(zlib data: ArraySlice<UInt8>, limit: Int) -> [UInt8]? {
+        var stream = unsafe z_stream()
+        guard unsafe inflateInit_(&stream, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK, data.count < 1 << 30
+        else {
+            return nil
+        }
+        defer { unsafe inflateEnd(&stream) }
+        var result: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 1 << 16)
+        var read = 0
+        while true {
+            var (status, made) = (Z_OK, 0)
+            unsafe data.withUnsafeBufferPointer { source in
+                unsafe part.withUnsafeMutableBufferPointer { target in
+                    unsafe stream.next_in = unsafe UnsafeMutablePointer(mutating: source.baseAddress.map { unsafe $0 + read })
+                    unsafe stream.avail_in = UInt32(source.count - read)
+                    unsafe stream.next_out = target.baseAddress
+                    unsafe stream.avail_out = UInt32(target.count)
+                    status = unsafe inflate(&stream, Z_NO_FLUSH)
+                    read = unsafe source.count - Int(stream.avail_in)
+                    made = unsafe target.count - Int(stream.avail_out)
+                }
+            }
+            guard status == Z_OK || status == Z_STREAM_END, result.count + made <= limit else { return nil }
+            result += part[..<made]
+            if status == Z_STREAM_END { return result }
+            // Without room that was left over, the input has come to its end before the stream has.
+            if made < part.count { return nil }
+        }
+    }
 }

@@ -15,6 +15,15 @@ struct PromptStates: Sendable, Equatable {
             pooled: pooled.map { [Float](repeating: 0, count: $0.count) })
     }
 
+    /// A weighted mean of two prompts' states of the same shape, number by number: (1 − share) · a + share · b.
+    func mixed(with other: PromptStates, share: Float) -> PromptStates {
+        func mean(_ first: [Float], _ second: [Float]) -> [Float] { zip(first, second).map { $0 + share * ($1 - $0) } }
+        var result = self
+        result.values = mean(values, other.values)
+        if let pooled, let others = other.pooled { result.pooled = mean(pooled, others) }
+        return result
+    }
+
     /// The states of one chunk multiplied by its tokens' weights, and then all by one factor, so that their mean is what it was, as
     /// AUTOMATIC1111's web interface does it. Pooled states stay as they are.
     ///

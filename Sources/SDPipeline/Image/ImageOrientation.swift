@@ -18,7 +18,7 @@ enum ImageOrientation: Int, Sendable {
     /// What a PNG says, in its `eXIf` chunk, else in XMP (`tiff:Orientation`), as Pillow's `exif_transpose` looks it up.
     init(png file: [UInt8]) {
         let exif = PNGChunks.chunks(of: file).first { $0.type == "eXIf" }
-        let xmp = PNGText.entries(in: file).first { $0.key == "XML:com.adobe.xmp" }
+        let xmp = PNGText.entries(in: file) { $0 == "XML:com.adobe.xmp" }.first
         self = exif.flatMap { Self(exif: Array($0.content)) } ?? xmp.flatMap { Self(xmp: $0.text) } ?? .upright
     }
 
@@ -32,33 +32,11 @@ enum ImageOrientation: Int, Sendable {
             ?? content("http://ns.adobe.com/xap/1.0/\0").flatMap { Self(xmp: String(decoding: $0, as: UTF8.self)) } ?? .upright
     }
 
-    /// - Parameter exif: a TIFF structure, perhaps behind the `Exif\0\0` that JPEG has.
     private init?(exif: [UInt8]) {
-        let bytes = exif.starts(with: Array("Exif\0\0".utf8)) ? Array(exif.dropFirst(6)) : exif
-        guard bytes.count >= 8 else { return nil }
-        let isBig: Bool
-        switch (bytes[0], bytes[1]) {
-        case (0x4D, 0x4D): isBig = true
-        case (0x49, 0x49): isBig = false
-        default: return nil
-        }
-        /// A number of one to four bytes; nil where the structure ends before.
-        func number(_ start: Int, size: Int) -> Int? {
-            guard start >= 0, start <= bytes.count - size else { return nil }
-            let part = bytes[start..<start + size]
-            return (isBig ? Array(part) : part.reversed()).reduce(0) { $0 << 8 | Int($1) }
-        }
-        guard let directory = number(4, size: 4), let count = number(directory, size: 2) else { return nil }
-        for entry in 0..<count {
-            let start = directory + 2 + 12 * entry
-            guard let tag = number(start, size: 2), let type = number(start + 2, size: 2) else { return nil }
-            guard tag == 0x0112 else { continue }
-            // Bytes, shorts and longs: the value lies at the start of its four bytes.
-            guard let size = [1: 1, 3: 2, 4: 4][type], let value = number(start + 8, size: size) else { return nil }
-            self.init(rawValue: value)
-            return
-        }
-        return nil
+        guard let file = TIFFDirectory.File(exif), let directory = file.first,
+            let entry = directory.entry(0x0112), let value = entry.number
+        else { return nil }
+        self.init(rawValue: value)
     }
 
     /// - Parameter xmp: RDF, in which the orientation is an attribute or an element.

@@ -14,8 +14,6 @@ public struct PNGText: Sendable, Equatable {
 
     /// The signature and the header chunk come first: 8 bytes, and 4 + 4 + 13 + 4.
     private static let headerEnd = 33
-    private static let signatureSize = 8
-
     /// Puts the entries behind the header of a PNG.
     static func insert(_ entries: [PNGText], into file: [UInt8]) throws -> [UInt8] {
         guard file.count >= headerEnd else { throw ImageError.invalidText(reason: "the file has no header") }
@@ -24,37 +22,66 @@ public struct PNGText: Sendable, Equatable {
         return file[..<headerEnd] + chunks + file[headerEnd...]
     }
 
-    /// The uncompressed text entries of a PNG, in order; what is damaged or compressed is left out.
-    public static func entries(in file: [UInt8]) -> [PNGText] {
+    /// The most bytes that a text stands for, and all texts of a file together: a few compressed kilobytes can stand for a gigabyte.
+    static let largestText = 1 << 24
+    private static let largestTotal = 1 << 26
+    private static let mostEntries = 1000
+
+    /// The text entries of a PNG, in order, compressed ones too; what is damaged is left out, and what stands for more than 16 MB.
+    public static func entries(in file: [UInt8]) -> [PNGText] { entries(in: file) { _ in true } }
+
+    /// Those whose key is wanted.
+    static func entries(in file: [UInt8], where isWanted: (String) -> Bool) -> [PNGText] {
         var result: [PNGText] = []
-        var position = signatureSize
-        while position + 12 <= file.count {
-            let length = file[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
-            let end = position + 8 + length
-            guard end + 4 <= file.count else { break }
-            let body = file[position + 8..<end]
-            switch String(decoding: file[position + 4..<position + 8], as: UTF8.self) {
-            case "tEXt":
-                if let zero = body.firstIndex(of: 0) {
-                    result.append(PNGText(key: latin1(body[..<zero]), text: latin1(body[(zero + 1)...])))
-                }
-            case "iTXt":
-                if let entry = international(body) { result.append(entry) }
-            default: break
-            }
-            position = end + 4
+        var total = 0
+        let kinds: [String: (ArraySlice<UInt8>) -> Entry?] = ["tEXt": plain, "zTXt": compressed, "iTXt": international]
+        for chunk in PNGChunks.chunks(of: file) {
+            guard let entry = kinds[chunk.type]?(chunk.content), isWanted(entry.key) else { continue }
+            guard let text = entry.text(), total + text.utf8.count <= largestTotal, result.count < mostEntries else { continue }
+            total += text.utf8.count
+            result.append(PNGText(key: entry.key, text: text))
         }
         return result
     }
 
+    /// A chunk's parts before its text is decompressed.
+    private struct Entry {
+        let key: String
+        let bytes: ArraySlice<UInt8>
+        let isCompressed: Bool
+        let isUTF8: Bool
+
+        func text() -> String? {
+            guard isCompressed else { return decoded(bytes) }
+            return Zlib.inflated(zlib: bytes, limit: PNGText.largestText).map { decoded($0[...]) }
+        }
+
+        private func decoded(_ bytes: ArraySlice<UInt8>) -> String {
+            isUTF8 ? String(decoding: bytes, as: UTF8.self) : PNGText.latin1(bytes)
+        }
+    }
+
+    /// Key, 0, Latin-1 text.
+    private static func plain(_ body: ArraySlice<UInt8>) -> Entry? {
+        guard let zero = body.firstIndex(of: 0) else { return nil }
+        return Entry(key: latin1(body[..<zero]), bytes: body[(zero + 1)...], isCompressed: false, isUTF8: false)
+    }
+
+    /// Key, 0, compression method, compressed Latin-1 text.
+    private static func compressed(_ body: ArraySlice<UInt8>) -> Entry? {
+        guard let zero = body.firstIndex(of: 0), zero + 1 < body.endIndex, body[zero + 1] == 0 else { return nil }
+        return Entry(key: latin1(body[..<zero]), bytes: body[(zero + 2)...], isCompressed: true, isUTF8: false)
+    }
+
     /// Key, 0, compression flag and method, language, 0, translated key, 0, UTF-8 text.
-    private static func international(_ body: ArraySlice<UInt8>) -> PNGText? {
-        guard let keyEnd = body.firstIndex(of: 0), keyEnd + 2 < body.endIndex, body[keyEnd + 1] == 0,
+    private static func international(_ body: ArraySlice<UInt8>) -> Entry? {
+        guard let keyEnd = body.firstIndex(of: 0), keyEnd + 2 < body.endIndex, body[keyEnd + 1] <= 1, body[keyEnd + 2] == 0,
             let languageEnd = body[(keyEnd + 3)...].firstIndex(of: 0),
             let translatedEnd = body[(languageEnd + 1)...].firstIndex(of: 0)
         else { return nil }
-        return PNGText(
-            key: latin1(body[..<keyEnd]), text: String(decoding: body[(translatedEnd + 1)...], as: UTF8.self))
+        return Entry(
+            key: latin1(body[..<keyEnd]), bytes: body[(translatedEnd + 1)...], isCompressed: body[keyEnd + 1] == 1, isUTF8: true
+        )
     }
 
     private static func latin1(_ bytes: ArraySlice<UInt8>) -> String {

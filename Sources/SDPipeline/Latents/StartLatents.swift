@@ -17,8 +17,7 @@ struct StartLatents {
     ) throws {
         let (request, scheduler, shape) = (plan.request, plan.scheduler, plan.latentShape)
         let isPlanned = plan.firstIndex < scheduler.timesteps.count
-        let count = shape.reduce(1, *)
-        func startNoise() -> [Float] { request.initialLatents?.values ?? source.normal(count: count) }
+        func startNoise() -> [Float] { request.initialLatents?.values ?? source.start(shape: shape) }
         func pureNoise(_ noise: [Float]) -> Latents {
             let sigma = scheduler.initNoiseSigma
             return Latents(checked: noise.map { $0 * sigma }, shape: shape)
@@ -27,7 +26,7 @@ struct StartLatents {
             latents = pureNoise(startNoise())
             return
         }
-        let draws = Draws(codec: codec, shape: shape, takesMean: !isPlanned, observer: observer)
+        let draws = Draws(codec: codec, shape: shape, takesMean: !isPlanned || source.isWebUI, observer: observer)
         let startsFromNoise = picture.mask != nil && plan.strength == 1
         let takesChannels = plan.configuration.isInpaintingModel
         var original = startsFromNoise && takesChannels ? nil : try draws.latents(of: picture.image, &source)
@@ -95,7 +94,7 @@ private struct Draws {
 
     /// Draws what a picture's latents would take.
     func skip(_ noise: inout BatchNoise) throws {
-        if try codec.drawsLatents { _ = noise.normal(count: count(noise)) }
+        if try !takesMean && codec.drawsLatents { _ = noise.normal(count: count(noise)) }
     }
 
     private func count(_ noise: BatchNoise) -> Int { shape[1...].reduce(noise.isShared ? 1 : shape[0], *) }

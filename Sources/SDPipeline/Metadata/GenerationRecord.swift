@@ -36,6 +36,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var controls: [Control]?
     /// See ``GenerationRequest/freeU``.
     public var freeU: FreeU?
+    /// Another prompt that was mixed in, see ``GenerationRequest/promptBlend``.
+    public var promptBlend: PromptBlend?
     /// Words that were learned, where there were some.
     public var embeddings: [Embedding]?
     /// Pixels in a row.
@@ -48,6 +50,12 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var guidanceScale: Double
     /// The seed of this picture's generator.
     public var seed: UInt64
+    /// Which generator drew the noise; nil for ``NoiseSource/torch``.
+    public var noiseSource: NoiseSource?
+    /// See ``SeedVariation/seed``: that of this picture; nil for none.
+    public var variationSeed: UInt64?
+    /// See ``SeedVariation/strength``; nil for none.
+    public var variationStrength: Double?
     /// Whether each picture of the batch has a generator of its own.
     public var batchSeeds: BatchSeeds
     /// Pictures that were made at once.
@@ -168,7 +176,11 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case isPromptCut = "prompt_cut"
         case promptSyntax = "prompt_syntax"
         case clipSkip = "clip_skip"
+        case promptBlend = "prompt_blend"
         case guidanceScale = "cfg_scale"
+        case noiseSource = "rng"
+        case variationSeed = "variation_seed"
+        case variationStrength = "variation_strength"
         case batchSeeds = "batch_seeds"
         case batchCount = "batch_count"
         case schedulerClass = "scheduler_class"
@@ -206,13 +218,10 @@ extension GenerationRecord {
     /// What is kept with a PNG: `parameters`, which programs of this field show, and this record as JSON.
     public var pngText: [PNGText] {
         get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let json = String(decoding: try encoder.encode(self), as: UTF8.self)
             // A zero, which no option can hold, would end a text of PNG.
-            return [
+            [
                 PNGText(key: "parameters", text: parameters.replacing("\0", with: "")),
-                PNGText(key: Self.pngKey, text: json),
+                PNGText(key: Self.pngKey, text: try json),
             ]
         }
     }
@@ -223,106 +232,40 @@ extension GenerationRecord {
     /// - Returns: nil where it has none.
     /// - Throws: ``PipelineError`` where the text isn't JSON, `DecodingError` where it isn't a record.
     public init?(png: [UInt8]) throws {
-        guard let text = PNGText.entries(in: png).first(where: { $0.key == Self.pngKey })?.text else { return nil }
+        guard let text = (PNGText.entries(in: png) { $0 == Self.pngKey }).first?.text else { return nil }
         do { self = try JSONText.decode(Self.self, from: [UInt8](text.utf8)) } catch let error as JSONText.FormatError {
             throw PipelineError("The picture's record can't be read: \(error.reason).", kind: .malformedFile)
         }
     }
 
-    /// The settings in the form of AUTOMATIC1111's web interface ("infotext"), which other programs read: the prompt, the negative prompt,
-    /// and a line of `Key: value` pairs.
-    public var parameters: String {
-        var pairs: [(String, String)] = [
-            ("Steps", "\(steps)"), ("Sampler", scheduler), ("Schedule type", scheduleType),
-            ("CFG scale", Self.text(guidanceScale)),
-            ("Seed", "\(seed)"), ("Size", "\(width)x\(height)"),
-        ]
-        if let modelHash { pairs.append(("Model hash", String(modelHash.prefix(10)))) }
-        pairs.append(("Model", model))
-        if let clipSkip { pairs.append(("Clip skip", "\(clipSkip)")) }
-        if let embeddings {
-            let hashes = embeddings.map { "\($0.name): \($0.file.sha256.prefix(12))" }
-            pairs.append(("TI hashes", hashes.joined(separator: ", ")))
-        }
-        for (index, control) in (controls ?? []).enumerated() { pairs.append(("ControlNet \(index)", control.parameters)) }
-        if let freeU {
-            pairs.append(("FreeU", [freeU.b1, freeU.b2, freeU.s1, freeU.s2].map(Self.text).joined(separator: ",")))
-        }
-        if promptSyntax == PromptSyntax.plain.rawValue { pairs.append(("Prompt syntax", "plain")) }
-        if let strength { pairs.append(("Denoising strength", Self.text(strength))) }
-        if let initialImage { pairs.append(("Init image", "\(initialImage.name) \(initialImage.sha256)")) }
-        if let mask { pairs.append(("Mask", "\(mask.name) \(mask.sha256)")) }
-        if let maskBlur { pairs.append(("Mask blur", Self.text(maskBlur))) }
-        if invertsMask == true { pairs.append(("Mask mode", "Inpaint not masked")) }
-        if let maskContent { pairs.append(("Masked content", maskContent)) }
-        if let onlyMasked { pairs += [("Inpaint area", "Only masked"), ("Masked area padding", "\(onlyMasked)")] }
-        if let outpaint { pairs.append(("Outpaint", outpaint.map(String.init).joined(separator: ","))) }
-        if let resize { pairs.append(("Resize mode", resize)) }
-        if let initialLatents { pairs.append(("Init latents", "\(initialLatents.name) \(initialLatents.sha256)")) }
-        if batchCount > 1 {
-            // As there, places begin at 0.
-            pairs += [("Batch size", "\(batchCount)"), ("Batch pos", "\(number - 1)")]
-            if batchSeeds == .shared { pairs.append(("Batch seeds", batchSeeds.rawValue)) }
-        }
-        if let vae { pairs.append(("VAE", vae)) }
-        if let vaeHash { pairs.append(("VAE hash", String(vaeHash.prefix(10)))) }
-        if let vaeTile { pairs.append(("VAE tile", "\(vaeTile)")) }
-        if let refiner { pairs.append(("Refiner", refiner + (refinerHash.map { " [\($0.prefix(10))]" } ?? ""))) }
-        if let refinerStart { pairs.append(("Refiner switch at", Self.text(refinerStart))) }
-        if let originalSize { pairs.append(("Original size", "\(originalSize.width)x\(originalSize.height)")) }
-        if let crop { pairs.append(("Crop", "\(crop.x),\(crop.y)")) }
-        if let targetSize { pairs.append(("Target size", "\(targetSize.width)x\(targetSize.height)")) }
-        if let aestheticScore { pairs.append(("Aesthetic score", Self.text(aestheticScore))) }
-        if let negativeAestheticScore { pairs.append(("Negative aesthetic score", Self.text(negativeAestheticScore))) }
-        if let isFlagged { pairs.append(("Safety checker", isFlagged ? "flagged" : "passed")) }
-        if let evaluations { pairs.append(("Evaluations", "\(evaluations)")) }
-        let options: [(String, Double?)] = [
-            ("Eta", eta), ("Sigma churn", churn), ("Sigma tmin", churnMinimumSigma), ("Sigma tmax", churnMaximumSigma),
-            ("Sigma noise", noiseScale),
-        ]
-        for (key, value) in options { if let value { pairs.append((key, Self.text(value))) } }
-        if let sigmas { pairs.append(("Sigmas", sigmas)) }
-        for (key, list) in [("Sigmas", sigmaList), ("Timesteps", timesteps)] {
-            if let list { pairs.append((key, list.map(Self.text).joined(separator: ","))) }
-        }
-        for (key, value) in schedulerOverrides.sorted(by: { $0.key < $1.key }) { pairs.append((key, Self.text(value))) }
-        if tokenizer != TokenizerConvention.transformers5.rawValue { pairs.append(("Tokenizer", tokenizer)) }
-        if precision != "fp32" { pairs.append(("Precision", precision)) }
-        if halfRounding != "outputs" { pairs.append(("Half rounding", halfRounding)) }
-        pairs.append(("Version", "\(program) \(version)"))
-        let line = pairs.map { "\($0): \(Self.quoted($1))" }.joined(separator: ", ")
-        return prompt + (negativePrompt.isEmpty ? "" : "\nNegative prompt: \(negativePrompt)") + "\n" + line
+    /// Reads a record from its JSON.
+    ///
+    /// - Throws: ``PipelineError`` where the text isn't JSON, or not a record.
+    public init(json text: String) throws(PipelineError) {
+        let reason: String
+        do {
+            self = try JSONText.decode(Self.self, from: [UInt8](text.utf8))
+            return
+        } catch let error as JSONText.FormatError {
+            reason = error.reason
+        } catch DecodingError.keyNotFound(let key, _) {
+            reason = "it has no \"\(key.stringValue)\""
+        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context)
+        {
+            reason = "\"\(context.codingPath.map(\.stringValue).joined(separator: "."))\" has another value than a record's"
+        } catch { reason = "it isn't a record" }
+        throw PipelineError("The picture's record can't be read: \(reason).", kind: .malformedFile)
     }
 
-    /// The names that AUTOMATIC1111 has for noise levels.
-    private var scheduleType: String {
-        if let named = sigmas ?? schedule { return named }
-        let flags = [
-            "use_karras_sigmas": "Karras", "use_exponential_sigmas": "Exponential", "use_beta_sigmas": "Beta",
-            "use_lu_lambdas": "Lu", "use_flow_sigmas": "Flow",
-        ]
-        if let flag = flags.keys.sorted().first(where: { schedulerSettings[$0] == .flag(true) }) { return flags[flag] ?? flag }
-        if schedulerSettings["timestep_spacing"] == .text("trailing") { return "SGM Uniform" }
-        return sigmaList != nil || timesteps != nil ? "List" : "Automatic"
-    }
-
-    /// As there: what has a comma, a colon or a line end is put in quotation marks, as a JSON string.
-    private static func quoted(_ text: String) -> String {
-        guard text.contains(where: { ",:\n".contains($0) }) else { return text }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .withoutEscapingSlashes
-        guard let json = try? encoder.encode(text) else { return text }
-        return String(decoding: json, as: UTF8.self)
-    }
-
-    private static func text(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
-
-    private static func text(_ value: SchedulerValue) -> String {
-        switch value {
-        case .text(let text): text
-        case .number(let number): Self.text(number)
-        case .numbers(let list): list.map(Self.text).joined(separator: ",")
-        default: value.description
+    /// The record as JSON, by which it is written everywhere.
+    ///
+    /// - Throws: `EncodingError`.
+    public var json: String {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return String(decoding: try encoder.encode(self), as: UTF8.self)
         }
     }
 }

@@ -40,9 +40,10 @@ extension StableDiffusionPipeline {
         func stated<Value: Equatable>(_ path: KeyPath<ConditionedSizes, Value>, where isAsked: Bool) -> Value? {
             !isAsked || sizes[keyPath: path] == defaultSizes[keyPath: path] ? nil : sizes[keyPath: path]
         }
+        let variationSeeds = request.variationSeeds
         let takesScores = configuration.anyTakesAestheticScore
         let controls = controlRecords(request)
-        return request.batchSeeds.seeds(first: request.seed, count: request.batchCount).enumerated().map { index, seed in
+        return request.seeds.enumerated().map { index, seed in
             GenerationRecord(
                 model: Self.name(configuration.folder.url),
                 modelHash: hash,
@@ -52,10 +53,14 @@ extension StableDiffusionPipeline {
                     && max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit,
                 promptSyntax: isPlainByItself ? nil : plan.promptSyntax.rawValue, clipSkip: request.clipSkip,
                 controls: controls, freeU: request.freeU,
+                promptBlend: request.promptBlend,
                 embeddings: configuration.embeddings.isEmpty
                     ? nil : configuration.embeddings.map { GenerationRecord.Embedding(name: $0.name, file: $0.file) },
                 width: plan.width,
                 height: plan.height, steps: steps, guidanceScale: plan.guidanceScale, seed: seed,
+                noiseSource: request.noiseSource == .torch ? nil : request.noiseSource,
+                variationSeed: variationSeeds.isEmpty ? nil : variationSeeds[index],
+                variationStrength: variationSeeds.isEmpty ? nil : request.variation?.strength,
                 batchSeeds: request.batchSeeds, batchCount: request.batchCount, number: index + 1,
                 scheduler: (schedule == nil ? canonical : nil) ?? request.scheduler ?? plan.scheduler.name,
                 schedule: schedule?.rawValue, schedulerClass: plan.scheduler.name,

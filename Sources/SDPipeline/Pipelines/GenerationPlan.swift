@@ -72,6 +72,7 @@ public struct GenerationPlan: Sendable {
         try Self.checkMemory(latentShape, pixels: width * height)
         if let given = request.initialLatents { try Self.check(given, shape: latentShape) }
         try Self.check(request.pictureSizes)
+        try Self.checkSeeds(request)
         try Self.checkTask(request, configuration, hasPicture: start != nil)
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
@@ -116,9 +117,16 @@ public struct GenerationPlan: Sendable {
                 throw TextEncoderLayers.tooMany(clipSkip - 1, layers: layers, title: "text encoder")
             }
         }
-        return try PromptProgram(
-            prompt: request.prompt, negativePrompt: request.negativePrompt ?? "", syntax: request.promptSyntax, steps: steps,
+        // Of two prompts that are mixed, syntax in either decides how both are read.
+        var syntax = request.promptSyntax
+        if let blend = request.promptBlend {
+            syntax = syntax.resolved(prompt: blend.prompt + "\n" + request.prompt, negativePrompt: request.negativePrompt ?? "")
+        }
+        var program = try PromptProgram(
+            prompt: request.prompt, negativePrompt: request.negativePrompt ?? "", syntax: syntax, steps: steps,
             tokenizers: configuration.tokenizers)
+        if let blend = request.promptBlend { try program.mix(blend, steps: steps, tokenizers: configuration.tokenizers) }
+        return program
     }
 
     /// A model that takes the scale as an input was distilled to need one run only.
@@ -363,6 +371,25 @@ public struct GenerationPlan: Sendable {
         guard sizes.aestheticScore.isFinite, sizes.negativeAestheticScore.isFinite else {
             throw PipelineError(
                 "The aesthetic scores are \(sizes.aestheticScore) and \(sizes.negativeAestheticScore), expected numbers.",
+                kind: .invalidRequest)
+        }
+    }
+
+    private static func checkSeeds(_ request: GenerationRequest) throws {
+        let largest = request.noiseSource.largestSeed
+        if let seed = (request.seeds + request.variationSeeds).first(where: { $0 > largest }) {
+            throw PipelineError(
+                "The seed is \(seed), expected at most \(largest): NumPy's generator takes no larger one.",
+                kind: .invalidRequest)
+        }
+        guard let variation = request.variation else { return }
+        guard (0...1).contains(variation.strength) else {
+            throw PipelineError(
+                "The variation's strength is \(variation.strength), expected a number from 0 to 1.", kind: .invalidRequest)
+        }
+        guard request.initialLatents == nil else {
+            throw PipelineError(
+                "The request has noise to start from and a variation seed, which would be mixed into the noise of a seed: give one.",
                 kind: .invalidRequest)
         }
     }

@@ -18,6 +18,10 @@ public struct GenerationRequest: Sendable {
     public var guidanceScale: Double?
     /// The seed of the start noise, as for `torch.Generator("cpu").manual_seed`.
     public var seed: UInt64
+    /// Which generator draws the noise. With ``NoiseSource/numpy`` seeds are below 2³².
+    public var noiseSource: NoiseSource
+    /// Another seed whose noise is mixed into the noise that the run starts from; nil for none.
+    public var variation: SeedVariation?
     /// Pictures at once, 1 to 4096.
     public var batchCount: Int
     /// Whether each picture has a generator of its own.
@@ -62,6 +66,8 @@ public struct GenerationRequest: Sendable {
     public var livePreview: LivePreview?
     /// How the prompts are read.
     public var promptSyntax: PromptSyntax
+    /// Another prompt whose states are mixed into those of ``prompt``; nil for none.
+    public var promptBlend: PromptBlend?
     /// Whose layer's states of the text encoders are taken, counted from the last, as AUTOMATIC1111's web interface counts: 1 is the last layer,
     /// 2 the one before (diffusers' `clip_skip` of 1; of the SDXL family, whose states are those of 2 where nothing is said, it counts
     /// 3 for 1). Of models that take normalised states, the last normalisation follows whichever layer it is. 1 to the encoder's layers;
@@ -85,7 +91,8 @@ public struct GenerationRequest: Sendable {
         vaeTiling: VAETiling = .automatic, checksSafety: Bool = false, inputFiles: InputFiles = InputFiles(),
         previewInterval: Int? = nil,
         livePreview: LivePreview? = nil, promptSyntax: PromptSyntax = .automatic, clipSkip: Int? = nil,
-        controls: [Control] = [], freeU: FreeU? = nil
+        controls: [Control] = [], freeU: FreeU? = nil,
+        noiseSource: NoiseSource = .torch, variation: SeedVariation? = nil, promptBlend: PromptBlend? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -117,5 +124,20 @@ public struct GenerationRequest: Sendable {
         self.clipSkip = clipSkip
         self.controls = controls
         self.freeU = freeU
+        self.noiseSource = noiseSource
+        self.variation = variation
+        self.promptBlend = promptBlend
+    }
+
+    /// The seed of each picture's generator: with a variation the same for all of them, whose other seeds differ.
+    public var seeds: [UInt64] {
+        if let variation, variation.strength != 0 { return Array(repeating: seed, count: max(batchCount, 0)) }
+        return batchSeeds.seeds(first: seed, count: batchCount)
+    }
+
+    /// The other seed of each picture; none without a variation.
+    public var variationSeeds: [UInt64] {
+        guard let variation, variation.strength != 0 else { return [] }
+        return batchSeeds.seeds(first: variation.seed, count: batchCount)
     }
 }

@@ -38,7 +38,7 @@ struct GenerationRun: Sendable {
         if let next = plan.refinement, let refiner = pipeline.refiner { refinement = Refining(plan: next, pipeline: refiner) }
         total = [plan, refinement?.plan].compactMap { $0 }.map { $0.endIndex - $0.firstIndex }.reduce(0, +)
         timesteps = Array(plan.scheduler.timesteps[plan.firstIndex..<plan.endIndex])
-        var noise = BatchNoise(plan.request.batchSeeds, seed: plan.request.seed, count: plan.request.batchCount)
+        var noise = BatchNoise(plan.request)
         let picture = try StartPicture(plan)
         place = picture?.place
         let predictor = try pipeline.predictor(plan, region: place?.region)

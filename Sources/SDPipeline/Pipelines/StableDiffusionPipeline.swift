@@ -180,8 +180,12 @@ public final class StableDiffusionPipeline: Sendable {
     func conditionings(_ plan: GenerationPlan, observer: (any RunObserver)?) throws -> [Conditioning?] {
         let program = plan.program
         let unused = plan.isGuided ? 0 : program.negativeTextCount
-        let states = try promptEncoder(clipSkip: plan.request.clipSkip).encode(
-            Array(program.texts.dropFirst(unused)), empty: configuration.tokenizers.emptyChunk, observer: observer)
+        let texts = Array(program.texts.dropFirst(unused)) + (program.blend.map { [$0.text] } ?? [])
+        var states = try promptEncoder(clipSkip: plan.request.clipSkip).encode(
+            texts, empty: configuration.tokenizers.emptyChunk, observer: observer)
+        if let share = program.blend?.share, let other = states.popLast(), let own = states.popLast() {
+            states.append(own.mixed(with: other, share: share))
+        }
         return Array(repeating: nil, count: unused)
             + (try states.enumerated().map { index, states in
                 let isNegative = unused + index < program.negativeTextCount

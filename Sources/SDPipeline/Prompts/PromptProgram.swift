@@ -19,6 +19,8 @@ struct PromptProgram: Sendable {
     private(set) var positives: [Line] = []
     /// How many of ``texts`` are the negative prompt's.
     private(set) var negativeTextCount = 0
+    /// A text whose states are mixed into those of the last of ``texts``, the prompt's only one, and how much of it.
+    private(set) var blend: (text: PromptTokens, share: Float)?
 
     /// - Parameters:
     ///   - syntax: ``PromptSyntax/automatic`` takes the grammar where one of the prompts has syntax.
@@ -49,6 +51,24 @@ struct PromptProgram: Sendable {
             }
             if isNegative { (negative, negativeTextCount) = (lines[0], texts.count) } else { positives = lines }
         }
+    }
+
+    /// Adds a prompt whose states are mixed in.
+    ///
+    /// - Throws: ``PipelineError`` for a share outside of 0 to 1, and where one of the prompts isn't a single text.
+    mutating func mix(_ blend: PromptBlend, steps: Int, tokenizers: [PromptTokenizer]) throws {
+        guard (0...1).contains(blend.share) else {
+            throw PipelineError(
+                "The share of the other prompt is \(blend.share), expected a number from 0 to 1.", kind: .invalidRequest)
+        }
+        let other = try PromptProgram(
+            prompt: blend.prompt, negativePrompt: "", syntax: syntax, steps: steps, tokenizers: tokenizers)
+        for program in [self, other] where program.isComposed || program.texts.count != program.negativeTextCount + 1 {
+            throw PipelineError(
+                "Prompts that are mixed are one text each, and one of them has AND, editing or alternation.",
+                kind: .invalidRequest)
+        }
+        self.blend = other.texts.last.map { ($0, Float(blend.share)) }
     }
 
     /// Whether several prompts are combined, or one with another weight than 1: the negative prompt is needed whatever the guidance scale.

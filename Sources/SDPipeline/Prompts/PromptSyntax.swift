@@ -1,5 +1,5 @@
 /// How the text of a prompt is read.
-public enum PromptSyntax: String, Sendable, CaseIterable {
+public enum PromptSyntax: String, Sendable, CaseIterable, Codable {
     /// By the grammar where one of the two prompts contains syntax that means something in it, else literally.
     case automatic = "auto"
     /// By the grammar of AUTOMATIC1111's web interface: weights, breaks, `AND`, editing and alternation; long texts take several chunks.

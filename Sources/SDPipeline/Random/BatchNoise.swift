@@ -19,14 +19,25 @@ public enum BatchSeeds: String, Sendable, CaseIterable, Codable {
 /// The random numbers of a batch.
 struct BatchNoise {
     /// One, or one for each picture.
-    private var generators: [TorchGenerator]
+    private var generators: [any NormalGenerator]
+    private let source: NoiseSource
+    private let variation: SeedVariation?
+    private let variationSeeds: [UInt64]
 
-    init(_ kind: BatchSeeds, seed: UInt64, count: Int) {
-        generators = kind.seeds(first: seed, count: kind == .shared ? 1 : count).map { TorchGenerator(seed: $0) }
+    /// What a request draws from.
+    init(_ request: GenerationRequest) {
+        source = request.noiseSource
+        variation = request.variation
+        let isShared = request.batchSeeds == .shared
+        generators = request.seeds.prefix(isShared ? 1 : request.batchCount).map { [source] in source.generator(seed: $0) }
+        variationSeeds = Array(request.variationSeeds.prefix(isShared ? 1 : request.batchCount))
     }
 
     /// Whether all pictures draw from one generator.
     var isShared: Bool { generators.count == 1 }
+
+    /// Whether numbers are drawn in the order of AUTOMATIC1111's web interface.
+    var isWebUI: Bool { source.isWebUI }
 
     /// Standard normal numbers for all pictures, one after the other.
     ///
@@ -34,5 +45,24 @@ struct BatchNoise {
     mutating func normal(count: Int) -> [Float] {
         if generators.count == 1 { return generators[0].randn(count: count) }
         return generators.indices.flatMap { generators[$0].randn(count: count / generators.count) }
+    }
+
+    /// The noise that a run starts from, with the variation's.
+    ///
+    /// - Parameter shape: [N, C, h, w].
+    mutating func start(shape: [Int]) -> [Float] {
+        let count = shape.reduce(1, *)
+        let noise = normal(count: count)
+        guard let variation, variation.strength != 0 else { return noise }
+        let others = variationSeeds.flatMap { seed in
+            var generator = source.generator(seed: seed)
+            return generator.randn(count: count / variationSeeds.count)
+        }
+        let size = count / shape[0]
+        return (0..<shape[0]).flatMap { picture in
+            let range = picture * size..<(picture + 1) * size
+            return SphericalInterpolation.columns(
+                Array(noise[range]), Array(others[range]), share: variation.strength, shape: (shape[1], shape[2], shape[3]))
+        }
     }
 }

@@ -51,8 +51,8 @@ import Testing
         let hash = try #require(record.modelHash).prefix(10)
         #expect(
             pairs == [
-                "Steps: 3", "Sampler: dpm++2m karras", "Schedule type: Karras", "CFG scale: 4", "Seed: 8", "Size: 64x64",
-                "Model hash: \(hash)", "Model: emoji", "Batch size: 2", "Batch pos: 1",
+                "Steps: 3", "Sampler: DPM++ 2M", "Schedule type: Karras", "CFG scale: 4", "Seed: 8", "Size: 64x64",
+                "Model hash: \(hash)", "Model: emoji", "RNG: CPU", "Batch size: 2", "Batch pos: 1",
                 "Version: sd-onnx \(ProgramVersion.current)",
             ])
         #expect(pairs.joined(separator: ", ") == lines[2])
