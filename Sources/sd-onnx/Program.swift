@@ -45,8 +45,8 @@ struct SDOnnxCommand: ParsableCommand {
         version: VersionText.text,
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
-            NoiseCommand.self, InspectCommand.self, CompareCommand.self, VerifyCommand.self,
-            BenchCompareCommand.self, ServeCommand.self,
+            NoiseCommand.self, InspectCommand.self, CompareCommand.self, VerifyCommand.self, MetadataCommand.self,
+            InterpolateCommand.self, BenchCompareCommand.self, ServeCommand.self,
         ])
 }
 

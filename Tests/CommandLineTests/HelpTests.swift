@@ -19,6 +19,8 @@ import Testing
             ]
         ),
         ("tokenize", ["--model", "--pad", "--prompt", "EXAMPLES:"]),
+        ("interpolate", ["--to", "--to-seed", "--frames", "--scheduler", "EXAMPLES:"]),
+        ("metadata", ["--json", "ComfyUI", "EXAMPLES:"]),
         ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),
         ("verify", ["--rtol", "--atol", "--no-optimize", "--json", "EXAMPLES:"]),
         ("compare", ["--reference", "--dump", "--tolerance", "EXAMPLES:"]),

@@ -143,6 +143,12 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var prompting: PromptOptions
 
+    @OptionGroup var seeding: SeedOptions
+
+    @OptionGroup var replay: ReplayOptions
+
+    @OptionGroup var sheet: SheetOptions
+
     @Option(
         name: .customLong("prompts"), parsing: .unconditional,
         help: ArgumentHelp(
@@ -158,7 +164,7 @@ struct GenerateCommand: ParsableCommand {
 
     func validate() throws {
         switch (promptArgument, prompt) {
-        case (nil, nil) where promptFile != nil: break
+        case (nil, nil) where promptFile != nil || replay.from != nil || sheet.xy.contains { $0.name == "prompt" }: break
         case _ where promptFile != nil && !Self.isLine:
             throw ValidationError("--prompts and a prompt both say what the pictures show: give one.")
         case (nil, nil): throw ValidationError("There is no prompt: give one as argument or with --prompt.")
@@ -166,6 +172,10 @@ struct GenerateCommand: ParsableCommand {
         default: break
         }
         try checkPromptFile()
+        if start.initLatents != nil, seeding.variationStrength != nil {
+            throw ValidationError(
+                "--init-latents and --variation-strength both say what noise to start from: give one.")
+        }
         for name in comparedSchedulers ?? scheduler.map({ [$0] }) ?? [] {
             try SchedulerOptions.check(name: name)
         }
@@ -175,6 +185,7 @@ struct GenerateCommand: ParsableCommand {
         if compareSchedulers, scheduler != nil {
             throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")
         }
+        try checkSheet()
         if profile == "" || profile == "-" {
             throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
         }
@@ -189,7 +200,9 @@ struct GenerateCommand: ParsableCommand {
         }
         if output == "-" {
             if json { throw ValidationError("--json and -o - would both write to standard output: choose one.") }
-            if batchCount > 1 { throw ValidationError("-o - takes one picture, found --batch-count \(batchCount).") }
+            if batchCount > 1, !sheet.grid {
+                throw ValidationError("-o - takes one picture, found --batch-count \(batchCount).")
+            }
             if isatty(STDOUT_FILENO) == 1 { throw ValidationError("-o - would write a PNG to the terminal: redirect it.") }
         } else {
             do { _ = try OutputPattern(output) } catch { throw ValidationError("\(error)") }
@@ -204,9 +217,25 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
+        guard let from = replay.from else { return try run(arguments: Self.ownArguments) }
+        let picture = try ReplayedPicture(from)
+        let arguments = try picture.arguments(beside: self) + Self.ownArguments
+        let command: Self
+        do { command = try Self.$isLine.withValue(true) { try Self.parse(arguments) } } catch {
+            let reason = Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+            throw CommandFailure("What \(from) says and the options given don't go together: \(reason)")
+        }
+        try Self.$origin.withValue(Origin(picture: picture, place: picture.place(in: self))) {
+            try command.run(arguments: arguments)
+        }
+    }
+
+    /// - Parameter arguments: those that this command was made of.
+    private func run(arguments: [String]) throws {
         guard let promptFile else {
             var command = self
             command.seed = seed ?? .drawn()
+            if !sheet.xy.isEmpty { return try command.runSheet(arguments: arguments, file: try command.outputFiles()?.first) }
             return try command.run(GenerateModels(), files: try command.outputFiles())
         }
         // Each line is the command with its own options over those that all have.
@@ -220,7 +249,7 @@ struct GenerateCommand: ParsableCommand {
                     throw failure(line, "it switches \(flag) off, which the command line gives for all lines.")
                 }
                 do {
-                    var command = try Self.parse(Self.ownArguments + line.arguments)
+                    var command = try Self.parse(arguments + line.arguments)
                     command.seed = command.seed ?? .drawn()
                     return command
                 } catch {
@@ -246,14 +275,33 @@ struct GenerateCommand: ParsableCommand {
     }
 
     /// What the program was started with, after the command's name.
-    private static var ownArguments: [String] {
+    static var ownArguments: [String] {
         let arguments = CommandLine.arguments.dropFirst(2)
         // What ends the options would make arguments of the lines' own.
         return Array(arguments.last == "--" ? arguments.dropLast() : arguments)
     }
 
-    /// Whether a line of `--prompts` is being read.
-    @TaskLocal private static var isLine = false
+    /// Whether a line of `--prompts`, or what `--from` stands for, is being read.
+    @TaskLocal static var isLine = false
+
+    /// The picture that is made again.
+    @TaskLocal private static var origin: Origin?
+
+    private struct Origin {
+        let picture: ReplayedPicture
+        /// Of a batch that is made as a whole, the picture that is kept.
+        let place: Int?
+    }
+
+    /// What doesn't go with sheets.
+    private func checkSheet() throws {
+        try sheet.check([
+            ("--prompts", promptFile != nil), ("several schedulers", comparedSchedulers != nil),
+            ("--save-latents", saveLatents != nil), ("--save-steps and --strip", previews.isUsed), ("--preview", live.isUsed),
+            ("--profile", profile != nil), ("%n, %s or %p in -o", output.contains("%")),
+            ("--batch-count", !sheet.xy.isEmpty && batchCount > 1),
+        ])
+    }
 
     /// What doesn't go with several prompts.
     private func checkPromptFile() throws {
@@ -292,12 +340,14 @@ struct GenerateCommand: ParsableCommand {
 
     /// What the pictures' names may say of them.
     private func pictures(after number: Int) -> [OutputPattern.Picture] {
-        batchSeeds.seeds(first: seed?.value ?? 0, count: batchCount).enumerated().map { index, seed in
+        let count = Self.origin?.place == nil && !sheet.grid ? batchCount : 1
+        let seeds = (seeding.variationStrength ?? 0) > 0 ? BatchSeeds.shared : batchSeeds
+        return seeds.seeds(first: seed?.value ?? 0, count: count).enumerated().map { index, seed in
             OutputPattern.Picture(number: number + index + 1, seed: seed, prompt: promptArgument ?? prompt ?? "")
         }
     }
 
-    private func request() throws -> GenerationRequest {
+    func request() throws -> GenerationRequest {
         var request = GenerationRequest(
             prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
@@ -311,6 +361,8 @@ struct GenerateCommand: ParsableCommand {
         request.pictureSizes = conditions.sizes
         prompting.fill(&request)
         try controlling.fill(&request, limit: start.limit)
+        request.noiseSource = seeding.noiseSource
+        request.variation = seeding.variation
         request.livePreview = live.request
         request.checksSafety = safetyChecker
         request.vaeTiling = vaeTiling
@@ -318,7 +370,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     /// The one plan of the command, with what the files hold that it starts from.
-    private func plans(_ configuration: PipelineConfiguration, profile: Profile?) throws -> [GenerationPlan] {
+    func plans(_ configuration: PipelineConfiguration, profile: Profile?) throws -> [GenerationPlan] {
         let (request, picture) = (try request(), try start.picture())
         var plans = [
             try Section.time("tokenizer", for: profile) {
@@ -345,7 +397,7 @@ struct GenerateCommand: ParsableCommand {
         profiling?.didLoad()
         var bar = ProgressBar(title: "Steps", isSilent: quiet)
         var previewError: (any Error)?
-        let result: GenerationResult
+        var result: GenerationResult
         do {
             result = try pipeline.generate(plan, observer: profiling?.profile) { progress in
                 switch progress {
@@ -359,14 +411,17 @@ struct GenerateCommand: ParsableCommand {
         } catch {
             throw previewError ?? error
         }
+        Self.origin?.picture.choose(&result, place: Self.origin?.place)
         // The finished bar has left its line.
         if let picture = result.images.first {
-            try writer.show(picture, linesBelow: quiet ? 0 : 1, text: result.records.first?.pngText ?? [])
+            try writer.show(picture, linesBelow: quiet ? 0 : 1, text: try text(result.records.first))
         }
+        if sheet.grid { return try writeGrid(result, to: files?.first) }
         let pictures = try Section.time("PNG", for: profiling?.profile) {
-            try zip(result.images, result.records).map { try PNGFile.encode($0, text: $1.pngText) }
+            try zip(result.images, result.records).map { try PNGFile.encode($0, text: text($1)) }
         }
-        var contents: [OutputFile] = zip(pictures, files ?? []).map { ($0, $1) } + (try previews.files(result))
+        var contents: [OutputFile] =
+            zip(pictures, files ?? []).map { ($0, $1) } + (try previews.files(result, saysHow: !replay.stripMetadata))
         if let saveLatents {
             let array = try NPYArray(floats: result.latents.values, shape: result.latents.shape)
             contents.append((array.bytes, URL(fileURLWithPath: saveLatents)))
@@ -378,6 +433,27 @@ struct GenerateCommand: ParsableCommand {
         // Files first: whoever reads standard output may stop.
         if files == nil { for picture in pictures { try StandardStreams.writeOutput(picture) } }
         try report(result, files: files?.map(\.path) ?? ["standard output"])
+        if let origin = Self.origin, let record = result.records.first, let picture = pictures.first, !quiet {
+            for line in try origin.picture.report(record, file: picture) { StandardStreams.printError(line) }
+        }
+    }
+
+    /// What a picture says of itself.
+    func text(_ record: GenerationRecord?) throws -> [PNGText] {
+        replay.stripMetadata ? [] : try record?.pngText ?? []
+    }
+
+    /// A sheet of a batch, as wide as high or nearly so.
+    private func writeGrid(_ result: GenerationResult, to file: URL?) throws {
+        let columns = Int(Double(result.images.count).squareRoot().rounded(.up))
+        let cells = zip(result.images, result.records).map { image, record in
+            let seed = record.variationSeed.map { "variation \($0)" } ?? "seed \(record.seed)"
+            return ContactSheet.Cell(image: image, lines: [record.batchSeeds == .shared ? "\(record.number)" : seed])
+        }
+        try write(sheet: ContactSheet(cells: cells, columns: columns).image(), record: result.records.first, to: file)
+        if !quiet { for notice in result.notices { StandardStreams.printError("\(notice)") } }
+        warn(ofFlagged: result.flagged)
+        try report(result, files: [file?.path ?? "standard output"])
     }
 
     /// The schedulers that are to be compared; nil for a picture with one.
@@ -414,7 +490,7 @@ struct GenerateCommand: ParsableCommand {
                 String(format: "%@: %.2f s, %d U-Net evaluations", entry.scheduler, entry.seconds, entry.unetEvaluations))
             warn(ofFlagged: entry.flagged)
         }
-        let bytes = try PNGFile.encode(sheet, text: record?.pngText ?? [])
+        let bytes = try PNGFile.encode(sheet, text: try text(record))
         if let file = files?.first {
             try Interruption.whileWriting { try AtomicFile.write(bytes, to: file) }
         } else {
@@ -445,7 +521,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     /// Says what of the request and of the model's files has no effect, or not the one that was meant.
-    private func warn(_ plans: [GenerationPlan], _ configuration: PipelineConfiguration) {
+    func warn(_ plans: [GenerationPlan], _ configuration: PipelineConfiguration) {
         guard !quiet else { return }
         configuration.scheduler.reportUnknownKeys()
         var told: [GenerationNotice] = []
@@ -455,7 +531,7 @@ struct GenerateCommand: ParsableCommand {
         }
     }
 
-    private func warn(ofFlagged flagged: [Bool]?) {
+    func warn(ofFlagged flagged: [Bool]?) {
         if !quiet, let sentence = GenerationReport.sentence(flagged: flagged) { StandardStreams.printError(sentence) }
     }
 

@@ -43,13 +43,15 @@ struct PreviewOptions: ParsableArguments {
     }
 
     /// What was asked for; the first picture of a batch stands for all.
-    func files(_ result: GenerationResult) throws -> [OutputFile] {
+    ///
+    /// - Parameter saysHow: whether the files say how they were made.
+    func files(_ result: GenerationResult, saysHow: Bool) throws -> [OutputFile] {
         guard isUsed else { return [] }
         let pictures = result.previews.compactMap { preview in preview.images.first.map { (preview.evaluations, $0) } }
         var files: [OutputFile] = []
         if let folder {
             files += try pictures.map { number, image in
-                var record = result.records.first
+                var record = saysHow ? result.records.first : nil
                 record?.evaluations = number
                 let text = try record?.pngText ?? []
                 return (try PNGFile.encode(image, text: text), folder.url.appendingPathComponent(Self.stepName(number)))
@@ -58,7 +60,7 @@ struct PreviewOptions: ParsableArguments {
         if let strip {
             let cells = pictures.map { ContactSheet.Cell(image: $0.1, lines: ["\($0.0)"]) }
             let sheet = try ContactSheet(cells: cells, columns: max(cells.count, 1)).image()
-            let text = try result.records.first?.pngText ?? []
+            let text = try saysHow ? result.records.first?.pngText ?? [] : []
             files.append((try PNGFile.encode(sheet, text: text), URL(fileURLWithPath: strip)))
         }
         return files

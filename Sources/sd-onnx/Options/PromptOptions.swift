@@ -22,7 +22,23 @@ struct PromptOptions: ParsableArguments {
         transform: OptionValues.whole(1...1000))
     var clipSkip: Int?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Mix the states of this prompt into those of the other. Needs --blend-share.", valueName: "PROMPT"))
+    var blendPrompt: String?
+
+    @Option(
+        parsing: .unconditional, help: "With --blend-prompt, how much of it, 0 to 1.", transform: OptionValues.share)
+    var blendShare: Double?
+
+    func validate() throws {
+        guard (blendPrompt == nil) == (blendShare == nil) else {
+            throw ValidationError("--blend-prompt and --blend-share have no effect without each other: give both.")
+        }
+    }
+
     func fill(_ request: inout GenerationRequest) {
+        if let blendPrompt, let blendShare { request.promptBlend = PromptBlend(prompt: blendPrompt, share: blendShare) }
         request.promptSyntax = syntax.promptSyntax
         request.clipSkip = clipSkip
     }

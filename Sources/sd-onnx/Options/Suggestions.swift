@@ -11,7 +11,8 @@ enum Suggestions {
     ///   - message: what the parser says, its usage included.
     ///   - arguments: of the program.
     static func improving(_ message: String, arguments: [String]) -> String {
-        var lines = message.components(separatedBy: "\n")
+        // The parser names a command whose options are among those of another before it.
+        var lines = message.replacing("sd-onnx generate interpolate", with: "sd-onnx interpolate").components(separatedBy: "\n")
         guard let first = lines.first else { return message }
         if first.contains("Unknown option '"), let option = quoted(first) {
             let plain = first.components(separatedBy: ". Did you mean ")[0]

@@ -18,10 +18,10 @@ enum PromptLines {
     private static let mostLines = 100_000
     /// Options of the whole run.
     private static let others: Set<String> = [
-        "prompts", "help", "version", "json", "quiet", "help-hidden", "experimental-dump-help",
+        "prompts", "from", "grid", "xy", "help", "version", "json", "quiet", "help-hidden", "experimental-dump-help",
     ]
     /// The options without a value.
-    private static let flags: Set<String> = ["invert-mask", "low-memory", "safety-checker"]
+    private static let flags: Set<String> = ["invert-mask", "low-memory", "safety-checker", "strip-metadata"]
 
     /// - Parameter path: `-` for standard input.
     /// - Throws: ``CommandFailure`` with the line that can't be read.
@@ -86,7 +86,8 @@ enum PromptLines {
                 if isSet { arguments.append("--\(name)") } else { unset.append("--\(name)") }
             case .text(let text):
                 guard !text.contains("\0") else { throw JSONText.FormatError(reason: "\"\(key)\" has a zero character") }
-                arguments.append("--\(name)=\(text)")
+                // Behind an equals sign an empty value is none.
+                arguments += text.isEmpty ? ["--\(name)", ""] : ["--\(name)=\(text)"]
             case .list(let texts): arguments.append("--\(name)=\(texts.joined(separator: ","))")
             }
         }
