@@ -12,7 +12,7 @@ extension GenerationRecord {
     /// What isn't as in another record, by the keys of JSON in alphabetic order. What follows from other settings is left out: counts of
     /// tokens, and the scheduler's whole settings where those that were stated differ already.
     ///
-    /// - Throws: `EncodingError`.
+    /// - Throws: what `JSONEncoder` throws.
     public func differences(from other: GenerationRecord) throws -> [Difference] {
         let (mine, theirs) = (try values(), try other.values())
         let consequences: Set<String> = [

@@ -260,7 +260,7 @@ extension GenerationRecord {
 
     /// The record as JSON, by which it is written everywhere.
     ///
-    /// - Throws: `EncodingError`.
+    /// - Throws: what `JSONEncoder` throws.
     public var json: String {
         get throws {
             let encoder = JSONEncoder()
