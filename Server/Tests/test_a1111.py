@@ -212,6 +212,18 @@ def test_fields_are_optional_null_or_unknown(server):
     assert post(server, "txt2img", {"script_name": "X/Y/Z plot"}).status_code == 422
 
 
+def test_infotext_fills_what_is_left_out(server, api):
+    made = api.txt2img(prompt="an owl", negative_prompt="gray", seed=77, steps=7, cfg_scale=4.5, width=64, height=64,
+                       sampler_name="DPM++ 2M", scheduler="Karras", override_settings={"CLIP_stop_at_last_layers": 2})
+    again = post(server, "txt2img", {"infotext": made.info["infotexts"][0]}).json()
+    info = json.loads(again["info"])
+    assert info["seed"] == 77 and info["steps"] == 7 and info["cfg_scale"] == 4.5 and info["negative_prompt"] == "gray" and info["clip_skip"] == 2
+    picture = Image.open(io.BytesIO(base64.b64decode(again["images"][0])))
+    assert numpy.array_equal(numpy.asarray(picture), numpy.asarray(made.image))
+    other = json.loads(post(server, "txt2img", {"infotext": made.info["infotexts"][0], "seed": 5}).json()["info"])
+    assert other["seed"] == 5 and other["steps"] == 7
+
+
 def test_basic_authentication():
     with Server("--api-auth", "me:secret") as server:
         api = webuiapi.WebUIApi(host="127.0.0.1", port=server.port, steps=3)

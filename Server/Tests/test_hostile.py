@@ -212,13 +212,13 @@ def test_many_fields_and_long_forms(own):
     assert answer.status_code == 400
 
 
-def test_schemathesis():
+def test_schemathesis(tmp_path):
     # With a queue that doesn't fill: a 503 is an answer that is documented, and no error.
     with Server("--queue", "100000", "--max-pixels", "4096", "--max-steps", "2", "--max-batch", "1") as server:
         command = [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run", f"{server.url}/openapi.json", "--url", server.url,
                    "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
                    "--max-examples", "40", "--seed", "1", "--phases", "examples,coverage,fuzzing", "--exclude-path-regex", "events$",
                    "--generation-database", "none"]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
         assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
         assert requests.get(f"{server.url}/health", timeout=5).status_code == 200

@@ -66,7 +66,12 @@ def test_making_and_finding_again(page):
     expect(page.locator("#prompt-count")).to_contain_text("tokens")
     assert "Seed: 5" in page.locator("#settings").inner_text()
     make(page, "an owl", seed=6, count=3)
-    shoot(page, "made")
+    if FOLDER:
+        for seed, prompt in enumerate(["a fox", "a rocket on a black background", "a sunflower on a blue background", "a penguin on a red background"]):
+            make(page, prompt, seed=seed, steps=20)
+        page.mouse.move(640, 5)
+        shoot(page, "made")
+        return
     # All is there after a reload: settings and pictures.
     page.reload()
     expect(page.locator("#gallery li")).to_have_count(4)

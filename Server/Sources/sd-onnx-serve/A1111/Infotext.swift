@@ -24,6 +24,21 @@ enum Infotext {
         return result
     }
 
+    /// The fields of a request that settings stand for.
+    static func fields(_ parameters: [String: String]) -> [String: String] {
+        let names = [
+            "Prompt": "prompt", "Negative prompt": "negative_prompt", "Steps": "steps", "Sampler": "sampler_name",
+            "Schedule type": "scheduler", "CFG scale": "cfg_scale", "Seed": "seed", "Denoising strength": "denoising_strength",
+            "Variation seed": "subseed", "Variation seed strength": "subseed_strength",
+        ]
+        var result: [String: String] = [:]
+        for (key, name) in names { result[name] = parameters[key] }
+        if let size = parameters["Size"]?.split(separator: "x"), size.count == 2 {
+            (result["width"], result["height"]) = (String(size[0]), String(size[1]))
+        }
+        return result
+    }
+
     /// `Key: value` pairs with commas between them; a value with commas or colons is a JSON string.
     private static func pairs(_ line: String) -> [(String, String)] {
         var result: [(String, String)] = []

@@ -6,6 +6,8 @@ import NIOCore
 struct RequestFields: Decodable {
     private let container: KeyedDecodingContainer<Name>
     private var prefix = ""
+    /// What fields have that the object leaves out, as texts.
+    private var defaults: [String: String] = [:]
 
     private struct Name: CodingKey {
         let stringValue: String
@@ -35,6 +37,13 @@ struct RequestFields: Decodable {
         return container.contains(key) && (try? container.decodeNil(forKey: key)) == false
     }
 
+    /// The same fields, with others for those that are absent or null.
+    func filled(with defaults: [String: String]) -> RequestFields {
+        var result = self
+        result.defaults = defaults
+        return result
+    }
+
     private func path(_ name: String) -> String { prefix + name }
 
     private func value<Value: Decodable>(_ name: String, _ type: Value.Type, expected: String) throws -> Value? {
@@ -46,7 +55,7 @@ struct RequestFields: Decodable {
 
     /// A text of at most so many characters.
     func text(_ name: String, atMost limit: Int = 1000) throws -> String? {
-        guard let text = try value(name, String.self, expected: "a text") else { return nil }
+        guard let text = try value(name, String.self, expected: "a text") ?? defaults[name] else { return nil }
         guard text.utf8.count <= 4 * limit, text.count <= limit else {
             throw APIError.invalid(path(name), "\(path(name)) has \(text.count) characters, at most \(limit) are accepted.")
         }
@@ -81,7 +90,7 @@ struct RequestFields: Decodable {
     }
 
     private func anyNumber(_ name: String, expected: String) throws -> Double? {
-        guard has(name) else { return nil }
+        guard has(name) else { return defaults[name].flatMap { Double($0) } }
         let key = Name(stringValue: name)
         if let number = try? container.decode(Double.self, forKey: key) { return number }
         if let text = try? container.decode(String.self, forKey: key), let number = Double(text), number.isFinite {
