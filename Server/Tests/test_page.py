@@ -68,7 +68,7 @@ def test_making_and_finding_again(page):
     make(page, "an owl", seed=6, count=3)
     if FOLDER:
         for seed, prompt in enumerate(["a fox", "a rocket on a black background", "a sunflower on a blue background", "a penguin on a red background"]):
-            make(page, prompt, seed=seed, steps=20)
+            make(page, prompt, seed=seed, steps=20, count=1)
         page.mouse.move(640, 5)
         shoot(page, "made")
         return
