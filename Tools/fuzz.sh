@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg npy value embedding}
+targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg npy value embedding adapter}
 seconds=${SECONDS_EACH:-60}
 jobs=${JOBS:-$(nproc)}
 build=$PWD/.build-fuzz
@@ -43,7 +43,7 @@ seeds() {
     png) find Tests -name '*.png' -size -12k ;;
     npy) find Tests -name '*.npy' -size -12k ;;
     value) find Tests -name '*.pb' -type f -size -12k ;;
-    embedding) find Tests -name '*.safetensors' -size -12k ;;
+    embedding | adapter) find Tests -name '*.safetensors' -size -12k ;;
     esac
 }
 

@@ -37,7 +37,9 @@ import Testing
     private func folder() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let files = [
-            ("stable-diffusion-onnx", Program.emoji), ("model.onnx", Program.fixtures.appendingPathComponent("names.onnx")),
+            ("stable-diffusion-onnx", Program.emoji),
+            ("style.safetensors", Program.emoji.appendingPathComponent("lora/night.safetensors")),
+            ("model.onnx", Program.fixtures.appendingPathComponent("names.onnx")),
         ]
         for (name, source) in files {
             try FileManager.default.createSymbolicLink(at: folder[name], withDestinationURL: source)

@@ -4,7 +4,9 @@ struct FuzzTarget: Sendable {
     let name: String
     let body: @Sendable ([UInt8]) throws -> Void
 
-    static let all = [graph, external, tokenizer, scheduler, configuration, png, jpeg, metadata, npy, value, embedding]
+    static let all = [
+        graph, external, tokenizer, scheduler, configuration, png, jpeg, metadata, npy, value, embedding, adapter,
+    ]
 
     /// The longest error that a person is shown.
     private static let longestError = 4096

@@ -91,6 +91,12 @@ extension FuzzTarget {
         _ = try array.floats()
     }
 
+    /// An adapter in a safetensors file, read and described.
+    static let adapter = FuzzTarget(name: "adapter") { bytes in
+        try ScratchFolder.fill([("a.safetensors", bytes)])
+        _ = AdapterSummary(try LoRA(contentsOf: ScratchFolder.url.appending(path: "a.safetensors")))
+    }
+
     /// A textual inversion embedding in a safetensors file.
     static let embedding = FuzzTarget(name: "embedding") { bytes in
         try ScratchFolder.fill([("e.safetensors", bytes)])

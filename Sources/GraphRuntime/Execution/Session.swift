@@ -58,7 +58,12 @@ public final class Session: Sendable {
     public let inputs: [ValueDeclaration]
     /// What a run gives, in the order of the file.
     public let outputs: [ValueDeclaration]
-    private let graph: Graph
+    /// Without its ``Graph/replaceable`` constants.
+    private let fixedGraph: Graph
+    /// These.
+    private let replaceable: Mutex<[ValueID: Tensor]>
+    /// Those that no output depends on.
+    private let unusedReplaceable: Set<ValueID>
     private let inputIDs: [String: ValueID]
     private let options: SessionOptions
     private let optimizer: Optimizer
@@ -92,7 +97,20 @@ public final class Session: Sendable {
         let optimizer = Optimizer(
             fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory, limits: options.limits)
         let files = MappedFiles(graph)
-        self.graph = options.optimize ? try files.requiringWhole { try optimizer.prepare(resolved) } : resolved
+        var prepared = options.optimize ? try files.requiringWhole { try optimizer.prepare(resolved) } : resolved
+        var live = resolved
+        if !graph.replaceable.isEmpty { live.removeDeadCode() }
+        var used = Set(live.nodes.flatMap(\.reads)).intersection(graph.replaceable)
+        let kept = Set(prepared.nodes.flatMap(\.reads))
+        if let id = used.first(where: { !kept.contains($0) || prepared.initializers[$0] == nil }) {
+            throw GraphError("the constant \"\(graph.values[id].name)\" was folded, and can't be replaced")
+        }
+        if !options.optimize { used = graph.replaceable }
+        for id in used { if let tensor = prepared.initializers[id] { constants?.admit(tensor) } }
+        unusedReplaceable = graph.replaceable.subtracting(used)
+        replaceable = Mutex(prepared.initializers.filter { used.contains($0.key) })
+        for id in used { prepared.initializers[id] = nil }
+        fixedGraph = prepared
         self.optimizer = optimizer
         self.files = files
         inputs = graph.inputs.filter { graph.initializers[$0] == nil }.map { graph.values[$0] }
@@ -128,6 +146,7 @@ public final class Session: Sendable {
 
     private func walk(_ bindings: Bindings, observer: (any RunObserver)?) throws -> [Value] {
         guard options.optimize else {
+            let graph = graph
             let runner = GraphRunner(threads: options.threads, observer: observer, runBytes: options.limits.runBytes)
             return try files.requiringWhole {
                 try runner.run(
@@ -145,7 +164,9 @@ public final class Session: Sendable {
     /// - Returns: what the plan is.
     @discardableResult
     public func prepare(_ inputs: [String: Tensor]) throws -> PlanSummary {
-        guard options.optimize else { return PlanSummary(nodeCount: graph.nodes.count, arenaByteCount: 0, fusionCounts: [:]) }
+        guard options.optimize else {
+            return PlanSummary(nodeCount: fixedGraph.nodes.count, arenaByteCount: 0, fusionCounts: [:])
+        }
         let plan = try plan(for: bind(inputs.mapValues { .tensor($0) }))
         return PlanSummary(
             nodeCount: plan.steps.count, arenaByteCount: plan.arenaByteCount, fusionCounts: plan.fusionCounts,
@@ -158,6 +179,35 @@ public final class Session: Sendable {
     public func inspect(_ inputs: [String: Tensor]) throws -> PlanInspection {
         guard options.optimize else { throw GraphError("a session without the optimizer makes no plan") }
         return PlanInspection(try plan(for: bind(inputs.mapValues { .tensor($0) })))
+    }
+
+    /// The graph with the constants that hold now.
+    private var graph: Graph {
+        var result = fixedGraph
+        for (id, tensor) in replaceable.withLock({ $0 }) { result.initializers[id] = tensor }
+        return result
+    }
+
+    /// Gives a ``Graph/replaceable`` constant other values, for all runs that begin afterwards. Plans are kept.
+    ///
+    /// No run may be under way: it could see the constant change.
+    ///
+    /// - Throws: ``GraphError`` where the constant isn't one of these, or the tensor has another type or shape.
+    public func replaceConstant(_ id: ValueID, with tensor: Tensor) throws {
+        if unusedReplaceable.contains(id) { return }
+        let old = try replaceable.withLock { constants throws(GraphError) -> Tensor in
+            guard let old = constants[id], old.dtype == tensor.dtype, old.shape == tensor.shape else {
+                throw GraphError(
+                    "\(tensor.dtype)\(tensor.shape) can't replace \(constants[id].map { "\($0.dtype)\($0.shape)" } ?? "no constant")",
+                    kind: .input)
+            }
+            constants[id] = tensor
+            return old
+        }
+        constants?.replace(old, with: tensor)
+        plans.withLock { plans in
+            plans = plans.compactMap { entry in entry.plan.replacing(id, with: tensor).map { (entry.key, $0) } }
+        }
     }
 
     /// Gives back the memory of values that is kept for the next run; packed weights stay.
@@ -177,22 +227,22 @@ public final class Session: Sendable {
                 let known = inputs.map { "\"\($0.name)\"" }.joined(separator: ", ")
                 throw GraphError("the model has no input \"\(name)\"; its inputs are \(known)", kind: .input)
             }
-            try graph.values[id].check(value)
+            try fixedGraph.values[id].check(value)
             bindings.values[id] = value
         }
-        for id in graph.inputs where bindings.values[id] == nil {
-            if let tensor = graph.initializers[id] {
+        for id in fixedGraph.inputs where bindings.values[id] == nil {
+            if let tensor = fixedGraph.initializers[id] {
                 bindings.values[id] = .tensor(tensor)
                 bindings.defaults.insert(id)
             } else {
-                throw GraphError("the input \"\(graph.values[id].name)\" is missing", kind: .input)
+                throw GraphError("the input \"\(fixedGraph.values[id].name)\" is missing", kind: .input)
             }
         }
         return bindings
     }
 
     private func plan(for bindings: Bindings) throws -> Plan {
-        let key = graph.inputs.map { bindings.defaults.contains($0) ? .modelDefault : PlanKey(bindings.values[$0]) }
+        let key = fixedGraph.inputs.map { bindings.defaults.contains($0) ? .modelDefault : PlanKey(bindings.values[$0]) }
         let cached = plans.withLock { plans -> Plan? in
             guard let index = plans.firstIndex(where: { $0.key == key }) else { return nil }
             let entry = plans.remove(at: index)

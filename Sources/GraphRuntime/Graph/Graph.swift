@@ -22,6 +22,9 @@ public struct Graph: Sendable {
     /// In the graph of an attribute (`then_branch`, `body`): the values that come from the graph around it. The node that has the
     /// attribute names their sources in ``Node/captures``.
     public var captures: [ValueID]
+    /// Those of ``initializers`` that a ``Session`` may be given other values for, see ``Session/replaceConstant(_:with:)``. They lie in
+    /// memory, and are packed all the same as those of a mapped file are.
+    public var replaceable: Set<ValueID> = []
 
     /// A graph of these parts, which aren't checked: see ``validate()``.
     public init(

@@ -51,7 +51,7 @@ public struct PlanInspection: Sendable {
                 offset: $0.offset)
         }
         arenaByteCount = plan.arenaByteCount
-        fusions = plan.fusionReport()
+        fusions = plan.fusionReport
     }
 
     /// Bytes of the arena that are in use at each step.

@@ -32,7 +32,7 @@ extension Graph {
 
     private func mergeConstants(into representative: inout [ValueID]) {
         var seen: [ConstantKey: ValueID] = [:]
-        let fixed = Set(inputs + outputs)
+        let fixed = Set(inputs + outputs).union(replaceable)
         for id in initializers.keys.sorted() {
             guard let tensor = initializers[id], tensor.dtype != .string, tensor.byteCount <= Self.largestMergedConstant,
                 !fixed.contains(id)

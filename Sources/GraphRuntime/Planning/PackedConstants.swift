@@ -2,12 +2,16 @@ import Synchronization
 
 /// A constant in the order in which a kernel reads it, made by the first run that needs it.
 public final class PackedConstant: Sendable {
-    private let source: Tensor
+    private struct State: Sendable {
+        var source: Tensor
+        var packed: Tensor?
+    }
+
     private let pack: @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
-    private let packed = Mutex<Tensor?>(nil)
+    private let state: Mutex<State>
 
     fileprivate init(_ source: Tensor, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor) {
-        self.source = source
+        state = Mutex(State(source: source))
         self.pack = pack
     }
 
@@ -16,16 +20,19 @@ public final class PackedConstant: Sendable {
     ///
     /// - Throws: ``TensorError`` where there is no memory for it.
     public func tensor(threads: ThreadPool) throws(TensorError) -> Tensor {
-        try packed.withLock { packed throws(TensorError) in
-            if let packed { return packed }
+        try state.withLock { state throws(TensorError) in
+            if let packed = state.packed { return packed }
+            let source = state.source
             let made = try pack(source, threads)
             source.storage.releasePages(source.byteOffset..<source.byteOffset + source.byteCount)
-            packed = made
+            state.packed = made
             return made
         }
     }
 
-    fileprivate func release() { packed.withLock { $0 = nil } }
+    fileprivate func release() { state.withLock { $0.packed = nil } }
+
+    fileprivate func replace(with source: Tensor) { state.withLock { $0 = State(source: source) } }
 }
 
 /// The packed constants of a session, which its plans share.
@@ -37,11 +44,32 @@ public final class PackedConstants: Sendable {
     }
 
     private let constants = Mutex<[Key: PackedConstant]>([:])
+    /// Storages of ``Graph/replaceable`` constants.
+    private let replaceable = Mutex<Set<ObjectIdentifier>>([])
 
     /// Without any form so far.
     public init() {}
 
-    /// A form of a constant; nil for one that isn't a part of a mapped file, which would be in memory twice.
+    /// Lets a constant be packed although it is in memory.
+    func admit(_ source: Tensor) { replaceable.withLock { _ = $0.insert(ObjectIdentifier(source.storage)) } }
+
+    /// Gives the forms of an admitted constant another one as their source.
+    func replace(_ old: Tensor, with new: Tensor) {
+        let identity = ObjectIdentifier(old.storage)
+        replaceable.withLock {
+            $0.remove(identity)
+            $0.insert(ObjectIdentifier(new.storage))
+        }
+        constants.withLock { constants in
+            for (key, constant) in constants where key.storage == identity {
+                constant.replace(with: new)
+                constants[key] = nil
+                constants[Key(storage: ObjectIdentifier(new.storage), offset: new.byteOffset, form: key.form)] = constant
+            }
+        }
+    }
+
+    /// A form of a constant; nil for one that isn't a part of a mapped file, which would be in memory twice, unless it is replaceable.
     ///
     /// - Parameters:
     ///   - source: the constant.
@@ -50,8 +78,11 @@ public final class PackedConstants: Sendable {
     public func constant(
         _ source: Tensor, form: String, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
     ) -> PackedConstant? {
-        guard source.storage.isMappedFile, source.byteCount > 0 else { return nil }
-        let key = Key(storage: ObjectIdentifier(source.storage), offset: source.byteOffset, form: form)
+        let identity = ObjectIdentifier(source.storage)
+        guard source.byteCount > 0, source.storage.isMappedFile || replaceable.withLock({ $0.contains(identity) }) else {
+            return nil
+        }
+        let key = Key(storage: identity, offset: source.byteOffset, form: form)
         return constants.withLock { constants in
             if let known = constants[key] { return known }
             // It holds on to the storage, so that no other can take its identity.

@@ -62,8 +62,8 @@ final class Plan: Sendable {
     let number: Int
     /// Seconds that inferring, folding and fusing took, and those of placing values and choosing kernels.
     let seconds: (specialise: Double, plan: Double)
-    /// What the fusions did.
-    let fusionReport: @Sendable () -> FusionReport
+    private let optimized: OptimizedGraph
+    private let optimizer: Optimizer?
     private let frames = Mutex<[Frame]>([])
     private static let numbers = Atomic<Int>(0)
 
@@ -78,9 +78,7 @@ final class Plan: Sendable {
     ) throws {
         let start = DispatchTime.now().uptimeNanoseconds
         number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
-        fusionReport = {
-            optimizer?.report(optimized) ?? FusionReport(counts: optimized.fusionCounts, fired: [], misses: [])
-        }
+        (self.optimized, self.optimizer) = (optimized, optimizer)
         let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), context: context)
         self.steadyInputs = steadyInputs
         self.runBytes = runBytes
@@ -95,6 +93,33 @@ final class Plan: Sendable {
         fusionCounts = optimized.fusionCounts
         pages = context.constants == nil ? WeightPages(planner.graph) : nil
         seconds = (specialiseSeconds, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
+    }
+
+    /// The same plan with another constant.
+    private init(_ plan: Plan, replacing id: ValueID, with tensor: Tensor) {
+        number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
+        var (optimized, graph, facts) = (plan.optimized, plan.graph, plan.facts)
+        optimized.graph.initializers[id] = tensor
+        optimized.facts[id] = Fact(.tensor(tensor))
+        graph.initializers[id] = tensor
+        facts[id] = Fact(.tensor(tensor))
+        (self.optimized, self.graph, self.facts) = (optimized, graph, facts)
+        optimizer = plan.optimizer
+        (blocks, steps, locations, arenaByteCount) = (plan.blocks, plan.steps, plan.locations, plan.arenaByteCount)
+        (fusionCounts, steadyInputs, pages, runBytes) = (plan.fusionCounts, plan.steadyInputs, plan.pages, plan.runBytes)
+        (outputByteCount, seconds) = (plan.outputByteCount, plan.seconds)
+    }
+
+    /// The same plan with another constant of the same type and shape; nil where something was computed of it ahead. The packed forms of
+    /// the constant are shared.
+    func replacing(_ id: ValueID, with tensor: Tensor) -> Plan? {
+        guard graph.initializers[id] != nil, graph.nodes.contains(where: { $0.reads.contains(id) }) else { return nil }
+        return Plan(self, replacing: id, with: tensor)
+    }
+
+    /// What the fusions did.
+    var fusionReport: FusionReport {
+        optimizer?.report(optimized) ?? FusionReport(counts: optimized.fusionCounts, fired: [], misses: [])
     }
 
     /// Calls `body` with memory for one run; runs at the same time get one each.

@@ -82,6 +82,18 @@ struct SafetensorsFile: Sendable {
         self.bytes = bytes
     }
 
+    /// What a file states beside its tensors, which aren't read.
+    static func metadata(of url: URL) throws -> [String: String] {
+        let handle = try FileHandle(forReadingFrom: url)
+        defer { try? handle.close() }
+        guard let start = try handle.read(upToCount: 8), start.count == 8 else { return [:] }
+        let length = start.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard length <= UInt64(longestHeader), let text = try handle.read(upToCount: Int(length)) else { return [:] }
+        let header = try JSONText.decode([String: HeaderValue].self, from: [UInt8](text))
+        guard case .metadata(let texts)? = header["__metadata__"] else { return [:] }
+        return texts
+    }
+
     private static func entry(
         _ tensor: HeaderTensor, name: String, dataStart: Int, fileSize: Int
     ) throws(FormatError) -> Entry {
@@ -113,32 +125,38 @@ struct SafetensorsFile: Sendable {
         return Entry(dtype: tensor.dtype, shape: tensor.shape, bytes: dataStart + offsets[0]..<dataStart + offsets[1])
     }
 
+    /// The first element of a tensor of whole numbers; nil for other types.
+    func integer(_ name: String) -> Int? {
+        let sizes = ["I8": 1, "U8": 1, "I16": 2, "I32": 4, "I64": 8]
+        guard let entry = entries[name], let size = sizes[entry.dtype], entry.bytes.count >= size else { return nil }
+        let value = (0..<size).reduce(UInt64(0)) { $0 | UInt64(bytes[entry.bytes.lowerBound + $1]) << UInt64(8 * $1) }
+        let unused = UInt64(64 - 8 * size)
+        return entry.dtype == "U8" ? Int(value) : Int(Int64(bitPattern: value << unused) >> Int64(unused))
+    }
+
+    /// Bytes from the first tensor's on: what AUTOMATIC1111's web interface and kohya's scripts hash, so that other metadata makes no
+    /// other file.
+    var tensorBytes: ArraySlice<UInt8> {
+        let length = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+        return bytes[(8 + length)...]
+    }
+
     /// The elements of a tensor of floating-point numbers.
     ///
     /// - Throws: ``FormatError`` for another type, and where an element isn't finite.
     func floats(_ name: String) throws -> [Float] {
         guard let entry = entries[name] else { throw FormatError(reason: "it has no tensor \"\(name)\"") }
-        func words<Word: FixedWidthInteger>(_ type: Word.Type) -> [Word] {
-            let size = Word.bitWidth / 8
-            return stride(from: entry.bytes.lowerBound, to: entry.bytes.upperBound, by: size).map { start in
-                (0..<size).reduce(0) { $0 | Word(bytes[start + $1]) << Word(8 * $1) }
-            }
-        }
-        let values: [Float]
-        switch entry.dtype {
-        case "F32": values = words(UInt32.self).map(Float.init(bitPattern:))
-        case "F64": values = words(UInt64.self).map { Float(Double(bitPattern: $0)) }
-        case "BF16": values = words(UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
-        case "F16":
-            let count = entry.bytes.count / 2
-            let half = try Tensor(dtype: .float16, shape: Shape([count]), bytes: Array(bytes[entry.bytes]))
-            values = try HalfPrecision.widen(half).array(of: Float.self)
-        default:
+        let types: [String: DType] = ["F32": .float32, "F64": .float64, "BF16": .bfloat16, "F16": .float16]
+        guard let dtype = types[entry.dtype] else {
             throw FormatError(
                 reason:
                     "its tensor \"\(name.shortened(to: String.longestName))\" has the type \(entry.dtype), expected F32, F16, BF16 or F64"
             )
         }
+        let tensor = try Tensor(dtype: dtype, shape: Shape([entry.shape.reduce(1, *)]), bytes: Array(bytes[entry.bytes]))
+        let values =
+            dtype == .float64
+            ? try tensor.array(of: Double.self).map { Float($0) } : try HalfPrecision.widen(tensor).array(of: Float.self)
         guard let other = values.first(where: { !$0.isFinite }) else { return values }
         throw FormatError(
             reason: "its tensor \"\(name.shortened(to: String.longestName))\" has the value \(other), expected finite numbers")

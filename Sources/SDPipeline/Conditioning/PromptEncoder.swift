@@ -2,7 +2,7 @@ import GraphRuntime
 
 /// The text encoders of a model, which together turn prompts into states.
 struct PromptEncoder: Sendable {
-    private let encoders: [TextEncoder]
+    let encoders: [TextEncoder]
 
     /// - Parameter encoders: one or more, in the order in which the U-Net has their states.
     init(_ encoders: [TextEncoder]) { self.encoders = encoders }
@@ -14,14 +14,21 @@ struct PromptEncoder: Sendable {
     init(_ configuration: PipelineConfiguration, clipSkip: Int?, options: SessionOptions) throws {
         self.init(
             try zip(configuration.family.textEncoders, configuration.learnedVectors).map { part, vectors in
-                try TextEncoder(part, in: configuration.folder, clipSkip: clipSkip, vectors: vectors, options: options)
+                try TextEncoder(
+                    part, in: configuration.folder, clipSkip: clipSkip, vectors: vectors, adapters: configuration.adapters,
+                    options: options)
             })
     }
 
     /// The states of prompts, in their order: of as many tokens for each, where a prompt of fewer chunks is filled up by empty ones.
     ///
-    /// - Parameter empty: the chunk that fills up, see `emptyChunk`.
-    func encode(_ prompts: [PromptTokens], empty: PromptTokens, observer: (any RunObserver)?) throws -> [PromptStates] {
+    /// - Parameters:
+    ///   - empty: the chunk that fills up, see `emptyChunk`.
+    ///   - strengths: how much each adapter counts; nil as at first.
+    func encode(
+        _ prompts: [PromptTokens], empty: PromptTokens, strengths: MergedWeights.Strengths? = nil,
+        observer: (any RunObserver)?
+    ) throws -> [PromptStates] {
         let count = prompts.map(\.chunkCount).max() ?? 0
         let parts = try encoders.enumerated().map { index, encoder in
             // The values of one graph make room for those of the next.
@@ -31,7 +38,7 @@ struct PromptEncoder: Sendable {
                     let own = prompt.rows[index]
                     return own + Array(repeating: empty.rows[index][0], count: count - own.count)
                 }
-                return try encoder.encode(chunks, observer: observer)
+                return try encoder.encode(chunks, strengths: strengths, observer: observer)
             }
         }
         return try prompts.indices.map { index in try PromptStates.joined(parts.map { $0[index] }) }
@@ -40,7 +47,9 @@ struct PromptEncoder: Sendable {
 
 extension TextEncoder {
     /// The states of prompts of as many chunks each, weighted.
-    fileprivate func encode(_ prompts: [[PromptTokens.Chunk]], observer: (any RunObserver)?) throws -> [PromptStates] {
+    fileprivate func encode(
+        _ prompts: [[PromptTokens.Chunk]], strengths: MergedWeights.Strengths?, observer: (any RunObserver)?
+    ) throws -> [PromptStates] {
         let all = prompts.flatMap { $0 }
         // Equal chunks of many texts, as editing and alternation make them, are encoded once.
         var (rows, places): ([[Int]], [[Int]: Int]) = ([], [:])
@@ -50,7 +59,7 @@ extension TextEncoder {
             rows.append(chunk.ids)
             return rows.count - 1
         }
-        let states = try encode(rows, observer: observer)
+        let states = try encode(rows, strengths: strengths, observer: observer)
         var position = 0
         return try prompts.map { chunks in
             let parts = try chunks.map { chunk in

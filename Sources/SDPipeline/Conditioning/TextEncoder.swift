@@ -20,30 +20,38 @@ struct TextEncoder: Sendable {
     private let input: InputDeclaration
     private let outputs: [String]
     private let pooledOutput: String?
+    /// The weights that adapters change; nil for none.
+    let merged: MergedWeights?
 
     /// A model's text encoder.
     ///
     /// - Parameters:
     ///   - clipSkip: see ``GenerationRequest/clipSkip``.
     ///   - vectors: of learned words, [count, width]; nil for none.
+    ///   - adapters: puts merged weights into the graph.
     /// - Throws: ``PipelineError`` where the file can't be run, or its layers or token embeddings aren't found.
     init(
-        _ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, clipSkip: Int?, vectors: Tensor?, options: SessionOptions
+        _ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, clipSkip: Int?, vectors: Tensor?,
+        adapters: AdapterSet = AdapterSet(), options: SessionOptions
     ) throws {
+        let place = MergedWeights.Place()
         let leftOut = part.states == .last ? (clipSkip ?? 1) - 1 : 0
         let component = try Component(part.folder, folder: folder, options: options) { graph, title in
+            // First: layers that have no names are told by their order in the whole graph.
+            place.merged = try adapters.merge(into: &graph, of: part.folder, title: title, threads: options.threads)
             if leftOut > 0 { try TextEncoderLayers.leaveOut(leftOut, of: &graph, title: title) }
             let inputs = graph.inputs.filter { graph.initializers[$0] == nil }
             if let vectors, let input = inputs.first(where: { graph.values[$0].name == "input_ids" }) ?? inputs.first {
                 try TokenEmbeddings.add(vectors, to: &graph, input: input, title: title)
             }
         }
-        try self.init(component, states: part.states, clipSkip: clipSkip)
+        try self.init(component, states: part.states, clipSkip: clipSkip, merged: place.merged)
     }
 
     /// - Throws: ``PipelineError`` where the graph lacks the input or the output.
-    private init(_ component: Component, states: States, clipSkip: Int?) throws {
+    private init(_ component: Component, states: States, clipSkip: Int?, merged: MergedWeights?) throws {
         self.component = component
+        self.merged = merged
         input = try component.input(["input_ids"], position: 0)
         switch states {
         case .last: outputs = ["last_hidden_state", "hidden_states"]
@@ -67,15 +75,21 @@ struct TextEncoder: Sendable {
     }
 
     /// The states of rows of token ids, all of one length.
-    func encode(_ rows: [[Int]], observer: (any RunObserver)? = nil) throws -> [PromptStates] {
+    ///
+    /// - Parameter strengths: how much each adapter counts; nil as at first.
+    func encode(
+        _ rows: [[Int]], strengths: MergedWeights.Strengths? = nil, observer: (any RunObserver)? = nil
+    ) throws -> [PromptStates] {
         let length = rows.first?.count ?? 0
         let step = input.fixedBatch ?? min(max(rows.count, 1), Self.rowsAtOnce)
         return try stride(from: 0, to: rows.count, by: step).flatMap { start in
             let part = Array(rows[start..<min(start + step, rows.count)])
             let ids = (part + Array(repeating: part[0], count: step - part.count)).flatMap { $0 }
-            let results = try component.outputs(
-                [outputs] + (pooledOutput.map { [[$0]] } ?? []),
-                of: [input.name: try input.tensor(integers: ids, shape: [step, length])], observer: observer)
+            let results = try component.session.withStrengths(strengths, of: merged) {
+                try component.outputs(
+                    [outputs] + (pooledOutput.map { [[$0]] } ?? []),
+                    of: [input.name: try input.tensor(integers: ids, shape: [step, length])], observer: observer)
+            }
             let states = results[0]
             guard states.shape.rank == 3, states.shape[0] == step, states.shape[1] == length else {
                 throw PipelineError("The \(component.title) answers \(states.shape), expected [\(step), \(length), width].")

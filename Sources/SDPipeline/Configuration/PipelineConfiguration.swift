@@ -12,6 +12,9 @@ public struct PipelineConfiguration: Sendable {
     public let embeddings: [TextualInversion]
     /// The vectors of these for each text encoder, [count, width]; nil for none.
     let learnedVectors: [Tensor?]
+    /// What changes the weights of the U-Net and the text encoders.
+    public var loras: [LoRA] { adapters.loras }
+    let adapters: AdapterSet
     /// Whose token ids it gives.
     public let tokenizerConvention: TokenizerConvention
     /// The model's own scheduler settings.
@@ -38,13 +41,16 @@ public struct PipelineConfiguration: Sendable {
     ///     `vae_encoder/model.onnx`, or with the decoder as `model.onnx`.
     ///   - refinerURL: the folder of an SDXL refiner, which takes the last steps, see ``GenerationRequest/refinerStart``.
     ///   - embeddings: words that were learned, for the prompts.
+    ///   - loras: adapters, whose names differ. Tags such as `<lora:name:0.8>` in prompts are then taken out, and change what each counts,
+    ///     see ``LoRATag``; the refiner has none.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public init(
         modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5, vae otherVAE: URL? = nil,
-        refiner refinerURL: URL? = nil, embeddings: [TextualInversion] = []
+        refiner refinerURL: URL? = nil, embeddings: [TextualInversion] = [], loras: [LoRA] = []
     ) throws {
         folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
         family = try ModelFamily.of(folder)
+        adapters = try AdapterSet(loras, family: family, folder: folder)
         for component in family.textEncoders.map(\.folder) + ["unet"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)
         vaeFolder = try otherVAE.map { try VAEFolder($0) } ?? VAEFolder(of: folder)

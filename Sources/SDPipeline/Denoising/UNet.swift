@@ -27,6 +27,10 @@ struct UNet: Sendable {
     /// The ControlNets that are inside of the graph; nil for none.
     let builtIn: BuiltInControl?
     private let inputs: NetworkInputs
+    /// The weights that adapters change; nil for none.
+    let merged: MergedWeights?
+    /// How much each adapter counts; nil as at first.
+    var strengths: MergedWeights.Strengths?
 
     /// What many runs in a row get as the same tensor, see ``SessionOptions/steadyInputs``.
     static let steadyInputs: Set<String> = [
@@ -37,15 +41,18 @@ struct UNet: Sendable {
     /// - Parameters:
     ///   - addedInputs: the inputs that the family's conditioning gives besides the states.
     ///   - family: what messages call the model.
+    ///   - adapters: puts merged weights into the graph.
     /// - Throws: ``PipelineError`` for a graph that can't be run or isn't a U-Net's, or where an edit finds no place in it.
     init(
         _ file: URL, edits: Edits, configuration: UNetConfiguration, addedInputs: [String], family: String,
-        options: SessionOptions
+        adapters: AdapterSet = AdapterSet(), options: SessionOptions
     ) throws {
-        let places = ControlPlaces()
+        let (places, place) = (ControlPlaces(), MergedWeights.Place())
         let component = try Component("unet", file: file, options: options) { graph, title in
+            place.merged = try adapters.merge(into: &graph, of: "unet", title: title, threads: options.threads)
             try Self.apply(edits, to: &graph, title: title, places: places)
         }
+        merged = place.merged
         self.component = component
         self.configuration = configuration
         builtIn = BuiltInControl(component)
@@ -116,7 +123,9 @@ struct UNet: Sendable {
         observer: (any RunObserver)?
     ) throws -> Tensor {
         let all = further.merging(try inputs.tensors(latents, shape: shape, timestep: timestep)) { $1 }
-        let output = try component.output(["out_sample", "sample", "noise_pred"], of: all, observer: observer)
+        let output = try component.session.withStrengths(strengths, of: merged) {
+            try component.output(["out_sample", "sample", "noise_pred"], of: all, observer: observer)
+        }
         guard output.shape.rank == 4, output.shape[0] == shape[0], output.shape.dimensions.suffix(2) == shape.suffix(2) else {
             throw PipelineError("The U-Net answers \(output.shape) to latents of shape \(shape).", kind: .failedRun)
         }

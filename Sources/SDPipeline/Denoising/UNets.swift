@@ -24,9 +24,14 @@ final class UNets: Sendable {
         let edits = UNet.Edits(takesResiduals: !plan.request.controls.isEmpty, takesFreeU: plan.request.freeU != nil)
         return try loaded.withLock { loaded in
             if loaded.edits != edits { loaded = (edits, try Self.load(edits, configuration, options)) }
-            return loaded.unet
+            var unet = loaded.unet
+            unet.strengths = plan.adapterWeights.unetStrengths
+            return unet
         }
     }
+
+    /// The one that ran last.
+    var current: UNet { loaded.withLock(\.unet) }
 
     func releaseMemory() { loaded.withLock { $0.unet.component.session.releaseMemory() } }
 
@@ -36,6 +41,6 @@ final class UNets: Sendable {
         try UNet(
             configuration.folder.graph(of: "unet"), edits: edits, configuration: configuration.unet,
             addedInputs: [GuidanceEmbedding.inputName] + (configuration.family.addedConditions?.inputNames ?? []),
-            family: "a \(configuration.family.name)", options: options)
+            family: "a \(configuration.family.name)", adapters: configuration.adapters, options: options)
     }
 }

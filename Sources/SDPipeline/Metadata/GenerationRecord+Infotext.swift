@@ -28,7 +28,7 @@ extension GenerationRecord {
         if precision != "fp32" { add("Precision", precision) }
         if halfRounding != "outputs" { add("Half rounding", halfRounding) }
         add("Version", "\(program) \(version)")
-        return Infotext(prompt: prompt, negativePrompt: negativePrompt, pairs: pairs)
+        return Infotext(prompt: prompt + loraTags, negativePrompt: negativePrompt, pairs: pairs)
     }
 
     /// Where the generator's name isn't said, readers take a GPU's.
@@ -46,6 +46,9 @@ extension GenerationRecord {
         if let embeddings {
             pairs.append(
                 .init("TI hashes", embeddings.map { "\($0.name): \($0.file.sha256.prefix(12))" }.joined(separator: ", ")))
+        }
+        if let loras {
+            pairs.append(.init("Lora hashes", loras.map { "\($0.name): \($0.shortHash)" }.joined(separator: ", ")))
         }
         for (index, control) in (controls ?? []).enumerated() { pairs.append(.init("ControlNet \(index)", control.parameters)) }
         if let freeU {

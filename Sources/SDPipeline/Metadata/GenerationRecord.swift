@@ -40,6 +40,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var promptBlend: PromptBlend?
     /// Words that were learned, where there were some.
     public var embeddings: [Embedding]?
+    /// Adapters that counted, where there were some.
+    public var loras: [Adapter]?
     /// Pixels in a row.
     public var width: Int
     /// Rows.
@@ -161,8 +163,28 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         public var file: InputFiles.File
     }
 
+    /// An adapter, and how much it counted in all: by itself and by tags of the prompt.
+    public struct Adapter: Sendable, Equatable, Codable {
+        /// What tags call it.
+        public var name: String
+        /// Where it comes from.
+        public var file: InputFiles.File
+        /// See ``LoRA/shortHash``.
+        public var shortHash: String
+        /// For the U-Net.
+        public var weight: Double
+        /// For the text encoders.
+        public var textWeight: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case name, file, weight
+            case shortHash = "short_hash"
+            case textWeight = "text_weight"
+        }
+    }
+
     private enum CodingKeys: String, CodingKey {
-        case embeddings, controls
+        case embeddings, controls, loras
         case freeU = "freeu"
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
         case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop

@@ -56,7 +56,7 @@ extension StableDiffusionPipeline {
                 promptBlend: request.promptBlend,
                 embeddings: configuration.embeddings.isEmpty
                     ? nil : configuration.embeddings.map { GenerationRecord.Embedding(name: $0.name, file: $0.file) },
-                width: plan.width,
+                loras: loras(plan), width: plan.width,
                 height: plan.height, steps: steps, guidanceScale: plan.guidanceScale, seed: seed,
                 noiseSource: request.noiseSource == .torch ? nil : request.noiseSource,
                 variationSeed: variationSeeds.isEmpty ? nil : variationSeeds[index],
@@ -97,6 +97,18 @@ extension StableDiffusionPipeline {
 }
 
 extension StableDiffusionPipeline {
+    /// The adapters that counted; nil for none.
+    private func loras(_ plan: GenerationPlan) -> [GenerationRecord.Adapter]? {
+        let used = zip(configuration.loras, plan.adapterWeights).filter { $1.weight != 0 || $1.textWeight != 0 }
+        return used.isEmpty
+            ? nil
+            : used.map { lora, counts in
+                GenerationRecord.Adapter(
+                    name: lora.name, file: lora.file, shortHash: lora.shortHash, weight: counts.weight,
+                    textWeight: counts.textWeight)
+            }
+    }
+
     private static func name(_ folder: URL) -> String {
         folder.standardizedFileURL.resolvingSymlinksInPath().lastPathComponent
     }

@@ -12,6 +12,10 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case schedulerUnsuited(name: String, madeFor: ModelKind)
     /// Tags of a prompt that other programs take as instructions, and that are text like all others here.
     case literalSyntax(parts: [String])
+    /// An adapter has modules that the model hasn't, or tensors of no known form; the others count.
+    case adapterPartlyUsed(name: String, modules: [String], total: Int, keys: [String])
+    /// The graph has no names for layers that adapters change: they were told by their order and shapes.
+    case layersFoundByOrder(count: Int, component: String)
     /// No guidance scale was asked for, and the model was made for none.
     case guidanceOff
     /// The model's files state no scaling factor of latents.
@@ -39,7 +43,19 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
             "The scheduler \(name) is made for \(kind.plural), which this model isn't one of by its files."
         case .literalSyntax(let parts):
             "The prompt's \(parts.map { "\"\($0)\"" }.joined(separator: ", ")) \(parts.count == 1 ? "is" : "are") taken literally: "
-                + "networks that other programs take out of prompts aren't known here."
+                + "only tags of LoRAs are known, in the prompt, and only where LoRAs are loaded."
+        case .adapterPartlyUsed(let name, let modules, let total, let keys):
+            [
+                modules.isEmpty
+                    ? nil
+                    : "The LoRA \(name) changes \(total) modules, of which the model lacks \(modules.count): \(Self.list(modules)).",
+                keys.isEmpty
+                    ? nil
+                    : "\(keys.count) of the LoRA \(name)'s tensors \(keys.count == 1 ? "has a name" : "have names") of no known form and \(keys.count == 1 ? "is" : "are") left out: \(Self.list(keys)).",
+            ].compactMap { $0 }.joined(separator: " ")
+        case .layersFoundByOrder(let count, let component):
+            "The \(component)'s graph has no names for \(count) \(count == 1 ? "layer" : "layers") that LoRAs change: "
+                + "\(count == 1 ? "it was" : "they were") told by order and shape."
         case .guidanceOff:
             "This model is made for a few steps without guidance: the guidance scale is 1 where none is asked for."
         case .scalingFactorAssumed(let factor):
@@ -54,6 +70,12 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
             "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than it may: its colours "
                 + "differ a little from those of the whole."
         }
+    }
+}
+
+extension GenerationNotice {
+    private static func list(_ names: [String]) -> String {
+        names.prefix(5).map { $0.shortened(to: 100) }.joined(separator: ", ") + (names.count > 5 ? ", …" : "")
     }
 }
 
@@ -104,7 +126,11 @@ extension GenerationPlan {
         if !configuration.suits(descriptor) {
             result.append(.schedulerUnsuited(name: descriptor.shortName, madeFor: descriptor.modelKind))
         }
-        let literal = PromptSyntax.tags(in: request.prompt) + PromptSyntax.tags(in: request.negativePrompt ?? "")
+        let literal =
+            PromptSyntax.tags(
+                in: configuration.loras.isEmpty || promptSyntax == .plain && request.promptSyntax == .plain
+                    ? request.prompt : (try? LoRATag.taken(from: request.prompt).prompt) ?? request.prompt)
+            + PromptSyntax.tags(in: request.negativePrompt ?? "")
         if !literal.isEmpty { result.append(.literalSyntax(parts: literal)) }
         if let start, start != (width, height), request.inpainting?.padding == nil {
             result.append(.startResized(from: "\(start.width)×\(start.height)", to: "\(width)×\(height)"))

@@ -33,6 +33,8 @@ public struct GenerationPlan: Sendable {
     /// What a refiner does after the model: none or one, since a value can't hold one of its own kind otherwise.
     private let refinements: [GenerationPlan]
     let configuration: PipelineConfiguration
+    /// How much each of the configuration's adapters counts: what it counts by itself, and what tags of the prompt say.
+    public let adapterWeights: [AdapterWeight]
     let program: PromptProgram
     /// Steps of the run before this plan's, where it is a refiner's.
     private let stepsBefore: Int
@@ -77,7 +79,12 @@ public struct GenerationPlan: Sendable {
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
         stepsBefore = 0
+        let (prompt, weights) = try configuration.adapters.read(request)
+        adapterWeights = weights
         if let refiner = configuration.refiner {
+            // Tags are for the model.
+            var request = request
+            request.prompt = prompt
             let cutoff = try Refinement.cutoff(request, scheduler: scheduler)
             endIndex = firstIndex + Refinement.stepsBefore(cutoff, scheduler.timesteps.dropFirst(firstIndex))
             let refinement = try GenerationPlan(
@@ -97,13 +104,13 @@ public struct GenerationPlan: Sendable {
             (refinements, endIndex) = ([], scheduler.timesteps.count)
             stepCount = Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
         }
-        program = try Self.program(request, configuration, steps: stepCount)
+        program = try Self.program(request, prompt: prompt, configuration, steps: stepCount)
         isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
     }
 
     /// The prompts, with what the text encoders get at every step.
     private static func program(
-        _ request: GenerationRequest, _ configuration: PipelineConfiguration, steps: Int
+        _ request: GenerationRequest, prompt: String, _ configuration: PipelineConfiguration, steps: Int
     ) throws -> PromptProgram {
         if let clipSkip = request.clipSkip {
             guard clipSkip >= 1 else {
@@ -120,12 +127,18 @@ public struct GenerationPlan: Sendable {
         // Of two prompts that are mixed, syntax in either decides how both are read.
         var syntax = request.promptSyntax
         if let blend = request.promptBlend {
-            syntax = syntax.resolved(prompt: blend.prompt + "\n" + request.prompt, negativePrompt: request.negativePrompt ?? "")
+            syntax = syntax.resolved(prompt: blend.prompt + "\n" + prompt, negativePrompt: request.negativePrompt ?? "")
         }
         var program = try PromptProgram(
-            prompt: request.prompt, negativePrompt: request.negativePrompt ?? "", syntax: syntax, steps: steps,
+            prompt: prompt, negativePrompt: request.negativePrompt ?? "", syntax: syntax, steps: steps,
             tokenizers: configuration.tokenizers)
-        if let blend = request.promptBlend { try program.mix(blend, steps: steps, tokenizers: configuration.tokenizers) }
+        if let blend = request.promptBlend {
+            // Its tags have no effect: adapters count what the first prompt says.
+            let hasTags = !configuration.loras.isEmpty && request.promptSyntax != .plain
+            let text = hasTags ? try LoRATag.taken(from: blend.prompt).prompt : blend.prompt
+            try program.mix(
+                PromptBlend(prompt: text, share: blend.share), steps: steps, tokenizers: configuration.tokenizers)
+        }
         return program
     }
 
@@ -273,7 +286,8 @@ public struct GenerationPlan: Sendable {
         refinements = []
         self.stepsBefore = stepsBefore
         stepCount = stepsBefore + Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
-        program = try Self.program(request, configuration, steps: stepCount)
+        program = try Self.program(request, prompt: request.prompt, configuration, steps: stepCount)
+        adapterWeights = []
         isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
     }
 
@@ -308,6 +322,12 @@ public struct GenerationPlan: Sendable {
             throw PipelineError(
                 "The plan was made for the model \(configuration.folder.url.path), its VAE and its refiner, and not for "
                     + "\(model.folder.url.path) with its own.", kind: .invalidRequest)
+        }
+        let names = [configuration, model].map { $0.loras.map(\.name) }
+        guard names[0] == names[1] else {
+            throw PipelineError(
+                "The plan was made for the LoRAs \(names[0].joined(separator: ", ")), and the model has \(names[1].joined(separator: ", ")): expected the same.",
+                kind: .invalidRequest)
         }
     }
 

@@ -77,6 +77,10 @@ public struct GenerationRequest: Sendable {
     public var controls: [Control]
     /// FreeU's factors; nil for none. A refiner works without them.
     public var freeU: FreeU?
+    /// How much adapters count, by their names, in the place of what ``LoRA/weight`` and ``LoRA/textWeight`` say; tags of the prompt add to
+    /// it. Other weights than those of the run before change constants of the loaded graphs, which takes a moment and leaves plans as
+    /// they are.
+    public var loraWeights: [AdapterWeight] = []
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(

@@ -21,6 +21,8 @@ public final class StableDiffusionPipeline: Sendable {
     let loadedSafetyChecker = Mutex<SafetyChecker?>(nil)
     /// The linear map of live previews, fitted when it is first asked for.
     private let fittedProjection = Mutex<LatentProjection?>(nil)
+    /// What of its adapters the model hasn't, and how their places were found.
+    public let adapterNotices: [GenerationNotice]
     /// The SHA-256 of the model's files, read beside the first pictures.
     public let modelHash: ModelHash
     /// The SHA-256 of the graphs of another autoencoder than the model's own.
@@ -66,6 +68,9 @@ public final class StableDiffusionPipeline: Sendable {
         vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
         promptEncoder = try PromptEncoder(configuration, clipSkip: nil, options: options)
         unets = try UNets(configuration, options: options)
+        let unet = unets.current
+        adapterNotices = try configuration.adapters.notices(
+            promptEncoder.encoders.map { ($0.component.title, $0.merged) } + [(unet.component.title, unet.merged)])
         codec = try LatentCodec(configuration.vaeFolder, configuration: configuration.vae, options: options)
         refiner = try configuration.refiner.map {
             try StableDiffusionPipeline(
@@ -182,7 +187,7 @@ public final class StableDiffusionPipeline: Sendable {
         let unused = plan.isGuided ? 0 : program.negativeTextCount
         let texts = Array(program.texts.dropFirst(unused)) + (program.blend.map { [$0.text] } ?? [])
         var states = try promptEncoder(clipSkip: plan.request.clipSkip).encode(
-            texts, empty: configuration.tokenizers.emptyChunk, observer: observer)
+            texts, empty: configuration.tokenizers.emptyChunk, strengths: plan.adapterWeights.textStrengths, observer: observer)
         if let share = program.blend?.share, let other = states.popLast(), let own = states.popLast() {
             states.append(own.mixed(with: other, share: share))
         }

@@ -236,7 +236,7 @@ struct GenerateCommand: ParsableCommand {
             var command = self
             command.seed = seed ?? .drawn()
             if !sheet.xy.isEmpty { return try command.runSheet(arguments: arguments, file: try command.outputFiles()?.first) }
-            return try command.run(GenerateModels(), files: try command.outputFiles())
+            return try command.run(GenerateModels([command]), files: try command.outputFiles())
         }
         // Each line is the command with its own options over those that all have.
         let lines = try PromptLines.read(promptFile)
@@ -263,7 +263,7 @@ struct GenerateCommand: ParsableCommand {
             throw CommandFailure(
                 "A picture would replace \(promptFile), which the prompts are read from: give -o another name.")
         }
-        let models = GenerateModels()
+        let models = GenerateModels(commands)
         for (command, line) in zip(commands, lines) {
             do {
                 _ = try command.plans(try models.configuration(for: command), profile: nil)
@@ -349,7 +349,7 @@ struct GenerateCommand: ParsableCommand {
 
     func request() throws -> GenerationRequest {
         var request = GenerationRequest(
-            prompt: promptArgument ?? prompt ?? "", negativePrompt: negativePrompt, width: width, height: height, steps: steps,
+            prompt: promptText, negativePrompt: negativePrompt, width: width, height: height, steps: steps,
             guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
             batchSeeds: batchSeeds, scheduler: comparedSchedulers == nil ? scheduler : nil)
         request.schedulerOverrides = schedulerOptions.overrides
@@ -358,6 +358,7 @@ struct GenerateCommand: ParsableCommand {
         request.previewInterval = previews.interval
         try start.prepare(&request)
         request.refinerStart = parts.refinerStart
+        parts.adapters.fill(&request)
         request.pictureSizes = conditions.sizes
         prompting.fill(&request)
         try controlling.fill(&request, limit: start.limit)
@@ -484,6 +485,7 @@ struct GenerateCommand: ParsableCommand {
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
             precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
+        if !quiet { for notice in pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
         let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, plans: plans) { entry in
             guard !quiet else { return }
             StandardStreams.printError(

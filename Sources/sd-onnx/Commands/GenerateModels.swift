@@ -3,20 +3,27 @@ import SDPipeline
 
 /// The model of several commands in a row, loaded again where one of them asks for another.
 final class GenerateModels {
+    /// The prompts of all commands that read tags, which name adapters.
+    private let prompts: [String]
     private var configurationKey: [String]?
     private var configuration: PipelineConfiguration?
     private var pipelineKey: [String]?
     private var loaded: (pipeline: StableDiffusionPipeline, pool: ThreadPool)?
 
+    /// - Parameter others: more prompts that name adapters.
+    init(_ commands: [GenerateCommand], prompts others: [String] = []) {
+        prompts = commands.filter { $0.prompting.syntax.promptSyntax != .plain }.map(\.promptText) + others
+    }
+
     func configuration(for command: GenerateCommand) throws -> PipelineConfiguration {
         let (parts, embeddings) = (command.parts, command.parts.learned.embedding)
         let key =
             [command.model.model, parts.vae, parts.refiner].map { $0 ?? "" } + [command.tokenizer.convention.rawValue]
-            + embeddings.flatMap { [$0.name, $0.path] }
+            + embeddings.flatMap { [$0.name, $0.path] } + parts.adapters.key
         if let configuration, key == configurationKey { return configuration }
         // What the last one took makes room.
         (configuration, loaded, pipelineKey) = (nil, nil, nil)
-        let made = try parts.configuration(command.model, command.tokenizer)
+        let made = try parts.configuration(command.model, command.tokenizer, prompts: prompts)
         (configuration, configurationKey) = (made, key)
         return made
     }
@@ -33,6 +40,7 @@ final class GenerateModels {
                 halfRounding: command.numbers.half.halfRounding, limits: command.memory.limits), pool: pool
         )
         (loaded, pipelineKey) = (made, key)
+        if !command.quiet { for notice in made.pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
         return made
     }
 }

@@ -47,7 +47,7 @@ extension GenerateCommand {
                     axes: [(x, column)] + (y.map { [($0, row)] } ?? []))
             }
         }
-        let models = GenerateModels()
+        let models = GenerateModels(rows.joined().map(\.command))
         // All that can be known before the work is known for every picture.
         for cell in rows.joined() {
             do { _ = try cell.command.plans(try models.configuration(for: cell.command), profile: nil) } catch {

@@ -19,7 +19,7 @@ struct InspectCommand: ParsableCommand {
               sd-onnx inspect vae_decoder/model.onnx --plan memory.svg --shape latent_sample=1,4,64,64
             """)
 
-    @Argument(help: "The model: a file, or a pipeline's folder.", transform: OptionValues.path)
+    @Argument(help: "The model: a file, or a pipeline's folder; or an adapter (.safetensors).", transform: OptionValues.path)
     var model: String
 
     @Option(
@@ -88,6 +88,9 @@ struct InspectCommand: ParsableCommand {
         if let path = paths.firstDuplicate, path != "/dev/null" {
             throw ValidationError("Two options name \(path): give them different files.")
         }
+        if isAdapter, component != nil || needsOneGraph {
+            throw ValidationError("\(model) is no model's graph: of the options, --json is for adapters.")
+        }
         if component == nil, NamedModel.isFolder(model), needsOneGraph {
             throw ValidationError(
                 "\(model) is a pipeline's folder, and all options but --json and --max-memory are for one graph: add --component."
@@ -95,12 +98,16 @@ struct InspectCommand: ParsableCommand {
         }
     }
 
+    /// Whether the file is an adapter by its name.
+    private var isAdapter: Bool { model.lowercased().hasSuffix(".safetensors") && !NamedModel.isFolder(model) }
+
     private var needsOneGraph: Bool {
         graph || dot != nil || svg != nil || optimized || weights || plan != nil
     }
 
     func run() throws {
         try AtomicFile.check([dot, svg, plan].compactMap { $0 }.filter { $0 != "-" }.map { URL(fileURLWithPath: $0) })
+        if isAdapter { return try inspectAdapter() }
         if component == nil, NamedModel.isFolder(model) { return try inspectFolder() }
         let named = try NamedModel(model, component: component)
         let loaded = try load(URL(fileURLWithPath: named.path))
@@ -156,6 +163,11 @@ struct InspectCommand: ParsableCommand {
             return try StandardStreams.writeReport(Array(drawing.dot.utf8))
         }
         try StandardStreams.printOutput(report.text)
+    }
+
+    private func inspectAdapter() throws {
+        let summary = AdapterSummary(try LoRA(contentsOf: URL(fileURLWithPath: model)))
+        if json { try StandardStreams.printJSON(summary) } else { try StandardStreams.printOutput(AdapterReport.text(summary)) }
     }
 
     private func inspectFolder() throws {

@@ -109,7 +109,7 @@ extension GenerateCommand {
     /// Makes pictures one after another, as files or as a strip.
     func runInterpolation(_ requests: [GenerationRequest]) throws {
         let files = try interpolationFiles(requests)
-        let models = GenerateModels()
+        let models = GenerateModels([self], prompts: requests.map(\.prompt))
         let configuration = try models.configuration(for: self)
         let picture = try start.picture()
         var plans = try requests.map { try configuration.plan(for: $0, startingFrom: picture.map { ($0.width, $0.height) }) }

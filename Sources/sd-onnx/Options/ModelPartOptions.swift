@@ -24,6 +24,8 @@ struct ModelPartOptions: ParsableArguments {
 
     @OptionGroup var learned: EmbeddingOptions
 
+    @OptionGroup var adapters: LoRAOptions
+
     func validate() throws {
         if refinerStart != nil, refiner == nil { throw ValidationError("--refiner-start needs a refiner: --refiner.") }
         if let refinerStart, refinerStart == 0 || refinerStart == 1 {
@@ -32,10 +34,14 @@ struct ModelPartOptions: ParsableArguments {
     }
 
     /// The configuration of a model with these parts.
-    func configuration(_ model: ModelOptions, _ tokenizer: TokenizerOptions) throws -> PipelineConfiguration {
+    ///
+    /// - Parameter prompts: whose tags name adapters.
+    func configuration(_ model: ModelOptions, _ tokenizer: TokenizerOptions, prompts: [String]) throws -> PipelineConfiguration
+    {
         try PipelineConfiguration(
             modelFolder: model.url, tokenizer: tokenizer.convention, vae: vae.map { URL(fileURLWithPath: $0) },
-            refiner: refiner.map { URL(fileURLWithPath: $0) }, embeddings: learned.embeddings())
+            refiner: refiner.map { URL(fileURLWithPath: $0) }, embeddings: learned.embeddings(),
+            loras: adapters.loras(prompts: prompts))
     }
 }
 

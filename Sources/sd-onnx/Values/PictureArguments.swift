@@ -183,6 +183,12 @@ enum PictureArguments {
             let path = try files.path(of: embedding.file, option: "--embedding \(embedding.name)=FILE")
             list.add("embedding", "\(embedding.name)=\(path)")
         }
+        guard options.adapters.lora.isEmpty, options.adapters.loraDir == nil else { return }
+        for adapter in record.loras ?? [] {
+            let path = try files.path(of: adapter.file, option: "--lora FILE")
+            let (weight, textWeight) = record.ownWeights(of: adapter)
+            list.add("lora", "\(path):\(weight):\(textWeight)")
+        }
     }
 }
 

@@ -1,0 +1,160 @@
+import Foundation
+import GraphRuntime
+import SDPipeline
+import TestSupport
+import Testing
+
+/// Adapters of every form and with every trainer's keys, on every exporter's graphs, against diffusers with PEFT and LyCORIS
+/// (Tests/References/adapters.py).
+@Suite struct LoRAParityTests {
+    /// A picture that the judges made; paths are relative to ``root``, those of models to the cache.
+    struct Case: Decodable, Sendable {
+        struct Adapter: Decodable {
+            let file: String
+            let weight: Double
+            let textWeight: Double
+        }
+
+        let name: String
+        let models: [String]
+        let adapters: [Adapter]
+        let picture: String
+        let prompt: String
+        let negativePrompt: String?
+        let seed: UInt64
+        let steps: Int
+        let guidanceScale: Double
+        let width: Int
+        let height: Int
+    }
+
+    static let root = TestCache.folder.appendingPathComponent("adapters")
+
+    static let cases: [Case] = {
+        struct File: Decodable { let cases: [Case] }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let data = try? Data(contentsOf: root.appendingPathComponent("cases.json"))
+        return data.flatMap { try? decoder.decode(File.self, from: $0).cases } ?? []
+    }()
+
+    static func file(_ name: String) -> URL { root.appendingPathComponent("files/\(name)") }
+
+    static func request(_ item: Case) -> GenerationRequest {
+        GenerationRequest(
+            prompt: item.prompt, negativePrompt: item.negativePrompt, width: item.width, height: item.height, steps: item.steps,
+            guidanceScale: item.guidanceScale, seed: item.seed, scheduler: "euler")
+    }
+
+    static func pipeline(_ model: String, _ item: Case) throws -> StableDiffusionPipeline {
+        let loras = try item.adapters.map {
+            try LoRA(contentsOf: file($0.file), weight: $0.weight, textWeight: $0.textWeight)
+        }
+        return try StableDiffusionPipeline(
+            PipelineConfiguration(modelFolder: TestCache.folder.appendingPathComponent(model), loras: loras))
+    }
+
+    @Test func thereAreCases() { #expect(Self.cases.count == 26, "run Tests/References/adapters.py") }
+
+    @Test(arguments: cases.flatMap { item in item.models.map { ("\(item.name) on \($0)", $0, item) } })
+    func sameAsJudges(title: String, model: String, item: Case) throws {
+        let pipeline = try Self.pipeline(model, item)
+        let image = try pipeline.generate(Self.request(item)).images[0]
+        let expected = try PNGFile.read(Self.root.appendingPathComponent(item.picture))
+        expectClose(image.pixels, expected.pixels, shape: [expected.height, expected.width, 3], within: 2, "\(title)")
+        // Only a graph without names needs the order of its layers, and says so.
+        let notes = pipeline.adapterNotices.map { "\($0)" }
+        #expect(notes.contains { $0.contains("told by order and shape") } == model.contains("nameless"), "\(title): \(notes)")
+        #expect(!notes.contains { $0.contains("lacks") }, "\(title): \(notes)")
+    }
+
+    /// Other weights than at first give what a pipeline that was loaded with them gives, on the same plans.
+    @Test func weightsChangeBetweenRuns() throws {
+        let item = try #require(Self.cases.first { $0.name == "sd1-kohya-two" })
+        let model = "families/sd1/model"
+        let pipeline = try Self.pipeline(model, item)
+        let plain = try StableDiffusionPipeline(modelFolder: TestCache.folder.appendingPathComponent(model))
+        var request = Self.request(item)
+        func names(_ weights: [(Double, Double)]) -> [AdapterWeight] {
+            zip(item.adapters, weights).map {
+                AdapterWeight(name: String($0.file.dropLast(".safetensors".count)), weight: $1.0, textWeight: $1.1)
+            }
+        }
+        let first = try pipeline.generate(request).latents
+        request.loraWeights = names([(0, 0), (0, 0)])
+        #expect(try pipeline.generate(request).latents == plain.generate(Self.request(item)).latents)
+        request.loraWeights = names([(1.5, 0.2), (0.25, 0)])
+        let changed = try pipeline.generate(request).latents
+        var other = item.adapters.map { ($0.file, 0.0, 0.0) }
+        (other[0].1, other[0].2, other[1].1) = (1.5, 0.2, 0.25)
+        let loras = try other.map { try LoRA(contentsOf: Self.file($0.0), weight: $0.1, textWeight: $0.2) }
+        let fresh = try StableDiffusionPipeline(
+            PipelineConfiguration(modelFolder: TestCache.folder.appendingPathComponent(model), loras: loras))
+        #expect(try changed == fresh.generate(Self.request(item)).latents)
+        request.loraWeights = []
+        #expect(try pipeline.generate(request).latents == first)
+    }
+
+    /// Runs with different weights at once don't see one another's.
+    @Test func runsAtOnceKeepTheirWeights() async throws {
+        let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
+        let pipeline = try Self.pipeline("families/sd1/model", item)
+        let name = String(item.adapters[0].file.dropLast(".safetensors".count))
+        let weights = [0.0, 0.5, 1.0]
+        @Sendable func latents(_ weight: Double) throws -> Latents {
+            var request = Self.request(item)
+            request.loraWeights = [AdapterWeight(name: name, weight: weight)]
+            return try pipeline.generate(request).latents
+        }
+        let alone = try weights.map(latents)
+        let together = try await withThrowingTaskGroup(of: (Int, Latents).self) { group in
+            for index in weights.indices { group.addTask { (index, try latents(weights[index])) } }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+        for index in weights.indices { #expect(together[index] == alone[index]) }
+    }
+
+    /// Tags of the prompt are taken out of it, and add to what an adapter counts.
+    @Test func tagsAreTakenOut() throws {
+        let item = try #require(Self.cases.first { $0.name == "sd1-kohya-text-weight" })
+        let pipeline = try Self.pipeline("families/sd1/model", item)
+        let expected = try pipeline.generate(Self.request(item))
+        let name = String(item.adapters[0].file.dropLast(".safetensors".count))
+        var request = Self.request(item)
+        request.loraWeights = [AdapterWeight(name: name, weight: 0.5, textWeight: 0)]
+        request.prompt += "<lora:\(name):0.25:0.3>"
+        let tagged = try pipeline.generate(request)
+        #expect(tagged.latents == expected.latents)
+        #expect(tagged.promptTokenCount == expected.promptTokenCount)
+        let record = try #require(tagged.records.first)
+        let adapter = try #require(record.loras?.first)
+        #expect((adapter.name, adapter.weight, adapter.textWeight) == (name, 0.8, 0.25))
+        #expect(record.prompt == request.prompt)
+        #expect(record.parameters.contains("Lora hashes: \"\(name): \(adapter.shortHash)\""))
+        #expect(record.parameters.hasPrefix(request.prompt + " <lora:\(name):0:0.5>\n"))
+        let read = try #require(try GenerationRecord(png: PNGFile.encode(tagged.images[0], text: record.pngText)))
+        #expect(read.loras == record.loras)
+        request.prompt = "a fox <lora:other:1>"
+        #expect { try pipeline.generate(request) } throws: {
+            "\($0)".contains("names the LoRA \"other\", and there is \(name)")
+        }
+        request.promptSyntax = .plain
+        _ = try pipeline.configuration.plan(for: request)
+    }
+
+    /// An adapter of another kind of model is refused, with the shapes or the names that tell.
+    @Test(arguments: [
+        ("sd2-all", "families/sd1/model", "is of another kind of model: its difference of"),
+        ("sd1-all", "families/sd2/model", "is of another kind of model: its difference of"),
+        ("sdxl-all", "families/sd1/model", "is of another kind of model"),
+        ("sd1-all", "families/sdxl/model", "is of another kind of model"),
+    ]) func otherFamiliesAreRefused(name: String, model: String, message: String) throws {
+        let item = try #require(Self.cases.first { $0.name == name })
+        #expect {
+            _ = try Self.pipeline(model, item)
+        } throws: { error in
+            let text = "\(error)"
+            return text.contains(message) && text.contains(item.adapters[0].file)
+        }
+    }
+}
