@@ -64,6 +64,9 @@ public struct GraphEditor {
         return id
     }
 
+    /// Gives a value another name: where it isn't any more, element by element, what the file's value of that name is.
+    public mutating func rename(_ id: ValueID, to name: String) { graph.values[id].name = name }
+
     /// Puts a fused node in the place of those it stands for.
     ///
     /// - Returns: false, with nothing changed but a line in ``refusals``, where a value between the replaced nodes is also read from

@@ -5,11 +5,18 @@ import GraphRuntime
 struct ChannelsLastFusion: Fusion {
     let name = "channels last"
 
+    /// What the names of values that lie so end in: those of the file would promise another order to who looks at them.
+    private static let suffix = " (channels last)"
+
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
-        guard let placing = Self.placing(of: node, editor), placing == ChannelPlacing(),
+        let placing = Self.placing(of: node, editor)
+        guard placing != nil || editor.operation(node, as: QuantizedSum.self) != nil,
             let input = editor.nodes[node].inputs[0], let output = editor.output(node)
         else { return nil }
         let values = Self.values(in: editor)
+        let name = editor.graph.values[output].name
+        if values.contains(output), !name.hasSuffix(Self.suffix) { editor.rename(output, to: name + Self.suffix) }
+        guard let placing, placing == ChannelPlacing() else { return nil }
         let wanted = ChannelPlacing(inputIsLast: values.contains(input), outputIsLast: values.contains(output))
         guard wanted != placing, let operation = Self.operation(of: node, wanted, editor) else { return nil }
         return FusionMatch(
