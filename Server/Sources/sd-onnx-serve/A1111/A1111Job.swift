@@ -20,6 +20,10 @@ extension A1111Request {
             seed: seed >= 0 ? UInt64(seed) : UInt64(UInt32.random(in: .min ... .max)), batchCount: batchSize,
             scheduler: try schedulerName)
         request.promptSyntax = .a1111
+        if subseedStrength > 0 {
+            let other = subseed >= 0 ? UInt64(subseed) : UInt64(UInt32.random(in: .min ... .max))
+            request.variation = SeedVariation(seed: other, strength: subseedStrength)
+        }
         request.stepOptions = try stepOptions(request.scheduler ?? "")
         let clipSkip = overrides.clipSkip ?? services.models.clipSkip
         request.clipSkip = clipSkip == 1 ? nil : clipSkip
@@ -27,7 +31,6 @@ extension A1111Request {
         try readPictures(into: &request, services.pictures)
         var job = try JobRequest(
             model: model, request: request, rounds: nIter, limits: services.limits, fields: Self.fieldNames, api: "a1111")
-        if subseedStrength > 0 { try vary(&job) }
         job.encoding = PictureEncoding(format: options.format, quality: options.jpegQuality)
         if let format = overrides.format?.lowercased() {
             job.encoding.format = ["jpg", "jpeg"].contains(format) ? .jpeg : .png
@@ -70,24 +73,5 @@ extension A1111Request {
         }
         request.inpainting = inpainting
         request.inputFiles.mask = InputFiles.File(path: "mask", bytes: maskSource.bytes)
-    }
-
-    /// Variations of one picture: each starts from its seed's noise, turned towards that of another seed.
-    private func vary(_ job: inout JobRequest) throws {
-        guard let first = job.requests.first else { return }
-        let subseed = subseed >= 0 ? UInt64(subseed) : UInt64(UInt32.random(in: .min ... .max))
-        var single = first
-        single.batchCount = 1
-        let shape = try job.model.configuration.plan(for: single).latentShape
-        job.requests = try (0..<UInt64(batchSize * nIter)).map { index in
-            var request = single
-            request.initialLatents = try VariationNoise.latents(
-                seed: first.seed, subseed: subseed &+ index, strength: subseedStrength, shape: shape)
-            return request
-        }
-        job.remarks = job.requests.indices.map {
-            "Variation seed: \(subseed &+ UInt64($0)), Variation seed strength: \(subseedStrength)"
-        }
-        job.subseeds = job.requests.indices.map { subseed &+ UInt64($0) }
     }
 }

@@ -57,7 +57,7 @@ struct A1111Info: Encodable {
         let seeds = pictures.map(\.record.seed)
         seed = seeds.first ?? first?.seed ?? 0
         allSeeds = seeds.isEmpty ? [seed] : seeds
-        let subseeds = job.request.subseeds
+        let subseeds = pictures.compactMap(\.record.variationSeed)
         allSubseeds = subseeds.isEmpty ? Array(repeating: 0, count: count) : subseeds
         subseed = allSubseeds.first ?? 0
         subseedStrength = request.subseedStrength

@@ -14,6 +14,6 @@ struct A1111PictureInfo: Encodable {
         let settings = texts.first { $0.key == "parameters" }?.text
         info = settings ?? ""
         items = Dictionary(texts.map { ($0.key, $0.text) }) { first, _ in first }
-        parameters = settings.map(Infotext.parameters) ?? [:]
+        parameters = settings.map { Infotext(parsing: $0).parameters } ?? [:]
     }
 }

@@ -61,9 +61,9 @@ struct A1111Request: Encodable {
     /// - Throws: ``APIError`` with the field that is wrong.
     init(_ fields: RequestFields, isOverPicture: Bool, _ services: Services) throws {
         let limits = services.limits
-        let told = try fields.text("infotext", atMost: 2 * limits.prompt).map(Infotext.parameters) ?? [:]
-        let fields = told.isEmpty ? fields : fields.filled(with: Infotext.fields(told))
-        overrides.clipSkip = told["Clip skip"].flatMap { Int($0) }.flatMap { (1...64).contains($0) ? $0 : nil }
+        let told = try fields.text("infotext", atMost: 2 * limits.prompt).map { Infotext(parsing: $0) }
+        let fields = told.map { fields.filled(with: $0.fields) } ?? fields
+        overrides.clipSkip = told?["Clip skip"].flatMap { Int($0) }.flatMap { (1...64).contains($0) ? $0 : nil }
         if let settings = try fields.object("override_settings") {
             overrides.model = try settings.text("sd_model_checkpoint")
             overrides.clipSkip = try settings.integer("CLIP_stop_at_last_layers", in: 1...64) ?? overrides.clipSkip

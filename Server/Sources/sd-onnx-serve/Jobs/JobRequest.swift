@@ -12,11 +12,7 @@ enum DisconnectPolicy: String, Sendable, CaseIterable, Codable {
 struct JobRequest: Sendable {
     let model: ServedModel
     /// A run each; more than one where a client asks for several rounds.
-    var requests: [GenerationRequest]
-    /// For each run, what its pictures' settings say beside the record of how they were made.
-    var remarks: [String] = []
-    /// For each run, the seed that its noise is turned towards; empty where none is.
-    var subseeds: [UInt64] = []
+    let requests: [GenerationRequest]
     var encoding = PictureEncoding()
     var disconnect = DisconnectPolicy.keep
     /// Another name that the client has for the job.
@@ -42,7 +38,12 @@ struct JobRequest: Sendable {
         self.api = api
         requests = (0..<rounds).map { round in
             var next = request
-            next.seed = request.seed &+ UInt64(round * request.batchCount)
+            // Of variations the seed stays, and the other one goes on.
+            if let variation = request.variation {
+                next.variation?.seed = variation.seed &+ UInt64(round * request.batchCount)
+            } else {
+                next.seed = request.seed &+ UInt64(round * request.batchCount)
+            }
             return next
         }
     }

@@ -107,10 +107,8 @@ struct JobWorker: Service {
 
     private func keep(_ result: GenerationResult, of job: Job) throws {
         let encoding = job.request.encoding
-        let remarks = job.request.remarks
-        let remark = remarks.indices.contains(job.status.round) ? remarks[job.status.round] : ""
         let pictures = try zip(result.images, result.records).map { image, record in
-            try MadePicture(image, record: record, encoding: encoding, remark: remark)
+            try MadePicture(image, record: record, encoding: encoding)
         }
         if let outputFolder {
             let first = job.status.pictures.count + 1

@@ -44,17 +44,14 @@ struct MadePicture: Sendable {
     let bytes: [UInt8]
     let encoding: PictureEncoding
     let record: GenerationRecord
-    /// The settings as AUTOMATIC1111's web interface writes them.
-    let parameters: String
 
-    /// - Parameter remark: what its settings say beside the record.
-    init(_ image: RGBImage, record: GenerationRecord, encoding: PictureEncoding, remark: String = "") throws {
-        let parameters = record.parameters + (remark.isEmpty ? "" : ", " + remark)
-        let text = try record.pngText.map { $0.key == "parameters" ? PNGText(key: $0.key, text: parameters) : $0 }
-        bytes = try encoding.encoded(image, text: text)
-        (self.encoding, self.record, self.parameters) = (encoding, record, parameters)
+    init(_ image: RGBImage, record: GenerationRecord, encoding: PictureEncoding) throws {
+        bytes = try encoding.encoded(image, text: try record.pngText)
+        (self.encoding, self.record) = (encoding, record)
     }
 
+    /// The settings as AUTOMATIC1111's web interface writes them.
+    var parameters: String { record.parameters }
     /// Whether the safety checker flagged it; nil where it wasn't asked.
     var isFlagged: Bool? { record.isFlagged }
 }
