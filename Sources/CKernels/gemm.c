@@ -21,7 +21,7 @@ static int detect_level(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     int level = CK_LEVEL_PLAIN;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) level = CK_LEVEL_AVX2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) level = CK_LEVEL_AVX2;
     if (level == CK_LEVEL_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) level = CK_LEVEL_AVX512;
     if (is_wanted("plain")) level = CK_LEVEL_PLAIN;
     if (is_wanted("avx2") && level > CK_LEVEL_AVX2) level = CK_LEVEL_AVX2;

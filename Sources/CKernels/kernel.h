@@ -6,7 +6,7 @@
 #define VECTOR_INLINE static inline __attribute__((always_inline, unused))
 
 #if defined(__x86_64__)
-#define CK_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define CK_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define CK_TARGET_AVX512 __attribute__((target("avx512f,avx512vl"), min_vector_width(512)))
 // `name`, as a copy of one body for AVX-512 and copies of another for the other levels.
 #define CK_DISPATCH(result, name, parameters, arguments, widest_body, body)                                                  \

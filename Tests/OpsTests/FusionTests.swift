@@ -123,6 +123,16 @@ struct FusionGraph {
         return try #require(session.run(given, observer: observer).first?.value)
     }
 
+    /// The same graph of the same numbers in float32, where they are of 16 bits.
+    func widened() throws -> FusionGraph {
+        var result = self
+        result.dtype = .float32
+        result.graph.initializers = try graph.initializers.mapValues { try HalfPrecision.widen($0) }
+        for id in graph.inputs { result.graph.values[id].type = .tensor(.float32, nil) }
+        result.given = try given.mapValues { try HalfPrecision.widen($0) }
+        return result
+    }
+
     /// The same graph with factors rounded to bfloat16: constants of two axes and more, and maybe all inputs.
     func rounded(inputs: Bool) throws -> FusionGraph {
         var result = self

@@ -6,6 +6,7 @@
 #include "direct_convolution.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "half_precision.h"
 #include "integer_product.h"
 #include "normalization.h"
 #include "peak.h"

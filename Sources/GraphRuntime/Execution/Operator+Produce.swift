@@ -10,8 +10,8 @@ extension Operator {
         var targets = outputs
         let isWidened = needsWidening(inputs)
         if isWidened {
-            inputs = try inputs.map { value in
-                guard case .tensor(let tensor)? = value else { return value }
+            inputs = try inputs.enumerated().map { index, value in
+                guard case .tensor(let tensor)? = value, !takesHalves(input: index) else { return value }
                 return .tensor(try HalfPrecision.widen(tensor))
             }
             targets = try outputs.map { output in

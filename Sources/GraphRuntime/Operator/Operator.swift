@@ -112,6 +112,10 @@ public protocol Operator: Sendable {
     /// widens numbers which kernels take as they are. False by default.
     func isFoldedLate(inputs: [Fact?]) -> Bool
 
+    /// Whether ``run(_:)`` takes 16-bit floats of an input as they are where ``floatingPointTypes`` lacks them, beside others in float32:
+    /// weights, which a kernel widens as it reads them, so that they are in memory in their own bits. False by default.
+    func takesHalves(input index: Int) -> Bool
+
     /// Equal for operators that compute the same from the same inputs, nil (the default) where that isn't known: the key by which
     /// common subexpressions merge. For operators read from a file the runtime derives it from type and attributes.
     var mergeKey: String? { get }
@@ -123,6 +127,7 @@ extension Operator {
     public var kernelName: String? { nil }
     public func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? { kernelName }
     public var floatingPointTypes: Set<DType>? { nil }
+    public func takesHalves(input index: Int) -> Bool { false }
     public var mergeKey: String? { nil }
     public func isFoldedLate(inputs: [Fact?]) -> Bool { false }
 

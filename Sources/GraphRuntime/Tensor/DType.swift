@@ -122,5 +122,5 @@ extension DType: CustomStringConvertible {
 
 extension DType {
     /// Whether it is float16 or bfloat16.
-    var isHalf: Bool { self == .float16 || self == .bfloat16 }
+    package var isHalf: Bool { self == .float16 || self == .bfloat16 }
 }

@@ -6,13 +6,14 @@ import GraphRuntime
 struct Conv: Operator {
     var attributes: WindowAttributes
     /// The weights in panels of output channels, where the kernel reads constants so.
-    private var panels: PackedConstant?
+    private var panels: PackedFactor?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var kernelName: String? { "im2col" }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -32,7 +33,7 @@ struct Conv: Operator {
         // How many threads there are decides on a kernel's form only.
         switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil) : .unfolded {
         case .fewPixels:
-            let product = ProductKernel.prePackedName(precision)
+            let product = ProductKernel.prePackedName(panels?.precision ?? .single)
             return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
         case .direct: return "direct"
         case .winograd: return "Winograd 4×4"
@@ -59,36 +60,40 @@ struct Conv: Operator {
             return result
         }
         let window = try ConvolutionWindow(attributes, input: input, weights: weights.shape)
-        guard let precision = ConvolutionKernel(window, threads: 1, hasPanels: true).precisionOfPanels(plan.precision) else {
+        guard let wanted = ConvolutionKernel(window, threads: 1, hasPanels: true).precisionOfPanels(plan.precision) else {
             return result
         }
         let depth = Im2Col<Float>(window).rowCount
+        let precision = ProductPrecision(wanted, isPacked: true, weights: weights.dtype)
         result.panels = PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
             .packed(weights, constants: constants)
         return result
     }
 
     func run(_ context: inout RunContext) throws {
-        let (input, weights) = (try context.input(0), try context.input(1))
+        let input = try context.input(0)
+        var weights = try context.input(1)
         let bias = try context.optionalInput(2)
         let output = try context.output(0)
         let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
         let threads = context.threads
         // Without memory for the panels the weights are read as they lie.
-        let panels = try? panels?.tensor(threads: threads)
+        let panels = try? panels?.panels(threads: threads)
         switch input.dtype == .float32
             ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil) : .unfolded
         {
         case .fewPixels(let convolution):
             guard let panels else { break }
-            return try convolution.run(input: input, panels: panels, precision, bias: bias, output: output, threads: threads)
+            return try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
         case .direct(let direct):
+            let weights = try weights.widened(threads: threads)
             return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
         case .winograd(let winograd):
             return try winograd.run(
                 input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads)
         case .unfolded: break
         }
+        weights = try weights.widened(threads: threads)
         switch input.dtype {
         case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, precision, threads: threads)
         case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)

@@ -10,13 +10,14 @@ struct PointwiseConv: Operator {
 
     var channelsLast: ChannelsLast
     /// The weights in panels of output channels, where these are the columns of the product and worth packing once.
-    private var panels: PackedConstant?
+    private var panels: PackedFactor?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
     init(channelsLast: ChannelsLast) { self.channelsLast = channelsLast }
 
     var floatingPointTypes: Set<DType>? { [.float32] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var mergeKey: String? { channelsLast.rawValue }
 
     /// The extents of the products, one for each picture.
@@ -60,7 +61,7 @@ struct PointwiseConv: Operator {
     }
 
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
-        if panels != nil { return ProductKernel.prePackedName(precision) + " 1×1" }
+        if let panels { return ProductKernel.prePackedName(panels.precision) + " 1×1" }
         guard inputs.count > 1, let input = inputs[0]?.shape, let weights = inputs[1]?.shape,
             let extents = try? Extents(input: input, weights: weights, channelsLast)
         else { return nil }
@@ -78,16 +79,17 @@ struct PointwiseConv: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        let (input, weights) = (try context.input(0), try context.input(1))
+        let input = try context.input(0)
         let bias = try context.optionalInput(2)
         let output = try context.output(0)
         let threads = context.threads
+        // Without memory for the panels the weights are read as they lie.
+        let panels = try? panels?.panels(threads: threads)
+        let weights = try context.weights(isPacked: panels != nil)
         let extents = try Extents(input: input.shape, weights: weights.shape, channelsLast)
         guard output.count == extents.output.count, bias.map({ $0.count == extents.outputChannels }) ?? true else {
             throw TensorError("\(extents.outputChannels) channels fit neither the bias nor the output \(output.shape)")
         }
-        // Without memory for the panels the weights are read as they lie.
-        let panels = try? panels?.tensor(threads: threads)
         try convolvePointwise(
             input, weights, panels: panels, bias: bias, pictures: extents.pictures, pixels: extents.pixels,
             channels: extents.channels, outputs: extents.outputChannels, isInputChannelsLast: channelsLast == .input, precision,

@@ -34,13 +34,14 @@ struct FusedMatMul: Operator {
     let left: Form
     let right: Form
     /// Input 1 in panels, where it is one constant matrix that is worth packing once.
-    private var panels: PackedConstant?
+    private var panels: PackedFactor?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
     init(alpha: Float, left: Form, right: Form) { (self.alpha, self.left, self.right) = (alpha, left, right) }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var kernelName: String? { "gemm" }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -62,7 +63,7 @@ struct FusedMatMul: Operator {
         guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let extents = try? extents(a, b) else {
             return kernelName
         }
-        if panels != nil { return ProductKernel.prePackedName(precision) }
+        if let panels { return ProductKernel.prePackedName(panels.precision) }
         let products = products(extents, a)
         return ProductKernel.name(
             inputs[0]?.dtype, precision, batch: products.count, transposeA: left.isReadTransposed(rank: a.rank),
@@ -91,7 +92,11 @@ struct FusedMatMul: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        let (a, b) = (try context.input(0), try context.input(1))
+        let a = try context.input(0)
+        let threads = context.threads
+        // Without memory for the panels the product packs block by block.
+        let panels = try? panels?.panels(threads: threads)
+        let b = try context.weights(isPacked: panels != nil)
         let output = try context.output(0)
         let extents = try extents(a.shape, b.shape)
         guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
@@ -102,14 +107,12 @@ struct FusedMatMul: Operator {
             try left.movesBatch ? reordered(a, left, context.threads) : a,
             try right.movesBatch ? reordered(b, right, context.threads) : b
         )
-        let threads = context.threads
         switch a.dtype {
         case .float32:
-            // Without memory for the panels the product packs block by block.
-            if let panels = try? panels?.tensor(threads: threads) {
+            if let panels {
                 return try generalProduct(
                     first, panels: panels, m: products(extents, a.shape).rows, n: extents.n, k: extents.k,
-                    transposeA: left.isReadTransposed(rank: a.shape.rank), alpha: alpha, addend: nil, beta: 0, precision,
+                    transposeA: left.isReadTransposed(rank: a.shape.rank), alpha: alpha, addend: nil, beta: 0,
                     into: output, threads: threads)
             }
             try multiply(Float.self, first, second, extents, into: output, precision, threads: threads)

@@ -8,7 +8,7 @@ struct GatedMatMul: Operator {
     /// Whether the GELU is ``ActivationFunction/geluHalvedLast``.
     var halvesLast: Bool
     /// Input 1 in gated panels, where it is a constant that is worth packing once.
-    private var panels: PackedConstant?
+    private var panels: PackedFactor?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
@@ -18,6 +18,7 @@ struct GatedMatMul: Operator {
     }
 
     var floatingPointTypes: Set<DType>? { [.float32] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var mergeKey: String? { "bias=\(hasBias) halvesLast=\(halvesLast)" }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -34,7 +35,7 @@ struct GatedMatMul: Operator {
     }
 
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
-        if panels != nil { return ProductKernel.prePackedName(precision) }
+        if let panels { return ProductKernel.prePackedName(panels.precision) }
         return MatMul(hasBias: hasBias, precision: precision).kernelName(inputs: inputs, outputs: outputs)
     }
 
@@ -50,17 +51,18 @@ struct GatedMatMul: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        let (x, weights) = (try context.input(0), try context.input(1))
+        let x = try context.input(0)
         let bias = hasBias ? try context.input(2) : nil
         let output = try context.output(0)
         let threads = context.threads
+        // Without memory for the panels the product packs block by block.
+        let panels = try? panels?.panels(threads: threads)
+        let weights = try context.weights(isPacked: panels != nil)
         let extents = try MatMulExtents(x.shape, weights.shape)
         guard extents.sharesB, try GEGLU.outputShape(extents.output).count == output.count else {
             throw TensorError("the gated product of \(x.shape) and \(weights.shape) doesn't have shape \(output.shape)")
         }
         if let bias, bias.count != extents.n { throw TensorError("the bias doesn't have \(extents.n) elements") }
-        // Without memory for the panels the product packs block by block.
-        let panels = try? panels?.tensor(threads: threads)
         try gatedMatMul(
             x, weights, panels: panels, bias: bias, extents, halvesLast: halvesLast, precision, into: output, threads: threads)
     }

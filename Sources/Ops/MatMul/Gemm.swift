@@ -9,7 +9,7 @@ struct Gemm: Operator {
     var transposeA = false
     var transposeB = false
     /// B in panels, where it is a constant that is worth packing once.
-    private var panels: PackedConstant?
+    private var panels: PackedFactor?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
@@ -18,6 +18,7 @@ struct Gemm: Operator {
     }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var kernelName: String? { "gemm" }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -43,7 +44,7 @@ struct Gemm: Operator {
         guard inputs.count > 1, let a = inputs[0]?.shape, let b = inputs[1]?.shape, let (m, n, k) = try? extents(a, b) else {
             return kernelName
         }
-        if panels != nil { return ProductKernel.prePackedName(precision) }
+        if let panels { return ProductKernel.prePackedName(panels.precision) }
         return ProductKernel.name(
             inputs[0]?.dtype, precision, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k)
     }
@@ -62,7 +63,7 @@ struct Gemm: Operator {
         switch a.dtype {
         case .float32:
             // Without memory for the panels the product packs block by block.
-            guard let panels = try? panels?.tensor(threads: context.threads) else { return try run(Float.self, &context) }
+            guard let panels = try? panels?.panels(threads: context.threads) else { return try run(Float.self, &context) }
             try run(panels: panels, &context)
         case .float64: try run(Double.self, &context)
         case .int32: try runIntegers(Int32.self, &context)
@@ -83,7 +84,7 @@ struct Gemm: Operator {
     }
 
     private func run<Element: BLASElement>(_ type: Element.Type, _ context: inout RunContext) throws {
-        let (a, b) = (try context.input(0), try context.input(1))
+        let (a, b) = (try context.input(0), try context.weights(isPacked: false))
         let (m, n, k) = try extents(a.shape, b.shape)
         try generalProduct(
             type, a, b, m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: Element(alpha),
@@ -91,12 +92,12 @@ struct Gemm: Operator {
             threads: context.threads)
     }
 
-    private func run(panels: Tensor, _ context: inout RunContext) throws {
+    private func run(panels: PackedPanels, _ context: inout RunContext) throws {
         let a = try context.input(0)
         let (m, n, k) = try extents(a.shape, context.input(1).shape)
         try generalProduct(
             a, panels: panels, m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, addend: context.optionalInput(2),
-            beta: beta, precision, into: context.output(0), threads: context.threads)
+            beta: beta, into: context.output(0), threads: context.threads)
     }
 
     private func runIntegers<Element: TensorElement & FixedWidthInteger>(_: Element.Type, _ context: inout RunContext) throws {

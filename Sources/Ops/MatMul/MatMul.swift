@@ -9,7 +9,7 @@ struct MatMul: Operator {
     /// Whether input 3 is a tensor of the output's shape that is added to it.
     var hasResidual = false
     /// Input 1 in panels, where it is one constant matrix that is worth packing once.
-    private var panels: PackedConstant?
+    private var panels: PackedFactor?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
@@ -20,6 +20,7 @@ struct MatMul: Operator {
     }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var kernelName: String? { "gemm" }
     var mergeKey: String? { "bias=\(hasBias) residual=\(hasResidual)" }
 
@@ -45,7 +46,7 @@ struct MatMul: Operator {
         else {
             return kernelName
         }
-        if panels != nil { return ProductKernel.prePackedName(precision) }
+        if let panels { return ProductKernel.prePackedName(panels.precision) }
         return ProductKernel.name(
             inputs[0]?.dtype, precision, batch: extents.products.count, m: extents.products.rows, n: extents.n, k: extents.k)
     }
@@ -61,16 +62,18 @@ struct MatMul: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        let (a, b) = (try context.input(0), try context.input(1))
+        let a = try context.input(0)
         let bias = hasBias ? try context.input(2) : nil
         let residual = hasResidual ? try context.input(3) : nil
         let output = try context.output(0)
+        // Without memory for the panels the product packs block by block.
+        let panels = try? panels?.panels(threads: context.threads)
+        let b = try context.weights(isPacked: panels != nil)
         switch a.dtype {
         case .float32:
-            // Without memory for the panels the product packs block by block.
-            if let panels = try? panels?.tensor(threads: context.threads) {
+            if let panels {
                 return try matMul(
-                    a, panels: panels, MatMulExtents(a.shape, b.shape), bias: bias, residual: residual, into: output, precision,
+                    a, panels: panels, MatMulExtents(a.shape, b.shape), bias: bias, residual: residual, into: output,
                     threads: context.threads)
             }
             try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, precision, threads: context.threads)

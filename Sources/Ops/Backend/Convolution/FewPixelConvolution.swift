@@ -19,12 +19,11 @@ struct FewPixelConvolution {
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
-    /// - Parameter panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
+    /// - Parameter panels: the weights, packed in panels of output channels.
     func run(
-        input: Tensor, panels: Tensor, _ precision: Precision, bias: Tensor?, output: MutableTensor, threads: ThreadPool
+        input: Tensor, panels: PackedPanels, bias: Tensor?, output: MutableTensor, threads: ThreadPool
     ) throws {
         let source = unsafe try input.pointer(to: Float.self)
-        let panels = unsafe try panels.pointer(to: Float.self)
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
         let bias = unsafe try bias?.pointer(to: Float.self)
         let (pixels, channels) = (window.outputCount, window.outputChannels)
@@ -37,7 +36,7 @@ struct FewPixelConvolution {
             unsafe unfold.fillJoined(matrix, from: source, threads: threads)
             nonisolated(unsafe) let products = unsafe matrix + depth * rows
             let product = unsafe PanelProduct(
-                m: rows, n: channels, k: depth, transposeA: true, start: ProductStart(columns: bias), precision: precision)
+                m: rows, n: channels, k: depth, transposeA: true, start: ProductStart(columns: bias))
             unsafe try product.run(matrix, panels: panels, products, threads: threads)
             // From [picture, pixel, channel] to [picture, channel, pixel].
             threads.forEachRange(channels, grain: 256) { part in

@@ -4,30 +4,28 @@ import GraphRuntime
 /// the weights [outputs, channels] with the pixels of each picture, neither of which is turned first.
 ///
 /// - Parameters:
-///   - panels: the weights, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``; nil where they weren't packed.
+///   - panels: the weights in panels of output channels; nil where they weren't packed.
 ///   - bias: [outputs].
 ///   - isInputChannelsLast: whether the input is [pictures, pixels, channels], and the output [pictures, outputs, pixels]; else the other
 ///     way round.
 /// - Throws: ``TensorError`` where a tensor isn't float32.
 func convolvePointwise(
-    _ input: Tensor, _ weights: Tensor, panels: Tensor?, bias: Tensor?, pictures: Int, pixels: Int, channels: Int, outputs: Int,
-    isInputChannelsLast: Bool, _ precision: Precision, into output: MutableTensor, threads: ThreadPool
+    _ input: Tensor, _ weights: Tensor, panels: PackedPanels?, bias: Tensor?, pictures: Int, pixels: Int, channels: Int,
+    outputs: Int, isInputChannelsLast: Bool, _ precision: Precision, into output: MutableTensor, threads: ThreadPool
 ) throws {
     nonisolated(unsafe) let source = unsafe try input.pointer(to: Float.self)
-    nonisolated(unsafe) let kernels = unsafe try weights.pointer(to: Float.self)
     nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
     let offsets = unsafe try bias?.pointer(to: Float.self)
     if let panels {
-        let right = unsafe try panels.pointer(to: Float.self)
         let product = unsafe PanelProduct(
-            m: pixels, n: outputs, k: channels, transposeA: true, start: ProductStart(columns: offsets),
-            precision: precision)
+            m: pixels, n: outputs, k: channels, transposeA: true, start: ProductStart(columns: offsets))
         for picture in 0..<pictures {
             unsafe try product.run(
-                source + picture * channels * pixels, panels: right, target + picture * outputs * pixels, threads: threads)
+                source + picture * channels * pixels, panels: panels, target + picture * outputs * pixels, threads: threads)
         }
         return
     }
+    nonisolated(unsafe) let kernels = unsafe try weights.pointer(to: Float.self)
     var product: MatrixProduct<Float>
     if isInputChannelsLast {
         product = unsafe MatrixProduct(

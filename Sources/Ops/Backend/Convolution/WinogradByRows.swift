@@ -7,8 +7,8 @@ import GraphRuntime
 @unsafe
 struct WinogradByRows: @unchecked Sendable {
     private let operands: WinogradOperands
-    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)`` has them, if they were packed.
-    private let panelsOfKernels: UnsafePointer<Float>?
+    /// The weights in panels of output channels, if they were packed.
+    private let panelsOfKernels: StoredPanels?
     private let tiles: Int
     private let channels: Int
 
@@ -18,12 +18,13 @@ struct WinogradByRows: @unchecked Sendable {
     private static let lanes = unsafe WinogradOperands.lanes
     private static let positions = unsafe WinogradOperands.positions
     private static let blockChannels = Int(CK_WINOGRAD_BLOCK)
-    /// Channels of kernels that are packed at once, where they weren't before.
-    private static let packedChannels = 4 * blockChannels
+    /// Channels of kernels that are packed at once, where they weren't before; packed ones of 16 bits are widened a block at a time, which
+    /// the first-level cache holds.
+    private var packedChannels: Int { unsafe (panelsOfKernels == nil ? 4 : 1) * Self.blockChannels }
     /// Tiles whose sums are registers at the same time.
     private static let groupSize = unsafe Int(ck_winograd_tile_group(PackedProduct.level))
 
-    init(_ operands: WinogradOperands, panels panelsOfKernels: UnsafePointer<Float>?) {
+    init(_ operands: WinogradOperands, panels panelsOfKernels: StoredPanels?) {
         unsafe self.operands = unsafe operands
         unsafe self.panelsOfKernels = unsafe panelsOfKernels
         unsafe tiles = unsafe operands.geometry.tileCount
@@ -38,16 +39,17 @@ struct WinogradByRows: @unchecked Sendable {
             let sumFloats = unsafe Self.positions * tiles * Self.lanes
             let scratchFloats = unsafe 12 * Self.blockChannels * Self.lanes
             // Packing may write 16 floats behind the panel.
-            let packedFloats = unsafe panelsOfKernels == nil ? 9 * Self.packedChannels * Self.lanes + 16 : 0
+            let packedFloats =
+                unsafe panelsOfKernels?.widenedSize(depth: 9 * packedChannels) ?? (9 * packedChannels * Self.lanes + 16)
             let tasks = unsafe (operands.geometry.outputChannels + Self.lanes - 1) / Self.lanes
             let floats = sumFloats + scratchFloats + packedFloats
             unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
                 let sums = unsafe scratch.assumingMemoryBound(to: Float.self)
                 let outputs = unsafe task * Self.lanes..<min((task + 1) * Self.lanes, operands.geometry.outputChannels)
                 let rows = unsafe sums + sumFloats
-                if let panelsOfKernels = unsafe panelsOfKernels {
-                    unsafe multiply(
-                        panelsOfKernels + outputs.lowerBound * channels * 9, 0..<channels, values, into: sums, rows: rows)
+                if let panelsOfKernels = unsafe panelsOfKernels, unsafe !panelsOfKernels.widens {
+                    let panel = unsafe panelsOfKernels.place(column: outputs.lowerBound, inner: 0)
+                    unsafe multiply(panel, 0..<channels, values, into: sums, rows: rows)
                 } else {
                     unsafe multiply(outputs, values, into: sums, rows: rows, packed: rows + scratchFloats)
                 }
@@ -80,15 +82,20 @@ struct WinogradByRows: @unchecked Sendable {
             part.lowerBound == 0 ? 1 : 0, sums, rows)
     }
 
-    /// The same of kernels as they lie in the weights, some input channels at a time.
+    /// The same of kernels that aren't float32 in panels yet, some input channels at a time.
     private func multiply(
         _ outputs: Range<Int>, _ values: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>,
         rows: UnsafeMutablePointer<Float>, packed: UnsafeMutablePointer<Float>
     ) {
-        for first in unsafe stride(from: 0, to: channels, by: Self.packedChannels) {
-            let part = unsafe first..<min(first + Self.packedChannels, channels)
-            unsafe PanelLayout(width: Self.lanes, columns: outputs.count, depth: part.count * 9, isTransposed: true).pack(
-                operands.weights + (outputs.lowerBound * channels + first) * 9, step: channels * 9, into: packed)
+        for first in unsafe stride(from: 0, to: channels, by: packedChannels) {
+            let part = unsafe first..<min(first + packedChannels, channels)
+            if let panelsOfKernels = unsafe panelsOfKernels {
+                _ = unsafe panelsOfKernels.numbers(
+                    column: outputs.lowerBound, inner: 9 * first, depth: 9 * part.count, memory: packed)
+            } else if let weights = unsafe operands.kernels.single(output: outputs.lowerBound, input: first) {
+                unsafe PanelLayout(width: Self.lanes, columns: outputs.count, depth: part.count * 9, isTransposed: true).pack(
+                    weights, step: channels * 9, into: packed)
+            }
             unsafe multiply(packed, part, values, into: sums, rows: rows)
         }
     }

@@ -49,15 +49,23 @@ struct WinogradConvolution {
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
-    /// - Parameter panels: the weights in panels of output channels, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
-    func run(input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, output: MutableTensor, threads: ThreadPool) throws
-    {
+    /// - Parameters:
+    ///   - weights: also of 16-bit floats, which are widened where they are transformed.
+    ///   - panels: the weights in panels of output channels, if they were packed.
+    func run(
+        input: Tensor, weights: Tensor, panels: PackedPanels?, bias: Tensor?, output: MutableTensor, threads: ThreadPool
+    ) throws {
         let source = unsafe try input.pointer(to: Float.self)
-        let kernels = unsafe try weights.pointer(to: Float.self)
+        // Before kernels are packed, all of them are numbers.
+        let weights = readsPanels && panels == nil ? try weights.widened(threads: threads) : weights
+        let kernels = try WinogradKernels(weights, geometry)
         let target = unsafe try output.pointer(to: Float.self)
         let bias = unsafe try bias?.pointer(to: Float.self)
-        let panels = unsafe try panels?.pointer(to: Float.self)
-        let operands = unsafe WinogradOperands(geometry: geometry, input: source, weights: kernels, bias: bias, output: target)
+        let depth = geometry.inputChannels * 9
+        let panels = unsafe try panels.map { panels throws(TensorError) in
+            unsafe StoredPanels(try panels.pointer(), k: depth, precision: panels.precision)
+        }
+        let operands = unsafe WinogradOperands(geometry: geometry, input: source, kernels: kernels, bias: bias, output: target)
         switch scheme {
         case .byTiles: unsafe try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
         case .byKernels: unsafe try WinogradByKernels(operands).run(threads: threads)
@@ -73,8 +81,7 @@ struct WinogradOperands: @unchecked Sendable {
     let geometry: WinogradGeometry
     /// [batch, input channels, height, width]
     let input: UnsafePointer<Float>
-    /// [output channels, input channels, 3, 3]
-    let weights: UnsafePointer<Float>
+    let kernels: WinogradKernels
     /// [output channels]
     let bias: UnsafePointer<Float>?
     /// [batch, output channels, height, width]
@@ -119,11 +126,7 @@ struct WinogradOperands: @unchecked Sendable {
 
     /// One panel of kernels, [position][channel][row].
     func transformKernels(_ panel: Int, into target: UnsafeMutablePointer<Float>) {
-        let channels = unsafe channels(of: panel)
-        let size = unsafe geometry.inputChannels * 9
-        unsafe ck_winograd_weights(
-            weights + channels.lowerBound * size, size, geometry.inputChannels, Int32(channels.count), Int32(Self.rows), target,
-            kernelStep)
+        unsafe kernels.transform(channels(of: panel), rows: Self.rows, into: target, positionStep: kernelStep)
     }
 
     /// The product of a panel of kernels with one of tiles at one position. It is one of several with the same tiles, each of which reads

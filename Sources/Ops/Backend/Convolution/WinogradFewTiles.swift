@@ -8,8 +8,8 @@ import GraphRuntime
 @unsafe
 struct WinogradFewTiles: @unchecked Sendable {
     private let operands: WinogradOperands
-    /// The weights in panels as ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)`` has them, if they were packed.
-    private let panelsOfKernels: UnsafePointer<Float>?
+    /// The weights in panels of output channels, if they were packed.
+    private let panelsOfKernels: StoredPanels?
     /// Tiles of a panel.
     private let rows: Int
     private let panels: Int
@@ -17,7 +17,7 @@ struct WinogradFewTiles: @unchecked Sendable {
     /// Input channels whose transformed kernels fit the second-level cache beside the tiles and the products: 0.3 MB of a panel's.
     private static let blockChannels = 64
 
-    init(_ operands: WinogradOperands, panels panelsOfKernels: UnsafePointer<Float>?) {
+    init(_ operands: WinogradOperands, panels panelsOfKernels: StoredPanels?) {
         unsafe self.operands = unsafe operands
         unsafe self.panelsOfKernels = unsafe panelsOfKernels
         unsafe panels = unsafe (operands.geometry.tileCount + WinogradOperands.rows - 1) / WinogradOperands.rows
@@ -53,29 +53,34 @@ struct WinogradFewTiles: @unchecked Sendable {
             }
             let lanes = unsafe WinogradOperands.lanes
             let kernelFloats = unsafe WinogradOperands.positions * kernelStep
-            let floats = unsafe kernelFloats + WinogradOperands.positions * productStep + 16
+            let productFloats = unsafe WinogradOperands.positions * productStep + 16
+            let widenedFloats = unsafe panelsOfKernels?.widenedSize(depth: 9 * Self.blockChannels) ?? 0
+            let floats = kernelFloats + productFloats + widenedFloats
             let tasks = (geometry.outputChannels + lanes - 1) / lanes
             unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
                 let kernels = unsafe scratch.assumingMemoryBound(to: Float.self)
                 let outputs = task * lanes..<min((task + 1) * lanes, geometry.outputChannels)
-                unsafe multiply(transformed, outputs, kernels: kernels, products: kernels + kernelFloats)
+                let products = unsafe kernels + kernelFloats
+                unsafe multiply(
+                    transformed, outputs, kernels: kernels, products: products, widened: products + productFloats)
             }
         }
     }
 
     private func multiply(
         _ transformed: UnsafePointer<Float>, _ outputs: Range<Int>, kernels: UnsafeMutablePointer<Float>,
-        products: UnsafeMutablePointer<Float>
+        products: UnsafeMutablePointer<Float>, widened: UnsafeMutablePointer<Float>
     ) {
         let lanes = unsafe WinogradOperands.lanes
         for first in unsafe stride(from: 0, to: channels, by: Self.blockChannels) {
             let block = unsafe min(Self.blockChannels, channels - first)
-            let place = unsafe (outputs.lowerBound * channels + first * (panelsOfKernels == nil ? 1 : lanes)) * 9
             if let panelsOfKernels = unsafe panelsOfKernels {
-                unsafe ck_winograd_packed_weights(panelsOfKernels + place, block, Int32(lanes), kernels, kernelStep)
-            } else {
+                let panel = unsafe panelsOfKernels.numbers(
+                    column: outputs.lowerBound, inner: 9 * first, depth: 9 * block, memory: widened)
+                unsafe ck_winograd_packed_weights(panel, block, Int32(lanes), kernels, kernelStep)
+            } else if let weights = unsafe operands.kernels.single(output: outputs.lowerBound, input: first) {
                 unsafe ck_winograd_weights(
-                    operands.weights + place, channels * 9, block, Int32(outputs.count), Int32(lanes), kernels, kernelStep)
+                    weights, channels * 9, block, Int32(outputs.count), Int32(lanes), kernels, kernelStep)
             }
             for position in unsafe 0..<WinogradOperands.positions {
                 for panel in unsafe 0..<panels {

@@ -6,36 +6,34 @@ private let rowsOfThread = 1024
 
 /// X · W (+ bias), and of its halves a and b along the last axis a · GELU(b); extents that share W, the output's half the product's.
 ///
-/// - Parameter panels: W in gated panels, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``; nil where it wasn't packed.
+/// - Parameter panels: W in gated panels; nil where it wasn't packed, and then is float32.
 /// - Parameter halvesLast: whether the GELU is ``ActivationFunction/geluHalvedLast``.
 /// - Throws: ``TensorError`` where a tensor isn't float32 or there is no memory.
 func gatedMatMul(
-    _ x: Tensor, _ weights: Tensor, panels: Tensor?, bias: Tensor?, _ extents: MatMulExtents, halvesLast: Bool,
+    _ x: Tensor, _ weights: Tensor, panels: PackedPanels?, bias: Tensor?, _ extents: MatMulExtents, halvesLast: Bool,
     _ precision: Precision,
     into output: MutableTensor, threads: ThreadPool
 ) throws {
     let source = unsafe try x.pointer(to: Float.self)
-    let right = unsafe try weights.pointer(to: Float.self)
     let target = unsafe try output.pointer(to: Float.self)
     guard output.count > 0 else { return }
     let offsets = unsafe try bias?.pointer(to: Float.self)
     if let panels {
-        let right = unsafe try panels.pointer(to: Float.self)
-        unsafe try multiply(
-            source, panels: right, bias: offsets, target, extents, halvesLast: halvesLast, precision, threads: threads)
+        unsafe try multiply(source, panels: panels, bias: offsets, target, extents, halvesLast: halvesLast, threads: threads)
     } else {
+        let right = unsafe try weights.pointer(to: Float.self)
         unsafe try multiply(source, right, bias: offsets, target, extents, halvesLast: halvesLast, precision, threads: threads)
     }
 }
 
 private func multiply(
-    _ x: UnsafePointer<Float>, panels: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-    _ extents: MatMulExtents, halvesLast: Bool, _ precision: Precision, threads: ThreadPool
+    _ x: UnsafePointer<Float>, panels: PackedPanels, bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+    _ extents: MatMulExtents, halvesLast: Bool, threads: ThreadPool
 ) throws(TensorError) {
     let n = extents.n
     unsafe try threads.withWorkspace(byteCount: n * MemoryLayout<Float>.stride) { memory throws(TensorError) in
         var product = unsafe PanelProduct(
-            m: extents.products.rows, n: n, k: extents.k, isGated: true, halvesLast: halvesLast, precision: precision)
+            m: extents.products.rows, n: n, k: extents.k, isGated: true, halvesLast: halvesLast)
         if let bias = unsafe bias {
             let ordered = unsafe memory.assumingMemoryBound(to: Float.self)
             unsafe PanelProduct.layout(n: n, k: 1, isGated: true).pack(bias, step: n, into: ordered)

@@ -27,16 +27,15 @@ func generalProduct<Element: BLASElement>(
 ///
 /// - Throws: ``TensorError`` where types don't fit or there is no memory.
 func generalProduct(
-    _ a: Tensor, panels: Tensor, m: Int, n: Int, k: Int, transposeA: Bool, alpha: Float, addend: Tensor?, beta: Float,
-    _ precision: Precision, into output: MutableTensor, threads: ThreadPool
+    _ a: Tensor, panels: PackedPanels, m: Int, n: Int, k: Int, transposeA: Bool, alpha: Float, addend: Tensor?, beta: Float,
+    into output: MutableTensor, threads: ThreadPool
 ) throws {
     let left = unsafe try a.pointer(to: Float.self)
-    let right = unsafe try panels.pointer(to: Float.self)
     nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
     let addend = try Addend<Float>(addend, output: output.shape, beta: beta)
     let product = unsafe PanelProduct(
-        m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target, precision: precision)
-    unsafe try product.run(left, panels: right, target, threads: threads) { rows, columns in
+        m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target)
+    unsafe try product.run(left, panels: panels, target, threads: threads) { rows, columns in
         if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
     }
 }

@@ -25,17 +25,15 @@ func matMul<Element: BLASElement>(
 
 /// The same with B packed, see ``PanelProduct/layout(n:k:isTransposed:isGated:precision:)``.
 func matMul(
-    _ a: Tensor, panels: Tensor, _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
-    _ precision: Precision, threads: ThreadPool
+    _ a: Tensor, panels: PackedPanels, _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
+    threads: ThreadPool
 ) throws {
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
     let left = unsafe try a.pointer(to: Float.self)
-    let right = unsafe try panels.pointer(to: Float.self)
     let target = unsafe try output.pointer(to: Float.self)
     let added = unsafe try Added<Float>(bias: bias, residual: residual, extents)
-    let product = unsafe PanelProduct(
-        m: extents.products.rows, n: extents.n, k: extents.k, start: added.start, precision: precision)
-    unsafe try product.run(left, panels: right, target, threads: threads)
+    let product = unsafe PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k, start: added.start)
+    unsafe try product.run(left, panels: panels, target, threads: threads)
 }
 
 /// alpha · op(A) · op(B) for `count` matrices op(A) m×k and op(B) k×n.

@@ -14,21 +14,22 @@ struct PanelLayout {
     /// Whether a panel holds columns of the matrix's first half beside those of its second half, so that a product's tile has both
     /// numbers of a gate. Not of a transpose, and where half the columns are a multiple of half the width.
     var isGated = false
-    /// Whether numbers of two rows are a pair of bfloat16, which takes the place of one, see `bfloat16.h`.
-    var isPaired = false
+    /// Says which numbers the panels hold.
+    var precision = ProductPrecision.single
 
-    private var panelCount: Int { (columns + width - 1) / width }
+    /// Panels of ``width`` columns.
+    var panelCount: Int { (columns + width - 1) / width }
 
     /// Rows of a panel.
-    var panelRows: Int { Self.rows(depth: depth, isPaired: isPaired) }
+    var panelRows: Int { Self.rows(depth: depth, isPaired: precision.pairsRight) }
 
-    /// Rows of a panel for as many of the matrix.
+    /// Rows of a panel for as many of the matrix, two of which are one where numbers of 16 bits take half the place.
     static func rows(depth: Int, isPaired: Bool) -> Int { isPaired ? (depth + 1) / 2 : depth }
 
     /// Floats of all panels.
     var floatCount: Int { panelCount * width * panelRows }
 
-    /// Packs all panels.
+    /// Packs all panels of a matrix of float32.
     ///
     /// - Parameter step: from one row of what is given to the next.
     func pack(_ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
@@ -45,7 +46,7 @@ struct PanelLayout {
             unsafe packColumns(source + columns / 2 + first / 2, step, count: half, of: half, into: place + half)
         } else if !isTransposed {
             unsafe packColumns(source + first, step, count: count, of: width, into: place)
-        } else if isPaired {
+        } else if precision.pairsRight {
             unsafe ck_pack_row_pairs(source + first * step, step, depth, Int32(count), Int32(width), 1, place)
         } else {
             unsafe ck_pack_rows(source + first * step, step, depth, Int32(count), Int32(width), place)
@@ -56,7 +57,7 @@ struct PanelLayout {
     private func packColumns(
         _ source: UnsafePointer<Float>, _ step: Int, count: Int, of columns: Int, into place: UnsafeMutablePointer<Float>
     ) {
-        if isPaired {
+        if precision.pairsRight {
             unsafe ck_pack_column_pairs(source, step, depth, Int32(count), Int32(columns), 1, place, width)
         } else {
             unsafe ck_pack_columns(source, step, depth, Int32(count), Int32(columns), place, width)
@@ -66,18 +67,46 @@ struct PanelLayout {
     /// A constant matrix, packed when a run first needs it.
     ///
     /// - Returns: nil where it would be in memory twice, see ``PackedConstants/constant(_:form:pack:)``.
-    func packed(_ matrix: Tensor, constants: PackedConstants) -> PackedConstant? {
-        guard matrix.dtype == .float32, matrix.count == columns * depth, matrix.count > 0 else { return nil }
+    func packed(_ matrix: Tensor, constants: PackedConstants) -> PackedFactor? {
+        guard matrix.dtype == .float32 || matrix.dtype.isHalf, matrix.count == columns * depth, matrix.count > 0 else {
+            return nil
+        }
         let form =
             "panels of \(width) of \(depth)×\(columns)\(isTransposed ? " transposed" : "")\(isGated ? " gated" : "")"
-            + (isPaired ? " in pairs" : "")
-        return constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
+            + " for \(precision)"
+        let constant = constants.constant(matrix, form: form) { matrix, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
-            nonisolated(unsafe) let source = unsafe try matrix.pointer(to: Float.self)
             nonisolated(unsafe) let target = unsafe try result.pointer(to: Float.self)
             let step = isTransposed ? depth : columns
-            threads.forEach(panelCount) { unsafe pack(panel: $0, source, step: step, into: target) }
+            if matrix.dtype.isHalf {
+                unsafe try pack(HalfMatrix(matrix, step: step), into: target, threads: threads)
+            } else {
+                nonisolated(unsafe) let source = unsafe try matrix.pointer(to: Float.self)
+                threads.forEach(panelCount) { unsafe pack(panel: $0, source, step: step, into: target) }
+            }
             return result.tensor
         }
+        return constant.map { PackedFactor(constant: $0, precision: precision) }
     }
+}
+
+/// A constant right factor that is in panels from the first run on that needs it.
+struct PackedFactor: Sendable {
+    fileprivate let constant: PackedConstant
+    /// Says which numbers the panels hold.
+    let precision: ProductPrecision
+
+    /// - Throws: ``TensorError`` where there is no memory for them.
+    func panels(threads: ThreadPool) throws(TensorError) -> PackedPanels {
+        PackedPanels(tensor: try constant.tensor(threads: threads), precision: precision)
+    }
+}
+
+/// A right factor in panels, see ``PanelLayout``.
+struct PackedPanels {
+    fileprivate let tensor: Tensor
+    /// Says which numbers they hold.
+    let precision: ProductPrecision
+
+    func pointer() throws(TensorError) -> UnsafePointer<Float> { unsafe try tensor.pointer(to: Float.self) }
 }

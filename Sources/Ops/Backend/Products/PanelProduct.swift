@@ -15,18 +15,17 @@ struct PanelProduct: @unchecked Sendable {
     var isGated = false
     /// Whether that GELU is ``ActivationFunction/geluHalvedLast``.
     var halvesLast = false
-    var precision = Precision.single
 
     /// Columns of a panel.
     static let columns = unsafe PackedProduct.columns
 
     /// How the right factor [k, n] is packed.
     static func layout(
-        n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, precision: Precision = .single
+        n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, precision: ProductPrecision = .single
     ) -> PanelLayout {
         unsafe PanelLayout(
             width: PackedProduct.columns, columns: n, depth: k, isTransposed: isTransposed, isGated: isGated,
-            isPaired: ProductPrecision(precision, isPacked: true).pairsRight)
+            precision: precision)
     }
 
     /// The right factor in panels, where it is a constant that is worth packing once.
@@ -34,9 +33,10 @@ struct PanelProduct: @unchecked Sendable {
     /// - Parameter factor: [k, n], or its transpose.
     static func packed(
         _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
-    ) -> PackedConstant? {
+    ) -> PackedFactor? {
         guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
-        return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: plan.precision)
+        let precision = ProductPrecision(plan.precision, isPacked: true, weights: factor.dtype)
+        return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: precision)
             .packed(factor, constants: constants)
     }
 
@@ -53,18 +53,18 @@ struct PanelProduct: @unchecked Sendable {
     ///   - prepare: called with each tile of C (rows and columns) before the product is added to it.
     /// - Throws: ``TensorError`` where there is no memory to pack A into.
     func run(
-        _ a: UnsafePointer<Float>, panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool,
+        _ a: UnsafePointer<Float>, panels: PackedPanels, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool,
         prepare: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
     ) throws(TensorError) {
         guard m > 0, n > 0, k > 0 else { return }
         let lda = transposeA ? m : k
-        let precision = ProductPrecision(precision, isPacked: true)
-        let panelRows = PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
         let failures = Atomic(0)
         let (ldc, columnsPerResult) = isGated ? (n / 2, 2) : (n, 1)
         nonisolated(unsafe) let a = unsafe a
         nonisolated(unsafe) let c = unsafe c
-        nonisolated(unsafe) let panels = unsafe panels
+        let precision = panels.precision
+        let panelRows = PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
+        nonisolated(unsafe) let panels = unsafe try panels.pointer()
         unsafe MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
                 prepare(rows, columns)

@@ -44,10 +44,11 @@ enum ProductKernel: Equatable {
     }
 
     /// What profiles call products with a right factor that was packed once, ``PanelProduct``.
-    static func prePackedName(_ precision: Precision) -> String {
-        switch ProductPrecision(precision, isPacked: true) {
+    static func prePackedName(_ precision: ProductPrecision) -> String {
+        switch precision {
         case .single: "pre-packed GEMM"
         case .bfloat16Weights: "pre-packed GEMM, bf16 weights"
+        case .float16Weights: "pre-packed GEMM, fp16 weights"
         case .bfloat16: "pre-packed bf16 GEMM"
         }
     }

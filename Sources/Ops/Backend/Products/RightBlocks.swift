@@ -74,7 +74,7 @@ struct RightBlocks {
             let row = unsafe inner * precision.numbersPerStep
             let layout = unsafe PanelLayout(
                 width: Self.columns, columns: min(width, n - column), depth: min(depth * precision.numbersPerStep, k - row),
-                isTransposed: isTransposed, isPaired: precision.pairsLeft)
+                isTransposed: isTransposed, precision: precision.pairsLeft ? .bfloat16 : .single)
             unsafe layout.pack(
                 isTransposed ? first + column * step + row : first + row * step + column, step: step, into: memory)
             return unsafe (UnsafePointer(memory), layout.panelRows, false)

@@ -1,0 +1,60 @@
+import CKernels
+import GraphRuntime
+
+/// The kernels of a convolution, [output channels, input channels, 3, 3], as they lie in the weights.
+@safe
+struct WinogradKernels: @unchecked Sendable {
+    @unsafe
+    private enum Source {
+        case single(UnsafePointer<Float>)
+        case half(HalfMatrix)
+    }
+
+    private let source: Source
+    private let inputChannels: Int
+    /// What holds the memory.
+    private let weights: Tensor
+
+    /// Input channels of which 16-bit kernels are widened at a time: those of 14 output channels then take 32 KB.
+    private static let widenedChannels = 64
+
+    /// - Throws: ``TensorError`` where the weights are neither of float32 nor of 16-bit floats.
+    init(_ weights: Tensor, _ geometry: WinogradGeometry) throws(TensorError) {
+        inputChannels = geometry.inputChannels
+        self.weights = weights
+        unsafe source =
+            unsafe weights.dtype.isHalf
+            ? .half(try HalfMatrix(weights, step: geometry.inputChannels * 9))
+            : unsafe .single(try weights.pointer(to: Float.self))
+    }
+
+    /// The first kernel of an output channel and an input channel, where the kernels are float32.
+    func single(output: Int, input: Int) -> UnsafePointer<Float>? {
+        guard case .single(let first) = unsafe source else { return nil }
+        return unsafe first + (output * inputChannels + input) * 9
+    }
+
+    /// Transforms the kernels of some output channels, at most `rows`, into [position][input channel][row].
+    func transform(_ outputs: Range<Int>, rows: Int, into target: UnsafeMutablePointer<Float>, positionStep: Int) {
+        switch unsafe source {
+        case .single(let first):
+            let size = inputChannels * 9
+            unsafe ck_winograd_weights(
+                first + outputs.lowerBound * size, size, inputChannels, Int32(outputs.count), Int32(rows), target, positionStep)
+        case .half(let kernels):
+            let most = min(Self.widenedChannels, inputChannels)
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * most * 9) { memory in
+                guard let numbers = unsafe memory.baseAddress else { return }
+                for first in stride(from: 0, to: inputChannels, by: most) {
+                    let count = min(most, inputChannels - first)
+                    for (index, output) in outputs.enumerated() {
+                        unsafe kernels.widen(
+                            row: output, column: first * 9, count: count * 9, into: numbers + index * count * 9)
+                    }
+                    unsafe ck_winograd_weights(
+                        numbers, count * 9, count, Int32(outputs.count), Int32(rows), target + first * rows, positionStep)
+                }
+            }
+        }
+    }
+}
