@@ -45,7 +45,7 @@ func runOnWeights(
 ) throws -> Tensor {
     var graph = Graph()
     let file = try MappedTensors(Array(inputs.dropFirst()))
-    let input = graph.addValue(ValueDeclaration(name: "x"))
+    let input = graph.addValue(ValueDeclaration(name: "x", type: .tensor(inputs[0].dtype, nil)))
     graph.inputs = [input]
     let weights = file.tensors.enumerated().map { index, tensor in
         let id = graph.addValue(ValueDeclaration(name: "w\(index)"))
