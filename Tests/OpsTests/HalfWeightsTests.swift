@@ -16,7 +16,8 @@ import Testing
 
     /// - Parameter isPacked: whether the weights are worth packing, which profiles then say.
     private func check(
-        _ type: String, domain: String = "", version: Int = 13, _ inputs: [Tensor], _ attributes: NodeAttributes = NodeAttributes(),
+        _ type: String, domain: String = "", version: Int = 13, _ inputs: [Tensor],
+        _ attributes: NodeAttributes = NodeAttributes(),
         isPacked: Bool, _ title: String
     ) throws {
         for dtype in [DType.float16, .bfloat16] {
@@ -33,7 +34,8 @@ import Testing
                 let result =
                     savesMemory
                     ? try runOnWeights(
-                        type, version: version, domain: domain, attributes: attributes, inputs: given, savesMemory: true) : found
+                        type, version: version, domain: domain, attributes: attributes, inputs: given, savesMemory: true)
+                    : found
                 try expectSame(result, expected, "\(title), \(dtype)\(savesMemory ? ", sparing memory" : "")")
             }
             guard Self.hasPanels else { continue }
@@ -97,7 +99,8 @@ import Testing
         let x: Tensor = try Tensor(identity, shape: Shape([rows, rows]))
         let found = try runOnWeights("MatMul", version: 13, inputs: [x, table])
         // Sums that begin with zero have no zero of a negative sign.
-        let expected: [Float16] = try table.array(of: Float16.self).map { (value: Float16) -> Float16 in value == 0 ? 0 : value }
+        var expected = try table.array(of: Float16.self)
+        for index in expected.indices where expected[index] == 0 { expected[index] = 0 }
         try expectSame(found, Tensor(expected, shape: table.shape))
     }
 

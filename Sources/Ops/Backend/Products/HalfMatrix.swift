@@ -55,7 +55,8 @@ extension PanelLayout {
             return
         }
         // A panel's part of the matrix, which then is packed as the only panel of a smaller one; room for what packing writes behind it.
-        unsafe try threads.forEach(panelCount, scratchBytes: (depth * width + 16) * MemoryLayout<Float>.stride) { panel, scratch in
+        unsafe try threads.forEach(panelCount, scratchBytes: (depth * width + 16) * MemoryLayout<Float>.stride) {
+            panel, scratch in
             let numbers = unsafe scratch.assumingMemoryBound(to: Float.self)
             let first = panel * width
             let count = min(width, columns - first)
