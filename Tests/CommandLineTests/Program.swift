@@ -72,6 +72,11 @@ enum Program {
         try launch(url(), arguments, in: folder, environment: environment)
     }
 
+    /// Starts another program.
+    static func start(tool: URL, _ arguments: [String], in folder: TemporaryFolder) throws -> Running {
+        try launch(tool, arguments, in: folder, environment: [:])
+    }
+
     /// Starts a shell command in which `$P` is the program.
     static func startShell(_ command: String, in folder: TemporaryFolder) throws -> Running {
         let environment = ["P": try url().path]

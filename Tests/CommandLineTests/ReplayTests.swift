@@ -41,7 +41,7 @@ import Testing
         let folder = try TemporaryFolder()
         try start(folder)
         let (prompt, rest) = (options[0], Array(options.dropFirst()))
-        let made = try Program.run(["generate", "--prompt=\(prompt)"] + rest + ["-o", "x-%d.png", "--json"], in: folder)
+        let made = try Program.run(["generate", "--prompt", prompt] + rest + ["-o", "x-%d.png", "--json"], in: folder)
         #expect(made.code == 0, "\(made.messages)")
         let files = try #require(try made.json()["files"] as? [String])
         let file = try #require(files.last)

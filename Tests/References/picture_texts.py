@@ -73,7 +73,7 @@ def png(kinds, exif=None):
         else:
             information.add_text(key, text, zip=kind == "ztxt")
     file = io.BytesIO()
-    Image.new("RGB", (2, 2)).save(file, "PNG", pnginfo=information, **({"exif": exif} if exif is not None else {}))
+    Image.new("RGB", (2, 2)).save(file, "PNG", pnginfo=information, **({"exif": exif.tobytes()} if exif is not None else {}))
     return file.getvalue()
 
 

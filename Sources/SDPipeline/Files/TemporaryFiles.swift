@@ -7,7 +7,7 @@ package final class TemporaryFiles: Sendable {
 
     /// A temporary file with its whole content, and the name that it gets.
     package struct Replacement {
-        let temporary: String
+        package let temporary: String
         let path: String
         /// The name as the caller knows it, for messages.
         let given: String
@@ -41,7 +41,7 @@ package final class TemporaryFiles: Sendable {
     }
 
     /// Removes files; those that were renamed are only forgotten.
-    func remove(_ temporaries: [String]) {
+    package func remove(_ temporaries: [String]) {
         paths.withLock { paths in
             for temporary in temporaries where paths.remove(temporary) != nil { unsafe unlink(temporary) }
         }

@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 
 /// Settings of a picture as text, in the form of AUTOMATIC1111's web interface: the prompt's lines, those of the negative prompt behind
 /// `Negative prompt:`, and a last line of `Key: value` pairs. Read and written by its rules
@@ -111,7 +112,7 @@ public struct Infotext: Sendable, Equatable {
 
     private static func unquoted(_ text: String) -> String {
         guard text.utf8.count >= 2, text.hasPrefix("\""), text.hasSuffix("\"") else { return text }
-        return (try? JSONDecoder().decode(String.self, from: Data(text.utf8))) ?? text
+        return (try? JSONText.decode(String.self, from: Array(text.utf8))) ?? text
     }
 
     /// What has a comma, a colon or a line end, or could be taken for something else, becomes a JSON string.

@@ -1,7 +1,7 @@
 import ONNXLoader
 
 /// Any JSON value, of texts whose form is another program's.
-enum JSONValue: Decodable, Sendable, Equatable {
+package enum JSONValue: Codable, Sendable, Equatable {
     case null
     case flag(Bool)
     case whole(UInt64)
@@ -21,7 +21,7 @@ enum JSONValue: Decodable, Sendable, Equatable {
         self = value
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         if let object = try? decoder.container(keyedBy: Key.self) {
             var values: [String: JSONValue] = [:]
             for key in object.allKeys { values[key.stringValue] = try object.decode(JSONValue.self, forKey: key) }
@@ -48,6 +48,19 @@ enum JSONValue: Decodable, Sendable, Equatable {
         }
     }
 
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .flag(let flag): try container.encode(flag)
+        case .whole(let whole): try container.encode(whole)
+        case .number(let number): try container.encode(number)
+        case .text(let text): try container.encode(text)
+        case .list(let list): try container.encode(list)
+        case .object(let object): try container.encode(object)
+        }
+    }
+
     private struct Key: CodingKey {
         let stringValue: String
         var intValue: Int? { nil }
@@ -61,7 +74,7 @@ enum JSONValue: Decodable, Sendable, Equatable {
         return value
     }
 
-    var text: String? { if case .text(let text) = self { text } else { nil } }
+    package var text: String? { if case .text(let text) = self { text } else { nil } }
 
     var list: [JSONValue]? { if case .list(let list) = self { list } else { nil } }
 

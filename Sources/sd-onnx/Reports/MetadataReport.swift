@@ -1,4 +1,5 @@
 import Foundation
+import ONNXLoader
 import SDPipeline
 
 /// What a picture says of itself, for a person: a line for each setting.
@@ -26,19 +27,14 @@ enum MetadataReport {
     /// A value's JSON as rows of keys and texts, some of them first.
     private static func values(_ value: some Encodable, leading: [String], skipping: Set<String>) throws -> [(String, String)] {
         let encoder = JSONEncoder()
-        let object = try JSONSerialization.jsonObject(with: try encoder.encode(value)) as? [String: Any] ?? [:]
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let object = try JSONText.decode([String: JSONValue].self, from: Array(encoder.encode(value)))
         let keys =
             leading.filter { object[$0] != nil }
             + object.keys.filter { !leading.contains($0) && !skipping.contains($0) }.sorted()
         return try keys.map { key in
-            let text: String
-            if let string = object[key] as? String {
-                text = string
-            } else {
-                let data = try JSONSerialization.data(
-                    withJSONObject: object[key] ?? "", options: [.fragmentsAllowed, .sortedKeys, .withoutEscapingSlashes])
-                text = String(decoding: data, as: UTF8.self)
-            }
+            let value = object[key] ?? .text("")
+            let text = try value.text ?? String(decoding: encoder.encode(value), as: UTF8.self)
             return (key.replacing("_", with: " "), text)
         }
     }

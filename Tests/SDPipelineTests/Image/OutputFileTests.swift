@@ -54,8 +54,6 @@ import Testing
         try AtomicFile.write([UInt8](repeating: 9, count: 1_000_000), to: url)
         #expect(try Data(contentsOf: url).count == 1_000_000)
         #expect(try folder.content == ["file"])
-        AtomicFile.removePending()
-        #expect(try folder.content == ["file"])
     }
 
     @Test func leavesNothingOnFailure() throws {
