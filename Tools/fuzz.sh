@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg npy value embedding adapter}
+targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg metadata npy value embedding adapter}
 seconds=${SECONDS_EACH:-60}
 jobs=${JOBS:-$(nproc)}
 build=$PWD/.build-fuzz
