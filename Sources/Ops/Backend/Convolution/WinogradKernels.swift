@@ -43,8 +43,8 @@ struct WinogradKernels: @unchecked Sendable {
                 first + outputs.lowerBound * size, size, inputChannels, Int32(outputs.count), Int32(rows), target, positionStep)
         case .half(let kernels):
             let most = min(Self.widenedChannels, inputChannels)
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * most * 9) { memory in
-                guard let numbers = unsafe memory.baseAddress else { return }
+            unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * most * 9) { memory in
+                guard let numbers = memory.baseAddress else { return }
                 for first in stride(from: 0, to: inputChannels, by: most) {
                     let count = min(most, inputChannels - first)
                     for (index, output) in outputs.enumerated() {
