@@ -12,8 +12,7 @@ public struct LoRAFolder: Sendable {
 
     /// - Throws: ``PipelineError`` where it isn't a folder.
     public init(_ url: URL) throws {
-        var isFolder: ObjCBool = false
-        guard unsafe FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {
+        guard FileStatus(url.path)?.kind == .folder else {
             throw PipelineError("\(url.path) isn't a folder, expected one with LoRAs.", kind: .missingFile)
         }
         self.url = url
