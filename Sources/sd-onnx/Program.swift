@@ -10,7 +10,7 @@ enum Program {
         StandardStreams.prepare()
         // Without it a model's file that becomes shorter ends the program; nothing else depends on it.
         try? MappedFileGuard.install()
-        let arguments = BenchCompareCommand.renaming(Array(CommandLine.arguments.dropFirst()))
+        let arguments = BenchCompareCommand.renaming(Self.splittingEmptyValues(Array(CommandLine.arguments.dropFirst())))
         var command: any ParsableCommand
         do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { end(with: error, arguments) }
         do {
@@ -21,6 +21,15 @@ enum Program {
             StandardStreams.printError("Error: " + Sentence.of(error))
             SDOnnxCommand.exit(withError: ExitCode.failure)
         }
+    }
+
+    /// `--option=` as the option and an empty value: the parser would take the next argument for its value.
+    private static func splittingEmptyValues(_ arguments: [String]) -> [String] {
+        let options = arguments.prefix { $0 != "--" }
+        return options.flatMap { argument in
+            argument.hasPrefix("--") && argument.firstIndex(of: "=") == argument.indices.last
+                ? [String(argument.dropLast()), ""] : [argument]
+        } + arguments.dropFirst(options.count)
     }
 
     /// Ends the program with a request for help, or wrong options.

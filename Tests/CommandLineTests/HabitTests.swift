@@ -50,6 +50,19 @@ import Testing
         #expect(try outcome.json()["prompt"] as? String == "--sampler")
     }
 
+    /// Nothing behind an equals sign is an empty value, and not the next argument.
+    @Test func takesEmptyValues() throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Program.run(
+            ["generate", "a fox", "--negative-prompt=", "--steps=1", "--json"] + Self.quick, in: folder)
+        #expect(try outcome.json()["negative_prompt"] as? String == "")
+        #expect(try outcome.json()["steps"] as? Int == 1)
+        try expectUsageError(["generate", "a fox", "--steps=", "3"], saying: "The value '' is invalid for '--steps <steps>'")
+        try expectUsageError(["generate", "a fox", "--quiet="], saying: "Unexpected argument ''")
+        let afterTheEnd = try Program.run(["generate", "--steps=1", "--json"] + Self.quick + ["--", "--x="], in: folder)
+        #expect(try afterTheEnd.json()["prompt"] as? String == "--x=")
+    }
+
     /// What is suggested for what nobody has, and where nothing comes near, nothing.
     @Test(arguments: [
         (["generat", "x"], "Did you mean 'generate'?"), (["genrate", "x"], "Did you mean 'generate'?"),

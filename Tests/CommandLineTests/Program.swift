@@ -95,7 +95,7 @@ enum Program {
 
         /// Waits until the program has said something, such as that it has begun to work.
         func waitForMessages() throws {
-            let deadline = Date(timeIntervalSinceNow: 60)
+            let deadline = Date(timeIntervalSinceNow: 600)
             while try Data(contentsOf: messages).isEmpty, Date() < deadline { usleep(20_000) }
         }
 

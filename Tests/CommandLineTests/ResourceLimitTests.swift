@@ -61,7 +61,7 @@ import Testing
             var made = 0
             for megabytes in stride(from: 180, through: 560, by: 20) {
                 let outcome = try Program.shell(
-                    "ulimit -v \(megabytes * 1000); timeout -s KILL 60 \"$P\" \(arguments) -o x.png; echo $?", in: folder)
+                    "ulimit -v \(megabytes * 1000); timeout -s KILL 600 \"$P\" \(arguments) -o x.png; echo $?", in: folder)
                 let code = outcome.text.trimmingCharacters(in: .whitespacesAndNewlines)
                 #expect(code != "137", "at \(megabytes) MB the run didn't end")
                 guard code == "0" else { continue }

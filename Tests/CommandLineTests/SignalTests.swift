@@ -48,7 +48,7 @@ import Testing
         """.write(to: folder["loop.sh"], atomically: true, encoding: .utf8)
         // A process that is started here leads a group of its own.
         let running = try Program.startShell("exec env --default-signal=INT bash loop.sh", in: folder)
-        let deadline = Date(timeIntervalSinceNow: 60)
+        let deadline = Date(timeIntervalSinceNow: 600)
         while ((try? Data(contentsOf: folder["messages"])) ?? Data()).isEmpty, Date() < deadline { usleep(20_000) }
         kill(-running.process.processIdentifier, SIGINT)
         _ = try running.finish(by: SIGINT)

@@ -22,9 +22,15 @@ struct BenchComparison: Encodable {
     /// So many standard errors of a difference are taken for chance: of a thousand rows without a difference one is beyond.
     private static let standardErrors = 3.3
 
+    /// A machine whose own speed differs by more than this isn't the same machine any more: operators slow down by unlike shares
+    /// where other work takes processors or caches.
+    static let largestMachineChangePercent = 25.0
+
     let thresholdPercent: Double
     /// How much longer the machine took for the same work, timed between the runs; 0 where a report doesn't say.
     let machineChangePercent: Double
+    /// Why no row can be a failure; nil where they are judged.
+    let notJudged: String?
     let median: Row
     /// By the size of the difference.
     let operators: [Row]
@@ -36,8 +42,16 @@ struct BenchComparison: Encodable {
         let (paceA, paceB) = (Statistics(before.paceMs ?? []), Statistics(after.paceMs ?? []))
         let machine = paceA.mean > 0 && paceB.mean > 0 ? paceB.mean / paceA.mean - 1 : 0
         machineChangePercent = 100 * machine
-        // A single run says nothing of the noise.
-        let hasNoise = min(before.iterations, after.iterations) > 1
+        notJudged =
+            if min(before.iterations, after.iterations) < 2 {
+                "A report of one run doesn't say how far runs are apart, so nothing is judged: give bench --iterations 2 or more."
+            } else if abs(machineChangePercent) > Self.largestMachineChangePercent {
+                "The machine's own speed changed by more than \(Int(Self.largestMachineChangePercent)) %, so nothing is judged: "
+                    + "measure both again while nothing else runs."
+            } else {
+                nil
+            }
+        let canFail = notJudged == nil
         let machineVariance = Self.relativeVariance(paceA) + Self.relativeVariance(paceB)
         func row(
             _ name: String, _ a: Double?, _ b: Double?, _ spreadA: Double?, _ spreadB: Double?, least: (Double?, Double?),
@@ -57,7 +71,7 @@ struct BenchComparison: Encodable {
             let isSlowerAtBest = least.0.flatMap { first in least.1.map { $0 > first * (1 + threshold / 100) } } ?? true
             return Row(
                 name: name, beforeMs: a, afterMs: b, changeMs: change, changePercent: percent, noiseMs: noise, isNoise: isNoise,
-                isFailure: hasNoise && isJudged && !isNoise && isSlower && isSlowerAtBest)
+                isFailure: canFail && isJudged && !isNoise && isSlower && isSlowerAtBest)
         }
         median = row(
             "median", before.medianMs, after.medianMs, before.stdevMs, after.stdevMs, least: (before.minMs, after.minMs),
