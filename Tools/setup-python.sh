@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the Python environment that the reference scripts run in: $SD_ONNX_TEST_CACHE/venv (default ~/.cache/sd-onnx/venv), from
 # Tests/References/requirements.txt. With the argument "transformers5" a small second one, from requirements-transformers5.txt, which
-# only tokenizer.py needs. Does nothing when the environment is there and the requirements are unchanged.
+# only tokenizer.py needs; with "open-clip" one from requirements-open-clip.txt, for clip_similarity.py. Does nothing when the environment is there and the requirements are unchanged.
 # Prints the path of its python as the last line.
 set -eu
 
@@ -18,8 +18,13 @@ transformers5)
     venv="$cache/venv-transformers5"
     size="300 megabytes"
     ;;
+open-clip)
+    requirements="$root/Tests/References/requirements-open-clip.txt"
+    venv="$cache/venv-open-clip"
+    size="several gigabytes, some minutes"
+    ;;
 *)
-    echo "setup-python: there is no environment \"$1\"; expected none or \"transformers5\"" >&2
+    echo "setup-python: there is no environment \"$1\"; expected none, \"transformers5\" or \"open-clip\"" >&2
     exit 64
     ;;
 esac

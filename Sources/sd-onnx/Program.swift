@@ -55,6 +55,7 @@ struct SDOnnxCommand: ParsableCommand {
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
             NoiseCommand.self, InspectCommand.self, CompareCommand.self, VerifyCommand.self, MetadataCommand.self,
+            SimilarityCommand.self,
             InterpolateCommand.self, BenchCompareCommand.self, ServeCommand.self,
         ])
 }

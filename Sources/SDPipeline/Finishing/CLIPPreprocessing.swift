@@ -4,17 +4,40 @@ import ONNXLoader
 /// How pictures become what a CLIP vision encoder takes: the arithmetic of transformers' `CLIPImageProcessor`, in its order and precision.
 struct CLIPPreprocessing: Sendable {
     /// The size that a picture is scaled to.
-    private enum Size {
+    enum Size {
+        /// Its shorter side; the other one is rounded down.
         case shortestEdge(Int)
         case exact(PixelSize)
+        /// As small as it covers this size; sides are rounded to the nearest whole number.
+        case covering(PixelSize)
+        /// As large as it fits into this size; likewise.
+        case fitting(PixelSize)
     }
 
-    private let size: Size?
-    private let filter: Resampling.Filter
-    private let crop: PixelSize?
-    private let rescaleFactor: Double?
+    /// Where the middle of a picture is, if what is cut off or added isn't the same on both sides.
+    enum Centre {
+        /// transformers: half of the difference, rounded down.
+        case roundedDown
+        /// torchvision: rounded to the nearest whole number, halves to the even one; of what is added, the smaller half comes first.
+        case nearest
+    }
+
+    var size: Size?
+    var filter = Resampling.Filter.bicubic
+    var crop: PixelSize?
+    var centre = Centre.roundedDown
+    /// The gray of what a crop adds.
+    var filling: UInt8 = 0
+    var rescaleFactor: Double? = 1 / 255
     /// By colour; nil where colours aren't normalised.
-    private let normalization: (mean: [Double], deviation: [Double])?
+    var normalization: (mean: [Double], deviation: [Double])?
+
+    /// Colours of OpenAI's CLIP.
+    static let mean = [0.48145466, 0.4578275, 0.40821073]
+    static let deviation = [0.26862954, 0.26130258, 0.27577711]
+
+    /// Pictures whose values are bytes over 255, of any size.
+    init() {}
 
     /// - Parameter file: `preprocessor_config.json`. What it doesn't state is as in transformers.
     /// - Throws: ``PipelineError`` for what it can't say.
@@ -51,9 +74,8 @@ struct CLIPPreprocessing: Sendable {
         }
         self.crop = try isOn("do_center_crop") ? crop : nil
         rescaleFactor = try isOn("do_rescale") ? file.optionalDouble("rescale_factor") ?? 1 / 255 : nil
-        // OpenAI's CLIP.
-        let mean = try file.optionalDoubles("image_mean", count: 3) ?? [0.48145466, 0.4578275, 0.40821073]
-        let deviation = try file.optionalDoubles("image_std", count: 3) ?? [0.26862954, 0.26130258, 0.27577711]
+        let mean = try file.optionalDoubles("image_mean", count: 3) ?? Self.mean
+        let deviation = try file.optionalDoubles("image_std", count: 3) ?? Self.deviation
         normalization = try isOn("do_normalize") ? (mean, deviation) : nil
         guard deviation.allSatisfy({ Float($0).isNormal }) else {
             throw PipelineError(
@@ -68,10 +90,9 @@ struct CLIPPreprocessing: Sendable {
             raster = try Resampling.resized(raster, width: size.width, height: size.height, filter: filter)
         }
         if let crop {
-            // Rounded down, as Python does; what lies outside of the picture is black.
-            let left = (raster.width - crop.width) >> 1
-            let top = (raster.height - crop.height) >> 1
-            raster = try raster.cropped(left: left, top: top, width: crop.width, height: crop.height)
+            let left = offset(raster.width, crop.width)
+            let top = offset(raster.height, crop.height)
+            raster = try raster.cropped(left: left, top: top, width: crop.width, height: crop.height, filling: filling)
         }
         let area = raster.width * raster.height
         try LargeArray.ask(bytes: 12 * area)
@@ -89,6 +110,15 @@ struct CLIPPreprocessing: Sendable {
         return (values, [3, raster.height, raster.width])
     }
 
+    /// Where a crop begins, before the picture's own start where that is smaller.
+    private func offset(_ extent: Int, _ cropped: Int) -> Int {
+        switch centre {
+        case .roundedDown: (extent - cropped) >> 1
+        case .nearest where cropped > extent: -((cropped - extent) / 2)
+        case .nearest: Int((Double(extent - cropped) / 2).rounded(.toNearestOrEven))
+        }
+    }
+
     private func scaledSize(of image: RGBImage, _ size: Size?) -> PixelSize? {
         switch size {
         case nil: return nil
@@ -98,6 +128,18 @@ struct CLIPPreprocessing: Sendable {
             let other = Int(Double(edge * long) / Double(short))
             return image.width <= image.height
                 ? PixelSize(width: edge, height: other) : PixelSize(width: other, height: edge)
+        case .covering(let size): return scaled(image, by: min(ratios(image, size).width, ratios(image, size).height))
+        case .fitting(let size): return scaled(image, by: max(ratios(image, size).width, ratios(image, size).height))
         }
+    }
+
+    private func ratios(_ image: RGBImage, _ size: PixelSize) -> (width: Double, height: Double) {
+        (Double(image.width) / Double(size.width), Double(image.height) / Double(size.height))
+    }
+
+    /// A pixel at least, where torchvision would refuse the picture.
+    private func scaled(_ image: RGBImage, by ratio: Double) -> PixelSize {
+        func extent(_ value: Int) -> Int { max(Int((Double(value) / ratio).rounded(.toNearestOrEven)), 1) }
+        return PixelSize(width: extent(image.width), height: extent(image.height))
     }
 }

@@ -41,9 +41,9 @@ struct Raster: Sendable, Equatable {
         }
     }
 
-    /// A part of this raster, which lies inside of it.
-    func cropped(left: Int, top: Int, width: Int, height: Int) throws -> Raster {
-        var result = try Raster(width: width, height: height, channels: channels, filledWith: 0)
+    /// A part of this raster; what lies outside of it has the value of the filling.
+    func cropped(left: Int, top: Int, width: Int, height: Int, filling: UInt8 = 0) throws -> Raster {
+        var result = try Raster(width: width, height: height, channels: channels, filledWith: filling)
         result.paste(self, left: -left, top: -top)
         return result
     }

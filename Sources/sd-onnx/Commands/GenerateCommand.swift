@@ -149,6 +149,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var sheet: SheetOptions
 
+    @OptionGroup var best: BestOptions
+
     @Option(
         name: .customLong("prompts"), parsing: .unconditional,
         help: ArgumentHelp(
@@ -186,6 +188,7 @@ struct GenerateCommand: ParsableCommand {
             throw ValidationError("--scheduler and --compare-schedulers both say what to compare: give one.")
         }
         try checkSheet()
+        try checkBest()
         if profile == "" || profile == "-" {
             throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
         }
@@ -303,6 +306,21 @@ struct GenerateCommand: ParsableCommand {
         ])
     }
 
+    /// Pictures that are made at once.
+    private var count: Int { best.bestOf ?? batchCount }
+
+    private func checkBest() throws {
+        let others = [
+            ("--batch-count", batchCount > 1), ("--grid", sheet.grid), ("--xy", !sheet.xy.isEmpty),
+            ("several schedulers", comparedSchedulers != nil), ("--save-latents", saveLatents != nil),
+            ("--save-steps and --strip", previews.isUsed), ("--preview", live.isUsed), ("--batch-seeds", batchSeeds == .shared),
+            ("%s in -o", output.contains("%s")),
+        ]
+        if best.bestOf != nil, let (name, _) = others.first(where: { $0.1 }) {
+            throw ValidationError("--best-of makes one picture of several, which doesn't go with \(name): leave one out.")
+        }
+    }
+
     /// What doesn't go with several prompts.
     private func checkPromptFile() throws {
         guard let promptFile else { return }
@@ -350,7 +368,7 @@ struct GenerateCommand: ParsableCommand {
     func request() throws -> GenerationRequest {
         var request = GenerationRequest(
             prompt: promptText, negativePrompt: negativePrompt, width: width, height: height, steps: steps,
-            guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: batchCount,
+            guidanceScale: cfgScale, seed: (seed ?? .drawn()).value, batchCount: count,
             batchSeeds: batchSeeds, scheduler: comparedSchedulers == nil ? scheduler : nil)
         request.schedulerOverrides = schedulerOptions.overrides
         request.stepOptions = schedulerOptions.stepOptions
@@ -393,6 +411,7 @@ struct GenerateCommand: ParsableCommand {
         let plan = plans[0]
         warn(plans, configuration)
 
+        let clip = try models.clip(for: self)
         let writer = try LivePreviewWriter(live)
         let (pipeline, pool) = try models.pipeline(for: self)
         profiling?.didLoad()
@@ -413,6 +432,10 @@ struct GenerateCommand: ParsableCommand {
             throw previewError ?? error
         }
         Self.origin?.picture.choose(&result, place: Self.origin?.place)
+        if let clip {
+            let sentence = try BestOptions.keepBest(of: &result, text: try plan.plainPrompt, by: clip)
+            if !quiet { StandardStreams.printError(sentence) }
+        }
         // The finished bar has left its line.
         if let picture = result.images.first {
             try writer.show(picture, linesBelow: quiet ? 0 : 1, text: try text(result.records.first))

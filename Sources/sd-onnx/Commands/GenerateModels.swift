@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 import SDPipeline
 
@@ -9,6 +10,7 @@ final class GenerateModels {
     private var configuration: PipelineConfiguration?
     private var pipelineKey: [String]?
     private var loaded: (pipeline: StableDiffusionPipeline, pool: ThreadPool)?
+    private var loadedCLIP: (path: String, model: CLIPModel)?
 
     /// - Parameter others: more prompts that name adapters.
     init(_ commands: [GenerateCommand], prompts others: [String] = []) {
@@ -42,5 +44,17 @@ final class GenerateModels {
         (loaded, pipelineKey) = (made, key)
         if !command.quiet { for notice in made.pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
         return made
+    }
+
+    /// The model that chooses the best picture; nil where nothing is to be chosen.
+    ///
+    /// - Throws: what loading it throws.
+    func clip(for command: GenerateCommand) throws -> CLIPModel? {
+        guard command.best.bestOf != nil, let path = command.best.clip else { return nil }
+        if let loadedCLIP, loadedCLIP.path == path { return loadedCLIP.model }
+        let model = try CLIPModel(
+            folder: URL(fileURLWithPath: path), threads: try command.threads.makePool(), limits: command.memory.limits)
+        loadedCLIP = (path, model)
+        return model
     }
 }

@@ -89,7 +89,7 @@ extension GenerateCommand {
             ("--save-steps and --strip", previews.isUsed), ("--preview", live.isUsed), ("--profile", profile != nil),
             ("several schedulers", scheduler?.contains(",") == true || compareSchedulers),
             ("--variation-strength", seeding.variationStrength != nil), ("--blend-prompt", prompting.blendPrompt != nil),
-            ("--init-latents", start.initLatents != nil),
+            ("--init-latents", start.initLatents != nil), ("--best-of", best.bestOf != nil),
         ]
         if let (name, _) = others.first(where: { $0.1 }) {
             throw ValidationError("\(name) is an option of generate, and doesn't go with interpolate: leave it out.")

@@ -47,7 +47,8 @@ struct SheetAxis: Equatable {
     private static let others: Set<String> = [
         "prompts", "from", "help", "version", "json", "quiet", "output", "xy", "grid", "batch-count", "batch-size",
         "batch-seeds",
-        "compare-schedulers", "save-steps", "strip", "every", "preview", "preview-terminal", "preview-every", "preview-with",
+        "compare-schedulers", "best-of", "clip", "save-steps", "strip", "every", "preview", "preview-terminal", "preview-every",
+        "preview-with",
         "profile", "save-latents", "strip-metadata", "num-images", "num-images-per-prompt", "output-path", "out",
     ]
     /// Options without a value, which are on or off.
