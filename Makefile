@@ -1,4 +1,4 @@
-.PHONY: help setup build demo serve test test-server test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
+.PHONY: help setup build demo serve test test-server test-scale test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
 # In the order in which they depend on each other.
@@ -35,6 +35,9 @@ test: setup test-data ## Runs every test in release
 
 test-server: build ## Tests the server with its clients of PyPI, and its page in Chromium
 	Tools/test-server.sh
+
+test-scale: build ## Tests batches over several processes: a Slurm array, what Kubernetes runs, GNU parallel
+	Tools/test-scale.sh
 
 test-levels: ## Runs the numeric tests with each narrower instruction set; after "make test"
 	Tools/test-levels.sh

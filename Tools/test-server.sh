@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the server and tests it: its APIs by the clients of PyPI that people use, hostile and many clients, and its page in Chromium.
+# Builds the server and tests it: its APIs by the clients of PyPI that people use, hostile and many clients, two
+# servers behind nginx and HAProxy, and its page in Chromium.
 # Python's packages lie in $SD_ONNX_TEST_CACHE/venv-server (default ~/.cache/sd-onnx/venv-server). Arguments go to pytest:
 #     Tools/test-server.sh -k a1111
 set -eu
@@ -13,6 +14,9 @@ requirements=Server/Tests/requirements.txt
 missing=
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || missing="$missing chromium"
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
+PATH=$PATH:/usr/sbin
+command -v nginx >/dev/null 2>&1 || missing="$missing nginx"
+command -v haproxy >/dev/null 2>&1 || missing="$missing haproxy"
 python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3 python3-venv"
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then

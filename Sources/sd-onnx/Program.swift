@@ -10,7 +10,7 @@ enum Program {
         StandardStreams.prepare()
         // Without it a model's file that becomes shorter ends the program; nothing else depends on it.
         try? MappedFileGuard.install()
-        let arguments = BenchCompareCommand.renaming(Self.splittingEmptyValues(Array(CommandLine.arguments.dropFirst())))
+        let arguments = CommandWords.joining(Self.splittingEmptyValues(Array(CommandLine.arguments.dropFirst())))
         var command: any ParsableCommand
         do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { end(with: error, arguments) }
         do {
@@ -55,9 +55,27 @@ struct SDOnnxCommand: ParsableCommand {
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
             NoiseCommand.self, InspectCommand.self, CompareCommand.self, VerifyCommand.self, MetadataCommand.self,
-            SimilarityCommand.self,
-            InterpolateCommand.self, BenchCompareCommand.self, ServeCommand.self,
+            SimilarityCommand.self, InterpolateCommand.self, BenchCompareCommand.self, BatchCommand.self,
+            BatchStatusCommand.self,
+            BatchVerifyCommand.self, ServeCommand.self,
         ])
+}
+
+/// Commands whose names are two words, of which the first is a command of its own.
+enum CommandWords {
+    private static let names = [BenchCompareCommand.name, BatchStatusCommand.name, BatchVerifyCommand.name]
+
+    /// Arguments in which such a name is one word.
+    static func joining(_ arguments: [String]) -> [String] {
+        let help = arguments.prefix { $0 == "help" }
+        guard help.count <= 1 else { return arguments }
+        let rest = arguments.dropFirst(help.count)
+        for name in names {
+            let words = name.components(separatedBy: " ")
+            if rest.starts(with: words) { return help + [name] + rest.dropFirst(words.count) }
+        }
+        return arguments
+    }
 }
 
 /// Errors as lines for a person.

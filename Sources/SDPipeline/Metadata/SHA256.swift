@@ -1,7 +1,7 @@
 import CKernels
 
 /// SHA-256 (FIPS 180-4) of bytes that come in parts.
-struct SHA256 {
+package struct SHA256 {
     private static let blockSize = 64
     private static let lengthSize = 8
 
@@ -46,7 +46,7 @@ struct SHA256 {
         .joined()
     }
 
-    static func hexadecimal(of bytes: [UInt8]) -> String {
+    package static func hexadecimal(of bytes: [UInt8]) -> String {
         var hash = SHA256()
         hash.update(bytes[...])
         return hash.hexadecimal()

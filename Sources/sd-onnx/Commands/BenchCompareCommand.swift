@@ -22,13 +22,6 @@ struct BenchCompareCommand: ParsableCommand {
     /// `bench compare` as one word: a command with an argument of its own can't have subcommands.
     static let name = "bench compare"
 
-    /// Arguments in which `bench compare` is this command's name.
-    static func renaming(_ arguments: [String]) -> [String] {
-        let words = arguments.prefix { $0 == "help" } + ["bench", "compare"]
-        guard words.count <= 3, arguments.starts(with: words) else { return arguments }
-        return arguments.prefix { $0 == "help" } + [name] + arguments.dropFirst(words.count)
-    }
-
     @Argument(help: ArgumentHelp("The report to compare with.", valueName: "A.json"), transform: OptionValues.path)
     var before: String
 

@@ -400,7 +400,10 @@ struct GenerateCommand: ParsableCommand {
         return plans
     }
 
-    private func run(_ models: GenerateModels, files: [URL]?) throws {
+    /// Makes the pictures.
+    ///
+    /// - Parameter files: where they go; nil for standard output.
+    func run(_ models: GenerateModels, files: [URL]?) throws {
         let configuration = try models.configuration(for: self)
         if let names = comparedSchedulers {
             return try compare(
