@@ -20,6 +20,7 @@ import Testing
         ),
         ("tokenize", ["--model", "--pad", "--prompt", "EXAMPLES:"]),
         ("similarity", ["--text", "--rank", "--logit-scale", "--json", "EXAMPLES:"]),
+        ("upscale", ["--model", "--scale", "--tile", "--tile-overlap", "--white", "EXAMPLES:"]),
         ("interpolate", ["--to", "--to-seed", "--frames", "--scheduler", "EXAMPLES:"]),
         ("metadata", ["--json", "ComfyUI", "EXAMPLES:"]),
         ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),

@@ -43,8 +43,8 @@ public final class CLIPModel: Sendable {
         } else {
             tokenLimit = min(files.tokenLimit ?? 77, tokenizer.maximumLength ?? .max)
         }
-        guard tokenLimit >= 3 else {
-            throw PipelineError("The text tower takes \(tokenLimit) tokens, expected 3 or more.", kind: .unsupportedModel)
+        guard (3...65536).contains(tokenLimit) else {
+            throw PipelineError("The text tower takes \(tokenLimit) tokens, expected 3 to 65536.", kind: .unsupportedModel)
         }
         logitScale =
             if case .one(let file) = files.graphs {
@@ -89,7 +89,7 @@ public final class CLIPModel: Sendable {
     public func embedding(of picture: RGBImage) throws -> [Float] {
         let input = try image.input(Self.pixelInputs, position: 0)
         let (values, shape) = try preprocessing.values(of: picture)
-        let count = input.fixedBatch ?? 1
+        let count = try Self.rows(input, of: image)
         let tensor = try input.tensor(rows: Array(repeating: values[...], count: count), shape: [count] + shape)
         return try Self.unit(
             image.output(Self.vectors(image, Self.imageOutputs), of: [input.name: tensor], observer: nil), image.title)
@@ -108,14 +108,23 @@ public final class CLIPModel: Sendable {
         return weights.map { $0 / sum }
     }
 
+    /// The rows that an export fixed, which all get the same.
+    private static func rows(_ input: InputDeclaration, of tower: Component) throws -> Int {
+        let count = input.fixedBatch ?? 1
+        guard count <= 64 else {
+            throw PipelineError("The \(tower.title) takes \(count) rows at once, expected 64 at most.", kind: .unsupportedModel)
+        }
+        return count
+    }
+
     private static func vector(_ tower: Component, _ tokens: (ids: [Int], attentionMask: [Int])) throws -> [Float] {
         let ids = try tower.input(tokenInputs, position: 0)
-        let count = ids.fixedBatch ?? 1
-        func rows(_ row: [Int]) -> [Int] { Array(repeating: row, count: count).flatMap { $0 } }
+        let count = try rows(ids, of: tower)
+        func repeated(_ row: [Int]) -> [Int] { Array(repeating: row, count: count).flatMap { $0 } }
         let shape = [count, tokens.ids.count]
-        var inputs = [ids.name: try ids.tensor(integers: rows(tokens.ids), shape: shape)]
+        var inputs = [ids.name: try ids.tensor(integers: repeated(tokens.ids), shape: shape)]
         if let mask = tower.optionalInput(["attention_mask"]) {
-            inputs[mask.name] = try mask.tensor(integers: rows(tokens.attentionMask), shape: shape)
+            inputs[mask.name] = try mask.tensor(integers: repeated(tokens.attentionMask), shape: shape)
         }
         return try unit(tower.output(vectors(tower, textOutputs), of: inputs, observer: nil), tower.title)
     }

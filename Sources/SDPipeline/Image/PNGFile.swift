@@ -42,12 +42,16 @@ public enum PNGFile {
         try PNGSource(contentsOf: url, pixelLimit: pixelLimit).decoded(alpha: alpha)
     }
 
-    /// Encodes a picture as an 8-bit RGB PNG.
+    /// Encodes a picture as an 8-bit RGB PNG, with its opacity where there is one.
     /// - Parameters:
     ///   - picture: the picture, of any size that a PNG can hold.
+    ///   - opacity: one value a pixel, row by row, 0 for what is transparent; nil for none.
     ///   - text: entries to keep with the picture, such as the generation parameters.
-    /// - Throws: ``ImageError``: `.notEncoded` or `.notEnoughMemory`, or `.invalidText` for a key that PNG doesn't allow.
-    public static func encode(_ picture: RGBImage, text: [PNGText] = []) throws -> [UInt8] {
+    /// - Throws: ``ImageError``: `.notEncoded` or `.notEnoughMemory`, `.wrongSize` for another number of values than of pixels, or
+    ///   `.invalidText` for a key that PNG doesn't allow.
+    public static func encode(_ picture: RGBImage, opacity: [UInt8]? = nil, text: [PNGText] = []) throws -> [UInt8] {
+        let channels = opacity == nil ? 3 : 4
+        let pixels = try opacity.map { try withOpacity(picture, $0) } ?? picture.pixels
         guard let width = png_uint_32(exactly: picture.width), let height = png_uint_32(exactly: picture.height) else {
             throw ImageError.notEncoded(reason: "\(picture.width)x\(picture.height) is beyond what a PNG can hold")
         }
@@ -55,16 +59,16 @@ public enum PNGFile {
         unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
         unsafe image.width = width
         unsafe image.height = height
-        unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
+        unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR | (opacity == nil ? 0 : PNG_FORMAT_FLAG_ALPHA))
         defer { unsafe png_image_free(&image) }
         // Incompressible rows grow by a filter byte each and deflate's block headers.
-        let raw = (3 * picture.width + 1) * picture.height
+        let raw = (channels * picture.width + 1) * picture.height
         var size = raw + raw / 1000 + 4096
         for _ in 0..<2 {
             try LargeArray.ask(bytes: size)
             var file = [UInt8](repeating: 0, count: size)
             let written = unsafe file.withUnsafeMutableBytes { file in
-                unsafe picture.pixels.withUnsafeBytes { pixels in
+                unsafe pixels.withUnsafeBytes { pixels in
                     unsafe png_image_write_to_memory(&image, file.baseAddress, &size, 0, pixels.baseAddress, 0, nil)
                 }
             }
@@ -76,6 +80,22 @@ public enum PNGFile {
             guard size > file.count else { break }
         }
         throw unsafe ImageError.notEncoded(reason: message(of: image))
+    }
+
+    /// Colours with opacity behind each.
+    private static func withOpacity(_ picture: RGBImage, _ opacity: [UInt8]) throws -> [UInt8] {
+        guard opacity.count == picture.width * picture.height else {
+            throw ImageError.wrongSize(
+                "a picture of \(picture.width)x\(picture.height) has \(opacity.count) values of opacity")
+        }
+        try LargeArray.ask(bytes: 4 * opacity.count)
+        var result: [UInt8] = []
+        result.reserveCapacity(4 * opacity.count)
+        for (index, value) in opacity.enumerated() {
+            result += picture.pixels[3 * index..<3 * index + 3]
+            result.append(value)
+        }
+        return result
     }
 
     /// Writes a picture: first under a temporary name, so that no half file is ever left.

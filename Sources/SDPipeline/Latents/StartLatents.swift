@@ -26,7 +26,7 @@ struct StartLatents {
             latents = pureNoise(startNoise())
             return
         }
-        let draws = Draws(codec: codec, shape: shape, takesMean: !isPlanned || source.isWebUI, observer: observer)
+        let draws = PictureLatents(codec: codec, shape: shape, takesMean: !isPlanned || source.isWebUI, observer: observer)
         let startsFromNoise = picture.mask != nil && plan.strength == 1
         let takesChannels = plan.configuration.isInpaintingModel
         var original = startsFromNoise && takesChannels ? nil : try draws.latents(of: picture.image, &source)
@@ -68,7 +68,7 @@ struct StartLatents {
 
 /// Latents of pictures for every picture of a batch. As in diffusers these are draws from the encoder's distribution: one that all share where
 /// they share a generator, else one each.
-private struct Draws {
+struct PictureLatents {
     let codec: LatentCodec
     let shape: [Int]
     /// Whether the most likely latents are taken in the place of draws.
@@ -77,6 +77,21 @@ private struct Draws {
 
     func latents(of image: RGBImage, _ noise: inout BatchNoise) throws -> Latents {
         try latents(ofPixels: PixelConversion.pixels(from: [image]), of: image, &noise)
+    }
+
+    /// Latents of as many pictures as the batch has, of one size.
+    func latents(of images: [RGBImage], _ noise: inout BatchNoise) throws -> Latents {
+        let distributions = try images.map { image in
+            try codec.distribution(
+                ofPixels: PixelConversion.pixels(from: [image]), width: image.width, height: image.height, observer: observer)
+        }
+        var values = distributions.flatMap(\.mean.values)
+        let deviations = distributions.compactMap(\.deviation)
+        if deviations.count == images.count, !takesMean {
+            let draws = noise.normal(count: values.count)
+            for (index, deviation) in deviations.joined().enumerated() { values[index] += deviation * draws[index] }
+        }
+        return codec.scaled(Latents(checked: values, shape: shape))
     }
 
     /// - Parameter pixels: [3, height, width] of `image`, or of a part of it.

@@ -20,10 +20,12 @@ extension GenerationRecord {
         add("VAE", vae)
         add("Variation seed", variationSeed.map { "\($0)" })
         add("Variation seed strength", variationStrength.map(Self.text))
-        add("Denoising strength", strength.map(Self.text))
+        add("Denoising strength", (strength ?? secondPass?.strength).map(Self.text))
         add("Clip skip", clipSkip.map { "\($0)" })
         add("RNG", Self.webUIName(of: noiseSource))
-        for pair in adapterPairs + startPairs + batchPairs + modelPairs + schedulerPairs { add(pair.key, pair.value) }
+        for pair in (secondPass?.pairs ?? []) + adapterPairs + startPairs + batchPairs + modelPairs + schedulerPairs {
+            add(pair.key, pair.value)
+        }
         if tokenizer != TokenizerConvention.transformers5.rawValue { add("Tokenizer", tokenizer) }
         if precision != "fp32" { add("Precision", precision) }
         if halfRounding != "outputs" { add("Half rounding", halfRounding) }

@@ -128,6 +128,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var refinerHash: String?
     /// See ``GenerationRequest/refinerStart``.
     public var refinerStart: Double?
+    /// A second pass at a larger size, where there was one; ``width`` and ``height`` are those of the first.
+    public var secondPass: SecondPass?
     /// See ``ConditionedSizes/original``; as those that follow, nil where it is the default.
     public var originalSize: PixelSize?
     /// See ``ConditionedSizes/crop``.
@@ -224,6 +226,7 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case vaeHash = "vae_hash"
         case refinerHash = "refiner_hash"
         case refinerStart = "refiner_start"
+        case secondPass = "hires"
         case originalSize = "original_size"
         case targetSize = "target_size"
         case aestheticScore = "aesthetic_score"

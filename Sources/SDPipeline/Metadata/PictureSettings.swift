@@ -42,6 +42,14 @@ public struct PictureSettings: Sendable, Equatable, Codable {
     public var noiseScale: Double?
     /// The share of the steps that was taken over a picture to start from.
     public var strength: Double?
+    /// How many times larger a second pass made the picture, see ``SecondPass``; nil where there was none, or its size isn't said so.
+    public var hiresScale: Double?
+    /// How much of the schedule it took.
+    public var hiresStrength: Double?
+    /// Its steps; nil for those of the first pass.
+    public var hiresSteps: Int?
+    /// What made the picture larger, as the program calls it.
+    public var hiresUpscaler: String?
     /// The model's name.
     public var model: String?
     /// The first digits of its SHA-256, or all, as the program takes them.
@@ -80,6 +88,10 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         case churnMinimumSigma = "s_tmin"
         case churnMaximumSigma = "s_tmax"
         case noiseScale = "s_noise"
+        case hiresScale = "hires"
+        case hiresStrength = "hires_strength"
+        case hiresSteps = "hires_steps"
+        case hiresUpscaler = "hires_upscaler"
         case modelHash = "model_hash"
     }
 
@@ -100,6 +112,8 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         (eta, churn, noiseScale) = (record.eta, record.churn, record.noiseScale)
         (churnMinimumSigma, churnMaximumSigma) = (record.churnMinimumSigma, record.churnMaximumSigma)
         strength = record.strength
+        (hiresScale, hiresStrength) = (record.secondPass?.scale, record.secondPass?.strength)
+        (hiresSteps, hiresUpscaler) = (record.secondPass?.steps, record.secondPass?.webUIUpscaler)
         (model, modelHash, vae) = (record.model, record.modelHash, record.vae)
     }
 
@@ -125,6 +139,23 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         if let churnMaximumSigma { request.stepOptions.churnMaximumSigma = churnMaximumSigma }
         if let noiseScale { request.stepOptions.noiseScale = noiseScale }
         if let strength { request.strength = strength }
+        if let hiresScale, let upscaler = hiresUpscaling {
+            request.secondPass = SecondPass(
+                scale: hiresScale, strength: hiresStrength ?? SecondPass().strength, steps: hiresSteps, upscaler: upscaler)
+        }
+    }
+
+    /// What ``hiresUpscaler`` stands for; nil for a network, of which no file is said.
+    package var hiresUpscaling: SecondPass.Upscaler? {
+        switch hiresUpscaler?.lowercased() {
+        case nil: return .latent(.bilinear)
+        // That program resizes by Lanczos' filter what no upscaler has enlarged.
+        case "lanczos", "none": return .lanczos
+        case let name?:
+            return LatentUpscaling.allCases.first { $0.webUIName.lowercased() == name || $0.rawValue == name }.map {
+                .latent($0)
+            }
+        }
     }
 }
 
@@ -134,6 +165,7 @@ extension PictureSettings {
         static let pixels: ClosedRange<UInt64> = 1...16384
         static let steps: ClosedRange<UInt64> = 1...10000
         static let clipSkip: ClosedRange<UInt64> = 1...100
+        static let scales = 1...SecondPass.largestScale
     }
 
     /// A number within limits, as the type that holds it.
@@ -184,7 +216,17 @@ extension PictureSettings {
                 name: name, scheduleType: take("Schedule type") ?? take("Scheduler") ?? WebUISampler.automatic)
             scheduler = known(sampler.scheduler, "Sampler", "Schedule type", "Scheduler")
         }
-        strength = known(Self.share(Self.number(take("Denoising strength"))), "Denoising strength")
+        let strength = known(Self.share(Self.number(take("Denoising strength"))), "Denoising strength")
+        hiresScale = known(
+            Self.number(take("Hires upscale")).flatMap { Believed.scales.contains($0) ? $0 : nil }, "Hires upscale")
+        if take("Hires upscaler") == nil && hiresScale == nil && take("Hires resize") == nil {
+            self.strength = strength
+        } else {
+            // Of a picture that was enlarged, the strength is that of the second pass.
+            hiresStrength = strength
+            hiresSteps = known(Self.whole(take("Hires steps").flatMap(UInt64.init), in: Believed.steps), "Hires steps")
+            hiresUpscaler = known(take("Hires upscaler"), "Hires upscaler")
+        }
         clipSkip = known(Self.whole(take("Clip skip").flatMap(UInt64.init), in: Believed.clipSkip), "Clip skip")
         if let seed = take("Variation seed").flatMap({ UInt64($0) }),
             let strength = Self.share(Self.number(take("Variation seed strength")))

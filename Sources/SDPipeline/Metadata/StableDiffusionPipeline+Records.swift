@@ -42,7 +42,7 @@ extension StableDiffusionPipeline {
         }
         let variationSeeds = request.variationSeeds
         let takesScores = configuration.anyTakesAestheticScore
-        let controls = controlRecords(request)
+        let (controls, secondPass) = (controlRecords(request), secondPassRecord(plan))
         return request.seeds.enumerated().map { index, seed in
             GenerationRecord(
                 model: Self.name(configuration.folder.url),
@@ -83,6 +83,7 @@ extension StableDiffusionPipeline {
                 vaeHash: configuration.hasOtherVAE ? vaeHash.value : nil,
                 refiner: configuration.refiner.map { Self.name($0.folder.url) }, refinerHash: refiner?.modelHash.value,
                 refinerStart: configuration.refiner == nil ? nil : request.refinerStart ?? Refinement.defaultStart,
+                secondPass: secondPass,
                 originalSize: stated(\.original, where: takesSizes) ?? nil, crop: stated(\.crop, where: takesSizes),
                 targetSize: stated(\.target, where: takesSizes) ?? nil,
                 aestheticScore: stated(\.aestheticScore, where: takesScores),

@@ -30,8 +30,11 @@ public struct GenerationPlan: Sendable {
     public var promptSyntax: PromptSyntax { program.syntax }
     /// Steps of the run, those of a refiner included, that editing and alternation of prompts count in.
     public let stepCount: Int
-    /// What a refiner does after the model: none or one, since a value can't hold one of its own kind otherwise.
-    private let refinements: [GenerationPlan]
+    /// What a refiner does after the model, or the second pass at a larger size: none or one, since a value can't hold one of its own kind
+    /// otherwise.
+    private let followers: [GenerationPlan]
+    /// What makes the latents of the pass before into those that this one starts from; nil for a first pass, and for a refiner's.
+    let enlargement: SecondPass?
     let configuration: PipelineConfiguration
     /// How much each of the configuration's adapters counts: what it counts by itself, and what tags of the prompt say.
     public let adapterWeights: [AdapterWeight]
@@ -52,6 +55,8 @@ public struct GenerationPlan: Sendable {
         let start = start ?? request.initialImage.map { ($0.width, $0.height) }
         let painted = try Self.paintedSize(request, start: start)
         (self.start, pictureSize) = (painted, start)
+        enlargement = nil
+        try request.secondPass?.check(request, configuration)
         // A part of the picture is made at the size that the model was trained at.
         let seen = request.controls.first.map { ($0.image.width, $0.image.height) }
         let size = request.inpainting?.padding == nil ? painted ?? seen : nil
@@ -90,7 +95,7 @@ public struct GenerationPlan: Sendable {
             let refinement = try GenerationPlan(
                 refining: request, with: refiner, width: width, height: height,
                 stepsBefore: Self.steps(request, scheduler, evaluations: endIndex - firstIndex))
-            refinements = [refinement]
+            followers = [refinement]
             stepCount = refinement.stepCount
             guard endIndex > firstIndex else {
                 throw PipelineError(
@@ -101,8 +106,18 @@ public struct GenerationPlan: Sendable {
             guard request.refinerStart == nil else {
                 throw PipelineError("The request says where a refiner starts, and there is no refiner.", kind: .invalidRequest)
             }
-            (refinements, endIndex) = ([], scheduler.timesteps.count)
+            endIndex = scheduler.timesteps.count
             stepCount = Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
+            let (size, steps) = ((width, height), stepCount)
+            let trained = (try? scheduler.settings.integer("num_train_timesteps")) ?? 1000
+            followers =
+                try request.secondPass.map { pass in
+                    [
+                        try GenerationPlan(
+                            pass, after: request, size: size, steps: steps, of: trained, prompt: prompt, weights: weights,
+                            configuration: configuration)
+                    ]
+                } ?? []
         }
         program = try Self.program(request, prompt: prompt, configuration, steps: stepCount)
         isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
@@ -110,7 +125,7 @@ public struct GenerationPlan: Sendable {
 
     /// The prompts, with what the text encoders get at every step.
     private static func program(
-        _ request: GenerationRequest, prompt: String, _ configuration: PipelineConfiguration, steps: Int
+        _ request: GenerationRequest, prompt: String, _ configuration: PipelineConfiguration, steps: Int, after earlier: Int = 0
     ) throws -> PromptProgram {
         if let clipSkip = request.clipSkip {
             guard clipSkip >= 1 else {
@@ -131,7 +146,7 @@ public struct GenerationPlan: Sendable {
         }
         var program = try PromptProgram(
             prompt: prompt, negativePrompt: request.negativePrompt ?? "", syntax: syntax, steps: steps,
-            tokenizers: configuration.tokenizers)
+            after: earlier, tokenizers: configuration.tokenizers)
         if let blend = request.promptBlend {
             // Its tags have no effect: adapters count what the first prompt says.
             let hasTags = !configuration.loras.isEmpty && request.promptSyntax != .plain
@@ -264,6 +279,7 @@ public struct GenerationPlan: Sendable {
         var request = request
         (request.initialImage, request.initialLatents, request.inpainting, request.outpainting) = (nil, nil, nil, nil)
         (request.controls, request.freeU) = ([], nil)
+        enlargement = nil
         self.request = request
         self.configuration = configuration
         (self.width, self.height, start, pictureSize) = (width, height, nil, nil)
@@ -283,7 +299,7 @@ public struct GenerationPlan: Sendable {
                 kind: .invalidRequest)
         }
         try scheduler.checkStart(at: firstIndex)
-        refinements = []
+        followers = []
         self.stepsBefore = stepsBefore
         stepCount = stepsBefore + Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
         program = try Self.program(request, prompt: request.prompt, configuration, steps: stepCount)
@@ -291,8 +307,47 @@ public struct GenerationPlan: Sendable {
         isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
     }
 
-    /// What a refiner does after the model; nil for none.
-    var refinement: GenerationPlan? { refinements.first }
+    /// The second pass at a larger size.
+    ///
+    /// - Parameters:
+    ///   - size: of the first pass.
+    ///   - steps: of the first pass.
+    ///   - trained: timesteps of the model.
+    ///   - prompt: the request's, without tags.
+    ///   - weights: how much adapters count.
+    private init(
+        _ pass: SecondPass, after first: GenerationRequest, size: (width: Int, height: Int), steps: Int, of trained: Int,
+        prompt: String,
+        weights: [AdapterWeight], configuration: PipelineConfiguration
+    ) throws {
+        var request = first
+        (request.initialLatents, request.secondPass) = (nil, nil)
+        self.configuration = configuration
+        (width, height) = pass.size(width: size.width, height: size.height, multiple: configuration.sizes.multiple)
+        (start, pictureSize, enlargement) = (nil, nil, pass)
+        try configuration.sizes.check(width: width)
+        try configuration.sizes.check(height: height)
+        let factor = configuration.spatialFactor
+        latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
+        try Self.checkMemory(latentShape, pixels: width * height)
+        guidanceScale = request.guidanceScale ?? configuration.defaultGuidanceScale
+        let keepsSteps = configuration.family.keepsStepsOverPictures
+        let (timesteps, share) = try pass.schedule(
+            request, steps: Self.stepsAsked(request), of: trained, keepsSteps: keepsSteps)
+        request.timestepRequest = timesteps
+        if case .steps(let count) = timesteps { request.steps = count }
+        (scheduler, firstIndex) = try Self.begin(request, configuration, strength: share, hasPicture: true)
+        strength = pass.strength
+        self.request = request
+        endIndex = scheduler.timesteps.count
+        (followers, stepsBefore, adapterWeights) = ([], 0, weights)
+        stepCount = Self.steps(request, scheduler, evaluations: endIndex - firstIndex)
+        program = try Self.program(request, prompt: prompt, configuration, steps: max(stepCount, 1), after: steps)
+        isGuided = Self.isGuided(guidanceScale, configuration) || program.isComposed
+    }
+
+    /// What a refiner does after the model, or the second pass at a larger size; nil for none.
+    var follower: GenerationPlan? { followers.first }
 
     /// Gives the picture to start from.
     ///

@@ -81,6 +81,8 @@ public struct GenerationRequest: Sendable {
     /// it. Other weights than those of the run before change constants of the loaded graphs, which takes a moment and leaves plans as
     /// they are.
     public var loraWeights: [AdapterWeight] = []
+    /// A second pass over the pictures at a larger size; nil for none. The first pass makes pictures of ``width`` and ``height``.
+    public var secondPass: SecondPass?
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(

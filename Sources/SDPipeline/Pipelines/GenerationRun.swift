@@ -19,11 +19,11 @@ struct GenerationRun: Sendable {
     private var timesteps: [Float]
     /// Pixels along each side of the tiles that the VAE worked in; nil for none.
     private var tilePixels: Int?
-    /// What is left for a refiner.
-    private var refinement: Refining?
+    /// What is left for a refiner, or for a second pass.
+    private var following: Following?
 
-    /// A plan for another pipeline.
-    private struct Refining: Sendable {
+    /// A plan that begins with the latents of another one.
+    private struct Following: Sendable {
         let plan: GenerationPlan
         let pipeline: StableDiffusionPipeline
     }
@@ -35,8 +35,10 @@ struct GenerationRun: Sendable {
         self.pipeline = pipeline
         model = pipeline
         pipeline.modelHash.start()
-        if let next = plan.refinement, let refiner = pipeline.refiner { refinement = Refining(plan: next, pipeline: refiner) }
-        total = [plan, refinement?.plan].compactMap { $0 }.map { $0.endIndex - $0.firstIndex }.reduce(0, +)
+        if let next = plan.follower, let other = next.enlargement == nil ? pipeline.refiner : pipeline {
+            following = Following(plan: next, pipeline: other)
+        }
+        total = [plan, following?.plan].compactMap { $0 }.map { $0.endIndex - $0.firstIndex }.reduce(0, +)
         timesteps = Array(plan.scheduler.timesteps[plan.firstIndex..<plan.endIndex])
         var noise = BatchNoise(plan.request)
         let picture = try StartPicture(plan)
@@ -65,18 +67,21 @@ struct GenerationRun: Sendable {
     /// One step; false where there is none left.
     mutating func next(observer: (any RunObserver)? = nil) throws -> Bool {
         if try denoising.next(observer: observer) { return true }
-        guard let refining = refinement else { return false }
-        refinement = nil
+        guard let following else { return false }
+        self.following = nil
         // The values of one model's graphs make room for those of the next.
         pipeline.releaseNetworks()
-        let (earlier, next) = (denoising, refining.plan)
-        let denoiser = try Self.denoiser(
-            next, refining.pipeline, refining.pipeline.predictor(next, region: nil), &timings, observer: observer)
+        let (earlier, next, other) = (denoising, following.plan, following.pipeline)
+        let start = try next.enlargement.map {
+            try EnlargedLatents(earlier.latents, $0, plan: next, pipeline: other, observer: observer)
+        }
+        let denoiser = try Self.denoiser(next, other, other.predictor(next, region: nil), &timings, observer: observer)
         add(earlier)
         earlierSteps += earlier.completed
         timesteps += next.scheduler.timesteps[next.firstIndex..<next.endIndex]
-        pipeline = refining.pipeline
-        denoising = DenoisingRun(next, earlier.latents, denoiser: denoiser, noise: earlier.noise)
+        pipeline = other
+        denoising = DenoisingRun(
+            next, start?.latents ?? earlier.latents, denoiser: denoiser, noise: start?.noise ?? earlier.noise)
         return try denoising.next(observer: observer)
     }
 

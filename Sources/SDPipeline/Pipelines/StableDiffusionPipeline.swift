@@ -14,6 +14,7 @@ public final class StableDiffusionPipeline: Sendable {
     private let otherPromptEncoders = Mutex<[Int: PromptEncoder]>([:])
     private let unets: UNets
     private let controlNets = Mutex<[ControlNetFiles: ControlNet]>([:])
+    private let superResolutionNetworks = Mutex<[URL: SuperResolutionNetwork]>([:])
     let codec: LatentCodec
     /// The pipeline that takes the last steps.
     let refiner: StableDiffusionPipeline?
@@ -161,6 +162,14 @@ public final class StableDiffusionPipeline: Sendable {
             files, addedInputs: configuration.family.addedConditions?.inputNames ?? [],
             family: "a ControlNet of a \(configuration.family.name)", options: options)
         controlNets.withLock { $0[files] = made }
+        return made
+    }
+
+    /// A network that enlarges pictures, loaded when it is first asked for.
+    func superResolutionNetwork(_ url: URL) throws -> SuperResolutionNetwork {
+        if let known = superResolutionNetworks.withLock({ $0[url] }) { return known }
+        let made = try SuperResolutionNetwork(contentsOf: url, options: options)
+        superResolutionNetworks.withLock { $0[url] = made }
         return made
     }
 

@@ -52,8 +52,10 @@ public struct ParsedPrompt: Sendable, Equatable, Codable, CustomStringConvertibl
     ///   - text: the prompt as it was written.
     ///   - steps: of the run, 1 or more.
     ///   - isNegative: whether it is a negative prompt, of which `AND` and a weight at the end are text.
+    ///   - earlier: steps of the pass before, where this is a second one at a larger size: places of edits are counted on from these, and shares
+    ///     of the steps from 1, as that program does.
     /// - Throws: ``PipelineError`` with what was found and what was expected.
-    public init(_ text: String, steps: Int, isNegative: Bool = false) throws {
+    public init(_ text: String, steps: Int, isNegative: Bool = false, after earlier: Int = 0) throws {
         guard steps >= 1 else {
             throw PipelineError("The prompt is for \(steps) steps, expected 1 or more.", kind: .invalidRequest)
         }
@@ -61,7 +63,7 @@ public struct ParsedPrompt: Sendable, Equatable, Codable, CustomStringConvertibl
         parts = try texts.map { text, weight in
             Part(
                 weight: weight,
-                stages: try PromptTemplate(text).schedule(steps: steps).map {
+                stages: try PromptTemplate(text).schedule(steps: steps, after: earlier).map {
                     Stage(lastStep: $0.lastStep, text: $0.text, pieces: try PromptEmphasis.pieces(of: $0.text))
                 })
         }

@@ -25,9 +25,11 @@ struct PromptProgram: Sendable {
     /// - Parameters:
     ///   - syntax: ``PromptSyntax/automatic`` takes the grammar where one of the prompts has syntax.
     ///   - steps: of the run, those of a refiner included.
+    ///   - earlier: steps of the pass before, where this is a second one.
     /// - Throws: ``PipelineError`` for a prompt that the grammar can't read.
     init(
-        prompt: String, negativePrompt: String, syntax: PromptSyntax, steps: Int, tokenizers: [PromptTokenizer]
+        prompt: String, negativePrompt: String, syntax: PromptSyntax, steps: Int, after earlier: Int = 0,
+        tokenizers: [PromptTokenizer]
     ) throws {
         self.syntax = syntax.resolved(prompt: prompt, negativePrompt: negativePrompt)
         let steps = max(steps, 1)
@@ -35,7 +37,8 @@ struct PromptProgram: Sendable {
             var known: [String: Int] = [:]
             let parsed =
                 self.syntax == .plain
-                ? ParsedPrompt(literal: text, steps: steps) : try ParsedPrompt(text, steps: steps, isNegative: isNegative)
+                ? ParsedPrompt(literal: text, steps: steps)
+                : try ParsedPrompt(text, steps: steps, isNegative: isNegative, after: earlier)
             let lines = parsed.parts.map { part in
                 Line(
                     weight: part.weight,

@@ -26,8 +26,9 @@ struct PromptTemplate: Sendable {
         /// Whether it is a share of all steps, as a number with a decimal point is.
         let isShare: Bool
 
-        func step(of total: Int) -> Int {
-            let step = isShare ? value * Double(total) : value
+        /// - Parameter earlier: steps of the pass before, which take the shares up to 1; 0 for a first pass.
+        func step(of total: Int, after earlier: Int) -> Int {
+            let step = isShare ? (value - (earlier > 0 ? 1 : 0)) * Double(total) : value - Double(earlier)
             return step >= Double(total) ? total : Int(max(step, 0))
         }
     }
@@ -153,18 +154,21 @@ struct PromptTemplate: Sendable {
 
     /// The texts over a run of so many steps, each with the step that it is the last for; the last one's is `steps`.
     ///
-    /// - Parameter steps: 1 or more.
+    /// - Parameters:
+    ///   - steps: 1 or more.
+    ///   - earlier: steps of the pass before; 0 for a first pass.
     /// - Throws: ``PipelineError`` where the texts are more than 50 million characters together.
-    func schedule(steps: Int) throws -> [(lastStep: Int, text: String)] {
+    func schedule(steps: Int, after earlier: Int = 0) throws -> [(lastStep: Int, text: String)] {
         guard !isLiteral, hasAlternation || !edits.isEmpty else { return [(steps, String(String.UnicodeScalarView(source)))] }
         let (characters, overflow) = steps.multipliedReportingOverflow(by: source.count)
         guard !hasAlternation || !overflow && characters <= Self.mostCharacters else { throw Self.tooLong(steps, source.count) }
         let ends =
-            hasAlternation ? Array(1...steps) : Set(edits.map { $0.step(of: steps) }.filter { $0 >= 1 } + [steps]).sorted()
+            hasAlternation
+            ? Array(1...steps) : Set(edits.map { $0.step(of: steps, after: earlier) }.filter { $0 >= 1 } + [steps]).sorted()
         guard ends.count * source.count <= Self.mostCharacters else { throw Self.tooLong(ends.count, source.count) }
         return ends.map { end in
             var text = String.UnicodeScalarView()
-            write(items, step: end, steps: steps, to: &text)
+            write(items, step: end, of: (steps, earlier), to: &text)
             return (end, String(text))
         }
     }
@@ -176,14 +180,15 @@ struct PromptTemplate: Sendable {
     }
 
     /// At most as deep as ``deepest``.
-    private func write(_ items: [Item], step: Int, steps: Int, to text: inout String.UnicodeScalarView) {
+    private func write(_ items: [Item], step: Int, of steps: (own: Int, earlier: Int), to text: inout String.UnicodeScalarView)
+    {
         for item in items {
             switch item {
             case .text(let place): text.append(contentsOf: source[place])
             case .separator(let place): text.append(source[place])
             case .edit(let from, let to, let when):
-                write(step <= when.step(of: steps) ? from : to, step: step, steps: steps, to: &text)
-            case .alternation(let parts): write(parts[(step - 1) % parts.count], step: step, steps: steps, to: &text)
+                write(step <= when.step(of: steps.own, after: steps.earlier) ? from : to, step: step, of: steps, to: &text)
+            case .alternation(let parts): write(parts[(step - 1) % parts.count], step: step, of: steps, to: &text)
             }
         }
     }

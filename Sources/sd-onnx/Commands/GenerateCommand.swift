@@ -151,6 +151,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var best: BestOptions
 
+    @OptionGroup var hires: HiresOptions
+
     @Option(
         name: .customLong("prompts"), parsing: .unconditional,
         help: ArgumentHelp(
@@ -174,6 +176,11 @@ struct GenerateCommand: ParsableCommand {
         default: break
         }
         try checkPromptFile()
+        if replay.from == nil || Self.isLine {
+            try start.check()
+            try controlling.check()
+            try hires.check()
+        }
         if start.initLatents != nil, seeding.variationStrength != nil {
             throw ValidationError(
                 "--init-latents and --variation-strength both say what noise to start from: give one.")
@@ -189,6 +196,13 @@ struct GenerateCommand: ParsableCommand {
         }
         try checkSheet()
         try checkBest()
+        if hires.hires != nil, start.initImg != nil {
+            throw ValidationError(
+                "--hires is for pictures from a prompt alone, and --init-img starts from a picture: give one.")
+        }
+        if hires.hires != nil, parts.refiner != nil {
+            throw ValidationError("--hires and --refiner both add a second pass: give one.")
+        }
         if profile == "" || profile == "-" {
             throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
         }
@@ -385,6 +399,7 @@ struct GenerateCommand: ParsableCommand {
         request.livePreview = live.request
         request.checksSafety = safetyChecker
         request.vaeTiling = vaeTiling
+        request.secondPass = hires.secondPass
         return request
     }
 

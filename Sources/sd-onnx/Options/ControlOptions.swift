@@ -65,7 +65,8 @@ struct ControlOptions: ParsableArguments {
             valueName: "B1,B2,S1,S2"), transform: OptionValues.freeU)
     var freeu: FreeU?
 
-    func validate() throws {
+    /// What the options say of each other; with `--from` together with those that the picture stands for.
+    func check() throws {
         let count = controlImage.count
         if count == 0 {
             let needing = [

@@ -37,7 +37,8 @@ struct StartOptions: ParsableArguments {
 
     @OptionGroup var limit: PixelLimitOptions
 
-    func validate() throws {
+    /// What the options say of each other; with `--from` together with those that the picture stands for.
+    func check() throws {
         try masking.check(hasPicture: initImg != nil)
         if resize != nil, masking.onlyMasked != nil {
             throw ValidationError(

@@ -35,6 +35,7 @@ enum PictureArguments {
         try start(record, given, files, &list)
         try parts(record, given, files, picture, &list)
         try controls(record, given, files, picture, &list)
+        try secondPass(record.secondPass, given, files, &list)
         list.add("original-size", record.originalSize.map { "\($0.width)x\($0.height)" })
         list.add("crop", record.crop.map { "\($0.x),\($0.y)" })
         list.add("target-size", record.targetSize.map { "\($0.width)x\($0.height)" })
@@ -70,8 +71,8 @@ enum PictureArguments {
                 settings.eta, settings.churn, settings.churnMinimumSigma, settings.churnMaximumSigma, settings.noiseScale, &list
             )
         }
-        // Of a picture that was enlarged, the strength is that of the second run.
-        if settings.others["Hires upscale"] == nil, let strength = settings.strength {
+        try secondPass(settings, given, picture, &list)
+        if let strength = settings.strength {
             guard given.start.initImg != nil else {
                 throw CommandFailure(
                     "\(picture) was made over another picture, which its file doesn't hold: give it with --init-img.")
@@ -140,6 +141,45 @@ enum PictureArguments {
         }
         if let latents = record.initialLatents, options.initLatents == nil {
             list.add("init-latents", try files.path(of: latents, option: "--init-latents"))
+        }
+    }
+
+    /// The second pass at a larger size, of this program's own picture.
+    private static func secondPass(
+        _ pass: GenerationRecord.SecondPass?, _ given: GenerateCommand, _ files: FilesBeside, _ list: inout OptionList
+    ) throws {
+        guard let pass else { return }
+        list.add("hires", pass.scale)
+        list.add("hires-strength", pass.strength)
+        list.add("hires-steps", pass.steps)
+        guard given.hires.hiresUpscaler == nil else { return }
+        let isNetwork = pass.upscaler != "lanczos" && LatentUpscaling(rawValue: pass.upscaler) == nil
+        list.add(
+            "hires-upscaler", isNetwork ? try files.path(of: pass.network, option: "--hires-upscaler") : pass.upscaler)
+    }
+
+    /// Of another program's.
+    private static func secondPass(
+        _ settings: PictureSettings, _ given: GenerateCommand, _ picture: String, _ list: inout OptionList
+    ) throws {
+        guard let scale = settings.hiresScale else {
+            if let size = settings.others["Hires resize"], given.hires.hires == nil {
+                throw CommandFailure(
+                    "\(picture) was enlarged to \(size.shortened(to: 40)) pixels by a second pass, which keeps no proportions: give --hires with a factor."
+                )
+            }
+            return
+        }
+        list.add("hires", scale)
+        list.add("hires-strength", settings.hiresStrength)
+        list.add("hires-steps", settings.hiresSteps)
+        guard given.hires.hiresUpscaler == nil else { return }
+        switch settings.hiresUpscaling {
+        case .latent(let upscaling): list.add("hires-upscaler", upscaling.rawValue)
+        case .lanczos: list.add("hires-upscaler", "lanczos")
+        case .network, nil:
+            let name = (settings.hiresUpscaler ?? "").shortened(to: 80)
+            throw CommandFailure("\(picture) was enlarged by \"\(name)\": give the network as --hires-upscaler MODEL.onnx.")
         }
     }
 

@@ -1,0 +1,155 @@
+import Foundation
+import GraphRuntime
+
+/// A second pass over the pictures of a run, at a larger size: AUTOMATIC1111's "hires fix". The first pass decides on the composition, at the
+/// size that the model was trained at; what it made is enlarged, gets noise, and is denoised again.
+public struct SecondPass: Sendable, Equatable {
+    /// What makes the pictures of the first pass larger.
+    public enum Upscaler: Sendable, Equatable {
+        /// The latents become larger.
+        case latent(LatentUpscaling)
+        /// The pictures become larger by Lanczos' filter, and latents again. Needs the model's `vae_encoder`.
+        case lanczos
+        /// The pictures become larger by a super-resolution network (``SuperResolutionNetwork``, with values of 0 to 1), and latents again.
+        /// Needs the model's `vae_encoder`.
+        case network(URL)
+    }
+
+    /// How many times wider and higher the pictures become, 1 to ``largestScale``; sizes are rounded down to what the model takes.
+    public var scale: Double
+    /// How much of the schedule the second pass takes, 0 to 1: how much may change. With 0 what was enlarged is the result.
+    public var strength: Double
+    /// Steps that the second pass takes, as many as this whatever the strength; nil takes those of the first pass.
+    public var steps: Int?
+    /// What makes the pictures larger.
+    public var upscaler: Upscaler
+    /// In what parts a network sees a picture.
+    public var tiling: PictureTiling
+
+    /// The largest ``scale``.
+    public static let largestScale = 16.0
+
+    /// A second pass, which is checked when it is used.
+    public init(
+        scale: Double = 2, strength: Double = 0.7, steps: Int? = nil, upscaler: Upscaler = .latent(.bilinear),
+        tiling: PictureTiling = PictureTiling()
+    ) {
+        self.scale = scale
+        self.strength = strength
+        self.steps = steps
+        self.upscaler = upscaler
+        self.tiling = tiling
+    }
+
+    /// The size that pictures of a size become: fractions are left out, and what is beyond a multiple of what the model takes.
+    func size(width: Int, height: Int, multiple: Int) -> (width: Int, height: Int) {
+        func enlarged(_ extent: Int) -> Int { Int(Double(extent) * scale) / multiple * multiple }
+        return (enlarged(width), enlarged(height))
+    }
+
+    /// - Throws: ``PipelineError`` for what can't be.
+    func check(_ request: GenerationRequest, _ configuration: PipelineConfiguration) throws {
+        func refuse(_ sentence: String) -> PipelineError { PipelineError(sentence, kind: .invalidRequest) }
+        guard (1...Self.largestScale).contains(scale) else {
+            throw refuse("The second pass enlarges by \(scale), expected a number from 1 to \(Int(Self.largestScale)).")
+        }
+        guard (0...1).contains(strength) else {
+            throw refuse("The second pass has a strength of \(strength), expected a number from 0 to 1.")
+        }
+        if let steps, steps < 1 { throw refuse("The second pass has \(steps) steps, expected 1 or more.") }
+        guard request.initialImage == nil, request.inpainting == nil, request.outpainting == nil else {
+            throw refuse(
+                "A second pass at a larger size is for pictures from a prompt alone, and the request starts from a picture.")
+        }
+        guard configuration.refiner == nil else {
+            throw refuse("The request has a second pass at a larger size and a refiner, which don't go together.")
+        }
+        switch upscaler {
+        case .latent: break
+        case .lanczos: _ = try configuration.vaeFolder.requireEncoder()
+        case .network(let url):
+            _ = try SuperResolutionNetwork.graph(url)
+            _ = try configuration.vaeFolder.requireEncoder()
+        }
+    }
+
+    /// The schedule of the second pass, and how much of it is taken.
+    ///
+    /// As AUTOMATIC1111's web interface, it divides the schedule so that a share of `strength` has as many steps as were asked for.
+    ///
+    /// - Parameters:
+    ///   - first: steps of the first pass.
+    ///   - trained: timesteps of the model.
+    ///   - keepsSteps: whether the model's family takes all steps over pictures, whatever the strength.
+    func schedule(
+        _ request: GenerationRequest, steps first: Int, of trained: Int, keepsSteps: Bool
+    ) throws -> (request: TimestepRequest, strength: Double) {
+        let taken = steps ?? first
+        var count = taken
+        if strength > 0, !keepsSteps {
+            let exact = Double(taken) / min(strength, 0.999)
+            guard exact < Double(trained + 1) else {
+                throw PipelineError(
+                    "The second pass takes \(taken) steps at a strength of \(strength), which divides the schedule into more than the "
+                        + "\(trained) that the model was trained with: fewer steps, or a larger strength, are needed.",
+                    kind: .invalidRequest)
+            }
+            count = Int(exact)
+        }
+        // Between this number of steps and one more, so that no rounding takes one away.
+        let share = keepsSteps || strength == 0 ? strength : min((Double(taken) + 0.5) / Double(count), 1)
+        switch request.timestepRequest ?? .steps(first) {
+        case .steps: return (.steps(count), share)
+        case .named(let schedule, _): return (.named(schedule, steps: count), share)
+        case .timesteps, .sigmas:
+            guard steps == nil else {
+                throw PipelineError(
+                    "The request lists its noise levels, which hold for both passes, and states the steps of the second one: give one.",
+                    kind: .invalidRequest)
+            }
+            return (request.timestepRequest ?? .steps(first), strength)
+        }
+    }
+}
+
+/// What the second pass starts from.
+struct EnlargedLatents {
+    let latents: Latents
+    let noise: BatchNoise
+
+    /// The latents of the first pass at the plan's size, with the noise of its first step: of generators of the same seeds, which begin anew, as
+    /// if the second pass were a run of its own over the enlarged pictures.
+    ///
+    /// - Parameter plan: of the second pass.
+    init(
+        _ first: Latents, _ pass: SecondPass, plan: GenerationPlan, pipeline: StableDiffusionPipeline,
+        observer: (any RunObserver)?
+    ) throws {
+        let shape = plan.latentShape
+        var source = BatchNoise(plan.request)
+        let isPlanned = plan.firstIndex < plan.scheduler.timesteps.count
+        let codec = pipeline.codec.tiled(plan.request.vaeTiling)
+        let larger: Latents
+        switch pass.upscaler {
+        case .latent(let upscaling): larger = try upscaling.resized(first, width: shape[3], height: shape[2])
+        case .lanczos, .network:
+            let network: SuperResolutionNetwork? =
+                if case .network(let url) = pass.upscaler { try pipeline.superResolutionNetwork(url) } else { nil }
+            let images = try codec.decode(first, observer: observer).map { image in
+                try network?.enlarged(
+                    image, width: plan.width, height: plan.height, tiling: pass.tiling, observer: observer)
+                    ?? image.resized(width: plan.width, height: plan.height)
+            }
+            let draws = PictureLatents(
+                codec: codec, shape: shape, takesMean: !isPlanned || source.isWebUI, observer: observer)
+            larger = try draws.latents(of: images, &source)
+        }
+        if isPlanned {
+            let noise = source.start(shape: shape)
+            latents = larger.with(try plan.scheduler.addNoise(to: larger.values, noise: noise, at: plan.firstIndex))
+        } else {
+            latents = larger
+        }
+        noise = source
+    }
+}

@@ -1,0 +1,135 @@
+import Foundation
+import SDPipeline
+import TestSupport
+import Testing
+
+/// Second passes at a larger size, against two of diffusers' pipelines (Tests/References/second_pass.py).
+@Suite struct SecondPassTests {
+    struct Case: Decodable, CustomTestStringConvertible {
+        let model: String?
+        let scheduler: String
+        let schedulerOptions: [String: SchedulerValue]
+        let prompt: String
+        let negativePrompt: String?
+        let steps: Int
+        let guidanceScale: Double
+        let seed: UInt64
+        let batch: Int
+        let width: Int
+        let height: Int
+        let scale: Double
+        let strength: Double
+        let hiresSteps: Int?
+        let upscaler: String
+        let file: String
+
+        var testDescription: String { file }
+    }
+
+    static let folder = RepositoryRoot.url.appendingPathComponent("Tests/SDPipelineTests/Fixtures/second-pass")
+    static let network = RepositoryRoot.url.appendingPathComponent("Tests/SDPipelineTests/Fixtures/upscale/rgb.onnx")
+    static let emoji = RepositoryRoot.url.appendingPathComponent("Models/emoji")
+
+    static func cases() throws -> [Case] {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode([Case].self, from: Data(contentsOf: folder.appendingPathComponent("cases.json")))
+    }
+
+    @Test(arguments: try cases()) func samePicturesAsDiffusers(example: Case) throws {
+        let model = example.model.map { FamilyParityTests.root.appendingPathComponent("\($0)/model") } ?? Self.emoji
+        var request = GenerationRequest(
+            prompt: example.prompt, negativePrompt: example.negativePrompt, width: example.width, height: example.height,
+            steps: example.steps, guidanceScale: example.guidanceScale, seed: example.seed, batchCount: example.batch,
+            scheduler: example.scheduler, schedulerOverrides: example.schedulerOptions)
+        let upscaler: SecondPass.Upscaler =
+            switch example.upscaler {
+            case "lanczos": .lanczos
+            case "network": .network(Self.network)
+            default: .latent(try #require(LatentUpscaling(rawValue: example.upscaler)))
+            }
+        request.secondPass = SecondPass(
+            scale: example.scale, strength: example.strength, steps: example.hiresSteps, upscaler: upscaler)
+        let result = try StableDiffusionPipeline(modelFolder: model).generate(request)
+        let strip = try PNGFile.read(Self.folder.appendingPathComponent(example.file))
+        #expect(result.images.count == example.batch && strip.height == result.images[0].height)
+        #expect(result.images[0].width * example.batch == strip.width)
+        for (number, image) in result.images.enumerated() {
+            let expected = (0..<image.height).flatMap { row -> ArraySlice<UInt8> in
+                let start = (row * strip.width + image.width * number) * 3
+                return strip.pixels[start..<start + image.width * 3]
+            }
+            expectClose(image.pixels, expected, shape: [image.height, image.width, 3], within: 2, "picture \(number)")
+        }
+        let record = try #require(result.records.first?.secondPass)
+        #expect(record.width == result.images[0].width && record.scale == example.scale && record.steps == example.hiresSteps)
+    }
+
+    /// A picture of a batch is the one that is made alone, and the steps tell how far both passes are.
+    @Test func picturesOfABatchStandAlone() throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.emoji)
+        var request = GenerationRequest(
+            prompt: "a fox", steps: 4, guidanceScale: 3, seed: 5, batchCount: 3, scheduler: "euler a")
+        request.noiseSource = .cpuA1111
+        request.secondPass = SecondPass(strength: 0.5, steps: 3)
+        var steps: [Int] = []
+        let all = try pipeline.generate(request) { progress in
+            if case .step(let completed, let total) = progress {
+                #expect(total == 7)
+                steps.append(completed)
+            }
+            return true
+        }
+        #expect(steps == Array(0...7) && all.timesteps.count == 7)
+        (request.seed, request.batchCount) = (7, 1)
+        #expect(try pipeline.generate(request).images[0] == all.images[2])
+        // The variation counts in both passes.
+        request.variation = SeedVariation(seed: 9, strength: 0.4)
+        #expect(try pipeline.generate(request).images[0] != all.images[2])
+    }
+
+    /// Sizes lose fractions, and what is beyond a multiple of what the model takes.
+    @Test(arguments: [(64, 64, 1.3, 80, 80), (96, 64, 1.5, 144, 96), (64, 64, 1.0, 64, 64), (64, 80, 1.99, 112, 144)])
+    func roundsSizesDown(width: Int, height: Int, scale: Double, newWidth: Int, newHeight: Int) throws {
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.emoji)
+        var request = GenerationRequest(prompt: "", width: width, height: height, steps: 1, guidanceScale: 1)
+        request.secondPass = SecondPass(scale: scale, strength: 0)
+        let image = try pipeline.generate(request).images[0]
+        #expect((image.width, image.height) == (newWidth, newHeight))
+    }
+
+    /// AUTOMATIC1111's own examples (`modules/prompt_parser.py`): shares from 1 on are of the second pass, and its numbers of steps go on.
+    @Test(arguments: [
+        ("a [b:.5] c", ["10: a b c"]), ("a [b:1.5] c", ["5: a  c", "10: a b c"]), ("[a:b:12]", ["2: a", "10: b"]),
+        ("[a|b]", (1...10).map { "\($0): \($0 % 2 == 1 ? "a" : "b")" }),
+    ]) func countsOnInPrompts(prompt: String, stages: [String]) throws {
+        let parsed = try ParsedPrompt(prompt, steps: 10, after: 10)
+        #expect(parsed.parts[0].stages.map { "\($0.lastStep): \($0.text)" } == stages)
+    }
+
+    @Test func refusesWhatCantBe() throws {
+        let configuration = try PipelineConfiguration(modelFolder: Self.emoji)
+        func refused(_ sentence: String, _ change: (inout GenerationRequest) throws -> Void) rethrows {
+            var request = GenerationRequest(prompt: "a fox", steps: 4)
+            request.secondPass = SecondPass()
+            try change(&request)
+            expectError(sentence) { try configuration.plan(for: request) }
+        }
+        refused("The second pass enlarges by 0.5, expected a number from 1 to 16.") { $0.secondPass?.scale = 0.5 }
+        refused("The second pass enlarges by nan") { $0.secondPass?.scale = .nan }
+        refused("The second pass has a strength of 1.5, expected a number from 0 to 1.") { $0.secondPass?.strength = 1.5 }
+        refused("The second pass has 0 steps, expected 1 or more.") { $0.secondPass?.steps = 0 }
+        refused("expected a super-resolution network.") { $0.secondPass?.upscaler = .network(URL(filePath: "/none.onnx")) }
+        try refused("A second pass at a larger size is for pictures from a prompt alone") {
+            $0.initialImage = try RGBImage(width: 64, height: 64, pixels: [UInt8](repeating: 0, count: 3 * 64 * 64))
+        }
+        refused("states the steps of the second one: give one.") {
+            $0.scheduler = "euler"
+            $0.timestepRequest = .sigmas([14.6, 3.9, 0.5, 0])
+            $0.secondPass?.steps = 3
+        }
+        refused("which divides the schedule into more than the 1000 that the model was trained with") {
+            $0.secondPass?.strength = 0.001
+        }
+    }
+}
