@@ -34,6 +34,7 @@ public enum LatentUpscaling: String, Sendable, CaseIterable {
     /// Latents of another size.
     ///
     /// - Parameters:
+    ///   - latents: of any number of pictures.
     ///   - width: of the result, 1 or more.
     ///   - height: of the result, 1 or more.
     /// - Throws: ``PipelineError`` for another size.

@@ -65,6 +65,32 @@ import Testing
         #expect(record.width == result.images[0].width && record.scale == example.scale && record.steps == example.hiresSteps)
     }
 
+    /// Over enlarged pictures the second pass is a run that starts from them, with ControlNets, FreeU and a prompt's weights as in the first.
+    @Test func isARunOverTheEnlargedPicture() throws {
+        let folder = TestCache.folder.appendingPathComponent("controls/sd1")
+        let pipeline = try StableDiffusionPipeline(modelFolder: folder.appendingPathComponent("model"))
+        let pixels = (0..<3 * 64 * 64).map { (index: Int) -> UInt8 in (index / 3 % 64 / 16).isMultiple(of: 2) ? 240 : 20 }
+        var request = GenerationRequest(
+            prompt: "a (fox:1.3)", negativePrompt: "rain", width: 64, height: 64, steps: 4, guidanceScale: 3, seed: 5,
+            scheduler: "euler a")
+        request.controls = [
+            Control(
+                network: folder.appendingPathComponent("control-0"), image: try RGBImage(width: 64, height: 64, pixels: pixels),
+                strength: 0.8)
+        ]
+        request.freeU = FreeU(b1: 1.1, b2: 1.2, s1: 0.9, s2: 0.2)
+        let first = try pipeline.generate(request).images[0]
+        request.secondPass = SecondPass(scale: 1.5, strength: 0.5, upscaler: .lanczos)
+        let both = try pipeline.generate(request).images[0]
+        // Four steps of a share of one half are of a schedule of eight.
+        (request.secondPass, request.width, request.height, request.steps) = (nil, 96, 96, 8)
+        request.initialImage = try first.resized(width: 96, height: 96)
+        request.strength = 0.5
+        #expect(try pipeline.generate(request).images[0] == both)
+        request.controls = []
+        #expect(try pipeline.generate(request).images[0] != both)
+    }
+
     /// A picture of a batch is the one that is made alone, and the steps tell how far both passes are.
     @Test func picturesOfABatchStandAlone() throws {
         let pipeline = try StableDiffusionPipeline(modelFolder: Self.emoji)
