@@ -22,7 +22,7 @@ demo: build ## Makes a picture with the embedded model: demo.png
 	@echo "The picture is demo.png."
 
 serve: setup ## Builds the server, and starts it with the embedded model (SERVE="--model DIR --port 8080")
-	swift build -c release --package-path Server --product sd-onnx-serve
+	swift build -c release --package-path Server --product sd-onnx-serve --disable-build-manifest-caching
 	Server/.build/release/sd-onnx-serve $(SERVE)
 
 test-data: ## Makes the references that git doesn't keep (Python; some minutes the first time)
@@ -33,7 +33,7 @@ test: setup test-data ## Runs every test in release
 	swift build -c release --product sd-onnx
 	swift test -c release --skip-build
 
-test-server: build ## Tests the server with its clients of PyPI, and its page in Chromium
+test-server: build test-data ## Tests the server with its clients of PyPI, and its page in Chromium
 	Tools/test-server.sh
 
 test-scale: build ## Tests batches over several processes: a Slurm array, what Kubernetes runs, GNU parallel

@@ -39,5 +39,6 @@ if [ "$(cat "$venv/requirements.sha256" 2>/dev/null)" != "$wanted" ]; then
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r $requirements >&2
     echo "$wanted" >"$venv/requirements.sha256"
 fi
-swift build -c release --package-path Server --product sd-onnx-serve
+# A plan that is kept doesn't hear of files that the library has got since.
+swift build -c release --package-path Server --product sd-onnx-serve --disable-build-manifest-caching
 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider Server/Tests "$@"

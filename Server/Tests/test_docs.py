@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from conftest import ROOT, Server
+from conftest import PATIENCE, ROOT, Server
 
 
 def blocks():
@@ -18,7 +18,7 @@ def test_curl_lines(tmp_path):
     with Server() as server:
         for block in shown:
             script = block.replace("127.0.0.1:7860", f"127.0.0.1:{server.port}")
-            result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+            result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
             assert result.returncode == 0, block + result.stdout + result.stderr
             assert '"error"' not in result.stdout, block + result.stdout
         for name in ["fox.png", "owl.jpg", "apple.png"]:

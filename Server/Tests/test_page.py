@@ -9,14 +9,17 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-from conftest import Server
+from conftest import MODEL, PATIENCE, Server, wait_for
 
 FOLDER = os.environ.get("SD_ONNX_SCREENSHOTS")
 
 
+expect.set_options(timeout=1000 * PATIENCE)
+
+
 @pytest.fixture(scope="module")
 def own():
-    with Server() as server:
+    with Server("--lora-dir", os.path.join(MODEL, "lora")) as server:
         yield server
 
 
@@ -33,6 +36,7 @@ def browser():
 def page(own, browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
@@ -56,7 +60,7 @@ def make(page, prompt="a red apple on a blue background", **fields):
         page.fill(f"#{name}", str(value))
     before = page.locator("#gallery li").count()
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#gallery li")).to_have_count(before + int(fields.get("count", 1)), timeout=60_000)
+    expect(page.locator("#gallery li")).to_have_count(before + int(fields.get("count", 1)))
     expect(page.locator("#picture")).to_be_visible()
 
 
@@ -97,17 +101,40 @@ def test_preview_and_cancel(page):
     for name, value in [("steps", "100"), ("width", "256"), ("height", "256")]:
         page.fill(f"#{name}", value)
     page.click("#make")
-    expect(page.locator("#preview")).to_be_visible(timeout=30_000)
+    expect(page.locator("#preview")).to_be_visible()
     expect(page.locator("#progress")).to_contain_text("left")
     shoot(page, "working")
+    # It answers at once, before the server has.
+    held = []
+    page.route("**/v1/jobs/*", lambda route: held.append(route))
     page.click("#cancel")
-    expect(page.locator("#working")).to_be_hidden(timeout=500)
+    expect(page.locator("#working")).to_be_hidden()
+    wait_for(lambda: page.evaluate("true") and held, "the request")
+    held[0].continue_()
+    page.unroute("**/v1/jobs/*")
     # A job goes on while the page is closed.
     page.fill("#steps", "30")
     page.click("#make")
-    expect(page.locator("#preview")).to_be_visible(timeout=30_000)
+    expect(page.locator("#preview")).to_be_visible()
     page.reload()
-    expect(page.locator("#gallery li")).to_have_count(1, timeout=60_000)
+    expect(page.locator("#gallery li")).to_have_count(1)
+
+
+def test_adding_a_lora(page):
+    page.fill("#prompt", "an owl")
+    assert page.locator("#lora option").all_inner_texts() == ["choose …", "night"]
+    page.select_option("#lora", "night")
+    expect(page.locator("#prompt")).to_have_value("an owl <lora:night:1>")
+    # Once is enough, and its tag is no word of the prompt.
+    page.select_option("#lora", "night")
+    expect(page.locator("#prompt")).to_have_value("an owl <lora:night:1>")
+    counted = page.locator("#prompt-count").inner_text
+    wait_for(lambda: page.evaluate("true") and counted().startswith("3 / "), "the count")
+    make(page, "an owl <lora:night:1>", seed=6)
+    assert "<lora:night:1>" in page.locator("#settings").inner_text()
+    page.fill("#prompt", "an owl <lora:none:1>")
+    page.click("#make")
+    expect(page.locator("#error")).to_contain_text("prompt names the LoRA \"none\", and there is \"night\"")
 
 
 def test_sizes_and_errors(page):

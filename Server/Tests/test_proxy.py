@@ -13,9 +13,7 @@ import time
 import pytest
 import requests
 
-from conftest import ROOT, Server
-
-PATIENCE = 600
+from conftest import PATIENCE, ROOT, Server, wait_for
 
 
 def free_port():
@@ -76,7 +74,7 @@ http {{
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
 
 
 @pytest.fixture(params=["nginx", "haproxy"])
@@ -93,22 +91,13 @@ def behind(request, tmp_path):
 
 def made(server):
     """How many pictures a server has made."""
-    text = requests.get(f"{server.url}/metrics", timeout=60).text
+    text = requests.get(f"{server.url}/metrics", timeout=PATIENCE).text
     found = re.search(r"^sd_onnx_pictures_total (\d+)", text, re.M)
     return int(found[1]) if found else 0
 
 
 def create(url, **fields):
     return requests.post(f"{url}/v1/jobs", json={"prompt": "a fox", "steps": 2, **fields}, timeout=PATIENCE)
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{what} didn't come")
 
 
 LONG = {"steps": 150, "width": 1024, "height": 1024}
@@ -124,9 +113,9 @@ def test_a_full_queue_is_tried_at_the_next(behind):
         long.append(answer.json()["id"])
         # One that waits is at work a moment later.
         for server in servers:
-            wait_for(lambda: (q := requests.get(f"{server.url}/v1/queue", timeout=60).json())["running"] == 1 or q["waiting"] == 0, "work")
+            wait_for(lambda: (q := requests.get(f"{server.url}/v1/queue", timeout=PATIENCE).json())["running"] == 1 or q["waiting"] == 0, "work")
     for server in servers:
-        assert requests.get(f"{server.url}/v1/queue", timeout=60).json() == {"waiting": 2, "running": 1, "capacity": 2}
+        assert requests.get(f"{server.url}/v1/queue", timeout=PATIENCE).json() == {"waiting": 2, "running": 1, "capacity": 2}
     # Only when all have refused does the client hear of it.
     full = create(proxy.url)
     assert full.status_code == 503 and int(full.headers["retry-after"]) >= 1 and full.json()["error"]["code"] == "queue_full"
@@ -134,14 +123,14 @@ def test_a_full_queue_is_tried_at_the_next(behind):
     assert waits.status_code == 503
     # A place in either queue is found, however often it is asked for.
     for server in servers:
-        queued = next(id for id in reversed(long) if requests.get(f"{server.url}/v1/jobs/{id}", timeout=60).ok)
-        assert requests.delete(f"{proxy.url}/v1/jobs/{queued}", timeout=60).status_code == 204
+        queued = next(id for id in reversed(long) if requests.get(f"{server.url}/v1/jobs/{id}", timeout=PATIENCE).ok)
+        assert requests.delete(f"{proxy.url}/v1/jobs/{queued}", timeout=PATIENCE).status_code == 204
         long.remove(queued)
         taken = create(proxy.url, **LONG)
-        assert taken.status_code == 202 and requests.get(f"{server.url}/v1/jobs/{taken.json()['id']}", timeout=60).ok
+        assert taken.status_code == 202 and requests.get(f"{server.url}/v1/jobs/{taken.json()['id']}", timeout=PATIENCE).ok
         long.append(taken.json()["id"])
     for id in reversed(long):
-        assert requests.delete(f"{proxy.url}/v1/jobs/{id}", timeout=60).status_code == 204
+        assert requests.delete(f"{proxy.url}/v1/jobs/{id}", timeout=PATIENCE).status_code == 204
 
 
 def test_questions_for_a_job_find_its_server(behind):
@@ -150,30 +139,30 @@ def test_questions_for_a_job_find_its_server(behind):
     jobs = [create(server.url, preview_every=1, steps=5).json()["id"] for server in servers]
     for job in jobs:
         for _ in range(4):
-            assert requests.get(f"{proxy.url}/v1/jobs/{job}", timeout=60).json()["id"] == job
+            assert requests.get(f"{proxy.url}/v1/jobs/{job}", timeout=PATIENCE).json()["id"] == job
         text = requests.get(f"{proxy.url}/v1/jobs/{job}/events", timeout=PATIENCE).text
         assert "event: done" in text
         for _ in range(3):
-            picture = requests.get(f"{proxy.url}/v1/jobs/{job}/pictures/1", timeout=60)
+            picture = requests.get(f"{proxy.url}/v1/jobs/{job}/pictures/1", timeout=PATIENCE)
             assert picture.status_code == 200 and picture.content[:4] == b"\x89PNG"
     for server in servers:
         job = create(server.url, **LONG).json()["id"]
         cancelled = requests.post(f"{proxy.url}/v1/jobs/{job}/cancel", timeout=PATIENCE)
         assert cancelled.status_code == 200 and cancelled.json()["state"] == "cancelled"
-    assert requests.get(f"{proxy.url}/v1/jobs/none", timeout=60).status_code == 404
+    assert requests.get(f"{proxy.url}/v1/jobs/none", timeout=PATIENCE).status_code == 404
     # By OpenAI's API, pictures by address have the proxy's.
     for _ in range(3):
         answer = requests.post(f"{proxy.url}/v1/images/generations", timeout=PATIENCE,
                                json={"prompt": "a fox", "steps": 2, "response_format": "url"}).json()
         address = answer["data"][0]["url"]
-        assert address.startswith(proxy.url) and requests.get(address, timeout=60).content[:4] == b"\x89PNG"
+        assert address.startswith(proxy.url) and requests.get(address, timeout=PATIENCE).content[:4] == b"\x89PNG"
     # The name that a client of AUTOMATIC1111's API gave is found, too.
     body = {"prompt": "a fox", "force_task_id": "task(mine)", **LONG}
     thread = threading.Thread(target=requests.post, args=[f"{proxy.url}/sdapi/v1/txt2img"], kwargs={"json": body, "timeout": PATIENCE})
     thread.start()
     address = f"{proxy.url}/v1/jobs/task(mine)"
-    wait_for(lambda: requests.get(address, timeout=60).ok, "the job")
-    assert all(requests.get(address, timeout=60).ok for _ in range(3))
+    wait_for(lambda: requests.get(address, timeout=PATIENCE).ok, "the job")
+    assert all(requests.get(address, timeout=PATIENCE).ok for _ in range(3))
     assert requests.post(f"{address}/cancel", timeout=PATIENCE).json()["state"] == "cancelled"
     thread.join(PATIENCE)
 
@@ -195,10 +184,10 @@ def test_progress_and_interrupt_are_of_the_clients_server(behind):
     thread = threading.Thread(target=lambda: results.append(requests.post(
         f"{proxy.url}/sdapi/v1/txt2img", json={"prompt": "a castle", **LONG}, timeout=PATIENCE)))
     thread.start()
-    wait_for(lambda: requests.get(f"{proxy.url}/sdapi/v1/progress", timeout=60).json()["state"]["job_count"] == 1, "progress")
+    wait_for(lambda: requests.get(f"{proxy.url}/sdapi/v1/progress", timeout=PATIENCE).json()["state"]["job_count"] == 1, "progress")
     for _ in range(5):
-        assert requests.get(f"{proxy.url}/sdapi/v1/progress", timeout=60).json()["state"]["job_count"] == 1
-    assert requests.post(f"{proxy.url}/sdapi/v1/interrupt", timeout=60).status_code == 200
+        assert requests.get(f"{proxy.url}/sdapi/v1/progress", timeout=PATIENCE).json()["state"]["job_count"] == 1
+    assert requests.post(f"{proxy.url}/sdapi/v1/interrupt", timeout=PATIENCE).status_code == 200
     thread.join(PATIENCE)
     assert results[0].status_code == 200 and results[0].json()["images"] == []
 

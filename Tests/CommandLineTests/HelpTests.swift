@@ -23,6 +23,7 @@ import Testing
         ("upscale", ["--model", "--scale", "--tile", "--tile-overlap", "--white", "EXAMPLES:"]),
         ("interpolate", ["--to", "--to-seed", "--frames", "--scheduler", "EXAMPLES:"]),
         ("metadata", ["--json", "ComfyUI", "EXAMPLES:"]),
+        ("batch", ["--out", "--shard", "batch status", "EXAMPLES:"]),
         ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),
         ("verify", ["--rtol", "--atol", "--no-optimize", "--json", "EXAMPLES:"]),
         ("compare", ["--reference", "--dump", "--tolerance", "EXAMPLES:"]),

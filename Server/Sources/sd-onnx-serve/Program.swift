@@ -26,6 +26,16 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var model: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder of LoRAs, which requests name: as <lora:name:0.8> in prompts, or in the field lora.", valueName: "DIR"))
+    var loraDir: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A folder of ControlNets, which requests name: folders with a model.onnx, and .onnx files.", valueName: "DIR"))
+    var controlDir: String?
+
     @Option(help: "The address to listen at: 127.0.0.1 is reached from this machine alone, 0.0.0.0 from all that reach it.")
     var host = "127.0.0.1"
 
@@ -140,6 +150,7 @@ struct ServeCommand: AsyncParsableCommand {
         let count = threads ?? stated("SD_ONNX_THREADS").flatMap { Int($0) }
         let models = try ModelStore(
             folders: try model.isEmpty ? [ModelFolder.defaultURL()] : model.map { URL(fileURLWithPath: $0) },
+            adapters: try AdapterStore(folder: loraDir.map { URL(fileURLWithPath: $0) }),
             settings: ModelStore.Settings(
                 threads: count.flatMap { (1...1024).contains($0) ? $0 : nil } ?? ThreadPool.defaultThreadCount,
                 savesMemory: lowMemory, precision: .single, limits: ResourceLimits()))
@@ -153,6 +164,7 @@ struct ServeCommand: AsyncParsableCommand {
             queue: jobs, models: models,
             worker: JobWorker(
                 queue: jobs, models: models, metrics: metrics, logger: logger, outputFolder: folder, idleSeconds: idleUnload),
+            controls: try ControlStore(folder: controlDir.map { URL(fileURLWithPath: $0) }),
             limits: limits, bodies: BodyReader(limits: limits),
             credentials: Credentials(
                 key: apiKey ?? stated("SD_ONNX_API_KEY"), userAndPassword: apiAuth ?? stated("SD_ONNX_API_AUTH")),

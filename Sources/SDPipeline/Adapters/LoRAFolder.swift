@@ -5,8 +5,8 @@ import Foundation
 public struct LoRAFolder: Sendable {
     /// The folder.
     public let url: URL
-    /// All files in it and the folders below.
-    private let files: [URL]
+    /// All `.safetensors` files in it and the folders below, by their paths.
+    public let files: [URL]
     /// More are no collection.
     private static let mostFiles = 100_000
 
@@ -25,20 +25,25 @@ public struct LoRAFolder: Sendable {
         files = found.sorted { $0.path < $1.path }
     }
 
+    /// The path of a file in the folder, without its ending: what tells it from all others.
+    public func path(of file: URL) -> String {
+        let root = url.standardizedFileURL.path + "/"
+        let full = file.deletingPathExtension().standardizedFileURL.path
+        return full.hasPrefix(root) ? String(full.dropFirst(root.count)) : full
+    }
+
+    /// The texts that a trainer wrote into a file, of which the head alone is read; none where it can't be.
+    public static func metadata(of file: URL) -> [String: String] { (try? SafetensorsFile.metadata(of: file)) ?? [:] }
+
     /// The file of an adapter.
     ///
     /// - Throws: ``PipelineError`` where there is none, or more than one.
     public func file(named name: String) throws -> URL {
         func stem(_ file: URL) -> String { file.deletingPathExtension().lastPathComponent }
-        let root = url.standardizedFileURL.path + "/"
-        func path(_ file: URL) -> String {
-            let full = file.deletingPathExtension().standardizedFileURL.path
-            return full.hasPrefix(root) ? String(full.dropFirst(root.count)) : full
-        }
-        var matches = files.filter { path($0) == name }
+        var matches = files.filter { path(of: $0) == name }
         if matches.isEmpty { matches = files.filter { stem($0) == name } }
         if matches.isEmpty {
-            matches = files.filter { (try? SafetensorsFile.metadata(of: $0))?["ss_output_name"] == name }
+            matches = files.filter { Self.metadata(of: $0)["ss_output_name"] == name }
         }
         guard let file = matches.first else {
             let known = files.prefix(10).map(stem).joined(separator: ", ")
@@ -48,7 +53,7 @@ public struct LoRAFolder: Sendable {
         }
         guard matches.count == 1 else {
             throw PipelineError(
-                "The prompt names the LoRA \"\(name.prefix(80))\", and \(url.path) has \(matches.count) of that name: \(matches.prefix(3).map(path).joined(separator: ", ")). A path tells them apart.",
+                "The prompt names the LoRA \"\(name.prefix(80))\", and \(url.path) has \(matches.count) of that name: \(matches.prefix(3).map(path(of:)).joined(separator: ", ")). A path tells them apart.",
                 kind: .invalidRequest)
         }
         return file

@@ -29,8 +29,10 @@ extension A1111Request {
         request.clipSkip = clipSkip == 1 ? nil : clipSkip
         if options.showsPreviews { request.livePreview = LivePreview(interval: options.previewInterval, method: .linear) }
         try readPictures(into: &request, services.pictures)
+        request.controls = controls
         var job = try JobRequest(
-            model: model, request: request, rounds: nIter, limits: services.limits, fields: Self.fieldNames, api: "a1111")
+            model: model, request: request, rounds: nIter, limits: services.limits, fields: Self.fieldNames,
+            adapters: services.models.adapters, api: "a1111")
         job.encoding = PictureEncoding(format: options.format, quality: options.jpegQuality)
         if let format = overrides.format?.lowercased() {
             job.encoding.format = ["jpg", "jpeg"].contains(format) ? .jpeg : .png

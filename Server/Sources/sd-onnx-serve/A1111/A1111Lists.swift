@@ -49,6 +49,18 @@ struct A1111Upscaler: Encodable, Sendable {
     }
 }
 
+struct A1111LoRA: Encodable {
+    let name: String
+    let alias: String
+    /// In the folder of LoRAs: no client needs to know where that is.
+    let path: String
+    let metadata: [String: String]
+
+    init(_ entry: AdapterStore.Entry) {
+        (name, alias, path, metadata) = (entry.name, entry.alias, entry.path, entry.metadata)
+    }
+}
+
 /// Words that prompts may have besides those of the model.
 struct A1111Embeddings: Encodable {
     struct Embedding: Encodable {
@@ -77,8 +89,14 @@ struct A1111Memory: Encodable {
 }
 
 struct A1111Scripts: Encodable {
-    let txt2img: [String] = []
-    let img2img: [String] = []
+    let txt2img: [String]
+    let img2img: [String]
+
+    init(_ controls: ControlStore) {
+        txt2img = controls.networks.isEmpty ? [] : [A1111Controls.script]
+        img2img = txt2img
+    }
+
     private enum CodingKeys: String, CodingKey {
         case txt2img, img2img
     }

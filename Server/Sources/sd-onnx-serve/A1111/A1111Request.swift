@@ -44,6 +44,8 @@ struct A1111Request: Encodable {
     /// Settings for this request alone.
     var overrides = Overrides()
     var overrideSettingsRestoreAfterwards = true
+    /// Of `alwayson_scripts`.
+    var controls: [Control] = []
 
     struct Overrides: Encodable {
         var model: String?
@@ -62,8 +64,9 @@ struct A1111Request: Encodable {
     init(_ fields: RequestFields, isOverPicture: Bool, _ services: Services) throws {
         let limits = services.limits
         let told = try fields.text("infotext", atMost: 2 * limits.prompt).map { Infotext(parsing: $0) }
-        let fields = told.map { fields.filled(with: $0.fields) } ?? fields
-        overrides.clipSkip = told?["Clip skip"].flatMap { Int($0) }.flatMap { (1...64).contains($0) ? $0 : nil }
+        let stated = told.map { PictureSettings($0) }
+        let fields = told.map { fields.filled(with: stated?.requestFields($0) ?? [:]) } ?? fields
+        overrides.clipSkip = stated?.clipSkip.flatMap { (1...64).contains($0) ? $0 : nil }
         if let settings = try fields.object("override_settings") {
             overrides.model = try settings.text("sd_model_checkpoint")
             overrides.clipSkip = try settings.integer("CLIP_stop_at_last_layers", in: 1...64) ?? overrides.clipSkip
@@ -100,6 +103,9 @@ struct A1111Request: Encodable {
         forceTaskId = try fields.text("force_task_id", atMost: 200)
         try refuseWhatIsMissing(fields)
         if isOverPicture { try readPicture(fields) } else { denoisingStrength = nil }
+        if let scripts = try fields.object("alwayson_scripts") {
+            controls = try A1111Controls.read(scripts, start: initImages?.first, services)
+        }
     }
 
     private mutating func readPicture(_ fields: RequestFields) throws {
@@ -141,9 +147,6 @@ struct A1111Request: Encodable {
         try refuse("seed_resize_from_w", try fields.integer("seed_resize_from_w", in: -1...PictureSizes.largest).map { $0 > 0 })
         if let name = try fields.text("script_name"), !name.isEmpty, name != "None" {
             throw APIError(.unprocessableContent, "Script '\(name.prefix(60))' not found", field: "script_name")
-        }
-        if let scripts = try fields.object("alwayson_scripts"), let name = scripts.names.min() {
-            throw APIError(.unprocessableContent, "always on script \(name.prefix(60)) not found", field: "alwayson_scripts")
         }
     }
 

@@ -52,10 +52,25 @@ struct A1111Routes: Sendable {
             return try Response.json([String: String]())
         }
         group.post("/reload-checkpoint") { _, _ in try Response.json([String: String]()) }
-        for name in ["refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-embeddings"] {
+        for name in ["refresh-checkpoints", "refresh-vae", "refresh-embeddings"] {
             group.post("/\(name)") { _, _ in Response.bytes([UInt8]("null".utf8), type: "application/json") }
         }
+        group.post("/refresh-loras") { _, _ in
+            try services.models.adapters.refresh()
+            return Response.bytes([UInt8]("null".utf8), type: "application/json")
+        }
         addLists(to: group)
+        addControls(to: router)
+    }
+
+    /// What clients ask of the extension for ControlNets.
+    private func addControls(to router: Router<ServerContext>) {
+        let group = router.group("/controlnet")
+            .add(middleware: ErrorMiddleware(render: A1111Error.text))
+            .add(middleware: AuthorizationMiddleware(credentials: services.credentials))
+        group.get("/model_list") { _, _ in try Response.json(["model_list": services.controls.names]) }
+        group.get("/module_list") { _, _ in try Response.json(["module_list": A1111Controls.modules]) }
+        group.get("/version") { _, _ in try Response.json(["version": 2]) }
     }
 
     private func addLists(to group: RouterGroup<ServerContext>) {
@@ -64,12 +79,13 @@ struct A1111Routes: Sendable {
         group.get("/sd-models") { _, _ in try Response.json(services.models.models.map(A1111Model.init)) }
         group.get("/upscalers") { _, _ in try Response.json(A1111Upscaler.all) }
         group.get("/embeddings") { _, _ in try Response.json(A1111Embeddings(services.models.chosen.configuration)) }
+        group.get("/loras") { _, _ in try Response.json(services.models.adapters.entries.map(A1111LoRA.init)) }
         group.get("/memory") { _, _ in try Response.json(A1111Memory()) }
-        group.get("/scripts") { _, _ in try Response.json(A1111Scripts()) }
+        group.get("/scripts") { _, _ in try Response.json(A1111Scripts(services.controls)) }
         group.get("/cmd-flags") { _, _ in try Response.json([String: String]()) }
         // There are none of these, and clients that ask for them expect a list.
         let empty = [
-            "sd-vae", "sd-modules", "loras", "latent-upscale-modes", "prompt-styles", "script-info", "hypernetworks",
+            "sd-vae", "sd-modules", "latent-upscale-modes", "prompt-styles", "script-info", "hypernetworks",
             "face-restorers",
             "realesrgan-models", "extensions",
         ]

@@ -7,20 +7,30 @@ extension Infotext {
         (result["Prompt"], result["Negative prompt"]) = (prompt, negativePrompt)
         return result
     }
+}
 
-    /// The fields of a request that the settings stand for.
-    var fields: [String: String] {
-        let names = [
-            "Prompt": "prompt", "Negative prompt": "negative_prompt", "Steps": "steps", "Sampler": "sampler_name",
-            "Schedule type": "scheduler", "CFG scale": "cfg_scale", "Seed": "seed", "Denoising strength": "denoising_strength",
-            "Variation seed": "subseed", "Variation seed strength": "subseed_strength",
-        ]
-        let parameters = parameters
-        var result: [String: String] = [:]
-        for (key, name) in names { result[name] = parameters[key] }
-        if let size = parameters["Size"]?.split(separator: "x"), size.count == 2 {
-            (result["width"], result["height"]) = (String(size[0]), String(size[1]))
-        }
-        return result
+extension PictureSettings {
+    /// The fields of a request that the settings stand for, those that aren't known left out.
+    ///
+    /// - Parameter infotext: where they are from; samplers and schedules have the names there that requests have.
+    func requestFields(_ infotext: Infotext) -> [String: String] {
+        var fields = ["prompt": prompt ?? "", "negative_prompt": negativePrompt ?? ""]
+        func add(_ name: String, _ value: (some CustomStringConvertible)?) { fields[name] = value?.description }
+        add("steps", steps)
+        add("cfg_scale", guidanceScale)
+        add("seed", seed)
+        add("subseed", variationSeed)
+        add("subseed_strength", variationStrength)
+        add("width", width)
+        add("height", height)
+        add("denoising_strength", strength)
+        add("eta", eta)
+        add("s_churn", churn)
+        add("s_tmin", churnMinimumSigma)
+        add("s_tmax", churnMaximumSigma)
+        add("s_noise", noiseScale)
+        add("sampler_name", infotext["Sampler"])
+        add("scheduler", infotext["Schedule type"] ?? infotext["Scheduler"])
+        return fields
     }
 }

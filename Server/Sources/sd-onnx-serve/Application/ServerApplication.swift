@@ -13,17 +13,20 @@ struct ServerApplication {
 
     private func router() -> Router<ServerContext> {
         let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
+        let methods = MethodMiddleware()
         router.addMiddleware {
             MetricsMiddleware()
             AnswerMiddleware()
-            ErrorMiddleware(render: OwnError.text)
+            ErrorMiddleware()
             OriginMiddleware(hosts: services.hosts)
+            methods
         }
         MonitoringRoutes(services: services).add(to: router)
         OwnRoutes(services: services).add(to: router)
         A1111Routes(services: services).add(to: router)
         OpenAIRoutes(services: services).add(to: router)
         PageRoutes(services: services).add(to: router)
+        methods.learn(router)
         return router
     }
 

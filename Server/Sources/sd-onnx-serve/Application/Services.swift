@@ -6,6 +6,7 @@ struct Services: Sendable {
     let queue: JobQueue
     let models: ModelStore
     let worker: JobWorker
+    let controls: ControlStore
     let limits: ServerLimits
     let bodies: BodyReader
     let credentials: Credentials

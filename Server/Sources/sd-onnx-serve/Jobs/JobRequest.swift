@@ -13,6 +13,8 @@ struct JobRequest: Sendable {
     let model: ServedModel
     /// A run each; more than one where a client asks for several rounds.
     let requests: [GenerationRequest]
+    /// The names of all LoRAs that take part.
+    let adapters: [String]
     var encoding = PictureEncoding()
     var disconnect = DisconnectPolicy.keep
     /// Another name that the client has for the job.
@@ -25,11 +27,15 @@ struct JobRequest: Sendable {
     /// - Throws: ``APIError`` with the field that is wrong, where it is one.
     init(
         model: ServedModel, request: GenerationRequest, rounds: Int = 1, limits: ServerLimits,
-        fields: FieldNames = FieldNames(),
-        api: String
+        fields: FieldNames = FieldNames(), adapters store: AdapterStore, api: String
     ) throws {
         try fields.check(request, rounds: rounds, model: model, limits: limits)
-        let plan = try model.configuration.plan(for: request)
+        adapters = try AdapterFields.names(in: request, promptField: fields.prompt, store)
+        // LoRAs change neither what can be made nor its size, and reading them takes longer than a client waits for this.
+        var plain = request
+        plain.loraWeights = []
+        plain.prompt = try LoRATag.taken(from: request.prompt).prompt
+        let plan = try model.configuration.plan(for: plain)
         guard plan.width * plan.height <= limits.pixels else {
             throw APIError.invalid(
                 fields.width, "The picture has \(plan.width)×\(plan.height) pixels, at most \(limits.pixels) are made.")

@@ -42,7 +42,7 @@ struct JobWorker: Service {
     /// Loads the chosen model.
     func load() async throws {
         let (models, thread) = (models, thread)
-        try await Task(executorPreference: thread) { _ = try models.pipeline(for: models.chosen) }.value
+        try await Task(executorPreference: thread) { _ = try models.load(models.chosen) }.value
         scheduleUnloading()
     }
 
@@ -86,10 +86,21 @@ struct JobWorker: Service {
         job.finish(status.isInterrupted ? .cancelled : .completed)
     }
 
+    /// Of ControlNets, errors have the names that clients know in the place of paths.
     private func run(_ request: GenerationRequest, of job: Job) throws -> GenerationResult {
-        let pipeline = try models.pipeline(for: job.request.model)
-        let plan = try job.request.model.configuration.plan(for: request)
-        return try pipeline.generate(plan) { progress in
+        do { return try compute(request, of: job) } catch let error as PipelineError {
+            var message = error.message
+            for network in request.controls.compactMap(\.network) {
+                message = message.replacing(network.path, with: "\"\(network.deletingPathExtension().lastPathComponent)\"")
+            }
+            throw PipelineError(message, kind: error.kind)
+        }
+    }
+
+    private func compute(_ request: GenerationRequest, of job: Job) throws -> GenerationResult {
+        let loaded = try models.load(job.request.model, adapters: job.request.adapters)
+        let plan = try loaded.configuration.plan(for: request)
+        return try loaded.pipeline.generate(plan) { progress in
             switch progress {
             case .step(let completed, let total):
                 let seconds = job.countStep(completed, of: total)

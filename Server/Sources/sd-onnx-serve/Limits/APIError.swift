@@ -12,15 +12,19 @@ struct APIError: Error {
     var code: String
     /// After how many seconds it is worth trying again.
     var retryAfter: Int?
+    /// The methods that the address takes, where it was another.
+    var allowed: [HTTPRequest.Method] = []
 
     init(
-        _ status: HTTPResponse.Status, _ message: String, field: String? = nil, code: String? = nil, retryAfter: Int? = nil
+        _ status: HTTPResponse.Status, _ message: String, field: String? = nil, code: String? = nil, retryAfter: Int? = nil,
+        allowed: [HTTPRequest.Method] = []
     ) {
         self.status = status
         self.message = message
         self.field = field
         self.code = code ?? Self.code(status)
         self.retryAfter = retryAfter
+        self.allowed = allowed
     }
 
     /// A field with a value that isn't taken.
@@ -73,6 +77,7 @@ struct APIError: Error {
     var headers: HTTPFields {
         var fields: HTTPFields = [.contentType: "application/json"]
         if let retryAfter { fields[.retryAfter] = "\(retryAfter)" }
+        if !allowed.isEmpty { fields[.allow] = allowed.map(\.rawValue).joined(separator: ", ") }
         if status == .unauthorized { fields[.wwwAuthenticate] = "Basic realm=\"sd-onnx\", charset=\"UTF-8\"" }
         if status == .contentTooLarge || status == .requestTimeout { fields[.connection] = "close" }
         return fields

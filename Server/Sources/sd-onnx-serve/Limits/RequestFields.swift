@@ -62,6 +62,11 @@ struct RequestFields: Decodable {
         return text
     }
 
+    /// Whether a field is a text.
+    func isText(_ name: String) -> Bool {
+        has(name) && (try? container.decode(String.self, forKey: Name(stringValue: name))) != nil
+    }
+
     /// A text of any length that the body may have, such as a picture.
     func longText(_ name: String) throws -> String? { try value(name, String.self, expected: "a text") }
 

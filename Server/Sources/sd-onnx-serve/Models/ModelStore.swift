@@ -12,7 +12,19 @@ final class ModelStore: Sendable {
         var limits: ResourceLimits
     }
 
+    /// A model with the LoRAs that it was loaded with.
+    struct Loaded: Sendable {
+        let name: String
+        /// In the order of their names; how much each counts is each request's.
+        let adapters: [String]
+        /// When they were read, see ``AdapterStore/generation``.
+        let generation: Int
+        let configuration: PipelineConfiguration
+        let pipeline: StableDiffusionPipeline
+    }
+
     let models: [ServedModel]
+    let adapters: AdapterStore
     private let settings: Settings
     private let threads: ThreadPool
     private let state: Mutex<State>
@@ -20,12 +32,12 @@ final class ModelStore: Sendable {
     private struct State {
         /// The one of requests that name none.
         var chosen: Int
-        var loaded: (name: String, pipeline: StableDiffusionPipeline)?
+        var loaded: Loaded?
         var clipSkip: Int?
     }
 
     /// - Throws: ``PipelineError`` for a folder that holds no model that can be run.
-    init(folders: [URL], settings: Settings) throws {
+    init(folders: [URL], adapters: AdapterStore, settings: Settings) throws {
         var models: [ServedModel] = []
         for folder in folders {
             let configuration = try PipelineConfiguration(modelFolder: folder)
@@ -34,6 +46,7 @@ final class ModelStore: Sendable {
             models.append(ServedModel(name: same == 0 ? name : "\(name)-\(same + 1)", configuration: configuration))
         }
         self.models = models
+        self.adapters = adapters
         self.settings = settings
         threads = ThreadPool(threadCount: settings.threads)
         state = Mutex(State(chosen: 0))
@@ -66,16 +79,30 @@ final class ModelStore: Sendable {
     /// The name of the model that is loaded.
     var loadedName: String? { state.withLock { $0.loaded?.name } }
 
-    /// Loads a model, in the place of another. One at a time asks for it.
-    func pipeline(for model: ServedModel) throws -> StableDiffusionPipeline {
-        if let loaded = state.withLock({ $0.loaded }), loaded.name == model.name { return loaded.pipeline }
+    /// Loads a model with LoRAs, in the place of another. One at a time asks for it.
+    ///
+    /// Requests with the same LoRAs share the graphs and their plans, each with weights of its own. Those with others have the model loaded
+    /// anew, with these alone, so that what was asked for before changes nothing, not even the last bits.
+    func load(_ model: ServedModel, adapters names: [String] = []) throws -> Loaded {
+        let generation = adapters.generation
+        if let before = state.withLock({ $0.loaded }), before.name == model.name, before.adapters == names,
+            names.isEmpty || before.generation == generation
+        {
+            return before
+        }
+        let loras = try adapters.loras(names)
         // What the last one took makes room.
         unload()
-        let pipeline = try StableDiffusionPipeline(
-            model.configuration, threads: threads, savesMemory: settings.savesMemory, precision: settings.precision,
-            limits: settings.limits)
-        state.withLock { $0.loaded = (model.name, pipeline) }
-        return pipeline
+        let loaded = try adapters.withoutPaths {
+            let configuration = loras.isEmpty ? model.configuration : try model.configuration(with: loras)
+            return Loaded(
+                name: model.name, adapters: names, generation: generation, configuration: configuration,
+                pipeline: try StableDiffusionPipeline(
+                    configuration, threads: threads, savesMemory: settings.savesMemory, precision: settings.precision,
+                    limits: settings.limits))
+        }
+        state.withLock { $0.loaded = loaded }
+        return loaded
     }
 
     func unload() { state.withLock { $0.loaded = nil } }

@@ -20,6 +20,11 @@ final class ServedModel: Sendable {
         }
     }
 
+    /// What its folder says, with LoRAs.
+    func configuration(with loras: [LoRA]) throws -> PipelineConfiguration {
+        try PipelineConfiguration(modelFolder: configuration.folder.url, loras: loras)
+    }
+
     /// The SHA-256 of its files, once they are read.
     var sha256: String? { knownHash.withLock { $0 } }
     var shortHash: String? { sha256.map { String($0.prefix(10)) } }

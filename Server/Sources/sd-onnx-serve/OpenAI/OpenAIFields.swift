@@ -47,6 +47,14 @@ enum OpenAIFields {
         }
     }
 
+    /// See ``AdapterFields``.
+    func adapters(_ name: String, _ store: AdapterStore) throws -> [AdapterWeight] {
+        switch self {
+        case .json(let fields): return try AdapterFields.read(fields, name, store)
+        case .form: return try AdapterFields.read(try text(name, atMost: 4000) ?? "", field: name, store)
+        }
+    }
+
     func flag(_ name: String) throws -> Bool? {
         switch self {
         case .json(let fields): return try fields.flag(name)

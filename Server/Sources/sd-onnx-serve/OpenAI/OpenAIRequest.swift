@@ -50,9 +50,7 @@ struct OpenAIRequest {
         request.batchCount = count
         request.scheduler = try fields.text("scheduler").flatMap { $0.isEmpty ? nil : $0 }
         request.clipSkip = services.models.clipSkip
-        if let lora = try? fields.text("lora"), !lora.isEmpty {
-            throw APIError.invalid("lora", "lora isn't supported by this server.")
-        }
+        request.loraWeights = try fields.adapters("lora", services.models.adapters)
         if isStream, partialImages > 0 {
             let interval = max((request.steps + partialImages) / (partialImages + 1), 1)
             request.livePreview = LivePreview(interval: interval, method: .vae)
@@ -63,7 +61,9 @@ struct OpenAIRequest {
             request.strength = try fields.number("strength", in: 0...1) ?? (picture.mask == nil ? 0.75 : 1)
             request.inpainting = picture.mask.map { Inpainting(mask: $0) }
         }
-        job = try JobRequest(model: model, request: request, limits: limits, fields: Self.fieldNames, api: "openai")
+        job = try JobRequest(
+            model: model, request: request, limits: limits, fields: Self.fieldNames, adapters: services.models.adapters,
+            api: "openai")
         job.encoding = encoding
     }
 

@@ -38,6 +38,9 @@ struct InfoAnswer: Encodable {
     let version = ProgramVersion.current
     let models: [Model]
     let schedulers: [String]
+    /// The names that requests may have.
+    let loras: [String]
+    let controls: [String]
     let limits: Limits
 
     init(_ services: Services) {
@@ -53,6 +56,8 @@ struct InfoAnswer: Encodable {
         }
         schedulers = SchedulerRegistry.standard.descriptors.filter { [.diffusion, .consistency].contains($0.modelKind) }
             .map(\.shortName)
+        controls = services.controls.names
+        loras = services.models.adapters.entries.map(\.name)
         let limits = services.limits
         self.limits = Limits(
             pixels: limits.pixels, steps: limits.steps, batch: limits.batch, queue: limits.queue, body: limits.body,

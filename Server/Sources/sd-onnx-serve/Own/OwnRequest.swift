@@ -23,10 +23,12 @@ enum OwnRequest {
         request.batchCount = try fields.integer("count", in: 1...limits.batch) ?? 1
         request.scheduler = try fields.text("scheduler", atMost: 100).flatMap { $0.isEmpty ? nil : $0 }
         request.clipSkip = try fields.integer("clip_skip", in: 1...64) ?? services.models.clipSkip
+        request.loraWeights = try AdapterFields.read(fields, "lora", services.models.adapters)
         let interval = try fields.integer("preview_every", in: 0...limits.steps) ?? 0
         if interval > 0 { request.livePreview = LivePreview(interval: interval, method: preview) }
         try picture(fields, services, into: &request)
-        var job = try JobRequest(model: model, request: request, limits: limits, api: "own")
+        request.controls = try ControlFields.read(fields, services)
+        var job = try JobRequest(model: model, request: request, limits: limits, adapters: services.models.adapters, api: "own")
         job.encoding.format = try fields.choice("format", PictureEncoding.Format.self) ?? .png
         job.encoding.quality = try fields.integer("quality", in: 1...100) ?? 90
         job.disconnect = try fields.choice("on_disconnect", DisconnectPolicy.self) ?? .keep

@@ -54,9 +54,12 @@ struct TokensAnswer: Encodable {
     /// How often it runs.
     let chunks: Int
 
+    /// Tags of LoRAs are none.
+    ///
     /// - Throws: ``APIError`` where the prompt's grammar can't be read.
     init(_ prompt: String, _ configuration: PipelineConfiguration) throws {
         limit = configuration.tokenLimit - 2
+        let prompt = (try? LoRATag.taken(from: prompt).prompt) ?? prompt
         let stages = try configuration.reading(of: prompt, syntax: .a1111).parts.flatMap(\.stages)
         let encodings = stages.compactMap(\.encodings.first)
         tokens = encodings.map { $0.chunks.reduce(0) { $0 + $1.length } }.max() ?? 0

@@ -160,6 +160,15 @@ function restore(record) {
   didChange();
 }
 
+/** Puts the tag of the chosen LoRA behind the prompt, once: there its weight can be changed, and a picture's settings have it. */
+function addAdapter() {
+  const name = $("lora").value;
+  $("lora").value = "";
+  if (!name || $("prompt").value.includes(`<lora:${name}:`)) return;
+  $("prompt").value = `${$("prompt").value.trimEnd()} <lora:${name}:1>`.trimStart();
+  $("prompt").dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 /** The settings of AUTOMATIC1111's text, as far as they have a place here. */
 function restoreText(text) {
   const lines = text.split("\n");
@@ -420,6 +429,7 @@ function connect() {
   });
   $("cancel").addEventListener("click", cancel);
   $("swap").addEventListener("click", () => { [$("width").value, $("height").value] = [$("height").value, $("width").value]; didChange(); });
+  $("lora").addEventListener("change", addAdapter);
   $("random").addEventListener("click", () => { $("seed").value = ""; didChange(); });
   $("recycle").addEventListener("click", () => { if (pictures[shown]) $("seed").value = pictures[shown].record.seed; didChange(); });
   $("previous").addEventListener("click", () => show(shown - 1));
@@ -476,6 +486,8 @@ async function begin() {
   try {
     info = await ask("/v1/info");
     $("model").replaceChildren(...info.models.map((model) => new Option(model.name, model.name)));
+    $("lora").replaceChildren(new Option("choose …", ""), ...info.loras.map((name) => new Option(name, name)));
+    $("lora-field").hidden = info.loras.length === 0;
     $("scheduler").replaceChildren(new Option("the model's", ""), ...info.schedulers.map((name) => new Option(name, name)));
     $("steps").max = info.limits.steps;
     $("count").max = info.limits.batch;
