@@ -1,9 +1,9 @@
-.PHONY: help setup build demo serve test test-server test-scale test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
+.PHONY: conformance check-conformance example fuzz-operators help setup build demo serve test test-server test-scale test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
 # In the order in which they depend on each other.
 DOCUMENTED = GraphRuntime ONNXLoader Ops SDPipeline
-SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources \
+SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources Examples \
 	Server/Package.swift Server/Sources
 MODEL_FILES = Models/emoji
 
@@ -47,6 +47,18 @@ sanitize: ## Runs small tests with Address-, UndefinedBehavior- and ThreadSaniti
 
 fuzz: setup ## Mutates untrusted files, a minute for each kind (SECONDS_EACH=3600 TARGETS="graph png")
 	Tools/fuzz.sh
+
+conformance: build ## Writes docs/operators.md: every operator with its versions, types and status
+	"$$(Tools/setup-python.sh | tail -n 1)" Tools/conformance.py
+
+check-conformance: ## Says whether docs/operators.md is up to date; after "make test"
+	"$$(Tools/setup-python.sh | tail -n 1)" Tools/conformance.py --check
+
+example: setup ## Builds and runs the example of an operator from another package
+	test "$$(swift run -c release --package-path Examples/CustomOperator)" = "0.0 12.5 1.0"
+
+fuzz-operators: build ## Compares drawn operators with ONNX Runtime (CASES=20000 SEED=1); differences become folders for "verify"
+	"$$(Tools/setup-python.sh | tail -n 1)" Tools/fuzz-operators.py --cases $(or $(CASES),2000) --seed $(or $(SEED),1)
 
 microbench: setup ## Times single kernels beside the machine's peak (MICROBENCH="--filter attention")
 	swift run -c release --package-path Benchmarks microbench $(MICROBENCH)

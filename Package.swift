@@ -38,7 +38,9 @@ let package = Package(
         .target(name: "CMappedFileGuard"),
         .target(name: "GraphRuntime", dependencies: ["CMappedFileGuard"]),
         .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
-        .target(name: "Ops", dependencies: ["GraphRuntime", "CKernels", "COpenBLAS", "COpenBLASControl"]),
+        .target(
+            name: "Ops",
+            dependencies: ["GraphRuntime", "CKernels", "COpenBLAS", "COpenBLASControl", "CPNGReader", "CJPEGReader"]),
         .target(
             name: "SDPipeline",
             dependencies: ["GraphRuntime", "ONNXLoader", "Ops", "CKernels", "CPNG", "CPNGReader", "CJPEGReader", "CZlib"]),

@@ -1,6 +1,6 @@
 import GraphRuntime
 
-/// Writes values as messages of protobuf's wire format: TensorProto, SequenceProto and OptionalProto of onnx.proto3.
+/// Writes values as messages of protobuf's wire format: TensorProto, SequenceProto, MapProto and OptionalProto of onnx.proto3.
 package enum ValueEncoding {
     /// Protobuf's own limit for a message.
     package static let largestMessage = Int(Int32.max)
@@ -8,7 +8,7 @@ package enum ValueEncoding {
     /// The message that stands for a value.
     ///
     /// - Parameters:
-    ///   - value: a tensor of any type, a sequence, or an empty optional.
+    ///   - value: a tensor of any type, a map, a sequence, or an empty optional.
     ///   - name: the value's name, which the message carries.
     ///   - type: the declared type, which says whether a tensor or a sequence is that of an optional.
     /// - Throws: ``LoadError`` of kind `limit` where it takes more bytes than a message may have.
@@ -30,8 +30,18 @@ package enum ValueEncoding {
             message.text(1, name)
             message.number(2, 3)
             message.bytes(5, encoded(tensors, name: ""))
+        case (.map(let map), .optional):
+            message.text(1, name)
+            message.number(2, 4)
+            message.bytes(6, encoded(map, name: ""))
+        case (.maps(let maps), .optional):
+            message.text(1, name)
+            message.number(2, 3)
+            message.bytes(5, encoded(maps, name: ""))
         case (.tensor(let tensor), _): return encoded(tensor, name: name)
         case (.sequence(let tensors), _): return encoded(tensors, name: name)
+        case (.map(let map), _): return encoded(map, name: name)
+        case (.maps(let maps), _): return encoded(maps, name: name)
         }
         return message.content
     }
@@ -52,8 +62,15 @@ package enum ValueEncoding {
         switch value {
         case .tensor(let tensor): byteCount(tensor)
         case .sequence(let tensors): tensors.reduce(0) { $0 + byteCount($1) + 64 }
+        case .map(let map): byteCount(map)
+        case .maps(let maps): maps.reduce(0) { $0 + byteCount($1) }
         case .empty: 0
         }
+    }
+
+    /// Every value is a message of its own.
+    private static func byteCount(_ map: ValueMap) -> Int {
+        byteCount(map.keys) + byteCount(map.values) + 64 * (map.count + 1)
     }
 
     private static func byteCount(_ tensor: Tensor) -> Int {
@@ -65,6 +82,27 @@ package enum ValueEncoding {
         message.text(1, name)
         message.number(2, 1)
         for tensor in tensors { message.bytes(3, encoded(tensor, name: "")) }
+        return message.content
+    }
+
+    private static func encoded(_ maps: [ValueMap], name: String) -> [UInt8] {
+        var message = WireMessage()
+        message.text(1, name)
+        message.number(2, 4)
+        for map in maps { message.bytes(6, encoded(map, name: "")) }
+        return message.content
+    }
+
+    private static func encoded(_ map: ValueMap, name: String) -> [UInt8] {
+        var message = WireMessage()
+        message.text(1, name)
+        message.number(2, Int(map.keys.dtype.rawValue))
+        if let strings = map.keys.strings {
+            for string in strings { message.bytes(4, Array(string.utf8)) }
+        } else if let numbers = try? map.keys.integers() {
+            for number in numbers { message.number(3, number) }
+        }
+        message.bytes(5, encoded((0..<map.count).compactMap { try? map.values.element($0) }, name: ""))
         return message.content
     }
 

@@ -18,13 +18,13 @@ extension ONNXModel {
         return tensor
     }
 
-    /// Reads a file that holds one TensorProto, SequenceProto, OptionalProto or SparseTensorProto; the file doesn't say which.
+    /// Reads a file that holds one TensorProto, SequenceProto, MapProto, OptionalProto or SparseTensorProto; the file doesn't say which.
     ///
     /// - Parameters:
     ///   - url: The file.
     ///   - type: What the file holds, as the graph declares it; nil for a tensor.
     ///   - limits: What it may take of the machine.
-    /// - Throws: ``LoadError``, also for sequences of anything but tensors, and for maps.
+    /// - Throws: ``LoadError``, also for sequences of anything but tensors and maps, and for maps to anything but single elements.
     public static func value(
         contentsOf url: URL, as type: ValueType?, limits: ResourceLimits = ResourceLimits()
     ) throws -> Value {
@@ -88,41 +88,109 @@ extension ONNXModel {
             unsafe onnx__sequence_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
                 let proto = unsafe message.assumingType(Onnx__SequenceProto.self)
-                return unsafe (text(proto.pointee.name), try decoder.sequence(proto))
+                return unsafe (text(proto.pointee.name), try decoder.sequence(proto, isOfMaps: isOfMaps(type)))
             }
         case .optional:
             var empty = unsafe Onnx__OptionalProto()
             unsafe onnx__optional_proto__init(&empty)
             return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
                 let proto = unsafe message.assumingType(Onnx__OptionalProto.self)
-                return unsafe (text(proto.pointee.name), try decoder.optional(proto))
+                return unsafe (text(proto.pointee.name), try decoder.optional(proto, isOfMaps: isOfMaps(type)))
             }
-        case .map: throw LoadError(.unsupported, "values of type map aren't supported")
+        case .map:
+            var empty = unsafe Onnx__MapProto()
+            unsafe onnx__map_proto__init(&empty)
+            return unsafe try read(empty.base.descriptor) { (message, decoder) throws(LoadError) in
+                let proto = unsafe message.assumingType(Onnx__MapProto.self)
+                return unsafe (text(proto.pointee.name), .map(try decoder.map(proto)))
+            }
         }
     }
 }
 
+/// Whether a sequence of a type, or an optional of such, is one of maps: an empty one holds nothing that tells.
+private func isOfMaps(_ type: ValueType?) -> Bool {
+    switch type {
+    case .sequence(.map): true
+    case .optional(let element): isOfMaps(element)
+    default: false
+    }
+}
+
 extension TensorDecoder {
-    fileprivate func sequence(_ pointer: UnsafePointer<Onnx__SequenceProto>) throws(LoadError) -> Value {
+    fileprivate func sequence(
+        _ pointer: UnsafePointer<Onnx__SequenceProto>, isOfMaps: Bool
+    ) throws(LoadError) -> Value {
         let proto = unsafe pointer.pointee
-        guard unsafe proto.n_sequence_values == 0, unsafe proto.n_map_values == 0, unsafe proto.n_optional_values == 0 else {
-            throw LoadError(.unsupported, "sequences of anything but tensors aren't supported")
+        guard unsafe proto.n_sequence_values == 0, unsafe proto.n_optional_values == 0 else {
+            throw LoadError(.unsupported, "sequences of anything but tensors and maps aren't supported")
         }
+        var maps: [ValueMap] = []
+        for unsafe(element) in unsafe messages(proto.n_map_values, proto.map_values) { unsafe maps.append(try map(element)) }
         var tensors: [Tensor] = []
         for unsafe(element) in unsafe messages(proto.n_tensor_values, proto.tensor_values) {
             unsafe tensors.append(try tensor(element))
         }
         unsafe tensors += try dense(messages(proto.n_sparse_tensor_values, proto.sparse_tensor_values))
-        return .sequence(tensors)
+        guard maps.isEmpty || tensors.isEmpty else {
+            throw LoadError(.tensor, "a sequence holds \(tensors.count) tensors and \(maps.count) maps, expected one kind")
+        }
+        return maps.isEmpty && !(isOfMaps && tensors.isEmpty) ? .sequence(tensors) : .maps(maps)
     }
 
-    fileprivate func optional(_ pointer: UnsafePointer<Onnx__OptionalProto>) throws(LoadError) -> Value {
+    /// Every value is a tensor of one element; together they are one tensor.
+    fileprivate func map(_ pointer: UnsafePointer<Onnx__MapProto>) throws(LoadError) -> ValueMap {
+        let proto = unsafe pointer.pointee
+        var values: [Tensor] = []
+        if let sequence = unsafe proto.values {
+            guard case .sequence(let tensors) = unsafe try self.sequence(UnsafePointer(sequence), isOfMaps: false) else {
+                throw LoadError(.unsupported, "maps to anything but single elements aren't supported")
+            }
+            values = tensors
+        }
+        guard let dtype = unsafe DType(rawValue: proto.key_type) else {
+            throw LoadError(.tensor, unsafe "keys of a map are of the unknown type \(proto.key_type)")
+        }
+        let keys: Tensor
+        switch dtype {
+        case .string:
+            var texts: [String] = []
+            for unsafe(key) in unsafe UnsafeBufferPointer(start: proto.string_keys, count: Int(proto.n_string_keys)) {
+                unsafe texts.append(try string(key))
+            }
+            keys = try wrapped { () throws(TensorError) in try Tensor(strings: texts, shape: Shape([texts.count])) }
+        case .int64:
+            let numbers = unsafe Array(UnsafeBufferPointer(start: proto.keys, count: Int(proto.n_keys)))
+            keys = try wrapped { () throws(TensorError) in try Tensor(numbers) }
+        default: throw LoadError(.unsupported, "maps with keys of type \(dtype) aren't supported")
+        }
+        return try wrapped { () throws(TensorError) in try ValueMap(keys: keys, values: Self.joined(values)) }
+    }
+
+    /// The elements of tensors of one element each, in one.
+    private static func joined(_ values: [Tensor]) throws(TensorError) -> Tensor {
+        guard let dtype = values.first?.dtype else { return try Tensor([Float]()) }
+        guard values.allSatisfy({ $0.dtype == dtype && $0.count == 1 }), dtype == .string || dtype.bitWidth >= 8 else {
+            throw TensorError("the values of a map aren't single elements of one type")
+        }
+        let shape = try Shape([values.count])
+        if dtype == .string { return try Tensor(strings: values.flatMap { $0.strings ?? [] }, shape: shape) }
+        return try Tensor(dtype: dtype, shape: shape, bytes: values.flatMap { Array($0.bytes) })
+    }
+
+    fileprivate func optional(
+        _ pointer: UnsafePointer<Onnx__OptionalProto>, isOfMaps: Bool
+    ) throws(LoadError) -> Value {
         let proto = unsafe pointer.pointee
         if let element = unsafe proto.tensor_value { return unsafe .tensor(try tensor(UnsafePointer(element))) }
         if let element = unsafe proto.sparse_tensor_value { return unsafe .tensor(try dense([UnsafePointer(element)])[0]) }
-        if let element = unsafe proto.sequence_value { return unsafe try sequence(UnsafePointer(element)) }
-        if let element = unsafe proto.optional_value { return unsafe try optional(UnsafePointer(element)) }
-        guard unsafe proto.map_value == nil else { throw LoadError(.unsupported, "values of type map aren't supported") }
+        if let element = unsafe proto.sequence_value {
+            return unsafe try sequence(UnsafePointer(element), isOfMaps: isOfMaps)
+        }
+        if let element = unsafe proto.optional_value {
+            return unsafe try optional(UnsafePointer(element), isOfMaps: isOfMaps)
+        }
+        if let element = unsafe proto.map_value { return unsafe .map(try map(UnsafePointer(element))) }
         return .empty
     }
 }

@@ -12,7 +12,7 @@ public enum StandardOperators {
         + MatMulFamily.definitions + ConvolutionFamily.definitions + PoolingFamily.definitions + NormalizationFamily.definitions
         + ResizeFamily.definitions + AttentionFamily.definitions + RandomFamily.definitions
         + RecurrentFamily.definitions + SignalFamily.definitions + LossFamily.definitions
-        + TextFamily.definitions + ContributedFamily.definitions
+        + TextFamily.definitions + PictureFamily.definitions + ContributedFamily.definitions + TraditionalMLFamily.definitions
 
     /// Operators that stand for others, which come into their place.
     public static let expansions: [OperatorExpansion] = ContributedFamily.expansions
@@ -20,7 +20,11 @@ public enum StandardOperators {
     /// The operators and fusions, for ``/GraphRuntime/Session/init(graph:library:options:)``.
     public static let library = OperatorLibrary(
         registry: OperatorRegistry(
-            definitions, newestOpset: ["": newestOpset], expansions: expansions, advice: ContributedFamily.advice),
+            definitions,
+            newestOpset: [
+                "": newestOpset, TraditionalMLFamily.domain: TraditionalMLFamily.newestOpset, FlexAttention.domain: 1,
+            ],
+            expansions: expansions, advice: ContributedFamily.advice),
         fusions: fusions)
 
     /// In the order in which they are tried: later ones build on what earlier ones made.

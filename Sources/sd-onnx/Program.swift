@@ -55,7 +55,8 @@ struct SDOnnxCommand: ParsableCommand {
         subcommands: [
             GenerateCommand.self, RunCommand.self, BenchCommand.self, TokenizeCommand.self, SchedulersCommand.self,
             NoiseCommand.self, InspectCommand.self, CompareCommand.self, VerifyCommand.self, MetadataCommand.self,
-            SimilarityCommand.self, UpscaleCommand.self, InterpolateCommand.self, BenchCompareCommand.self, BatchCommand.self,
+            SimilarityCommand.self, UpscaleCommand.self, InterpolateCommand.self, OperatorsCommand.self,
+            BenchCompareCommand.self, BatchCommand.self,
             BatchStatusCommand.self,
             BatchVerifyCommand.self, ServeCommand.self,
         ])

@@ -5,7 +5,7 @@ import Ops
 import Testing
 
 /// The published test cases of ONNX's operators, as `Tests/References/onnx_node_cases.py` writes them, and those of
-/// `Tests/References/ort_cases.py`, `microsoft_cases.py` and `numeric_cases.py`, whose results are ONNX Runtime's.
+/// `Tests/References/ort_cases.py`, `microsoft_cases.py`, `traditional_ml_cases.py` and `numeric_cases.py`, whose results are ONNX Runtime's.
 ///
 /// Every case runs with the optimizer on and off. One that isn't supported is listed in `Fixtures/node-cases-skipped.txt` with the
 /// reason; a case that fails without being listed, and one that is listed but passes, fail the test. Cases of an opset beyond
@@ -21,6 +21,8 @@ struct NodeCases {
     @Test func microsoftOperators() throws { try check("microsoft-cases", script: "microsoft_cases.py") }
 
     @Test func edgeNumbers() throws { try check("numeric-cases", script: "numeric_cases.py") }
+
+    @Test func traditionalML() throws { try check("traditional-ml-cases", script: "traditional_ml_cases.py") }
 
     private func check(_ folder: String, script: String = "onnx_node_cases.py") throws {
         let suite = try NodeCaseSuite(folder: folder, script: script)

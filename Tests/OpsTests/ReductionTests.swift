@@ -55,6 +55,12 @@ struct ReductionTests {
         #expect(all.shape.rank == 0)
         try expectEqual(all, [21] as [Float])
         let noop = NodeAttributes(["noop_with_empty_axes": .int(1)])
+        let signed = try Tensor([-2, 0.5] as [Float])
+        for (type, expected) in [("ReduceL1", [2, 0.5]), ("ReduceL2", [2, 0.5]), ("ReduceSumSquare", [4, 0.25])]
+            as [(String, [Float])]
+        {
+            try expectEqual(run(type, version: 18, attributes: noop, inputs: [signed])[0], expected)
+        }
         try expectEqual(run("ReduceSum", version: 13, attributes: noop, inputs: [x])[0], [1, 2, 3, 4, 5, 6] as [Float])
         expectError("axis 2 is outside of the 2 axes of [2, 3]") {
             try run("ReduceSum", version: 13, inputs: [x, int64s([2])])

@@ -61,6 +61,20 @@ import Testing
         }
     }
 
+    /// A cubic kernel weighs what is around a place beside the border, as torch.nn.functional.grid_sample does; its results.
+    @Test func weighsAroundPlacesOutside() throws {
+        let data = try floats([1, 2, 3, 4, 5, 6, 7, 8, 10], [1, 1, 3, 3])
+        let grid = try floats([-1.25, 0.1, 1.4, -1.2, 0.3, 1.1], [1, 1, 3, 2])
+        for version in [16, 20, 22] {
+            let output = try run(
+                "GridSample", version: version,
+                attributes: NodeAttributes([
+                    "mode": .string(version == 16 ? "bicubic" : "cubic"), "padding_mode": .string("border"),
+                ]), inputs: [data, grid])[0]
+            try expectClose(output, [4.616654, 2.927998, 9.19538] as [Double], within: Tolerance(absolute: 1e-5))
+        }
+    }
+
     @Test func samplesFarAwayPlaces() throws {
         let data = try floats([1, 2, 3, 4], [1, 1, 2, 2])
         let grid = try floats([.nan, 0, .infinity, 0, 1e30, -1e30, 0, 0], [1, 1, 4, 2])

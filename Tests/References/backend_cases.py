@@ -152,7 +152,7 @@ def wrong():
         "wrong/random", [node("RandomUniformLike", ["a"], ["c"])], [typed("a", shape=[3])], [typed("c", shape=[3])],
         [([a], [a])])
     map_type = onnx.TypeProto(
-        map_type=onnx.TypeProto.Map(key_type=TensorProto.INT64, value_type=helper.make_tensor_type_proto(TensorProto.FLOAT, None)))
+        map_type=onnx.TypeProto.Map(key_type=TensorProto.UINT8, value_type=helper.make_tensor_type_proto(TensorProto.FLOAT, None)))
     case(
         "wrong/map", [node("Identity", ["a"], ["c"])], [helper.make_value_info("a", map_type)],
         [helper.make_value_info("c", map_type)], [([onnx.MapProto(key_type=7, keys=[1])], [onnx.MapProto(key_type=7, keys=[1])])])

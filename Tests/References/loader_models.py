@@ -38,15 +38,22 @@ INTEGERS = {
     "UINT64": [0, 2**64 - 1, 2**63, 1, 2],
     "INT4": [-8, 7, 0, 1, -1],
     "UINT4": [0, 15, 8, 1, 2],
+    "INT2": [-2, 1, 0, -1, 1],
+    "UINT2": [0, 3, 2, 1, 3],
     "BOOL": [True, False, True, True, False],
 }
 COMPLEX = {"COMPLEX64": [1 + 2j, -1.5j, 3.25, 0, -1], "COMPLEX128": [1 + 2j, -1.5j, 3.25, 0, -1e300]}
+TWO_BITS = {TensorProto.INT2, TensorProto.UINT2}
 FOUR_BITS = {TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1}
 
 
 def element_bytes(tensor):
-    """The elements as they lie in memory, little-endian; 4-bit ones two to a byte, the first in the low half."""
+    """The elements as they lie in memory, little-endian; 4-bit ones two to a byte and 2-bit ones four, the first in the lowest bits."""
     array = numpy_helper.to_array(tensor)
+    if tensor.data_type in TWO_BITS:
+        parts = [int(x) & 3 for x in array.view(numpy.uint8).ravel()]
+        parts += [0] * (-len(parts) % 4)
+        return bytes(a | b << 2 | c << 4 | d << 6 for a, b, c, d in zip(*(parts[k::4] for k in range(4))))
     if tensor.data_type in FOUR_BITS:
         halves = [int(x) & 15 for x in array.view(numpy.uint8).ravel()]
         halves += [0] * (len(halves) % 2)

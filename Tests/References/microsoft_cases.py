@@ -8,7 +8,7 @@ import torch
 
 from ort_cases import CASES, constant, ints, make, random
 
-RECIPE = 3
+RECIPE = 4
 ATOL = 2e-5
 
 
@@ -320,7 +320,64 @@ def forms():
             microsoft("CropAndResize", inputs, label=f"{mode}_{size[0]}", **more)
 
 
-FAMILIES = [fused_activations, gelus, unet, normalisations, attentions, quantised, blocks, forms]
+def grouped_attention():
+    heads, groups, size = 4, 2, 16
+    angles = np.arange(24)[:, None] / 10 ** (np.arange(size // 2) / 2)
+    caches = [np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)]
+    for batch in (1, 2):
+        for past, length in ((0, 5), (6, 1), (6, 3) if batch == 1 else (7, 1)):
+            total = past + length
+            query = random(batch, length, heads * size)
+            key, value = random(batch, length, groups * size), random(batch, length, groups * size)
+            packed = [random(batch, length, (heads + 2 * groups) * size), None, None]
+            cache = [random(batch, groups, past, size), random(batch, groups, past, size)] if past else [None, None]
+            ends = np.full(batch, total - 1, np.int32)
+            if batch == 2 and past:
+                ends[1] -= 2
+            sizes = [ends, constant(np.array(total, np.int32))]
+            common = {"num_heads": heads, "kv_num_heads": groups}
+            label = f"{batch}_{past}_{length}"
+            microsoft("GroupQueryAttention", [query, key, value, *cache, *sizes], 3, label, **common)
+            microsoft("GroupQueryAttention", [*packed, *cache, *sizes], 3, f"{label}_packed", **common)
+            for interleaved in (0, 1):
+                turned = [query, key, value, *cache, *sizes, *caches]
+                more = {"do_rotary": 1, "rotary_interleaved": interleaved}
+                microsoft("GroupQueryAttention", turned, 3, f"{label}_rotary{interleaved}", **common, **more)
+            for name, more in {"window": {"local_window_size": 3}, "softcap": {"softcap": 2.0}, "smooth": {"smooth_softmax": 1},
+                               "scale": {"scale": 0.5}}.items():
+                microsoft("GroupQueryAttention", [query, key, value, *cache, *sizes], 3, f"{label}_{name}", **common, **more)
+            bias = random(1, heads, length, total)
+            inputs = [query, key, value, *cache, *sizes, None, None, None, bias]
+            microsoft("GroupQueryAttention", inputs, 3, f"{label}_bias", **common)
+
+
+def four_bit_floats():
+    for kind in (0, 1):
+        for k, n, block in ((64, 24, 16), (32, 5, 32), (48, 7, 64)):
+            weights = [constant(whole(n * k // 2)), constant(random((n * k + block - 1) // block, low=0.5))]
+            more = {"K": k, "N": n, "block_size": block, "quant_type": kind}
+            microsoft("MatMulBnb4", [random(2, 3, k), *weights], label=f"{k}_{n}_{kind}", **more)
+
+
+def dynamic_lstm():
+    """ONNX Runtime quantizes the inputs of every step too, to 8 bits."""
+    for directions in (1, 2):
+        for per_column in (False, True):
+            size, hidden = 12, 6
+            scales = (directions, 4 * hidden) if per_column else (directions,)
+            weights = [constant(whole(directions, extent, 4 * hidden, low=-100, high=100, dtype=np.int8)) for extent in (size, hidden)]
+            parameters = []
+            for _ in range(2):
+                parameters += [constant(random(*scales, low=0.002, high=0.004)), constant(np.zeros(scales, np.int8))]
+            inputs = [random(5, 2, size, low=-1, high=1), *weights, constant(random(directions, 8 * hidden, low=-0.2, high=0.2))]
+            inputs += [None] * 4 + parameters
+            more = {"hidden_size": hidden, "direction": "bidirectional" if directions == 2 else "forward"}
+            microsoft("DynamicQuantizeLSTM", inputs, 3, f"{directions}_{int(per_column)}", atol=0.03, **more)
+
+
+FAMILIES = [
+    fused_activations, gelus, unet, normalisations, attentions, quantised, blocks, forms, grouped_attention, four_bit_floats, dynamic_lstm,
+]
 
 if __name__ == "__main__":
     make("microsoft-cases", RECIPE, FAMILIES)

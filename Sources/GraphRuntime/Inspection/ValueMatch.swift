@@ -60,8 +60,38 @@ package enum ValueMatch {
                 }
             }
             return nil
+        case (.map(let a), .map(let b)): return try difference(a, b, within: tolerance)
+        case (.maps(let a), .maps(let b)) where a.count == b.count:
+            for (index, (x, y)) in zip(a, b).enumerated() {
+                switch try difference(x, y, within: tolerance) {
+                case .form(let text): return .form("map \(index) of the sequence is \(text)")
+                case .elements(let text): return .elements("in map \(index) of the sequence \(text)")
+                case nil: break
+                }
+            }
+            return nil
         default: return .form("\(found.kind), expected \(expected.kind)")
         }
+    }
+
+    /// Whatever the order of the keys.
+    private static func difference(_ found: ValueMap, _ expected: ValueMap, within tolerance: MatchTolerance) throws
+        -> Difference?
+    {
+        guard found.kind == expected.kind, found.count == expected.count else {
+            return .form("\(found.kind) with \(found.count) keys, expected \(expected.kind) with \(expected.count)")
+        }
+        for (a, b) in zip(try found.order(), try expected.order()) {
+            let key = try expected.text(ofKey: b)
+            guard try found.text(ofKey: a).utf8.elementsEqual(key.utf8) else {
+                return .form("a map with the key \(try found.text(ofKey: a)), expected \(key)")
+            }
+            let (x, y) = (try found.values.element(a), try expected.values.element(b))
+            if case .elements(let text)? = try difference(x, y, within: tolerance) {
+                return .elements("of the key \(key) \(text)")
+            }
+        }
+        return nil
     }
 
     private static func difference(_ found: Tensor, _ expected: Tensor, within tolerance: MatchTolerance) throws -> Difference?
@@ -151,9 +181,10 @@ extension Tensor {
         switch dtype {
         case .complex64: try parts(dtype: .float32).doubles()
         case .complex128: try parts(dtype: .float64).doubles()
-        case .int4: nibbles.map { Double($0 < 8 ? Int($0) : Int($0) - 16) }
-        case .uint4: nibbles.map { Double($0) }
-        case .float4E2M1: nibbles.map { SmallFloat.float4E2M1.value($0) }
+        case .int4: codes.map { Double($0 < 8 ? Int($0) : Int($0) - 16) }
+        case .int2: codes.map { Double($0 < 2 ? Int($0) : Int($0) - 4) }
+        case .uint4, .uint2: codes.map { Double($0) }
+        case .float4E2M1: codes.map { SmallFloat.float4E2M1.value($0) }
         case .float8E4M3FN: bytes.map { SmallFloat.float8E4M3FN.value($0) }
         case .float8E4M3FNUZ: bytes.map { SmallFloat.float8E4M3FNUZ.value($0) }
         case .float8E5M2: bytes.map { SmallFloat.float8E5M2.value($0) }
@@ -167,10 +198,10 @@ extension Tensor {
         try Tensor(dtype: dtype, shape: Shape([2 * count]), storage: storage, byteOffset: byteOffset)
     }
 
-    /// The elements of a 4-bit type, of which two share a byte, the first in its lower half.
-    private var nibbles: [UInt8] {
-        let bytes = Array(bytes)
-        return (0..<count).map { $0 % 2 == 0 ? bytes[$0 / 2] & 15 : bytes[$0 / 2] >> 4 }
+    /// The elements of a type of 4 or 2 bits, of which several share a byte, the first in its lowest bits.
+    private var codes: [UInt8] {
+        let (width, bytes) = (dtype.bitWidth, Array(bytes))
+        return (0..<count).map { bytes[$0 * width / 8] >> UInt8($0 * width % 8) & (1 << UInt8(width) - 1) }
     }
 }
 

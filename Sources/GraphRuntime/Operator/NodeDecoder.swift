@@ -163,6 +163,11 @@ public struct NodeDecoder {
         return graphs[0]
     }
 
+    /// The graph of an attribute, resolved; nil where the node has none of this name.
+    public mutating func optionalSubgraph(_ name: String) throws(TensorError) -> Subgraph? {
+        attributes[name] == nil ? nil : try subgraph(name)
+    }
+
     /// Reads an attribute that changes nothing for this runtime (layout hints, training-only ones), so that it isn't refused.
     public mutating func ignore(_ name: String) { _ = take(name) }
 

@@ -135,6 +135,8 @@ struct Specializer {
             switch value {
             case .tensor(let tensor): [tensor]
             case .sequence(let tensors): tensors
+            case .map(let map): [map.keys, map.values]
+            case .maps(let maps): maps.flatMap { [$0.keys, $0.values] }
             case .empty, nil: []
             }
         return tensors.filter { !$0.storage.isMappedFile }.map {

@@ -209,9 +209,14 @@ final class Frame: @unchecked Sendable {
             try copy.copy(from: tensor)
             return try copy.finish()
         }
+        func detached(_ map: ValueMap) throws -> ValueMap {
+            try ValueMap(keys: detached(map.keys), values: detached(map.values))
+        }
         return switch value {
         case .tensor(let tensor): .tensor(try detached(tensor))
         case .sequence(let tensors): .sequence(try tensors.map(detached))
+        case .map(let map): .map(try detached(map))
+        case .maps(let maps): .maps(try maps.map(detached))
         case .empty: .empty
         }
     }

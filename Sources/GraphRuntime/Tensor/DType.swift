@@ -1,4 +1,4 @@
-/// The element types of ONNX tensors, with `TensorProto.DataType`'s numbers as raw values (ONNX IR versions 3 to 12).
+/// The element types of ONNX tensors, with `TensorProto.DataType`'s numbers as raw values (ONNX IR versions 3 to 13).
 public enum DType: Int32, Sendable, CaseIterable {
     /// Single precision, IEEE 754 binary32.
     case float32 = 1
@@ -49,11 +49,16 @@ public enum DType: Int32, Sendable, CaseIterable {
     case float4E2M1 = 23
     /// A power of two, 2⁻¹²⁷ to 2¹²⁷, or NaN (OCP Microscaling Formats 1.0).
     case float8E8M0 = 24
+    /// 0 to 3, four to a byte.
+    case uint2 = 25
+    /// -2 to 1, four to a byte.
+    case int2 = 26
 
-    /// Bits an element takes in storage; 4-bit types are packed two to a byte, low half first. Strings take none.
+    /// Bits an element takes in storage; 4-bit types are packed two to a byte and 2-bit types four, the lowest bits first. Strings take none.
     public var bitWidth: Int {
         switch self {
         case .string: 0
+        case .uint2, .int2: 2
         case .uint4, .int4, .float4E2M1: 4
         case .uint8, .int8, .bool, .float8E4M3FN, .float8E4M3FNUZ, .float8E5M2, .float8E5M2FNUZ, .float8E8M0: 8
         case .uint16, .int16, .float16, .bfloat16: 16
@@ -83,7 +88,7 @@ public enum DType: Int32, Sendable, CaseIterable {
     /// Whether it is a whole number of any width; bool isn't.
     public var isInteger: Bool {
         switch self {
-        case .uint4, .int4, .uint8, .int8, .uint16, .int16, .uint32, .int32, .uint64, .int64: true
+        case .uint2, .int2, .uint4, .int4, .uint8, .int8, .uint16, .int16, .uint32, .int32, .uint64, .int64: true
         default: false
         }
     }
@@ -116,6 +121,8 @@ extension DType: CustomStringConvertible {
         case .bfloat16: "bfloat16"
         case .uint4: "uint4"
         case .int4: "int4"
+        case .uint2: "uint2"
+        case .int2: "int2"
         }
     }
 }

@@ -97,6 +97,16 @@ public struct Tensor: Sendable {
         return Tensor(unchecked: dtype, shape, storage, byteOffset, strings)
     }
 
+    /// One element as a tensor of rank 0, without a copy; of types of a byte or more, and strings.
+    ///
+    /// - Throws: ``TensorError`` where there is no such element, or it is a part of a byte.
+    package func element(_ index: Int) throws(TensorError) -> Tensor {
+        guard index >= 0, index < count else { throw TensorError("element \(index) is outside of \(dtype)\(shape)") }
+        if let strings { return try Tensor(strings: [strings[index]], shape: .scalar) }
+        guard dtype.bitWidth >= 8 else { throw TensorError("elements of type \(dtype) share their bytes") }
+        return Tensor(unchecked: dtype, .scalar, storage, byteOffset + index * dtype.bitWidth / 8, nil)
+    }
+
     /// The elements, to read from any thread for as long as the view is there.
     ///
     /// - Throws: ``TensorError`` where the tensor's elements aren't `Element`s.

@@ -1,9 +1,13 @@
-/// What flows along an edge of a graph: a tensor, a sequence of tensors, or an optional that holds nothing.
+/// What flows along an edge of a graph: a tensor, a map, a sequence of either, or an optional that holds nothing.
 public enum Value: Sendable {
     /// A tensor.
     case tensor(Tensor)
     /// A list of tensors of one type, perhaps of many shapes.
     case sequence([Tensor])
+    /// A map from keys to numbers or strings.
+    case map(ValueMap)
+    /// A list of maps, such as one for each row that a classifier was given.
+    case maps([ValueMap])
     /// An optional value that holds nothing.
     case empty
 
@@ -29,6 +33,8 @@ public enum Value: Sendable {
         switch self {
         case .tensor(let tensor): "\(tensor.dtype)\(tensor.shape)"
         case .sequence(let tensors): "a sequence of \(tensors.count) tensors"
+        case .map(let map): map.kind
+        case .maps(let maps): "a sequence of \(maps.count) maps"
         case .empty: "an empty optional"
         }
     }

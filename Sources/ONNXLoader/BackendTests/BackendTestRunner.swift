@@ -61,6 +61,8 @@ package struct BackendTestRunner: Sendable {
             let model = try ONNXModel(contentsOf: testCase.model(), limits: options.limits)
             if let reason = unsupported(model) { return .skipped(reason) }
             let session = try Session(graph: model.graph, library: library, options: options)
+            var tolerance = tolerance
+            if Self.isTransform(model.graph) { tolerance.ofLargest = max(tolerance.ofLargest, Double(Float.ulpOfOne)) }
             for folder in testCase.dataSets {
                 let verdict = try BackendDataSet(folder, model.graph, limits: options.limits).check(session, tolerance)
                 let place = testCase.dataSets.count > 1 ? "\(folder.lastPathComponent): " : ""
@@ -94,6 +96,12 @@ package struct BackendTestRunner: Sendable {
         return nil
     }
 
+    /// Whether results are sums over a whole signal. The published ones are summed in single precision, so that their error is relative to
+    /// the largest result: what should be 0 is a unit in its last place.
+    private static func isTransform(_ graph: Graph) -> Bool {
+        graph.nodes.contains { $0.identity.domain.isEmpty && ["DFT", "STFT"].contains($0.identity.type) }
+    }
+
     private static func isDrawing(_ graph: Graph) -> Bool {
         graph.nodes.contains { node in
             let isStandard = node.identity.domain.isEmpty
@@ -113,9 +121,11 @@ extension ValueType {
         case .sequence(let element):
             switch element {
             case .tensor, .sparseTensor: true
+            case .map: element.isSupported
             default: false
             }
         case .optional(let element): element.isSupported
+        case .map(.string, .tensor), .map(.int64, .tensor): true
         case .map: false
         }
     }

@@ -2,5 +2,6 @@ import GraphRuntime
 
 /// Attention as one operator.
 enum AttentionFamily {
-    static let definitions: [OperatorDefinition] = Attention.definitions + RotaryEmbedding.definitions
+    static let definitions: [OperatorDefinition] =
+        Attention.definitions + RotaryEmbedding.definitions + [FlexAttention.definition]
 }

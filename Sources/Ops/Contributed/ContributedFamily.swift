@@ -7,13 +7,13 @@ enum ContributedFamily {
 
     static let definitions: [OperatorDefinition] = [
         MultiHeadAttention.definition, OffsetRotaryEmbedding.definition, Inverse.definition, CropAndResize.definition,
-        BlockQuantizedMatMul.definition,
+        BlockQuantizedMatMul.definition, GroupQueryAttention.definition,
     ]
 
     static let expansions: [OperatorExpansion] =
         FusedActivations.expansions + BiasExpansions.expansions + ChannelsLast.expansions + PackedAttentionExpansions.expansions
         + EmbeddingExpansions.expansions + NormalizationExpansions.expansions + QuantizedExpansions.expansions
-        + IntegerProductExpansions.expansions + StandardForms.expansions
+        + IntegerProductExpansions.expansions + DequantizedExpansions.expansions + StandardForms.expansions
 
     /// What helps where a file has operators of these domains.
     static let advice = [

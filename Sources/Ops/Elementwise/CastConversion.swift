@@ -48,9 +48,9 @@ func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRound
         try HalfPrecision.narrow(single(x, threads: threads), into: y)
     case .float8E4M3FN, .float8E4M3FNUZ, .float8E5M2, .float8E5M2FNUZ, .float4E2M1, .float8E8M0:
         try writeCodes(single(x, threads: threads), into: y, rounding: rounding)
-    case .int4, .uint4:
+    case .int4, .uint4, .int2, .uint2:
         let wide = try cast(x, to: .int64, threads: threads)
-        try Nibbles.pack(wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
+        try BitFields.pack(wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
     case .bool: try x.dtype.dispatch(ToBool(x: x, y: y, threads: threads))
     default:
         if x.dtype == y.dtype { return try y.copy(from: x) }
@@ -94,11 +94,12 @@ private func readable(_ x: Tensor, threads: ThreadPool) throws -> Tensor {
     case .bool: return try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset)
     case .float16, .bfloat16: return try HalfPrecision.widen(x)
     case .string: return try parseStrings(x)
-    case .uint4: return try Tensor(Nibbles.unpack(x), shape: x.shape)
-    case .int4: return try Tensor(Nibbles.unpack(x).map { Int8(bitPattern: $0 << 4) >> 4 }, shape: x.shape)
+    case .uint4, .uint2: return try Tensor(BitFields.unpack(x), shape: x.shape)
+    case .int4: return try Tensor(BitFields.unpack(x).map { Int8(bitPattern: $0 << 4) >> 4 }, shape: x.shape)
+    case .int2: return try Tensor(BitFields.unpack(x).map { Int8(bitPattern: $0 << 6) >> 6 }, shape: x.shape)
     case .float4E2M1:
         guard let format = MiniFloat.format(of: x.dtype) else { return x }
-        return try Tensor(Nibbles.unpack(x).map { format.values[Int($0)] }, shape: x.shape)
+        return try Tensor(BitFields.unpack(x).map { format.values[Int($0)] }, shape: x.shape)
     case .float8E8M0: return try Tensor(x.bytes.map { ScaleFloat.value($0) }, shape: x.shape)
     case .complex64, .complex128: throw TensorError("can't convert \(x.dtype)")
     default:
@@ -126,7 +127,7 @@ private func writeCodes(_ x: Tensor, into y: MutableTensor, rounding: CastRoundi
         }
     }
     guard let format = MiniFloat.format(of: y.dtype) else { throw TensorError("can't convert to \(y.dtype)") }
-    if y.dtype == .float4E2M1 { return try Nibbles.pack(input.map { format.code($0, saturate: true) }, into: y) }
+    if y.dtype == .float4E2M1 { return try BitFields.pack(input.map { format.code($0, saturate: true) }, into: y) }
     try y.withMutableBytes { bytes in
         for index in input.indices { bytes[index] = format.code(input[index], saturate: rounding.saturate) }
     }

@@ -66,6 +66,8 @@ extension DType {
         case .int16: (-32768, 32767)
         case .uint4: (0, 15)
         case .int4: (-8, 7)
+        case .uint2: (0, 3)
+        case .int2: (-2, 1)
         default: nil
         }
     }

@@ -25,6 +25,14 @@ enum ReduceFunction: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether of one element alone it is that element.
+    fileprivate var keepsSingleElements: Bool {
+        switch self {
+        case .sum, .mean, .largest, .least, .product, .logSumExp: true
+        case .l1, .l2, .logSum, .sumSquare: false
+        }
+    }
+
     /// The first version that takes its axes as an input.
     fileprivate var axesInputVersion: Int { self == .sum ? 13 : 18 }
 }
@@ -162,11 +170,11 @@ struct Reduce: Operator {
         let given = takesAxesInput ? try context.optionalInput(1)?.integers() : axes
         let axes = try resolved(given, x.shape)
         let output = try context.output(0)
-        // A scalar has no axes; the functions of one element still apply to it.
-        if axes.isEmpty && isNoopWithoutAxes { return try output.copy(from: x) }
+        // Without axes, as of a scalar, each element is a sum of its own: a magnitude, a square or a logarithm it still becomes.
         if axes.isEmpty {
-            let row = try x.reshaped(to: Shape([1]))
-            return try reduce(function, row, along: [0], into: output, threads: context.threads)
+            if function.keepsSingleElements { return try output.copy(from: x) }
+            let column = try x.reshaped(to: Shape([x.count, 1]))
+            return try reduce(function, column, along: [1], into: output, threads: context.threads)
         }
         try reduce(function, x, along: axes, into: output, threads: context.threads)
     }

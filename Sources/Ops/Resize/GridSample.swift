@@ -14,8 +14,6 @@ struct GridSample: Operator {
     var padding: Padding
     /// Whether -1 and 1 stand for the middles of the outermost elements rather than for their edges.
     var alignsCorners: Bool
-    /// Whether a place outside that is padded with the border becomes one on the border before a cubic kernel weighs what is around it.
-    var movesToBorder: Bool
 
     var floatingPointTypes: Set<DType>? { mode == .nearest ? nil : [.float32, .float64] }
 
@@ -84,7 +82,8 @@ struct GridSample: Operator {
         if !(place >= edges.low && place <= edges.high) {
             switch padding {
             case .zeros: break
-            case .border: if mode != .cubic || movesToBorder { place = min(max(place, 0), last) }
+            // A cubic kernel weighs what is around a place outside, as in PyTorch; from three elements off on, the border alone.
+            case .border: place = mode == .cubic ? min(max(place, -3), last + 3) : min(max(place, 0), last)
             case .reflection: place = Self.reflect(place, edges)
             }
         }
@@ -177,11 +176,10 @@ struct GridSample: Operator {
 
 extension GridSample {
     static let definitions =
-        OperatorDefinition.all("GridSample", since: [16, 20, 22]) { try decode(&$0, movesToBorder: true) }
-        // As PyTorch has it, whose operator it is.
-        + [OperatorDefinition("GridSample", domain: "com.microsoft", since: 1) { try decode(&$0, movesToBorder: false) }]
+        OperatorDefinition.all("GridSample", since: [16, 20, 22]) { try decode(&$0) }
+        + [OperatorDefinition("GridSample", domain: "com.microsoft", since: 1) { try decode(&$0) }]
 
-    private static func decode(_ decoder: inout NodeDecoder, movesToBorder: Bool) throws -> any Operator {
+    private static func decode(_ decoder: inout NodeDecoder) throws -> any Operator {
         try decoder.requireInputs(2...2)
         let modes: [String: Mode] = [
             "bilinear": .linear, "linear": .linear, "nearest": .nearest, "bicubic": .cubic, "cubic": .cubic,
@@ -192,7 +190,6 @@ extension GridSample {
             throw TensorError("the mode \"\(name)\" with padding_mode \"\(padding)\" isn't supported")
         }
         return GridSample(
-            mode: mode, padding: padding, alignsCorners: try decoder.bool("align_corners", default: false),
-            movesToBorder: movesToBorder)
+            mode: mode, padding: padding, alignsCorners: try decoder.bool("align_corners", default: false))
     }
 }

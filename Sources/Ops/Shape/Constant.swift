@@ -49,13 +49,14 @@ struct ConstantOfShape: Operator {
         }
         let output = try context.output(0)
         switch value.dtype.bitWidth {
-        case 4:
-            let half = value.bytes[0] & 15
-            let isOdd = output.count & 1 == 1
+        case 4, 2:
+            let (width, code) = (output.dtype.bitWidth, BitFields.unpack(value)[0])
+            let byte = stride(from: 0, to: 8, by: width).reduce(UInt8(0)) { $0 | code << UInt8($1) }
+            let used = output.count * width % 8
             try output.withMutableBytes { target in
-                for index in 0..<target.count { target[index] = half | half << 4 }
-                // The unused half of the last byte stays 0.
-                if isOdd { target[target.count - 1] = half }
+                for index in 0..<target.count { target[index] = byte }
+                // What no element has of the last byte stays 0.
+                if used > 0 { target[target.count - 1] = byte & (1 << UInt8(used) - 1) }
             }
         case 8: try fill(output, UInt8.self, context.threads)
         case 16: try fill(output, UInt16.self, context.threads)

@@ -36,10 +36,10 @@ extension RunContext {
     }
 
     private static func move(_ sources: [Tensor], into output: MutableTensor, _ move: (ElementUnits) throws -> Void) throws {
-        if output.dtype.bitWidth == 4 {
+        if output.dtype.bitWidth < 8 {
             let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
-            try Self.move(try sources.map { try Tensor(Nibbles.unpack($0), shape: $0.shape) }, into: bytes, move)
-            return try Nibbles.pack(try bytes.finish().array(of: UInt8.self), into: output)
+            try Self.move(try sources.map { try Tensor(BitFields.unpack($0), shape: $0.shape) }, into: bytes, move)
+            return try BitFields.pack(try bytes.finish().array(of: UInt8.self), into: output)
         }
         try move(ElementUnits(sources: sources, target: output))
     }

@@ -92,23 +92,31 @@ struct RunCommand: ParsableCommand {
         let shape: [Int]?
         /// Of a sequence, those of its tensors.
         let shapes: [[Int]]?
+        /// Of a map, or of a sequence of maps, what they hold.
+        let maps: [[String: MapElement]]?
 
         init(_ name: String, _ value: Value, file: String? = nil) {
             self.name = name
             self.file = file
             switch value {
-            case .tensor(let tensor): (type, shape, shapes) = ("\(tensor.dtype)", tensor.shape.dimensions, nil)
+            case .tensor(let tensor): (type, shape, shapes, maps) = ("\(tensor.dtype)", tensor.shape.dimensions, nil, nil)
             case .sequence(let tensors):
                 let types = Set(tensors.map { "\($0.dtype)" }).sorted().joined(separator: " and ")
                 type = types.isEmpty ? "an empty sequence" : "a sequence of \(types)"
-                (shape, shapes) = (nil, tensors.map(\.shape.dimensions))
-            case .empty: (type, shape, shapes) = ("an empty optional", nil, nil)
+                (shape, shapes, maps) = (nil, tensors.map(\.shape.dimensions), nil)
+            case .map(let map): (type, shape, shapes, maps) = (map.kind, nil, nil, [MapElement.content(of: map)])
+            case .maps(let list):
+                let kinds = Set(list.map { "maps from \($0.keys.dtype) to \($0.values.dtype)" }).sorted()
+                type = kinds.isEmpty ? "an empty sequence" : "a sequence of \(kinds.joined(separator: " and "))"
+                (shape, shapes, maps) = (nil, nil, list.map(MapElement.content))
+            case .empty: (type, shape, shapes, maps) = ("an empty optional", nil, nil, nil)
             }
         }
 
         var text: String {
             let list = shapes.map { $0.map { "\($0)" }.joined(separator: ", ") } ?? ""
-            return "\(type)\(shape.map { "\($0)" } ?? "")\(list.isEmpty ? "" : " of shapes \(list)")"
+            let sizes = maps.map { $0.count == 1 ? "" : ", \($0.count) maps" } ?? ""
+            return "\(type)\(shape.map { "\($0)" } ?? "")\(list.isEmpty ? "" : " of shapes \(list)")\(sizes)"
         }
     }
 

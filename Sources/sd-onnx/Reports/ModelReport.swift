@@ -53,9 +53,19 @@ struct ModelReport: Encodable {
     let operators: [Count]
     /// Operators, with versions, that this runtime doesn't have.
     let missing: [String]
+    /// How many nodes have each of them.
+    let missingCounts: [Int]
+    /// What helps where operators are missing.
+    let missingAdvice: String?
     /// Files whose values aren't known; types and shapes are.
     let missingData: [Missing]
     let metadata: [String: String]
+    private let missingText: String
+
+    private enum CodingKeys: String, CodingKey {
+        case component, path, producer, irVersion, graph, opsets, inputs, outputs, nodeCount, parameters, weightBytes, storage
+        case operators, missing, missingCounts, missingAdvice, missingData, metadata
+    }
 
     init(_ model: ONNXModel, path: String, component: String? = nil) {
         self.component = component
@@ -80,7 +90,8 @@ struct ModelReport: Encodable {
             .map { Storage(type: $0.key.description, parameters: summary.parametersByType[$0.key] ?? 0, bytes: $0.value) }
         operators = summary.operatorCounts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
             .map { Count(operator: $0.key, count: $0.value) }
-        missing = StandardOperators.library.registry.missingOperators(in: model.graph)
+        let absent = MissingOperators(model)
+        (missing, missingCounts, missingAdvice, missingText) = (absent.names, absent.counts, absent.advice, absent.text)
         missingData = model.missingData.map {
             Missing(location: $0.location, reason: $0.reason, tensors: $0.tensorCount, bytes: $0.byteCount)
         }
@@ -117,7 +128,7 @@ struct ModelReport: Encodable {
         add("parameters", "\(parameters) in \(ByteText.of(weightBytes))" + (types.isEmpty ? "" : ": \(types)"))
         add("nodes", "\(nodeCount)")
         add("operators", operators.map { "\($0.operator) \($0.count)" }.joined(separator: ", "))
-        add("missing", missing.isEmpty ? "nothing" : missing.joined(separator: ", "))
+        add("missing", missingText)
         if let gap { add("data", gap) }
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { add("metadata", "\(key): \(value.prefix(200))") }
         return lines.joined(separator: "\n")

@@ -23,7 +23,7 @@ struct RandomValues {
         case .complex128:
             let parts = generator.randn(count: 2 * shape.count).map(Double.init)
             return try Tensor(dtype: dtype, shape: shape, bytes: Array(Tensor(parts).bytes))
-        case .int8, .uint8, .int4, .uint4, .int16, .uint16:
+        case .int8, .uint8, .int4, .uint4, .int2, .uint2, .int16, .uint16:
             let bytes = generator.randint(below: 256, count: dtype.byteCount(of: shape.count) ?? 0)
             return try Tensor(dtype: dtype, shape: shape, bytes: bytes.map { UInt8(truncatingIfNeeded: $0) })
         case .int32: return try Tensor(bits(shape).map { Int32($0) }, shape: shape)
