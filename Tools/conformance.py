@@ -45,7 +45,7 @@ def types(schema):
     if all(name in tensors for name in whole):
         tensors = [name for name in tensors if name not in whole]
         tensors.insert(sum(name in order[:4] for name in tensors), "all integers")
-    small = [name for name in tensors if name.startswith(("float8", "float4", "int4", "uint4", "int2", "uint2", "float6"))]
+    small = [name for name in tensors if name.startswith(("float8", "float4", "int4", "uint4", "int2", "uint2"))]
     tensors = [name for name in tensors if name not in small] + (["smaller types"] if small else [])
     return ", ".join(tensors + others)
 
