@@ -25,6 +25,7 @@ import Testing
         ("metadata", ["--json", "ComfyUI", "EXAMPLES:"]),
         ("batch", ["--out", "--shard", "batch status", "EXAMPLES:"]),
         ("inspect", ["--graph", "--svg", "--optimized", "--plan", "EXAMPLES:"]),
+        ("operators", ["--domain", "--json", "EXAMPLE:"]),
         ("verify", ["--rtol", "--atol", "--no-optimize", "--json", "EXAMPLES:"]),
         ("compare", ["--reference", "--dump", "--tolerance", "EXAMPLES:"]),
     ]) func explainsCommands(command: String, parts: [String]) throws {
