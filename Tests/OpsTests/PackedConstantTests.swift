@@ -11,6 +11,8 @@ private struct ToyAddSum: Operator {
     }
 
     let counter: Counter
+    /// Whether each shape of x has a form of its own.
+    var isOfShape = false
     var packed: PackedConstant?
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(dtype: .float32, shape: try inputs[0].shape)] }
@@ -18,7 +20,7 @@ private struct ToyAddSum: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         guard let constants = plan.constants, let weights = inputs[1]?.tensor else { return self }
         var result = self
-        result.packed = constants.constant(weights, form: "sum") { [counter] weights, _ throws(TensorError) in
+        result.packed = constants.constant(weights, form: isOfShape ? "sum \(inputs[0]?.shape?.dimensions ?? [])" : "sum") { [counter] weights, _ throws(TensorError) in
             counter.count.add(1, ordering: .relaxed)
             return try Tensor([try weights.array(of: Float.self).reduce(0, +)])
         }
@@ -41,15 +43,22 @@ private struct ToyAddSum: Operator {
     private let counter = ToyAddSum.Counter()
 
     /// y = x + Σw + Σw, by two nodes that share w.
-    private func makeSession(isInFile: Bool, savesMemory: Bool = false) throws -> Session {
+    private func makeSession(isInFile: Bool, savesMemory: Bool = false, isOfShape: Bool = false) throws -> Session {
         let weights = try Tensor([Float(1), 2, 4])
+        return try makeSession(
+            isInFile ? try MappedTensors([weights]).tensors[0] : weights, savesMemory: savesMemory, isOfShape: isOfShape)
+    }
+
+    private func makeSession(
+        _ weights: Tensor, savesMemory: Bool = false, isOfShape: Bool = false, sharing other: Session? = nil
+    ) throws -> Session {
         let counter = counter
-        let addSum = OperatorDefinition("AddSum", since: 1) { _ in ToyAddSum(counter: counter) }
+        let addSum = OperatorDefinition("AddSum", since: 1) { _ in ToyAddSum(counter: counter, isOfShape: isOfShape) }
         var graph = Graph()
         let ids = ["x", "w", "t", "y"].map { graph.addValue(ValueDeclaration(name: $0)) }
         graph.inputs = [ids[0]]
         graph.outputs = [ids[3]]
-        graph.initializers[ids[1]] = isInFile ? try MappedTensors([weights]).tensors[0] : weights
+        graph.initializers[ids[1]] = weights
         graph.nodes = [(ids[0], ids[2]), (ids[2], ids[3])].map { input, output in
             Node(
                 name: "", identity: OperatorIdentity(domain: "", type: "AddSum", version: 1), inputs: [input, ids[1]],
@@ -57,7 +66,7 @@ private struct ToyAddSum: Operator {
         }
         return try Session(
             graph: graph, library: OperatorLibrary(registry: OperatorRegistry([addSum], newestOpset: ["": 17])),
-            options: SessionOptions(threads: ThreadPool(threadCount: 2), savesMemory: savesMemory))
+            options: SessionOptions(threads: ThreadPool(threadCount: 2), savesMemory: savesMemory), sharingConstantsOf: other)
     }
 
     private func run(_ session: Session, _ x: [Float]) throws -> [Float] {
@@ -70,12 +79,41 @@ private struct ToyAddSum: Operator {
         #expect(counter.count.load(ordering: .relaxed) == 0)
         for x: Float in [3, 5] { expectEqual(try run(session, [x]), [x + 14]) }
         #expect(counter.count.load(ordering: .relaxed) == 1)
-        // A new plan may need other forms: those of the plan before are made again when it runs again, and then are there for both.
+        // Another plan that needs the same form has it.
         for _ in 0..<3 {
             expectEqual(try run(session, [1, 2]), [15, 16])
             expectEqual(try run(session, [7]), [21])
         }
+        #expect(counter.count.load(ordering: .relaxed) == 1)
+    }
+
+    /// Each shape has a form of its own: those of the two plans that ran last stay.
+    @Test func keepsTheFormsOfTwoPlans() throws {
+        let session = try makeSession(isInFile: true, isOfShape: true)
+        for _ in 0..<3 {
+            for x: [Float] in [[1], [1, 2]] { expectEqual(try run(session, x), x.map { $0 + 14 }) }
+        }
         #expect(counter.count.load(ordering: .relaxed) == 2)
+        expectEqual(try run(session, [1, 2, 3]), [15, 16, 17])
+        #expect(counter.count.load(ordering: .relaxed) == 3)
+        expectEqual(try run(session, [1, 2]), [15, 16])
+        #expect(counter.count.load(ordering: .relaxed) == 3)
+        expectEqual(try run(session, [1]), [15])
+        #expect(counter.count.load(ordering: .relaxed) == 4)
+    }
+
+    /// Sessions of graphs with the same constants have their forms in common, as long as one of them keeps them.
+    @Test func sharesFormsBetweenSessions() throws {
+        let weights = try MappedTensors([Tensor([Float(1), 2, 4])])
+        let first = try makeSession(weights.tensors[0])
+        do {
+            let second = try makeSession(weights.tensors[0], sharing: first)
+            expectEqual(try run(second, [3]), [17])
+            expectEqual(try run(first, [5]), [19])
+            #expect(counter.count.load(ordering: .relaxed) == 1)
+        }
+        expectEqual(try run(first, [5]), [19])
+        #expect(counter.count.load(ordering: .relaxed) == 1)
     }
 
     @Test(arguments: [(false, false), (true, true)]) func doesNotPack(isInFile: Bool, savesMemory: Bool) throws {

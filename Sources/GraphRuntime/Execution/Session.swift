@@ -68,7 +68,7 @@ public final class Session: Sendable {
     private let options: SessionOptions
     private let optimizer: Optimizer
     /// Nil where memory is spared.
-    private let constants: PackedConstants?
+    private let constants: PackedConstantStore?
     private let plans = Mutex<[(key: [PlanKey], plan: Plan)]>([])
     private let files: MappedFiles
 
@@ -84,16 +84,28 @@ public final class Session: Sendable {
         }
     }
 
+    /// Packed forms of weights stay in memory for so many of the plans that ran last: with two, a program that takes turns between two
+    /// sizes packs nothing again, and one that tries many sizes has few forms at a time.
+    private static let packedPlanCount = 2
+
     /// Resolves operators and folds what doesn't depend on inputs.
     ///
+    /// - Parameters:
+    ///   - graph: what to run.
+    ///   - library: operators, and fusions to try.
+    ///   - options: how to treat the graph.
+    ///   - other: a session of a graph with the same constants, such as another part of one model's graph: a packed form that both need is
+    ///     made and kept once.
     /// - Throws: ``GraphError`` for operators or attributes that aren't supported, for a graph beyond ``SessionOptions/limits`` and for
     ///   constants without values (``Tensor/hasValues``), ``RunError`` for a node that contradicts its constant inputs.
-    public init(graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions()) throws {
+    public init(
+        graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions(), sharingConstantsOf other: Session? = nil
+    ) throws {
         try graph.validate()
         try graph.requireValues()
         let resolved = try library.registry.resolve(graph, halfRounding: options.halfRounding)
         self.options = options
-        constants = options.savesMemory ? nil : PackedConstants()
+        constants = options.savesMemory ? nil : other?.constants ?? PackedConstantStore()
         let optimizer = Optimizer(
             fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory, limits: options.limits)
         let files = MappedFiles(graph)
@@ -245,9 +257,11 @@ public final class Session: Sendable {
         let key = fixedGraph.inputs.map { bindings.defaults.contains($0) ? .modelDefault : PlanKey(bindings.values[$0]) }
         let cached = plans.withLock { plans -> Plan? in
             guard let index = plans.firstIndex(where: { $0.key == key }) else { return nil }
-            let entry = plans.remove(at: index)
-            plans.append(entry)
-            return entry.plan
+            if index < plans.count - 1 {
+                plans.append(plans.remove(at: index))
+                Self.keepConstants(of: plans.map(\.plan))
+            }
+            return plans.last?.plan
         }
         if let cached { return cached }
         var facts: [ValueID: Fact] = [:]
@@ -265,19 +279,25 @@ public final class Session: Sendable {
         let plan = try Plan(
             optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
-            context: PlanContext(constants: constants, precision: options.precision),
+            context: PlanContext(constants: constants.map(PackedConstants.init), precision: options.precision),
             runBytes: options.limits.runBytes,
             specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
             optimizer: optimizer)
         plans.withLock { plans in
             // Arenas are large: only the plan in use keeps its own.
             for (_, other) in plans { other.releaseMemory() }
-            // So are packed weights, of which the new plan may use other forms.
-            constants?.releaseMemory()
             plans.append((key, plan))
             if plans.count > max(options.planCacheSize, 1) { plans.removeFirst() }
+            Self.keepConstants(of: plans.map(\.plan))
         }
         return plan
+    }
+
+    /// - Parameter plans: in the order in which they ran last.
+    private static func keepConstants(of plans: [Plan]) {
+        for plan in plans.suffix(packedPlanCount) { plan.constants?.keep() }
+        // After those that stay, so that what both need stays, too.
+        for plan in plans.dropLast(packedPlanCount) { plan.constants?.letGo() }
     }
 }
 

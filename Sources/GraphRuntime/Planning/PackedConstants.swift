@@ -5,6 +5,8 @@ public final class PackedConstant: Sendable {
     private struct State: Sendable {
         var source: Tensor
         var packed: Tensor?
+        /// How many ``PackedConstants`` keep the form in memory.
+        var keepers = 0
     }
 
     private let pack: @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
@@ -25,18 +27,31 @@ public final class PackedConstant: Sendable {
             let source = state.source
             let made = try pack(source, threads)
             source.storage.releasePages(source.byteOffset..<source.byteOffset + source.byteCount)
-            state.packed = made
+            // A run of a plan whose forms went meanwhile takes it along.
+            if state.keepers > 0 { state.packed = made }
             return made
         }
     }
 
-    fileprivate func release() { state.withLock { $0.packed = nil } }
+    fileprivate func keep() { state.withLock { $0.keepers += 1 } }
 
-    fileprivate func replace(with source: Tensor) { state.withLock { $0 = State(source: source) } }
+    fileprivate func letGo() {
+        state.withLock { state in
+            state.keepers -= 1
+            if state.keepers == 0 { state.packed = nil }
+        }
+    }
+
+    fileprivate func replace(with source: Tensor) {
+        state.withLock { state in
+            state.source = source
+            state.packed = nil
+        }
+    }
 }
 
-/// The packed constants of a session, which its plans share.
-public final class PackedConstants: Sendable {
+/// The packed constants that plans have in common: those of one session, or of several for graphs that share constants.
+final class PackedConstantStore: Sendable {
     private struct Key: Hashable {
         let storage: ObjectIdentifier
         let offset: Int
@@ -46,9 +61,6 @@ public final class PackedConstants: Sendable {
     private let constants = Mutex<[Key: PackedConstant]>([:])
     /// Storages of ``Graph/replaceable`` constants.
     private let replaceable = Mutex<Set<ObjectIdentifier>>([])
-
-    /// Without any form so far.
-    public init() {}
 
     /// Lets a constant be packed although it is in memory.
     func admit(_ source: Tensor) { replaceable.withLock { _ = $0.insert(ObjectIdentifier(source.storage)) } }
@@ -69,13 +81,7 @@ public final class PackedConstants: Sendable {
         }
     }
 
-    /// A form of a constant; nil for one that isn't a part of a mapped file, which would be in memory twice, unless it is replaceable.
-    ///
-    /// - Parameters:
-    ///   - source: the constant.
-    ///   - form: names the form and its sizes: equal for forms that are the same bytes of the same constant.
-    ///   - pack: makes it. It runs once, or again where its memory was given back meanwhile.
-    public func constant(
+    fileprivate func constant(
         _ source: Tensor, form: String, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
     ) -> PackedConstant? {
         let identity = ObjectIdentifier(source.storage)
@@ -91,7 +97,58 @@ public final class PackedConstants: Sendable {
             return constant
         }
     }
+}
 
-    /// Gives back the memory of all forms; runs that need one make it again.
-    func releaseMemory() { constants.withLock { for constant in $0.values { constant.release() } } }
+/// The packed constants of a plan, kept in memory until it lets go of them: a form that several plans keep is made once, and is in memory
+/// until the last of them lets go.
+public final class PackedConstants: Sendable {
+    private struct State {
+        var used: [ObjectIdentifier: PackedConstant] = [:]
+        var isKept = true
+    }
+
+    private let store: PackedConstantStore
+    private let state = Mutex(State())
+
+    /// Without any form so far, and for a plan alone.
+    public convenience init() { self.init(PackedConstantStore()) }
+
+    init(_ store: PackedConstantStore) { self.store = store }
+
+    deinit { letGo() }
+
+    /// A form of a constant; nil for one that isn't a part of a mapped file, which would be in memory twice, unless it is replaceable.
+    ///
+    /// - Parameters:
+    ///   - source: the constant.
+    ///   - form: names the form and its sizes: equal for forms that are the same bytes of the same constant.
+    ///   - pack: makes it. It runs once, or again where its memory was given back meanwhile.
+    public func constant(
+        _ source: Tensor, form: String, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
+    ) -> PackedConstant? {
+        guard let constant = store.constant(source, form: form, pack: pack) else { return nil }
+        state.withLock { state in
+            guard state.used.updateValue(constant, forKey: ObjectIdentifier(constant)) == nil, state.isKept else { return }
+            constant.keep()
+        }
+        return constant
+    }
+
+    /// Has the forms stay in memory once they are made.
+    func keep() {
+        state.withLock { state in
+            guard !state.isKept else { return }
+            state.isKept = true
+            for constant in state.used.values { constant.keep() }
+        }
+    }
+
+    /// Gives back the memory of all forms that no other plan keeps; runs that need one make it again.
+    func letGo() {
+        state.withLock { state in
+            guard state.isKept else { return }
+            state.isKept = false
+            for constant in state.used.values { constant.letGo() }
+        }
+    }
 }

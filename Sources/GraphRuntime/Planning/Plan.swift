@@ -50,6 +50,8 @@ final class Plan: Sendable {
     let locations: [Location]
     let arenaByteCount: Int
     let fusionCounts: [String: Int]
+    /// Nil where memory is spared.
+    let constants: PackedConstants?
     /// The inputs that ``Step/isSteady`` is about.
     let steadyInputs: [ValueID]
     /// Nil where memory isn't spared.
@@ -91,7 +93,8 @@ final class Plan: Sendable {
         locations = planner.locations
         arenaByteCount = planner.arenaByteCount
         fusionCounts = optimized.fusionCounts
-        pages = context.constants == nil ? WeightPages(planner.graph) : nil
+        constants = context.constants
+        pages = constants == nil ? WeightPages(planner.graph) : nil
         seconds = (specialiseSeconds, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
     }
 
@@ -107,7 +110,7 @@ final class Plan: Sendable {
         optimizer = plan.optimizer
         (blocks, steps, locations, arenaByteCount) = (plan.blocks, plan.steps, plan.locations, plan.arenaByteCount)
         (fusionCounts, steadyInputs, pages, runBytes) = (plan.fusionCounts, plan.steadyInputs, plan.pages, plan.runBytes)
-        (outputByteCount, seconds) = (plan.outputByteCount, plan.seconds)
+        (outputByteCount, seconds, constants) = (plan.outputByteCount, plan.seconds, plan.constants)
     }
 
     /// The same plan with another constant of the same type and shape; nil where something was computed of it ahead. The packed forms of
