@@ -6,7 +6,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=$("$root/Tools/setup-python.sh" | tail -n 1)
 PYTHON="$python" "$root/Tools/fetch-clip-vocabulary.sh"
-for script in onnx_node_cases ort_cases microsoft_cases traditional_ml_cases numeric_cases export_models optimised_models quantised_models schedulers families controls adapters; do
+for script in onnx_node_cases ort_cases microsoft_cases traditional_ml_cases numeric_cases export_models optimised_models quantised_models schedulers families controls step_caching adapters; do
     echo "setup-test-data: $script"
     "$python" "$root/Tests/References/$script.py"
 done

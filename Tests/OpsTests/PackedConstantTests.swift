@@ -20,7 +20,8 @@ private struct ToyAddSum: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         guard let constants = plan.constants, let weights = inputs[1]?.tensor else { return self }
         var result = self
-        result.packed = constants.constant(weights, form: isOfShape ? "sum \(inputs[0]?.shape?.dimensions ?? [])" : "sum") { [counter] weights, _ throws(TensorError) in
+        result.packed = constants.constant(weights, form: isOfShape ? "sum \(inputs[0]?.shape?.dimensions ?? [])" : "sum") {
+            [counter] weights, _ throws(TensorError) in
             counter.count.add(1, ordering: .relaxed)
             return try Tensor([try weights.array(of: Float.self).reduce(0, +)])
         }

@@ -99,7 +99,8 @@ public final class Session: Sendable {
     /// - Throws: ``GraphError`` for operators or attributes that aren't supported, for a graph beyond ``SessionOptions/limits`` and for
     ///   constants without values (``Tensor/hasValues``), ``RunError`` for a node that contradicts its constant inputs.
     public init(
-        graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions(), sharingConstantsOf other: Session? = nil
+        graph: Graph, library: OperatorLibrary, options: SessionOptions = SessionOptions(),
+        sharingConstantsOf other: Session? = nil
     ) throws {
         try graph.validate()
         try graph.requireValues()

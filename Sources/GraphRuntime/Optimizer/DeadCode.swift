@@ -1,6 +1,6 @@
 extension Graph {
-    /// Removes nodes and initializers that no output depends on.
-    mutating func removeDeadCode() {
+    /// Removes nodes and initializers that no output depends on; inputs stay.
+    public mutating func removeDeadCode() {
         var needed = [Bool](repeating: false, count: values.count)
         for id in outputs { needed[id] = true }
         var kept: [Node] = []

@@ -85,7 +85,7 @@ struct TextEncoder: Sendable {
         return try stride(from: 0, to: rows.count, by: step).flatMap { start in
             let part = Array(rows[start..<min(start + step, rows.count)])
             let ids = (part + Array(repeating: part[0], count: step - part.count)).flatMap { $0 }
-            let results = try component.session.withStrengths(strengths, of: merged) {
+            let results = try MergedWeights.withStrengths(strengths, of: merged, in: [component.session]) {
                 try component.outputs(
                     [outputs] + (pooledOutput.map { [[$0]] } ?? []),
                     of: [input.name: try input.tensor(integers: ids, shape: [step, length])], observer: observer)

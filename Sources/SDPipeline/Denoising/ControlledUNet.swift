@@ -22,7 +22,7 @@ struct ControlledUNet: RowPredictor {
         let inputs: [String: Tensor]
     }
 
-    private let unet: UNet
+    private var unet: UNet
     private let parts: [Part]
     private let width: Int
     private let height: Int
@@ -33,6 +33,8 @@ struct ControlledUNet: RowPredictor {
     private let total: Int
     /// What stands for no residuals.
     private let none: [String: Tensor]
+    /// Which networks counted at the evaluation before; nil at the first.
+    private var counted: [Bool]?
 
     /// - Parameters:
     ///   - unet: one that takes residuals, or has ControlNets inside.
@@ -102,10 +104,14 @@ struct ControlledUNet: RowPredictor {
 
     private func isGuess(_ part: Part) -> Bool { part.control.guesses || part.network?.poolsConditions == true }
 
-    func predict(
+    mutating func predict(
         _ latents: [ArraySlice<Float>], shape: [Int], at evaluation: Evaluation, rows: PreparedRows,
         observer: (any RunObserver)?
     ) throws -> Tensor {
+        let counting = parts.map { scale($0, at: evaluation) != 0 }
+        // What the deep part made with other networks isn't what it would make now.
+        if counted != nil, counted != counting { unet.deepFeatures?.drop() }
+        counted = counting
         var inputs = rows.inputs
         if let builtIn = unet.builtIn {
             inputs.merge(try scales(for: builtIn, at: evaluation)) { $1 }
@@ -113,7 +119,7 @@ struct ControlledUNet: RowPredictor {
             inputs.merge(try residuals(latents, shape: shape, at: evaluation, rows: rows, observer: observer)) { $1 }
         }
         return try unet.predict(
-            latents, shape: shape, timestep: evaluation.timestep, further: inputs, observer: observer)
+            latents, shape: shape, at: evaluation, further: inputs, observer: observer)
     }
 
     /// How much a network counts at an evaluation: its strength, or nothing outside of its share of the run.

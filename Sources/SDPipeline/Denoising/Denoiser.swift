@@ -2,14 +2,14 @@ import GraphRuntime
 
 /// Predicts from noisy latents what a scheduler needs: noise, sample or velocity.
 ///
-/// It sees no scheduler. What changes the prediction (a mask's channels, a refiner from a step on) is another denoiser around it.
+/// A value, with whatever it keeps from one evaluation to the next. It sees no scheduler. What changes the prediction (a mask's channels, a refiner from a step on) is another denoiser around it.
 protocol Denoiser: Sendable {
     /// - Parameters:
     ///   - latents: of all pictures, [N, C, h, w], as the scheduler scales them for the model.
     ///   - evaluation: which evaluation of the run this is.
     /// - Returns: [N, C, h, w]; twice the channels where the model predicts a variance, too.
     /// - Throws: ``PipelineError`` where a graph fails, `CancellationError` where the task is cancelled.
-    func predict(_ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?) throws -> Latents
+    mutating func predict(_ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?) throws -> Latents
 }
 
 /// One evaluation of the model.

@@ -16,7 +16,7 @@ struct DenoisingRun: Sendable {
     private(set) var schedulerSeconds = 0.0
 
     private let scheduler: any Scheduler
-    private let denoiser: any Denoiser
+    private var denoiser: any Denoiser
     private let constraint: KeptLatents?
     private let options: SchedulerStepOptions
     private let firstIndex: Int

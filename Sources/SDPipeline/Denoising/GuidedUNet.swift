@@ -12,12 +12,13 @@ struct GuidedUNet: Denoiser {
         /// Rows whose predictions count; the others fill up a fixed batch.
         let count: Int
         let prepared: PreparedRows
+        /// With what it keeps of these rows.
+        var unet: any RowPredictor
     }
 
-    private let unet: any RowPredictor
     /// How much each conditioning but the first moves the prediction.
     private let scales: [Float]
-    private let batches: [Batch]
+    private var batches: [Batch]
 
     /// Latents of the rows that one run takes: those of one 512×512 picture, so that memory doesn't grow with the number of pictures.
     private static let latentsAtOnce = 4096
@@ -31,7 +32,6 @@ struct GuidedUNet: Denoiser {
         _ unet: any RowPredictor, conditionings: [Conditioning], scales: [Double], latentShape: [Int],
         computesPicturesAlone: Bool
     ) throws {
-        self.unet = unet
         self.scales = scales.map { Float($0) }
         let perPicture = conditionings.count
         let rowCount = latentShape[0] * perPicture
@@ -51,17 +51,20 @@ struct GuidedUNet: Denoiser {
             prepared[used] = shared
             return Batch(
                 pictures: rows.map { $0 / perPicture }, conditionings: used, count: min(step, rowCount - first),
-                prepared: shared)
+                prepared: shared, unet: unet)
         }
     }
 
-    func predict(_ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?) throws -> Latents {
+    mutating func predict(
+        _ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?
+    ) throws -> Latents {
         var result: [Float] = []
         // Where several prompts move it, the negative one's prediction is kept for all of them.
         var negative: [Float] = []
         var shape = latents.shape
-        for batch in batches {
-            let output = try unet.predict(
+        for index in batches.indices {
+            let batch = batches[index]
+            let output = try batches[index].unet.predict(
                 batch.pictures.map(latents.values(ofPicture:)), shape: [batch.pictures.count] + latents.shape.dropFirst(),
                 at: evaluation, rows: batch.prepared, observer: observer)
             let size = output.count / batch.pictures.count

@@ -1,6 +1,7 @@
 import GraphRuntime
 
-/// Predicts for rows of noisy latents, each with a conditioning of its own: a U-Net, with what takes part in its prediction.
+/// Predicts for rows of noisy latents, each with a conditioning of its own: a U-Net, with what takes part in its prediction. A value, with
+/// whatever it keeps of its rows from one evaluation to the next.
 protocol RowPredictor: Sendable {
     /// The batch that the exports fixed; nil where any will do.
     var fixedBatch: Int? { get }
@@ -17,7 +18,7 @@ protocol RowPredictor: Sendable {
     ///   - shape: [rows, C, h, w].
     ///   - rows: from ``prepare(_:areNegative:)``.
     /// - Throws: ``PipelineError`` where a graph fails, `CancellationError` where the task is cancelled.
-    func predict(
+    mutating func predict(
         _ latents: [ArraySlice<Float>], shape: [Int], at evaluation: Evaluation, rows: PreparedRows,
         observer: (any RunObserver)?
     ) throws -> Tensor
@@ -36,17 +37,17 @@ extension UNet: RowPredictor {
         PreparedRows(inputs: try tensors(of: rows))
     }
 
-    func predict(
+    mutating func predict(
         _ latents: [ArraySlice<Float>], shape: [Int], at evaluation: Evaluation, rows: PreparedRows,
         observer: (any RunObserver)?
     ) throws -> Tensor {
-        try predict(latents, shape: shape, timestep: evaluation.timestep, further: rows.inputs, observer: observer)
+        try predict(latents, shape: shape, at: evaluation, further: rows.inputs, observer: observer)
     }
 }
 
 /// A U-Net with FreeU's factors.
 struct FreeUNet: RowPredictor {
-    let predictor: any RowPredictor
+    var predictor: any RowPredictor
     let factors: Tensor
 
     var fixedBatch: Int? { predictor.fixedBatch }
@@ -57,7 +58,7 @@ struct FreeUNet: RowPredictor {
             inputs: prepared.inputs.merging([FreeUFilter.inputName: factors]) { $1 }, controls: prepared.controls)
     }
 
-    func predict(
+    mutating func predict(
         _ latents: [ArraySlice<Float>], shape: [Int], at evaluation: Evaluation, rows: PreparedRows,
         observer: (any RunObserver)?
     ) throws -> Tensor {

@@ -1,15 +1,17 @@
 import GraphRuntime
 
-/// Predicts with another denoiser from step to step, where prompts change over them.
+/// Predicts with another denoiser from step to step, where prompts or their guidance change over them.
 struct ScheduledDenoiser: Denoiser {
     /// One or more.
-    let denoisers: [GuidedUNet]
+    var denoisers: [GuidedUNet]
     /// Which of them each evaluation takes, from ``firstIndex`` on.
     let choices: [Int]
     /// The run's first evaluation.
     let firstIndex: Int
 
-    func predict(_ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?) throws -> Latents {
+    mutating func predict(
+        _ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?
+    ) throws -> Latents {
         try denoisers[choices[evaluation.index - firstIndex]].predict(latents, at: evaluation, observer: observer)
     }
 }

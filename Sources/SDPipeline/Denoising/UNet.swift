@@ -10,6 +10,8 @@ struct UNet: Sendable {
         var takesResiduals = false
         /// Whether FreeU's factors are applied.
         var takesFreeU = false
+        /// The skip connection at which the graph is cut, see ``GraphCut``; nil for a graph in one piece.
+        var cutBranch: Int?
     }
 
     /// Where the residuals of ControlNets go.
@@ -21,6 +23,8 @@ struct UNet: Sendable {
     }
 
     let component: Component
+    /// What computes the prediction of the hidden states that ``component`` answers too; nil for a graph in one piece.
+    private let shallow: Component?
     let configuration: UNetConfiguration
     /// Nil where it takes none.
     let residuals: Residuals?
@@ -31,6 +35,8 @@ struct UNet: Sendable {
     let merged: MergedWeights?
     /// How much each adapter counts; nil as at first.
     var strengths: MergedWeights.Strengths?
+    /// What the deep part made, where the graph is cut; nil where every evaluation computes all.
+    var deepFeatures: DeepFeatures?
 
     /// What many runs in a row get as the same tensor, see ``SessionOptions/steadyInputs``.
     static let steadyInputs: Set<String> = [
@@ -47,12 +53,15 @@ struct UNet: Sendable {
         _ file: URL, edits: Edits, configuration: UNetConfiguration, addedInputs: [String], family: String,
         adapters: AdapterSet = AdapterSet(), options: SessionOptions
     ) throws {
-        let (places, place) = (ControlPlaces(), MergedWeights.Place())
+        let (places, place) = (EditPlaces(), MergedWeights.Place())
         let component = try Component("unet", file: file, options: options) { graph, title in
             place.merged = try adapters.merge(into: &graph, of: "unet", title: title, threads: options.threads)
             try Self.apply(edits, to: &graph, title: title, places: places)
         }
         merged = place.merged
+        shallow = try places.takeCut().map { cut, graph in
+            try Component("shallow part of the \(component.title)", of: component, graph: graph, edit: cut.keepShallow)
+        }
         self.component = component
         self.configuration = configuration
         builtIn = BuiltInControl(component)
@@ -67,10 +76,11 @@ struct UNet: Sendable {
             component, addedInputs: addedInputs, others: Set(own).union(found?.names.all ?? []), family: family)
     }
 
-    private static func apply(_ edits: Edits, to graph: inout Graph, title: String, places: ControlPlaces) throws {
+    private static func apply(_ edits: Edits, to graph: inout Graph, title: String, places: EditPlaces) throws {
         let hasControlNets = graph.inputs.contains { BuiltInControl.inputNames.contains(graph.values[$0].name) }
         let declared = hasControlNets ? nil : ControlResiduals.declared(in: graph)
-        let needsConnections = edits.takesFreeU || edits.takesResiduals && declared == nil && !hasControlNets
+        let takesAdded = edits.takesResiduals && declared == nil && !hasControlNets
+        let needsConnections = edits.takesFreeU || edits.cutBranch != nil || takesAdded
         let connections = needsConnections ? try SkipConnections(graph, title: title) : nil
         if let declared {
             if edits.takesResiduals {
@@ -90,18 +100,38 @@ struct UNet: Sendable {
             let channels = connections.connections.reversed().map(\.skipChannels) + [connections.connections[0].hiddenChannels]
             places.found = (try ControlResiduals.added(to: &graph, at: connections), channels)
         }
-        if edits.takesFreeU, let connections { try FreeUFilter.add(to: &graph, at: connections, title: title) }
+        guard let connections else { return }
+        if edits.takesFreeU { try FreeUFilter.add(to: &graph, at: connections, title: title) }
+        if let branch = edits.cutBranch {
+            let cut = try GraphCut(connections, branch: branch)
+            try cut.addOutput(to: &graph)
+            places.put(cut, graph)
+        }
     }
 
-    /// What an edit finds, told to who loads the graph.
-    private final class ControlPlaces: Sendable {
+    /// What edits find, told to who loads the graph.
+    private final class EditPlaces: Sendable {
         private let value = Mutex<(names: ControlResiduals, channels: [Int?])?>(nil)
+        private let cut = Mutex<(cut: GraphCut, graph: Graph)?>(nil)
 
         var found: (names: ControlResiduals, channels: [Int?])? {
             get { value.withLock { $0 } }
             set { value.withLock { $0 = newValue } }
         }
+
+        func put(_ cut: GraphCut, _ graph: Graph) { self.cut.withLock { $0 = (cut, graph) } }
+
+        /// The cut, and the graph that it is made in, once.
+        func takeCut() -> (cut: GraphCut, graph: Graph)? {
+            cut.withLock { value in
+                defer { value = nil }
+                return value
+            }
+        }
     }
+
+    /// Gives back the memory of values that is kept for the next run.
+    func releaseMemory() { for part in [component, shallow] { part?.session.releaseMemory() } }
 
     /// Whether the graph has one of the inputs that conditioning may give.
     func takes(_ input: String) -> Bool { inputs.takes(input) }
@@ -117,15 +147,25 @@ struct UNet: Sendable {
     /// - Parameters:
     ///   - latents: the values of each row, [C, h, w].
     ///   - shape: [rows, C, h, w].
+    ///   - evaluation: tells what is computed, where the graph is cut.
     ///   - further: all other inputs, from ``tensors(of:)`` and of ControlNets and FreeU.
-    func predict(
-        _ latents: [ArraySlice<Float>], shape: [Int], timestep: Float, further: [String: Tensor],
+    mutating func predict(
+        _ latents: [ArraySlice<Float>], shape: [Int], at evaluation: Evaluation, further: [String: Tensor],
         observer: (any RunObserver)?
     ) throws -> Tensor {
-        let all = further.merging(try inputs.tensors(latents, shape: shape, timestep: timestep)) { $1 }
-        let output = try component.session.withStrengths(strengths, of: merged) {
-            try component.output(["out_sample", "sample", "noise_pred"], of: all, observer: observer)
+        var all = further.merging(try inputs.tensors(latents, shape: shape, timestep: evaluation.timestep)) { $1 }
+        var (network, names) = (component, [["out_sample", "sample", "noise_pred"]])
+        if let shallow, let features = deepFeatures?.tensor(at: evaluation) {
+            network = shallow
+            all[GraphCut.name] = features
+        } else if shallow != nil {
+            names.append([GraphCut.name])
         }
+        let outputs = try MergedWeights.withStrengths(
+            strengths, of: merged, in: [component, shallow].compactMap { $0?.session }
+        ) { try network.outputs(names, of: all, observer: observer) }
+        if outputs.count > 1 { deepFeatures?.keep(outputs[1], at: evaluation) }
+        let output = outputs[0]
         guard output.shape.rank == 4, output.shape[0] == shape[0], output.shape.dimensions.suffix(2) == shape.suffix(2) else {
             throw PipelineError("The U-Net answers \(output.shape) to latents of shape \(shape).", kind: .failedRun)
         }

@@ -21,11 +21,17 @@ final class UNets: Sendable {
     ///
     /// - Throws: ``PipelineError`` where its graph can't be changed so.
     func unet(_ plan: GenerationPlan) throws -> UNet {
-        let edits = UNet.Edits(takesResiduals: !plan.request.controls.isEmpty, takesFreeU: plan.request.freeU != nil)
+        var edits = UNet.Edits(takesResiduals: !plan.request.controls.isEmpty, takesFreeU: plan.request.freeU != nil)
+        var features: DeepFeatures?
+        if case .deep(let interval, let branch)? = plan.request.stepCaching, interval > 1 {
+            edits.cutBranch = branch
+            features = DeepFeatures(interval: interval, firstIndex: plan.firstIndex)
+        }
         return try loaded.withLock { loaded in
             if loaded.edits != edits { loaded = (edits, try Self.load(edits, configuration, options)) }
             var unet = loaded.unet
             unet.strengths = plan.adapterWeights.unetStrengths
+            unet.deepFeatures = features
             return unet
         }
     }
@@ -33,7 +39,7 @@ final class UNets: Sendable {
     /// The one that ran last.
     var current: UNet { loaded.withLock(\.unet) }
 
-    func releaseMemory() { loaded.withLock { $0.unet.component.session.releaseMemory() } }
+    func releaseMemory() { loaded.withLock { $0.unet.releaseMemory() } }
 
     private static func load(
         _ edits: UNet.Edits, _ configuration: PipelineConfiguration, _ options: SessionOptions

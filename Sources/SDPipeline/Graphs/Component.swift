@@ -55,6 +55,35 @@ final class Component: Sendable {
         }
     }
 
+    /// A part of another component's graph; packed weights that both need are in memory once.
+    ///
+    /// - Parameters:
+    ///   - title: what messages call it.
+    ///   - graph: as the other's edit left it.
+    ///   - edit: leaves the part.
+    /// - Throws: ``PipelineError``s of the edit, and one for a part that can't be run.
+    init(
+        _ title: String, of whole: Component, graph: Graph, edit: @escaping @Sendable (_ graph: inout Graph) throws -> Void
+    ) throws {
+        name = whole.name
+        self.title = title
+        file = whole.file
+        options = whole.options
+        let editWhole = whole.edit
+        self.edit = { graph, title in
+            try editWhole(&graph, title)
+            try edit(&graph)
+        }
+        var graph = graph
+        try edit(&graph)
+        do {
+            session = try Session(
+                graph: graph, library: StandardOperators.library, options: options, sharingConstantsOf: whole.session)
+        } catch {
+            throw PipelineError("The \(title) can't be run: \(error).", kind: .failedRun)
+        }
+    }
+
     /// The same graph without the optimizer, for finding out where something in it comes from; nil where its file is gone.
     func plainSession() -> Session? {
         var options = options

@@ -114,8 +114,10 @@ final class MergedWeights: Sendable {
     }
 
     /// Runs with the weights of these strengths: waits for runs with others to end, and changes the weights where they have others.
-    func withStrengths<Result>(_ strengths: Strengths, in session: Session, _ body: () throws -> Result) throws -> Result {
-        try begin(strengths, session)
+    private func withStrengths<Result>(
+        _ strengths: Strengths, in sessions: [Session], _ body: () throws -> Result
+    ) throws -> Result {
+        try begin(strengths, sessions)
         defer {
             condition.lock()
             state.withLock { $0.runs -= 1 }
@@ -125,7 +127,7 @@ final class MergedWeights: Sendable {
         return try body()
     }
 
-    private func begin(_ strengths: Strengths, _ session: Session) throws {
+    private func begin(_ strengths: Strengths, _ sessions: [Session]) throws {
         condition.lock()
         defer { condition.unlock() }
         while state.withLock({ $0.strengths != strengths && $0.runs > 0 }) { condition.wait() }
@@ -135,7 +137,8 @@ final class MergedWeights: Sendable {
             state.withLock { $0.strengths = [] }
             for slot in slots where old.isEmpty || slot.modules.contains(where: { old[$0.adapter] != strengths[$0.adapter] }) {
                 try Task.checkCancellation()
-                try session.replaceConstant(slot.value, with: merged(slot, strengths))
+                let constant = try merged(slot, strengths)
+                for session in sessions { try session.replaceConstant(slot.value, with: constant) }
             }
             state.withLock { $0.strengths = strengths }
         }
@@ -224,13 +227,13 @@ final class MergedWeights: Sendable {
     }
 }
 
-extension Session {
-    /// Runs with weights that adapters change, if there are such.
-    func withStrengths<Result>(
-        _ strengths: MergedWeights.Strengths?, of merged: MergedWeights?, _ body: () throws -> Result
+extension MergedWeights {
+    /// Runs with weights that adapters change, if there are such, in all sessions that have them.
+    static func withStrengths<Result>(
+        _ strengths: Strengths?, of merged: MergedWeights?, in sessions: [Session], _ body: () throws -> Result
     ) throws -> Result {
         guard let merged, let strengths else { return try body() }
-        return try merged.withStrengths(strengths, in: self, body)
+        return try merged.withStrengths(strengths, in: sessions, body)
     }
 }
 

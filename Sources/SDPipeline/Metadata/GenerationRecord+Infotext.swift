@@ -56,6 +56,10 @@ extension GenerationRecord {
         if let freeU {
             pairs.append(.init("FreeU", [freeU.b1, freeU.b2, freeU.s1, freeU.s2].map(Self.text).joined(separator: ",")))
         }
+        if let stepCaching { pairs.append(.init("Step cache", stepCaching.description)) }
+        if let interval = guidanceInterval {
+            pairs.append(.init("CFG interval", [interval.start, interval.end].map(Self.text).joined(separator: ",")))
+        }
         return pairs
     }
 

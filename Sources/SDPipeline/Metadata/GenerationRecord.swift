@@ -36,6 +36,10 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var controls: [Control]?
     /// See ``GenerationRequest/freeU``.
     public var freeU: FreeU?
+    /// See ``GenerationRequest/stepCaching``.
+    public var stepCaching: StepCaching?
+    /// See ``GenerationRequest/guidanceInterval``.
+    public var guidanceInterval: GuidanceInterval?
     /// Another prompt that was mixed in, see ``GenerationRequest/promptBlend``.
     public var promptBlend: PromptBlend?
     /// Words that were learned, where there were some.
@@ -188,6 +192,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     private enum CodingKeys: String, CodingKey {
         case embeddings, controls, loras
         case freeU = "freeu"
+        case stepCaching = "cache"
+        case guidanceInterval = "cfg_interval"
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
         case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop
         case tokenizer, precision, threads

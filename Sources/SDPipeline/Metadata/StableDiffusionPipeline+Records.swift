@@ -52,7 +52,8 @@ extension StableDiffusionPipeline {
                 isPromptCut: plan.promptSyntax == .plain
                     && max(tokens[0], plan.isGuided ? tokens[1] : 0) > configuration.tokenLimit,
                 promptSyntax: isPlainByItself ? nil : plan.promptSyntax.rawValue, clipSkip: request.clipSkip,
-                controls: controls, freeU: request.freeU,
+                controls: controls, freeU: request.freeU, stepCaching: request.stepCaching,
+                guidanceInterval: request.guidanceInterval,
                 promptBlend: request.promptBlend,
                 embeddings: configuration.embeddings.isEmpty
                     ? nil : configuration.embeddings.map { GenerationRecord.Embedding(name: $0.name, file: $0.file) },

@@ -83,6 +83,7 @@ public struct GenerationPlan: Sendable {
         try Self.checkTask(request, configuration, hasPicture: start != nil)
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
+        try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
         stepsBefore = 0
         let (prompt, weights) = try configuration.adapters.read(request)
         adapterWeights = weights
@@ -181,13 +182,26 @@ public struct GenerationPlan: Sendable {
     func texts(at evaluation: Int) -> [Int] {
         let each = max(type(of: scheduler).descriptor.evaluationsPerStep, 1)
         let step = min(stepsBefore + (evaluation - firstIndex) / each + 1, max(stepCount, 1))
-        return ((isGuided ? [program.negative] : []) + program.positives).map { $0.text(at: step) }
+        return ((takesNegative(at: evaluation) ? [program.negative] : []) + program.positives).map { $0.text(at: step) }
     }
 
-    /// How much each prompt moves the prediction away from the negative one's.
-    var promptScales: [Double] {
-        guard isGuided else { return [] }
-        let scale = Self.isGuided(guidanceScale, configuration) ? guidanceScale : 1
+    /// Whether guidance counts at an evaluation.
+    private func isInGuidanceInterval(_ evaluation: Int) -> Bool {
+        guard let interval = request.guidanceInterval else { return true }
+        // A refiner goes on with the schedule that the model began.
+        let first = stepsBefore > 0 ? 0 : firstIndex
+        return interval.contains(evaluation - first, of: scheduler.timesteps.count - first)
+    }
+
+    private func takesNegative(at evaluation: Int) -> Bool {
+        isGuided && (program.isComposed || isInGuidanceInterval(evaluation))
+    }
+
+    /// How much each prompt moves the prediction at an evaluation away from the negative one's; none where that takes no part.
+    func promptScales(at evaluation: Int) -> [Double] {
+        guard takesNegative(at: evaluation) else { return [] }
+        let counts = Self.isGuided(guidanceScale, configuration) && isInGuidanceInterval(evaluation)
+        let scale = counts ? guidanceScale : 1
         return program.positives.map { $0.weight == 1 ? scale : $0.weight * scale }
     }
 
@@ -219,6 +233,8 @@ public struct GenerationPlan: Sendable {
         }
         _ = try VAETiles(request.vaeTiling, vae: configuration.vae)
         try request.freeU?.check()
+        try request.stepCaching?.check()
+        try request.guidanceInterval?.check()
         try ControlPlan.check(request, configuration)
         if request.checksSafety { _ = try SafetyChecker.Files(configuration.folder) }
         if case .decoder(let url)? = request.livePreview?.method { _ = try PreviewDecoder(url, for: configuration.vae) }
@@ -291,6 +307,7 @@ public struct GenerationPlan: Sendable {
         strength = 1
         scheduler = try Self.scheduler(for: request, configuration)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
+        try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
         firstIndex = Refinement.firstIndex(try Refinement.cutoff(request, scheduler: scheduler), scheduler)
         endIndex = scheduler.timesteps.count
         guard firstIndex < endIndex else {

@@ -83,6 +83,10 @@ public struct GenerationRequest: Sendable {
     public var loraWeights: [AdapterWeight] = []
     /// A second pass over the pictures at a larger size; nil for none. The first pass makes pictures of ``width`` and ``height``.
     public var secondPass: SecondPass?
+    /// How evaluations are made cheaper by earlier ones; nil computes each in full.
+    public var stepCaching: StepCaching?
+    /// The part of the run in which the negative prompt counts; nil for all of it. A refiner's evaluations count as a part of the run.
+    public var guidanceInterval: GuidanceInterval?
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(

@@ -150,15 +150,19 @@ struct GenerationRun: Sendable {
         let conditionings = try ContinuousClock().seconds(into: &timings.textEncoder) {
             try pipeline.conditionings(plan, observer: observer)
         }
-        // Steps with the same texts share a denoiser.
-        var (denoisers, known): ([GuidedUNet], [[Int]: Int]) = ([], [:])
+        /// Steps with the same texts, which count as much, share a denoiser.
+        struct Guidance: Hashable {
+            let texts: [Int]
+            let scales: [Double]
+        }
+        var (denoisers, known): ([GuidedUNet], [Guidance: Int]) = ([], [:])
         let choices = try (plan.firstIndex..<max(plan.endIndex, plan.firstIndex + 1)).map { evaluation in
-            let texts = plan.texts(at: evaluation)
-            if let index = known[texts] { return index }
-            known[texts] = denoisers.count
+            let guidance = Guidance(texts: plan.texts(at: evaluation), scales: plan.promptScales(at: evaluation))
+            if let index = known[guidance] { return index }
+            known[guidance] = denoisers.count
             denoisers.append(
                 try GuidedUNet(
-                    predictor, conditionings: texts.compactMap { conditionings[$0] }, scales: plan.promptScales,
+                    predictor, conditionings: guidance.texts.compactMap { conditionings[$0] }, scales: guidance.scales,
                     latentShape: plan.latentShape, computesPicturesAlone: plan.request.batchSeeds == .consecutive))
             return denoisers.count - 1
         }
@@ -175,6 +179,10 @@ extension DenoisingRun {
         // diffusers' pipeline passes an eta of 0 where none is stated, to TCD too.
         var options = plan.request.stepOptions
         options.eta = options.eta ?? 0
+        var denoiser = denoiser
+        if case .forecast(let threshold)? = plan.request.stepCaching {
+            denoiser = ForecastDenoiser(denoiser, threshold: threshold, lastIndex: plan.endIndex - 1)
+        }
         self.init(
             latents, scheduler: plan.scheduler, range: plan.firstIndex..<plan.endIndex, denoiser: denoiser,
             constraint: constraint, options: options, noise: noise)

@@ -139,6 +139,8 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var controlling: ControlOptions
 
+    @OptionGroup var saving: EvaluationOptions
+
     @OptionGroup var conditions: ConditionOptions
 
     @OptionGroup var prompting: PromptOptions
@@ -394,6 +396,7 @@ struct GenerateCommand: ParsableCommand {
         request.pictureSizes = conditions.sizes
         prompting.fill(&request)
         try controlling.fill(&request, limit: start.limit)
+        saving.fill(&request)
         request.noiseSource = seeding.noiseSource
         request.variation = seeding.variation
         request.livePreview = live.request

@@ -40,6 +40,8 @@ import Testing
         let controls: [Control]
         let guess: Bool
         let freeu: [Double]?
+        let caching: String?
+        let guidanceInterval: [Double]?
         let latents: String
         let pictures: [String]
         let tolerance: Tolerance
@@ -50,7 +52,8 @@ import Testing
         "sd1", "sd2", "sdxl", "sd1-inpaint", "sd1-half", "sd1-dynamo", "sd1-residuals", "sd1-inside", "sdxl-inside",
     ]
 
-    static func cases(_ model: String) throws -> [Case] {
+    /// - Parameter root: of the script's results.
+    static func cases(_ model: String, root: URL = root) throws -> [Case] {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         struct File: Decodable { let cases: [Case] }
@@ -78,6 +81,8 @@ import Testing
                 network: control.network.map(file), image: try PNGFile.read(file(control.image)), strength: control.strength,
                 start: control.start, end: control.end, guesses: item.guess)
         }
+        request.stepCaching = try item.caching.map { try #require(StepCaching($0)) }
+        request.guidanceInterval = item.guidanceInterval.map { GuidanceInterval(start: $0[0], end: $0[1]) }
         if let factors = item.freeu { request.freeU = FreeU(b1: factors[0], b2: factors[1], s1: factors[2], s2: factors[3]) }
         return request
     }
@@ -87,21 +92,23 @@ import Testing
         let cases = try Self.cases(model)
         #expect(cases.contains { $0.freeu != nil } || model == "sd1-inpaint")
         #expect(cases.contains { $0.controls.count == 2 } || model == "sd1-inpaint")
-        for item in cases {
-            let result = try pipeline.generate(Self.request(item))
-            let expected = try NPYArray(contentsOf: Self.root.appendingPathComponent(item.latents))
-            #expect(result.latents.shape == expected.shape, "\(model) \(item.name)")
+        for item in cases { try Self.expectSame(pipeline.generate(Self.request(item)), item, root: Self.root) }
+    }
+
+    /// The latents and pictures of a case, within its tolerances.
+    static func expectSame(_ result: GenerationResult, _ item: Case, root: URL) throws {
+        let expected = try NPYArray(contentsOf: root.appendingPathComponent(item.latents))
+        #expect(result.latents.shape == expected.shape, "\(item.model) \(item.name)")
+        expectClose(
+            result.latents.values, try expected.floats(), shape: expected.shape,
+            within: Tolerance(ofLargest: item.tolerance.latents), "\(item.model) \(item.name)")
+        #expect(result.images.count == item.pictures.count)
+        for (image, file) in zip(result.images, item.pictures) {
+            let picture = try PNGFile.read(root.appendingPathComponent(file))
+            #expect((image.width, image.height) == (picture.width, picture.height))
             expectClose(
-                result.latents.values, try expected.floats(), shape: expected.shape,
-                within: Tolerance(ofLargest: item.tolerance.latents), "\(model) \(item.name)")
-            #expect(result.images.count == item.pictures.count)
-            for (image, file) in zip(result.images, item.pictures) {
-                let picture = try PNGFile.read(Self.root.appendingPathComponent(file))
-                #expect((image.width, image.height) == (picture.width, picture.height))
-                expectClose(
-                    image.pixels, picture.pixels, shape: [picture.height, picture.width, 3], within: item.tolerance.picture,
-                    "\(model) \(item.name)")
-            }
+                image.pixels, picture.pixels, shape: [picture.height, picture.width, 3], within: item.tolerance.picture,
+                "\(item.model) \(item.name)")
         }
     }
 

@@ -1,0 +1,28 @@
+import GraphRuntime
+
+/// What the deep part of a U-Net made at an evaluation, for those that follow, see ``StepCaching/deep(interval:branch:)``.
+struct DeepFeatures: Sendable {
+    /// Computed in one of so many evaluations.
+    let interval: Int
+    /// The run's first evaluation.
+    let firstIndex: Int
+    private var kept: (index: Int, tensor: Tensor)?
+
+    init(interval: Int, firstIndex: Int) {
+        self.interval = interval
+        self.firstIndex = firstIndex
+    }
+
+    /// The features for an evaluation; nil where they are to be computed.
+    func tensor(at evaluation: Evaluation) -> Tensor? {
+        guard let kept, (evaluation.index - firstIndex) % interval != 0, evaluation.index - kept.index < interval else {
+            return nil
+        }
+        return kept.tensor
+    }
+
+    mutating func keep(_ tensor: Tensor, at evaluation: Evaluation) { kept = (evaluation.index, tensor) }
+
+    /// The next evaluation computes them.
+    mutating func drop() { kept = nil }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import SDPipeline
+
+/// Which evaluations of the U-Net are computed, and how much of them.
+struct EvaluationOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Make steps cheaper by what earlier ones computed: deep computes the U-Net's deep part in one of so many steps, the part before skip connection BRANCH in each; forecast leaves out steps that can be told from those before. (default: none; of BRANCH 0, of THRESHOLD 0.05)",
+            valueName: "deep:INTERVAL[:BRANCH]|forecast[:THRESHOLD]"), transform: OptionValues.stepCaching)
+    var cache: StepCaching?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "The part of the run in which the negative prompt counts, as shares from 0 to 1: the other steps take half the time. (default: 0,1)",
+            valueName: "START,END"), transform: OptionValues.guidanceInterval)
+    var cfgInterval: GuidanceInterval?
+
+    /// Adds what was asked for to a request.
+    func fill(_ request: inout GenerationRequest) {
+        request.stepCaching = cache
+        request.guidanceInterval = cfgInterval
+    }
+}
+
+extension OptionValues {
+    static func stepCaching(_ text: String) throws -> StepCaching {
+        guard let value = StepCaching(text) else {
+            throw Expectation(
+                description:
+                    "expected deep with an interval of 1 to \(StepCaching.largestInterval) and perhaps a branch of 0 or more, such as deep:3 or deep:3:1, or forecast, perhaps with a threshold above 0."
+            )
+        }
+        return value
+    }
+
+    /// Two shares with a comma between them.
+    static func guidanceInterval(_ text: String) throws -> GuidanceInterval {
+        guard let values = try? numbers(text), values.count == 2, values[0] >= 0, values[0] < values[1], values[1] <= 1 else {
+            throw Expectation(
+                description: "expected two shares of the run from 0 to 1, the first below the second, such as 0.1,0.8.")
+        }
+        return GuidanceInterval(start: values[0], end: values[1])
+    }
+}

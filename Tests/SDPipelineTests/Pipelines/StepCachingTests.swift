@@ -1,0 +1,178 @@
+import Foundation
+import GraphRuntime
+import SDPipeline
+import Synchronization
+import TestSupport
+import Testing
+
+/// Evaluations that are computed in part, or not at all.
+@Suite struct StepCachingTests {
+    private static let root = TestCache.folder.appendingPathComponent("step-caching")
+    private static let emoji = RepositoryRoot.url.appendingPathComponent("Models/emoji")
+
+    /// Against diffusers with the package DeepCache, and with guidance in a part of the steps (Tests/References/step_caching.py).
+    @Test(arguments: ["sd1", "sd2", "sdxl", "sd1-half", "sd1-dynamo", "sd1-residuals"])
+    func sameAsDeepCache(model: String) throws {
+        let pipeline = try StableDiffusionPipeline(
+            modelFolder: ControlParityTests.root.appendingPathComponent("\(model)/model"))
+        let cases = try ControlParityTests.cases(model, root: Self.root)
+        #expect(cases.count { $0.caching != nil } >= 6)
+        for item in cases {
+            try ControlParityTests.expectSame(pipeline.generate(ControlParityTests.request(item)), item, root: Self.root)
+        }
+    }
+
+    private func pipeline(savesMemory: Bool = false, optimize: Bool = true) throws -> StableDiffusionPipeline {
+        try StableDiffusionPipeline(modelFolder: Self.emoji, optimize: optimize, savesMemory: savesMemory)
+    }
+
+    /// The runs of the U-Net, whole or in part, and the nodes that they computed.
+    private func runs(
+        _ request: GenerationRequest, _ pipeline: StableDiffusionPipeline
+    ) throws -> (result: GenerationResult, nodes: [Int]) {
+        let profile = Profile()
+        let result = try pipeline.generate(request, observer: profile)
+        let steps = profile.sections.filter { $0.kind == .part && $0.name.hasPrefix("U-Net step") }
+        let spans = profile.spans
+        return (
+            result,
+            steps.map { step in spans.count { $0.start >= step.start && $0.start < step.end } }
+        )
+    }
+
+    /// The deep part is left out where it is kept, and what was learned for one run isn't taken for another.
+    @Test func computesTheDeepPartAtTimes() throws {
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: "a fox", steps: 7, seed: 3, scheduler: "ddim")
+        let plain = try pipeline.generate(request).images[0]
+        request.stepCaching = .deep(interval: 3)
+        let (first, nodes) = try runs(request, pipeline)
+        let whole = try #require(nodes.max())
+        #expect(nodes.map { $0 * 3 > whole * 2 } == [true, false, false, true, false, false, true])
+        let again = try pipeline.generate(request).images[0]
+        #expect(again.pixels == first.images[0].pixels && again.pixels != plain.pixels)
+        request.stepCaching = .deep(interval: 1)
+        #expect(try pipeline.generate(request).images[0].pixels == plain.pixels)
+    }
+
+    /// However the graphs run, the pictures are the same.
+    @Test func sameInEveryWayOfRunning() throws {
+        let request = {
+            var request = GenerationRequest(prompt: "a fox", steps: 5, seed: 3, scheduler: "euler")
+            request.stepCaching = .deep(interval: 2, branch: 1)
+            return request
+        }()
+        let expected = try pipeline().generate(request).images[0].pixels
+        for other in [try pipeline(savesMemory: true), try pipeline(optimize: false)] {
+            expectClose(try other.generate(request).images[0].pixels, expected, shape: [64, 64, 3], within: 1)
+        }
+    }
+
+    /// Runs at the same time keep features of their own.
+    @Test func keepsFeaturesInTheRun() throws {
+        let pipeline = try pipeline()
+        let requests = ["a fox", "a red apple"].map { prompt in
+            var request = GenerationRequest(prompt: prompt, steps: 6, seed: 3)
+            request.stepCaching = .deep(interval: 3)
+            return request
+        }
+        let expected = try requests.map { try pipeline.generate($0).images[0].pixels }
+        let results = Mutex([Int: [UInt8]]())
+        DispatchQueue.concurrentPerform(iterations: 4) { index in
+            let made = try? pipeline.generate(requests[index % 2]).images[0].pixels
+            results.withLock { $0[index] = made }
+        }
+        for (index, pixels) in results.withLock({ $0 }) { #expect(pixels == expected[index % 2]) }
+        #expect(results.withLock(\.count) == 4 && expected[0] != expected[1])
+    }
+
+    /// Weights that adapters change are changed in both parts.
+    @Test func followsLoRAWeights() throws {
+        let configuration = try PipelineConfiguration(
+            modelFolder: Self.emoji, loras: [LoRA(contentsOf: Self.emoji.appendingPathComponent("lora/night.safetensors"))])
+        let pipeline = try StableDiffusionPipeline(configuration)
+        func pixels(weight: Double, caching: StepCaching?) throws -> [UInt8] {
+            var request = GenerationRequest(prompt: "a fox", steps: 4, seed: 3)
+            request.stepCaching = caching
+            request.loraWeights = [AdapterWeight(name: "night", weight: weight, textWeight: weight)]
+            return try pipeline.generate(request).images[0].pixels
+        }
+        let cached = try [1, 0, 1].map { try pixels(weight: $0, caching: .deep(interval: 2)) }
+        #expect(cached[0] == cached[2] && cached[0] != cached[1])
+        let plain = try self.pipeline()
+        var request = GenerationRequest(prompt: "a fox", steps: 4, seed: 3)
+        request.stepCaching = .deep(interval: 2)
+        expectClose(cached[1], try plain.generate(request).images[0].pixels, shape: [64, 64, 3], within: 1)
+    }
+
+    /// Forecasts take the place of evaluations in between, never of the first two or the last; below the smallest threshold there are none.
+    @Test(arguments: ["ddim", "dpm++2m", "euler"]) func forecastsInBetween(scheduler: String) throws {
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: "a fox", steps: 20, seed: 3, scheduler: scheduler)
+        let plain = try pipeline.generate(request).images[0].pixels
+        request.stepCaching = .forecast(threshold: 1e-12)
+        #expect(try pipeline.generate(request).images[0].pixels == plain)
+        request.stepCaching = .forecast(threshold: 1e9)
+        let counts = try runs(request, pipeline).nodes.map { $0 > 0 }
+        #expect(Array(counts.prefix(3)) == [true, true, true] && counts[19])
+        #expect(counts.count { $0 } < 10)
+        request.stepCaching = .forecast(threshold: StepCaching.standardThreshold)
+        let (result, nodes) = try runs(request, pipeline)
+        #expect(nodes.contains(0))
+        let squares = zip(result.images[0].pixels, plain).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+        #expect(squares / Double(plain.count) < 25)
+    }
+
+    /// Without guidance a step computes half as many rows.
+    @Test func guidesInAPart() throws {
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: "a fox", steps: 10, guidanceScale: 5, seed: 3, scheduler: "ddim")
+        let plain = try pipeline.generate(request).images[0].pixels
+        request.guidanceInterval = GuidanceInterval(start: 0, end: 1)
+        #expect(try pipeline.generate(request).images[0].pixels == plain)
+        request.guidanceInterval = GuidanceInterval(start: 0.2, end: 0.8)
+        request.stepCaching = .deep(interval: 2)
+        #expect(try pipeline.generate(request).images[0].pixels != plain)
+        request.guidanceScale = 1
+        request.stepCaching = nil
+        let unguided = try pipeline.generate(request).images[0].pixels
+        request.guidanceInterval = nil
+        #expect(try pipeline.generate(request).images[0].pixels == unguided)
+    }
+
+    @Test func refuses() throws {
+        let configuration = try PipelineConfiguration(modelFolder: Self.emoji)
+        func message(_ change: (inout GenerationRequest) -> Void) -> String {
+            var request = GenerationRequest(prompt: "x")
+            change(&request)
+            let error = #expect(throws: PipelineError.self) { try configuration.plan(for: request) }
+            return error?.message ?? ""
+        }
+        #expect(message { $0.stepCaching = .deep(interval: 0) }.contains("expected an interval of 1 to 1000"))
+        #expect(message { $0.stepCaching = .forecast(threshold: .nan) }.contains("expected a number above 0"))
+        #expect(message { $0.guidanceInterval = GuidanceInterval(start: 0.5, end: 0.5) }.contains("the first below the second"))
+        for (scheduler, part) in [("euler-a", "which draws noise"), ("heun", "2 times a step")] {
+            let found = message {
+                $0.scheduler = scheduler
+                $0.stepCaching = .forecast(threshold: 0.1)
+            }
+            #expect(found.contains(part) && found.contains("the scheduler \(scheduler)"), "\(found)")
+        }
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: "x", steps: 2)
+        request.stepCaching = .deep(interval: 2, branch: 99)
+        let error = #expect(throws: PipelineError.self) { try pipeline.generate(request) }
+        #expect(error?.message.contains("the cache's branch is 99: expected 0 to") == true)
+    }
+
+    @Test func readsTexts() {
+        let texts: [(String, StepCaching?)] = [
+            ("deep:3", .deep(interval: 3)), ("deep:3:1", .deep(interval: 3, branch: 1)), ("deep:1:0", .deep(interval: 1)),
+            ("forecast", .forecast(threshold: StepCaching.standardThreshold)), ("forecast:0.2", .forecast(threshold: 0.2)),
+            ("deep", nil), ("deep:", nil), ("deep:0", nil), ("deep:3:-1", nil), ("deep:3:1:2", nil), ("deep:1001", nil),
+            ("forecast:0", nil), ("forecast:nan", nil), ("forecast:-1", nil), ("forecast:inf", nil), ("", nil), ("none", nil),
+        ]
+        for (text, value) in texts { #expect(StepCaching(text) == value, "\(text)") }
+        for value in texts.compactMap(\.1) { #expect(StepCaching(value.description) == value) }
+    }
+}
