@@ -1,4 +1,4 @@
-.PHONY: conformance check-conformance example fuzz-operators help setup build demo serve test test-server test-scale test-levels test-data sanitize fuzz bench microbench format lint check-docs docs install clean
+.PHONY: conformance check-conformance example fuzz-operators help setup build demo serve test test-server test-scale test-levels test-data sanitize fuzz bench bench-networks microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
 # In the order in which they depend on each other.
@@ -65,6 +65,9 @@ microbench: setup ## Times single kernels beside the machine's peak (MICROBENCH=
 
 bench: build ## Compares with ONNX Runtime and OpenVINO on full-size graphs (BENCH="--rows unet-64"; 10 GB of disk)
 	Tools/bench/run.sh $(BENCH)
+
+bench-networks: build ## Compares with ONNX Runtime on ordinary networks (BENCH="--rows magika"; 3 GB of disk)
+	Tools/bench/networks.sh $(BENCH)
 
 format: ## Formats all Swift sources
 	swift format format --in-place --recursive --parallel $(SWIFT_SOURCES)
