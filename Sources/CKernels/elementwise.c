@@ -67,6 +67,7 @@ CK_UNARY(ck_relu, v < 0.0f ? 0.0f : v)
 CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + logarithm_one_plus(exponential(-fabsf(v))))
 CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
 CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
+CK_UNARY(ck_hard_swish_divided_last, v > FLT_MAX / 6.0f ? INFINITY : v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
 CK_UNARY(ck_silu, v *sigmoid(v))
 CK_UNARY(ck_gelu_erf, gaussian_error_linear_unit(v))
 CK_UNARY(ck_gelu_erf_halved_last, v > 0.5f * FLT_MAX ? INFINITY : gaussian_error_linear_unit(v))
@@ -152,6 +153,7 @@ CK_PARAMETRIC(ck_hard_sigmoid, a *v + b < 0.0f ? 0.0f : (a * v + b > 1.0f ? 1.0f
 CK_PARAMETRIC(ck_thresholded_relu, v > a ? v : 0.0f)
 CK_PARAMETRIC(ck_swish, v *sigmoid(a * v))
 // max(min, x) first, then min(max, x): where min > max the result is max (ONNX Clip-13).
+CK_PARAMETRIC(ck_scale_shift, a *v + b)
 CK_PARAMETRIC(ck_clip, (v < a ? a : v) > b ? b : (v < a ? a : v))
 
 #define CK_ROW_SUM(name, expression)                                                                                         \
@@ -176,6 +178,20 @@ CK_PARAMETRIC(ck_clip, (v < a ? a : v) > b ? b : (v < a ? a : v))
 CK_ROW_SUM(ck_row_sum, v)
 CK_ROW_SUM(ck_row_sum_abs, fabsf(v))
 CK_ROW_SUM(ck_row_sum_square, v *v)
+
+typedef double vector_f64 __attribute__((ext_vector_type(VECTOR_LANES)));
+
+CK_KERNEL(double, ck_row_sum_wide, (const float *x, ptrdiff_t n), (x, n)) {
+    vector_f64 sums[2] = {0, 0};
+    ptrdiff_t i = 0;
+    for (; i + 2 * VECTOR_LANES <= n; i += 2 * VECTOR_LANES)
+        for (int j = 0; j < 2; j++) sums[j] += __builtin_convertvector(VECTOR_CONST_AT(x + i + VECTOR_LANES * j), vector_f64);
+    const vector_f64 lanes = sums[0] + sums[1];
+    double sum = 0;
+    for (int j = 0; j < VECTOR_LANES; j++) sum += lanes[j];
+    for (; i < n; i++) sum += x[i];
+    return sum;
+}
 
 // Sixteen running extremes; a comparison with NaN is false, so NaNs are counted beside them.
 #define CK_ROW_EXTREME(name, start, comparison)                                                                              \

@@ -31,7 +31,8 @@ public enum StandardOperators {
     public static let fusions: [any Fusion] = [
         QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(), QuantizedMaxPoolFusion(),
         DequantizedMatMulFusion(), ChannelsLastFusion(),
-        AttentionFusion(), SiLUFusion(), GELUFusion(), GEGLUFusion(), GroupNormalizationFusion(),
+        ConvScaleFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(), MishFusion(), GELUFusion(),
+        GEGLUFusion(), GroupNormalizationFusion(),
         GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
@@ -42,5 +43,6 @@ public enum StandardOperators {
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+bias", isResidual: false),
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+residual", isResidual: true),
         TransposePairFusion(), ConvTransposeFusion(), TransposeConvFusion(),
+        ConvResidualFusion(), ConvActivationFusion(), ConvActivationScaleFusion(),
     ]
 }

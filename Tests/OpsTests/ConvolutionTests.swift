@@ -133,6 +133,36 @@ import Testing
         for threads in [1, 2, 3, 5] { try Case(oracle, hasBias: threads % 2 == 1, threads: threads).check() }
     }
 
+    /// Windows as lanes: phases of strides up to 3, dilations, several strips of rows and several channels of a task, lanes that fill
+    /// vectors and that don't, panels of every height, groups, one axis, and pictures of one row or column.
+    @Test(arguments: [
+        WindowOracle(input: [1, 3, 65, 63], weights: [16, 3, 3, 3], strides: [2, 2], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [2, 5, 33, 70], weights: [29, 5, 7, 7], strides: [2, 2], pads: [3, 3, 3, 3]),
+        WindowOracle(input: [1, 96, 40, 41], weights: [24, 96, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(
+            input: [1, 24, 23, 21], weights: [57, 24, 2, 5], strides: [3, 1], dilations: [2, 3], pads: [0, 4, 5, 2]),
+        WindowOracle(input: [3, 64, 14, 14], weights: [130, 64, 1, 1]),
+        WindowOracle(input: [1, 200, 7, 7], weights: [96, 200, 1, 1], strides: [2, 2]),
+        WindowOracle(input: [1, 32, 128], weights: [48, 32, 5], pads: [2, 2]),
+        WindowOracle(input: [2, 20, 301], weights: [31, 20, 3], strides: [2], dilations: [3], pads: [0, 5]),
+        WindowOracle(input: [1, 32, 100, 1], weights: [40, 32, 5, 1]),
+        WindowOracle(input: [1, 32, 1, 100], weights: [40, 32, 1, 5], strides: [1, 3], pads: [0, 2, 0, 2]),
+        WindowOracle(input: [2, 24, 15, 17], weights: [36, 8, 3, 3], pads: [1, 1, 1, 1], group: 3),
+        WindowOracle(input: [1, 8, 9, 9], weights: [8, 4, 3, 3], strides: [2, 1], group: 2),
+        WindowOracle(input: [1, 1, 128, 130], weights: [1, 1, 5, 5], pads: [2, 2, 2, 2]),
+        WindowOracle(input: [1, 70, 20, 60], weights: [70, 1, 5, 5], pads: [2, 2, 2, 2], group: 70),
+        WindowOracle(input: [2, 6, 112, 50], weights: [6, 1, 3, 3], strides: [2, 2], pads: [1, 1, 1, 1], group: 6),
+        WindowOracle(
+            input: [1, 5, 9, 64], weights: [15, 1, 3, 4], strides: [1, 3], dilations: [2, 2], pads: [2, 0, 2, 6], group: 5),
+        WindowOracle(input: [2, 7, 120], weights: [7, 1, 9], pads: [4, 4], group: 7),
+        WindowOracle(input: [2, 40, 1, 1], weights: [21, 40, 1, 1]),
+        WindowOracle(input: [1, 9, 5, 4], weights: [33, 9, 5, 4]),
+        WindowOracle(input: [1, 3, 4, 4], weights: [5, 3, 1, 1], pads: [40, 3, 2, 50]),
+    ])
+    func windowsAsLanes(oracle: WindowOracle) throws {
+        for threads in [1, 2, 5] { try Case(oracle, hasBias: threads != 2, threads: threads).check() }
+    }
+
     /// Shapes that minimal filtering and the direct convolution take, each of their forms with edges that don't fill a tile, a panel
     /// or a vector. One thread and three, since the form depends on how many there are. The transforms of F(4×4, 3×3) cost a decimal
     /// digit (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020, table 2).
@@ -148,6 +178,11 @@ import Testing
         WindowOracle(input: [3, 70, 5, 7], weights: [32, 70, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [2, 32, 16, 13], weights: [50, 32, 3, 3], pads: [0, 2, 1, 0]),
         WindowOracle(input: [1, 130, 3, 20], weights: [33, 130, 3, 3], pads: [2, 2, 0, 1]),
+        WindowOracle(input: [1, 257, 4, 4], weights: [259, 257, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [2, 260, 4, 5], weights: [256, 260, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 300, 8, 9], weights: [230, 300, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 55, 17, 16], weights: [66, 55, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [2, 48, 16, 13], weights: [50, 48, 3, 3], pads: [0, 2, 1, 0]),
         // A few pixels: one row of pixels, several pictures, strides, dilations, kernels of one pixel and of many.
         WindowOracle(input: [1, 40, 1, 4], weights: [33, 40, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [5, 9, 3, 2], weights: [64, 9, 1, 1]),
@@ -156,9 +191,11 @@ import Testing
         // More kernels than pictures.
         WindowOracle(input: [1, 32, 26, 25], weights: [47, 32, 3, 3], pads: [1, 0, 1, 2]),
         WindowOracle(input: [2, 40, 19, 24], weights: [64, 40, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 51, 26, 25], weights: [49, 51, 3, 3], pads: [1, 0, 1, 2]),
         // Large pictures.
         WindowOracle(input: [1, 33, 41, 39], weights: [33, 33, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [2, 32, 31, 29], weights: [37, 32, 3, 3], pads: [2, 0, 0, 1]),
+        WindowOracle(input: [2, 49, 41, 39], weights: [53, 49, 3, 3], pads: [2, 0, 0, 1]),
         // A few output channels: fewer than the kernel takes at once, as many, and more; rows of one vector, two, and parts.
         WindowOracle(input: [2, 5, 7, 16], weights: [1, 5, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [1, 3, 17, 35], weights: [3, 3, 3, 3], pads: [0, 2, 2, 0]),

@@ -318,6 +318,38 @@ private let patterns: [FusionPattern] =
             return (g.node("Conv", g.transpose(x, [0, 3, 1, 2]), w), [x, w])
         },
     ]
+    + ["Relu", "LeakyRelu", "Sigmoid"].map { type in
+        FusionPattern("convolution and \(type)", "Conv+activation", isProduct: true) { g in
+            let (y, spoiled) = try g.convolution([1, 8, 5, 7], [5, 8, 3, 3], hasBias: false, isInFile: true)
+            return (g.node(type, y), spoiled)
+        }
+    }
+    + [
+        FusionPattern("convolution, residual and Relu", "Conv+residual", "Conv+activation", isProduct: true) { g in
+            let (y, spoiled) = try g.convolution([1, 8, 5, 7], [5, 8, 3, 3], hasBias: false, isInFile: true)
+            let residual = try g.input([1, 5, 5, 7])
+            return (g.node("Relu", g.node("Add", y, residual)), spoiled + [residual])
+        },
+        FusionPattern("product with clip(x + 3, 0, 6), divided by 6", "HardSwish") { g in
+            let x = try g.input([3, 37])
+            let clipped = g.node("Clip", g.node("Add", x, try g.scalar(3)), try g.scalar(0), try g.scalar(6))
+            return (g.node("Div", g.node("Mul", x, clipped), try g.scalar(6)), [x])
+        },
+        FusionPattern("product with clip(x + 3, 0, 6) / 6", "HardSigmoid", "HardSwish") { g in
+            let x = try g.input([3, 37])
+            let clipped = g.node("Clip", g.node("Add", x, try g.scalar(3)), try g.scalar(0), try g.scalar(6))
+            return (g.node("Mul", x, g.node("Div", clipped, try g.scalar(6))), [x])
+        },
+        FusionPattern("clip(x + 3, 0, 6) / 6", "HardSigmoid") { g in
+            let x = try g.input([3, 37])
+            let clipped = g.node("Clip", g.node("Add", x, try g.scalar(3)), try g.scalar(0), try g.scalar(6))
+            return (g.node("Div", clipped, try g.scalar(6)), [x])
+        },
+        FusionPattern("Mish", "Mish") { g in
+            let x = try g.input([3, 37])
+            return (g.node("Mul", x, g.node("Tanh", g.node("Softplus", x))), [x])
+        },
+    ]
     + [(5, 7), (40, 70)].flatMap { queries, keys in
         [
             FusionPattern("attention to \(keys) keys", "Attention") { try $0.attention(queries: queries, keys: keys) },

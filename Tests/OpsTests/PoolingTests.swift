@@ -43,6 +43,52 @@ import Testing
         try expectClose(output, expected, within: Tolerance(ofLargest: 1e-6))
     }
 
+    /// Maxima with their indices are looked for one window at a time, those without in vectors.
+    @Test(
+        arguments: [
+            ([2, 3, 9, 11], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1], false),
+            ([1, 70, 20, 20], [5, 5], [1, 1], [1, 1], [2, 2, 2, 2], false),
+            ([1, 3, 112, 113], [3, 3], [2, 2], [1, 1], [1, 1, 1, 1], false),
+            ([1, 2, 13, 15], [2, 3], [3, 2], [2, 1], [0, 1, 1, 0], true),
+            ([3, 5, 40], [4], [3], [2], [1, 2], true), ([1, 3, 1, 30], [1, 2], [1, 2], [1, 1], [0, 0, 0, 0], false),
+            ([2, 3, 7, 5], [1, 1], [1, 1], [1, 1], [0, 0, 0, 0], false),
+            ([1, 2, 6, 6], [2, 2], [2, 2], [1, 1], [0, 0, 0, 0], true),
+            ([1, 2, 4, 5, 6], [2, 2, 2], [1, 2, 1], [1, 1, 1], [0, 0, 0, 1, 0, 1], false),
+        ] as [([Int], [Int64], [Int64], [Int64], [Int64], Bool)])
+    func findsTheLargest(
+        shape: [Int], kernel: [Int64], strides: [Int64], dilations: [Int64], pads: [Int64], roundsUp: Bool
+    ) throws {
+        let attributes = NodeAttributes([
+            "kernel_shape": .ints(kernel), "strides": .ints(strides), "dilations": .ints(dilations), "pads": .ints(pads),
+            "ceil_mode": .int(roundsUp ? 1 : 0),
+        ])
+        for spoiled in [false, true] {
+            var values = try pseudoRandom(shape).array(of: Float.self)
+            if spoiled {
+                for index in stride(from: 0, to: values.count, by: 23) { values[index] = index % 2 == 0 ? .nan : -.infinity }
+            }
+            let data = try floats(values, shape)
+            let alone = try run("MaxPool", version: 12, attributes: attributes, inputs: [data])[0]
+            let both = try run("MaxPool", version: 12, attributes: attributes, inputs: [data], outputCount: 2)
+            let (found, expected) = (try alone.array(of: Float.self), try both[0].array(of: Float.self))
+            #expect(alone.shape == both[0].shape)
+            #expect(zip(found, expected).allSatisfy { $0 == $1 || ($0.isNaN && $1.isNaN) })
+            // NaN is larger than all numbers.
+            let largest = try both[1].array(of: Int64.self).map { values[Int($0)] }
+            #expect(zip(found, largest).allSatisfy { $0 == $1 || ($0.isNaN && $1.isNaN) })
+        }
+    }
+
+    @Test(arguments: [1, 15, 16, 31, 33, 100, 508]) func globalPools(size: Int) throws {
+        let data = try pseudoRandom([3, 5, size])
+        let rows = try data.array(of: Float.self)
+        let planes = (0..<15).map { rows[$0 * size..<($0 + 1) * size] }
+        let means = planes.map { $0.reduce(0.0) { $0 + Double($1) } / Double(size) }
+        try expectClose(run("GlobalAveragePool", version: 1, inputs: [data])[0], means, within: Tolerance(ofLargest: 1e-7))
+        let maxima = planes.map { $0.reduce(-Float.infinity) { max($0, $1) } }
+        #expect(try run("GlobalMaxPool", version: 1, inputs: [data])[0].array(of: Float.self) == maxima)
+    }
+
     @Test func refusesWindowsThatDoNotFit() throws {
         let data = try pseudoRandom([1, 1, 4, 4])
         for kernel in [[0, 1], [-1, 1], [1], [Int64.max, 1]] as [[Int64]] {

@@ -67,7 +67,8 @@ import Testing
     @Test func convRefuses() throws {
         #expect(try conv(.float64, [2, 3, 5, 4], [6, 3, 1, 2], bias: [6, 1, 1]).isEmpty)
         #expect(try conv(.float32, [2, 3, 5, 4], [6, 3, 1, 2], bias: [6, 1, 1], isConstant: false).isEmpty)
-        #expect(try conv(.float32, [2, 3, 5, 4], [6, 3, 1, 2], bias: [6, 1, 1], hasBias: true).isEmpty)
+        #expect(
+            try conv(.float32, [2, 3, 5, 4], [6, 3, 1, 2], bias: [6, 1, 1], hasBias: true) == ["Conv+scale": 1])
         // Along pictures, rows and columns of as many as there are channels; a new axis.
         #expect(try conv(.float32, [5, 5, 5, 5], [5, 5, 1, 1], bias: [5]).isEmpty)
         #expect(try conv(.float32, [5, 5, 5, 5], [5, 5, 1, 1], bias: [5, 1]).isEmpty)

@@ -11,4 +11,5 @@
 #include "normalization.h"
 #include "peak.h"
 #include "sha256.h"
+#include "windows.h"
 #include "winograd.h"

@@ -36,6 +36,8 @@ void ck_softplus(const float *x, float *y, ptrdiff_t n);
 void ck_softsign(const float *x, float *y, ptrdiff_t n);
 void ck_mish(const float *x, float *y, ptrdiff_t n);
 void ck_hard_swish(const float *x, float *y, ptrdiff_t n);
+// (x * clip(x + 3, 0, 6)) / 6, whose product is infinite beyond FLT_MAX / 6.
+void ck_hard_swish_divided_last(const float *x, float *y, ptrdiff_t n);
 // x * sigmoid(x).
 void ck_silu(const float *x, float *y, ptrdiff_t n);
 // x / 2 * (1 + erf(x / sqrt 2)).
@@ -59,11 +61,15 @@ void ck_hard_sigmoid(const float *x, float *y, ptrdiff_t n, float a, float b);
 void ck_thresholded_relu(const float *x, float *y, ptrdiff_t n, float a, float b);
 // x * sigmoid(a * x).
 void ck_swish(const float *x, float *y, ptrdiff_t n, float a, float b);
+// a * x + b.
+void ck_scale_shift(const float *x, float *y, ptrdiff_t n, float a, float b);
 // x brought into a...b; NaN stays.
 void ck_clip(const float *x, float *y, ptrdiff_t n, float a, float b);
 
 // Reductions of one row; sums in 16 or more interleaved lanes.
 float ck_row_sum(const float *x, ptrdiff_t n);
+// The same in double precision.
+double ck_row_sum_wide(const float *x, ptrdiff_t n);
 float ck_row_sum_abs(const float *x, ptrdiff_t n);
 float ck_row_sum_square(const float *x, ptrdiff_t n);
 // The least and the largest; NaN where any element is; infinities of the other sign for empty rows.

@@ -110,7 +110,9 @@ public final class Session: Sendable {
         let optimizer = Optimizer(
             fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory, limits: options.limits)
         let files = MappedFiles(graph)
-        var prepared = options.optimize ? try files.requiringWhole { try optimizer.prepare(resolved) } : resolved
+        let (made, weights) =
+            options.optimize ? try files.requiringWhole { try optimizer.prepare(resolved) } : (resolved, [])
+        var prepared = made
         var live = resolved
         if !graph.replaceable.isEmpty { live.removeDeadCode() }
         var used = Set(live.nodes.flatMap(\.reads)).intersection(graph.replaceable)
@@ -120,6 +122,7 @@ public final class Session: Sendable {
         }
         if !options.optimize { used = graph.replaceable }
         for id in used { if let tensor = prepared.initializers[id] { constants?.admit(tensor) } }
+        for tensor in weights { constants?.admit(tensor) }
         unusedReplaceable = graph.replaceable.subtracting(used)
         replaceable = Mutex(prepared.initializers.filter { used.contains($0.key) })
         for id in used { prepared.initializers[id] = nil }

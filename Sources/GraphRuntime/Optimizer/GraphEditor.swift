@@ -171,6 +171,10 @@ public protocol Fusion: Sendable {
     /// default.
     var comesBeforeFolding: Bool { get }
 
+    /// Whether it makes new weights out of constants, and needs no shape for that: it is tried once, before any shape is known, and not at
+    /// all where memory is spared; false by default.
+    var remakesWeights: Bool { get }
+
     /// Looks for the pattern whose last node is `node`.
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch?
 
@@ -181,6 +185,8 @@ public protocol Fusion: Sendable {
 
 extension Fusion {
     public var comesBeforeFolding: Bool { false }
+
+    public var remakesWeights: Bool { false }
 
     public func missReason(at node: Int, in editor: GraphEditor) -> String? { nil }
 }

@@ -7,7 +7,9 @@ struct Optimizer {
     let limits: ResourceLimits
 
     /// Folds what no input's shape is needed for, once for all plans of a session.
-    func prepare(_ graph: Graph) throws -> Graph {
+    ///
+    /// - Returns: the graph, and the weights that fusions made (``Fusion/remakesWeights``).
+    func prepare(_ graph: Graph) throws -> (graph: Graph, weights: [Tensor]) {
         var specializer = Specializer(
             graph, inputFacts: [:], threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: true)
         try specializer.run()
@@ -15,12 +17,21 @@ struct Optimizer {
         result.removeDeadCode()
         result.mergeCommonSubexpressions()
         result.removeDeadCode()
-        return result
+        guard !savesMemory else { return (result, []) }
+        var editor = GraphEditor(result, facts: specializer.facts)
+        var counts: [String: Int] = [:]
+        try apply(fusions.filter(\.remakesWeights), to: &editor, &counts)
+        let made = editor.graph.initializers.filter { $0.key >= result.values.count }
+        var fused = editor.graph
+        fused.removeDeadCode()
+        return (fused, Array(made.filter { fused.initializers[$0.key] != nil }.values))
     }
 
     /// The graph for inputs of these facts, with the facts of all its values.
     func optimize(_ graph: Graph, inputFacts: [ValueID: Fact]) throws -> OptimizedGraph {
+        // Those that came before shapes were known.
         var counts: [String: Int] = [:]
+        for case let fusion? in graph.nodes.map(\.fusion) { counts[fusion.fusion, default: 0] += 1 }
         var editor = try editor(graph, inputFacts, keepsLate: true)
         try apply(fusions.filter(\.comesBeforeFolding), to: &editor, &counts)
         let refusals = editor.refusals
@@ -29,7 +40,7 @@ struct Optimizer {
             remaining.removeDeadCode()
             editor = try self.editor(remaining, inputFacts, keepsLate: false)
         }
-        try apply(fusions.filter { !$0.comesBeforeFolding }, to: &editor, &counts)
+        try apply(fusions.filter { !$0.comesBeforeFolding && !$0.remakesWeights }, to: &editor, &counts)
         var result = editor.graph
         result.removeDeadCode()
         try result.validate()

@@ -8,6 +8,8 @@ enum ActivationFunction: String, Sendable {
     case softplus = "Softplus"
     case softsign = "Softsign"
     case hardSwish = "HardSwish"
+    /// (x · clip(x + 3, 0, 6)) / 6, whose product overflows: what fusions make of patterns in this order.
+    case hardSwishDividedLast = "HardSwishDividedLast"
     case mish = "Mish"
     case gelu = "Gelu"
     /// (x · (1 + erf(x / √2))) / 2, whose product overflows: what fusions make of patterns in this order.
@@ -21,6 +23,7 @@ enum ActivationFunction: String, Sendable {
         case .softplus: VectorKernels.softplus
         case .softsign: VectorKernels.softsign
         case .hardSwish: VectorKernels.hardSwish
+        case .hardSwishDividedLast: VectorKernels.hardSwishDividedLast
         case .mish: VectorKernels.mish
         case .gelu: VectorKernels.geluErf
         case .geluHalvedLast: VectorKernels.geluErfHalvedLast
@@ -35,6 +38,7 @@ enum ActivationFunction: String, Sendable {
         case .softplus: max(x, 0) + log1p(exp(-abs(x)))
         case .softsign: x / (1 + abs(x))
         case .hardSwish: x * min(max(x / 6 + 0.5, 0), 1)
+        case .hardSwishDividedLast: x * min(max(x + 3, 0), 6) / 6
         case .mish: x * tanh(max(x, 0) + log1p(exp(-abs(x))))
         case .gelu: 0.5 * x * erfc(-x * 0.5.squareRoot())
         case .geluHalvedLast: x * erfc(-x * 0.5.squareRoot()) * 0.5

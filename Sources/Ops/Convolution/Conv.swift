@@ -2,11 +2,20 @@ import GraphRuntime
 
 /// Convolution over any number of spatial axes: input [N, C, spatial…], weights [M, C / group, kernel…], bias [M].
 ///
-/// ONNX Conv-1, -11, -22.
+/// ONNX Conv-1, -11, -22. Fusions add a residual of the output's shape (input 3), an activation of the sum, and of that
+/// scale · activation + shift.
 struct Conv: Operator {
     var attributes: WindowAttributes
+    var hasResidual = false
+    var activation: FusedActivation?
+    /// Nil for 1.
+    var scale: Float?
+    /// Nil for 0.
+    var shift: Float?
     /// The weights in panels of output channels, where the kernel reads constants so.
     private var panels: PackedFactor?
+    /// The weights in panels of rows, where the kernel reads constants so.
+    private var rowPanels: PackedConstant?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
@@ -16,31 +25,56 @@ struct Conv: Operator {
     func takesHalves(input index: Int) -> Bool { index == 1 }
     var kernelName: String? { "im2col" }
 
+    /// Whether anything is done to the sums.
+    var isFused: Bool { hasResidual || activation != nil }
+
+    /// For graphs and profiles: `Conv+residual+Relu`.
+    var fusedType: String {
+        let parts = [
+            hasResidual ? "residual" : nil, activation?.name, scale ?? shift == nil ? nil : "scale",
+        ]
+        return (["Conv"] + parts.compactMap(\.self)).joined(separator: "+")
+    }
+
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let input = try inputs[0]
-        guard let shape = input.shape, let weights = try inputs[1].shape else { return [Fact(dtype: input.dtype)] }
+        guard let shape = input.shape, let weights = try inputs[1].shape else {
+            return [Fact(dtype: input.dtype)]
+        }
         let window = try ConvolutionWindow(attributes, input: shape, weights: weights)
         if let bias = inputs.optional(2)?.shape, bias.count != window.outputChannels {
             throw TensorError("the bias \(bias) doesn't have \(window.outputChannels) elements")
         }
-        return [Fact(dtype: input.dtype, shape: try window.outputShape)]
+        let output = try window.outputShape
+        if hasResidual, let residual = inputs.optional(3)?.shape, residual != output {
+            throw TensorError("the residual should have shape \(output), found \(residual)")
+        }
+        return [Fact(dtype: input.dtype, shape: output)]
     }
 
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
-        guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
+        guard inputs.count > 1, let input = inputs[0], let shape = input.shape,
+            let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
         // How many threads there are decides on a kernel's form only.
-        switch input.dtype == .float32 ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil) : .unfolded {
+        let kernel =
+            input.dtype == .float32
+            ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil, precision) : .unfolded
+        switch kernel {
+        case .dot: return "dot products"
+        case .depthwise: return "depthwise"
         case .fewPixels:
             let product = ProductKernel.prePackedName(panels?.precision ?? .single)
             return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
         case .direct: return "direct"
         case .winograd: return "Winograd 4×4"
+        case .windows: return window.isPointwise ? "windows 1×1" : "windows"
         case .unfolded: break
         }
         let product = ProductKernel.gemmName(
-            input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group, n: window.outputCount,
+            input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group,
+            n: window.outputCount,
             k: Im2Col<Float>(window).rowCount)
         return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
     }
@@ -56,17 +90,23 @@ struct Conv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let constants = plan.constants, let (input, weights) = PanelProduct.constantFactor(inputs) else {
+        guard let constants = plan.constants, let (input, weights) = PanelProduct.constantFactor(inputs)
+        else {
             return result
         }
         let window = try ConvolutionWindow(attributes, input: input, weights: weights.shape)
-        guard let wanted = ConvolutionKernel(window, threads: 1, hasPanels: true).precisionOfPanels(plan.precision) else {
+        let kernel = ConvolutionKernel(window, threads: 1, hasPanels: true, plan.precision)
+        if case .windows(let windows) = kernel {
+            result.rowPanels = windows.layout.packed(weights, constants: constants)
             return result
         }
+        guard let wanted = kernel.precisionOfPanels(plan.precision) else { return result }
         let depth = Im2Col<Float>(window).rowCount
         let precision = ProductPrecision(wanted, isPacked: true, weights: weights.dtype)
-        result.panels = PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
-            .packed(weights, constants: constants)
+        result.panels = PanelProduct.layout(
+            n: window.outputChannels, k: depth, isTransposed: true, precision: precision
+        )
+        .packed(weights, constants: constants)
         return result
     }
 
@@ -79,34 +119,65 @@ struct Conv: Operator {
         let threads = context.threads
         // Without memory for the panels the weights are read as they lie.
         let panels = try? panels?.panels(threads: threads)
-        switch input.dtype == .float32
-            ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil) : .unfolded
-        {
+        let rowPanels = try? rowPanels?.tensor(threads: threads)
+        let kernel =
+            input.dtype == .float32
+            ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil, precision)
+            : .unfolded
+        let epilogue = try ConvolutionEpilogue(
+            activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3) : nil,
+            output: output)
+        switch kernel {
         case .fewPixels(let convolution):
             guard let panels else { break }
-            return try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
-        case .direct(let direct):
-            let weights = try weights.widened(threads: threads)
-            return try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
+            try convolution.run(
+                input: input, panels: panels, bias: bias, output: output, threads: threads)
+            return try epilogue.apply(to: output, threads: threads)
         case .winograd(let winograd):
-            return try winograd.run(
-                input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads)
-        case .unfolded: break
+            try winograd.run(
+                input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads
+            )
+            return try epilogue.apply(to: output, threads: threads)
+        case .windows(let windows):
+            if rowPanels == nil { weights = try weights.widened(threads: threads) }
+            return try windows.run(
+                input: input, weights: weights, panels: rowPanels, bias: bias, epilogue, output: output,
+                threads: threads)
+        case .dot, .depthwise, .direct, .unfolded: break
         }
         weights = try weights.widened(threads: threads)
+        switch kernel {
+        case .dot(let dot):
+            return try dot.run(
+                input: input, weights: weights, bias: bias, epilogue, output: output, threads: threads)
+        case .depthwise(let depthwise):
+            return try depthwise.run(
+                input: input, weights: weights, bias: bias, epilogue, output: output, threads: threads)
+        case .direct(let direct):
+            try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
+            return try epilogue.apply(to: output, threads: threads)
+        default: break
+        }
         switch input.dtype {
-        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, precision, threads: threads)
-        case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)
+        case .float32:
+            try convolve(
+                Float.self, window, input, weights, bias: bias, into: output, precision, threads: threads)
+        case .float64:
+            try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)
         default: throw TensorError("pictures of \(input.dtype) aren't supported")
         }
+        if isFused { try epilogue.apply(to: output, threads: threads) }
     }
 }
 
 /// How a convolution of float32 is computed.
 private enum ConvolutionKernel {
+    case dot(DotConvolution)
+    case depthwise(DepthwiseConvolution)
     case fewPixels(FewPixelConvolution)
     case direct(DirectConvolution)
     case winograd(WinogradConvolution)
+    case windows(WindowConvolution)
     case unfolded
 
     /// The numbers of the panels of weights that it reads, where a plan asks for a precision; nil where it reads none.
@@ -114,17 +185,26 @@ private enum ConvolutionKernel {
         switch self {
         case .fewPixels: precision
         case .winograd(let winograd): winograd.readsPanels ? .single : nil
-        case .direct, .unfolded: nil
+        case .dot, .depthwise, .direct, .windows, .unfolded: nil
         }
     }
 
-    init(_ window: ConvolutionWindow, threads: Int, hasPanels: Bool) {
-        if let winograd = WinogradConvolution(window, threads: threads) {
+    init(_ window: ConvolutionWindow, threads: Int, hasPanels: Bool, _ precision: Precision) {
+        let windows = precision == .single ? WindowConvolution(window) : nil
+        if let dot = DotConvolution(window) {
+            self = .dot(dot)
+        } else if let depthwise = DepthwiseConvolution(window) {
+            self = .depthwise(depthwise)
+        } else if let windows, windows.isFasterThanFiltering {
+            self = .windows(windows)
+        } else if let winograd = WinogradConvolution(window, threads: threads) {
             self = .winograd(winograd)
         } else if hasPanels, let fewPixels = FewPixelConvolution(window) {
             self = .fewPixels(fewPixels)
         } else if let direct = DirectConvolution(window) {
             self = .direct(direct)
+        } else if let windows {
+            self = .windows(windows)
         } else {
             self = .unfolded
         }

@@ -22,11 +22,25 @@ struct GlobalPool: Operator {
 
     func run(_ context: inout RunContext) throws {
         let data = try context.input(0)
+        if data.dtype == .float32, try poolRows(data, into: context.output(0), threads: context.threads) { return }
         if data.dtype == .float64 {
             try pool(data, Double.self, into: context.output(0), threads: context.threads)
         } else {
             try pool(data, Float.self, into: context.output(0), threads: context.threads)
         }
+    }
+
+    /// Means and maxima of planes of float32, by the vector kernels; a maximum is NaN where any number is.
+    ///
+    /// - Returns: false, with nothing done, for norms.
+    private func poolRows(_ data: Tensor, into output: MutableTensor, threads: ThreadPool) throws -> Bool {
+        let size = data.shape.count(2..<data.shape.rank)
+        switch kind {
+        case .average: try RowKernels.means(data, of: size, into: output, threads: threads)
+        case .max: try RowKernels.maxima(data, of: size, into: output, threads: threads)
+        case .norm: return false
+        }
+        return true
     }
 
     private func pool<Element: TensorElement & BinaryFloatingPoint>(

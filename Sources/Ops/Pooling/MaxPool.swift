@@ -15,6 +15,11 @@ struct MaxPool: Operator {
 
     func run(_ context: inout RunContext) throws {
         let data = try context.input(0)
+        if data.dtype == .float32, let values = context.optionalOutput(0), context.optionalOutput(1) == nil,
+            let pooling = WindowPooling(try attributes.geometry(data.shape))
+        {
+            return try pooling.run(.max, data, into: values, threads: context.threads)
+        }
         switch data.dtype {
         case .float32: try pool(data, Float.self, lowest: -.infinity, context)
         case .float64: try pool(data, Double.self, lowest: -.infinity, context)
@@ -38,7 +43,10 @@ struct MaxPool: Operator {
                 for column in 0..<window.columns {
                     let place = start &+ column &* window.step
                     let value = source[place]
-                    if value > best || index < 0 { (best, index) = (value, place - window.planeStart) }
+                    // NaN is larger than all numbers.
+                    if value > best || index < 0 || (value != value && best == best) {
+                        (best, index) = (value, place - window.planeStart)
+                    }
                 }
             }
             let place = columnMajor?.index(max(index, 0)) ?? max(index, 0)

@@ -64,25 +64,39 @@ struct WindowFold {
     func add<Element: BLASElement>(
         _ columns: UnsafePointer<Element>, of pixels: Range<Int>, to result: UnsafeMutablePointer<Element>
     ) {
+        let inner = kernel.count - 1
+        let (width, step) = (input[inner], strides[inner])
         var tap = [Int](repeating: 0, count: kernel.count)
-        var pixel = [Int](repeating: 0, count: kernel.count)
-        for row in 0..<kernel.reduce(1, *) {
-            decompose(row, by: kernel, into: &tap)
-            let values = unsafe columns + row * pixels.count
-            for index in pixels {
-                decompose(index, by: input, into: &pixel)
-                if let offset = offset(of: pixel, tap) { unsafe result[offset] += values[index - pixels.lowerBound] }
+        for place in 0..<kernel.reduce(1, *) {
+            decompose(place, by: kernel, into: &tap)
+            let values = unsafe columns + place * pixels.count
+            let shift = tap[inner] * dilations[inner] - padsBegin[inner]
+            // Pixels of a row whose products go inside: 0 <= pixel * step + shift < output.
+            let first = shift >= 0 ? 0 : (-shift + step - 1) / step
+            let end = output[inner] - shift <= 0 ? 0 : (output[inner] - shift + step - 1) / step
+            for row in pixels.lowerBound / width...(pixels.upperBound - 1) / width {
+                guard let offset = outputRow(row, tap) else { continue }
+                let start = row * width
+                let lower = max(first, pixels.lowerBound - start)
+                let upper = min(end, width, pixels.upperBound - start)
+                guard lower < upper else { continue }
+                let source = unsafe values + (start + lower - pixels.lowerBound)
+                let target = unsafe result + (offset + lower * step + shift)
+                for index in 0..<upper - lower { unsafe target[index * step] += source[index] }
             }
         }
     }
 
-    /// Where a pixel's product with the weights at a kernel position goes; nil for the padding.
-    private func offset(of pixel: [Int], _ tap: [Int]) -> Int? {
-        var offset = 0
-        for axis in kernel.indices {
-            let position = pixel[axis] * strides[axis] + tap[axis] * dilations[axis] - padsBegin[axis]
+    /// Where the output row begins to which the products of an input row at a kernel position go; nil for the padding.
+    private func outputRow(_ row: Int, _ tap: [Int]) -> Int? {
+        var (rest, offset) = (row, 0)
+        var extent = output[kernel.count - 1]
+        for axis in stride(from: kernel.count - 2, through: 0, by: -1) {
+            let position = rest % input[axis] * strides[axis] + tap[axis] * dilations[axis] - padsBegin[axis]
+            rest /= input[axis]
             guard position >= 0, position < output[axis] else { return nil }
-            offset = offset * output[axis] + position
+            offset += position * extent
+            extent *= output[axis]
         }
         return offset
     }

@@ -60,6 +60,11 @@ struct FloatLoop: Sendable {
     ) {
         unsafe self.function = unsafe function
     }
+
+    /// y = loop(x) for `count` elements.
+    func callAsFunction(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
+        unsafe function(x, y, count)
+    }
 }
 
 /// As ``FloatLoop``, with two parameters.
@@ -74,6 +79,11 @@ struct ParametricFloatLoop: Sendable {
             Void
     ) {
         unsafe self.function = unsafe function
+    }
+
+    /// y = loop(x; a, b) for `count` elements.
+    func callAsFunction(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int, _ a: Float, _ b: Float) {
+        unsafe function(x, y, count, a, b)
     }
 }
 
@@ -98,6 +108,7 @@ enum VectorKernels {
     static let softsign = unsafe FloatLoop(ck_softsign)
     static let mish = unsafe FloatLoop(ck_mish)
     static let hardSwish = unsafe FloatLoop(ck_hard_swish)
+    static let hardSwishDividedLast = unsafe FloatLoop(ck_hard_swish_divided_last)
     static let silu = unsafe FloatLoop(ck_silu)
     static let geluErf = unsafe FloatLoop(ck_gelu_erf)
     static let geluErfHalvedLast = unsafe FloatLoop(ck_gelu_erf_halved_last)

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <stddef.h>
+
+// Sliding windows over planes that were laid out so that each place of a window reads numbers that lie side by side: with a stride of s,
+// every s-th column of a padded plane is a plane of its own, a phase, and so is every s-th row. What a window reads at one of its places
+// then lies at a constant offset from the window's own number, and neighbouring windows are neighbouring lanes. Between the windows of
+// two rows there may be some of which nobody wants the result.
+
+// How one phase of a plane is filled: rows of padding, then `rows` rows, then rows of padding, each of before + count + after columns, of
+// which those in the middle are `count` numbers of the plane, column_step apart.
+typedef struct {
+    ptrdiff_t rows_before;
+    ptrdiff_t rows;
+    ptrdiff_t rows_after;
+    ptrdiff_t before;
+    ptrdiff_t count;
+    ptrdiff_t after;
+    // The first number's place in the plane, and the distances of rows and of columns there.
+    ptrdiff_t source;
+    ptrdiff_t row_step;
+    ptrdiff_t column_step;
+    // The phase's place in the memory that is filled.
+    ptrdiff_t target;
+} ck_window_phase;
+
+void ck_window_fill(const ck_window_phase *phases, ptrdiff_t count, const float *plane, float padding, float *target);
+
+// y[i] = start + sum over t < taps of weights[t] x[offsets[t] + i], for i < n. Up to 15 numbers of x behind the last are read.
+void ck_window_sum(
+    const float *x, const ptrdiff_t *offsets, const float *weights, ptrdiff_t taps, float start, float *y, ptrdiff_t n);
+
+// y[i] = the largest of x[offsets[t] + i], NaN where any is, for i < n and taps >= 1. Up to 15 numbers of x behind the last are read.
+void ck_window_max(const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n);
+
+// c[i * ldc + j] = start[i] + sum over p < k of a[p * rows + i] x[offsets[p] + j], for i < rows and all columns j of a tile, see
+// ck_gemm_tile, or where `is_half` the first half of them; `rows` is at most a tile's.
+void ck_window_product(
+    int level, int rows, int is_half, ptrdiff_t k, const float *a, const float *x, const ptrdiff_t *offsets, const float *start,
+    float *c, ptrdiff_t ldc);

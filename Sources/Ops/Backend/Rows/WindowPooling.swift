@@ -1,0 +1,105 @@
+import CKernels
+import GraphRuntime
+
+/// Pooling of float32 over one or two axes: the windows of a strip of rows are lanes.
+struct WindowPooling {
+    enum Kind: Sendable {
+        /// NaN where any of the numbers is.
+        case max
+        /// Whether the padding counts as zeros.
+        case average(includesPadding: Bool)
+    }
+
+    private let geometry: PoolGeometry
+    private let planes: WindowPlanes
+    private let count: Int
+
+    /// Floats of a strip with what it reads, which stay in the first-level cache.
+    private static let stripFloats = 6 << 10
+    /// Numbers that are worth a task.
+    private static let grain = 1 << 16
+    /// Floats of one row of windows beyond which this isn't tried.
+    private static let largestStrip = 1 << 20
+
+    /// - Returns: nil for other axes, and where there are no windows.
+    init?(_ geometry: PoolGeometry) {
+        let axes = geometry.axes
+        guard
+            let planes = WindowPlanes(
+                input: axes.map(\.input), output: axes.map(\.output), kernel: axes.map(\.kernel), strides: axes.map(\.stride),
+                dilations: axes.map(\.dilation), padsBegin: axes.map(\.before)),
+            planes.floatCount(rows: 1) <= Self.largestStrip
+        else { return nil }
+        self.geometry = geometry
+        self.planes = planes
+        count = geometry.shape.count(0..<2)
+    }
+
+    /// - Throws: ``TensorError`` where a tensor isn't float32.
+    func run(_ kind: Kind, _ data: Tensor, into output: MutableTensor, threads: ThreadPool) throws {
+        nonisolated(unsafe) let source = unsafe try data.pointer(to: Float.self)
+        nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
+        guard count > 0 else { return }
+        let planes = planes
+        let (width, taps) = (planes.output.columns, planes.taps)
+        let inputCount = planes.input.rows * planes.input.columns
+        let outputCount = planes.output.rows * width
+        let perRow = planes.floatCount(rows: 2) - planes.floatCount(rows: 1) + planes.step
+        let rowCount = planes.stripRows(most: Self.stripFloats / perRow)
+        let strips = (planes.output.rows + rowCount - 1) / rowCount
+        let laidOut = planes.floatCount(rows: rowCount)
+        let floats = laidOut + (planes.isDense ? 0 : planes.laneCount(rows: rowCount)) + 64
+        let grouped = max(Self.grain / max(rowCount * width * (taps + 4), 1), 1)
+        let groups = (count + grouped - 1) / grouped
+        let ones = [Float](repeating: 1, count: taps)
+        var divisors: [Float] = []
+        var padding = -Float.infinity
+        if case .average(let includesPadding) = kind { (divisors, padding) = (self.divisors(includesPadding), 0) }
+        let (count, outside, counts) = (count, padding, divisors)
+        unsafe try threads.forEach(groups * strips, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
+            let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
+            let rows = planes.strip(task % strips, rowCount: rowCount)
+            let (fill, offsets) = (planes.fill(rows: rows), planes.offsets(rows: rows.count))
+            let first = task / strips * grouped
+            let place = rows.lowerBound * width
+            let lanes = planes.laneCount(rows: rows.count)
+            for plane in first..<min(first + grouped, count) {
+                unsafe ck_window_fill(fill, fill.count, source + plane * inputCount, outside, memory)
+                let result = unsafe target + plane * outputCount + place
+                let values = unsafe planes.isDense ? result : memory + laidOut + 32
+                if counts.isEmpty {
+                    unsafe ck_window_max(memory, offsets, taps, values, lanes)
+                } else {
+                    unsafe ck_window_sum(memory, offsets, ones, taps, 0, values, lanes)
+                }
+                if !planes.isDense {
+                    for row in 0..<rows.count {
+                        unsafe (result + row * width).update(from: values + row * planes.step, count: width)
+                    }
+                }
+                guard !counts.isEmpty else { continue }
+                unsafe counts.withUnsafeBufferPointer { counts in
+                    guard let counts = unsafe counts.baseAddress else { return }
+                    unsafe ck_div(result, 1, counts + place, 1, result, rows.count * width)
+                }
+            }
+        }
+    }
+
+    /// What the sum of each window of a plane is divided by: 1 for windows without an element, whose sum is 0.
+    private func divisors(_ includesPadding: Bool) -> [Float] {
+        let counts = geometry.axes.map { axis in
+            (0..<axis.output).map { index in
+                let window = axis.window(index)
+                return (window.count, includesPadding ? window.padded : window.count)
+            }
+        }
+        var result: [Float] = [1]
+        var isEmpty = [false]
+        for axis in counts {
+            isEmpty = isEmpty.flatMap { outer in axis.map { outer || $0.0 == 0 } }
+            result = result.flatMap { outer in axis.map { outer * Float($0.1) } }
+        }
+        return zip(result, isEmpty).map { $1 || $0 == 0 ? 1 : $0 }
+    }
+}

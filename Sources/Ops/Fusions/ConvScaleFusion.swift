@@ -1,0 +1,120 @@
+import GraphRuntime
+
+/// A convolution, and behind it a BatchNormalization by constants, or a product or sum with one constant for each output channel: new
+/// weights and a new bias, computed in double precision.
+struct ConvScaleFusion: Fusion {
+    let name = "Conv+scale"
+    let remakesWeights = true
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let output = editor.output(node) else { return nil }
+        for product in Set(editor.nodes[node].inputs.compactMap(\.self)).sorted() {
+            guard editor.soleReader(of: product) == node, let producer = editor.producer(of: product),
+                let weights = ScaledWeights(producer, editor),
+                let scale = scale(node, of: product, weights, editor)
+            else { continue }
+            guard let operation = editor.nodes[producer].operation,
+                let inputs = try weights.inputs(scale, name: editor.nodes[node].name, &editor)
+            else { continue }
+            return FusionMatch(
+                nodes: [producer, node], type: weights.type, operation: operation, inputs: inputs, outputs: [output])
+        }
+        return nil
+    }
+
+    /// What a node makes of each channel's numbers x: x · factor + offset.
+    struct Scale {
+        let factor: [Double]
+        let offset: [Double]
+
+        /// - Returns: nil where a factor isn't an ordinary number: the weights would lose what they say.
+        init?(factor: [Double], offset: [Double]) {
+            guard (factor + offset).allSatisfy({ $0.isFinite && Float($0).isFinite }),
+                factor.allSatisfy({ $0 == 0 || Float($0).isNormal })
+            else { return nil }
+            self.factor = factor
+            self.offset = offset
+        }
+    }
+
+    private func scale(_ node: Int, of product: ValueID, _ weights: ScaledWeights, _ editor: GraphEditor) -> Scale? {
+        let channels = weights.channels
+        if let norm = editor.operation(node, as: BatchNormalization.self) {
+            let inputs = editor.nodes[node].inputs
+            guard !norm.isTraining, inputs.count == 5, inputs[0] == product else { return nil }
+            let parameters = inputs.dropFirst().compactMap { editor.floats($0)?.map { Double($0) } }
+            guard parameters.count == 4, parameters.allSatisfy({ $0.count == channels }) else { return nil }
+            let factor = zip(parameters[0], parameters[3]).map { $0 / ($1 + norm.epsilon).squareRoot() }
+            let offset = zip(zip(parameters[1], parameters[2]), factor).map { $0.0 - $0.1 * $1 }
+            return Scale(factor: factor, offset: offset)
+        }
+        func constant(_ function: ArithmeticFunction) -> [Double]? {
+            guard let other = editor.orders(node, function).first(where: { $0.0 == product })?.1 else { return nil }
+            return editor.channelConstant(other, channels: channels, rank: weights.rank)?.map { Double($0) }
+        }
+        if let factor = constant(.multiply) { return Scale(factor: factor, offset: factor.map { _ in 0 }) }
+        // A sum with a Clip behind it may be part of an activation. A first bias is another fusion's, and changes no weights.
+        let isClipped = editor.soleReader(of: editor.output(node)).map { editor.operation($0, as: Clip.self) != nil } ?? false
+        if weights.hasBias, !isClipped, let offset = constant(.add) {
+            return Scale(factor: offset.map { _ in 1 }, offset: offset)
+        }
+        return nil
+    }
+}
+
+/// The weights and the bias of a convolution, both constants of float32 that nobody replaces.
+private struct ScaledWeights {
+    let type: String
+    private let isTransposed: Bool
+    private let source: ValueID?
+    private let weights: Tensor
+    private let bias: Tensor?
+    private let weightsID: ValueID
+    private let group: Int
+
+    var hasBias: Bool { bias != nil }
+    var rank: Int { weights.shape.rank }
+    /// Output channels.
+    var channels: Int { isTransposed ? weights.shape[1] * group : weights.shape[0] }
+
+    init?(_ node: Int, _ editor: GraphEditor) {
+        if let conv = editor.operation(node, as: Conv.self), !conv.isFused {
+            (type, isTransposed, group) = ("Conv", false, conv.attributes.group)
+        } else if let conv = editor.operation(node, as: ConvTranspose.self) {
+            (type, isTransposed, group) = ("ConvTranspose", true, conv.attributes.group)
+        } else {
+            return nil
+        }
+        let inputs = editor.nodes[node].inputs
+        guard inputs.count >= 2, let id = inputs[1], let weights = editor.constant(id), weights.dtype == .float32,
+            weights.count > 0, weights.shape.rank >= 3, !editor.graph.replaceable.contains(id)
+        else { return nil }
+        (source, self.weights, weightsID) = (inputs[0], weights, id)
+        let biasID = inputs.count > 2 ? inputs[2] : nil
+        bias = editor.constant(biasID)
+        guard biasID == nil || bias?.dtype == .float32, bias.map({ $0.count == channels }) ?? true,
+            biasID.map({ !editor.graph.replaceable.contains($0) }) ?? true
+        else { return nil }
+    }
+
+    /// What the convolution reads instead; nil where a weight or the bias would leave the range.
+    func inputs(_ scale: ConvScaleFusion.Scale, name: String, _ editor: inout GraphEditor) throws -> [ValueID?]? {
+        let old = try bias?.array(of: Float.self).map { Double($0) } ?? [Double](repeating: 0, count: channels)
+        let offsets = zip(zip(old, scale.factor), scale.offset).map { Float($0.0 * $0.1 + $1) }
+        var values = try weights.array(of: Float.self)
+        // The weights of one channel, or of a transposed convolution those of one channel and one input channel.
+        let block = weights.shape.count((isTransposed ? 2 : 1)..<rank)
+        for index in values.indices {
+            let row = index / block
+            let channel =
+                isTransposed
+                ? row / weights.shape[1] / (weights.shape[0] / group) * weights.shape[1] + row % weights.shape[1] : row
+            values[index] = Float(Double(values[index]) * scale.factor[channel])
+        }
+        guard offsets.allSatisfy(\.isFinite), values.allSatisfy(\.isFinite) else { return nil }
+        let biasID = editor.addConstant(try Tensor(offsets), name: name + "/bias")
+        guard scale.factor.contains(where: { $0 != 1 }) else { return [source, weightsID, biasID] }
+        let scaled = editor.addConstant(try Tensor(values, shape: weights.shape), name: name + "/weights")
+        return [source, scaled, biasID]
+    }
+}
