@@ -190,20 +190,21 @@ private enum ConvolutionKernel {
     }
 
     init(_ window: ConvolutionWindow, threads: Int, hasPanels: Bool, _ precision: Precision) {
-        let windows = precision == .single ? WindowConvolution(window) : nil
+        let (windows, winograd) = (WindowConvolution(window), WinogradConvolution(window, threads: threads))
         if let dot = DotConvolution(window) {
             self = .dot(dot)
         } else if let depthwise = DepthwiseConvolution(window) {
             self = .depthwise(depthwise)
-        } else if let windows, windows.isFasterThanFiltering {
+        } else if let windows, windows.isFasterThanFiltering, precision == .single || winograd != nil {
+            // What would be filtered in single precision anyway.
             self = .windows(windows)
-        } else if let winograd = WinogradConvolution(window, threads: threads) {
+        } else if let winograd {
             self = .winograd(winograd)
         } else if hasPanels, let fewPixels = FewPixelConvolution(window) {
             self = .fewPixels(fewPixels)
         } else if let direct = DirectConvolution(window) {
             self = .direct(direct)
-        } else if let windows {
+        } else if let windows, precision == .single {
             self = .windows(windows)
         } else {
             self = .unfolded

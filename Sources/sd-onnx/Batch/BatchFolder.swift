@@ -68,7 +68,7 @@ struct BatchFolder {
     func plan() throws -> BatchPlan {
         do {
             let bytes = try BoundedFile.read(planFile, limit: 1 << 32)
-            let plan = try JSONDecoder().decode(BatchPlan.self, from: Data(bytes))
+            let plan = try JSONText.decode(BatchPlan.self, from: bytes)
             guard plan.format == 1 else {
                 throw CommandFailure(
                     "\(planFile.path) has format \(plan.format), expected 1: another version of this program wrote it.")
@@ -76,7 +76,7 @@ struct BatchFolder {
             return plan
         } catch let error as BoundedFile.ReadError {
             throw CommandFailure("\(url.path) isn't the folder of a batch: batch.json can't be read, \(error.reason).")
-        } catch is DecodingError {
+        } catch let error where error is DecodingError || error is JSONText.FormatError {
             throw CommandFailure("\(planFile.path) isn't what \"sd-onnx batch\" writes.")
         }
     }

@@ -74,8 +74,7 @@ final class BatchManifest {
         }
         guard let end = bytes.lastIndex(of: 0x0A) else { return ([], 0) }
         let lines = bytes[..<end].split(separator: 0x0A)
-        let decoder = JSONDecoder()
-        let entries = lines.compactMap { try? decoder.decode(BatchEntry.self, from: Data($0)) }
+        let entries = lines.compactMap { try? JSONText.decode(BatchEntry.self, from: Array($0)) }
         return (entries, lines.count - entries.count)
     }
 
