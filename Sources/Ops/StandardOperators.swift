@@ -17,7 +17,7 @@ public enum StandardOperators {
     /// Operators that stand for others, which come into their place.
     public static let expansions: [OperatorExpansion] = ContributedFamily.expansions
 
-    /// The operators and fusions, for ``/GraphRuntime/Session/init(graph:library:options:)``.
+    /// The operators and fusions, for ``/GraphRuntime/Session/init(graph:library:options:sharingConstantsOf:)``.
     public static let library = OperatorLibrary(
         registry: OperatorRegistry(
             definitions,

@@ -211,7 +211,7 @@ struct RowPanelLayout: Sendable {
         self.groups = groups
         self.rows = rows
         self.depth = depth
-        unsafe panelRows = unsafe PackedProduct.balanced(rows, limit: PackedProduct.rows, multiple: 1)
+        panelRows = unsafe PackedProduct.balanced(rows, limit: PackedProduct.rows, multiple: 1)
         panels = (rows + panelRows - 1) / panelRows
     }
 

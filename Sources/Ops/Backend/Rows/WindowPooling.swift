@@ -79,7 +79,7 @@ struct WindowPooling {
                 }
                 guard !counts.isEmpty else { continue }
                 unsafe counts.withUnsafeBufferPointer { counts in
-                    guard let counts = unsafe counts.baseAddress else { return }
+                    guard let counts = counts.baseAddress else { return }
                     unsafe ck_div(result, 1, counts + place, 1, result, rows.count * width)
                 }
             }
