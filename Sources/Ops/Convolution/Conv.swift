@@ -113,7 +113,7 @@ struct Conv: Operator {
     func run(_ context: inout RunContext) throws {
         let input = try context.input(0)
         var weights = try context.input(1)
-        let bias = try context.optionalInput(2)
+        let bias = try context.optionalInput(2)?.aligned()
         let output = try context.output(0)
         let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
         let threads = context.threads
@@ -125,7 +125,7 @@ struct Conv: Operator {
             ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil, precision)
             : .unfolded
         let epilogue = try ConvolutionEpilogue(
-            activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3) : nil,
+            activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil,
             output: output)
         switch kernel {
         case .fewPixels(let convolution):
@@ -139,7 +139,7 @@ struct Conv: Operator {
             )
             return try epilogue.apply(to: output, threads: threads)
         case .windows(let windows):
-            if rowPanels == nil { weights = try weights.widened(threads: threads) }
+            if rowPanels == nil { weights = try weights.widened(threads: threads).aligned() }
             return try windows.run(
                 input: input, weights: weights, panels: rowPanels, bias: bias, epilogue, output: output,
                 threads: threads)
@@ -149,10 +149,10 @@ struct Conv: Operator {
         switch kernel {
         case .dot(let dot):
             return try dot.run(
-                input: input, weights: weights, bias: bias, epilogue, output: output, threads: threads)
+                input: input, weights: weights.aligned(), bias: bias, epilogue, output: output, threads: threads)
         case .depthwise(let depthwise):
             return try depthwise.run(
-                input: input, weights: weights, bias: bias, epilogue, output: output, threads: threads)
+                input: input, weights: weights.aligned(), bias: bias, epilogue, output: output, threads: threads)
         case .direct(let direct):
             try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)

@@ -243,7 +243,10 @@ struct RowPanelLayout: Sendable {
         ) {
             weights, _ throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
-            unsafe pack(try weights.pointer(to: Float.self), into: try result.pointer(to: Float.self))
+            let source = try weights.aligned()
+            try withExtendedLifetime(source) { () throws(TensorError) in
+                unsafe pack(try source.pointer(to: Float.self), into: try result.pointer(to: Float.self))
+            }
             return result.tensor
         }
     }
