@@ -85,8 +85,13 @@ import Testing
         // What is between is read by others too.
         #expect(try count { g, y in [g.node("Mul", y, try g.weights([17, 1, 1])), y] } == 0)
         #expect(try count { g, y in [g.node("Mul", y, try g.weights([17, 1, 1])), g.node("Neg", y)] } == 0)
-        // Weights would lose digits.
-        #expect(try count { g, y in [g.node("Mul", y, try g.scalar(1e-40))] } == 0)
+        // Weights would lose digits, or the terms of sums their range.
+        for factor: Float in [1e-40, 1e19, 3e38, .infinity, .nan] {
+            #expect(try count { g, y in [g.node("Mul", y, try g.scalar(factor))] } == 0, "\(factor)")
+        }
+        for factor: Float in [1e-30, 1e17] {
+            #expect(try count { g, y in [g.node("Mul", y, try g.scalar(factor))] } == 1, "\(factor)")
+        }
         var g = FusionGraph(.float64)
         let x = try g.input([1, 2, 4, 4])
         let y = g.node("Mul", g.node("Conv", x, try g.weights([3, 2, 3, 3])), try g.scalar(2))

@@ -14,8 +14,8 @@ struct Conv: Operator {
     var shift: Float?
     /// The weights in panels of output channels, where the kernel reads constants so.
     private var panels: PackedFactor?
-    /// The weights in panels of rows, where the kernel reads constants so.
-    private var rowPanels: PackedConstant?
+    /// The weights in panels of rows, or where they are aligned, where the kernel reads constants so.
+    private var ordered: PackedConstant?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
@@ -96,9 +96,17 @@ struct Conv: Operator {
         }
         let window = try ConvolutionWindow(attributes, input: input, weights: weights.shape)
         let kernel = ConvolutionKernel(window, threads: 1, hasPanels: true, plan.precision)
-        if case .windows(let windows) = kernel {
-            result.rowPanels = windows.layout.packed(weights, constants: constants)
+        switch kernel {
+        case .windows(let windows):
+            result.ordered = windows.layout.packed(weights, constants: constants)
             return result
+        case .dot, .depthwise:
+            guard weights.dtype == .float32, !weights.isAligned else { return result }
+            result.ordered = constants.constant(weights, form: "aligned") { weights, _ throws(TensorError) in
+                try weights.aligned()
+            }
+            return result
+        case .fewPixels, .direct, .winograd, .unfolded: break
         }
         guard let wanted = kernel.precisionOfPanels(plan.precision) else { return result }
         let depth = Im2Col<Float>(window).rowCount
@@ -119,7 +127,7 @@ struct Conv: Operator {
         let threads = context.threads
         // Without memory for the panels the weights are read as they lie.
         let panels = try? panels?.panels(threads: threads)
-        let rowPanels = try? rowPanels?.tensor(threads: threads)
+        let ordered = try? ordered?.tensor(threads: threads)
         let kernel =
             input.dtype == .float32
             ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil, precision)
@@ -139,9 +147,9 @@ struct Conv: Operator {
             )
             return try epilogue.apply(to: output, threads: threads)
         case .windows(let windows):
-            if rowPanels == nil { weights = try weights.widened(threads: threads).aligned() }
+            if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
             return try windows.run(
-                input: input, weights: weights, panels: rowPanels, bias: bias, epilogue, output: output,
+                input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output,
                 threads: threads)
         case .dot, .depthwise, .direct, .unfolded: break
         }
@@ -149,10 +157,10 @@ struct Conv: Operator {
         switch kernel {
         case .dot(let dot):
             return try dot.run(
-                input: input, weights: weights.aligned(), bias: bias, epilogue, output: output, threads: threads)
+                input: input, weights: ordered ?? weights.aligned(), bias: bias, epilogue, output: output, threads: threads)
         case .depthwise(let depthwise):
             return try depthwise.run(
-                input: input, weights: weights.aligned(), bias: bias, epilogue, output: output, threads: threads)
+                input: input, weights: ordered ?? weights.aligned(), bias: bias, epilogue, output: output, threads: threads)
         case .direct(let direct):
             try direct.run(input: input, weights: weights, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)

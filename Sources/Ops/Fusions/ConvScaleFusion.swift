@@ -27,10 +27,13 @@ struct ConvScaleFusion: Fusion {
         let factor: [Double]
         let offset: [Double]
 
+        /// The largest factor: with larger ones the terms of a sum may leave the range of single precision where the sum doesn't.
+        private static let largestFactor = 0x1p60
+
         /// - Returns: nil where a factor isn't an ordinary number: the weights would lose what they say.
         init?(factor: [Double], offset: [Double]) {
-            guard (factor + offset).allSatisfy({ $0.isFinite && Float($0).isFinite }),
-                factor.allSatisfy({ $0 == 0 || Float($0).isNormal })
+            guard offset.allSatisfy({ Float($0).isFinite }),
+                factor.allSatisfy({ $0 == 0 || Float($0).isNormal && abs($0) <= Self.largestFactor })
             else { return nil }
             self.factor = factor
             self.offset = offset
@@ -97,11 +100,14 @@ private struct ScaledWeights {
         else { return nil }
     }
 
-    /// What the convolution reads instead; nil where a weight or the bias would leave the range.
+    /// What the convolution reads instead; nil where weights or the bias would leave the range, or a channel's largest weight would lose
+    /// digits.
     func inputs(_ scale: ConvScaleFusion.Scale, name: String, _ editor: inout GraphEditor) throws -> [ValueID?]? {
         let old = try bias?.array(of: Float.self).map { Double($0) } ?? [Double](repeating: 0, count: channels)
         let offsets = zip(zip(old, scale.factor), scale.offset).map { Float($0.0 * $0.1 + $1) }
         var values = try weights.array(of: Float.self)
+        // By channel, the largest before and after.
+        var largest = [(old: Float, new: Float)](repeating: (0, 0), count: channels)
         // The weights of one channel, or of a transposed convolution those of one channel and one input channel.
         let block = weights.shape.count((isTransposed ? 2 : 1)..<rank)
         for index in values.indices {
@@ -109,9 +115,12 @@ private struct ScaledWeights {
             let channel =
                 isTransposed
                 ? row / weights.shape[1] / (weights.shape[0] / group) * weights.shape[1] + row % weights.shape[1] : row
-            values[index] = Float(Double(values[index]) * scale.factor[channel])
+            let value = values[index]
+            values[index] = Float(Double(value) * scale.factor[channel])
+            largest[channel] = (max(largest[channel].old, abs(value)), max(largest[channel].new, abs(values[index])))
         }
-        guard offsets.allSatisfy(\.isFinite), values.allSatisfy(\.isFinite) else { return nil }
+        let keepDigits = zip(largest, scale.factor).allSatisfy { $0.new.isNormal || !$0.old.isNormal || $1 == 0 }
+        guard offsets.allSatisfy(\.isFinite), values.allSatisfy(\.isFinite), keepDigits else { return nil }
         let biasID = editor.addConstant(try Tensor(offsets), name: name + "/bias")
         guard scale.factor.contains(where: { $0 != 1 }) else { return [source, weightsID, biasID] }
         let scaled = editor.addConstant(try Tensor(values, shape: weights.shape), name: name + "/weights")

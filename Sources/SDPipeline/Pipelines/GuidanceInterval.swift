@@ -1,5 +1,5 @@
 /// The part of a run in which the negative prompt counts (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval Improves Sample and
-/// Distribution Quality in Diffusion Models"): outside of it the model predicts for the prompt alone, which takes half the time.
+/// Distribution Quality in Diffusion Models"): outside of it the model predicts for the prompt alone, which is half as many rows.
 public struct GuidanceInterval: Sendable, Equatable, Codable {
     /// The share of the run's evaluations that come before it, 0 to 1.
     public var start: Double

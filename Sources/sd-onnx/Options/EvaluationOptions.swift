@@ -13,7 +13,7 @@ struct EvaluationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "The part of the run in which the negative prompt counts, as shares from 0 to 1: the other steps take half the time. (default: 0,1)",
+            "The part of the run in which the negative prompt counts, as shares from 0 to 1: the other steps evaluate half as many rows. (default: 0,1)",
             valueName: "START,END"), transform: OptionValues.guidanceInterval)
     var cfgInterval: GuidanceInterval?
 
