@@ -268,6 +268,23 @@ def models(modules):
     }  # fmt: skip
 
 
+def record(root, name, one, answer, latents):
+    """Saves what diffusers answered below root, and returns the case's entry."""
+    folder = root / name / "expected"
+    entry = dict(one) | {"model": f"{name}/model", "pictures": []}
+    entry["controls"] = [
+        {**given, "network": None if name.endswith("-inside") else f"{name}/control-{given['network']}"} for given in one["controls"]
+    ]
+    entry["latents"] = cases.save(latents, folder, one["name"], root)
+    for index, picture in enumerate(answer.images):
+        path = folder / f"{one['name']}-{index}.png"
+        picture.save(path)
+        entry["pictures"].append(str(path.relative_to(root)))
+    # In half precision, as in families.py.
+    entry["tolerance"] = {"latents": 5e-3 if name.endswith("-half") else 1e-4, "picture": 2}
+    return entry
+
+
 def make(name, parts, factor, asked, tool):
     folder = ROOT / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -296,18 +313,7 @@ def make(name, parts, factor, asked, tool):
         answer, latents = call(made, one)
         if one["freeu"]:
             made.disable_freeu()
-        entry = dict(one) | {"model": f"{name}/model", "pictures": []}
-        entry["controls"] = [
-            {**given, "network": None if name.endswith("-inside") else f"{name}/control-{given['network']}"} for given in one["controls"]
-        ]
-        entry["latents"] = cases.save(latents, folder / "expected", one["name"], ROOT)
-        for index, picture in enumerate(answer.images):
-            path = folder / "expected" / f"{one['name']}-{index}.png"
-            picture.save(path)
-            entry["pictures"].append(str(path.relative_to(ROOT)))
-        # In half precision, as in families.py.
-        entry["tolerance"] = {"latents": 5e-3 if name.endswith("-half") else 1e-4, "picture": 2}
-        entries.append(entry)
+        entries.append(record(ROOT, name, one, answer, latents))
     write_json(folder / "cases.json", {"recipe": recipe(), "cases": entries})
 
 

@@ -24,7 +24,6 @@ from DeepCache import DeepCacheSDHelper
 
 import controls
 import families
-import family_cases as cases
 from common import CACHE, write_json
 from controls import control
 
@@ -105,16 +104,8 @@ def make(name, parts, factor, asked):
             pipeline.unet.forward = forward
         if one["freeu"]:
             pipeline.disable_freeu()
-        entry = dict(one) | {"model": f"{name}/model", "pictures": []}
+        entry = controls.record(ROOT, name, one, answer, latents)
         entry["caching"] = f"deep:{interval}:{branch}" if one["caching"] else None
-        entry["controls"] = [{**given, "network": f"{name}/control-{given['network']}"} for given in one["controls"]]
-        entry["latents"] = cases.save(latents, folder / "expected", one["name"], ROOT)
-        for index, picture in enumerate(answer.images):
-            path = folder / "expected" / f"{one['name']}-{index}.png"
-            picture.save(path)
-            entry["pictures"].append(str(path.relative_to(ROOT)))
-        # In half precision, as in families.py.
-        entry["tolerance"] = {"latents": 5e-3 if name.endswith("-half") else 1e-4, "picture": 2}
         entries.append(entry)
     write_json(folder / "cases.json", {"recipe": recipe(), "cases": entries})
 

@@ -6,110 +6,17 @@ import Testing
 
 /// ControlNets and FreeU over exported U-Nets, against diffusers' own pipelines over the same weights (Tests/References/controls.py).
 @Suite struct ControlParityTests {
-    struct Case: Decodable, Sendable {
-        struct Tolerance: Decodable {
-            /// Of the largest difference, relative to the largest value.
-            let latents: Double
-            /// Of 255.
-            let picture: Int
-        }
-        struct Control: Decodable {
-            let network: String?
-            let image: String
-            let strength: Double
-            let start: Double
-            let end: Double
-        }
-
-        let model: String
-        let name: String
-        let prompt: String
-        let negativePrompt: String?
-        let guidanceScale: Double
-        let steps: Int
-        let strength: Double?
-        let seed: UInt64
-        let generators: String
-        let batch: Int
-        let width: Int
-        let height: Int
-        let scheduler: String?
-        let schedulerOptions: [String: SchedulerValue]
-        let image: String?
-        let mask: String?
-        let controls: [Control]
-        let guess: Bool
-        let freeu: [Double]?
-        let caching: String?
-        let guidanceInterval: [Double]?
-        let latents: String
-        let pictures: [String]
-        let tolerance: Tolerance
-    }
-
     static let root = TestCache.folder.appendingPathComponent("controls")
     static let models = [
         "sd1", "sd2", "sdxl", "sd1-inpaint", "sd1-half", "sd1-dynamo", "sd1-residuals", "sd1-inside", "sdxl-inside",
     ]
 
-    /// - Parameter root: of the script's results.
-    static func cases(_ model: String, root: URL = root) throws -> [Case] {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        struct File: Decodable { let cases: [Case] }
-        let file = root.appendingPathComponent("\(model)/cases.json")
-        try #require(FileManager.default.fileExists(atPath: file.path), "\(file.path) is missing: run Tools/setup-test-data.sh")
-        return try decoder.decode(File.self, from: Data(contentsOf: file)).cases
-    }
-
-    static func request(_ item: Case) throws -> GenerationRequest {
-        func file(_ path: String) -> URL { root.appendingPathComponent(path) }
-        var request = GenerationRequest(
-            prompt: item.prompt, negativePrompt: item.negativePrompt, width: item.width, height: item.height, steps: item.steps,
-            guidanceScale: item.guidanceScale, seed: item.seed, batchCount: item.batch,
-            batchSeeds: item.generators == "each" ? .consecutive : .shared, scheduler: item.scheduler,
-            schedulerOverrides: item.schedulerOptions)
-        if let image = item.image {
-            request.initialImage = try PNGFile.read(file(image))
-            request.strength = item.strength
-        }
-        if let mask = item.mask {
-            request.inpainting = Inpainting(mask: try PictureMask(PictureSource(contentsOf: file(mask))))
-        }
-        request.controls = try item.controls.map { control in
-            Control(
-                network: control.network.map(file), image: try PNGFile.read(file(control.image)), strength: control.strength,
-                start: control.start, end: control.end, guesses: item.guess)
-        }
-        request.stepCaching = try item.caching.map { try #require(StepCaching($0)) }
-        request.guidanceInterval = item.guidanceInterval.map { GuidanceInterval(start: $0[0], end: $0[1]) }
-        if let factors = item.freeu { request.freeU = FreeU(b1: factors[0], b2: factors[1], s1: factors[2], s2: factors[3]) }
-        return request
-    }
-
     @Test(arguments: models) func sameAsDiffusers(model: String) throws {
         let pipeline = try StableDiffusionPipeline(modelFolder: Self.root.appendingPathComponent("\(model)/model"))
-        let cases = try Self.cases(model)
+        let cases = try ParityCase.all(model, in: Self.root)
         #expect(cases.contains { $0.freeu != nil } || model == "sd1-inpaint")
-        #expect(cases.contains { $0.controls.count == 2 } || model == "sd1-inpaint")
-        for item in cases { try Self.expectSame(pipeline.generate(Self.request(item)), item, root: Self.root) }
-    }
-
-    /// The latents and pictures of a case, within its tolerances.
-    static func expectSame(_ result: GenerationResult, _ item: Case, root: URL) throws {
-        let expected = try NPYArray(contentsOf: root.appendingPathComponent(item.latents))
-        #expect(result.latents.shape == expected.shape, "\(item.model) \(item.name)")
-        expectClose(
-            result.latents.values, try expected.floats(), shape: expected.shape,
-            within: Tolerance(ofLargest: item.tolerance.latents), "\(item.model) \(item.name)")
-        #expect(result.images.count == item.pictures.count)
-        for (image, file) in zip(result.images, item.pictures) {
-            let picture = try PNGFile.read(root.appendingPathComponent(file))
-            #expect((image.width, image.height) == (picture.width, picture.height))
-            expectClose(
-                image.pixels, picture.pixels, shape: [picture.height, picture.width, 3], within: item.tolerance.picture,
-                "\(item.model) \(item.name)")
-        }
+        #expect(cases.contains { $0.controls?.count == 2 } || model == "sd1-inpaint")
+        for item in cases { try item.expectSame(pipeline.generate(item.request(in: Self.root)), in: Self.root) }
     }
 
     /// The embedded model with FreeU, against diffusers over the same files with Fourier transforms (Tests/References/freeu.py).
@@ -147,8 +54,8 @@ import Testing
     /// What the networks do shows: without them, or with other settings, the picture is another one by far more than the tolerance.
     @Test func controlsMatter() throws {
         let pipeline = try StableDiffusionPipeline(modelFolder: Self.root.appendingPathComponent("sd1/model"))
-        let item = try #require(try Self.cases("sd1").first { $0.name == "text-two" })
-        let request = try Self.request(item)
+        let item = try #require(try ParityCase.all("sd1", in: Self.root).first { $0.name == "text-two" })
+        let request = try item.request(in: Self.root)
         var others: [GenerationRequest] = []
         for change in [
             { $0.controls = [] }, { $0.controls.removeLast() }, { $0.controls.removeFirst() },

@@ -13,13 +13,11 @@ import Testing
     /// Against diffusers with the package DeepCache, and with guidance in a part of the steps (Tests/References/step_caching.py).
     @Test(arguments: ["sd1", "sd2", "sdxl", "sd1-half", "sd1-dynamo", "sd1-residuals"])
     func sameAsDeepCache(model: String) throws {
-        let pipeline = try StableDiffusionPipeline(
-            modelFolder: ControlParityTests.root.appendingPathComponent("\(model)/model"))
-        let cases = try ControlParityTests.cases(model, root: Self.root)
+        let inputs = ControlParityTests.root
+        let pipeline = try StableDiffusionPipeline(modelFolder: inputs.appendingPathComponent("\(model)/model"))
+        let cases = try ParityCase.all(model, in: Self.root)
         #expect(cases.count { $0.caching != nil } >= 6)
-        for item in cases {
-            try ControlParityTests.expectSame(pipeline.generate(ControlParityTests.request(item)), item, root: Self.root)
-        }
+        for item in cases { try item.expectSame(pipeline.generate(item.request(in: inputs)), in: Self.root) }
     }
 
     private func pipeline(savesMemory: Bool = false, optimize: Bool = true) throws -> StableDiffusionPipeline {
