@@ -204,11 +204,15 @@ public final class Session: Sendable {
         return result
     }
 
+    /// The ``Graph/replaceable`` constants that hold now.
+    public var replaceableConstants: [ValueID: Tensor] { replaceable.withLock { $0 } }
+
     /// Gives a ``Graph/replaceable`` constant other values, for all runs that begin afterwards. Plans are kept.
     ///
     /// No run may be under way: it could see the constant change.
     ///
-    /// - Throws: ``GraphError`` where the constant isn't one of these, or the tensor has another type or shape.
+    /// - Throws: ``GraphError`` where the constant isn't one of these, or the tensor has another type or shape; ``TensorError`` where there
+    ///   is no memory for elements that are computed when they are needed.
     public func replaceConstant(_ id: ValueID, with tensor: Tensor) throws {
         if unusedReplaceable.contains(id) { return }
         let old = try replaceable.withLock { constants throws(GraphError) -> Tensor in
@@ -221,8 +225,11 @@ public final class Session: Sendable {
             return old
         }
         constants?.replace(old, with: tensor)
-        plans.withLock { plans in
-            plans = plans.compactMap { entry in entry.plan.replacing(id, with: tensor).map { (entry.key, $0) } }
+        try plans.withLock { plans in
+            // Without memory for a plan's constants the others must not be left with the old ones.
+            let old = plans
+            plans = []
+            plans = try old.compactMap { entry in try entry.plan.replacing(id, with: tensor).map { (entry.key, $0) } }
         }
     }
 

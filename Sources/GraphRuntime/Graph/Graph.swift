@@ -23,7 +23,7 @@ public struct Graph: Sendable {
     /// attribute names their sources in ``Node/captures``.
     public var captures: [ValueID]
     /// Those of ``initializers`` that a ``Session`` may be given other values for, see ``Session/replaceConstant(_:with:)``. They lie in
-    /// memory, and are packed all the same as those of a mapped file are.
+    /// memory or are computed when they are needed, and are packed all the same as those of a mapped file are.
     public var replaceable: Set<ValueID> = []
 
     /// A graph of these parts, which aren't checked: see ``validate()``.

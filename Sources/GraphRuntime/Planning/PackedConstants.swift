@@ -25,8 +25,15 @@ public final class PackedConstant: Sendable {
         try state.withLock { state throws(TensorError) in
             if let packed = state.packed { return packed }
             let source = state.source
-            let made = try pack(source, threads)
-            source.storage.releasePages(source.byteOffset..<source.byteOffset + source.byteCount)
+            let made: Tensor
+            if let deferred = source.storage.deferred {
+                made = try deferred.withElements { elements throws(TensorError) in
+                    try pack(elements.reshaped(to: source.shape), threads)
+                }
+            } else {
+                made = try pack(source, threads)
+                source.storage.releasePages(source.byteOffset..<source.byteOffset + source.byteCount)
+            }
             // A run of a plan whose forms went meanwhile takes it along.
             if state.keepers > 0 { state.packed = made }
             return made
@@ -104,6 +111,8 @@ final class PackedConstantStore: Sendable {
 public final class PackedConstants: Sendable {
     private struct State {
         var used: [ObjectIdentifier: PackedConstant] = [:]
+        /// The storages of all constants that were asked for.
+        var sources: Set<ObjectIdentifier> = []
         var isKept = true
     }
 
@@ -128,11 +137,15 @@ public final class PackedConstants: Sendable {
     ) -> PackedConstant? {
         guard let constant = store.constant(source, form: form, pack: pack) else { return nil }
         state.withLock { state in
+            state.sources.insert(ObjectIdentifier(source.storage))
             guard state.used.updateValue(constant, forKey: ObjectIdentifier(constant)) == nil, state.isKept else { return }
             constant.keep()
         }
         return constant
     }
+
+    /// Whether a form of the constant is needed.
+    func holdsForm(of source: Tensor) -> Bool { state.withLock { $0.sources.contains(ObjectIdentifier(source.storage)) } }
 
     /// Has the forms stay in memory once they are made.
     func keep() {

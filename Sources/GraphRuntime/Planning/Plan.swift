@@ -94,6 +94,10 @@ final class Plan: Sendable {
         arenaByteCount = planner.arenaByteCount
         fusionCounts = optimized.fusionCounts
         constants = context.constants
+        for tensor in planner.graph.initializers.values where context.constants?.holdsForm(of: tensor) != true {
+            // Steps read the elements: here the lack of memory is an error.
+            _ = try tensor.storage.deferred?.pinned()
+        }
         pages = constants == nil ? WeightPages(planner.graph) : nil
         seconds = (specialiseSeconds, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
     }
@@ -115,8 +119,11 @@ final class Plan: Sendable {
 
     /// The same plan with another constant of the same type and shape; nil where something was computed of it ahead. The packed forms of
     /// the constant are shared.
-    func replacing(_ id: ValueID, with tensor: Tensor) -> Plan? {
-        guard graph.initializers[id] != nil, graph.nodes.contains(where: { $0.reads.contains(id) }) else { return nil }
+    ///
+    /// - Throws: ``TensorError`` where there is no memory for elements that steps read.
+    func replacing(_ id: ValueID, with tensor: Tensor) throws(TensorError) -> Plan? {
+        guard let old = graph.initializers[id], graph.nodes.contains(where: { $0.reads.contains(id) }) else { return nil }
+        if let before = old.storage.deferred { if before.isPinned { _ = try tensor.storage.deferred?.pinned() } }
         return Plan(self, replacing: id, with: tensor)
     }
 

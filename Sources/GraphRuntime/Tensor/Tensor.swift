@@ -176,7 +176,7 @@ public struct Tensor: Sendable {
 
     /// Where the elements begin; some address also where there are none.
     @usableFromInline
-    package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(storage.base + byteOffset) }
+    package var start: UnsafeRawPointer { unsafe storage.firstByte + byteOffset }
 
     /// The elements' bytes, as they lie in storage.
     package var rawBytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: byteCount) }

@@ -22,6 +22,9 @@ public final class TensorStorage: @unchecked Sendable {
     /// Whether the bytes are a file's, mapped read-only: pages that the system can read again, so that a session may give them back meanwhile.
     public let isMappedFile: Bool
 
+    /// Elements that are computed when they are needed; nil where they are at ``base``.
+    let deferred: DeferredElements?
+
     private enum Owner {
         case own
         case other(AnyObject)
@@ -62,6 +65,7 @@ public final class TensorStorage: @unchecked Sendable {
         unsafe base = pointer
         self.byteCount = byteCount
         isMappedFile = false
+        deferred = nil
         owner = .own
         let now = Self.current.wrappingAdd(byteCount, ordering: .relaxed).newValue
         _ = Self.peak.max(now, ordering: .relaxed)
@@ -71,11 +75,27 @@ public final class TensorStorage: @unchecked Sendable {
     /// A view of memory that `owner` keeps alive and that nobody writes to through this storage.
     ///
     /// - Parameter isMappedFile: whether it is a whole file, mapped read-only from its first byte on.
-    package init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject, isMappedFile: Bool = false) {
+    package convenience init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject, isMappedFile: Bool = false) {
+        unsafe self.init(base, byteCount, owner, isMappedFile, nil)
+    }
+
+    private init(
+        _ base: UnsafeMutableRawPointer, _ byteCount: Int, _ owner: AnyObject, _ isMappedFile: Bool,
+        _ deferred: DeferredElements?
+    ) {
         unsafe self.base = base
         self.byteCount = byteCount
         self.isMappedFile = isMappedFile
+        self.deferred = deferred
         self.owner = .other(owner)
+    }
+
+    /// Elements that are computed when they are needed, with addresses of its own where nobody reads.
+    ///
+    /// - Throws: ``TensorError`` where the system has no such addresses left.
+    static func deferred(_ elements: DeferredElements, byteCount: Int) throws(TensorError) -> TensorStorage {
+        let addresses = try Placeholder(byteCount: max(byteCount, 1))
+        return unsafe TensorStorage(addresses.base, byteCount, addresses, false, elements)
     }
 
     /// Read-only addresses without memory behind them, for tensors of which type and shape are known, but not the values: who reads
@@ -105,7 +125,14 @@ public final class TensorStorage: @unchecked Sendable {
     }
 
     /// Whether the bytes only stand for values that weren't to be had.
-    var isPlaceholder: Bool { if case .other(let object) = owner { object is Placeholder } else { false } }
+    var isPlaceholder: Bool { if case .other(let object) = owner { object is Placeholder && deferred == nil } else { false } }
+
+    /// The first byte, of elements that are computed when they are needed as soon as they are. Without memory for them it reads as zeros:
+    /// who can fail asks for them before, as plans do.
+    package var firstByte: UnsafeRawPointer {
+        guard let deferred, let tensor = try? deferred.pinned() else { return unsafe UnsafeRawPointer(base) }
+        return unsafe tensor.start
+    }
 
     /// The path of the mapped file, where pages of it were found missing; see ``MappedFileGuard``.
     var lostFile: String? {

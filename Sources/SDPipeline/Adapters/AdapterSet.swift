@@ -21,22 +21,25 @@ public struct AdapterWeight: Sendable, Equatable {
 }
 
 extension [AdapterWeight] {
-    /// For ``MergedWeights``; nil where there are no adapters.
-    var unetStrengths: MergedWeights.Strengths? { isEmpty ? nil : map { Float($0.weight) } }
-    var textStrengths: MergedWeights.Strengths? { isEmpty ? nil : map { Float($0.textWeight) } }
+    /// For ``AdapterMix``.
+    var unetStrengths: [Float] { map { Float($0.weight) } }
+    var textStrengths: [Float] { map { Float($0.textWeight) } }
 }
 
 /// The adapters of a model.
 struct AdapterSet: Sendable {
     let loras: [LoRA]
+    /// Whether graphs are loaded so that other adapters can take the place of these.
+    private let isOpen: Bool
     private let folder: ModelFolder?
     private let parts: Set<AdapterKey.Part>
 
     /// None.
-    init() { (loras, folder, parts) = ([], nil, []) }
+    init() { (loras, isOpen, folder, parts) = ([], false, nil, []) }
 
+    /// - Parameter isOpen: whether there may be others later, where there are none so far.
     /// - Throws: ``PipelineError`` where two have one name, or a weight isn't a number.
-    init(_ loras: [LoRA], family: ModelFamily, folder: ModelFolder) throws {
+    init(_ loras: [LoRA], family: ModelFamily, folder: ModelFolder, isOpen: Bool) throws {
         var names: Set<String> = []
         if let name = loras.map(\.name).first(where: { !names.insert($0).inserted }) {
             throw PipelineError("Two LoRAs have the name \(name): they need different ones.", kind: .invalidRequest)
@@ -48,7 +51,7 @@ struct AdapterSet: Sendable {
                     kind: .invalidRequest)
             }
         }
-        (self.loras, self.folder) = (loras, folder)
+        (self.loras, self.folder, self.isOpen) = (loras, folder, isOpen || !loras.isEmpty)
         parts = Set([.unet] + family.textEncoders.compactMap { AdapterKey.Part(rawValue: $0.folder) })
     }
 
@@ -85,22 +88,52 @@ struct AdapterSet: Sendable {
         return (rest, weights)
     }
 
-    /// Puts merged weights into a component's graph; nil where no adapter is for it.
-    func merge(into graph: inout Graph, of component: String, title: String, threads: ThreadPool) throws -> MergedWeights? {
-        guard !loras.isEmpty, let folder, let part = AdapterKey.Part(rawValue: component) else { return nil }
-        let strengths = loras.map { Float(part == .unet ? $0.weight : $0.textWeight) }
-        return try MergedWeights(
-            &graph, adapters: loras, part: part, parts: parts, folder: folder, strengths: strengths, threads: threads,
-            title: title)
+    /// Puts weights that adapters may change into a component's graph; nothing where there never are adapters.
+    ///
+    /// - Parameter place: gets them.
+    func merge(
+        into graph: inout Graph, of component: String, title: String, options: SessionOptions, place: MergedWeights.Place
+    ) throws {
+        guard isOpen, let folder, let part = AdapterKey.Part(rawValue: component) else { return }
+        let homes = LayerHomes(graph, part: part, folder: folder)
+        let placement = try AdapterPlacement(loras, at: homes, part: part, parts: parts, title: title)
+        let mix = AdapterMix(placement: placement, strengths: strengths(of: part))
+        place.put(
+            try MergedWeights(&graph, homes: homes, mix: mix, part: part, parts: parts, title: title, options: options), mix)
+    }
+
+    /// The adapters of a component that is loaded: as a mix for its weights; nil where it must be loaded anew for them.
+    ///
+    /// - Parameter merged: its weights; nil where it was loaded without adapters.
+    /// - Throws: ``PipelineError`` where an adapter can't be used.
+    func mix(for merged: MergedWeights?, of component: String) throws -> Adapted? {
+        guard let part = AdapterKey.Part(rawValue: component) else { return .unchanged }
+        guard let merged else {
+            return loras.contains { $0.modules.contains { $0.home(among: parts) == part } } ? nil : .unchanged
+        }
+        return try merged.placement(of: loras).map {
+            .mixed(AdapterMix(placement: $0, strengths: strengths(of: part)))
+        }
+    }
+
+    /// What adapters make of a component.
+    enum Adapted {
+        /// They aren't for it.
+        case unchanged
+        case mixed(AdapterMix)
+    }
+
+    private func strengths(of part: AdapterKey.Part) -> [Float] {
+        loras.map { Float(part == .unet ? $0.weight : $0.textWeight) }
     }
 
     /// What a person may want to know about the places that the adapters have found.
     ///
     /// - Throws: ``PipelineError`` where an adapter has found none.
-    func notices(_ components: [(title: String, merged: MergedWeights?)]) throws -> [GenerationNotice] {
+    func notices(_ components: [(title: String, mix: AdapterMix?)]) throws -> [GenerationNotice] {
         var result: [GenerationNotice] = []
         for (index, lora) in loras.enumerated() {
-            let reports = components.compactMap { $0.merged?.report }
+            let reports = components.compactMap { $0.mix?.placement.report }
             let known = lora.modules.filter { !parts.contains($0.home(among: parts)) }.map {
                 "\($0.part.rawValue).\($0.module)"
             }
@@ -117,9 +150,9 @@ struct AdapterSet: Sendable {
                         name: lora.name, modules: homeless, total: lora.modules.count, keys: lora.unknownKeys))
             }
         }
-        for (title, merged) in components {
-            guard let merged, merged.report.byOrder > 0 else { continue }
-            result.append(.layersFoundByOrder(count: merged.report.byOrder, component: title))
+        for (title, mix) in components {
+            guard let count = mix?.placement.report.byOrder, count > 0 else { continue }
+            result.append(.layersFoundByOrder(count: count, component: title))
         }
         return result
     }

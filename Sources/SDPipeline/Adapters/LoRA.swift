@@ -24,6 +24,10 @@ public struct LoRA: Sendable {
     let tensors: SafetensorsFile
     let conventions: Set<AdapterKey.Convention>
     let path: String
+    /// Tells what was read once from what was read again.
+    let identity = Identity()
+
+    final class Identity: Sendable {}
 
     /// The most bytes of a file.
     private static let largestFile = 1 << 33

@@ -20,13 +20,22 @@ struct PromptEncoder: Sendable {
             })
     }
 
+    /// The same encoders with the adapters of another configuration, those loaded anew that don't take them otherwise.
+    ///
+    /// - Throws: ``PipelineError`` where an adapter can't be used.
+    func with(_ configuration: PipelineConfiguration, clipSkip: Int?, options: SessionOptions) throws -> PromptEncoder {
+        let adapted = try encoders.compactMap { try $0.with(configuration.adapters) }
+        if adapted.count == encoders.count { return PromptEncoder(adapted) }
+        return try PromptEncoder(configuration, clipSkip: clipSkip, options: options)
+    }
+
     /// The states of prompts, in their order: of as many tokens for each, where a prompt of fewer chunks is filled up by empty ones.
     ///
     /// - Parameters:
     ///   - empty: the chunk that fills up, see `emptyChunk`.
     ///   - strengths: how much each adapter counts; nil as at first.
     func encode(
-        _ prompts: [PromptTokens], empty: PromptTokens, strengths: MergedWeights.Strengths? = nil,
+        _ prompts: [PromptTokens], empty: PromptTokens, strengths: [Float]? = nil,
         observer: (any RunObserver)?
     ) throws -> [PromptStates] {
         let count = prompts.map(\.chunkCount).max() ?? 0
@@ -48,7 +57,7 @@ struct PromptEncoder: Sendable {
 extension TextEncoder {
     /// The states of prompts of as many chunks each, weighted.
     fileprivate func encode(
-        _ prompts: [[PromptTokens.Chunk]], strengths: MergedWeights.Strengths?, observer: (any RunObserver)?
+        _ prompts: [[PromptTokens.Chunk]], strengths: [Float]?, observer: (any RunObserver)?
     ) throws -> [PromptStates] {
         let all = prompts.flatMap { $0 }
         // Equal chunks of many texts, as editing and alternation make them, are encoded once.

@@ -21,7 +21,9 @@ struct TextEncoder: Sendable {
     private let outputs: [String]
     private let pooledOutput: String?
     /// The weights that adapters change; nil for none.
-    let merged: MergedWeights?
+    private let merged: MergedWeights?
+    /// The adapters; nil for none.
+    private(set) var mix: AdapterMix?
 
     /// A model's text encoder.
     ///
@@ -38,20 +40,22 @@ struct TextEncoder: Sendable {
         let leftOut = part.states == .last ? (clipSkip ?? 1) - 1 : 0
         let component = try Component(part.folder, folder: folder, options: options) { graph, title in
             // First: layers that have no names are told by their order in the whole graph.
-            place.merged = try adapters.merge(into: &graph, of: part.folder, title: title, threads: options.threads)
+            try adapters.merge(into: &graph, of: part.folder, title: title, options: options, place: place)
             if leftOut > 0 { try TextEncoderLayers.leaveOut(leftOut, of: &graph, title: title) }
             let inputs = graph.inputs.filter { graph.initializers[$0] == nil }
             if let vectors, let input = inputs.first(where: { graph.values[$0].name == "input_ids" }) ?? inputs.first {
                 try TokenEmbeddings.add(vectors, to: &graph, input: input, title: title)
             }
         }
-        try self.init(component, states: part.states, clipSkip: clipSkip, merged: place.merged)
+        try self.init(component, states: part.states, clipSkip: clipSkip, place.found)
     }
 
     /// - Throws: ``PipelineError`` where the graph lacks the input or the output.
-    private init(_ component: Component, states: States, clipSkip: Int?, merged: MergedWeights?) throws {
+    private init(
+        _ component: Component, states: States, clipSkip: Int?, _ adapted: (weights: MergedWeights, mix: AdapterMix)?
+    ) throws {
         self.component = component
-        self.merged = merged
+        (merged, mix) = (adapted?.weights, adapted?.mix)
         input = try component.input(["input_ids"], position: 0)
         switch states {
         case .last: outputs = ["last_hidden_state", "hidden_states"]
@@ -74,18 +78,28 @@ struct TextEncoder: Sendable {
         pooledOutput = component.session.outputs.map(\.name).first { $0 == "text_embeds" }
     }
 
+    /// The same encoder with other adapters; nil where it must be loaded anew for them.
+    ///
+    /// - Throws: ``PipelineError`` where an adapter can't be used.
+    func with(_ adapters: AdapterSet) throws -> TextEncoder? {
+        guard let adapted = try adapters.mix(for: merged, of: component.name) else { return nil }
+        var result = self
+        if case .mixed(let mix) = adapted { result.mix = mix }
+        return result
+    }
+
     /// The states of rows of token ids, all of one length.
     ///
     /// - Parameter strengths: how much each adapter counts; nil as at first.
     func encode(
-        _ rows: [[Int]], strengths: MergedWeights.Strengths? = nil, observer: (any RunObserver)? = nil
+        _ rows: [[Int]], strengths: [Float]? = nil, observer: (any RunObserver)? = nil
     ) throws -> [PromptStates] {
         let length = rows.first?.count ?? 0
         let step = input.fixedBatch ?? min(max(rows.count, 1), Self.rowsAtOnce)
         return try stride(from: 0, to: rows.count, by: step).flatMap { start in
             let part = Array(rows[start..<min(start + step, rows.count)])
             let ids = (part + Array(repeating: part[0], count: step - part.count)).flatMap { $0 }
-            let results = try MergedWeights.withStrengths(strengths, of: merged, in: [component.session]) {
+            let results = try MergedWeights.with(mix?.counting(strengths), of: merged, in: [component.session]) {
                 try component.outputs(
                     [outputs] + (pooledOutput.map { [[$0]] } ?? []),
                     of: [input.name: try input.tensor(integers: ids, shape: [step, length])], observer: observer)

@@ -14,7 +14,7 @@ public struct PipelineConfiguration: Sendable {
     let learnedVectors: [Tensor?]
     /// What changes the weights of the U-Net and the text encoders.
     public var loras: [LoRA] { adapters.loras }
-    let adapters: AdapterSet
+    private(set) var adapters: AdapterSet
     /// Whose token ids it gives.
     public let tokenizerConvention: TokenizerConvention
     /// The model's own scheduler settings.
@@ -43,14 +43,17 @@ public struct PipelineConfiguration: Sendable {
     ///   - embeddings: words that were learned, for the prompts.
     ///   - loras: adapters, whose names differ. Tags such as `<lora:name:0.8>` in prompts are then taken out, and change what each counts,
     ///     see ``LoRATag``; the refiner has none.
+    ///   - takesLoRAs: whether a pipeline can be given LoRAs later without loading a graph again, see
+    ///     ``StableDiffusionPipeline/with(loras:)``; always true where there are LoRAs.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public init(
         modelFolder url: URL? = nil, tokenizer convention: TokenizerConvention = .transformers5, vae otherVAE: URL? = nil,
-        refiner refinerURL: URL? = nil, embeddings: [TextualInversion] = [], loras: [LoRA] = []
+        refiner refinerURL: URL? = nil, embeddings: [TextualInversion] = [], loras: [LoRA] = [],
+        takesLoRAs: Bool = false
     ) throws {
         folder = try ModelFolder(try url ?? ModelFolder.defaultURL())
         family = try ModelFamily.of(folder)
-        adapters = try AdapterSet(loras, family: family, folder: folder)
+        adapters = try AdapterSet(loras, family: family, folder: folder, isOpen: takesLoRAs)
         for component in family.textEncoders.map(\.folder) + ["unet"] { _ = try folder.graph(of: component) }
         unet = try UNetConfiguration(folder)
         vaeFolder = try otherVAE.map { try VAEFolder($0) } ?? VAEFolder(of: folder)
@@ -107,6 +110,15 @@ public struct PipelineConfiguration: Sendable {
             return tokenizer
         }
         return (tokenizers, vectors)
+    }
+
+    /// The same model with other LoRAs in the place of those that it has.
+    ///
+    /// - Throws: ``PipelineError`` where two have one name, or a weight isn't a number.
+    public func with(loras: [LoRA]) throws -> PipelineConfiguration {
+        var result = self
+        result.adapters = try AdapterSet(loras, family: family, folder: folder, isOpen: true)
+        return result
     }
 
     /// Whether the autoencoder isn't the model's own.

@@ -33,8 +33,8 @@ struct UNet: Sendable {
     private let inputs: NetworkInputs
     /// The weights that adapters change; nil for none.
     let merged: MergedWeights?
-    /// How much each adapter counts; nil as at first.
-    var strengths: MergedWeights.Strengths?
+    /// The adapters; nil for none.
+    var mix: AdapterMix?
     /// What the deep part made, where the graph is cut; nil where every evaluation computes all.
     var deepFeatures: DeepFeatures?
 
@@ -55,10 +55,10 @@ struct UNet: Sendable {
     ) throws {
         let (places, place) = (EditPlaces(), MergedWeights.Place())
         let component = try Component("unet", file: file, options: options) { graph, title in
-            place.merged = try adapters.merge(into: &graph, of: "unet", title: title, threads: options.threads)
+            try adapters.merge(into: &graph, of: "unet", title: title, options: options, place: place)
             try Self.apply(edits, to: &graph, title: title, places: places)
         }
-        merged = place.merged
+        (merged, mix) = (place.found?.weights, place.found?.mix)
         shallow = try places.takeCut().map { cut, graph in
             try Component("shallow part of the \(component.title)", of: component, graph: graph, edit: cut.keepShallow)
         }
@@ -161,9 +161,9 @@ struct UNet: Sendable {
         } else if shallow != nil {
             names.append([GraphCut.name])
         }
-        let outputs = try MergedWeights.withStrengths(
-            strengths, of: merged, in: [component, shallow].compactMap { $0?.session }
-        ) { try network.outputs(names, of: all, observer: observer) }
+        let outputs = try MergedWeights.with(mix, of: merged, in: [component, shallow].compactMap { $0?.session }) {
+            try network.outputs(names, of: all, observer: observer)
+        }
         if outputs.count > 1 { deepFeatures?.keep(outputs[1], at: evaluation) }
         let output = outputs[0]
         guard output.shape.rank == 4, output.shape[0] == shape[0], output.shape.dimensions.suffix(2) == shape.suffix(2) else {

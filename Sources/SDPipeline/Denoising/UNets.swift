@@ -3,10 +3,18 @@ import Synchronization
 
 /// The U-Net of a model, as its file has it and with the changes that requests ask for.
 final class UNets: Sendable {
+    /// The one that ran last: each holds packed weights of its own.
+    private final class Loaded: Sendable {
+        let last: Mutex<(edits: UNet.Edits, unet: UNet)>
+
+        init(_ unet: UNet) { last = Mutex((UNet.Edits(), unet)) }
+    }
+
     private let configuration: PipelineConfiguration
     private let options: SessionOptions
-    /// The one that ran last: each holds packed weights of its own.
-    private let loaded: Mutex<(edits: UNet.Edits, unet: UNet)>
+    private let loaded: Loaded
+    /// The adapters in the graph that ran last, and the weights that they are for.
+    private let placed = Mutex<(merged: MergedWeights, mix: AdapterMix)?>(nil)
 
     /// Loads the U-Net as it is.
     ///
@@ -14,7 +22,13 @@ final class UNets: Sendable {
     init(_ configuration: PipelineConfiguration, options: SessionOptions) throws {
         self.configuration = configuration
         self.options = options
-        loaded = Mutex((UNet.Edits(), try Self.load(UNet.Edits(), configuration, options)))
+        loaded = Loaded(try Self.load(UNet.Edits(), configuration, options))
+    }
+
+    /// The U-Net of the same model with other adapters. There is one for both: it takes the adapters of who runs it.
+    init(_ other: UNets, with configuration: PipelineConfiguration) {
+        self.configuration = configuration
+        (options, loaded) = (other.options, other.loaded)
     }
 
     /// The U-Net that a plan runs on.
@@ -27,19 +41,41 @@ final class UNets: Sendable {
             edits.cutBranch = branch
             features = DeepFeatures(interval: interval, firstIndex: plan.firstIndex)
         }
-        return try loaded.withLock { loaded in
-            if loaded.edits != edits { loaded = (edits, try Self.load(edits, configuration, options)) }
-            var unet = loaded.unet
-            unet.strengths = plan.adapterWeights.unetStrengths
-            unet.deepFeatures = features
-            return unet
+        var unet = try unet(edits)
+        unet.mix = unet.mix?.counting(plan.adapterWeights.unetStrengths)
+        unet.deepFeatures = features
+        return unet
+    }
+
+    /// The one that ran last, with the adapters at first.
+    ///
+    /// - Throws: ``PipelineError`` where an adapter can't be used.
+    func current() throws -> UNet { try unet(loaded.last.withLock(\.edits)) }
+
+    private func unet(_ edits: UNet.Edits) throws -> UNet {
+        try loaded.last.withLock { last in
+            if last.edits == edits, let adapted = try adapted(last.unet) { return adapted }
+            last = (edits, try Self.load(edits, configuration, options))
+            return last.unet
         }
     }
 
-    /// The one that ran last.
-    var current: UNet { loaded.withLock(\.unet) }
+    /// A U-Net with these adapters; nil where it must be loaded anew for them.
+    private func adapted(_ unet: UNet) throws -> UNet? {
+        var result = unet
+        if let merged = unet.merged, let known = placed.withLock({ $0 }), known.merged === merged {
+            result.mix = known.mix
+            return result
+        }
+        guard let adapted = try configuration.adapters.mix(for: unet.merged, of: "unet") else { return nil }
+        if case .mixed(let mix) = adapted {
+            result.mix = mix
+            if let merged = unet.merged { placed.withLock { $0 = (merged, mix) } }
+        }
+        return result
+    }
 
-    func releaseMemory() { loaded.withLock { $0.unet.releaseMemory() } }
+    func releaseMemory() { loaded.last.withLock { $0.unet.releaseMemory() } }
 
     private static func load(
         _ edits: UNet.Edits, _ configuration: PipelineConfiguration, _ options: SessionOptions

@@ -89,7 +89,10 @@ final class Component: Sendable {
         var options = options
         options.optimize = false
         guard var graph = try? ONNXModel(contentsOf: file).graph, (try? edit(&graph, title)) != nil else { return nil }
-        return try? Session(graph: graph, library: StandardOperators.library, options: options)
+        guard let plain = try? Session(graph: graph, library: StandardOperators.library, options: options) else { return nil }
+        // What adapters changed since it was loaded.
+        for (id, tensor) in session.replaceableConstants { try? plain.replaceConstant(id, with: tensor) }
+        return plain
     }
 
     /// The declared input of one of these names, or the one at `position` where the exporter chose other names.

@@ -11,17 +11,17 @@ public final class StableDiffusionPipeline: Sendable {
     public let configuration: PipelineConfiguration
     private let promptEncoder: PromptEncoder
     /// Those of other layers, by the clip skip, loaded when they are first asked for.
-    private let otherPromptEncoders = Mutex<[Int: PromptEncoder]>([:])
+    private let otherPromptEncoders: Mutex<[Int: PromptEncoder]>
     private let unets: UNets
-    private let controlNets = Mutex<[ControlNetFiles: ControlNet]>([:])
-    private let superResolutionNetworks = Mutex<[URL: SuperResolutionNetwork]>([:])
+    private let controlNets: Mutex<[ControlNetFiles: ControlNet]>
+    private let superResolutionNetworks: Mutex<[URL: SuperResolutionNetwork]>
     let codec: LatentCodec
     /// The pipeline that takes the last steps.
     let refiner: StableDiffusionPipeline?
     let options: SessionOptions
-    let loadedSafetyChecker = Mutex<SafetyChecker?>(nil)
+    let loadedSafetyChecker: Mutex<SafetyChecker?>
     /// The linear map of live previews, fitted when it is first asked for.
-    private let fittedProjection = Mutex<LatentProjection?>(nil)
+    private let fittedProjection: Mutex<LatentProjection?>
     /// What of its adapters the model hasn't, and how their places were found.
     public let adapterNotices: [GenerationNotice]
     /// The SHA-256 of the model's files, read beside the first pictures.
@@ -69,15 +69,62 @@ public final class StableDiffusionPipeline: Sendable {
         vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
         promptEncoder = try PromptEncoder(configuration, clipSkip: nil, options: options)
         unets = try UNets(configuration, options: options)
-        let unet = unets.current
-        adapterNotices = try configuration.adapters.notices(
-            promptEncoder.encoders.map { ($0.component.title, $0.merged) } + [(unet.component.title, unet.merged)])
+        adapterNotices = try Self.notices(configuration, promptEncoder, unets)
+        otherPromptEncoders = Mutex([:])
+        controlNets = Mutex([:])
+        superResolutionNetworks = Mutex([:])
+        loadedSafetyChecker = Mutex(nil)
+        fittedProjection = Mutex(nil)
         codec = try LatentCodec(configuration.vaeFolder, configuration: configuration.vae, options: options)
         refiner = try configuration.refiner.map {
             try StableDiffusionPipeline(
                 $0, threads: threads, optimize: optimize, savesMemory: savesMemory, precision: precision,
                 halfRounding: halfRounding, limits: limits)
         }
+    }
+
+    /// The same model with other LoRAs, or none. Nothing is loaded again: graphs, plans and weights are shared, and the next run merges
+    /// and packs the layers that differ from those of the run before.
+    ///
+    /// Two things are loaded once more: the U-Net and text encoders of a pipeline that was made without LoRAs and without
+    /// `takesLoRAs` (see ``PipelineConfiguration/init(modelFolder:tokenizer:vae:refiner:embeddings:loras:takesLoRAs:)``), and those in which
+    /// a LoRA changes what none did before: a bias, or a quantised weight.
+    ///
+    /// Pipelines with different LoRAs can run at once, but take turns at every evaluation, and change the weights each time: one after
+    /// the other is faster.
+    ///
+    /// - Parameter loras: whose names differ.
+    /// - Throws: ``PipelineError`` where one is of another kind of model, or two have one name.
+    public func with(loras: [LoRA]) throws -> StableDiffusionPipeline {
+        try StableDiffusionPipeline(self, configuration.with(loras: loras))
+    }
+
+    private init(_ other: StableDiffusionPipeline, _ configuration: PipelineConfiguration) throws {
+        self.configuration = configuration
+        options = other.options
+        (modelHash, vaeHash, codec, refiner) = (other.modelHash, other.vaeHash, other.codec, other.refiner)
+        promptEncoder = try other.promptEncoder.with(configuration, clipSkip: nil, options: options)
+        // Those that don't take the adapters are loaded when they are asked for.
+        let others = other.otherPromptEncoders.withLock { $0 }
+        otherPromptEncoders = Mutex(
+            try others.compactMapValues { encoder in
+                let adapted = try encoder.encoders.compactMap { try $0.with(configuration.adapters) }
+                return adapted.count == encoder.encoders.count ? PromptEncoder(adapted) : nil
+            })
+        unets = UNets(other.unets, with: configuration)
+        adapterNotices = try Self.notices(configuration, promptEncoder, unets)
+        controlNets = Mutex(other.controlNets.withLock { $0 })
+        superResolutionNetworks = Mutex(other.superResolutionNetworks.withLock { $0 })
+        loadedSafetyChecker = Mutex(other.loadedSafetyChecker.withLock { $0 })
+        fittedProjection = Mutex(other.fittedProjection.withLock { $0 })
+    }
+
+    private static func notices(
+        _ configuration: PipelineConfiguration, _ encoder: PromptEncoder, _ unets: UNets
+    ) throws -> [GenerationNotice] {
+        let unet = try unets.current()
+        return try configuration.adapters.notices(
+            encoder.encoders.map { ($0.component.title, $0.mix) } + [(unet.component.title, unet.mix)])
     }
 
     /// Makes pictures.
