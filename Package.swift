@@ -36,7 +36,8 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "COpenBLASControl"),
         .target(name: "CMappedFileGuard"),
-        .target(name: "GraphRuntime", dependencies: ["CMappedFileGuard"]),
+        .target(name: "CSpinWait"),
+        .target(name: "GraphRuntime", dependencies: ["CMappedFileGuard", "CSpinWait"]),
         .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
         .target(
             name: "Ops",

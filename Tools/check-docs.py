@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULES = ["GraphRuntime", "ONNXLoader", "Ops", "SDPipeline"]
 # C modules: those that SwiftPM writes a module map for, and the system libraries.
-BUILT_C_MODULES = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader", "CJPEGReader"]
+BUILT_C_MODULES = ["COnnxProto", "CKernels", "CMappedFileGuard", "CSpinWait", "COpenBLASControl", "CPNGReader", "CJPEGReader"]
 SYSTEM_MODULES = ["CProtobufC", "COpenBLAS", "CPNG", "CJPEG", "CZlib"]
 
 

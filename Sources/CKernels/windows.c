@@ -94,8 +94,9 @@ CK_KERNEL(
 }
 
 #define PRODUCT_PARAMETERS                                                                                                   \
-    ptrdiff_t k, const float *a, const float *x, const ptrdiff_t *offsets, const float *start, float *c, ptrdiff_t ldc
-#define PRODUCT_ARGUMENTS k, a, x, offsets, start, c, ldc
+    ptrdiff_t channels, ptrdiff_t channel_step, ptrdiff_t taps, const ptrdiff_t *offsets, const float *a, const float *x,    \
+        const float *start, float *c, ptrdiff_t ldc
+#define PRODUCT_ARGUMENTS channels, channel_step, taps, offsets, a, x, start, c, ldc
 
 typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
 
@@ -103,9 +104,10 @@ VECTOR_INLINE void product_plain(int rows, const int vectors, PRODUCT_PARAMETERS
     lanes4 sum[4][2];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) sum[i][j] = start[i];
-    for (ptrdiff_t p = 0; p < k; p++)
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < vectors; j++) sum[i][j] += a[p * rows + i] * *(const lanes4 *)(x + offsets[p] + 4 * j);
+    for (ptrdiff_t channel = 0; channel < channels; channel++, x += channel_step)
+        for (ptrdiff_t t = 0; t < taps; t++, a += rows)
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < vectors; j++) sum[i][j] += a[i] * *(const lanes4 *)(x + offsets[t] + 4 * j);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) *(lanes4 *)(c + i * ldc + 4 * j) = sum[i][j];
 }
@@ -116,16 +118,17 @@ CK_TARGET_AVX2 VECTOR_INLINE void product_avx2(const int rows, const int vectors
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) sum[i][j] = _mm256_broadcast_ss(start + i);
-    for (ptrdiff_t p = 0; p < k; p++) {
-        const float *b = x + offsets[p];
-        __m256 low = _mm256_loadu_ps(b), high = vectors > 1 ? _mm256_loadu_ps(b + 8) : low;
+    for (ptrdiff_t channel = 0; channel < channels; channel++, x += channel_step) {
+        for (ptrdiff_t t = 0; t < taps; t++, a += rows) {
+            const float *b = x + offsets[t];
+            __m256 low = _mm256_loadu_ps(b), high = vectors > 1 ? _mm256_loadu_ps(b + 8) : low;
 #pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++) {
-            __m256 factor = _mm256_broadcast_ss(a + i);
-            sum[i][0] = _mm256_fmadd_ps(factor, low, sum[i][0]);
-            if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(factor, high, sum[i][1]);
+            for (int i = 0; i < rows; i++) {
+                __m256 factor = _mm256_broadcast_ss(a + i);
+                sum[i][0] = _mm256_fmadd_ps(factor, low, sum[i][0]);
+                if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(factor, high, sum[i][1]);
+            }
         }
-        a += rows;
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
@@ -137,16 +140,17 @@ CK_TARGET_AVX512 VECTOR_INLINE void product_avx512(const int rows, const int vec
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_set1_ps(start[i]);
-    for (ptrdiff_t p = 0; p < k; p++) {
-        const float *b = x + offsets[p];
-        __m512 low = _mm512_loadu_ps(b), high = vectors > 1 ? _mm512_loadu_ps(b + 16) : low;
+    for (ptrdiff_t channel = 0; channel < channels; channel++, x += channel_step) {
+        for (ptrdiff_t t = 0; t < taps; t++, a += rows) {
+            const float *b = x + offsets[t];
+            __m512 low = _mm512_loadu_ps(b), high = vectors > 1 ? _mm512_loadu_ps(b + 16) : low;
 #pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++) {
-            __m512 factor = _mm512_set1_ps(a[i]);
-            sum[i][0] = _mm512_fmadd_ps(factor, low, sum[i][0]);
-            if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(factor, high, sum[i][1]);
+            for (int i = 0; i < rows; i++) {
+                __m512 factor = _mm512_set1_ps(a[i]);
+                sum[i][0] = _mm512_fmadd_ps(factor, low, sum[i][0]);
+                if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(factor, high, sum[i][1]);
+            }
         }
-        a += rows;
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)

@@ -228,7 +228,9 @@ func expectFailure(
 extension Program {
     /// What the compiler needs to find the package's modules, and the C modules that they import, among what was built in `products`.
     static func moduleOptions(_ products: URL) -> [String] {
-        let built = ["COnnxProto", "CKernels", "CMappedFileGuard", "COpenBLASControl", "CPNGReader", "CJPEGReader"].flatMap {
+        let built = [
+            "COnnxProto", "CKernels", "CMappedFileGuard", "CSpinWait", "COpenBLASControl", "CPNGReader", "CJPEGReader",
+        ].flatMap {
             module in
             ["-Xcc", "-fmodule-map-file=\(products.appendingPathComponent("\(module).build/module.modulemap").path)"]
         }

@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 import Synchronization
 import TestSupport
@@ -93,6 +94,17 @@ import Testing
         let total = Atomic<Int>(0)
         for _ in 0..<20_000 { pool.forEach(2) { _ in _ = total.wrappingAdd(1, ordering: .relaxed) } }
         #expect(total.load(ordering: .relaxed) == 40_000)
+    }
+
+    /// Between two jobs threads may have gone to sleep, may be about to, or may still watch; some wake when a job is over already.
+    @Test(arguments: [2, 3, 8]) func jobsAfterPauses(threads: Int) {
+        let pool = ThreadPool(threadCount: threads)
+        let total = Atomic<Int>(0)
+        for job in 0..<400 {
+            pool.forEach(1 + job % 7) { _ in _ = total.wrappingAdd(1, ordering: .relaxed) }
+            usleep(UInt32(job % 20) * 20)
+        }
+        #expect(total.load(ordering: .relaxed) == (0..<400).reduce(0) { $0 + 1 + $1 % 7 })
     }
 
     @Test func poolsShareNothing() async {

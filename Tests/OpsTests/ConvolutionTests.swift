@@ -163,6 +163,32 @@ import Testing
         for threads in [1, 2, 5] { try Case(oracle, hasBias: threads != 2, threads: threads).check() }
     }
 
+    /// More weights than the second-level cache keeps, which strips of many windows read: against the unfolded convolution in double
+    /// precision, since the oracle takes long for as many. With weights that are constants, and with those that aren't.
+    @Test(arguments: [
+        WindowOracle(input: [1, 256, 104, 1], weights: [512, 256, 5, 1]),
+        WindowOracle(input: [2, 700, 7, 7], weights: [801, 700, 1, 1]),
+        WindowOracle(input: [1, 170, 23, 21], weights: [347, 170, 3, 3], strides: [2, 2], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 800, 15, 31], weights: [670, 800, 1, 1]),
+        WindowOracle(input: [2, 300, 61], weights: [612, 100, 9], strides: [1], pads: [4, 4], group: 3),
+    ])
+    func manyWeights(oracle: WindowOracle) throws {
+        let shapes = [oracle.input, oracle.weights, [oracle.weights[0]]]
+        let inputs = try shapes.enumerated().map { try pseudoRandomDoubles($1, seed: UInt64($0 + 1)) }
+        let singles = try inputs.map { try Tensor(doubles($0).map { Float($0) }, shape: $0.shape) }
+        let expected = try doubles(
+            run(
+                "Conv", version: 22, attributes: oracle.attributes(),
+                inputs: singles.map { try Tensor(doubles($0), shape: $0.shape) })[0])
+        for threads in [1, 2, 5] {
+            let found = try run("Conv", version: 22, attributes: oracle.attributes(), inputs: singles, threads: threads)[0]
+            try expectClose(found, expected, shape: oracle.outputShape, bound: 2e-6, "\(threads) threads")
+            let packed = try runOnWeights(
+                "Conv", version: 22, attributes: oracle.attributes(), inputs: singles, threads: threads)
+            try expectClose(packed, expected, shape: oracle.outputShape, bound: 2e-6, "packed, \(threads) threads")
+        }
+    }
+
     /// Shapes that minimal filtering and the direct convolution take, each of their forms with edges that don't fill a tile, a panel
     /// or a vector. One thread and three, since the form depends on how many there are. The transforms of F(4×4, 3×3) cost a decimal
     /// digit (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020, table 2).

@@ -33,8 +33,9 @@ void ck_window_sum(
 // y[i] = the largest of x[offsets[t] + i], NaN where any is, for i < n and taps >= 1. Up to 15 numbers of x behind the last are read.
 void ck_window_max(const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n);
 
-// c[i * ldc + j] = start[i] + sum over p < k of a[p * rows + i] x[offsets[p] + j], for i < rows and all columns j of a tile, see
-// ck_gemm_tile, or where `is_half` the first half of them; `rows` is at most a tile's.
+// c[i * ldc + j] = start[i] + sum over channels and taps t of a[(channel * taps + t) * rows + i] x[channel * channel_step + offsets[t]
+// + j], for i < rows and all columns j of a tile, see ck_gemm_tile, or where `is_half` the first half of them; `rows` is at most a
+// tile's.
 void ck_window_product(
-    int level, int rows, int is_half, ptrdiff_t k, const float *a, const float *x, const ptrdiff_t *offsets, const float *start,
-    float *c, ptrdiff_t ldc);
+    int level, int rows, int is_half, ptrdiff_t channels, ptrdiff_t channel_step, ptrdiff_t taps, const ptrdiff_t *offsets,
+    const float *a, const float *x, const float *start, float *c, ptrdiff_t ldc);

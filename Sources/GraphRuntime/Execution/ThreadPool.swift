@@ -1,3 +1,4 @@
+import CSpinWait
 import Dispatch
 import Synchronization
 
@@ -34,7 +35,6 @@ public final class ThreadPool: Sendable {
             // Numbered by those that did start: a worker's number is less than `threadCount`, whichever of them the system refuses.
             if let handle = crew.start(worker: handles.count + 1) { handles.append(handle) }
         }
-        crew.helpers = handles.count
         self.handles = handles
         // Where the system gives fewer threads, those that there are share the work.
         self.threadCount = handles.count + 1
@@ -171,14 +171,13 @@ private final class Crew: @unchecked Sendable {
     /// Grows with every job; what idle threads watch.
     private let generation = Atomic<Int>(0)
     private let next = Atomic<Int>(0)
-    /// Threads that haven't yet left the current job.
-    private let active = Atomic<Int>(0)
+    /// Twice the number of threads that take part in the current job beside the calling one, and 1 as long as others may join it: who
+    /// comes late isn't waited for.
+    private let gate = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
     // Written by the claiming thread before `generation` grows, read by workers afterwards.
     private var job: Job?
     private var count = 0
-    /// Threads that were started, beside the calling one; set once, before the first job.
-    var helpers = 0
     let recording = Atomic<Bool>(false)
     private let records = Mutex<[ThreadPool.WorkSpan]>([])
     private static let largestRecordCount = 4_000_000
@@ -186,11 +185,18 @@ private final class Crew: @unchecked Sendable {
     private let scratches: Mutex<[TensorStorage?]>
     private let freeSlots: Mutex<[Int]>
 
-    /// How often an idle thread looks for the next job before it sleeps: some 20 µs, the usual gap between two kernels.
-    private static let spins = 1500
+    /// Threads that sleep until `generation` grows.
+    private let sleepers = Atomic<Int>(0)
+    /// Whether the calling thread sleeps until `gate` is 0.
+    private let callerSleeps = Atomic<Bool>(false)
+    /// Nanoseconds for which an idle thread looks for what it waits for before it sleeps: to wake a thread of a virtual machine's core
+    /// that has nothing else to do takes 50 µs and more, and the gap between two shared kernels is mostly shorter. With more threads than
+    /// cores, who looks keeps others from working.
+    private let patience: UInt64
 
     init(workers: Int) {
         slots = workers
+        patience = workers <= ThreadPool.defaultThreadCount ? 100_000 : 1000
         scratches = Mutex(Array(repeating: nil, count: workers))
         freeSlots = Mutex([])
         unsafe pthread_mutex_init(mutex, nil)
@@ -252,19 +258,41 @@ private final class Crew: @unchecked Sendable {
         self.job = job
         self.count = count
         next.store(0, ordering: .relaxed)
-        active.store(helpers, ordering: .relaxed)
-        unsafe pthread_mutex_lock(mutex)
-        generation.wrappingAdd(1, ordering: .releasing)
-        unsafe pthread_cond_broadcast(wake)
-        unsafe pthread_mutex_unlock(mutex)
-        drain(worker: 0)
-        for _ in 0..<Self.spins where active.load(ordering: .acquiring) != 0 {}
-        if active.load(ordering: .acquiring) != 0 {
+        gate.store(1, ordering: .releasing)
+        // In one order with `sleepers`: who counts itself there looks at the generation once more, with the mutex.
+        generation.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        if sleepers.load(ordering: .sequentiallyConsistent) != 0 {
             unsafe pthread_mutex_lock(mutex)
-            while active.load(ordering: .acquiring) != 0 { unsafe pthread_cond_wait(done, mutex) }
+            unsafe pthread_cond_broadcast(wake)
+            unsafe pthread_mutex_unlock(mutex)
+        }
+        drain(worker: 0)
+        gate.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+        if !watch({ gate.load(ordering: .acquiring) == 0 }) {
+            unsafe pthread_mutex_lock(mutex)
+            callerSleeps.store(true, ordering: .sequentiallyConsistent)
+            while gate.load(ordering: .sequentiallyConsistent) != 0 { unsafe pthread_cond_wait(done, mutex) }
+            callerSleeps.store(false, ordering: .relaxed)
             unsafe pthread_mutex_unlock(mutex)
         }
         self.job = nil
+    }
+
+    /// Looks until a condition is met, for ``patience`` at most.
+    ///
+    /// - Returns: whether it was.
+    @inline(__always)
+    private func watch(_ isMet: () -> Bool) -> Bool {
+        var end: UInt64?
+        while true {
+            for _ in 0..<32 {
+                if isMet() { return true }
+                csw_pause()
+            }
+            let now = DispatchTime.now().uptimeNanoseconds
+            if let end, now >= end { return isMet() }
+            end = end ?? now + patience
+        }
     }
 
     func stop() {
@@ -316,27 +344,38 @@ private final class Crew: @unchecked Sendable {
     private func work(_ worker: Int) {
         var seen = 0
         while true {
-            var spins = 0
-            while generation.load(ordering: .acquiring) == seen, spins < Self.spins, !stopping.load(ordering: .relaxed) {
-                spins += 1
-            }
-            if generation.load(ordering: .acquiring) == seen {
+            if !watch({ generation.load(ordering: .acquiring) != seen || stopping.load(ordering: .relaxed) }) {
                 unsafe pthread_mutex_lock(mutex)
-                while generation.load(ordering: .acquiring) == seen, !stopping.load(ordering: .acquiring) {
+                sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+                while generation.load(ordering: .sequentiallyConsistent) == seen, !stopping.load(ordering: .acquiring) {
                     unsafe pthread_cond_wait(wake, mutex)
                 }
+                sleepers.wrappingSubtract(1, ordering: .relaxed)
                 unsafe pthread_mutex_unlock(mutex)
             }
             if stopping.load(ordering: .acquiring) { return }
-            // The next job starts only after this thread has left the current one, so no generation is ever skipped.
             seen = generation.load(ordering: .acquiring)
+            guard joins() else { continue }
             drain(worker: worker)
-            if active.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
+            if gate.wrappingSubtract(2, ordering: .sequentiallyConsistent).newValue == 0,
+                callerSleeps.load(ordering: .sequentiallyConsistent)
+            {
                 unsafe pthread_mutex_lock(mutex)
                 unsafe pthread_cond_signal(done)
                 unsafe pthread_mutex_unlock(mutex)
             }
         }
+    }
+
+    /// Takes part in the current job, unless its tiles are given away already.
+    private func joins() -> Bool {
+        var found = gate.load(ordering: .relaxed)
+        while found & 1 == 1 {
+            let (exchanged, original) = gate.compareExchange(expected: found, desired: found + 2, ordering: .acquiring)
+            if exchanged { return true }
+            found = original
+        }
+        return false
     }
 
     func takeRecords() -> [ThreadPool.WorkSpan] {

@@ -18,6 +18,8 @@ struct Conv: Operator {
     private var ordered: PackedConstant?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
+    /// What follows from the shapes of the plan.
+    private var prepared: PreparedConvolution?
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
 
@@ -30,17 +32,13 @@ struct Conv: Operator {
 
     /// For graphs and profiles: `Conv+residual+Relu`.
     var fusedType: String {
-        let parts = [
-            hasResidual ? "residual" : nil, activation?.name, scale ?? shift == nil ? nil : "scale",
-        ]
+        let parts = [hasResidual ? "residual" : nil, activation?.name, scale ?? shift == nil ? nil : "scale"]
         return (["Conv"] + parts.compactMap(\.self)).joined(separator: "+")
     }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let input = try inputs[0]
-        guard let shape = input.shape, let weights = try inputs[1].shape else {
-            return [Fact(dtype: input.dtype)]
-        }
+        guard let shape = input.shape, let weights = try inputs[1].shape else { return [Fact(dtype: input.dtype)] }
         let window = try ConvolutionWindow(attributes, input: shape, weights: weights)
         if let bias = inputs.optional(2)?.shape, bias.count != window.outputChannels {
             throw TensorError("the bias \(bias) doesn't have \(window.outputChannels) elements")
@@ -53,14 +51,11 @@ struct Conv: Operator {
     }
 
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
-        guard inputs.count > 1, let input = inputs[0], let shape = input.shape,
-            let weights = inputs[1]?.shape,
+        guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
-        // How many threads there are decides on a kernel's form only.
         let kernel =
-            input.dtype == .float32
-            ? ConvolutionKernel(window, threads: 1, hasPanels: panels != nil, precision) : .unfolded
+            input.dtype == .float32 ? ConvolutionKernel(window, hasPanels: panels != nil, precision) : .unfolded
         switch kernel {
         case .dot: return "dot products"
         case .depthwise: return "depthwise"
@@ -73,8 +68,7 @@ struct Conv: Operator {
         case .unfolded: break
         }
         let product = ProductKernel.gemmName(
-            input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group,
-            n: window.outputCount,
+            input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group, n: window.outputCount,
             k: Im2Col<Float>(window).rowCount)
         return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
     }
@@ -90,12 +84,14 @@ struct Conv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard let constants = plan.constants, let (input, weights) = PanelProduct.constantFactor(inputs)
-        else {
-            return result
+        result.prepared = nil
+        if inputs.count > 1, let input = inputs[0]?.shape, let weights = inputs[1]?.shape {
+            result.prepared = try PreparedConvolution(attributes, input: input, weights: weights, plan.precision)
         }
-        let window = try ConvolutionWindow(attributes, input: input, weights: weights.shape)
-        let kernel = ConvolutionKernel(window, threads: 1, hasPanels: true, plan.precision)
+        guard let constants = plan.constants, let (_, weights) = PanelProduct.constantFactor(inputs),
+            let prepared = result.prepared
+        else { return result }
+        let (window, kernel) = (prepared.window, prepared.kernel(hasPanels: true))
         switch kernel {
         case .windows(let windows):
             result.ordered = windows.layout.packed(weights, constants: constants)
@@ -111,10 +107,8 @@ struct Conv: Operator {
         guard let wanted = kernel.precisionOfPanels(plan.precision) else { return result }
         let depth = Im2Col<Float>(window).rowCount
         let precision = ProductPrecision(wanted, isPacked: true, weights: weights.dtype)
-        result.panels = PanelProduct.layout(
-            n: window.outputChannels, k: depth, isTransposed: true, precision: precision
-        )
-        .packed(weights, constants: constants)
+        result.panels = PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
+            .packed(weights, constants: constants)
         return result
     }
 
@@ -123,34 +117,31 @@ struct Conv: Operator {
         var weights = try context.input(1)
         let bias = try context.optionalInput(2)?.aligned()
         let output = try context.output(0)
-        let window = try ConvolutionWindow(attributes, input: input.shape, weights: weights.shape)
         let threads = context.threads
+        let prepared =
+            if let prepared, prepared.fits(input: input.shape, weights: weights.shape) {
+                prepared
+            } else {
+                try PreparedConvolution(attributes, input: input.shape, weights: weights.shape, precision)
+            }
         // Without memory for the panels the weights are read as they lie.
         let panels = try? panels?.panels(threads: threads)
         let ordered = try? ordered?.tensor(threads: threads)
-        let kernel =
-            input.dtype == .float32
-            ? ConvolutionKernel(window, threads: threads.threadCount, hasPanels: panels != nil, precision)
-            : .unfolded
+        let kernel = input.dtype == .float32 ? prepared.kernel(hasPanels: panels != nil) : .unfolded
         let epilogue = try ConvolutionEpilogue(
-            activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil,
-            output: output)
+            activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil, output: output)
         switch kernel {
         case .fewPixels(let convolution):
             guard let panels else { break }
-            try convolution.run(
-                input: input, panels: panels, bias: bias, output: output, threads: threads)
+            try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)
         case .winograd(let winograd):
-            try winograd.run(
-                input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads
-            )
+            try winograd.run(input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)
         case .windows(let windows):
             if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
             return try windows.run(
-                input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output,
-                threads: threads)
+                input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
         case .dot, .depthwise, .direct, .unfolded: break
         }
         weights = try weights.widened(threads: threads)
@@ -166,20 +157,39 @@ struct Conv: Operator {
             return try epilogue.apply(to: output, threads: threads)
         default: break
         }
+        let window = prepared.window
         switch input.dtype {
-        case .float32:
-            try convolve(
-                Float.self, window, input, weights, bias: bias, into: output, precision, threads: threads)
-        case .float64:
-            try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)
+        case .float32: try convolve(Float.self, window, input, weights, bias: bias, into: output, precision, threads: threads)
+        case .float64: try convolve(Double.self, window, input, weights, bias: bias, into: output, threads: threads)
         default: throw TensorError("pictures of \(input.dtype) aren't supported")
         }
         if isFused { try epilogue.apply(to: output, threads: threads) }
     }
 }
 
+/// A convolution fitted to its shapes, and the kernels that compute it.
+private final class PreparedConvolution: Sendable {
+    let window: ConvolutionWindow
+    private let input: Shape
+    private let weights: Shape
+    private let withPanels: ConvolutionKernel
+    private let withoutPanels: ConvolutionKernel
+
+    init(_ attributes: WindowAttributes, input: Shape, weights: Shape, _ precision: Precision) throws(TensorError) {
+        (self.input, self.weights) = (input, weights)
+        window = try ConvolutionWindow(attributes, input: input, weights: weights)
+        withPanels = ConvolutionKernel(window, hasPanels: true, precision)
+        withoutPanels = ConvolutionKernel(window, hasPanels: false, precision)
+    }
+
+    func fits(input: Shape, weights: Shape) -> Bool { self.input == input && self.weights == weights }
+
+    /// - Parameter hasPanels: whether the weights are there in panels of output channels.
+    func kernel(hasPanels: Bool) -> ConvolutionKernel { hasPanels ? withPanels : withoutPanels }
+}
+
 /// How a convolution of float32 is computed.
-private enum ConvolutionKernel {
+private enum ConvolutionKernel: Sendable {
     case dot(DotConvolution)
     case depthwise(DepthwiseConvolution)
     case fewPixels(FewPixelConvolution)
@@ -197,8 +207,8 @@ private enum ConvolutionKernel {
         }
     }
 
-    init(_ window: ConvolutionWindow, threads: Int, hasPanels: Bool, _ precision: Precision) {
-        let (windows, winograd) = (WindowConvolution(window), WinogradConvolution(window, threads: threads))
+    init(_ window: ConvolutionWindow, hasPanels: Bool, _ precision: Precision) {
+        let (windows, winograd) = (WindowConvolution(window), WinogradConvolution(window))
         if let dot = DotConvolution(window) {
             self = .dot(dot)
         } else if let depthwise = DepthwiseConvolution(window) {

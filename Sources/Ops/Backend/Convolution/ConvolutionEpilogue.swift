@@ -2,8 +2,7 @@ import CKernels
 import GraphRuntime
 
 /// What becomes of a convolution's sums while they are in cache: a residual is added, then a function applied, then a scale and a shift.
-@safe
-struct ConvolutionEpilogue: @unchecked Sendable {
+@safe struct ConvolutionEpilogue: @unchecked Sendable {
     private let function: FusedActivation?
     private let scale: Float
     private let shift: Float
@@ -14,9 +13,9 @@ struct ConvolutionEpilogue: @unchecked Sendable {
     ///   - scale: nil for 1.
     ///   - shift: nil for 0.
     /// - Throws: ``TensorError`` where the residual isn't float32 of as many numbers as the output.
-    init(
-        _ function: FusedActivation?, scale: Float?, shift: Float?, residual: Tensor?, output: MutableTensor
-    ) throws(TensorError) {
+    init(_ function: FusedActivation?, scale: Float?, shift: Float?, residual: Tensor?, output: MutableTensor)
+        throws(TensorError)
+    {
         if let residual, residual.count != output.count {
             throw TensorError("a residual of shape \(residual.shape) doesn't fit the output's \(output.shape)")
         }

@@ -15,8 +15,8 @@ struct DirectConvolution {
     /// - Returns: nil where the convolution isn't of this kind, or where its rows are so short that lanes stay empty.
     init?(_ window: ConvolutionWindow) {
         guard unsafe PackedProduct.level != 0, window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1],
-            window.group == 1,
-            window.outputChannels <= 2 * Self.outputs, window.batch > 0, window.outputCount > 0, window.output[1] >= Self.lanes
+            window.group == 1, window.outputChannels <= 2 * Self.outputs, window.batch > 0, window.outputCount > 0,
+            window.output[1] >= Self.lanes
         else { return nil }
         self.window = window
     }
@@ -50,8 +50,8 @@ struct DirectConvolution {
                 for output in stride(from: 0, to: window.outputChannels, by: Self.outputs) {
                     unsafe ck_direct_convolution(
                         strip.memory, stripStep, kernels + (output * window.inputChannels + channel) * 9,
-                        window.inputChannels * 9, Int32(min(Self.outputs, window.outputChannels - output)), rows.count,
-                        columns, sums + output * channelStep, columns, channelStep)
+                        window.inputChannels * 9, Int32(min(Self.outputs, window.outputChannels - output)), rows.count, columns,
+                        sums + output * channelStep, columns, channelStep)
                 }
             }
             for channel in 0..<window.outputChannels {
@@ -65,8 +65,7 @@ struct DirectConvolution {
     }
 
     /// The rows of one input channel that a range of output rows reads, with the padding around them.
-    @unsafe
-    private struct Strip {
+    @unsafe private struct Strip {
         let memory: UnsafeMutablePointer<Float>
         private let step: Int
         private let width: Int

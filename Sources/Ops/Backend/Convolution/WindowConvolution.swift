@@ -10,13 +10,21 @@ struct WindowConvolution {
     private let planes: WindowPlanes
     private let channels: Int
     private let outputs: Int
+    /// Floats of a strip's channels.
+    private let stripFloats: Int
 
-    /// Floats of a strip's channels, at most as many as fit half a second-level cache.
+    /// At most as many floats of a strip's channels as fit half a second-level cache.
     private static let stripFloats = 96 << 10
     /// Floats of the channels of one row of windows beyond which unfolding takes less memory.
     private static let largestStrip = 4 << 20
-    /// Weights that the caches keep from one strip to the next: more are better read once for all windows, which are unfolded then.
-    private static let mostWeights = 512 << 10
+    /// Weights that the second-level cache keeps from one strip to the next.
+    private static let keptWeights = 512 << 10
+    /// Floats of a strip's channels where the weights are more than that: the fewer strips, the fewer times they are read.
+    private static let longStripFloats = 512 << 10
+    /// With more weights than the last-level cache keeps, unfolded windows of all pictures read them once.
+    private static let mostWeights = 4 << 20
+    /// Lanes of a strip for which reading weights again costs little.
+    private static let leastLanes = 48
     /// Operations below which threads aren't worth waking.
     private static let leastSharedWork = 1.5e6
     /// Output channels for which a task lays a strip out again rather than to take a shorter strip.
@@ -24,17 +32,28 @@ struct WindowConvolution {
 
     /// - Returns: nil where the convolution isn't of this kind.
     init?(_ window: ConvolutionWindow) {
-        guard unsafe PackedProduct.level != 0, window.batch > 0, window.outputChannels > 0,
-            window.inputChannels > 0,
+        guard unsafe PackedProduct.level != 0, window.batch > 0, window.outputChannels > 0, window.inputChannels > 0,
             let planes = WindowPlanes(window),
-            planes.floatCount(rows: 1) <= Self.largestStrip / (window.inputChannels / window.group),
-            window.outputChannels * (window.inputChannels / window.group) * window.kernelCount
-                <= Self.mostWeights
+            planes.floatCount(rows: 1) <= Self.largestStrip / (window.inputChannels / window.group)
         else { return nil }
         self.window = window
         self.planes = planes
         channels = window.inputChannels / window.group
         outputs = window.outputChannels / window.group
+        let weights = window.outputChannels * channels * window.kernelCount
+        stripFloats = weights <= Self.keptWeights ? Self.stripFloats : Self.longStripFloats
+        guard
+            weights <= Self.keptWeights
+                || weights <= Self.mostWeights && planes.laneCount(rows: longestStrip) >= Self.leastLanes
+        else { return nil }
+    }
+
+    /// Rows of the longest strips that are laid out at once.
+    private var longestStrip: Int {
+        let perRow = planes.floatCount(rows: 2) - planes.floatCount(rows: 1)
+        let around = planes.floatCount(rows: 1) - perRow
+        let fitting = max((stripFloats / channels - around) / max(perRow, 1), 1)
+        return planes.stripRows(most: max(fitting, (64 + planes.step - 1) / planes.step))
     }
 
     /// Whether 3×3 windows take less time than by minimal filtering, whose transforms cost as much as they save where channels are few. Pictures
@@ -44,14 +63,11 @@ struct WindowConvolution {
         let computed = (planes.laneCount(rows: planes.output.rows) + lanes - 1) / lanes * lanes
         guard window.kernelCount == 9, 4 * window.outputCount >= 3 * computed else { return false }
         return min(window.inputChannels, window.outputChannels) < 48
-            || window.batch * window.outputCount <= 256
-                && window.inputChannels * window.outputChannels <= 1 << 14
+            || window.batch * window.outputCount <= 256 && window.inputChannels * window.outputChannels <= 1 << 14
     }
 
     /// How the weights are packed.
-    var layout: RowPanelLayout {
-        RowPanelLayout(groups: window.group, rows: outputs, depth: channels * window.kernelCount)
-    }
+    var layout: RowPanelLayout { RowPanelLayout(groups: window.group, rows: outputs, depth: channels * window.kernelCount) }
 
     /// Floats from one laid out channel to the next: not a multiple of 4 KB, of which the first-level cache keeps a few only.
     private func channelStep(rows: Int) -> Int {
@@ -67,34 +83,23 @@ struct WindowConvolution {
     }
 
     private func cut(threads: Int) -> Cut {
-        let perRow = planes.floatCount(rows: 2) - planes.floatCount(rows: 1)
-        let around = planes.floatCount(rows: 1) - perRow
-        let fitting = max((Self.stripFloats / channels - around) / max(perRow, 1), 1)
-        var rowCount = planes.stripRows(most: max(fitting, (64 + planes.step - 1) / planes.step))
+        var rowCount = longestStrip
         let work =
-            2 * Double(window.outputCount) * Double(window.outputChannels)
-            * Double(channels * window.kernelCount)
+            2 * Double(window.outputCount) * Double(window.outputChannels) * Double(channels * window.kernelCount)
             * Double(window.batch)
         func strips() -> Int { (planes.output.rows + rowCount - 1) / rowCount }
         let pictures = window.batch * window.group
-        guard threads > 1, work >= Self.leastSharedWork else {
-            return Cut(rowCount: rowCount, strips: strips(), parts: 1)
-        }
+        guard threads > 1, work >= Self.leastSharedWork else { return Cut(rowCount: rowCount, strips: strips(), parts: 1) }
         let wanted = (4 * threads + pictures - 1) / pictures
         let panels = layout.panels
         var parts = 1
-        if strips() < wanted {
-            parts = min(max(outputs / Self.leastOutputs, 1), (wanted + strips() - 1) / strips(), panels)
-        }
+        if strips() < wanted { parts = min(max(outputs / Self.leastOutputs, 1), (wanted + strips() - 1) / strips(), panels) }
         if strips() * parts < wanted {
             // Strips of at least 96 windows: their last tiles are partly empty.
             let most = max(planes.output.rows * planes.step / 96, 1)
-            rowCount = planes.stripRows(
-                most: (planes.output.rows + min(most, wanted) - 1) / min(most, wanted))
+            rowCount = planes.stripRows(most: (planes.output.rows + min(most, wanted) - 1) / min(most, wanted))
         }
-        if strips() * parts * pictures < threads {
-            parts = min(panels, (threads + strips() - 1) / strips())
-        }
+        if strips() * parts * pictures < threads { parts = min(panels, (threads + strips() - 1) / strips()) }
         return Cut(rowCount: rowCount, strips: strips(), parts: parts)
     }
 
@@ -102,30 +107,25 @@ struct WindowConvolution {
     ///
     /// - Parameter panels: the weights as ``layout`` has them; nil where they weren't packed.
     func run(
-        input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, _ epilogue: ConvolutionEpilogue,
-        output: MutableTensor,
+        input: Tensor, weights: Tensor, panels: Tensor?, bias: Tensor?, _ epilogue: ConvolutionEpilogue, output: MutableTensor,
         threads: ThreadPool
     ) throws {
         if let panels {
             return unsafe try run(
-                input: input, panels: panels.pointer(to: Float.self), bias: bias, epilogue, output: output,
-                threads: threads)
+                input: input, panels: panels.pointer(to: Float.self), bias: bias, epilogue, output: output, threads: threads)
         }
         let source = unsafe try weights.pointer(to: Float.self)
         let layout = layout
         unsafe try threads.withWorkspace(byteCount: layout.floatCount * MemoryLayout<Float>.stride) {
             memory throws(TensorError) in
             let packed = unsafe memory.assumingMemoryBound(to: Float.self)
-            unsafe layout.pack(source, into: packed)
-            unsafe try run(
-                input: input, panels: UnsafePointer(packed), bias: bias, epilogue, output: output,
-                threads: threads)
+            unsafe layout.pack(source, into: packed, threads: threads)
+            unsafe try run(input: input, panels: UnsafePointer(packed), bias: bias, epilogue, output: output, threads: threads)
         }
     }
 
     private func run(
-        input: Tensor, panels: UnsafePointer<Float>, bias: Tensor?, _ epilogue: ConvolutionEpilogue,
-        output: MutableTensor,
+        input: Tensor, panels: UnsafePointer<Float>, bias: Tensor?, _ epilogue: ConvolutionEpilogue, output: MutableTensor,
         threads: ThreadPool
     ) throws(TensorError) {
         nonisolated(unsafe) let source = unsafe try input.pointer(to: Float.self)
@@ -141,8 +141,7 @@ struct WindowConvolution {
         let floats = channelFloats + lanes + laneStep * layout.panelRows + layout.panelRows + 64
         let depth = channels * taps
         let tasks = window.batch * window.group * cut.strips * cut.parts
-        unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) {
-            task, scratch in
+        unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let products = unsafe memory + channelFloats + lanes
             let panelStarts = unsafe products + laneStep * layout.panelRows
@@ -152,8 +151,7 @@ struct WindowConvolution {
             let (picture, group) = (plane / window.group, plane % window.group)
             let channelStep = channelStep(rows: rows.count)
             let fill = planes.fill(rows: rows)
-            let places = planes.offsets(rows: rows.count)
-            let offsets = (0..<depth).map { $0 / taps * channelStep + places[$0 % taps] }
+            let offsets = planes.offsets(rows: rows.count)
             for channel in 0..<channels {
                 unsafe ck_window_fill(
                     fill, fill.count, source + (plane * channels + channel) * window.inputCount, 0,
@@ -167,27 +165,31 @@ struct WindowConvolution {
                     unsafe panelStarts[row] = unsafe row < rowCount ? starts?[firstOutput + row] ?? 0 : 0
                 }
                 let weights = unsafe panels + layout.place(group: group, panel: panel)
+                let firstPlace =
+                    (picture * window.outputChannels + firstOutput) * window.outputCount
+                    + rows.lowerBound * planes.output.columns
+                // Whole tiles go to their place, where windows are as dense as there.
+                let placed = planes.isDense && rowCount == layout.panelRows ? laneCount / lanes * lanes : 0
                 for lane in stride(from: 0, to: laneCount, by: lanes) {
+                    let isPlaced = lane < placed
                     unsafe ck_window_product(
-                        PackedProduct.level, Int32(layout.panelRows), 2 * (laneCount - lane) <= lanes ? 1 : 0,
-                        depth, weights,
-                        memory + lane, offsets, panelStarts, products + lane, laneStep)
+                        PackedProduct.level, Int32(layout.panelRows), 2 * (laneCount - lane) <= lanes ? 1 : 0, channels,
+                        channelStep, taps, offsets, weights, memory + lane, panelStarts,
+                        isPlaced ? target + firstPlace + lane : products + lane, isPlaced ? window.outputCount : laneStep)
                 }
                 for row in 0..<rowCount {
-                    let channel = picture * window.outputChannels + firstOutput + row
                     let sums = unsafe products + row * laneStep
-                    let place = channel * window.outputCount + rows.lowerBound * planes.output.columns
+                    let place = firstPlace + row * window.outputCount
                     let result = unsafe target + place
                     if planes.isDense {
-                        unsafe result.update(from: sums, count: laneCount)
+                        unsafe (result + placed).update(from: sums + placed, count: laneCount - placed)
                     } else {
                         let width = planes.output.columns
                         for line in 0..<rows.count {
                             unsafe (result + line * width).update(from: sums + line * planes.step, count: width)
                         }
                     }
-                    unsafe epilogue.apply(
-                        result, count: rows.count * planes.output.columns, place: place)
+                    unsafe epilogue.apply(result, count: rows.count * planes.output.columns, place: place)
                 }
             }
         }
@@ -223,29 +225,27 @@ struct RowPanelLayout: Sendable {
     func place(group: Int, panel: Int) -> Int { (group * panels + panel) * panelStep }
 
     /// - Parameter source: [groups · rows, depth].
-    func pack(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>) {
-        for group in 0..<groups {
-            for panel in 0..<panels {
-                let first = panel * panelRows
-                unsafe ck_pack_rows(
-                    source + (group * rows + first) * depth, depth, depth,
-                    Int32(min(panelRows, rows - first)),
-                    Int32(panelRows), target + place(group: group, panel: panel))
-            }
+    func pack(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, threads: ThreadPool) {
+        nonisolated(unsafe) let (source, target) = unsafe (source, target)
+        threads.forEach(groups * panels) { index in
+            let (group, panel) = (index / panels, index % panels)
+            let first = panel * panelRows
+            unsafe ck_pack_rows(
+                source + (group * rows + first) * depth, depth, depth, Int32(min(panelRows, rows - first)),
+                Int32(panelRows), target + place(group: group, panel: panel))
         }
     }
 
     /// The constant in this order.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard weights.dtype == .float32, weights.count == groups * rows * depth else { return nil }
-        return constants.constant(
-            weights, form: "panels of \(panelRows) rows of \(groups)×\(rows)×\(depth)"
-        ) {
-            weights, _ throws(TensorError) in
+        return constants.constant(weights, form: "panels of \(panelRows) rows of \(groups)×\(rows)×\(depth)") {
+            weights, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
             let source = try weights.aligned()
             try withExtendedLifetime(source) { () throws(TensorError) in
-                unsafe pack(try source.pointer(to: Float.self), into: try result.pointer(to: Float.self))
+                unsafe pack(
+                    try source.pointer(to: Float.self), into: try result.pointer(to: Float.self), threads: threads)
             }
             return result.tensor
         }

@@ -92,8 +92,7 @@ struct WindowPlanes: Sendable {
                 let top = Self.inside(
                     first: rows.lowerBound * stride.rows - before.rows + row, step: stride.rows, count: height,
                     extent: input.rows)
-                let left = Self.inside(
-                    first: column - before.columns, step: stride.columns, count: step, extent: input.columns)
+                let left = Self.inside(first: column - before.columns, step: stride.columns, count: step, extent: input.columns)
                 let target = result.count * height * step
                 if input.columns == 1, step == 1, left.count == 1 {
                     // A plane of one column is one row.
@@ -114,9 +113,9 @@ struct WindowPlanes: Sendable {
     }
 
     /// Of the places first, first + step, …: how many lie before 0, inside of the extent, and behind it, and which the first inside is.
-    private static func inside(
-        first: Int, step: Int, count: Int, extent: Int
-    ) -> (before: Int, count: Int, after: Int, source: Int) {
+    private static func inside(first: Int, step: Int, count: Int, extent: Int) -> (
+        before: Int, count: Int, after: Int, source: Int
+    ) {
         let before = min(first < 0 ? (-first + step - 1) / step : 0, count)
         let end = min(max(extent - first <= 0 ? 0 : (extent - first + step - 1) / step, before), count)
         return (before, end - before, count - end, end > before ? first + before * step : 0)
@@ -126,7 +125,5 @@ struct WindowPlanes: Sendable {
     func stripRows(most: Int) -> Int { unsafe PackedProduct.balanced(output.rows, limit: max(most, 1), multiple: 1) }
 
     /// Output rows of each strip, where strips have `rowCount` rows.
-    func strip(_ index: Int, rowCount: Int) -> Range<Int> {
-        index * rowCount..<min((index + 1) * rowCount, output.rows)
-    }
+    func strip(_ index: Int, rowCount: Int) -> Range<Int> { index * rowCount..<min((index + 1) * rowCount, output.rows) }
 }

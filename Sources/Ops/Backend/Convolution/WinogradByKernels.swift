@@ -4,8 +4,7 @@ import GraphRuntime
 /// for the last-level cache. Then each task takes a few output channels: it transforms their kernels, multiplies them with every panel
 /// at each of the 36 positions, and transforms the products back while they are in its cache. Kernels are transformed again for each
 /// block, which costs little beside the products and saves four times their memory.
-@unsafe
-struct WinogradByKernels: @unchecked Sendable {
+@unsafe struct WinogradByKernels: @unchecked Sendable {
     private let operands: WinogradOperands
     /// Panels of tiles that are transformed at once.
     private let blockPanels: Int
@@ -63,9 +62,7 @@ struct WinogradByKernels: @unchecked Sendable {
         return ((panels + tasks - 1) / tasks, tiles)
     }
 
-    private func multiply(
-        _ transformed: UnsafePointer<Float>, _ block: Range<Int>, threads: ThreadPool
-    ) throws(TensorError) {
+    private func multiply(_ transformed: UnsafePointer<Float>, _ block: Range<Int>, threads: ThreadPool) throws(TensorError) {
         let operands = unsafe operands
         let (taskPanels, tilePanels) = unsafe blocking(tilePanels: block.count, threads: threads.threadCount)
         let floats = unsafe taskPanels * operands.kernelPanelSize + taskPanels * tilePanels * operands.productPanelSize

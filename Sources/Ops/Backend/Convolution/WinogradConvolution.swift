@@ -11,8 +11,8 @@ struct WinogradConvolution {
     private let scheme: Scheme
 
     private enum Scheme {
-        case byTiles
-        case byKernels
+        /// By tiles where all threads find enough panels of them and the kernels are kept, by kernels else.
+        case manyTiles(panels: Int, keepsKernels: Bool)
         case fewTiles
         case byRows
     }
@@ -24,7 +24,7 @@ struct WinogradConvolution {
 
     /// - Returns: nil where the convolution isn't of this kind, or where unfolding is at least as fast: few channels, whose
     ///   transforms cost more than the products that they save, and pictures of few pixels.
-    init?(_ window: ConvolutionWindow, threads: Int) {
+    init?(_ window: ConvolutionWindow) {
         guard unsafe PackedProduct.level != 0, window.inputChannels >= 32, window.outputChannels >= 32,
             let geometry = WinogradGeometry(window)
         else { return nil }
@@ -40,23 +40,26 @@ struct WinogradConvolution {
         let panels = (geometry.tileCount + lanes - 1) / lanes
         guard 3 * 36 * panels * lanes <= 2 * 9 * pixels else { return nil }
         let kernels = WinogradGeometry.positions * geometry.inputChannels * geometry.outputChannels
-        let keepsKernels =
-            kernels <= Self.mostKeptKernels && geometry.inputChannels <= Self.mostChannelsByTiles
-        scheme = keepsKernels && panels >= 4 * threads ? .byTiles : .byKernels
+        let keepsKernels = kernels <= Self.mostKeptKernels && geometry.inputChannels <= Self.mostChannelsByTiles
+        scheme = .manyTiles(panels: panels, keepsKernels: keepsKernels)
     }
 
     /// Whether it reads the weights in panels, if there are any.
-    var readsPanels: Bool { scheme == .fewTiles || scheme == .byRows }
+    var readsPanels: Bool {
+        switch scheme {
+        case .manyTiles: false
+        case .fewTiles, .byRows: true
+        }
+    }
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
     /// - Parameters:
     ///   - weights: also of 16-bit floats, which are widened where they are transformed.
     ///   - panels: the weights in panels of output channels, if they were packed.
-    func run(
-        input: Tensor, weights: Tensor, panels: PackedPanels?, bias: Tensor?, output: MutableTensor,
-        threads: ThreadPool
-    ) throws {
+    func run(input: Tensor, weights: Tensor, panels: PackedPanels?, bias: Tensor?, output: MutableTensor, threads: ThreadPool)
+        throws
+    {
         let source = unsafe try input.pointer(to: Float.self)
         // Before kernels are packed, all of them are numbers.
         let weights = readsPanels && panels == nil ? try weights.widened(threads: threads) : weights
@@ -67,12 +70,14 @@ struct WinogradConvolution {
         let panels = unsafe try panels.map { panels throws(TensorError) in
             unsafe StoredPanels(try panels.pointer(), k: depth, precision: panels.precision)
         }
-        let operands = unsafe WinogradOperands(
-            geometry: geometry, input: source, kernels: kernels, bias: bias, output: target)
+        let operands = unsafe WinogradOperands(geometry: geometry, input: source, kernels: kernels, bias: bias, output: target)
         switch scheme {
-        case .byTiles:
-            unsafe try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
-        case .byKernels: unsafe try WinogradByKernels(operands).run(threads: threads)
+        case .manyTiles(let panels, let keepsKernels):
+            if keepsKernels, panels >= 4 * threads.threadCount {
+                unsafe try WinogradByTiles(operands, threads: threads.threadCount).run(threads: threads)
+            } else {
+                unsafe try WinogradByKernels(operands).run(threads: threads)
+            }
         case .fewTiles: unsafe try WinogradFewTiles(operands, panels: panels).run(threads: threads)
         case .byRows: unsafe try WinogradByRows(operands, panels: panels).run(threads: threads)
         }
@@ -80,8 +85,7 @@ struct WinogradConvolution {
 }
 
 /// A convolution's geometry and memory.
-@unsafe
-struct WinogradOperands: @unchecked Sendable {
+@unsafe struct WinogradOperands: @unchecked Sendable {
     let geometry: WinogradGeometry
     /// [batch, input channels, height, width]
     let input: UnsafePointer<Float>
@@ -113,9 +117,7 @@ struct WinogradOperands: @unchecked Sendable {
     var productPanelSize: Int { unsafe Self.positions * productStep + 64 }
 
     /// The tiles of a panel.
-    func tiles(of panel: Int) -> Range<Int> {
-        unsafe panel * Self.lanes..<min((panel + 1) * Self.lanes, geometry.tileCount)
-    }
+    func tiles(of panel: Int) -> Range<Int> { unsafe panel * Self.lanes..<min((panel + 1) * Self.lanes, geometry.tileCount) }
 
     /// The output channels of a panel.
     func channels(of panel: Int) -> Range<Int> {
@@ -126,15 +128,13 @@ struct WinogradOperands: @unchecked Sendable {
     func transformTiles(_ panel: Int, channels: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         for channel in channels {
             unsafe geometry.transformInput(
-                input, channel: channel, tiles: tiles(of: panel), into: target + channel * Self.lanes,
-                positionStep: tileStep)
+                input, channel: channel, tiles: tiles(of: panel), into: target + channel * Self.lanes, positionStep: tileStep)
         }
     }
 
     /// One panel of kernels, [position][channel][row].
     func transformKernels(_ panel: Int, into target: UnsafeMutablePointer<Float>) {
-        unsafe kernels.transform(
-            channels(of: panel), rows: Self.rows, into: target, positionStep: kernelStep)
+        unsafe kernels.transform(channels(of: panel), rows: Self.rows, into: target, positionStep: kernelStep)
     }
 
     /// The product of a panel of kernels with one of tiles at one position. It is one of several with the same tiles, each of which reads
@@ -145,8 +145,7 @@ struct WinogradOperands: @unchecked Sendable {
     ) {
         let step = unsafe (Self.lanes + parts - 1) / parts
         unsafe ck_gemm_kernel(
-            PackedProduct.level, Int32(Self.rows), geometry.inputChannels,
-            kernels + position * kernelStep, Self.rows,
+            PackedProduct.level, Int32(Self.rows), geometry.inputChannels, kernels + position * kernelStep, Self.rows,
             tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes,
             tiles + (position + 1) * tileStep + part * step * geometry.inputChannels, step)
     }
@@ -156,8 +155,7 @@ struct WinogradOperands: @unchecked Sendable {
         let channels = unsafe channels(of: kernelPanel)
         for channel in channels {
             unsafe geometry.transformOutput(
-                products + (channel - channels.lowerBound) * Self.lanes, positionStep: productStep,
-                channel: channel,
+                products + (channel - channels.lowerBound) * Self.lanes, positionStep: productStep, channel: channel,
                 bias: bias?[channel] ?? 0, tiles: tiles(of: tilePanel), into: output)
         }
     }

@@ -5,8 +5,7 @@ import GraphRuntime
 /// channels their columns. All tiles are transformed first; then each task takes the kernels of a panel of output channels, a block of
 /// input channels at a time, and adds their products up. Kernels that were packed in panels of output channels are transformed without
 /// being turned in registers first.
-@unsafe
-struct WinogradFewTiles: @unchecked Sendable {
+@unsafe struct WinogradFewTiles: @unchecked Sendable {
     private let operands: WinogradOperands
     /// The weights in panels of output channels, if they were packed.
     private let panelsOfKernels: StoredPanels?
@@ -61,8 +60,7 @@ struct WinogradFewTiles: @unchecked Sendable {
                 let kernels = unsafe scratch.assumingMemoryBound(to: Float.self)
                 let outputs = task * lanes..<min((task + 1) * lanes, geometry.outputChannels)
                 let products = unsafe kernels + kernelFloats
-                unsafe multiply(
-                    transformed, outputs, kernels: kernels, products: products, widened: products + productFloats)
+                unsafe multiply(transformed, outputs, kernels: kernels, products: products, widened: products + productFloats)
             }
         }
     }

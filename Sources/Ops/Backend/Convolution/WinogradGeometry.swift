@@ -35,9 +35,9 @@ struct WinogradGeometry {
     /// Calls `body` for the parts of a range of tiles that lie in one picture each.
     ///
     /// - Parameters of `body`: the picture, the part's first tile in it, that tile's place in the range, and the number of tiles.
-    @inline(__always)
-    private func forEachPicture(of tiles: Range<Int>, _ body: (_ picture: Int, _ first: Int, _ lane: Int, _ count: Int) -> Void)
-    {
+    @inline(__always) private func forEachPicture(
+        of tiles: Range<Int>, _ body: (_ picture: Int, _ first: Int, _ lane: Int, _ count: Int) -> Void
+    ) {
         var tile = tiles.lowerBound
         while tile < tiles.upperBound {
             let picture = tile / tilesPerPicture
@@ -84,8 +84,8 @@ struct WinogradGeometry {
         unsafe withUnsafePointer(to: kernel) { geometry in
             unsafe ck_winograd_output_channels(
                 geometry, products, positionStep, Int32(channels.count), bias.map { unsafe $0 + channels.lowerBound },
-                tile - picture * tilesPerPicture,
-                unsafe output + (picture * outputChannels + channels.lowerBound) * outputArea, outputArea)
+                tile - picture * tilesPerPicture, unsafe output + (picture * outputChannels + channels.lowerBound) * outputArea,
+                outputArea)
         }
     }
 }

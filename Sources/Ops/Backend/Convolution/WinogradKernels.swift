@@ -2,10 +2,8 @@ import CKernels
 import GraphRuntime
 
 /// The kernels of a convolution, [output channels, input channels, 3, 3], as they lie in the weights.
-@safe
-struct WinogradKernels: @unchecked Sendable {
-    @unsafe
-    private enum Source {
+@safe struct WinogradKernels: @unchecked Sendable {
+    @unsafe private enum Source {
         case single(UnsafePointer<Float>)
         case half(HalfMatrix)
     }
