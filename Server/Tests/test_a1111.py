@@ -188,7 +188,7 @@ def test_lists(server, api):
     assert {"name", "model_name", "model_path", "model_url", "scale"} == set(api.get_upscalers()[0])
     assert api.get_scripts() == {"txt2img": [], "img2img": []} and set(api.get_embeddings()) == {"loaded", "skipped"}
     assert api.get_memory()["ram"]["total"] > 1 << 30 and api.get_cmd_flags() == {}
-    for name in ["sd-vae", "latent-upscale-modes", "prompt-styles", "script-info", "hypernetworks", "face-restorers"]:
+    for name in ["sd-vae", "prompt-styles", "script-info", "hypernetworks", "face-restorers"]:
         assert requests.get(f"{server.url}/sdapi/v1/{name}", timeout=PATIENCE).json() == []
 
 

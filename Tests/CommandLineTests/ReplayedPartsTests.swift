@@ -46,6 +46,11 @@ import Testing
         ],
         ["a fox", "--hires", "2", "--hires-upscaler", "rgb.onnx", "--hires-strength", "0.5"],
         ["a fox", "--hires", "2", "--hires-upscaler", "lanczos", "--batch-seeds", "shared", "-b", "2"],
+        ["a fox", "--hires-width", "112", "--hires-upscaler", "nearest", "--hires-scheduler", "dpm++ 2m karras"],
+        [
+            "a fox", "--hires-width", "144", "--hires-height", "96", "--hires-prompt", "an owl, \"red\" <lora:night:0.5>",
+            "--hires-negative-prompt", "gray", "--hires-cfg-scale", "2.5", "--lora-dir", ".",
+        ],
         [
             "an [owl:fox:1.5] <lora:night:0.6>", "--lora-dir", ".", "--hires", "2", "--variation-seed", "5",
             "--variation-strength",

@@ -36,6 +36,12 @@ struct ServeCommand: AsyncParsableCommand {
             "A folder of ControlNets, which requests name: folders with a model.onnx, and .onnx files.", valueName: "DIR"))
     var controlDir: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder of super-resolution networks, which requests name: .onnx files, and folders with a model.onnx.",
+            valueName: "DIR"))
+    var upscalerDir: String?
+
     @Option(help: "The address to listen at: 127.0.0.1 is reached from this machine alone, 0.0.0.0 from all that reach it.")
     var host = "127.0.0.1"
 
@@ -159,12 +165,15 @@ struct ServeCommand: AsyncParsableCommand {
         let limits = ServerLimits(pixels: maxPixels, steps: maxSteps, batch: maxBatch, queue: queue, body: maxBody)
         let jobs = JobQueue(capacity: queue, keepSeconds: keep)
         let metrics = ServerMetrics()
+        let upscalers = try UpscalerStore(
+            folder: upscalerDir.map { URL(fileURLWithPath: $0) }, threads: models.threads)
         let own: Set<String> = ["localhost", "127.0.0.1", "[::1]", host.lowercased(), "[\(host.lowercased())]"]
         return Services(
             queue: jobs, models: models,
             worker: JobWorker(
-                queue: jobs, models: models, metrics: metrics, logger: logger, outputFolder: folder, idleSeconds: idleUnload),
-            controls: try ControlStore(folder: controlDir.map { URL(fileURLWithPath: $0) }),
+                queue: jobs, models: models, upscalers: upscalers, metrics: metrics, logger: logger, outputFolder: folder,
+                idleSeconds: idleUnload),
+            controls: try ControlStore(folder: controlDir.map { URL(fileURLWithPath: $0) }), upscalers: upscalers,
             limits: limits, bodies: BodyReader(limits: limits),
             credentials: Credentials(
                 key: apiKey ?? stated("SD_ONNX_API_KEY"), userAndPassword: apiAuth ?? stated("SD_ONNX_API_AUTH")),

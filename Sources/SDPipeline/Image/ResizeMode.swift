@@ -1,4 +1,6 @@
-/// What becomes of a picture whose proportions differ from those of the size that is made of it. All scale by Lanczos' filter.
+import ONNXLoader
+
+/// What becomes of a picture whose proportions differ from those of the size that is made of it. All but ``latent`` scale by Lanczos' filter.
 public enum ResizeMode: String, Sendable, CaseIterable {
     /// The whole picture, as large as it fits, in the middle; the bands beside it continue its outermost rows or columns. diffusers'
     /// `resize_mode="fill"`.
@@ -7,6 +9,10 @@ public enum ResizeMode: String, Sendable, CaseIterable {
     case fill
     /// The whole picture, without regard to its proportions. diffusers' `resize_mode="default"`.
     case stretch
+    /// The whole picture, without regard to its proportions, whose latents are scaled: as ``LatentUpscaling/bilinear`` from its own size, of
+    /// what the model takes the nearest. As ``stretch`` where no latents are made of a picture alone: of a picture with a mask, and of one that
+    /// a ControlNet sees. AUTOMATIC1111's "just resize (latent upscale)".
+    case latent
 }
 
 extension RGBImage {
@@ -22,11 +28,45 @@ extension RGBImage {
     }
 }
 
+extension RGBImage {
+    /// The picture in another size, of which each pixel is the one that its middle falls on: Pillow's `NEAREST`.
+    ///
+    /// - Parameters:
+    ///   - width: pixels in a row, at least 1.
+    ///   - height: rows, at least 1.
+    /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
+    public func resizedToNearest(width newWidth: Int, height newHeight: Int) throws -> RGBImage {
+        guard newWidth > 0, newHeight > 0 else { throw ImageError.wrongSize("a picture can't become \(newWidth)x\(newHeight)") }
+        if (newWidth, newHeight) == (width, height) { return self }
+        try LargeArray.ask(bytes: 3 * newWidth * newHeight)
+        /// Places add up step by step as there, so that roundings are the same.
+        func places(from count: Int, to newCount: Int) -> [Int] {
+            let scale = Double(count) / Double(newCount)
+            var place = scale * 0.5
+            return (0..<newCount).map { _ in
+                defer { place += scale }
+                return min(Int(place), count - 1)
+            }
+        }
+        let (columns, rows) = (places(from: width, to: newWidth), places(from: height, to: newHeight))
+        var result: [UInt8] = []
+        result.reserveCapacity(3 * newWidth * newHeight)
+        let source = pixels
+        for row in rows {
+            for column in columns {
+                let start = 3 * (row * width + column)
+                result += source[start..<start + 3]
+            }
+        }
+        return try RGBImage(width: newWidth, height: newHeight, pixels: result)
+    }
+}
+
 extension Raster {
     /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
     func resized(width: Int, height: Int, mode: ResizeMode) throws -> Raster {
         guard width > 0, height > 0 else { throw ImageError.wrongSize("a picture can't become \(width)x\(height)") }
-        guard mode != .stretch else { return try Resampling.resized(self, width: width, height: height) }
+        guard mode != .stretch, mode != .latent else { return try Resampling.resized(self, width: width, height: height) }
         let (scaledWidth, scaledHeight) = scaledSize(width: width, height: height, covers: mode == .fill)
         let scaled = try Resampling.resized(self, width: scaledWidth, height: scaledHeight)
         var result = try Raster(width: width, height: height, channels: channels, filledWith: 0)

@@ -49,6 +49,21 @@ public struct Latents: Sendable, Equatable {
         Latents(checked: Array(values(ofPicture: index)), shape: [1, channels, height, width])
     }
 
+    /// The middle, of at most as many columns and rows; of an odd number that is left out, one more at the end.
+    func cropped(width newWidth: Int, height newHeight: Int) -> Latents {
+        guard (newWidth, newHeight) != (width, height) else { return self }
+        let (left, top) = ((width - newWidth) / 2, (height - newHeight) / 2)
+        var result: [Float] = []
+        result.reserveCapacity(pictureCount * channels * newWidth * newHeight)
+        for plane in 0..<pictureCount * channels {
+            for row in top..<top + newHeight {
+                let start = (plane * height + row) * width + left
+                result += values[start..<start + newWidth]
+            }
+        }
+        return Latents(checked: result, shape: [pictureCount, channels, newHeight, newWidth])
+    }
+
     /// Other values of the same shape.
     func with(_ values: [Float]) -> Latents { Latents(checked: values, shape: shape) }
 

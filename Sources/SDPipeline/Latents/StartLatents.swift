@@ -26,10 +26,16 @@ struct StartLatents {
             latents = pureNoise(startNoise())
             return
         }
-        let draws = PictureLatents(codec: codec, shape: shape, takesMean: !isPlanned || source.isWebUI, observer: observer)
+        let factor = plan.configuration.spatialFactor
+        let draws = PictureLatents(
+            codec: codec, shape: shape[..<2] + [picture.image.height / factor, picture.image.width / factor],
+            takesMean: !isPlanned || source.isWebUI, observer: observer)
         let startsFromNoise = picture.mask != nil && plan.strength == 1
         let takesChannels = plan.configuration.isInpaintingModel
         var original = startsFromNoise && takesChannels ? nil : try draws.latents(of: picture.image, &source)
+        if let latents = original, latents.shape != shape {
+            original = try LatentUpscaling.bilinear.resized(latents, width: shape[3], height: shape[2])
+        }
         // Without a step, the most likely latents: the picture as the VAE sees it.
         guard isPlanned else {
             latents = original ?? pureNoise(startNoise())

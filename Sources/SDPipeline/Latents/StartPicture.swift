@@ -1,4 +1,4 @@
-/// The picture that a run starts from, at the size that is made, with its mask, and what becomes of the result.
+/// The picture that a run starts from, at the size that is made or whose latents are resized to it, with its mask, and what becomes of the result.
 struct StartPicture {
     let image: RGBImage
     /// Of the same size, 255 for what is repainted, 0 for what stays, nothing between; nil to change all of it.
@@ -16,7 +16,12 @@ struct StartPicture {
             image = try outpainting.enlarged(image)
         }
         guard let mask else {
-            self.image = try image.resized(width: plan.width, height: plan.height, mode: request.resizeMode)
+            let sizes = plan.configuration.sizes
+            self.image =
+                request.resizeMode == .latent
+                ? try image.resized(
+                    width: sizes.nearestWidth(to: image.width), height: sizes.nearestHeight(to: image.height))
+                : try image.resized(width: plan.width, height: plan.height, mode: request.resizeMode)
             (self.mask, place) = (nil, nil)
             return
         }

@@ -17,17 +17,57 @@ extension GenerationRecord {
         public var width: Int
         /// Of the picture, in pixels.
         public var height: Int
+        /// The width that was asked for in the place of ``scale``; nil for none.
+        public var statedWidth: Int?
+        /// The height that was asked for in the place of ``scale``; nil for none.
+        public var statedHeight: Int?
+        /// See ``SDPipeline/SecondPass/scheduler``; nil for that of the first pass, as for those that follow.
+        public var scheduler: String?
+        /// What AUTOMATIC1111's web interface calls the scheduler.
+        public var sampler: String?
+        /// What it calls the scheduler's noise levels.
+        public var scheduleType: String?
+        /// See ``SDPipeline/SecondPass/prompt``, as are those that follow.
+        public var prompt: String?
+        /// Nil for that of the first pass.
+        public var negativePrompt: String?
+        /// Nil for that of the first pass.
+        public var guidanceScale: Double?
+
+        private enum CodingKeys: String, CodingKey {
+            case scale, strength, steps, upscaler, network, width, height, scheduler, sampler, prompt
+            case scheduleType = "schedule_type"
+            case statedWidth = "stated_width"
+            case statedHeight = "stated_height"
+            case negativePrompt = "negative_prompt"
+            case guidanceScale = "cfg_scale"
+        }
 
         /// What AUTOMATIC1111's web interface calls the upscaler.
         var webUIUpscaler: String {
             if network != nil { return (upscaler as NSString).deletingPathExtension }
-            return LatentUpscaling(rawValue: upscaler)?.webUIName ?? (upscaler == "lanczos" ? "Lanczos" : upscaler)
+            return LatentUpscaling(rawValue: upscaler)?.webUIName ?? ["lanczos": "Lanczos", "nearest": "Nearest"][upscaler]
+                ?? upscaler
         }
 
         /// The settings as that program writes them.
         var pairs: [Infotext.Pair] {
-            [.init("Hires upscale", GenerationRecord.text(scale))] + (steps.map { [.init("Hires steps", "\($0)")] } ?? [])
-                + [.init("Hires upscaler", webUIUpscaler)]
+            var result: [Infotext.Pair] = []
+            func add(_ key: String, _ value: String?) { if let value { result.append(.init(key, value)) } }
+            add("Hires sampler", sampler)
+            add("Hires schedule type", scheduleType)
+            add("Hires prompt", prompt)
+            add("Hires negative prompt", negativePrompt)
+            if statedWidth == nil, statedHeight == nil {
+                add("Hires upscale", GenerationRecord.text(scale))
+            } else {
+                add("Hires resize", "\(statedWidth ?? 0)x\(statedHeight ?? 0)")
+            }
+            add("Hires steps", steps.map { "\($0)" })
+            add("Hires upscaler", webUIUpscaler)
+            // A key of that program's descendants.
+            add("Hires CFG Scale", guidanceScale.map(GenerationRecord.text))
+            return result
         }
     }
 }
@@ -40,12 +80,21 @@ extension StableDiffusionPipeline {
         switch pass.upscaler {
         case .latent(let upscaling): (name, file) = (upscaling.rawValue, nil)
         case .lanczos: (name, file) = ("lanczos", nil)
+        case .nearest: (name, file) = ("nearest", nil)
         case .network(let url):
             file = (try? superResolutionNetwork(url))?.file
             name = file?.name ?? url.lastPathComponent
         }
+        let sampler = pass.scheduler.map { name in
+            WebUISampler(
+                scheduler: name, className: second.scheduler.name, settings: second.scheduler.settings.values,
+                schedule: (try? SchedulerRegistry.standard.find(name).schedule)?.rawValue, hasList: false)
+        }
         return GenerationRecord.SecondPass(
-            scale: pass.scale, strength: pass.strength, steps: pass.steps, upscaler: name, network: file, width: second.width,
-            height: second.height)
+            scale: pass.width ?? pass.height == nil ? pass.scale : Double(second.width) / Double(plan.width),
+            strength: pass.strength, steps: pass.steps, upscaler: name, network: file, width: second.width,
+            height: second.height, statedWidth: pass.width, statedHeight: pass.height, scheduler: pass.scheduler,
+            sampler: sampler?.name, scheduleType: sampler?.scheduleType, prompt: pass.prompt,
+            negativePrompt: pass.negativePrompt, guidanceScale: pass.guidanceScale)
     }
 }

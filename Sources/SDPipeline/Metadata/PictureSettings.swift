@@ -44,6 +44,18 @@ public struct PictureSettings: Sendable, Equatable, Codable {
     public var strength: Double?
     /// How many times larger a second pass made the picture, see ``SecondPass``; nil where there was none, or its size isn't said so.
     public var hiresScale: Double?
+    /// The width that was asked for in the place of a scale.
+    public var hiresWidth: Int?
+    /// The height that was asked for in the place of a scale.
+    public var hiresHeight: Int?
+    /// Its scheduler; nil for that of the first pass, as for those that follow.
+    public var hiresScheduler: String?
+    /// Its prompt.
+    public var hiresPrompt: String?
+    /// Its negative prompt.
+    public var hiresNegativePrompt: String?
+    /// Its guidance scale.
+    public var hiresGuidanceScale: Double?
     /// How much of the schedule it took.
     public var hiresStrength: Double?
     /// Its steps; nil for those of the first pass.
@@ -89,6 +101,12 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         case churnMaximumSigma = "s_tmax"
         case noiseScale = "s_noise"
         case hiresScale = "hires"
+        case hiresWidth = "hires_width"
+        case hiresHeight = "hires_height"
+        case hiresScheduler = "hires_scheduler"
+        case hiresPrompt = "hires_prompt"
+        case hiresNegativePrompt = "hires_negative_prompt"
+        case hiresGuidanceScale = "hires_cfg_scale"
         case hiresStrength = "hires_strength"
         case hiresSteps = "hires_steps"
         case hiresUpscaler = "hires_upscaler"
@@ -112,8 +130,13 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         (eta, churn, noiseScale) = (record.eta, record.churn, record.noiseScale)
         (churnMinimumSigma, churnMaximumSigma) = (record.churnMinimumSigma, record.churnMaximumSigma)
         strength = record.strength
-        (hiresScale, hiresStrength) = (record.secondPass?.scale, record.secondPass?.strength)
-        (hiresSteps, hiresUpscaler) = (record.secondPass?.steps, record.secondPass?.webUIUpscaler)
+        if let pass = record.secondPass {
+            (hiresWidth, hiresHeight) = (pass.statedWidth, pass.statedHeight)
+            hiresScale = pass.statedWidth ?? pass.statedHeight == nil ? pass.scale : nil
+            (hiresStrength, hiresSteps, hiresUpscaler) = (pass.strength, pass.steps, pass.webUIUpscaler)
+            (hiresScheduler, hiresGuidanceScale) = (pass.scheduler, pass.guidanceScale)
+            (hiresPrompt, hiresNegativePrompt) = (pass.prompt, pass.negativePrompt)
+        }
         (model, modelHash, vae) = (record.model, record.modelHash, record.vae)
     }
 
@@ -139,11 +162,19 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         if let churnMaximumSigma { request.stepOptions.churnMaximumSigma = churnMaximumSigma }
         if let noiseScale { request.stepOptions.noiseScale = noiseScale }
         if let strength { request.strength = strength }
-        if let hiresScale, let upscaler = hiresUpscaling {
-            request.secondPass = SecondPass(
-                scale: hiresScale, strength: hiresStrength ?? SecondPass().strength, steps: hiresSteps, upscaler: upscaler)
+        if hasSecondPass, let upscaler = hiresUpscaling {
+            var pass = SecondPass(
+                scale: hiresScale ?? SecondPass().scale, strength: hiresStrength ?? SecondPass().strength, steps: hiresSteps,
+                upscaler: upscaler)
+            (pass.width, pass.height) = (hiresWidth, hiresHeight)
+            (pass.scheduler, pass.guidanceScale) = (hiresScheduler, hiresGuidanceScale)
+            (pass.prompt, pass.negativePrompt) = (hiresPrompt, hiresNegativePrompt)
+            request.secondPass = pass
         }
     }
+
+    /// Whether a second pass made the picture larger.
+    public var hasSecondPass: Bool { hiresScale != nil || hiresWidth != nil || hiresHeight != nil }
 
     /// What ``hiresUpscaler`` stands for; nil for a network, of which no file is said.
     package var hiresUpscaling: SecondPass.Upscaler? {
@@ -151,6 +182,7 @@ public struct PictureSettings: Sendable, Equatable, Codable {
         case nil: return .latent(.bilinear)
         // That program resizes by Lanczos' filter what no upscaler has enlarged.
         case "lanczos", "none": return .lanczos
+        case "nearest": return .nearest
         case let name?:
             return LatentUpscaling.allCases.first { $0.webUIName.lowercased() == name || $0.rawValue == name }.map {
                 .latent($0)
@@ -211,17 +243,34 @@ extension PictureSettings {
             (self.width, self.height) = (width, height)
             rest["Size"] = nil
         }
-        if let name = take("Sampler") {
+        let (firstSampler, firstScheduleType) = (take("Sampler"), take("Schedule type") ?? take("Scheduler"))
+        if let name = firstSampler {
             let sampler = WebUISampler(
-                name: name, scheduleType: take("Schedule type") ?? take("Scheduler") ?? WebUISampler.automatic)
+                name: name, scheduleType: firstScheduleType ?? WebUISampler.automatic)
             scheduler = known(sampler.scheduler, "Sampler", "Schedule type", "Scheduler")
         }
         let strength = known(Self.share(Self.number(take("Denoising strength"))), "Denoising strength")
         hiresScale = known(
             Self.number(take("Hires upscale")).flatMap { Believed.scales.contains($0) ? $0 : nil }, "Hires upscale")
-        if take("Hires upscaler") == nil && hiresScale == nil && take("Hires resize") == nil {
+        if let size = take("Hires resize")?.wholeMatch(of: /([0-9]{1,6})x([0-9]{1,6})/) {
+            // That program writes 0 for what follows from the proportions.
+            hiresWidth = Self.whole(UInt64(size.1), in: Believed.pixels)
+            hiresHeight = Self.whole(UInt64(size.2), in: Believed.pixels)
+            if hiresWidth != nil || hiresHeight != nil { rest["Hires resize"] = nil }
+        }
+        if take("Hires upscaler") == nil && hiresScale == nil && take("Hires resize") == nil && hiresWidth == nil
+            && hiresHeight == nil
+        {
             self.strength = strength
         } else {
+            if let name = take("Hires sampler") ?? (take("Hires schedule type") == nil ? nil : firstSampler) {
+                let type = take("Hires schedule type") ?? firstScheduleType ?? WebUISampler.automatic
+                hiresScheduler = known(
+                    WebUISampler(name: name, scheduleType: type).scheduler, "Hires sampler", "Hires schedule type")
+            }
+            hiresPrompt = known(take("Hires prompt"), "Hires prompt")
+            hiresNegativePrompt = known(take("Hires negative prompt"), "Hires negative prompt")
+            hiresGuidanceScale = known(Self.number(take("Hires CFG Scale")), "Hires CFG Scale")
             // Of a picture that was enlarged, the strength is that of the second pass.
             hiresStrength = strength
             hiresSteps = known(Self.whole(take("Hires steps").flatMap(UInt64.init), in: Believed.steps), "Hires steps")

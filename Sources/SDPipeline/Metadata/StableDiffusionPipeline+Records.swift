@@ -101,7 +101,11 @@ extension StableDiffusionPipeline {
 extension StableDiffusionPipeline {
     /// The adapters that counted; nil for none.
     private func loras(_ plan: GenerationPlan) -> [GenerationRecord.Adapter]? {
-        let used = zip(configuration.loras, plan.adapterWeights).filter { $1.weight != 0 || $1.textWeight != 0 }
+        // Of a refiner's plan there are none.
+        let later = plan.follower.map(\.adapterWeights).flatMap { $0.isEmpty ? nil : $0 } ?? plan.adapterWeights
+        func counts(_ weight: AdapterWeight) -> Bool { weight.weight != 0 || weight.textWeight != 0 }
+        let used = zip(configuration.loras, zip(plan.adapterWeights, later)).filter { counts($1.0) || counts($1.1) }
+            .map { ($0, $1.0) }
         return used.isEmpty
             ? nil
             : used.map { lora, counts in

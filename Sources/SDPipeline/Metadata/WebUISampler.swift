@@ -44,35 +44,49 @@ struct WebUISampler: Sendable, Equatable {
 
     /// Its names for what a picture was made with; of a scheduler that it hasn't, the name that this program has.
     init(_ record: GenerationRecord) {
-        let settings = record.schedulerSettings
+        self.init(
+            scheduler: record.scheduler, className: record.schedulerClass, settings: record.schedulerSettings,
+            schedule: record.sigmas ?? record.schedule, hasList: record.sigmaList != nil || record.timesteps != nil)
+    }
+
+    /// - Parameters:
+    ///   - scheduler: this program's name.
+    ///   - className: diffusers' class.
+    ///   - settings: all of the scheduler's.
+    ///   - schedule: a ``NamedSchedule``; nil for none.
+    ///   - hasList: whether noise levels or timesteps were listed.
+    init(scheduler: String, className: String, settings: [String: SchedulerValue], schedule: String?, hasList: Bool) {
         let name: String
-        if let known = Self.classNames[record.schedulerClass] {
+        if let known = Self.classNames[className] {
             name = known
-        } else if record.schedulerClass == "PNDMScheduler", settings["skip_prk_steps"] == .flag(true) {
+        } else if className == "PNDMScheduler", settings["skip_prk_steps"] == .flag(true) {
             name = "PLMS"
-        } else if record.schedulerClass == "DPMSolverMultistepScheduler", settings["solver_order"] == .integer(2),
+        } else if className == "DPMSolverMultistepScheduler", settings["solver_order"] == .integer(2),
             case .text(let algorithm)? = settings["algorithm_type"], algorithm.hasSuffix("dpmsolver++")
         {
             let isHeun = settings["solver_type"] == .text("heun")
             name = algorithm == "dpmsolver++" ? "DPM++ 2M" : isHeun ? "DPM++ 2M SDE Heun" : "DPM++ 2M SDE"
         } else {
-            name = record.scheduler
+            name = scheduler
         }
-        self.init(name: name, scheduleType: Self.scheduleType(record, name: name))
+        self.name = name
+        scheduleType =
+            if let named = schedule.flatMap({ NamedSchedule(rawValue: $0) }) {
+                Self.namedTypes[named] ?? Self.automatic
+            } else if hasList {
+                // Lists have a pair of their own.
+                Self.automatic
+            } else {
+                Self.scheduleType(settings, name: name, isOwn: name == scheduler)
+            }
     }
 
-    private static func scheduleType(_ record: GenerationRecord, name: String) -> String {
-        let settings = record.schedulerSettings
-        if let named = (record.sigmas ?? record.schedule).flatMap({ NamedSchedule(rawValue: $0) }) {
-            return namedTypes[named] ?? automatic
-        }
-        // Lists have a pair of their own.
-        if record.sigmaList != nil || record.timesteps != nil { return automatic }
+    private static func scheduleType(_ settings: [String: SchedulerValue], name: String, isOwn: Bool) -> String {
         if let key = settingTypes.keys.sorted().first(where: { settings[$0] == .flag(true) }) {
             return settingTypes[key] ?? automatic
         }
         // A name of this program's own says the rest.
-        guard name != record.scheduler else { return automatic }
+        guard !isOwn else { return automatic }
         let type =
             switch settings["timestep_spacing"] {
             case .text("trailing"): "SGM Uniform"

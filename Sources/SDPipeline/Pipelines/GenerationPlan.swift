@@ -115,8 +115,7 @@ public struct GenerationPlan: Sendable {
                 try request.secondPass.map { pass in
                     [
                         try GenerationPlan(
-                            pass, after: request, size: size, steps: steps, of: trained, prompt: prompt, weights: weights,
-                            configuration: configuration)
+                            pass, after: request, size: size, steps: steps, of: trained, configuration: configuration)
                     ]
                 } ?? []
         }
@@ -330,15 +329,17 @@ public struct GenerationPlan: Sendable {
     ///   - size: of the first pass.
     ///   - steps: of the first pass.
     ///   - trained: timesteps of the model.
-    ///   - prompt: the request's, without tags.
-    ///   - weights: how much adapters count.
     private init(
         _ pass: SecondPass, after first: GenerationRequest, size: (width: Int, height: Int), steps: Int, of trained: Int,
-        prompt: String,
-        weights: [AdapterWeight], configuration: PipelineConfiguration
+        configuration: PipelineConfiguration
     ) throws {
         var request = first
         (request.initialLatents, request.secondPass) = (nil, nil)
+        request.scheduler = pass.scheduler ?? request.scheduler
+        request.negativePrompt = pass.negativePrompt ?? request.negativePrompt
+        request.guidanceScale = pass.guidanceScale ?? request.guidanceScale
+        if let prompt = pass.prompt { (request.prompt, request.promptBlend) = (prompt, nil) }
+        let (prompt, weights) = try configuration.adapters.read(request)
         self.configuration = configuration
         (width, height) = pass.size(width: size.width, height: size.height, multiple: configuration.sizes.multiple)
         (start, pictureSize, enlargement) = (nil, nil, pass)
@@ -348,12 +349,18 @@ public struct GenerationPlan: Sendable {
         latentShape = [request.batchCount, configuration.latentChannels, height / factor, width / factor]
         try Self.checkMemory(latentShape, pixels: width * height)
         guidanceScale = request.guidanceScale ?? configuration.defaultGuidanceScale
+        guard Float(guidanceScale).isFinite else {
+            throw PipelineError(
+                "The guidance scale of the second pass is \(guidanceScale), expected a number that single precision holds.",
+                kind: .invalidRequest)
+        }
         let keepsSteps = configuration.family.keepsStepsOverPictures
         let (timesteps, share) = try pass.schedule(
             request, steps: Self.stepsAsked(request), of: trained, keepsSteps: keepsSteps)
         request.timestepRequest = timesteps
         if case .steps(let count) = timesteps { request.steps = count }
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: share, hasPicture: true)
+        try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
         strength = pass.strength
         self.request = request
         endIndex = scheduler.timesteps.count
@@ -365,6 +372,14 @@ public struct GenerationPlan: Sendable {
 
     /// What a refiner does after the model, or the second pass at a larger size; nil for none.
     var follower: GenerationPlan? { followers.first }
+
+    /// The size of what is made in the end, in pixels: that of the second pass, if there is one.
+    public var finalSize: (width: Int, height: Int) {
+        follower.map { ($0.width, $0.height) } ?? (width, height)
+    }
+
+    /// Steps of the whole run, those of a refiner or of the second pass included.
+    public var totalStepCount: Int { stepCount + (follower.map { $0.enlargement == nil ? 0 : $0.stepCount } ?? 0) }
 
     /// Gives the picture to start from.
     ///

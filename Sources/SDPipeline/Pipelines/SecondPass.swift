@@ -10,13 +10,22 @@ public struct SecondPass: Sendable, Equatable {
         case latent(LatentUpscaling)
         /// The pictures become larger by Lanczos' filter, and latents again. Needs the model's `vae_encoder`.
         case lanczos
+        /// Each pixel of the pictures becomes several, by ``RGBImage/resizedToNearest(width:height:)``, and latents again. Needs the model's
+        /// `vae_encoder`.
+        case nearest
         /// The pictures become larger by a super-resolution network (``SuperResolutionNetwork``, with values of 0 to 1), and latents again.
         /// Needs the model's `vae_encoder`.
         case network(URL)
     }
 
-    /// How many times wider and higher the pictures become, 1 to ``largestScale``; sizes are rounded down to what the model takes.
+    /// How many times wider and higher the pictures become, 1 to ``largestScale``; sizes are rounded down to what the model takes. Without
+    /// effect where ``width`` or ``height`` is stated.
     public var scale: Double
+    /// Pixels in a row that the pictures become; nil takes what keeps the proportions where ``height`` is stated. Where both are, the pictures
+    /// become as large as they cover the size, of which the middle is kept. Rounded down to what the model takes.
+    public var width: Int?
+    /// Rows that the pictures become; nil as for ``width``.
+    public var height: Int?
     /// How much of the schedule the second pass takes, 0 to 1: how much may change. With 0 what was enlarged is the result.
     public var strength: Double
     /// Steps that the second pass takes, as many as this whatever the strength; nil takes those of the first pass.
@@ -25,6 +34,14 @@ public struct SecondPass: Sendable, Equatable {
     public var upscaler: Upscaler
     /// In what parts a network sees a picture.
     public var tiling: PictureTiling
+    /// The scheduler of the second pass, as ``GenerationRequest/scheduler``; nil takes that of the first.
+    public var scheduler: String?
+    /// What the second pass shows, tags of adapters included; nil takes the prompt of the first.
+    public var prompt: String?
+    /// What the second pass keeps away from; nil takes the negative prompt of the first.
+    public var negativePrompt: String?
+    /// The guidance scale of the second pass; nil takes that of the first.
+    public var guidanceScale: Double?
 
     /// The largest ``scale``.
     public static let largestScale = 16.0
@@ -43,8 +60,22 @@ public struct SecondPass: Sendable, Equatable {
 
     /// The size that pictures of a size become: fractions are left out, and what is beyond a multiple of what the model takes.
     func size(width: Int, height: Int, multiple: Int) -> (width: Int, height: Int) {
-        func enlarged(_ extent: Int) -> Int { Int(Double(extent) * scale) / multiple * multiple }
-        return (enlarged(width), enlarged(height))
+        func rounded(_ extent: Int) -> Int { extent / multiple * multiple }
+        switch (self.width, self.height) {
+        case (nil, nil): return (rounded(Int(Double(width) * scale)), rounded(Int(Double(height) * scale)))
+        case (let wide?, nil): return (rounded(wide), rounded(wide * height / width))
+        case (nil, let high?): return (rounded(high * width / height), rounded(high))
+        case (let wide?, let high?): return (rounded(wide), rounded(high))
+        }
+    }
+
+    /// The smallest size of a picture's proportions that covers another one, both in multiples of a factor.
+    static func covering(
+        width: Int, height: Int, from first: (width: Int, height: Int), factor: Int
+    ) -> (width: Int, height: Int) {
+        let (byWidth, byHeight) = (width * first.height / first.width, height * first.width / first.height)
+        let cover = first.width * height < width * first.height ? (width, byWidth) : (byHeight, height)
+        return (max(cover.0 / factor * factor, width), max(cover.1 / factor * factor, height))
     }
 
     /// - Throws: ``PipelineError`` for what can't be.
@@ -57,6 +88,13 @@ public struct SecondPass: Sendable, Equatable {
             throw refuse("The second pass has a strength of \(strength), expected a number from 0 to 1.")
         }
         if let steps, steps < 1 { throw refuse("The second pass has \(steps) steps, expected 1 or more.") }
+        for extent in [width, height] {
+            if let extent, !(1...PictureSizes.largest).contains(extent) {
+                throw refuse(
+                    "The second pass makes pictures of \(extent) pixels, expected 1 to \(PictureSizes.largest) along each side."
+                )
+            }
+        }
         guard request.initialImage == nil, request.inpainting == nil, request.outpainting == nil else {
             throw refuse(
                 "A second pass at a larger size is for pictures from a prompt alone, and the request starts from a picture.")
@@ -66,7 +104,7 @@ public struct SecondPass: Sendable, Equatable {
         }
         switch upscaler {
         case .latent: break
-        case .lanczos: _ = try configuration.vaeFolder.requireEncoder()
+        case .lanczos, .nearest: _ = try configuration.vaeFolder.requireEncoder()
         case .network(let url):
             _ = try SuperResolutionNetwork.graph(url)
             _ = try configuration.vaeFolder.requireEncoder()
@@ -112,6 +150,21 @@ public struct SecondPass: Sendable, Equatable {
     }
 }
 
+extension SecondPass {
+    /// A picture of the first pass at another size.
+    fileprivate func enlarged(
+        _ image: RGBImage, width: Int, height: Int, pipeline: StableDiffusionPipeline, observer: (any RunObserver)?
+    ) throws -> RGBImage {
+        switch upscaler {
+        case .latent, .lanczos: try image.resized(width: width, height: height)
+        case .nearest: try image.resizedToNearest(width: width, height: height)
+        case .network(let url):
+            try pipeline.superResolutionNetwork(url).enlarged(
+                image, width: width, height: height, tiling: tiling, observer: observer)
+        }
+    }
+}
+
 /// What the second pass starts from.
 struct EnlargedLatents {
     let latents: Latents
@@ -129,21 +182,26 @@ struct EnlargedLatents {
         var source = BatchNoise(plan.request)
         let isPlanned = plan.firstIndex < plan.scheduler.timesteps.count
         let codec = pipeline.codec.tiled(plan.request.vaeTiling)
-        let larger: Latents
-        switch pass.upscaler {
-        case .latent(let upscaling): larger = try upscaling.resized(first, width: shape[3], height: shape[2])
-        case .lanczos, .network:
-            let network: SuperResolutionNetwork? =
-                if case .network(let url) = pass.upscaler { try pipeline.superResolutionNetwork(url) } else { nil }
-            let images = try codec.decode(first, observer: observer).map { image in
-                try network?.enlarged(
-                    image, width: plan.width, height: plan.height, tiling: pass.tiling, observer: observer)
-                    ?? image.resized(width: plan.width, height: plan.height)
+        let factor = codec.spatialFactor
+        let cover =
+            pass.width == nil || pass.height == nil
+            ? (plan.width, plan.height)
+            : SecondPass.covering(
+                width: plan.width, height: plan.height, from: (first.width * factor, first.height * factor), factor: factor)
+        let (wide, high) = (cover.0 / factor, cover.1 / factor)
+        var larger: Latents
+        if case .latent(let upscaling) = pass.upscaler {
+            larger = try upscaling.resized(first, width: wide, height: high)
+        } else {
+            let images = try codec.decode(first, observer: observer).map {
+                try pass.enlarged($0, width: cover.0, height: cover.1, pipeline: pipeline, observer: observer)
             }
             let draws = PictureLatents(
-                codec: codec, shape: shape, takesMean: !isPlanned || source.isWebUI, observer: observer)
+                codec: codec, shape: [shape[0], shape[1], high, wide], takesMean: !isPlanned || source.isWebUI,
+                observer: observer)
             larger = try draws.latents(of: images, &source)
         }
+        larger = larger.cropped(width: shape[3], height: shape[2])
         if isPlanned {
             let noise = source.start(shape: shape)
             latents = larger.with(try plan.scheduler.addNoise(to: larger.values, noise: noise, at: plan.firstIndex))

@@ -84,7 +84,7 @@ struct BatchCommand: ParsableCommand {
         var prompts: [String] = []
         for job in pending {
             let command = try self.command(job)
-            if command.prompting.syntax.promptSyntax != .plain { prompts.append(command.promptText) }
+            if command.prompting.syntax.promptSyntax != .plain { prompts += command.promptsWithTags }
         }
         let models = GenerateModels([], prompts: prompts)
         // Where the model isn't there, all would fail.

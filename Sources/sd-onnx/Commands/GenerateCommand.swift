@@ -198,11 +198,11 @@ struct GenerateCommand: ParsableCommand {
         }
         try checkSheet()
         try checkBest()
-        if hires.hires != nil, start.initImg != nil {
+        if hires.isAsked, start.initImg != nil {
             throw ValidationError(
                 "--hires is for pictures from a prompt alone, and --init-img starts from a picture: give one.")
         }
-        if hires.hires != nil, parts.refiner != nil {
+        if hires.isAsked, parts.refiner != nil {
             throw ValidationError("--hires and --refiner both add a second pass: give one.")
         }
         if profile == "" || profile == "-" {

@@ -2,6 +2,11 @@ import Foundation
 import GraphRuntime
 import SDPipeline
 
+extension GenerateCommand {
+    /// Prompts in which tags name adapters.
+    var promptsWithTags: [String] { [promptText] + (hires.hiresPrompt.map { [$0] } ?? []) }
+}
+
 /// The model of several commands in a row, loaded again where one of them asks for another.
 final class GenerateModels {
     /// The prompts of all commands that read tags, which name adapters.
@@ -14,7 +19,7 @@ final class GenerateModels {
 
     /// - Parameter others: more prompts that name adapters.
     init(_ commands: [GenerateCommand], prompts others: [String] = []) {
-        prompts = commands.filter { $0.prompting.syntax.promptSyntax != .plain }.map(\.promptText) + others
+        prompts = commands.filter { $0.prompting.syntax.promptSyntax != .plain }.flatMap(\.promptsWithTags) + others
     }
 
     func configuration(for command: GenerateCommand) throws -> PipelineConfiguration {

@@ -29,8 +29,8 @@ struct StartOptions: ParsableArguments {
     @Option(
         name: [.long, .customLong("resize-mode")], parsing: .unconditional,
         help: ArgumentHelp(
-            "With --init-img, what becomes of other proportions: fit shows all of it, fill covers the size, stretch distorts. (default: stretch)",
-            valueName: "fit|fill|stretch"), transform: OptionValues.choice)
+            "With --init-img, what becomes of other proportions: fit shows all of it, fill covers the size, stretch distorts, latent distorts its latents. (default: stretch)",
+            valueName: "fit|fill|stretch|latent"), transform: OptionValues.choice)
     var resize: ResizeMode?
 
     @OptionGroup var masking: MaskOptions

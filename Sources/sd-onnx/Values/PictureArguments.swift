@@ -149,11 +149,22 @@ enum PictureArguments {
         _ pass: GenerationRecord.SecondPass?, _ given: GenerateCommand, _ files: FilesBeside, _ list: inout OptionList
     ) throws {
         guard let pass else { return }
-        list.add("hires", pass.scale)
+        if given.hires.isAsked {
+            // What was given is another size.
+        } else if pass.statedWidth == nil, pass.statedHeight == nil {
+            list.add("hires", pass.scale)
+        } else {
+            list.add("hires-width", pass.statedWidth)
+            list.add("hires-height", pass.statedHeight)
+        }
         list.add("hires-strength", pass.strength)
         list.add("hires-steps", pass.steps)
+        list.add("hires-scheduler", pass.scheduler)
+        list.add("hires-prompt", pass.prompt)
+        list.add("hires-negative-prompt", pass.negativePrompt)
+        list.add("hires-cfg-scale", pass.guidanceScale)
         guard given.hires.hiresUpscaler == nil else { return }
-        let isNetwork = pass.upscaler != "lanczos" && LatentUpscaling(rawValue: pass.upscaler) == nil
+        let isNetwork = !["lanczos", "nearest"].contains(pass.upscaler) && LatentUpscaling(rawValue: pass.upscaler) == nil
         list.add(
             "hires-upscaler", isNetwork ? try files.path(of: pass.network, option: "--hires-upscaler") : pass.upscaler)
     }
@@ -162,21 +173,23 @@ enum PictureArguments {
     private static func secondPass(
         _ settings: PictureSettings, _ given: GenerateCommand, _ picture: String, _ list: inout OptionList
     ) throws {
-        guard let scale = settings.hiresScale else {
-            if let size = settings.others["Hires resize"], given.hires.hires == nil {
-                throw CommandFailure(
-                    "\(picture) was enlarged to \(size.shortened(to: 40)) pixels by a second pass, which keeps no proportions: give --hires with a factor."
-                )
-            }
-            return
+        guard settings.hasSecondPass else { return }
+        if !given.hires.isAsked {
+            list.add("hires", settings.hiresScale)
+            list.add("hires-width", settings.hiresWidth)
+            list.add("hires-height", settings.hiresHeight)
         }
-        list.add("hires", scale)
         list.add("hires-strength", settings.hiresStrength)
         list.add("hires-steps", settings.hiresSteps)
+        list.add("hires-scheduler", settings.hiresScheduler)
+        list.add("hires-prompt", settings.hiresPrompt)
+        list.add("hires-negative-prompt", settings.hiresNegativePrompt)
+        list.add("hires-cfg-scale", settings.hiresGuidanceScale)
         guard given.hires.hiresUpscaler == nil else { return }
         switch settings.hiresUpscaling {
         case .latent(let upscaling): list.add("hires-upscaler", upscaling.rawValue)
         case .lanczos: list.add("hires-upscaler", "lanczos")
+        case .nearest: list.add("hires-upscaler", "nearest")
         case .network, nil:
             let name = (settings.hiresUpscaler ?? "").shortened(to: 80)
             throw CommandFailure("\(picture) was enlarged by \"\(name)\": give the network as --hires-upscaler MODEL.onnx.")

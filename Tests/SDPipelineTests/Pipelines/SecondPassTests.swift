@@ -19,6 +19,12 @@ import Testing
         let height: Int
         let scale: Double
         let strength: Double
+        let hiresWidth: Int?
+        let hiresHeight: Int?
+        let hiresScheduler: String?
+        let hiresPrompt: String?
+        let hiresNegativePrompt: String?
+        let hiresGuidanceScale: Double?
         let hiresSteps: Int?
         let upscaler: String
         let file: String
@@ -45,11 +51,16 @@ import Testing
         let upscaler: SecondPass.Upscaler =
             switch example.upscaler {
             case "lanczos": .lanczos
+            case "nearest": .nearest
             case "network": .network(Self.network)
             default: .latent(try #require(LatentUpscaling(rawValue: example.upscaler)))
             }
-        request.secondPass = SecondPass(
+        var pass = SecondPass(
             scale: example.scale, strength: example.strength, steps: example.hiresSteps, upscaler: upscaler)
+        (pass.width, pass.height) = (example.hiresWidth, example.hiresHeight)
+        (pass.scheduler, pass.guidanceScale) = (example.hiresScheduler, example.hiresGuidanceScale)
+        (pass.prompt, pass.negativePrompt) = (example.hiresPrompt, example.hiresNegativePrompt)
+        request.secondPass = pass
         let result = try StableDiffusionPipeline(modelFolder: model).generate(request)
         let strip = try PNGFile.read(Self.folder.appendingPathComponent(example.file))
         #expect(result.images.count == example.batch && strip.height == result.images[0].height)
@@ -62,7 +73,63 @@ import Testing
             expectClose(image.pixels, expected, shape: [image.height, image.width, 3], within: 2, "picture \(number)")
         }
         let record = try #require(result.records.first?.secondPass)
-        #expect(record.width == result.images[0].width && record.scale == example.scale && record.steps == example.hiresSteps)
+        #expect(record.width == result.images[0].width && record.steps == example.hiresSteps)
+        if pass.width == nil, pass.height == nil { #expect(record.scale == example.scale) }
+        // What is written comes back.
+        var restored = GenerationRequest(prompt: "")
+        PictureSettings(try #require(result.records.first?.infotext)).fill(&restored)
+        if example.upscaler != "network" {
+            // Of schedulers, by another name.
+            pass.scheduler = restored.secondPass?.scheduler
+            #expect(restored.secondPass == pass && (pass.scheduler == nil) == (example.hiresScheduler == nil))
+        }
+    }
+
+    /// Latents of a picture of another size are resized, in the place of the picture.
+    @Test func startsFromResizedLatents() throws {
+        struct Start: Decodable {
+            let picture, prompt, file: String
+            let seed: UInt64
+            let steps, width, height: Int
+            let strength: Double
+        }
+        let start = try JSONDecoder().decode(
+            Start.self, from: Data(contentsOf: Self.folder.appendingPathComponent("start.json")))
+        var request = GenerationRequest(
+            prompt: start.prompt, width: start.width, height: start.height, steps: start.steps, guidanceScale: 4,
+            seed: start.seed, scheduler: "ddim",
+            initialImage: try PNGFile.read(Self.folder.appendingPathComponent(start.picture)), resizeMode: .latent,
+            strength: start.strength)
+        let pipeline = try StableDiffusionPipeline(modelFolder: Self.emoji)
+        let result = try pipeline.generate(request)
+        let expected = try PNGFile.read(Self.folder.appendingPathComponent(start.file))
+        expectClose(
+            result.images[0].pixels, expected.pixels, shape: [start.height, start.width, 3], within: 2, "the picture")
+        #expect(result.records[0].resize == "latent" && result.records[0].parameters.contains("Resize mode: latent"))
+        // A picture with a mask is resized itself.
+        request.inpainting = Inpainting(
+            mask: try PictureMask(width: 80, height: 64, values: [UInt8](repeating: 255, count: 80 * 64)))
+        let masked = try pipeline.generate(request).images[0]
+        request.resizeMode = .stretch
+        #expect(try pipeline.generate(request).images[0] == masked && masked != result.images[0])
+    }
+
+    /// A LoRA that the second pass's prompt names counts in it alone.
+    @Test func readsTagsOfItsOwnPrompt() throws {
+        let lora = try LoRA(contentsOf: Self.emoji.appendingPathComponent("lora/night.safetensors"), name: "night", weight: 0)
+        let pipeline = try StableDiffusionPipeline(PipelineConfiguration(modelFolder: Self.emoji, loras: [lora]))
+        var request = GenerationRequest(
+            prompt: "a fox", steps: 4, guidanceScale: 3, seed: 5, scheduler: "ddim", promptSyntax: .a1111)
+        let first = try pipeline.generate(request).images[0]
+        request.secondPass = SecondPass(scale: 1.5, strength: 0.5, upscaler: .lanczos)
+        request.secondPass?.prompt = "a fox <lora:night:0.8>"
+        let result = try pipeline.generate(request)
+        #expect(result.records[0].loras?.map(\.name) == ["night"])
+        (request.secondPass, request.width, request.height, request.steps) = (nil, 96, 96, 8)
+        (request.initialImage, request.strength) = (try first.resized(width: 96, height: 96), 0.5)
+        let without = try pipeline.generate(request).images[0]
+        request.prompt = "a fox <lora:night:0.8>"
+        #expect(try pipeline.generate(request).images[0] == result.images[0] && without != result.images[0])
     }
 
     /// Over enlarged pictures the second pass is a run that starts from them, with ControlNets, FreeU and a prompt's weights as in the first.
@@ -145,6 +212,10 @@ import Testing
         refused("The second pass enlarges by nan") { $0.secondPass?.scale = .nan }
         refused("The second pass has a strength of 1.5, expected a number from 0 to 1.") { $0.secondPass?.strength = 1.5 }
         refused("The second pass has 0 steps, expected 1 or more.") { $0.secondPass?.steps = 0 }
+        refused("The second pass makes pictures of 0 pixels, expected 1 to ") { $0.secondPass?.width = 0 }
+        refused("width") { $0.secondPass?.width = 8 }
+        refused("There is no scheduler") { $0.secondPass?.scheduler = "none such" }
+        refused("The guidance scale of the second pass is inf") { $0.secondPass?.guidanceScale = .infinity }
         refused("expected a super-resolution network.") { $0.secondPass?.upscaler = .network(URL(filePath: "/none.onnx")) }
         try refused("A second pass at a larger size is for pictures from a prompt alone") {
             $0.initialImage = try RGBImage(width: 64, height: 64, pixels: [UInt8](repeating: 0, count: 3 * 64 * 64))

@@ -1,35 +1,27 @@
-import Foundation
 import SDPipeline
 
-/// A picture made larger, without a model.
+/// What `extra-single-image` and `extra-batch-images` are asked for.
 struct A1111Extras {
-    private enum Upscaler: String, CaseIterable {
-        case none = "None"
-        case lanczos = "Lanczos"
-        case nearest = "Nearest"
-    }
+    private let upscaler: SecondPass.Upscaler
+    private let second: (upscaler: SecondPass.Upscaler, share: Double)?
+    private let size: Enlargement.Size
+    private let services: Services
 
-    private enum Size {
-        case factor(Double)
-        case pixels(width: Int, height: Int, crops: Bool)
-    }
-
-    private let upscaler: Upscaler
-    private let size: Size
-    private let limits: ServerLimits
-
-    init(_ fields: RequestFields, limits: ServerLimits) throws {
-        self.limits = limits
-        for name in ["gfpgan_visibility", "codeformer_visibility", "extras_upscaler_2_visibility"] {
+    /// - Throws: ``APIError`` with the field that is wrong.
+    init(_ fields: RequestFields, _ services: Services) throws {
+        self.services = services
+        for name in ["gfpgan_visibility", "codeformer_visibility"] {
             guard try fields.number(name, in: 0...1) ?? 0 == 0 else {
                 throw APIError.invalid(name, "\(name) isn't supported by this server.")
             }
         }
-        let name = try fields.text("upscaler_1") ?? "None"
-        guard let upscaler = Upscaler.allCases.first(where: { $0.rawValue.lowercased() == name.lowercased() }) else {
-            throw APIError.invalid("upscaler_1", "upscaler_1 is \"\(name.prefix(60))\", expected None, Lanczos or Nearest.")
+        func upscaler(_ name: String) throws -> SecondPass.Upscaler {
+            try services.upscalers.ofPicture(try fields.text(name) ?? "None", field: name)
         }
-        self.upscaler = upscaler
+        self.upscaler = try upscaler("upscaler_1")
+        let share = try fields.number("extras_upscaler_2_visibility", in: 0...1) ?? 0
+        let hasSecond = try (fields.text("upscaler_2") ?? "None").lowercased() != "none"
+        second = share > 0 && hasSecond ? (try upscaler("upscaler_2"), share) : nil
         if try fields.integer("resize_mode", in: 0...1) ?? 0 == 0 {
             size = .factor(try fields.number("upscaling_resize", in: 0.01...8) ?? 2)
         } else {
@@ -40,39 +32,21 @@ struct A1111Extras {
         }
     }
 
-    func image(_ picture: RGBImage) throws -> RGBImage {
-        switch size {
-        case .factor(let factor):
-            return try scaled(
-                picture, width: max(Int(Double(picture.width) * factor), 1),
-                height: max(Int(Double(picture.height) * factor), 1))
-        case .pixels(let width, let height, let crops):
-            let factor = max(Double(width) / Double(picture.width), Double(height) / Double(picture.height))
-            let (wide, high) = (
-                max(Int((Double(picture.width) * factor).rounded()), 1),
-                max(Int((Double(picture.height) * factor).rounded()), 1)
-            )
-            let large = try scaled(picture, width: wide, height: high)
-            return crops ? try large.resized(width: width, height: height, mode: .fill) : large
-        }
-    }
-
-    private func scaled(_ picture: RGBImage, width: Int, height: Int) throws -> RGBImage {
-        guard width.multipliedReportingOverflow(by: height).overflow == false, width * height <= limits.inputPixels else {
+    /// - Parameters:
+    ///   - text: a picture in base64.
+    ///   - field: where it comes from, for errors.
+    func enlargement(_ text: String, field: String) throws -> Enlargement {
+        guard !text.isEmpty else { throw APIError(.notFound, "Image not found") }
+        let reader = services.pictures
+        let picture = try reader.image(try reader.source(base64: text, field: field), field: field)
+        let result = Enlargement(picture: picture, upscaler: upscaler, second: second, size: size)
+        let (width, height) = result.enlargedSize
+        // A network may make the picture some times larger than what is asked for, before it is resized.
+        let limit = result.needsNetwork ? services.limits.pixels : services.limits.inputPixels
+        guard width.multipliedReportingOverflow(by: height).overflow == false, width * height <= limit else {
             throw APIError.invalid(
-                "upscaling_resize", "The picture would have \(width)×\(height) pixels, at most \(limits.inputPixels) are made.")
+                "upscaling_resize", "The picture would have \(width)×\(height) pixels, at most \(limit) are made.")
         }
-        guard upscaler == .nearest else { return try picture.resized(width: width, height: height) }
-        var pixels = [UInt8](repeating: 0, count: 3 * width * height)
-        let source = picture.pixels
-        for row in 0..<height {
-            let sourceRow = min(row * picture.height / height, picture.height - 1)
-            for column in 0..<width {
-                let from = 3 * (sourceRow * picture.width + min(column * picture.width / width, picture.width - 1))
-                let to = 3 * (row * width + column)
-                for channel in 0..<3 { pixels[to + channel] = source[from + channel] }
-            }
-        }
-        return try RGBImage(width: width, height: height, pixels: pixels)
+        return result
     }
 }

@@ -2,14 +2,18 @@ import Foundation
 import SDPipeline
 
 extension A1111Request {
-    private static let fieldNames = FieldNames(batch: "batch_size", strength: "denoising_strength")
+    private static let fieldNames = FieldNames(
+        batch: "batch_size", strength: "denoising_strength", hires: "hr_scale", hiresSteps: "hr_second_pass_steps",
+        hiresScheduler: "hr_sampler_name", hiresPrompt: "hr_prompt")
+
+    /// As sampler and schedule are named.
+    private var sampler: String {
+        samplerName.flatMap { $0.isEmpty ? nil : $0 } ?? (samplerIndex.isEmpty ? "Euler" : samplerIndex)
+    }
 
     /// The sampler and the schedule as a scheduler's name.
     var schedulerName: String {
-        get throws {
-            let sampler = samplerName.flatMap { $0.isEmpty ? nil : $0 } ?? (samplerIndex.isEmpty ? "Euler" : samplerIndex)
-            return try A1111Sampler.scheduler(sampler, schedule: scheduler)
-        }
+        get throws { try A1111Sampler.scheduler(sampler, schedule: scheduler) }
     }
 
     /// - Throws: ``APIError`` with the field that is wrong.
@@ -30,9 +34,10 @@ extension A1111Request {
         if options.showsPreviews { request.livePreview = LivePreview(interval: options.previewInterval, method: .linear) }
         try readPictures(into: &request, services.pictures)
         request.controls = controls
+        request.secondPass = try hires?.pass(
+            strength: denoisingStrength ?? 0.75, sampler: sampler, schedule: scheduler, services)
         var job = try JobRequest(
-            model: model, request: request, rounds: nIter, limits: services.limits, fields: Self.fieldNames,
-            adapters: services.models.adapters, api: "a1111")
+            model: model, request: request, rounds: nIter, fields: Self.fieldNames, services, api: "a1111")
         job.encoding = PictureEncoding(format: options.format, quality: options.jpegQuality)
         if let format = overrides.format?.lowercased() {
             job.encoding.format = ["jpg", "jpeg"].contains(format) ? .jpeg : .png
@@ -60,7 +65,7 @@ extension A1111Request {
         request.initialImage = try reader.image(source, field: "init_images.0")
         request.inputFiles.initialImage = InputFiles.File(path: "init_images.0", bytes: source.bytes)
         request.strength = denoisingStrength
-        request.resizeMode = [.stretch, .fill, .fit][min(resizeMode ?? 0, 2)]
+        request.resizeMode = [.stretch, .fill, .fit, .latent][min(resizeMode ?? 0, 3)]
         guard let mask else { return }
         let maskSource = try reader.source(base64: mask, field: "mask")
         var picture = try reader.mask(maskSource, field: "mask")

@@ -39,14 +39,21 @@ struct A1111Upscaler: Encodable, Sendable {
         case url = "model_url"
     }
 
-    static let all = ["None", "Lanczos", "Nearest"].map(A1111Upscaler.init)
-
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(name, forKey: .name)
+        // No client needs to know where the files are.
         for key in [CodingKeys.model, .path, .url] { try container.encodeNil(forKey: key) }
+        // As there, what a factor is where none is asked for.
         try container.encode(4, forKey: .scale)
     }
+}
+
+/// What enlarges latents for a second pass.
+struct A1111LatentMode: Encodable {
+    let name: String
+
+    static let all = LatentUpscaling.allCases.map { A1111LatentMode(name: $0.webUIName) }
 }
 
 struct A1111LoRA: Encodable {

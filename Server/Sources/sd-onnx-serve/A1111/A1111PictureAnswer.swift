@@ -3,8 +3,18 @@ import SDPipeline
 
 /// The answer of `txt2img` and `img2img`.
 struct A1111PictureAnswer: Encodable {
+    /// What was asked for, with the second pass's fields beside the others.
+    struct Parameters: Encodable {
+        let request: A1111Request
+
+        func encode(to encoder: any Encoder) throws {
+            try request.encode(to: encoder)
+            try request.hires?.encode(to: encoder)
+        }
+    }
+
     let images: [String]
-    let parameters: A1111Request
+    let parameters: Parameters
     /// JSON, as a text.
     let info: String
 
@@ -13,7 +23,7 @@ struct A1111PictureAnswer: Encodable {
         images = request.sendImages ? status.pictures.map { Data($0.bytes).base64EncodedString() } : []
         var echo = request
         if request.includeInitImages != true { (echo.initImages, echo.mask) = (nil, nil) }
-        parameters = echo
+        parameters = Parameters(request: echo)
         info = try JSONAnswer.text(A1111Info(job, request: request))
     }
 }
@@ -48,7 +58,7 @@ struct A1111Info: Encodable {
     let version = ProgramVersion.current
 
     init(_ job: Job, request: A1111Request) throws {
-        let (pictures, first) = (job.status.pictures, job.request.requests.first)
+        let (pictures, first) = (job.status.pictures, job.request.firstRequest)
         let count = max(pictures.count, 1)
         prompt = request.prompt
         allPrompts = Array(repeating: request.prompt, count: count)
@@ -66,7 +76,11 @@ struct A1111Info: Encodable {
         (cfgScale, steps, batchSize) = (request.cfgScale, request.steps, request.batchSize)
         (sdModelName, sdModelHash) = (job.request.model.name, job.request.model.shortHash)
         denoisingStrength = request.denoisingStrength
-        extraGenerationParams = request.scheduler.map { ["Schedule type": $0] } ?? [:]
+        var extra = request.scheduler.map { ["Schedule type": $0] } ?? [:]
+        for pair in pictures.first?.record.infotext.pairs ?? [] where pair.key.hasPrefix("Hires ") {
+            extra[pair.key] = pair.value
+        }
+        extraGenerationParams = extra
         infotexts = pictures.map(\.parameters)
         styles = request.styles
         jobTimestamp = A1111Time.stamp(job.created)

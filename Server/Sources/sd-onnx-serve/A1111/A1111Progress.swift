@@ -46,7 +46,7 @@ struct A1111Progress: Encodable {
         eta = job.remainingSeconds ?? 0
         state = State(
             skipped: status.isSkipped, interrupted: status.isInterrupted, job: "task(\(job.id))",
-            jobCount: job.request.requests.count,
+            jobCount: job.request.tasks.count,
             timestamp: A1111Time.stamp(job.created), jobNumber: status.round, step: status.step, steps: status.steps)
         if withImage, let preview = status.preview { image = Data(try PNGFile.encode(preview)).base64EncodedString() }
         task = job.request.alias ?? job.id

@@ -38,6 +38,8 @@ struct A1111Request: Encodable {
     var resizeMode: Int?
     var includeInitImages: Bool?
     var enableHr = false
+    /// The second pass; nil for none.
+    var hires: A1111Hires?
     var sendImages = true
     var saveImages = false
     var forceTaskId: String?
@@ -102,7 +104,13 @@ struct A1111Request: Encodable {
         saveImages = try fields.flag("save_images") ?? false
         forceTaskId = try fields.text("force_task_id", atMost: 200)
         try refuseWhatIsMissing(fields)
-        if isOverPicture { try readPicture(fields) } else { denoisingStrength = nil }
+        if isOverPicture {
+            try readPicture(fields)
+        } else {
+            hires = try A1111Hires(fields, limits: limits)
+            enableHr = hires != nil
+            denoisingStrength = enableHr ? denoisingStrength ?? 0.75 : nil
+        }
         if let scripts = try fields.object("alwayson_scripts") {
             controls = try A1111Controls.read(scripts, start: initImages?.first, services)
         }
@@ -128,11 +136,6 @@ struct A1111Request: Encodable {
             throw APIError.invalid(
                 "initial_noise_multiplier", "initial_noise_multiplier is \(scale), and 1 alone is supported.")
         }
-        if resizeMode == 3 {
-            throw APIError.invalid(
-                "resize_mode",
-                "resize_mode is 3 (latent upscale), expected 0 (just resize), 1 (crop and resize) or 2 (resize and fill).")
-        }
     }
 
     /// Refuses what would change the picture there and is not done here.
@@ -142,7 +145,6 @@ struct A1111Request: Encodable {
         }
         try refuse("restore_faces", try fields.flag("restore_faces"))
         try refuse("tiling", try fields.flag("tiling"))
-        try refuse("enable_hr", try fields.flag("enable_hr"))
         try refuse("seed_resize_from_h", try fields.integer("seed_resize_from_h", in: -1...PictureSizes.largest).map { $0 > 0 })
         try refuse("seed_resize_from_w", try fields.integer("seed_resize_from_w", in: -1...PictureSizes.largest).map { $0 > 0 })
         if let name = try fields.text("script_name"), !name.isEmpty, name != "None" {

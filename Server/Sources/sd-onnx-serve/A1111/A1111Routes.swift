@@ -77,7 +77,8 @@ struct A1111Routes: Sendable {
         group.get("/samplers") { _, _ in try Response.json(A1111Sampler.all) }
         group.get("/schedulers") { _, _ in try Response.json(A1111Schedule.all) }
         group.get("/sd-models") { _, _ in try Response.json(services.models.models.map(A1111Model.init)) }
-        group.get("/upscalers") { _, _ in try Response.json(A1111Upscaler.all) }
+        group.get("/upscalers") { _, _ in try Response.json(services.upscalers.names.map(A1111Upscaler.init)) }
+        group.get("/latent-upscale-modes") { _, _ in try Response.json(A1111LatentMode.all) }
         group.get("/embeddings") { _, _ in try Response.json(A1111Embeddings(services.models.chosen.configuration)) }
         group.get("/loras") { _, _ in try Response.json(services.models.adapters.entries.map(A1111LoRA.init)) }
         group.get("/memory") { _, _ in try Response.json(A1111Memory()) }
@@ -85,9 +86,8 @@ struct A1111Routes: Sendable {
         group.get("/cmd-flags") { _, _ in try Response.json([String: String]()) }
         // There are none of these, and clients that ask for them expect a list.
         let empty = [
-            "sd-vae", "sd-modules", "latent-upscale-modes", "prompt-styles", "script-info", "hypernetworks",
-            "face-restorers",
-            "realesrgan-models", "extensions",
+            "sd-vae", "sd-modules", "prompt-styles", "script-info", "hypernetworks", "face-restorers", "realesrgan-models",
+            "extensions",
         ]
         for name in empty { group.get("/\(name)") { _, _ in try Response.json([String]()) } }
     }
@@ -106,12 +106,13 @@ struct A1111Routes: Sendable {
     }
 
     @Sendable private func enlarge(_ request: Request, _ context: ServerContext) async throws -> Response {
-        try await services.bodies.withBody(of: request, context) { body in
+        let waiting = WaitingClient(queue: services.queue)
+        return try await services.bodies.withBody(of: request, context, whenGone: waiting.didGo) { body in
             let fields = try RequestFields(body)
-            let extras = try A1111Extras(fields, limits: services.limits)
-            let text = try fields.longText("image") ?? ""
-            let image = try enlarged(text, field: "image", extras)
-            return try Response.json(["image": image, "html_info": ""])
+            let extras = try A1111Extras(fields, services)
+            let picture = try extras.enlargement(try fields.longText("image") ?? "", field: "image")
+            let images = try await enlarged([picture], waiting)
+            return try Response.json(["image": images[0], "html_info": ""], headers: [.connection: "close"])
         }
     }
 
@@ -124,22 +125,31 @@ struct A1111Routes: Sendable {
                 case htmlInfo = "html_info"
             }
         }
-        return try await services.bodies.withBody(of: request, context) { body in
+        let waiting = WaitingClient(queue: services.queue)
+        return try await services.bodies.withBody(of: request, context, whenGone: waiting.didGo) { body in
             let fields = try RequestFields(body)
-            let extras = try A1111Extras(fields, limits: services.limits)
+            let extras = try A1111Extras(fields, services)
             let list = try fields.objects("imageList", atMost: services.limits.batch) ?? []
+            let pictures = try list.enumerated().map { index, item in
+                try extras.enlargement(try item.longText("data") ?? "", field: "imageList.\(index).data")
+            }
             return try Response.json(
-                Answer(
-                    images: try list.enumerated().map { index, item in
-                        try enlarged(try item.longText("data") ?? "", field: "imageList.\(index).data", extras)
-                    }))
+                Answer(images: try await enlarged(pictures, waiting)), headers: [.connection: "close"])
         }
     }
 
-    private func enlarged(_ text: String, field: String, _ extras: A1111Extras) throws -> String {
-        guard !text.isEmpty else { throw APIError(.notFound, "Image not found") }
-        let reader = services.pictures
-        let image = try extras.image(try reader.image(try reader.source(base64: text, field: field), field: field))
-        return Data(try PNGFile.encode(image)).base64EncodedString()
+    /// Larger pictures as PNGs in base64. A network's take their place in the queue; others are made at once.
+    private func enlarged(_ pictures: [Enlargement], _ waiting: WaitingClient) async throws -> [String] {
+        guard pictures.contains(where: \.needsNetwork) else {
+            return try pictures.map { Data(try PNGFile.encode($0.result(services.upscalers))).base64EncodedString() }
+        }
+        let job = try services.queue.submit(
+            JobRequest(enlarging: pictures, model: services.models.chosen, api: "a1111"))
+        let status = await waiting.wait(for: job)
+        if let error = status.error { throw error }
+        guard status.enlarged.count == pictures.count else {
+            throw APIError(.conflict, "The enlargement was interrupted.", code: "cancelled")
+        }
+        return status.enlarged.map { Data($0).base64EncodedString() }
     }
 }

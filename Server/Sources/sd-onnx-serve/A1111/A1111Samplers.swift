@@ -32,12 +32,15 @@ struct A1111Sampler: Encodable, Sendable {
     /// The scheduler of a sampler's and a schedule's names: of AUTOMATIC1111, old ones with the schedule behind the sampler (`DPM++ 2M Karras`)
     /// among them, or of this program.
     ///
+    /// - Parameter fields: where the names come from, for errors.
     /// - Throws: ``APIError`` 400 for names that nobody knows.
-    static func scheduler(_ sampler: String, schedule: String?) throws -> String {
+    static func scheduler(
+        _ sampler: String, schedule: String?, fields: (sampler: String, schedule: String) = ("sampler_name", "scheduler")
+    ) throws -> String {
         let registry = SchedulerRegistry.standard
         guard (try? registry.check(sampler)) != nil else {
             throw APIError(
-                .badRequest, "Sampler not found: \(sampler.prefix(60)).", field: "sampler_name", code: "unknown_sampler")
+                .badRequest, "Sampler not found: \(sampler.prefix(60)).", field: fields.sampler, code: "unknown_sampler")
         }
         let schedule = schedule.flatMap { $0.isEmpty || $0.lowercased() == "automatic" ? nil : $0 }
         let lower = sampler.lowercased()
@@ -51,11 +54,12 @@ struct A1111Sampler: Encodable, Sendable {
             // Whether anyone knows the schedule is tried with one that takes them all.
             guard (try? registry.find("Euler \(wanted)")) != nil else {
                 throw APIError(
-                    .badRequest, "Scheduler not found: \(wanted.prefix(60)).", field: "scheduler", code: "unknown_scheduler")
+                    .badRequest, "Scheduler not found: \(wanted.prefix(60)).", field: fields.schedule, code: "unknown_scheduler"
+                )
             }
             return sampler
         } catch SchedulerError.refusedScheduler(_, let reason) {
-            throw APIError(.badRequest, "Scheduler not supported: \(wanted.prefix(60)), \(reason).", field: "scheduler")
+            throw APIError(.badRequest, "Scheduler not supported: \(wanted.prefix(60)), \(reason).", field: fields.schedule)
         } catch {
             // As there, samplers with timesteps of their own leave the schedule out.
             return sampler

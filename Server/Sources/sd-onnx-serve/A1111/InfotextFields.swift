@@ -23,7 +23,20 @@ extension PictureSettings {
         add("subseed_strength", variationStrength)
         add("width", width)
         add("height", height)
-        add("denoising_strength", strength)
+        add("denoising_strength", strength ?? hiresStrength)
+        if hasSecondPass {
+            fields["enable_hr"] = "true"
+            add("hr_scale", hiresScale)
+            add("hr_resize_x", hiresWidth)
+            add("hr_resize_y", hiresHeight)
+            add("hr_second_pass_steps", hiresSteps)
+            add("hr_upscaler", hiresUpscaler)
+            add("hr_prompt", hiresPrompt)
+            add("hr_negative_prompt", hiresNegativePrompt)
+            add("hr_cfg", hiresGuidanceScale)
+            add("hr_sampler_name", infotext["Hires sampler"])
+            add("hr_scheduler", infotext["Hires schedule type"])
+        }
         add("eta", eta)
         add("s_churn", churn)
         add("s_tmin", churnMinimumSigma)

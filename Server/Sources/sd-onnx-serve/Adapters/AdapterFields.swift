@@ -62,25 +62,32 @@ enum AdapterFields {
         return list
     }
 
-    /// The names of all LoRAs of a request, those of its prompt's tags among them.
+    /// The names of all LoRAs of a request, those of its prompts' tags among them.
     ///
     /// - Throws: ``APIError`` for one that there isn't, or a tag whose weight is no number.
-    static func names(in request: GenerationRequest, promptField: String, _ store: AdapterStore) throws -> [String] {
+    static func names(in request: GenerationRequest, fields: FieldNames, _ store: AdapterStore) throws -> [String] {
+        var names = Set(request.loraWeights.map(\.name))
+        for (prompt, field) in [(request.prompt, fields.prompt), (request.secondPass?.prompt ?? "", fields.hiresPrompt)] {
+            names.formUnion(try tags(of: prompt, field: field, store).map(\.name))
+        }
+        guard names.count <= most else {
+            throw APIError.invalid(fields.prompt, "\(names.count) LoRAs are named, at most \(most) are accepted.")
+        }
+        return names.sorted()
+    }
+
+    private static func tags(of prompt: String, field: String, _ store: AdapterStore) throws -> [LoRATag] {
         let tags: [LoRATag]
-        do { tags = try LoRATag.taken(from: request.prompt).tags } catch let error as PipelineError {
-            throw APIError.invalid(promptField, error.message)
+        do { tags = try LoRATag.taken(from: prompt).tags } catch let error as PipelineError {
+            throw APIError.invalid(field, error.message)
         }
         for tag in tags {
-            try store.check(tag.name, field: promptField)
+            try store.check(tag.name, field: field)
             guard weights.contains(tag.weight), weights.contains(tag.textWeight) else {
                 throw APIError.invalid(
-                    promptField, "\(promptField) gives the LoRA \"\(tag.name.prefix(80))\" a weight beyond -100 to 100.")
+                    field, "\(field) gives the LoRA \"\(tag.name.prefix(80))\" a weight beyond -100 to 100.")
             }
         }
-        let names = Array(Set(request.loraWeights.map(\.name) + tags.map(\.name))).sorted()
-        guard names.count <= most else {
-            throw APIError.invalid(promptField, "\(names.count) LoRAs are named, at most \(most) are accepted.")
-        }
-        return names
+        return tags
     }
 }

@@ -7,6 +7,7 @@ struct Services: Sendable {
     let models: ModelStore
     let worker: JobWorker
     let controls: ControlStore
+    let upscalers: UpscalerStore
     let limits: ServerLimits
     let bodies: BodyReader
     let credentials: Credentials
@@ -17,4 +18,9 @@ struct Services: Sendable {
     let hosts: Set<String>?
 
     var pictures: PictureReader { PictureReader(limits: limits) }
+
+    /// Runs `body`, in whose errors the names that clients know stand for files.
+    func withoutPaths<Result>(_ request: GenerationRequest, _ body: () throws -> Result) throws -> Result {
+        try upscalers.withoutPaths { try request.withoutControlPaths(body) }
+    }
 }

@@ -61,3 +61,16 @@ enum ControlFields {
         }
     }
 }
+
+extension GenerationRequest {
+    /// Runs `body`, in whose errors the names that clients know stand for ControlNets' files.
+    func withoutControlPaths<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let error as PipelineError {
+            var message = error.message
+            for network in controls.compactMap(\.network) {
+                message = message.replacing(network.path, with: "\"\(network.deletingPathExtension().lastPathComponent)\"")
+            }
+            throw PipelineError(message, kind: error.kind)
+        }
+    }
+}

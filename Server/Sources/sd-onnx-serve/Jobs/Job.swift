@@ -42,6 +42,8 @@ final class Job: Sendable {
         /// Counts previews, so that the same one isn't sent twice.
         var previewNumber = 0
         var pictures: [MadePicture] = []
+        /// Files of pictures that were made larger, without a model.
+        var enlarged: [[UInt8]] = []
         var error: APIError?
         var notices: [String] = []
         var isSkipped = false
@@ -57,8 +59,8 @@ final class Job: Sendable {
         var status = Status()
         var listeners: [Int: AsyncStream<JobEvent>.Continuation] = [:]
         var nextListener = 0
-        /// The run that is being computed.
-        var run: Task<GenerationResult, any Error>?
+        /// The part that is being computed.
+        var run: Task<Void, any Error>?
         var lastStep = ContinuousClock.now
     }
 
@@ -66,7 +68,7 @@ final class Job: Sendable {
         self.request = request
         // 128 random bits, so that nobody guesses another's.
         id = (0..<4).map { _ in String(format: "%08x", UInt32.random(in: .min ... .max)) }.joined()
-        content.withLock { $0.status.steps = request.requests.first?.steps ?? 0 }
+        content.withLock { $0.status.steps = request.firstRequest?.steps ?? 0 }
     }
 
     var status: Status { content.withLock { $0.status } }
@@ -76,7 +78,7 @@ final class Job: Sendable {
     var remainingSeconds: Double? {
         let status = status
         guard status.state == .running, let seconds = status.secondsPerStep else { return nil }
-        let rounds = request.requests.count - status.round
+        let rounds = request.tasks.count - status.round
         return seconds * Double(max(rounds * status.steps - status.step, 0))
     }
 
@@ -85,7 +87,7 @@ final class Job: Sendable {
         let status = status
         if status.state == .completed { return 1 }
         let share = status.steps > 0 ? Double(status.step) / Double(status.steps) : 0
-        return min((Double(status.round) + share) / Double(max(request.requests.count, 1)), 1)
+        return min((Double(status.round) + share) / Double(max(request.tasks.count, 1)), 1)
     }
 
     /// What happens from now on, until it is over; of a client that is too slow, the latest.
@@ -157,7 +159,7 @@ final class Job: Sendable {
     }
 
     /// The run that ``skip()`` and ``interrupt()`` end; ends it at once where one of them came before.
-    func setRun(_ run: Task<GenerationResult, any Error>) {
+    func setRun(_ run: Task<Void, any Error>) {
         let isStopped = content.withLock { content in
             content.run = run
             content.lastStep = .now

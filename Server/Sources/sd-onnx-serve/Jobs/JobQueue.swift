@@ -101,7 +101,10 @@ final class JobQueue: Sendable {
         removeOld()
     }
 
-    private static func bytes(of job: Job) -> Int { job.status.pictures.reduce(4096) { $0 + $1.bytes.count } }
+    private static func bytes(of job: Job) -> Int {
+        let status = job.status
+        return (status.pictures.map(\.bytes) + status.enlarged).reduce(4096) { $0 + $1.count }
+    }
 
     /// Forgets results that nobody came for.
     func removeOld() {

@@ -8,11 +8,19 @@ enum DisconnectPolicy: String, Sendable, CaseIterable, Codable {
     case cancel
 }
 
-/// What a job makes: one run after another with one model.
+/// A part of a job.
+enum JobTask: Sendable {
+    /// A run of a model.
+    case pictures(GenerationRequest)
+    /// A picture made larger by a network.
+    case enlargement(Enlargement)
+}
+
+/// What a job makes: one part after another.
 struct JobRequest: Sendable {
     let model: ServedModel
-    /// A run each; more than one where a client asks for several rounds.
-    let requests: [GenerationRequest]
+    /// More than one where a client asks for several rounds, or gives several pictures.
+    let tasks: [JobTask]
     /// The names of all LoRAs that take part.
     let adapters: [String]
     var encoding = PictureEncoding()
@@ -26,23 +34,28 @@ struct JobRequest: Sendable {
     ///
     /// - Throws: ``APIError`` with the field that is wrong, where it is one.
     init(
-        model: ServedModel, request: GenerationRequest, rounds: Int = 1, limits: ServerLimits,
-        fields: FieldNames = FieldNames(), adapters store: AdapterStore, api: String
+        model: ServedModel, request: GenerationRequest, rounds: Int = 1, fields: FieldNames = FieldNames(),
+        _ services: Services, api: String
     ) throws {
+        let limits = services.limits
         try fields.check(request, rounds: rounds, model: model, limits: limits)
-        adapters = try AdapterFields.names(in: request, promptField: fields.prompt, store)
+        adapters = try AdapterFields.names(in: request, fields: fields, services.models.adapters)
         // LoRAs change neither what can be made nor its size, and reading them takes longer than a client waits for this.
         var plain = request
         plain.loraWeights = []
         plain.prompt = try LoRATag.taken(from: request.prompt).prompt
-        let plan = try model.configuration.plan(for: plain)
-        guard plan.width * plan.height <= limits.pixels else {
+        plain.secondPass?.prompt = try request.secondPass?.prompt.map { try LoRATag.taken(from: $0).prompt }
+        let plan = try services.withoutPaths(request) { try model.configuration.plan(for: plain) }
+        let (first, last) = (plan.width * plan.height, plan.finalSize.width * plan.finalSize.height)
+        guard first <= limits.pixels, last <= limits.pixels else {
+            let (width, height) = first > limits.pixels ? (plan.width, plan.height) : plan.finalSize
             throw APIError.invalid(
-                fields.width, "The picture has \(plan.width)×\(plan.height) pixels, at most \(limits.pixels) are made.")
+                first > limits.pixels ? fields.width : fields.hires,
+                "The picture has \(width)×\(height) pixels, at most \(limits.pixels) are made.")
         }
         self.model = model
         self.api = api
-        requests = (0..<rounds).map { round in
+        tasks = (0..<rounds).map { round in
             var next = request
             // Of variations the seed stays, and the other one goes on.
             if let variation = request.variation {
@@ -50,8 +63,20 @@ struct JobRequest: Sendable {
             } else {
                 next.seed = request.seed &+ UInt64(round * request.batchCount)
             }
-            return next
+            return .pictures(next)
         }
+    }
+
+    /// - Parameter model: what the server has for other jobs; it isn't loaded for this one.
+    init(enlarging pictures: [Enlargement], model: ServedModel, api: String) {
+        self.model = model
+        self.api = api
+        (tasks, adapters) = (pictures.map { .enlargement($0) }, [])
+    }
+
+    /// The first run of a model; nil where there is none.
+    var firstRequest: GenerationRequest? {
+        if case .pictures(let request)? = tasks.first { request } else { nil }
     }
 }
 
@@ -67,6 +92,10 @@ struct FieldNames: Sendable {
     var batch = "count"
     var strength = "strength"
     var mask = "mask"
+    var hires = "hires"
+    var hiresSteps = "hires_steps"
+    var hiresScheduler = "hires_scheduler"
+    var hiresPrompt = "hires_prompt"
 
     /// Refuses what is out of range by the name of its field.
     func check(_ request: GenerationRequest, rounds: Int, model: ServedModel, limits: ServerLimits) throws {
@@ -97,6 +126,17 @@ struct FieldNames: Sendable {
         }
         if let name = request.scheduler {
             do { try SchedulerRegistry.standard.check(name) } catch { throw APIError.invalid(scheduler, "\(error)") }
+        }
+        if let pass = request.secondPass {
+            let more = pass.steps ?? request.steps
+            guard request.steps + more <= limits.steps else {
+                throw APIError.invalid(
+                    pass.steps == nil ? steps : hiresSteps,
+                    "The two passes have \(request.steps) and \(more) steps, at most \(limits.steps) are taken in all.")
+            }
+            if let name = pass.scheduler {
+                do { try SchedulerRegistry.standard.check(name) } catch { throw APIError.invalid(hiresScheduler, "\(error)") }
+            }
         }
         if let share = request.strength, !(0...1).contains(share) {
             throw APIError.invalid(strength, "\(strength) is \(share), expected a number from 0 to 1.")

@@ -8,6 +8,7 @@ import Synchronization
 struct JobWorker: Service {
     let queue: JobQueue
     let models: ModelStore
+    let upscalers: UpscalerStore
     let metrics: ServerMetrics
     let logger: Logger
     /// Where every picture is written, too; nil for nowhere.
@@ -17,10 +18,12 @@ struct JobWorker: Service {
     private let thread = WorkerThread()
 
     init(
-        queue: JobQueue, models: ModelStore, metrics: ServerMetrics, logger: Logger, outputFolder: URL?, idleSeconds: Double?
+        queue: JobQueue, models: ModelStore, upscalers: UpscalerStore, metrics: ServerMetrics, logger: Logger,
+        outputFolder: URL?, idleSeconds: Double?
     ) {
         self.queue = queue
         self.models = models
+        self.upscalers = upscalers
         self.metrics = metrics
         self.logger = logger
         self.outputFolder = outputFolder
@@ -48,7 +51,7 @@ struct JobWorker: Service {
 
     private func scheduleUnloading() {
         guard let idleSeconds else { return }
-        let (queue, models, logger) = (queue, models, logger)
+        let (queue, models, upscalers, logger) = (queue, models, upscalers, logger)
         let last = metrics.lastJob
         Task {
             try await Task.sleep(for: .seconds(idleSeconds))
@@ -56,6 +59,7 @@ struct JobWorker: Service {
                 return
             }
             models.unload()
+            upscalers.unload()
             logger.info("model unloaded", metadata: ["idle_seconds": "\(idleSeconds)"])
         }
     }
@@ -66,15 +70,20 @@ struct JobWorker: Service {
             status.state = .running
             status.started = Date()
         }
-        for (round, request) in job.request.requests.enumerated() {
+        for (round, part) in job.request.tasks.enumerated() {
             guard !job.status.isInterrupted else { break }
             job.update(nil) { status in
                 (status.round, status.step, status.isSkipped) = (round, 0, false)
             }
-            let task = Task(executorPreference: thread) { try run(request, of: job) }
+            let task = Task(executorPreference: thread) {
+                switch part {
+                case .pictures(let request): try keep(try run(request, of: job), of: job)
+                case .enlargement(let enlargement): try enlarge(enlargement, of: job)
+                }
+            }
             job.setRun(task)
             do {
-                try keep(try await task.value, of: job)
+                try await task.value
             } catch is CancellationError {
                 continue
             } catch {
@@ -82,19 +91,26 @@ struct JobWorker: Service {
             }
         }
         let status = job.status
-        job.update(nil) { $0.round = job.request.requests.count }
+        job.update(nil) { $0.round = job.request.tasks.count }
         job.finish(status.isInterrupted ? .cancelled : .completed)
     }
 
-    /// Of ControlNets, errors have the names that clients know in the place of paths.
-    private func run(_ request: GenerationRequest, of job: Job) throws -> GenerationResult {
-        do { return try compute(request, of: job) } catch let error as PipelineError {
-            var message = error.message
-            for network in request.controls.compactMap(\.network) {
-                message = message.replacing(network.path, with: "\"\(network.deletingPathExtension().lastPathComponent)\"")
-            }
-            throw PipelineError(message, kind: error.kind)
+    private func enlarge(_ enlargement: Enlargement, of job: Job) throws {
+        let start = ContinuousClock.now
+        let image = try upscalers.withoutPaths {
+            try enlargement.result(upscalers) { completed, total in _ = job.countStep(completed, of: total) }
         }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        let bytes = try PNGFile.encode(image)
+        job.update(nil) { status in
+            status.runSeconds += seconds
+            status.enlarged.append(bytes)
+        }
+        metrics.pictures.increment(by: 1)
+    }
+
+    private func run(_ request: GenerationRequest, of job: Job) throws -> GenerationResult {
+        try upscalers.withoutPaths { try request.withoutControlPaths { try compute(request, of: job) } }
     }
 
     private func compute(_ request: GenerationRequest, of job: Job) throws -> GenerationResult {

@@ -108,7 +108,7 @@ struct RequestFields: Decodable {
 
     /// True or false; 0 and 1 are taken, too.
     func flag(_ name: String) throws -> Bool? {
-        guard has(name) else { return nil }
+        guard has(name) else { return defaults[name].map { $0 == "true" } }
         let key = Name(stringValue: name)
         if let flag = try? container.decode(Bool.self, forKey: key) { return flag }
         if let number = try? container.decode(Double.self, forKey: key), number == 0 || number == 1 { return number == 1 }

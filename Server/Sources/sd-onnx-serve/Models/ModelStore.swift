@@ -26,7 +26,7 @@ final class ModelStore: Sendable {
     let models: [ServedModel]
     let adapters: AdapterStore
     private let settings: Settings
-    private let threads: ThreadPool
+    let threads: ThreadPool
     private let state: Mutex<State>
 
     private struct State {

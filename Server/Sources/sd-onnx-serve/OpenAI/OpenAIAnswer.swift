@@ -64,7 +64,7 @@ struct OpenAIAnswer: Encodable {
             }
         }
         outputFormat = request.encoding.format.rawValue
-        size = pictures.first.map { "\($0.record.width)x\($0.record.height)" } ?? "auto"
+        size = pictures.first.map { "\($0.width)x\($0.height)" } ?? "auto"
         usage = Usage(job)
     }
 

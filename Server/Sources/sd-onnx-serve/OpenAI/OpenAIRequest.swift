@@ -51,8 +51,10 @@ struct OpenAIRequest {
         request.scheduler = try fields.text("scheduler").flatMap { $0.isEmpty ? nil : $0 }
         request.clipSkip = services.models.clipSkip
         request.loraWeights = try fields.adapters("lora", services.models.adapters)
+        request.secondPass = try HiresFields.read(fields, hasPicture: picture != nil, services)
         if isStream, partialImages > 0 {
-            let interval = max((request.steps + partialImages) / (partialImages + 1), 1)
+            let steps = request.steps + (request.secondPass.map { $0.steps ?? request.steps } ?? 0)
+            let interval = max((steps + partialImages) / (partialImages + 1), 1)
             request.livePreview = LivePreview(interval: interval, method: .vae)
         }
         if let picture {
@@ -62,8 +64,7 @@ struct OpenAIRequest {
             request.inpainting = picture.mask.map { Inpainting(mask: $0) }
         }
         job = try JobRequest(
-            model: model, request: request, limits: limits, fields: Self.fieldNames, adapters: services.models.adapters,
-            api: "openai")
+            model: model, request: request, fields: Self.fieldNames, services, api: "openai")
         job.encoding = encoding
     }
 

@@ -92,7 +92,7 @@ struct OpenAIRoutes: Sendable {
                     let usage = OpenAIAnswer.Usage(job)
                     for picture in job.status.pictures {
                         try await send(
-                            "completed", picture.bytes, size: "\(picture.record.width)x\(picture.record.height)", usage: usage)
+                            "completed", picture.bytes, size: "\(picture.width)x\(picture.height)", usage: usage)
                     }
                     queue.forget(job)
                     return

@@ -41,6 +41,8 @@ struct InfoAnswer: Encodable {
     /// The names that requests may have.
     let loras: [String]
     let controls: [String]
+    /// What can enlarge pictures for a second pass.
+    let upscalers: [String]
     let limits: Limits
 
     init(_ services: Services) {
@@ -57,6 +59,7 @@ struct InfoAnswer: Encodable {
         schedulers = SchedulerRegistry.standard.descriptors.filter { [.diffusion, .consistency].contains($0.modelKind) }
             .map(\.shortName)
         controls = services.controls.names
+        upscalers = services.upscalers.secondPassNames
         loras = services.models.adapters.entries.map(\.name)
         let limits = services.limits
         self.limits = Limits(

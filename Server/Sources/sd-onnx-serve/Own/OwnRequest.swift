@@ -28,7 +28,8 @@ enum OwnRequest {
         if interval > 0 { request.livePreview = LivePreview(interval: interval, method: preview) }
         try picture(fields, services, into: &request)
         request.controls = try ControlFields.read(fields, services)
-        var job = try JobRequest(model: model, request: request, limits: limits, adapters: services.models.adapters, api: "own")
+        request.secondPass = try HiresFields.read(fields, hasPicture: request.initialImage != nil, services)
+        var job = try JobRequest(model: model, request: request, services, api: "own")
         job.encoding.format = try fields.choice("format", PictureEncoding.Format.self) ?? .png
         job.encoding.quality = try fields.integer("quality", in: 1...100) ?? 90
         job.disconnect = try fields.choice("on_disconnect", DisconnectPolicy.self) ?? .keep

@@ -44,10 +44,13 @@ struct MadePicture: Sendable {
     let bytes: [UInt8]
     let encoding: PictureEncoding
     let record: GenerationRecord
+    let width: Int
+    let height: Int
 
     init(_ image: RGBImage, record: GenerationRecord, encoding: PictureEncoding) throws {
         bytes = try encoding.encoded(image, text: try record.pngText)
         (self.encoding, self.record) = (encoding, record)
+        (width, height) = (image.width, image.height)
     }
 
     /// The settings as AUTOMATIC1111's web interface writes them.

@@ -1,0 +1,80 @@
+import SDPipeline
+
+/// The second pass ("hires fix") that `txt2img` is asked for.
+struct A1111Hires: Encodable {
+    var scale = 2.0
+    var upscaler: String?
+    var steps = 0
+    /// Pixels, 0 for what follows from the proportions; where both are 0 the scale counts.
+    var resizeX = 0
+    var resizeY = 0
+    var samplerName: String?
+    var scheduler: String?
+    var prompt = ""
+    var negativePrompt = ""
+    /// A field of that program's descendants.
+    var cfg: Double?
+
+    private enum CodingKeys: String, CodingKey {
+        case scale = "hr_scale"
+        case upscaler = "hr_upscaler"
+        case steps = "hr_second_pass_steps"
+        case resizeX = "hr_resize_x"
+        case resizeY = "hr_resize_y"
+        case samplerName = "hr_sampler_name"
+        case scheduler = "hr_scheduler"
+        case prompt = "hr_prompt"
+        case negativePrompt = "hr_negative_prompt"
+        case cfg = "hr_cfg"
+    }
+
+    /// Nil where none is asked for.
+    ///
+    /// - Throws: ``APIError`` with the field that is wrong.
+    init?(_ fields: RequestFields, limits: ServerLimits) throws {
+        guard try fields.flag("enable_hr") == true else { return nil }
+        scale = try fields.number("hr_scale", in: 1...SecondPass.largestScale) ?? 2
+        upscaler = try fields.text("hr_upscaler")
+        steps = try fields.integer("hr_second_pass_steps", in: 0...limits.steps) ?? 0
+        resizeX = try fields.integer("hr_resize_x", in: 0...PictureSizes.largest) ?? 0
+        resizeY = try fields.integer("hr_resize_y", in: 0...PictureSizes.largest) ?? 0
+        func other(than same: String, _ name: String) throws -> String? {
+            try fields.text(name).flatMap { $0.isEmpty || $0.lowercased() == same ? nil : $0 }
+        }
+        samplerName = try other(than: "use same sampler", "hr_sampler_name")
+        scheduler = try other(than: "use same scheduler", "hr_scheduler")
+        prompt = try fields.text("hr_prompt", atMost: limits.prompt) ?? ""
+        negativePrompt = try fields.text("hr_negative_prompt", atMost: limits.prompt) ?? ""
+        cfg = try fields.number("hr_cfg", in: 0...100)
+        if let name = try other(than: "use same checkpoint", "hr_checkpoint_name") {
+            throw APIError.invalid(
+                "hr_checkpoint_name", "hr_checkpoint_name is \"\(name.prefix(60))\", and both passes are of one model here.")
+        }
+        for name in ["firstphase_width", "firstphase_height"] {
+            guard try fields.integer(name, in: 0...PictureSizes.largest) ?? 0 == 0 else {
+                throw APIError.invalid(
+                    name, "\(name) isn't supported by this server: width and height are those of the first pass.")
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - strength: the request's.
+    ///   - sampler: that of the first pass, as is the next.
+    /// - Throws: ``APIError`` with the field that is wrong.
+    func pass(strength: Double, sampler: String, schedule: String?, _ services: Services) throws -> SecondPass {
+        var pass = SecondPass(
+            scale: scale, strength: strength, steps: steps == 0 ? nil : steps,
+            upscaler: try services.upscalers.ofSecondPass(upscaler ?? LatentUpscaling.bilinear.webUIName, field: "hr_upscaler"))
+        pass.width = resizeX == 0 ? nil : resizeX
+        pass.height = resizeY == 0 ? nil : resizeY
+        if samplerName != nil || scheduler != nil {
+            pass.scheduler = try A1111Sampler.scheduler(
+                samplerName ?? sampler, schedule: scheduler ?? schedule, fields: ("hr_sampler_name", "hr_scheduler"))
+        }
+        pass.prompt = prompt.isEmpty ? nil : prompt
+        pass.negativePrompt = negativePrompt.isEmpty ? nil : negativePrompt
+        pass.guidanceScale = cfg
+        return pass
+    }
+}
