@@ -122,8 +122,8 @@ def test_what_is_refused(own):
     for name, fields in [
         ("hr_scale", {"hr_scale": 0.5}), ("hr_scale", {"hr_scale": 5}), ("hr_upscaler", {"hr_upscaler": "R-ESRGAN 4x+"}),
         ("hr_upscaler", {"hr_upscaler": "../rgb"}), ("hr_second_pass_steps", {"hr_second_pass_steps": 149}),
-        ("hr_checkpoint_name", {"hr_checkpoint_name": "other"}), ("hr_sampler_name", {"hr_sampler_name": "none such"}),
-        ("hr_scheduler", {"hr_scheduler": "none such"}), ("firstphase_width", {"firstphase_width": 64}), ("hr_cfg", {"hr_cfg": -1}),
+        ("hr_checkpoint_name", {"hr_checkpoint_name": "other"}), ("Sampler not found: none such", {"hr_sampler_name": "none such"}),
+        ("Scheduler not found: none such", {"hr_scheduler": "none such"}), ("firstphase_width", {"firstphase_width": 64}), ("hr_cfg", {"hr_cfg": -1}),
     ]:
         refused("sdapi/v1/txt2img", name, enable_hr=True, **fields)
     for name, fields in [

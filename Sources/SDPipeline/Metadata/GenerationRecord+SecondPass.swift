@@ -9,7 +9,7 @@ extension GenerationRecord {
         public var strength: Double
         /// Steps that were stated; nil for those of the first pass.
         public var steps: Int?
-        /// A ``LatentUpscaling``, `lanczos`, or the name of the network's file.
+        /// A ``LatentUpscaling``, `lanczos`, `nearest`, or the name of the network's file or folder.
         public var upscaler: String
         /// The network's file; nil for none, and where it can't be read.
         public var network: InputFiles.File?
@@ -83,7 +83,8 @@ extension StableDiffusionPipeline {
         case .nearest: (name, file) = ("nearest", nil)
         case .network(let url):
             file = (try? superResolutionNetwork(url))?.file
-            name = file?.name ?? url.lastPathComponent
+            // Of a folder its own name, which says more than that of the graph in it.
+            name = url.lastPathComponent
         }
         let sampler = pass.scheduler.map { name in
             WebUISampler(

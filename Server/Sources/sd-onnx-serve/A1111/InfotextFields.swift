@@ -35,7 +35,9 @@ extension PictureSettings {
             add("hr_negative_prompt", hiresNegativePrompt)
             add("hr_cfg", hiresGuidanceScale)
             add("hr_sampler_name", infotext["Hires sampler"])
-            add("hr_scheduler", infotext["Hires schedule type"])
+            add(
+                "hr_scheduler",
+                Self.schedule(infotext["Hires schedule type"], sampler: infotext["Hires sampler"], hiresScheduler))
         }
         add("eta", eta)
         add("s_churn", churn)
@@ -43,7 +45,17 @@ extension PictureSettings {
         add("s_tmax", churnMaximumSigma)
         add("s_noise", noiseScale)
         add("sampler_name", infotext["Sampler"])
-        add("scheduler", infotext["Schedule type"] ?? infotext["Scheduler"])
+        add(
+            "scheduler",
+            Self.schedule(infotext["Schedule type"] ?? infotext["Scheduler"], sampler: infotext["Sampler"], scheduler))
         return fields
+    }
+
+    /// A schedule's name: of "Automatic", what it stands for in an infotext, which isn't what it does in a request.
+    private static func schedule(_ type: String?, sampler: String?, _ scheduler: String?) -> String? {
+        guard let type, type.lowercased() == "automatic", let sampler, let scheduler, scheduler.hasPrefix(sampler + " ") else {
+            return type
+        }
+        return String(scheduler.dropFirst(sampler.count + 1))
     }
 }
