@@ -137,6 +137,38 @@ def test_adding_a_lora(page):
     expect(page.locator("#error")).to_contain_text("prompt names the LoRA \"none\", and there is \"night\"")
 
 
+def test_a_second_pass(page):
+    expect(page.locator("#larger-more")).to_be_hidden()
+    page.fill("#hires", "1.5")
+    expect(page.locator("#larger-note")).to_have_text("The picture will have 96×96 pixels.")
+    page.select_option("#hires_upscaler", "nearest")
+    page.fill("#hires_strength", "0.5")
+    make(page, "a fox", seed=5, hires_steps=3)
+    assert page.evaluate("document.querySelector('#picture').naturalWidth") == 96
+    assert "Hires upscale: 1.5, Hires steps: 3, Hires upscaler: Nearest" in page.locator("#settings").inner_text()
+    shoot(page, "larger")
+    # It outlasts the page, and comes back with a picture's settings.
+    page.reload()
+    expect(page.locator("#hires")).to_have_value("1.5")
+    page.fill("#hires_steps", "")
+    page.fill("#hires", "")
+    page.click("#restore")
+    expect(page.locator("#hires")).to_have_value("1.5")
+    expect(page.locator("#hires_upscaler")).to_have_value("nearest")
+    expect(page.locator("#hires_steps")).to_have_value("3")
+    page.fill("#hires", "17")
+    page.click("#make")
+    expect(page.locator("#error")).to_contain_text("hires is 17, expected a number from 1 to 16")
+    expect(page.locator("#hires")).to_have_attribute("aria-invalid", "true")
+    # Over a picture there is none.
+    page.click("#to-start")
+    expect(page.locator("#hires")).to_be_disabled()
+    make(page, "an owl", seed=6)
+    assert "Hires" not in page.locator("#settings").inner_text()
+    page.click("#remove")
+    expect(page.locator("#hires")).to_be_enabled()
+
+
 def test_sizes_and_errors(page):
     page.fill("#width", "128")
     page.click("#swap")
@@ -228,6 +260,10 @@ def test_a_phone_and_the_dark(own, browser):
 
 def test_it_is_accessible(page):
     make(page, "a fox", seed=1)
+    page.fill("#hires", "2")
+    for theme in ["light", "dark"]:
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        assert Axe().run(page).response["violations"] == [], theme
     page.click("#to-mask")
     page.evaluate("document.querySelector('#access').open = true")
     for theme in ["light", "dark"]:

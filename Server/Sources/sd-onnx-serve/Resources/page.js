@@ -5,8 +5,8 @@ import { MaskEditor } from "/mask.js";
 
 const $ = (id) => document.getElementById(id);
 const texts = ["prompt", "negative_prompt"];
-const numbers = ["steps", "cfg_scale", "count", "width", "height", "seed", "strength", "mask_blur"];
-const choices = ["model", "scheduler", "mask_content"];
+const numbers = ["steps", "cfg_scale", "count", "width", "height", "seed", "strength", "mask_blur", "hires", "hires_strength", "hires_steps"];
+const choices = ["model", "scheduler", "mask_content", "hires_upscaler"];
 const checks = ["uses-mask", "only-masked"];
 const editor = new MaskEditor($("canvas"), $("canvas-box"));
 
@@ -135,11 +135,21 @@ function showValues() {
   $("preset").value = [...$("preset").options].some((option) => option.value === size) ? size : "";
   $("random").setAttribute("aria-pressed", String(isRandom()));
   $("strength-value").textContent = $("strength").value;
+  $("hires_strength-value").textContent = $("hires_strength").value;
+  $("larger-more").hidden = !isLarger();
+  const isOver = !$("start").hidden;
+  $("hires").disabled = $("hires_upscaler").disabled = isOver;
+  const sides = ["width", "height"].map((name) => {
+    const side = Math.floor($(name).value * $("hires").value);
+    return side - (side % currentModel().multiple);
+  });
+  $("larger-note").textContent = isOver ? "Pictures from a prompt alone have one." : isLarger() ? `The picture will have ${sides[0]}×${sides[1]} pixels.` : "";
   $("brush-value").textContent = $("brush").value;
   $("zoom-value").textContent = `${$("zoom").value}×`;
   $("mask-tools").hidden = !$("uses-mask").checked;
 }
 
+const isLarger = () => $("hires").value !== "" && $("start").hidden;
 const isRandom = () => $("seed").value === "" || Number($("seed").value) < 0;
 
 /** Takes what a picture was made with. */
@@ -154,10 +164,22 @@ function restore(record) {
   for (const name of ["steps", "cfg_scale", "width", "height", "seed"]) $(name).value = record[name];
   $("count").value = 1;
   if (record.strength != null) $("strength").value = record.strength;
+  const hires = record.hires;
+  const isStated = hires?.stated_width != null || hires?.stated_height != null;
+  restoreLarger(hires && { scale: isStated ? hires.width / record.width : hires.scale, ...hires, upscaler: hires.upscaler.replace(/\.onnx$/, "") });
   const scheduler = record.scheduler;
   if (![...$("scheduler").options].some((option) => option.value === scheduler)) $("scheduler").add(new Option(scheduler, scheduler));
   $("scheduler").value = scheduler;
   didChange();
+}
+
+/** Takes a second pass; nothing for none. */
+function restoreLarger(pass) {
+  $("hires").value = pass ? Math.round(1000 * pass.scale) / 1000 : "";
+  if (!pass) return;
+  if (pass.strength != null) $("hires_strength").value = pass.strength;
+  $("hires_steps").value = pass.steps ?? "";
+  if ([...$("hires_upscaler").options].some((option) => option.value === pass.upscaler)) $("hires_upscaler").value = pass.upscaler;
 }
 
 /** Puts the tag of the chosen LoRA behind the prompt, once: there its weight can be changed, and a picture's settings have it. */
@@ -180,6 +202,10 @@ function restoreText(text) {
   for (const [field, name] of [["steps", "Steps"], ["cfg_scale", "CFG scale"], ["seed", "Seed"], ["strength", "Denoising strength"]]) {
     if (value(name)) $(field).value = value(name);
   }
+  // Its names are "Latent (nearest-exact)" and the like.
+  const upscaler = (value("Hires upscaler") ?? "latent").toLowerCase().replace("none", "lanczos").replace(")", "").replace(/ \(| /g, "-");
+  const scale = Number(value("Hires upscale"));
+  restoreLarger(scale >= 1 ? { scale, strength: value("Denoising strength"), steps: value("Hires steps"), upscaler } : null);
   const size = value("Size")?.split("x");
   if (size?.length === 2) [$("width").value, $("height").value] = size;
   didChange();
@@ -216,6 +242,12 @@ function request() {
   body.seed = isRandom() ? -1 : Number($("seed").value);
   body.model = $("model").value;
   if ($("scheduler").value) body.scheduler = $("scheduler").value;
+  if (isLarger()) {
+    body.hires = Number($("hires").value);
+    body.hires_strength = Number($("hires_strength").value);
+    body.hires_upscaler = $("hires_upscaler").value;
+    if ($("hires_steps").value !== "") body.hires_steps = Number($("hires_steps").value);
+  }
   if (!$("start").hidden) {
     body.init_image = editor.imageAddress;
     body.strength = Number($("strength").value);
@@ -388,6 +420,7 @@ function removeStart() {
   $("start").hidden = true;
   $("drop").hidden = false;
   $("file").value = "";
+  showValues();
 }
 
 function address(file) {
@@ -489,7 +522,8 @@ async function begin() {
     $("lora").replaceChildren(new Option("choose …", ""), ...info.loras.map((name) => new Option(name, name)));
     $("lora-field").hidden = info.loras.length === 0;
     $("scheduler").replaceChildren(new Option("the model's", ""), ...info.schedulers.map((name) => new Option(name, name)));
-    $("steps").max = info.limits.steps;
+    $("hires_upscaler").replaceChildren(...info.upscalers.map((name) => new Option(name, name)));
+    $("steps").max = $("hires_steps").max = info.limits.steps;
     $("count").max = info.limits.batch;
     loadSettings();
     countTokens();
