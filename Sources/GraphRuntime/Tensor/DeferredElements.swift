@@ -70,11 +70,12 @@ final class DeferredElements: Sendable {
 extension Tensor {
     /// A constant whose elements are computed when something needs them.
     ///
-    /// Where kernels read it in a packed form alone, that form is all that stays in memory (``PackedConstants``); the elements are
+    /// Where kernels read it in a packed form alone, that form is all that stays in memory; the elements are
     /// computed again if another form is needed. What reads the elements themselves has them stay. They are in memory once in any case.
     ///
     /// - Parameters:
     ///   - dtype: of the elements; not strings.
+    ///   - shape: of the tensor.
     ///   - known: what `make` gave before; nil for nothing so far.
     ///   - make: gives a tensor of this type and shape, the same each time. May be called from any thread.
     /// - Throws: ``TensorError`` for a type or a shape that tensors can't have.
