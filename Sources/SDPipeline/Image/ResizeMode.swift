@@ -32,8 +32,8 @@ extension RGBImage {
     /// The picture in another size, of which each pixel is the one that its middle falls on: Pillow's `NEAREST`.
     ///
     /// - Parameters:
-    ///   - width: pixels in a row, at least 1.
-    ///   - height: rows, at least 1.
+    ///   - newWidth: pixels in a row, at least 1.
+    ///   - newHeight: rows, at least 1.
     /// - Throws: ``ImageError``: `.wrongSize` or `.notEnoughMemory`.
     public func resizedToNearest(width newWidth: Int, height newHeight: Int) throws -> RGBImage {
         guard newWidth > 0, newHeight > 0 else { throw ImageError.wrongSize("a picture can't become \(newWidth)x\(newHeight)") }

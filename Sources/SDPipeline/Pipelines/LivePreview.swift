@@ -10,7 +10,7 @@ public struct LivePreview: Sendable, Equatable {
         /// some thousand times as fast.
         case linear
         /// Through another decoder of the same latents, such as an AutoencoderTiny (Bohan, TAESD): a folder as for
-        /// ``PipelineConfiguration/init(modelFolder:tokenizer:vae:refiner:embeddings:loras:)``, or the decoder's graph, beside which a
+        /// ``PipelineConfiguration/init(modelFolder:tokenizer:vae:refiner:embeddings:loras:takesLoRAs:)``, or the decoder's graph, beside which a
         /// `config.json` may lie.
         /// Where no file states a scaling factor it is 1, that of such decoders.
         case decoder(URL)
