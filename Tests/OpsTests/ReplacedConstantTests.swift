@@ -1,5 +1,6 @@
 import GraphRuntime
 import Ops
+import Synchronization
 import TestSupport
 import Testing
 
@@ -47,5 +48,48 @@ import Testing
         }
         #expect(throws: GraphError.self) { try session.replaceConstant(id, with: Self.weights(1, k, n + 1)) }
         #expect(throws: GraphError.self) { try session.replaceConstant(id + 1, with: first) }
+    }
+
+    /// A constant that is computed when it is needed gives the same, and stays in memory in one form alone.
+    @Test(arguments: [true, false], [(1, 8, 8), (64, 96, 128), (300, 64, 200)])
+    func computesWhatIsNeeded(savesMemory: Bool, extents: (m: Int, k: Int, n: Int)) throws {
+        let (m, k, n) = extents
+        let x = try Tensor((0..<m * k).map { Float($0 % 17) / 17 - 0.4 }, shape: Shape([m, k]))
+        let made = Mutex(0)
+        func deferred(_ seed: Int) throws -> Tensor {
+            try Tensor(dtype: .float32, shape: Shape([k, n])) {
+                made.withLock { $0 += 1 }
+                return try Self.weights(seed, k, n)
+            }
+        }
+        func expected(_ seed: Int) throws -> [Float] {
+            let (graph, _) = try Self.graph(Self.weights(seed, k, n), replaceable: true)
+            let options = SessionOptions(savesMemory: savesMemory)
+            let session = try Session(graph: graph, library: StandardOperators.library, options: options)
+            return try #require(try session.run(["x": x])["y"]).array(of: Float.self)
+        }
+        let (graph, id) = try Self.graph(deferred(1), replaceable: true)
+        let session = try Session(
+            graph: graph, library: StandardOperators.library, options: SessionOptions(savesMemory: savesMemory))
+        for seed in [1, 2, 1] {
+            if seed != 1 || made.withLock({ $0 }) > 0 { try session.replaceConstant(id, with: deferred(seed)) }
+            let before = made.withLock { $0 }
+            for _ in 0..<3 { #expect(try #require(try session.run(["x": x])["y"]).array(of: Float.self) == expected(seed)) }
+            #expect(made.withLock { $0 } == before + 1 || made.withLock { $0 } == before, "made again for each run")
+        }
+    }
+
+    /// One that can't be computed is an error.
+    @Test func failsWhereElementsCannotBeComputed() throws {
+        struct Failure: Error {}
+        for (m, k, n) in [(1, 8, 8), (64, 96, 128)] {
+            let weight = try Tensor(dtype: .float32, shape: Shape([k, n])) { throw Failure() }
+            let (graph, _) = try Self.graph(weight, replaceable: true)
+            let x = try Tensor([Float](repeating: 1, count: m * k), shape: Shape([m, k]))
+            #expect(throws: (any Error).self) {
+                let session = try Session(graph: graph, library: StandardOperators.library)
+                _ = try session.run(["x": x])
+            }
+        }
     }
 }

@@ -154,7 +154,11 @@ public final class Session: Sendable {
     public func run(values: [String: Value], observer: (any RunObserver)? = nil) throws -> [Value] {
         let bindings = try bind(values)
         do {
-            return try walk(bindings, observer: observer)
+            let result = try walk(bindings, observer: observer)
+            // An operator goes on without a packed form that there is no memory for, and without elements would read zeros.
+            let failure = replaceable.withLock { $0.values.lazy.compactMap { $0.storage.deferred?.failure }.first }
+            if let failure { throw failure }
+            return result
         } catch let error as RunError where error.kind == .cancelled {
             throw CancellationError()
         }

@@ -8,6 +8,8 @@ final class DeferredElements: Sendable {
         var known: Tensor?
         /// Whether they stay, since something may hold an address of theirs.
         var isPinned = false
+        /// Why they couldn't be computed.
+        var failure: TensorError?
     }
 
     private let dtype: DType
@@ -23,6 +25,9 @@ final class DeferredElements: Sendable {
         state = Mutex(State(known: known))
     }
 
+    /// Why they couldn't be computed; who reads them all the same, with an operator's way for the lack of memory, finds zeros.
+    var failure: TensorError? { state.withLock(\.failure) }
+
     /// Whether they stay in memory.
     var isPinned: Bool { state.withLock(\.isPinned) }
 
@@ -31,7 +36,7 @@ final class DeferredElements: Sendable {
     /// - Throws: ``TensorError`` where they can't be computed.
     func withElements<Result>(_ body: (Tensor) throws(TensorError) -> Result) throws(TensorError) -> Result {
         try state.withLock { state throws(TensorError) in
-            let tensor = try known(state)
+            let tensor = try known(&state)
             let result = try body(tensor)
             if !state.isPinned {
                 state.known = nil
@@ -46,24 +51,26 @@ final class DeferredElements: Sendable {
     /// - Throws: ``TensorError`` where they can't be computed.
     func pinned() throws(TensorError) -> Tensor {
         try state.withLock { state throws(TensorError) in
-            let tensor = try known(state)
+            let tensor = try known(&state)
             (state.known, state.isPinned) = (tensor, true)
             return tensor
         }
     }
 
-    private func known(_ state: State) throws(TensorError) -> Tensor {
+    private func known(_ state: inout State) throws(TensorError) -> Tensor {
         if let known = state.known { return known }
-        let tensor: Tensor
-        do { tensor = try make() } catch let error as TensorError {
-            throw error
+        do {
+            let tensor = try make()
+            guard tensor.dtype == dtype, tensor.shape == shape else {
+                throw TensorError("a constant of \(dtype)\(shape) was computed as \(tensor.dtype)\(tensor.shape)")
+            }
+            state.failure = nil
+            return tensor
         } catch {
-            throw TensorError("a constant can't be computed: \(error)")
+            let failure = error as? TensorError ?? TensorError("a constant can't be computed: \(error)")
+            state.failure = failure
+            throw failure
         }
-        guard tensor.dtype == dtype, tensor.shape == shape else {
-            throw TensorError("a constant of \(dtype)\(shape) was computed as \(tensor.dtype)\(tensor.shape)")
-        }
-        return tensor
     }
 }
 

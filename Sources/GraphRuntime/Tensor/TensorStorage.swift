@@ -127,8 +127,8 @@ public final class TensorStorage: @unchecked Sendable {
     /// Whether the bytes only stand for values that weren't to be had.
     var isPlaceholder: Bool { if case .other(let object) = owner { object is Placeholder && deferred == nil } else { false } }
 
-    /// The first byte, of elements that are computed when they are needed as soon as they are. Without memory for them it reads as zeros:
-    /// who can fail asks for them before, as plans do.
+    /// The first byte, of elements that are computed when they are needed as soon as they are. Where they can't be computed it reads as
+    /// zeros, and a session's run fails at its end (``DeferredElements/failure``).
     package var firstByte: UnsafeRawPointer {
         guard let deferred, let tensor = try? deferred.pinned() else { return unsafe UnsafeRawPointer(base) }
         return unsafe tensor.start

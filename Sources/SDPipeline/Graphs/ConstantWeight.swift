@@ -46,7 +46,11 @@ struct ConstantWeight: Sendable {
     /// - Throws: ``GraphError`` or ``RunError`` for a quantisation that doesn't fit its numbers, ``TensorError`` without memory.
     func floats(threads: ThreadPool) throws -> [Float] {
         switch source {
-        case .stored(let tensor): return try Self.floats(of: tensor)
+        case .stored(let tensor):
+            let values = try Self.floats(of: tensor)
+            // What is merged isn't in memory beside what it is merged from.
+            tensor.storage.releasePages(tensor.byteOffset..<tensor.byteOffset + tensor.byteCount)
+            return values
         case .quantised(let graph):
             let options = SessionOptions(optimize: false, threads: threads)
             let session = try Session(graph: graph, library: StandardOperators.library, options: options)

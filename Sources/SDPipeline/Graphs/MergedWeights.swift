@@ -101,6 +101,14 @@ final class MergedWeights: Sendable {
                 slots[bias] = value
             }
         }
+        let channelsLast = homes.layers.indices.filter {
+            homes.layers[$0].order == .channelsLast && slots[Slot(layer: $0, isBias: false)] != nil
+        }
+        graph.putChannelsFirst(
+            Dictionary(
+                channelsLast.map { (homes.layers[$0].node, homes.layers[$0].shape.count) },
+                uniquingKeysWith: { rank, _ in rank }
+            ))
         self.slots = slots
         state = Mutex(State(mix: mix))
         for (slot, value) in slots {
@@ -165,5 +173,38 @@ final class MergedWeights: Sendable {
     ) throws -> Result {
         guard let merged, let mix else { return try body() }
         return try merged.with(mix, in: sessions, body)
+    }
+}
+
+extension Graph {
+    /// Puts convolutions over channels that come last (NhwcConv) as ones over channels that come first, whose weights are [out, in, kernel…]:
+    /// the others' would be transposed ahead of runs, and couldn't be replaced.
+    ///
+    /// - Parameter ranks: the nodes, and how many axes each has.
+    fileprivate mutating func putChannelsFirst(_ ranks: [Int: Int]) {
+        guard !ranks.isEmpty else { return }
+        var result: [Node] = []
+        for (index, node) in nodes.enumerated() {
+            guard let rank = ranks[index], let source = node.inputs.first ?? nil, let output = node.outputs.first ?? nil else {
+                result.append(node)
+                continue
+            }
+            let axes = (0..<rank).map { Int64($0) }
+            func transpose(_ input: ValueID, _ order: [Int64], _ output: ValueID) -> Node {
+                Node(
+                    name: "\(node.name)/Transpose", identity: OperatorIdentity(type: "Transpose", version: 13), inputs: [input],
+                    outputs: [output], attributes: NodeAttributes(["perm": .ints(order)]))
+            }
+            let first = addValue(ValueDeclaration(name: "sd-onnx.first.\(index)"))
+            let made = addValue(ValueDeclaration(name: "sd-onnx.made.\(index)"))
+            var convolution = node
+            convolution.identity = OperatorIdentity(type: "Conv", version: 11)
+            convolution.inputs[0] = first
+            convolution.outputs = [made]
+            result.append(transpose(source, [0, Int64(rank - 1)] + axes[1..<(rank - 1)], first))
+            result.append(convolution)
+            result.append(transpose(made, [0] + axes[2...] + [1], output))
+        }
+        nodes = result
     }
 }

@@ -96,7 +96,10 @@ struct WeightMerging: Sendable {
 extension WeightedLayers.Layer {
     /// The file's own tensor, where the node reads it as it is.
     var own: Tensor? {
-        guard case .stored(let tensor) = weight.source, tensor.dtype == dtype, !isStoredTransposed else { return nil }
+        guard case .stored(let tensor) = weight.source, tensor.dtype == dtype, !isStoredTransposed, order != .channelsLast
+        else {
+            return nil
+        }
         return tensor
     }
 
@@ -112,9 +115,8 @@ extension WeightedLayers.Layer {
     /// A weight of [out, in, kernel] in the order in which the node reads it.
     fileprivate func read(_ values: [Float]) -> [Float] {
         switch order {
-        case .outputsFirst: values
+        case .outputsFirst, .channelsLast: values
         case .inputsFirst: values.transposed(rows: extents.out, columns: extents.inside)
-        case .channelsLast: values.transposed(blocks: extents.out, rows: extents.inside, columns: extents.kernel)
         }
     }
 }

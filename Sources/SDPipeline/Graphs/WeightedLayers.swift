@@ -14,7 +14,7 @@ struct WeightedLayers {
         let dtype: DType
         /// Of the weight, with all modules that share it.
         let extents: WeightExtents
-        /// The shape that the node reads.
+        /// The shape that the node reads; [out, in, kernel…] where channels come last, see ``MergedWeights``.
         let shape: [Int]
         /// How the node reads it.
         let order: Order
@@ -114,7 +114,8 @@ struct WeightedLayers {
             layers.append(
                 Layer(
                     node: index, weight: constant.weight, dtype: constant.dtype, extents: AdapterDelta.extents(logical),
-                    shape: shape, order: form.order, isStoredTransposed: constant.isTransposed, bias: bias?.bias,
+                    shape: form.order == .channelsLast ? logical : shape, order: form.order,
+                    isStoredTransposed: constant.isTransposed, bias: bias?.bias,
                     names: form == .attention
                         ? [] : Self.names(of: node, weight: constant.name, bias: bias?.name, isText: isText)))
         }

@@ -94,7 +94,8 @@ public final class StableDiffusionPipeline: Sendable {
     /// the other is faster.
     ///
     /// - Parameter loras: whose names differ.
-    /// - Throws: ``PipelineError`` where one is of another kind of model, or two have one name.
+    /// - Throws: ``PipelineError`` where two have one name, or one finds no place in the model. One whose shapes aren't the model's fails the
+    ///   first run that it counts in.
     public func with(loras: [LoRA]) throws -> StableDiffusionPipeline {
         try StableDiffusionPipeline(self, configuration.with(loras: loras))
     }

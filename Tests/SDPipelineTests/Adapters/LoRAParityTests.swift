@@ -95,6 +95,58 @@ import Testing
         #expect(try pipeline.generate(request).latents == first)
     }
 
+    /// A pipeline that is given other adapters makes what one that was loaded with these does, whatever it had before; one that was made for
+    /// none and may get none loads its graphs once.
+    @Test(arguments: [
+        "families/sd1/model", "adapters/models/sd1-dynamo", "adapters/models/sd1-nameless", "families/sd1-half/model",
+    ])
+    func adaptersChangeBetweenRuns(model: String) throws {
+        let folder = TestCache.folder.appendingPathComponent(model)
+        let files = [["sd1-kohya", "sd1-dora"], ["sd1-locon"], ["sd1-full"], [], ["sd1-dora", "sd1-kohya-unet"], ["sd1-all"]]
+        let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
+        let request = Self.request(item)
+        let known = try Dictionary(
+            uniqueKeysWithValues: Set(files.flatMap { $0 }).map { name in
+                (name, try LoRA(contentsOf: Self.file(name + ".safetensors"), weight: 0.7, textWeight: 0.4))
+            })
+        for takesLoRAs in [true, false] {
+            var pipeline = try StableDiffusionPipeline(PipelineConfiguration(modelFolder: folder, takesLoRAs: takesLoRAs))
+            let plain = try pipeline.generate(request).latents
+            for names in files {
+                let loras = names.compactMap { known[$0] }
+                pipeline = try pipeline.with(loras: loras)
+                #expect(pipeline.configuration.loras.map(\.name) == names)
+                let fresh = try StableDiffusionPipeline(
+                    PipelineConfiguration(modelFolder: folder, loras: loras, takesLoRAs: true))
+                let made = try pipeline.generate(request).latents
+                #expect(try made == fresh.generate(request).latents, "\(names)")
+                #expect((made == plain) == names.isEmpty, "\(names)")
+            }
+        }
+    }
+
+    /// Pipelines that share their graphs can run at once, each with its own adapters.
+    @Test func pipelinesOfOneModelKeepTheirAdapters() async throws {
+        let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
+        let first = try Self.pipeline("families/sd1/model", item)
+        let second = try first.with(loras: [LoRA(contentsOf: Self.file("sd1-locon.safetensors"))])
+        let none = try second.with(loras: [])
+        let alone = try [first, second, none].map { try $0.generate(Self.request(item)).latents }
+        let together = try await withThrowingTaskGroup(of: (Int, Latents).self) { group in
+            for (index, pipeline) in [first, second, none].enumerated() {
+                group.addTask { (index, try pipeline.generate(Self.request(item)).latents) }
+            }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+        for index in alone.indices { #expect(together[index] == alone[index]) }
+        let other = try LoRA(contentsOf: Self.file("sdxl-all.safetensors"))
+        #expect { try first.with(loras: [other]).generate(Self.request(item)) } throws: {
+            "\($0)".contains("sdxl-all.safetensors is of another kind of model")
+        }
+        // What failed half-way leaves nothing behind.
+        #expect(try first.generate(Self.request(item)).latents == alone[0])
+    }
+
     /// Runs with different weights at once don't see one another's.
     @Test func runsAtOnceKeepTheirWeights() async throws {
         let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
