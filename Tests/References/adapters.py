@@ -4,8 +4,9 @@ trainer's keys, and the pictures that they make.
     adapters.py [--force]
 
 Writes <cache>/adapters: files/ (the adapters), models/ (exports that families.py doesn't make: with dynamo, simplified by onnxslim,
-and with all names gone), expected/ (pictures), and cases.json: for each case the models that make it, the adapters with their weights
-(of the U-Net, of the text encoders), and the picture.
+with all names gone, and rewritten by ONNX Runtime's optimiser, with attention's weights apart and in one matrix), expected/
+(pictures), and cases.json: for each case the models that make it, the adapters with their weights (of the U-Net, of the text
+encoders), and the picture.
 
 The judges: for what diffusers loads, diffusers with PEFT; for the forms that it doesn't, the weights that lycoris-lora merges, run by
 diffusers. Both in float32.
@@ -26,6 +27,7 @@ from lycoris.functional.general import weight_decompose
 from lycoris.functional.loha import diff_weight as hadamard_weight
 from lycoris.functional.lokr import kron_weight
 from lycoris.modules import get_module, make_module
+from onnxruntime.transformers.fusion_options import FusionOptions
 from safetensors.torch import save_file
 
 import families
@@ -33,11 +35,13 @@ import family_cases as cases
 import family_exports as exports
 from common import CACHE, write_json
 from export_models import export_dynamo
+from optimised_models import optimised
 
-RECIPE = 2  # raised when what the folder holds changes
+RECIPE = 3  # raised when what the folder holds changes
 ROOT = CACHE / "adapters"
 GROUPS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv")
+OPTIMISED = ("optimised", "packed")
 TEXT = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
@@ -458,6 +462,15 @@ def write_models(modules):
         graphs = ["text_encoder", "unet"] + (["text_encoder_2"] if family == "sdxl" else [])
         copy_model(source, models / f"{family}-slim")
         copy_model(source, models / f"{family}-nameless")
+        for kind in OPTIMISED:
+            copy_model(source, models / f"{family}-{kind}")
+            for graph in graphs:
+                model_type = "unet" if graph == "unet" else "clip"
+                options = FusionOptions(model_type)
+                if graph == "unet":
+                    options.enable_packed_qkv = options.enable_packed_kv = kind == "packed"
+                made = optimised(source / graph / "model.onnx", model_type, options)
+                made.save_model_to_file(str(models / f"{family}-{kind}" / graph / "model.onnx"))
         for graph in graphs:
             onnxslim.slim(str(source / graph / "model.onnx"), str(models / f"{family}-slim" / graph / "model.onnx"))
             without_names(models / f"{family}-nameless" / graph / "model.onnx")
@@ -500,9 +513,13 @@ def main():
             own = [f"families/{family}/model"]
             size = families.LARGE[0] if family == "sdxl" else families.SMALL[0]
             writer = Writer(family, parts[family], pipeline, own, size, entries)
-            everywhere = own + [f"adapters/models/{family}-{kind}" for kind in ("slim", "nameless", "dynamo")]
+            everywhere = own + [f"adapters/models/{family}-{kind}" for kind in ("slim", "nameless", "dynamo", *OPTIMISED)]
             if family == "sd1":
                 first_cases(writer, 0.5)
+                # Lengths of a matrix's part, and biases that are a fused node's.
+                for entry in entries:
+                    if entry["name"] in ("sd1-dora", "sd1-full", "sd1-locon"):
+                        entry["models"] = own + [f"adapters/models/sd1-{kind}" for kind in OPTIMISED]
                 everywhere += ["families/sd1-half/model", "families/old-script/model", "families/old-rank1/model"]
             if family == "sdxl":
                 everywhere += ["families/sdxl-half/model"]

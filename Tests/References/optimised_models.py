@@ -33,6 +33,16 @@ class FirstElement(type):
         return builtins.int(np.asarray(value).reshape(-1)[0])
 
 
+def optimised(path, kind, options=None):
+    """A graph as the optimiser rewrites it, for a model type of its own."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("fusion_attention"):
+            module.int = FirstElement("int", (), {})
+    return optimizer.optimize_model(
+        str(path), model_type=kind, num_heads=0, hidden_size=0, opt_level=0,
+        optimization_options=options or FusionOptions(kind), use_gpu=False)
+
+
 def main():
     folder, models = CACHE / "optimised-models", CACHE / "models"
     stamp = folder / "made-by.txt"
@@ -40,9 +50,6 @@ def main():
     if stamp.exists() and stamp.read_text() == made:
         print(f"{folder} is there")
         return
-    for name, module in list(sys.modules.items()):
-        if name.startswith("fusion_attention"):
-            module.int = FirstElement("int", (), {})
     part = CACHE / "optimised-models.part"
     shutil.rmtree(part, ignore_errors=True)
     for entry in json.loads((models / "manifest.json").read_text()):
@@ -52,9 +59,7 @@ def main():
         place = part / f"{entry['family']}-{entry['component']}"
         data = place / "test_data_set_0"
         data.mkdir(parents=True, exist_ok=True)
-        model = optimizer.optimize_model(
-            str(models / entry["path"]), model_type=kind, num_heads=0, hidden_size=0, opt_level=0,
-            optimization_options=FusionOptions(kind), use_gpu=False)
+        model = optimised(models / entry["path"], kind)
         model.save_model_to_file(str(place / "model.onnx"))
         case = entry["cases"][0]
         for side in ("input", "output"):
