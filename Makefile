@@ -1,4 +1,4 @@
-.PHONY: conformance check-conformance example fuzz-operators help setup build demo serve test test-server test-scale test-levels test-data sanitize fuzz bench bench-networks microbench format lint check-docs docs install clean
+.PHONY: conformance check-conformance example fuzz-operators help setup build build-tests demo serve test test-server test-scale test-levels test-data sanitize fuzz bench bench-networks microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
 # In the order in which they depend on each other.
@@ -6,6 +6,10 @@ DOCUMENTED = GraphRuntime ONNXLoader Ops SDPipeline
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzzing/Package.swift Fuzzing/Sources Examples \
 	Server/Package.swift Server/Sources
 MODEL_FILES = Models/emoji
+# Each module's interface is written before its code is optimised, so that the modules that depend on it needn't wait: two cores are
+# busy for the whole build, which takes 2.6 minutes instead of 4.1.
+# It excludes optimisation across modules, by which nothing here was faster.
+BUILD = swift build -c release --use-integrated-swift-driver -Xswiftc -disable-cmo -Xswiftc -emit-module-separately-wmo
 
 help: ## Shows the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,7 +18,7 @@ setup: ## Installs the system libraries that are missing
 	@Tools/install-dependencies.sh
 
 build: setup ## Builds in release
-	swift build -c release --product sd-onnx
+	$(BUILD) --product sd-onnx
 
 demo: build ## Makes a picture with the embedded model: demo.png
 	"$$(swift build -c release --show-bin-path)/sd-onnx" generate "a red apple on a blue background" \
@@ -28,9 +32,11 @@ serve: setup ## Builds the server, and starts it with the embedded model (SERVE=
 test-data: ## Makes the references that git doesn't keep (Python; some minutes the first time)
 	Tools/setup-test-data.sh
 
-test: setup test-data ## Runs every test in release
-	swift build -c release --build-tests
-	swift build -c release --product sd-onnx
+build-tests: setup ## Builds the tests, for "swift test -c release --skip-build --filter 'OpsTests.ReductionTests'"
+	$(BUILD) --build-tests
+	$(BUILD) --product sd-onnx
+
+test: test-data build-tests ## Runs every test in release
 	swift test -c release --skip-build
 
 test-server: build test-data ## Tests the server with its clients of PyPI, and its page in Chromium
