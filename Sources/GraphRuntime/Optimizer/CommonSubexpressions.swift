@@ -28,7 +28,7 @@ extension Graph {
     }
 
     /// Only what fits this many bytes is compared: scalars, axes, shapes.
-    private static let largestMergedConstant = 256
+    static let largestMergedConstant = 256
 
     private func mergeConstants(into representative: inout [ValueID]) {
         var seen: [ConstantKey: ValueID] = [:]

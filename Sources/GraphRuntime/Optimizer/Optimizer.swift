@@ -8,7 +8,8 @@ struct Optimizer {
 
     /// Folds what no input's shape is needed for, once for all plans of a session.
     ///
-    /// - Returns: the graph, and the weights that fusions made (``Fusion/remakesWeights``).
+    /// - Returns: the graph, and the weights in it that kernels may keep packed although they aren't a file's: those that fusions made
+    ///   (``Fusion/remakesWeights``), and those that can be computed again.
     func prepare(_ graph: Graph) throws -> (graph: Graph, weights: [Tensor]) {
         var specializer = Specializer(
             graph, inputFacts: [:], threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: true)
@@ -21,10 +22,12 @@ struct Optimizer {
         var editor = GraphEditor(result, facts: specializer.facts)
         var counts: [String: Int] = [:]
         try apply(fusions.filter(\.remakesWeights), to: &editor, &counts)
-        let made = editor.graph.initializers.filter { $0.key >= result.values.count }
+        let made = editor.graph.initializers.filter { $0.key >= result.values.count }.values + specializer.renewable
         var fused = editor.graph
         fused.removeDeadCode()
-        return (fused, Array(made.filter { fused.initializers[$0.key] != nil }.values))
+        // Under another name, too, such as that of a view.
+        let left = Set(fused.initializers.values.map { ObjectIdentifier($0.storage) })
+        return (fused, made.filter { left.contains(ObjectIdentifier($0.storage)) })
     }
 
     /// The graph for inputs of these facts, with the facts of all its values.

@@ -15,6 +15,8 @@ struct Specializer {
     private let keepsLate: Bool
     /// Bytes of constants that may still be computed ahead.
     private var remainingBytes: Int
+    /// Constants that were computed of a file's, and can be computed again: kernels may keep them packed alone.
+    private(set) var renewable: [Tensor] = []
     private let outputs: Set<ValueID>
     private var kept: [Node] = []
     /// The values that stand for outputs of nodes which change nothing.
@@ -112,7 +114,36 @@ struct Specializer {
         let results = try NodeRunner(threads: threads, runBytes: limits.runBytes).run(node, operation, inputs: values)
         let sources = Set(values.flatMap { Self.storages($0) })
         for storage in Set(results.flatMap { Self.storages($0) }).subtracting(sources) { remainingBytes -= storage.byteCount }
-        return setConstants(node, results)
+        return setConstants(node, renewed(node, operation, values, results))
+    }
+
+    /// What a node made of a file's constants, such as the Cast of a weight, so that it can be made again: where kernels read it packed, it
+    /// needn't be in memory in another form, too. Such constants are packed once, as a file's own are, and not in every run.
+    private mutating func renewed(
+        _ node: Node, _ operation: any Operator, _ inputs: [Value?], _ results: [Value?]
+    ) -> [Value?] {
+        guard keepsLate, !savesMemory, !operation.isView, node.outputs.count == 1,
+            case .tensor(let known)? = results.first ?? nil, known.shape.rank > 1, known.dtype != .string,
+            known.byteCount > Graph.largestMergedConstant,
+            inputs.allSatisfy({ input in
+                if case .tensor(let tensor)? = input { tensor.storage.isMappedFile } else { input == nil }
+            })
+        else { return results }
+        let (threads, runBytes) = (threads, limits.runBytes)
+        do {
+            let tensor = try Tensor(dtype: known.dtype, shape: known.shape, known: known) {
+                let runner = NodeRunner(threads: threads, runBytes: runBytes)
+                guard case .tensor(let made)? = try runner.run(node, operation, inputs: inputs).first ?? nil else {
+                    throw TensorError("\(node.title) made no tensor")
+                }
+                return made
+            }
+            renewable.append(tensor)
+            return [.tensor(tensor)]
+        } catch {
+            // Without addresses for it it stays as it is.
+            return results
+        }
     }
 
     /// - Returns: false where the node must stay: a graph holds constant tensors, but no constant sequences.

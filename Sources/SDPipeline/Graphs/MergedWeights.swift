@@ -69,8 +69,8 @@ final class MergedWeights: Sendable {
     private let state: Mutex<State>
     private let condition = NSCondition()
 
-    /// Puts weights into a graph that adapters may change: all those that the file states in single or half precision, and what these
-    /// adapters change besides.
+    /// Puts weights into a graph that adapters may change: all those that the file states in single or half precision, where memory is spared those
+    /// of them that nodes read as they are, and what these adapters change besides.
     ///
     /// - Parameters:
     ///   - graph: as the file has it; its layers read other constants afterwards.
@@ -90,7 +90,8 @@ final class MergedWeights: Sendable {
         var slots: [Slot: ValueID] = [:]
         for (index, layer) in homes.layers.enumerated() {
             let (weight, bias) = (Slot(layer: index, isBias: false), Slot(layer: index, isBias: true))
-            if layer.weight.isStored || mix.placement.changes[weight] != nil {
+            // Where memory is spared, a weight that is converted in each run can't be changed later: it would have to stay in memory.
+            if (savesMemory ? layer.own != nil : layer.weight.isStored) || mix.placement.changes[weight] != nil {
                 let value = graph.addValue(ValueDeclaration(name: "sd-onnx.adapted.weight.\(index)"))
                 graph.nodes[layer.node].inputs[1] = value
                 slots[weight] = value

@@ -41,7 +41,7 @@ struct ModelPartOptions: ParsableArguments {
         try PipelineConfiguration(
             modelFolder: model.url, tokenizer: tokenizer.convention, vae: vae.map { URL(fileURLWithPath: $0) },
             refiner: refiner.map { URL(fileURLWithPath: $0) }, embeddings: learned.embeddings(),
-            loras: adapters.loras(prompts: prompts))
+            loras: adapters.loras(prompts: prompts), takesLoRAs: adapters.loraDir != nil)
     }
 }
 

@@ -125,6 +125,27 @@ import Testing
         }
     }
 
+    /// A pipeline that may get adapters, and has none, makes what one for none does: its graphs are optimised the same way. The embedded model
+    /// has weights of half precision that Cast nodes widen. Graphs with channels last are an exception: adapters have them with channels first.
+    @Test(
+        arguments: [
+            "families/sd1/model", "families/sd1-half/model", "families/sd1-half-inside/model", "families/sdxl/model",
+            "adapters/models/sd1-dynamo", "adapters/models/sd1-slim", "adapters/models/sd1-packed",
+            "adapters/models/sd2-nameless",
+            "emoji",
+        ], [false, true])
+    func openToAdaptersIsThePlainModel(model: String, savesMemory: Bool) throws {
+        let folder =
+            model == "emoji"
+            ? RepositoryRoot.url.appendingPathComponent("Models/emoji") : TestCache.folder.appendingPathComponent(model)
+        let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
+        let made = try [false, true].map { takesLoRAs in
+            let configuration = try PipelineConfiguration(modelFolder: folder, takesLoRAs: takesLoRAs)
+            return try StableDiffusionPipeline(configuration, savesMemory: savesMemory).generate(Self.request(item)).latents
+        }
+        #expect(made[0] == made[1])
+    }
+
     /// Pipelines that share their graphs can run at once, each with its own adapters.
     @Test func pipelinesOfOneModelKeepTheirAdapters() async throws {
         let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
