@@ -49,6 +49,9 @@ def pictures(folder, tmp_path_factory):
         subprocess.run([SD_ONNX, "generate", *options, "-m", MODEL, "--lora-dir", str(folder), "--seed", "5", "--steps", "6", "--cfg-scale", "5",
                         "--scheduler", "euler", "--prompt-syntax", "a1111", "-o", str(file), "--quiet"], check=True)
         made[name] = pixels(file.read_bytes())
+    # A model that may get LoRAs makes the pictures of one that may not.
+    command = [SD_ONNX, "generate", "a fox", "-m", MODEL, "--seed", "5", "--steps", "6", "--cfg-scale", "5", "--scheduler", "euler", "-o", "-", "--quiet"]
+    assert numpy.array_equal(pixels(subprocess.run(command, check=True, capture_output=True).stdout), made["plain"])
     assert not numpy.array_equal(made["plain"], made["night"]) and not numpy.array_equal(made["half"], made["night"])
     return made
 
@@ -81,6 +84,12 @@ def test_tags_and_fields_are_the_command_lines(own, pictures):
         if name == "night" and fields.get("lora") == "night":
             # What was asked for beside the prompt is in the text, too, as other programs read it.
             assert "<lora:night:1" in picture["parameters"] and picture["record"]["loras"][0]["name"] == "night"
+
+
+def test_the_model_is_loaded_once(own):
+    for fields in [{}, {"lora": "night"}, {"lora": "dark"}, {"lora": "night,dark"}, {}]:
+        make(own, **fields)
+    assert "\nsd_onnx_model_loads_total 1\n" in requests.get(f"{own.url}/metrics", timeout=PATIENCE).text
 
 
 def test_requests_do_not_see_each_others(own, pictures):

@@ -32,6 +32,9 @@ final class AdapterStore: Sendable {
         state = Mutex(State(entries: try folder.map(Self.entries) ?? []))
     }
 
+    /// Whether there can be any.
+    var isOpen: Bool { folder != nil }
+
     /// Those that there are, by their names.
     var entries: [Entry] { state.withLock { $0.entries } }
 

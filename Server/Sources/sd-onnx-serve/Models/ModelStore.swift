@@ -1,5 +1,6 @@
 import Foundation
 import GraphRuntime
+import Metrics
 import SDPipeline
 import Synchronization
 
@@ -12,7 +13,7 @@ final class ModelStore: Sendable {
         var limits: ResourceLimits
     }
 
-    /// A model with the LoRAs that it was loaded with.
+    /// A model with LoRAs.
     struct Loaded: Sendable {
         let name: String
         /// In the order of their names; how much each counts is each request's.
@@ -79,30 +80,33 @@ final class ModelStore: Sendable {
     /// The name of the model that is loaded.
     var loadedName: String? { state.withLock { $0.loaded?.name } }
 
-    /// Loads a model with LoRAs, in the place of another. One at a time asks for it.
+    /// Loads a model, in the place of another, and gives it LoRAs. One at a time asks for it.
     ///
-    /// Requests with the same LoRAs share the graphs and their plans, each with weights of its own. Those with others have the model loaded
-    /// anew, with these alone, so that what was asked for before changes nothing, not even the last bits.
+    /// Requests with the same LoRAs have weights of their own. Others give the graphs that are loaded other LoRAs, from the model's own weights,
+    /// so that what was asked for before changes nothing, not even the last bits.
     func load(_ model: ServedModel, adapters names: [String] = []) throws -> Loaded {
         let generation = adapters.generation
-        if let before = state.withLock({ $0.loaded }), before.name == model.name, before.adapters == names,
-            names.isEmpty || before.generation == generation
-        {
-            return before
-        }
+        let before = state.withLock { $0.loaded }.flatMap { $0.name == model.name ? $0 : nil }
+        if let before, before.adapters == names, names.isEmpty || before.generation == generation { return before }
         let loras = try adapters.loras(names)
-        // What the last one took makes room.
-        unload()
+        let pipeline = try before?.pipeline ?? load(model)
         let loaded = try adapters.withoutPaths {
-            let configuration = loras.isEmpty ? model.configuration : try model.configuration(with: loras)
+            let adapted = loras.isEmpty && before == nil ? pipeline : try pipeline.with(loras: loras)
             return Loaded(
-                name: model.name, adapters: names, generation: generation, configuration: configuration,
-                pipeline: try StableDiffusionPipeline(
-                    configuration, threads: threads, savesMemory: settings.savesMemory, precision: settings.precision,
-                    limits: settings.limits))
+                name: model.name, adapters: names, generation: generation, configuration: adapted.configuration,
+                pipeline: adapted)
         }
         state.withLock { $0.loaded = loaded }
         return loaded
+    }
+
+    private func load(_ model: ServedModel) throws -> StableDiffusionPipeline {
+        // What the last one took makes room.
+        unload()
+        defer { Counter(label: "sd_onnx_model_loads_total").increment() }
+        return try StableDiffusionPipeline(
+            adapters.isOpen ? try model.configurationForLoRAs : model.configuration, threads: threads,
+            savesMemory: settings.savesMemory, precision: settings.precision, limits: settings.limits)
     }
 
     func unload() { state.withLock { $0.loaded = nil } }

@@ -20,9 +20,9 @@ final class ServedModel: Sendable {
         }
     }
 
-    /// What its folder says, with LoRAs.
-    func configuration(with loras: [LoRA]) throws -> PipelineConfiguration {
-        try PipelineConfiguration(modelFolder: configuration.folder.url, loras: loras)
+    /// What its folder says, for a pipeline that is given LoRAs later.
+    var configurationForLoRAs: PipelineConfiguration {
+        get throws { try PipelineConfiguration(modelFolder: configuration.folder.url, takesLoRAs: true) }
     }
 
     /// The SHA-256 of its files, once they are read.
