@@ -148,6 +148,29 @@ def test_models_are_switched(tmp_path):
         assert made.info["sd_model_name"] == "emoji" and api.util_get_current_model() == "other"
 
 
+def test_settings_of_a_request_stay_where_it_asks_for_that(tmp_path):
+    import shutil
+    shutil.copytree(MODEL, tmp_path / "other")
+    with Server("--model", MODEL, "--model", str(tmp_path / "other")) as server:
+        settings = {"sd_model_checkpoint": "other", "CLIP_stop_at_last_layers": 2, "samples_format": "jpg", "jpeg_quality": 70}
+        for stays in [False, True]:
+            before = requests.get(f"{server.url}/sdapi/v1/options", timeout=PATIENCE).json()
+            answer = post(server, "txt2img", {"prompt": "a fox", "steps": 2, "override_settings": settings,
+                                              "override_settings_restore_afterwards": not stays})
+            assert json.loads(answer.json()["info"])["sd_model_name"] == "other"
+            assert Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))).quantization[0] == quantization(70)
+            after = requests.get(f"{server.url}/sdapi/v1/options", timeout=PATIENCE).json()
+            assert {name: after[name] for name in settings} == (settings if stays else {name: before[name] for name in settings})
+        answer = post(server, "txt2img", {"prompt": "a fox", "override_settings": {"samples_format": "webp"}})
+        assert answer.status_code == 422 and answer.json()["detail"][0]["loc"][-1] == "samples_format"
+
+
+def quantization(quality):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
+    return Image.open(file).quantization[0]
+
+
 def test_png_info(api):
     made = api.txt2img(prompt="a fox, red: \"so\"", negative_prompt="gray,\ndull", seed=11, cfg_scale=4.5, width=64, height=64)
     info = api.png_info(made.image)
@@ -155,6 +178,12 @@ def test_png_info(api):
     assert info.parameters["Prompt"] == "a fox, red: \"so\"" and info.parameters["Negative prompt"] == "gray,\ndull"
     assert info.parameters["Seed"] == "11" and info.parameters["CFG scale"] == "4.5" and info.parameters["Size"] == "64x64"
     assert api.png_info(Image.new("RGB", (8, 8))).info == ""
+    # The comment that such programs write into JPEGs.
+    exif, file = Image.Exif(), io.BytesIO()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + made.info["infotexts"][0].encode("utf-16-be")
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
+    info = requests.post(f"{api.baseurl}/png-info", json={"image": base64.b64encode(file.getvalue()).decode()}, timeout=PATIENCE).json()
+    assert info["info"] == made.info["infotexts"][0] and info["parameters"]["Seed"] == "11"
 
 
 def test_variations(api):

@@ -85,6 +85,24 @@ def test_as_the_command_line(own, tmp_path, fields, options):
     assert again.status_code == 200 and numpy.array_equal(pixels(base64.b64decode(again.json()["images"][0])), expected)
 
 
+def test_the_old_form_and_the_same_checkpoint(own):
+    """Clients that state the size of the first pass, with that of the second one as the picture's."""
+    def images(**fields):
+        answer = post(own, "sdapi/v1/txt2img", prompt="a fox", enable_hr=True, **{**SETTINGS, **fields})
+        assert answer.status_code == 200, answer.text
+        return pixels(base64.b64decode(answer.json()["images"][0])), answer.json()["parameters"]
+    expected, _ = images(hr_resize_x=128, hr_resize_y=96)
+    made, parameters = images(width=128, height=96, firstphase_width=64, firstphase_height=64)
+    assert made.shape == (96, 128, 3) and numpy.array_equal(made, expected)
+    assert (parameters["firstphase_width"], parameters["width"]) == (64, 64)
+    # What is said of the second pass's size in the new form counts, as there.
+    scaled, _ = images(hr_scale=1.5)
+    assert numpy.array_equal(images(width=256, height=256, firstphase_width=64, firstphase_height=64, hr_scale=1.5)[0], scaled)
+    model = requests.get(f"{own.url}/sdapi/v1/sd-models", timeout=PATIENCE).json()[0]
+    for name in ["", "Use same checkpoint", "emoji", "Emoji", model["title"], None]:
+        assert numpy.array_equal(images(hr_scale=1.5, hr_checkpoint_name=name)[0], scaled), name
+
+
 def test_by_webuiapi(api):
     made = api.txt2img(prompt="a fox", **SETTINGS, enable_hr=True, hr_scale=2, hr_upscaler=webuiapi.HiResUpscaler.Latent,
                        hr_second_pass_steps=3, denoising_strength=0.6)
@@ -122,8 +140,8 @@ def test_what_is_refused(own):
     for name, fields in [
         ("hr_scale", {"hr_scale": 0.5}), ("hr_scale", {"hr_scale": 5}), ("hr_upscaler", {"hr_upscaler": "R-ESRGAN 4x+"}),
         ("hr_upscaler", {"hr_upscaler": "../rgb"}), ("hr_second_pass_steps", {"hr_second_pass_steps": 149}),
-        ("hr_checkpoint_name", {"hr_checkpoint_name": "other"}), ("Sampler not found: none such", {"hr_sampler_name": "none such"}),
-        ("Scheduler not found: none such", {"hr_scheduler": "none such"}), ("firstphase_width", {"firstphase_width": 64}), ("hr_cfg", {"hr_cfg": -1}),
+        ("hr_checkpoint_name", {"hr_checkpoint_name": "other"}), ("firstphase_height", {"firstphase_width": 64}), ("Sampler not found: none such", {"hr_sampler_name": "none such"}),
+        ("Scheduler not found: none such", {"hr_scheduler": "none such"}), ("firstphase_width", {"firstphase_height": 64}), ("hr_cfg", {"hr_cfg": -1}),
     ]:
         refused("sdapi/v1/txt2img", name, enable_hr=True, **fields)
     for name, fields in [
@@ -180,6 +198,31 @@ def test_extras(own, api, tmp_path):
         assert answer.status_code == 422 and answer.json()["detail"][0]["loc"] == ["body", name]
     answer = post(own, "sdapi/v1/extra-single-image", **body, upscaler_1="broken")
     assert answer.status_code >= 400 and own.folder not in answer.text
+
+
+def test_a_networks_work_can_be_interrupted(tmp_path):
+    shutil.copy(NETWORK, tmp_path / "rgb.onnx")
+    with Server("--upscaler-dir", str(tmp_path), "--max-pixels", str(4096 * 4096)) as server:
+        file = io.BytesIO()
+        Image.fromarray(numpy.random.default_rng(1).integers(0, 256, (1024, 1024, 3), dtype=numpy.uint8)).save(file, "PNG")
+        picture = base64.b64encode(file.getvalue()).decode()
+        body = {"upscaler_1": "rgb", "upscaling_resize": 4, "imageList": [{"data": picture, "name": "a"}] * 6}
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(post(server, "sdapi/v1/extra-batch-images", **body)))
+        thread.start()
+        wait_for(lambda: requests.get(f"{server.url}/sdapi/v1/progress", timeout=PATIENCE).json()["state"]["sampling_step"] >= 1, "the first tile")
+        requests.post(f"{server.url}/sdapi/v1/interrupt", timeout=PATIENCE)
+        thread.join(PATIENCE)
+        assert answers[0].status_code == 409 and "interrupted" in answers[0].json()["detail"]
+        # Another is enlarged afterwards.
+        made = post(server, "sdapi/v1/extra-single-image", upscaler_1="rgb", upscaling_resize=2, image=encoded_small())
+        assert made.status_code == 200
+
+
+def encoded_small():
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def test_latent_upscale_of_a_start_picture(own, api, tmp_path):

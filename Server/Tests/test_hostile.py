@@ -1,10 +1,12 @@
 """Clients that mean harm, and those that are broken: others are answered meanwhile, and nothing ends the server."""
 
 import base64
+import concurrent.futures
 import io
 import json
 import os
 import random
+import shutil
 import socket
 import struct
 import subprocess
@@ -15,7 +17,7 @@ import zlib
 import pytest
 import requests
 
-from conftest import PATIENCE, Server, wait_for
+from conftest import MODEL, PATIENCE, ROOT, Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +210,127 @@ def test_many_fields_and_long_forms(own):
     body = b"".join(b"--x\r\nContent-Disposition: form-data; name=\"a%d\"\r\n\r\nb\r\n" % index for index in range(1000)) + b"--x--"
     answer = requests.post(f"{own.url}/v1/images/edits", data=body, headers={"Content-Type": "multipart/form-data; boundary=x"}, timeout=PATIENCE)
     assert answer.status_code == 400
+
+
+SMALL = base64.b64encode(png(16, 16, (b"\0" + b"\1\2\3" * 16) * 16)).decode()
+# Values of every type and size, in the place of any field's.
+ODD = [None, True, False, 0, -0.0, -1, 1, 2, 0.5, 1e308, -1e308, 1e-320, 2**53, 2**63, -2**63, 2**64, 10**40, "", "x", " ", "0", "NaN", "inf", "-1", "1e9", "true",
+       "\0", "😀" * 3, "\u202e\u0301", "../../x", "a" * 3000, [], [1], ["a"], [[]], {}, {"a": 1}, [None], [{}], [{"name": "x"}], ["a"] * 50,
+       SMALL, "data:image/png;base64," + SMALL, [SMALL], [SMALL, SMALL], base64.b64encode(png(2000, 1, b"\0" * 6001)).decode(),
+       {"controlnet": {"args": [{}]}}, {"controlnet": {"args": [{"image": SMALL, "module": "canny"}]}}, {"controlnet": []}, {"controlnet": {"args": None}},
+       {"sd_model_checkpoint": "emoji"}, {"sd_model_checkpoint": 5}, {"CLIP_stop_at_last_layers": 0}, {"samples_format": []}]
+TXT2IMG = """prompt negative_prompt styles seed subseed subseed_strength seed_resize_from_h sampler_name sampler_index scheduler batch_size n_iter steps
+    cfg_scale width height restore_faces tiling eta s_churn s_tmin s_tmax s_noise override_settings override_settings_restore_afterwards enable_hr
+    denoising_strength hr_scale hr_upscaler hr_second_pass_steps hr_resize_x hr_resize_y hr_checkpoint_name hr_sampler_name hr_scheduler hr_prompt
+    hr_negative_prompt hr_cfg firstphase_width firstphase_height script_name script_args send_images save_images alwayson_scripts force_task_id infotext"""
+FIELDS = {
+    "/sdapi/v1/txt2img": (TXT2IMG, {"prompt": "a fox", "steps": 1, "width": 64, "height": 64}),
+    "/sdapi/v1/img2img": (TXT2IMG + """ init_images mask mask_blur inpainting_fill inpaint_full_res inpaint_full_res_padding inpainting_mask_invert
+        resize_mode initial_noise_multiplier include_init_images""", {"prompt": "a fox", "steps": 2, "width": 64, "height": 64, "init_images": [SMALL]}),
+    "/v1/images/generations": ("""prompt model n size response_format output_format output_compression background stream partial_images negative_prompt
+        steps seed cfg_scale scheduler strength lora hires hires_width hires_height hires_strength hires_steps hires_upscaler hires_scheduler
+        hires_prompt hires_cfg_scale quality style user moderation""", {"prompt": "a fox", "steps": 1, "size": "64x64"}),
+    "/v1/jobs": ("""prompt negative_prompt model width height steps cfg_scale seed count scheduler clip_skip lora preview_every init_image mask strength
+        resize invert_mask mask_blur mask_content only_masked controls control_guess hires hires_width hires_height hires_strength hires_steps
+        hires_upscaler hires_scheduler hires_prompt hires_negative_prompt hires_cfg_scale format quality on_disconnect""",
+                 {"prompt": "a fox", "steps": 1, "width": 64, "height": 64}),
+    "/v1/tokens": ("prompt model", {"prompt": "a"}), "/v1/settings": ("image", {"image": SMALL}), "/sdapi/v1/png-info": ("image", {"image": SMALL}),
+    "/sdapi/v1/options": ("sd_model_checkpoint samples_format jpeg_quality live_previews_enable show_progress_every_n_steps CLIP_stop_at_last_layers sd_vae", {}),
+    "/sdapi/v1/extra-single-image": ("""image resize_mode upscaling_resize upscaling_resize_w upscaling_resize_h upscaling_crop upscaler_1 upscaler_2
+        extras_upscaler_2_visibility gfpgan_visibility codeformer_visibility""", {"image": SMALL}),
+    "/sdapi/v1/extra-batch-images": ("imageList upscaling_resize upscaler_1", {"imageList": [{"data": SMALL, "name": "a"}]}),
+}
+
+
+def test_odd_values(tmp_path):
+    shutil.copy(os.path.join(ROOT, "Tests/SDPipelineTests/Fixtures/upscale/rgb.onnx"), tmp_path / "rgb.onnx")
+    with Server("--upscaler-dir", str(tmp_path), "--lora-dir", os.path.join(MODEL, "lora"), "--queue", "1000", "--max-pixels", "65536", "--max-steps", "12",
+                "--max-batch", "3") as server:
+        def one(seed):
+            draw = random.Random(seed)
+            path = draw.choice(sorted(FIELDS))
+            names, body = FIELDS[path]
+            body = {**body, **{draw.choice(names.split()): draw.choice(ODD) for _ in range(draw.choice([1, 1, 1, 2, 3]))}}
+            if path.endswith("txt2img") and draw.random() < 0.2:
+                body["enable_hr"] = True
+            answer = requests.post(server.url + path, json=body, timeout=PATIENCE)
+            assert answer.status_code < 500 and str(tmp_path) not in answer.text, (seed, path, body, answer.text)
+            if answer.headers["content-type"] == "application/json":
+                answer.json()
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            list(pool.map(one, range(2000)))
+        assert answers(server)
+
+
+def test_everything_at_once(tmp_path):
+    """Clients that begin, cancel, forget, switch models and LoRAs, watch, interrupt and leave in the midst, while the model is unloaded at once
+    when nothing runs."""
+    shutil.copytree(MODEL, tmp_path / "other")
+    with Server("--model", MODEL, "--model", str(tmp_path / "other"), "--lora-dir", os.path.join(MODEL, "lora"), "--idle-unload", "0.01",
+                "--queue", "6") as server:
+        jobs = []
+
+        def leave(draw, path, body):
+            content = json.dumps(body).encode()
+            message = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(content)) + content
+            connection = connect(server)
+            connection.sendall(message[:draw.choice([20, len(message) - 5, len(message)])])
+            if draw.random() < 0.5:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        def act(draw):
+            body = {"prompt": draw.choice(["a fox", "a fox <lora:night:0.5>"]), "steps": draw.choice([1, 3, 20]), "width": draw.choice([64, 128]), "height": 64}
+            kind, model = draw.randrange(9), draw.choice(["emoji", "other"])
+            if kind == 0:
+                return requests.post(f"{server.url}/sdapi/v1/txt2img", timeout=PATIENCE, json={
+                    **body, "n_iter": draw.choice([1, 3]), "force_task_id": draw.choice(["a", "b", None]),
+                    "override_settings": {"sd_model_checkpoint": model}, "override_settings_restore_afterwards": draw.random() < 0.5})
+            if kind == 1:
+                return requests.post(f"{server.url}/sdapi/v1/options", json={"sd_model_checkpoint": model}, timeout=PATIENCE)
+            if kind == 2:
+                name = draw.choice(["interrupt", "skip", "unload-checkpoint", "refresh-loras"])
+                return requests.post(f"{server.url}/sdapi/v1/{name}", timeout=PATIENCE)
+            if kind == 3:
+                return requests.get(server.url + draw.choice(["/sdapi/v1/progress", "/metrics", "/v1/queue"]), timeout=PATIENCE)
+            if kind == 4:
+                return leave(draw, draw.choice(["/sdapi/v1/txt2img", "/v1/images/generations", "/v1/jobs"]),
+                             {**body, "stream": draw.random() < 0.5, "partial_images": 2, "on_disconnect": "cancel"})
+            if kind in (5, 6) or not jobs:
+                answer = requests.post(f"{server.url}/v1/jobs", timeout=PATIENCE, json={
+                    **body, "model": model, "preview_every": 1, "on_disconnect": draw.choice(["keep", "cancel"])})
+                if answer.ok:
+                    jobs.append(answer.json()["id"])
+                return answer
+            job = draw.choice(jobs)
+            if kind == 7:
+                return draw.choice([lambda: requests.post(f"{server.url}/v1/jobs/{job}/cancel", timeout=PATIENCE),
+                                    lambda: requests.delete(f"{server.url}/v1/jobs/{job}", timeout=PATIENCE)])()
+            stream = requests.get(f"{server.url}/v1/jobs/{job}/events", stream=True, timeout=PATIENCE)
+            if draw.random() < 0.5:
+                next(stream.iter_lines(), None)
+                stream.close()
+            else:
+                list(stream.iter_lines())
+            return stream
+
+        def client(seed):
+            draw = random.Random(seed)
+            for _ in range(60):
+                answer = act(draw)
+                assert answer is None or answer.status_code < 500 or answer.status_code == 503, answer.text
+
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            list(pool.map(client, range(10)))
+
+        def is_idle():
+            queue = requests.get(f"{server.url}/v1/queue", timeout=PATIENCE).json()
+            return queue["waiting"] + queue["running"] == 0
+
+        wait_for(is_idle, "the end of all jobs")
+        assert answers(server)
+        assert not [line for line in server.log if json.loads(line)["level"] == "error"]
 
 
 def test_schemathesis(tmp_path):

@@ -44,6 +44,12 @@ def test_urls(client, server):
     content = requests.get(made.data[0].url, timeout=PATIENCE)
     assert content.headers["content-type"] == "image/png" and content.content[:4] == b"\x89PNG"
     assert requests.get(made.data[0].url.replace("/1.png", "/2.png"), timeout=PATIENCE).status_code == 404
+    assert made.data[0].url.startswith(server.url + "/")
+    # Behind a proxy that is reached by TLS.
+    headers = {"X-Forwarded-Proto": "https", "Host": f"localhost:{server.port}"}
+    body = {"prompt": "a fox", "steps": 1, "response_format": "url"}
+    answer = requests.post(f"{server.url}/v1/images/generations", json=body, headers=headers, timeout=PATIENCE).json()
+    assert answer["data"][0]["url"].startswith(f"https://localhost:{server.port}/v1/images/files/")
 
 
 def test_streaming(client):

@@ -137,6 +137,11 @@ def test_jpeg(server):
     Image.open(io.BytesIO(original)).save(expected, "JPEG", quality=80)
     # Pillow encodes by the same library: the files' pixels are the same.
     assert numpy.array_equal(pixels(answer.content), pixels(expected.getvalue()))
+    # It says how it was made, too, as AUTOMATIC1111's web interface writes it.
+    comment = Image.open(io.BytesIO(answer.content)).getexif().get_ifd(0x8769)[0x9286]
+    assert comment == b"UNICODE\0" + job["pictures"][0]["parameters"].encode("utf-16-be")
+    told = requests.post(f"{server.url}/v1/settings", json={"image": base64.b64encode(answer.content).decode()}, timeout=PATIENCE).json()
+    assert told["parameters"] == job["pictures"][0]["parameters"] and told["settings"]["seed"] == 1
 
 
 @pytest.mark.parametrize("fields, name", [
@@ -242,6 +247,37 @@ def test_pages_of_other_sites_are_kept_out(server):
         assert "access-control-allow-origin" not in answer.headers
 
 
+def test_pages_of_sites_that_are_named_may_use_it(server):
+    with Server("--allow-origin", "https://example.org", "--allow-origin", "http://localhost:5173", "--api-key", "secret") as own:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-api-key"}
+        for origin, code in [("https://example.org", 204), ("http://localhost:5173", 204), ("https://example.org:444", 403), ("http://example.org", 403), ("null", 403)]:
+            answer = requests.options(f"{own.url}/v1/jobs", headers={"Origin": origin, **asked}, timeout=PATIENCE)
+            assert answer.status_code == code and answer.headers.get("access-control-allow-origin") == (origin if code == 204 else None), origin
+            if code == 204:
+                assert "POST" in answer.headers["access-control-allow-methods"] and "X-API-Key" in answer.headers["access-control-allow-headers"]
+        for key, code in [("secret", 202), ("wrong", 401)]:
+            headers = {"Origin": "https://example.org", "X-API-Key": key}
+            answer = requests.post(f"{own.url}/v1/jobs", json={"prompt": "a fox", "steps": 1}, headers=headers, timeout=PATIENCE)
+            # An error can be read by the page, too.
+            assert answer.status_code == code and answer.headers["access-control-allow-origin"] == "https://example.org" and answer.headers["vary"] == "Origin"
+        answer = requests.get(f"{own.url}/none", headers={"Origin": "https://example.org"}, timeout=PATIENCE)
+        assert answer.status_code == 404 and answer.headers["access-control-allow-origin"] == "https://example.org"
+        # A name of the server stays needed: pages may not choose it.
+        assert requests.get(f"{own.url}/health", headers={"Origin": "https://example.org", "Host": "evil.example"}, timeout=PATIENCE).status_code == 403
+    with Server("--allow-origin", "*") as own:
+        assert requests.get(f"{own.url}/v1/info", headers={"Origin": "null"}, timeout=PATIENCE).headers["access-control-allow-origin"] == "null"
+    for text in ["example.org", "https://example.org/page", "https://"]:
+        result = subprocess.run([server.process.args[0], "--model", MODEL, "--allow-origin", text], capture_output=True, text=True, timeout=PATIENCE)
+        assert result.returncode == 64 and text in result.stderr
+
+
+def test_an_address_that_it_can_not_listen_at(server):
+    for options, message in [(["--port", str(server.port)], f"Port {server.port} is in use"), (["--port", "0", "--host", "192.0.2.1"], '--host is "192.0.2.1"'),
+                             (["--port", "0", "--host", "no such host"], '--host is "no such host"')]:
+        result = subprocess.run([server.process.args[0], "--model", MODEL, *options], capture_output=True, text=True, timeout=PATIENCE)
+        assert result.returncode == 1 and f"Error: {message}" in result.stderr, result.stderr
+
+
 def test_the_page_has_a_policy(server):
     answer = requests.get(server.url, timeout=PATIENCE)
     policy = answer.headers["content-security-policy"]
@@ -283,6 +319,16 @@ def test_tokens_and_settings(server):
     content = requests.get(server.url + job["pictures"][0]["url"], timeout=PATIENCE).content
     answer = requests.post(f"{server.url}/v1/settings", json={"image": base64.b64encode(content).decode()}, timeout=PATIENCE).json()
     assert answer["record"]["seed"] == 9 and answer["parameters"] == job["pictures"][0]["parameters"]
+    assert answer["source"] == "sd-onnx" and answer["settings"]["seed"] == 9 and answer["settings"]["prompt"] == "a fox"
+    # Pictures of other programs, of which JPEGs have a comment.
+    exif, file = Image.Exif(), io.BytesIO()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + "an owl\nSteps: 9, Sampler: DPM++ 2M, Schedule type: Karras, Seed: 3".encode("utf-16-be")
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
+    answer = requests.post(f"{server.url}/v1/settings", json={"image": base64.b64encode(file.getvalue()).decode()}, timeout=PATIENCE).json()
+    assert answer["source"] == "a1111" and "record" not in answer and answer["width"] == 8
+    assert {name: answer["settings"][name] for name in ["prompt", "steps", "scheduler", "seed"]} == {
+        "prompt": "an owl", "steps": 9, "scheduler": "DPM++ 2M Karras", "seed": 3}
+    assert requests.post(f"{server.url}/v1/settings", json={"image": picture()}, timeout=PATIENCE).json() == {"width": 64, "height": 64}
 
 
 def test_the_description_is_valid(server):

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import expect, sync_playwright
 
 from conftest import MODEL, PATIENCE, Server, wait_for
@@ -156,6 +157,33 @@ def test_a_second_pass(page):
     expect(page.locator("#hires")).to_have_value("1.5")
     expect(page.locator("#hires_upscaler")).to_have_value("nearest")
     expect(page.locator("#hires_steps")).to_have_value("3")
+    # What it has of its own.
+    page.click("#larger-own summary")
+    page.fill("#hires_prompt", "an owl, at night")
+    page.fill("#hires_negative_prompt", "gray")
+    page.select_option("#hires_scheduler", "euler")
+    page.fill("#hires_cfg_scale", "3.5")
+    make(page, "a fox", seed=5)
+    text = page.locator("#settings").inner_text()
+    assert 'Hires prompt: "an owl, at night"' in text and "Hires negative prompt: gray" in text and "Hires CFG Scale: 3.5" in text
+    assert "Hires sampler: Euler" in text
+    shoot(page, "larger-own")
+    page.reload()
+    expect(page.locator("#hires_prompt")).to_have_value("an owl, at night")
+    expect(page.locator("#hires_prompt")).to_be_visible()
+    for name in ["hires_prompt", "hires_negative_prompt", "hires_cfg_scale"]:
+        page.fill(f"#{name}", "")
+    page.select_option("#hires_scheduler", "")
+    page.click("#restore")
+    for name, value in [("hires_prompt", "an owl, at night"), ("hires_negative_prompt", "gray"), ("hires_scheduler", "euler"), ("hires_cfg_scale", "3.5")]:
+        expect(page.locator(f"#{name}")).to_have_value(value)
+    # A field that is wrong is shown where it is folded.
+    page.fill("#hires_cfg_scale", "101")
+    page.click("#larger-own summary")
+    page.click("#make")
+    expect(page.locator("#error")).to_contain_text("hires_cfg_scale is 101")
+    expect(page.locator("#hires_cfg_scale")).to_be_focused()
+    page.fill("#hires_cfg_scale", "")
     page.fill("#hires", "17")
     page.click("#make")
     expect(page.locator("#error")).to_contain_text("hires is 17, expected a number from 1 to 16")
@@ -204,6 +232,19 @@ def test_dropping_a_picture_restores_its_settings(page):
     expect(page.locator("#prompt")).to_have_value("a fox")
     expect(page.locator("#seed")).to_have_value("17")
     expect(page.locator("#cfg_scale")).to_have_value("4.5")
+    # Another program's, too.
+    text = PngInfo()
+    text.add_text("parameters", """an owl, <lora:night:0.5>
+Negative prompt: gray
+Steps: 9, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 3, Size: 64x96, Denoising strength: 0.4, Hires upscale: 1.5, \
+Hires steps: 4, Hires upscaler: Latent (nearest-exact), Hires prompt: "a red, red owl", Version: v1.10.1""")
+    foreign = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(foreign, "PNG", pnginfo=text)
+    drop(page, "#stage", foreign.getvalue())
+    for name, value in {"prompt": "an owl, <lora:night:0.5>", "negative_prompt": "gray", "steps": "9", "scheduler": "DPM++ 2M Karras", "cfg_scale": "6.5",
+                        "seed": "3", "width": "64", "height": "96", "hires": "1.5", "hires_strength": "0.4", "hires_steps": "4",
+                        "hires_upscaler": "latent-nearest-exact", "hires_prompt": "a red, red owl"}.items():
+        expect(page.locator(f"#{name}")).to_have_value(value)
     # A picture without settings is one to start from.
     plain = io.BytesIO()
     Image.new("RGB", (64, 64), (9, 99, 9)).save(plain, "PNG")

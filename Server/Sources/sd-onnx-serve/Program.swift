@@ -4,6 +4,7 @@ import GraphRuntime
 import Hummingbird
 import Logging
 import Metrics
+import NIOCore
 import SDPipeline
 
 @main
@@ -61,6 +62,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Be known by this name, too, where --host is this machine alone.", valueName: "NAME"))
     var allowHost: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Let pages of this other site use the server, such as https://example.org; * for all. May be given several times.",
+            valueName: "ORIGIN"))
+    var allowOrigin: [String] = []
+
     @Option(help: "The most pixels of a picture.")
     var maxPixels = 2048 * 2048
 
@@ -101,6 +108,8 @@ struct ServeCommand: AsyncParsableCommand {
         case text, json
     }
 
+    private static let threadCounts = 1...1024
+
     func validate() throws {
         func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
             guard range.contains(value) else {
@@ -113,10 +122,15 @@ struct ServeCommand: AsyncParsableCommand {
         try check("max-steps", maxSteps, 1...1000)
         try check("max-batch", maxBatch, 1...4096)
         try check("max-body", maxBody, 1024...1 << 31)
-        if let threads { try check("threads", threads, 1...1024) }
+        if let threads { try check("threads", threads, Self.threadCounts) }
         guard keep.isFinite, keep >= 0 else { throw ValidationError("--keep is \(keep), expected seconds.") }
         if let idleUnload, !(idleUnload.isFinite && idleUnload > 0) {
             throw ValidationError("--idle-unload is \(idleUnload), expected seconds above 0.")
+        }
+        if let text = allowOrigin.first(where: { !AllowedOrigins.isOrigin($0) }) {
+            throw ValidationError(
+                "--allow-origin is \"\(text)\", expected the address of a site without a path, such as https://example.org, or *."
+            )
         }
         if apiKey == "" { throw ValidationError("--api-key is empty, expected a key.") }
         if let apiAuth, !apiAuth.contains(":") || apiAuth.hasPrefix(":") {
@@ -145,20 +159,46 @@ struct ServeCommand: AsyncParsableCommand {
         try await services.worker.load()
         let application = ServerApplication(services: services, host: host, port: port, stopPolicy: onStop)
         let name = host.contains(":") ? "[\(host)]" : host
-        try await application.run { port in
-            try? FileHandle.standardOutput.write(contentsOf: Data("http://\(name):\(port)\n".utf8))
+        do {
+            try await application.run { port in
+                try? FileHandle.standardOutput.write(contentsOf: Data("http://\(name):\(port)\n".utf8))
+            }
+        } catch { throw explained(error) }
+    }
+
+    /// Why the server can't listen, for a person.
+    private func explained(_ error: any Error) -> any Error {
+        if error is SocketAddressError.UnknownHost {
+            return PipelineError("--host is \"\(host)\", expected an address of this machine.", kind: .invalidRequest)
         }
+        guard let error = error as? IOError else { return error }
+        let reason =
+            switch error.errnoCode {
+            case EADDRINUSE:
+                "Port \(port) is in use by another program: --port takes another, and 0 one that is free."
+            case EADDRNOTAVAIL: "--host is \"\(host)\", expected an address of this machine."
+            case EACCES: "Port \(port) is for administrators alone, expected one from 1024 on."
+            default: "The server can't listen at \(host), port \(port): \(error)."
+            }
+        return PipelineError(reason, kind: .invalidRequest)
     }
 
     private func services(_ registry: PrometheusRegistry, _ logger: Logger) throws -> Services {
         let environment = ProcessInfo.processInfo.environment
         func stated(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        let count = threads ?? stated("SD_ONNX_THREADS").flatMap { Int($0) }
+        let count =
+            try threads
+            ?? stated("SD_ONNX_THREADS").map { text in
+                guard let count = Int(text), Self.threadCounts.contains(count) else {
+                    throw PipelineError("SD_ONNX_THREADS is \"\(text)\", expected a whole number from 1 to 1024.")
+                }
+                return count
+            } ?? ThreadPool.defaultThreadCount
         let models = try ModelStore(
             folders: try model.isEmpty ? [ModelFolder.defaultURL()] : model.map { URL(fileURLWithPath: $0) },
             adapters: try AdapterStore(folder: loraDir.map { URL(fileURLWithPath: $0) }),
             settings: ModelStore.Settings(
-                threads: count.flatMap { (1...1024).contains($0) ? $0 : nil } ?? ThreadPool.defaultThreadCount,
+                threads: count,
                 savesMemory: lowMemory, precision: .single, limits: ResourceLimits()))
         let folder = outputDir.map { URL(fileURLWithPath: $0) }
         if let folder { try AtomicFile.checkFolder(folder) }
@@ -178,7 +218,8 @@ struct ServeCommand: AsyncParsableCommand {
             credentials: Credentials(
                 key: apiKey ?? stated("SD_ONNX_API_KEY"), userAndPassword: apiAuth ?? stated("SD_ONNX_API_AUTH")),
             metrics: metrics, registry: registry, logger: logger,
-            hosts: Self.isLoopback(host) ? own.union(allowHost.map { $0.lowercased() }) : nil)
+            hosts: Self.isLoopback(host) ? own.union(allowHost.map { $0.lowercased() }) : nil,
+            origins: AllowedOrigins(allowOrigin))
     }
 
     private static func isLoopback(_ host: String) -> Bool {

@@ -14,6 +14,12 @@ struct A1111Hires: Encodable {
     var negativePrompt = ""
     /// A field of that program's descendants.
     var cfg: Double?
+    var checkpointName: String?
+    /// The size of the first pass, 0 for that of the request: an old form, in which the request's size is that of the second pass.
+    var firstWidth = 0
+    var firstHeight = 0
+    /// Whether the request says how large the second pass is.
+    private let statesSize: Bool
 
     private enum CodingKeys: String, CodingKey {
         case scale = "hr_scale"
@@ -26,18 +32,25 @@ struct A1111Hires: Encodable {
         case prompt = "hr_prompt"
         case negativePrompt = "hr_negative_prompt"
         case cfg = "hr_cfg"
+        case checkpointName = "hr_checkpoint_name"
+        case firstWidth = "firstphase_width"
+        case firstHeight = "firstphase_height"
     }
 
     /// Nil where none is asked for.
     ///
+    /// - Parameter model: of the first pass.
     /// - Throws: ``APIError`` with the field that is wrong.
-    init?(_ fields: RequestFields, limits: ServerLimits) throws {
+    init?(_ fields: RequestFields, model: ServedModel, _ services: Services) throws {
         guard try fields.flag("enable_hr") == true else { return nil }
-        scale = try fields.number("hr_scale", in: 1...SecondPass.largestScale) ?? 2
+        let limits = services.limits
+        let stated = try fields.number("hr_scale", in: 1...SecondPass.largestScale)
+        scale = stated ?? 2
         upscaler = try fields.text("hr_upscaler")
         steps = try fields.integer("hr_second_pass_steps", in: 0...limits.steps) ?? 0
         resizeX = try fields.integer("hr_resize_x", in: 0...PictureSizes.largest) ?? 0
         resizeY = try fields.integer("hr_resize_y", in: 0...PictureSizes.largest) ?? 0
+        statesSize = stated != nil || resizeX > 0 || resizeY > 0
         func other(than same: String, _ name: String) throws -> String? {
             try fields.text(name).flatMap { $0.isEmpty || $0.lowercased() == same ? nil : $0 }
         }
@@ -46,16 +59,27 @@ struct A1111Hires: Encodable {
         prompt = try fields.text("hr_prompt", atMost: limits.prompt) ?? ""
         negativePrompt = try fields.text("hr_negative_prompt", atMost: limits.prompt) ?? ""
         cfg = try fields.number("hr_cfg", in: 0...100)
-        if let name = try other(than: "use same checkpoint", "hr_checkpoint_name") {
+        checkpointName = try fields.text("hr_checkpoint_name")
+        if let name = try other(than: "use same checkpoint", "hr_checkpoint_name"),
+            (try? A1111Options.model(name, services)) !== model
+        {
             throw APIError.invalid(
-                "hr_checkpoint_name", "hr_checkpoint_name is \"\(name.prefix(60))\", and both passes are of one model here.")
+                "hr_checkpoint_name",
+                "hr_checkpoint_name is \"\(name.prefix(60))\", and both passes are of one model here, \"\(model.name)\".")
         }
-        for name in ["firstphase_width", "firstphase_height"] {
-            guard try fields.integer(name, in: 0...PictureSizes.largest) ?? 0 == 0 else {
-                throw APIError.invalid(
-                    name, "\(name) isn't supported by this server: width and height are those of the first pass.")
-            }
+        firstWidth = try fields.integer("firstphase_width", in: 0...PictureSizes.largest) ?? 0
+        firstHeight = try fields.integer("firstphase_height", in: 0...PictureSizes.largest) ?? 0
+        guard (firstWidth == 0) == (firstHeight == 0) else {
+            let name = firstWidth == 0 ? "firstphase_width" : "firstphase_height"
+            throw APIError.invalid(name, "\(name) is missing, expected the other side of the first pass, too.")
         }
+    }
+
+    /// Takes the size of the request for that of the second pass, where the first pass has its own.
+    mutating func takeSize(_ width: inout Int, _ height: inout Int) {
+        guard firstWidth > 0 else { return }
+        if !statesSize { (resizeX, resizeY) = (width, height) }
+        (width, height) = (firstWidth, firstHeight)
     }
 
     /// - Parameters:

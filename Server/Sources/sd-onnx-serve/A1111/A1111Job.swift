@@ -18,6 +18,7 @@ extension A1111Request {
 
     /// - Throws: ``APIError`` with the field that is wrong.
     func job(_ services: Services, options: A1111Options.Values) throws -> JobRequest {
+        let options = try overrides.fields.map { try A1111Options.read($0, over: options) } ?? options
         let model = try overrides.model.map { try A1111Options.model($0, services) } ?? services.models.chosen
         var request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, width: width, height: height, steps: steps, guidanceScale: cfgScale,
@@ -39,9 +40,6 @@ extension A1111Request {
         var job = try JobRequest(
             model: model, request: request, rounds: nIter, fields: Self.fieldNames, services, api: "a1111")
         job.encoding = PictureEncoding(format: options.format, quality: options.jpegQuality)
-        if let format = overrides.format?.lowercased() {
-            job.encoding.format = ["jpg", "jpeg"].contains(format) ? .jpeg : .png
-        }
         job.alias = forceTaskId
         return job
     }

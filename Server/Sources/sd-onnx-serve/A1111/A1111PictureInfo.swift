@@ -10,7 +10,8 @@ struct A1111PictureInfo: Encodable {
     let parameters: [String: String]
 
     init(_ source: PictureSource) {
-        let texts = source.format == .png ? PNGText.entries(in: source.bytes) : []
+        let metadata = (try? PictureMetadata(source.bytes)) ?? nil
+        let texts = metadata?.texts ?? (source.format == .png ? PNGText.entries(in: source.bytes) : [])
         let settings = texts.first { $0.key == "parameters" }?.text
         info = settings ?? ""
         items = Dictionary(texts.map { ($0.key, $0.text) }) { first, _ in first }

@@ -53,6 +53,8 @@ struct A1111Request: Encodable {
         var model: String?
         var clipSkip: Int?
         var format: String?
+        /// All of them.
+        var fields: RequestFields?
 
         private enum CodingKeys: String, CodingKey {
             case model = "sd_model_checkpoint"
@@ -70,6 +72,8 @@ struct A1111Request: Encodable {
         let fields = told.map { fields.filled(with: stated?.requestFields($0) ?? [:]) } ?? fields
         overrides.clipSkip = stated?.clipSkip.flatMap { (1...64).contains($0) ? $0 : nil }
         if let settings = try fields.object("override_settings") {
+            overrides.fields = settings
+            _ = try A1111Options.read(settings, over: A1111Options.Values())
             overrides.model = try settings.text("sd_model_checkpoint")
             overrides.clipSkip = try settings.integer("CLIP_stop_at_last_layers", in: 1...64) ?? overrides.clipSkip
             overrides.format = try settings.text("samples_format")
@@ -91,9 +95,12 @@ struct A1111Request: Encodable {
         nIter = try fields.integer("n_iter", in: 1...limits.batch) ?? 1
         steps = try fields.integer("steps", in: 1...limits.steps) ?? min(50, limits.steps)
         cfgScale = try fields.number("cfg_scale", in: 0...100) ?? 7
-        // As there, sizes become the nearest ones that the model makes.
-        width = sizes.nearestWidth(to: try fields.integer("width", in: 1...PictureSizes.largest) ?? sizes.defaultWidth)
-        height = sizes.nearestHeight(to: try fields.integer("height", in: 1...PictureSizes.largest) ?? sizes.defaultHeight)
+        // As there, sizes become the nearest ones that the model makes, after the old form of a second pass has taken its own.
+        width = try fields.integer("width", in: 1...PictureSizes.largest) ?? sizes.defaultWidth
+        height = try fields.integer("height", in: 1...PictureSizes.largest) ?? sizes.defaultHeight
+        hires = isOverPicture ? nil : try A1111Hires(fields, model: model, services)
+        hires?.takeSize(&width, &height)
+        (width, height) = (sizes.nearestWidth(to: width), sizes.nearestHeight(to: height))
         eta = try fields.number("eta", in: 0...1)
         sChurn = try fields.number("s_churn", in: 0...1e6)
         sTmin = try fields.number("s_tmin", in: 0...1e6)
@@ -107,7 +114,6 @@ struct A1111Request: Encodable {
         if isOverPicture {
             try readPicture(fields)
         } else {
-            hires = try A1111Hires(fields, limits: limits)
             enableHr = hires != nil
             denoisingStrength = enableHr ? denoisingStrength ?? 0.75 : nil
         }

@@ -97,7 +97,9 @@ struct A1111Routes: Sendable {
         return try await services.bodies.withBody(of: request, context, whenGone: waiting.didGo) { body in
             let asked = try A1111Request(try RequestFields(body), isOverPicture: isOverPicture, services)
             let job = try services.queue.submit(try asked.job(services, options: options.values))
-            if !asked.overrideSettingsRestoreAfterwards { services.models.choose(job.request.model) }
+            if !asked.overrideSettingsRestoreAfterwards, let settings = asked.overrides.fields {
+                try options.set(settings, services)
+            }
             let status = await waiting.wait(for: job)
             // Who interrupts it gets what there is.
             if let error = status.error { throw error }

@@ -22,6 +22,8 @@ struct AuthorizationMiddleware: RouterMiddleware {
 struct OriginMiddleware: RouterMiddleware {
     typealias Context = ServerContext
     let hosts: Set<String>?
+    /// Other sites whose pages may all the same.
+    let origins: AllowedOrigins
 
     func handle(
         _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
@@ -33,7 +35,7 @@ struct OriginMiddleware: RouterMiddleware {
                 .forbidden, "This server isn't known by the name of this address; --allow-host adds names.",
                 code: "unknown_host")
         }
-        if let origin = request.headers[.origin]?.lowercased() {
+        if let origin = request.headers[.origin]?.lowercased(), !origins.contains(origin) {
             let place = origin.split(separator: "/", omittingEmptySubsequences: true).last.map(String.init) ?? ""
             guard origin != "null", place == authority else {
                 context.close(after: 5)

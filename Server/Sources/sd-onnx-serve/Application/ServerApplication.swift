@@ -17,8 +17,9 @@ struct ServerApplication {
         router.addMiddleware {
             MetricsMiddleware()
             AnswerMiddleware()
+            CrossOriginMiddleware(origins: services.origins)
             ErrorMiddleware()
-            OriginMiddleware(hosts: services.hosts)
+            OriginMiddleware(hosts: services.hosts, origins: services.origins)
             methods
         }
         MonitoringRoutes(services: services).add(to: router)

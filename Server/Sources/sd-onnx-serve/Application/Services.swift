@@ -16,6 +16,8 @@ struct Services: Sendable {
     let logger: Logger
     /// Names that the server is reached by, where only those are accepted.
     let hosts: Set<String>?
+    /// Other sites whose pages may use the server.
+    let origins: AllowedOrigins
 
     var pictures: PictureReader { PictureReader(limits: limits) }
 

@@ -114,13 +114,13 @@ final class JobQueue: Sendable {
                 content.overBytes > ServerLimits.keptBytes || (oldest.status.finished ?? .distantPast) < limit
             {
                 content.over.removeFirst()
+                content.overBytes -= Self.bytes(of: oldest)
                 Self.forget(oldest, &content)
             }
         }
     }
 
     private static func forget(_ job: Job, _ content: inout Content) {
-        content.overBytes -= bytes(of: job)
         content.known[job.id] = nil
         if let alias = job.request.alias, content.aliases[alias] == job.id { content.aliases[alias] = nil }
     }
@@ -130,10 +130,9 @@ final class JobQueue: Sendable {
         content.withLock { content in
             if let index = content.over.firstIndex(where: { $0 === job }) {
                 content.over.remove(at: index)
-                Self.forget(job, &content)
-            } else {
-                content.known[job.id] = nil
+                content.overBytes -= Self.bytes(of: job)
             }
+            Self.forget(job, &content)
         }
     }
 

@@ -50,7 +50,8 @@ struct OpenAIAnswer: Encodable {
     let quality = "auto"
     let usage: Usage
 
-    init(_ job: Job, _ request: OpenAIRequest, authority: String?) {
+    /// - Parameter origin: the server's address, as the client knows it.
+    init(_ job: Job, _ request: OpenAIRequest, origin: String) {
         created = Int(Date().timeIntervalSince1970)
         let pictures = job.status.pictures
         data = pictures.enumerated().map { index, picture in
@@ -58,8 +59,7 @@ struct OpenAIAnswer: Encodable {
             case .base64: Picture(base64: Data(picture.bytes).base64EncodedString(), seed: picture.record.seed)
             case .url:
                 Picture(
-                    url:
-                        "http://\(authority ?? "127.0.0.1")/v1/images/files/\(job.id)/\(index + 1).\(picture.encoding.fileExtension)",
+                    url: "\(origin)/v1/images/files/\(job.id)/\(index + 1).\(picture.encoding.fileExtension)",
                     seed: picture.record.seed)
             }
         }

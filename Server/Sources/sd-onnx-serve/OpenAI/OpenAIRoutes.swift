@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTypes
 import Hummingbird
 import SDPipeline
 
@@ -53,8 +54,14 @@ struct OpenAIRoutes: Sendable {
                 throw APIError(.conflict, "The request was cancelled.", code: "cancelled")
             }
             return try Response.json(
-                OpenAIAnswer(job, asked, authority: request.head.authority), headers: WaitingClient.headers(job))
+                OpenAIAnswer(job, asked, origin: Self.origin(request)), headers: WaitingClient.headers(job))
         }
+    }
+
+    /// The server's address, as the client knows it: of a proxy in front, which says whether it is reached by TLS.
+    private static func origin(_ request: Request) -> String {
+        let scheme = HTTPField.Name("X-Forwarded-Proto").flatMap { request.headers[$0] }
+        return "\(scheme == "https" ? "https" : "http")://\(request.head.authority ?? "127.0.0.1")"
     }
 
     /// As there, a field that is wrong is a 400.

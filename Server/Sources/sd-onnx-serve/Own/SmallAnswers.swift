@@ -75,11 +75,16 @@ struct SettingsAnswer: Encodable {
     let parameters: String?
     /// This program's own record, where the picture has one.
     let record: GenerationRecord?
+    /// What is understood of it, whichever program made the picture.
+    let settings: PictureSettings?
+    /// The program.
+    let source: PictureMetadata.Source?
 
-    init(_ source: PictureSource) {
-        (width, height) = (source.width, source.height)
-        let isPNG = source.format == .png
-        parameters = isPNG ? PNGText.entries(in: source.bytes).first { $0.key == "parameters" }?.text : nil
-        record = isPNG ? (try? GenerationRecord(png: source.bytes)) ?? nil : nil
+    init(_ picture: PictureSource) {
+        (width, height) = (picture.width, picture.height)
+        // What is damaged says nothing.
+        let metadata = (try? PictureMetadata(picture.bytes)) ?? nil
+        parameters = metadata?.texts.first { $0.key == "parameters" }?.text
+        (record, settings, source) = (metadata?.record, metadata?.settings, metadata?.source)
     }
 }

@@ -20,7 +20,7 @@ struct PictureEncoding: Sendable, Equatable {
     func encoded(_ image: RGBImage, text: [PNGText] = []) throws -> [UInt8] {
         switch format {
         case .png: try PNGFile.encode(image, text: text)
-        case .jpeg: try Self.jpeg(image, quality: quality)
+        case .jpeg: JPEGComment.adding(text.first { $0.key == "parameters" }?.text, to: try Self.jpeg(image, quality: quality))
         }
     }
 

@@ -5,8 +5,9 @@ import { MaskEditor } from "/mask.js";
 
 const $ = (id) => document.getElementById(id);
 const texts = ["prompt", "negative_prompt"];
-const numbers = ["steps", "cfg_scale", "count", "width", "height", "seed", "strength", "mask_blur", "hires", "hires_strength", "hires_steps"];
-const choices = ["model", "scheduler", "mask_content", "hires_upscaler"];
+const numbers = ["steps", "cfg_scale", "count", "width", "height", "seed", "strength", "mask_blur", "hires", "hires_strength", "hires_steps", "hires_cfg_scale"];
+const choices = ["model", "scheduler", "mask_content", "hires_upscaler", "hires_scheduler"];
+const largerTexts = ["hires_prompt", "hires_negative_prompt"];
 const checks = ["uses-mask", "only-masked"];
 const editor = new MaskEditor($("canvas"), $("canvas-box"));
 
@@ -71,6 +72,8 @@ function showError(error) {
   const field = error?.field && $(error.field);
   if (field) {
     field.setAttribute("aria-invalid", "true");
+    const folded = field.closest("details");
+    if (folded) folded.open = true;
     field.focus();
   }
 }
@@ -84,7 +87,7 @@ const memory = {
 
 function saveSettings() {
   const settings = {};
-  for (const name of [...texts, ...numbers, ...choices]) settings[name] = $(name).value;
+  for (const name of [...texts, ...largerTexts, ...numbers, ...choices]) settings[name] = $(name).value;
   for (const name of checks) settings[name] = $(name).checked;
   memory.set("settings", settings);
   memory.set("key", $("key").value);
@@ -95,11 +98,12 @@ function loadSettings() {
   const selected = info.models.find((model) => model.name === settings.model) ?? info.models.find((model) => model.chosen);
   $("model").value = selected.name;
   takeModel();
-  for (const name of [...texts, ...numbers, ...choices]) {
+  for (const name of [...texts, ...largerTexts, ...numbers, ...choices]) {
     if (name !== "model" && settings[name] !== undefined) $(name).value = settings[name];
   }
   for (const name of checks) $(name).checked = settings[name] ?? false;
   for (const name of choices) if (!$(name).value) $(name).selectedIndex = 0;
+  openLarger();
   showValues();
 }
 
@@ -136,7 +140,7 @@ function showValues() {
   $("random").setAttribute("aria-pressed", String(isRandom()));
   $("strength-value").textContent = $("strength").value;
   $("hires_strength-value").textContent = $("hires_strength").value;
-  $("larger-more").hidden = !isLarger();
+  $("larger-more").hidden = $("larger-own").hidden = !isLarger();
   const isOver = !$("start").hidden;
   $("hires").disabled = $("hires_upscaler").disabled = isOver;
   const sides = ["width", "height"].map((name) => {
@@ -159,23 +163,37 @@ function restore(record) {
     $("model").value = model.name;
     takeModel();
   }
-  $("prompt").value = record.prompt;
+  $("prompt").value = (record.prompt ?? "") + adapterTags(record);
   $("negative_prompt").value = record.negative_prompt ?? "";
-  for (const name of ["steps", "cfg_scale", "width", "height", "seed"]) $(name).value = record[name];
+  for (const name of ["steps", "cfg_scale", "width", "height", "seed"]) if (record[name] != null) $(name).value = record[name];
   $("count").value = 1;
   if (record.strength != null) $("strength").value = record.strength;
   const hires = record.hires;
   const isStated = hires?.stated_width != null || hires?.stated_height != null;
   restoreLarger(hires && { scale: isStated ? hires.width / record.width : hires.scale, ...hires, upscaler: hires.upscaler.replace(/\.onnx$/, "") });
-  const scheduler = record.scheduler;
-  if (![...$("scheduler").options].some((option) => option.value === scheduler)) $("scheduler").add(new Option(scheduler, scheduler));
-  $("scheduler").value = scheduler;
+  choose("scheduler", record.scheduler ?? "");
   didChange();
+}
+
+/** Chooses what may not be in the list. */
+function choose(name, value) {
+  if (![...$(name).options].some((option) => option.value === value)) $(name).add(new Option(value, value));
+  $(name).value = value;
+}
+
+/** What a second pass has of its own is seen where there is any. */
+function openLarger() {
+  $("larger-own").open = [...largerTexts, "hires_scheduler", "hires_cfg_scale"].some((name) => $(name).value !== "");
 }
 
 /** Takes a second pass; nothing for none. */
 function restoreLarger(pass) {
   $("hires").value = pass ? Math.round(1000 * pass.scale) / 1000 : "";
+  $("hires_prompt").value = pass?.prompt ?? "";
+  $("hires_negative_prompt").value = pass?.negative_prompt ?? "";
+  $("hires_cfg_scale").value = pass?.cfg_scale ?? "";
+  choose("hires_scheduler", pass?.scheduler ?? "");
+  openLarger();
   if (!pass) return;
   if (pass.strength != null) $("hires_strength").value = pass.strength;
   $("hires_steps").value = pass.steps ?? "";
@@ -191,24 +209,28 @@ function addAdapter() {
   $("prompt").dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** The settings of AUTOMATIC1111's text, as far as they have a place here. */
-function restoreText(text) {
-  const lines = text.split("\n");
-  const last = lines.pop() ?? "";
-  const at = lines.findIndex((line) => line.startsWith("Negative prompt:"));
-  $("prompt").value = (at < 0 ? lines : lines.slice(0, at)).join("\n");
-  $("negative_prompt").value = at < 0 ? "" : lines.slice(at).join("\n").slice("Negative prompt:".length).trim();
-  const value = (name) => last.match(new RegExp(`(?:^|, )${name}: ([^,]*)`))?.[1];
-  for (const [field, name] of [["steps", "Steps"], ["cfg_scale", "CFG scale"], ["seed", "Seed"], ["strength", "Denoising strength"]]) {
-    if (value(name)) $(field).value = value(name);
-  }
+/** Tags for LoRAs that a picture had and its prompt doesn't name, as far as the server has them. */
+function adapterTags(record) {
+  return (record.loras ?? record.adapters ?? [])
+    .filter(({ name }) => info.loras.includes(name) && !record.prompt?.includes(`<lora:${name}:`))
+    .map(({ name, weight, text_weight: text = weight }) => ` <lora:${name}:${text === weight ? weight : `${text}:${weight}`}>`)
+    .join("");
+}
+
+/** Takes what is known of another program's picture, as far as it has a place here. */
+function restoreSettings(settings) {
+  const { hires, hires_width: width, hires_height: height } = settings;
+  const isLarge = hires || width || height;
   // Its names are "Latent (nearest-exact)" and the like.
-  const upscaler = (value("Hires upscaler") ?? "latent").toLowerCase().replace("none", "lanczos").replace(")", "").replace(/ \(| /g, "-");
-  const scale = Number(value("Hires upscale"));
-  restoreLarger(scale >= 1 ? { scale, strength: value("Denoising strength"), steps: value("Hires steps"), upscaler } : null);
-  const size = value("Size")?.split("x");
-  if (size?.length === 2) [$("width").value, $("height").value] = size;
-  didChange();
+  const upscaler = (settings.hires_upscaler ?? "latent").toLowerCase().replace("none", "lanczos").replace(")", "").replace(/ \(| /g, "-");
+  restore({
+    ...settings,
+    hires: isLarge && {
+      scale: hires ?? (width ? width / settings.width : height / settings.height), strength: settings.hires_strength, upscaler,
+      steps: settings.hires_steps, prompt: settings.hires_prompt, negative_prompt: settings.hires_negative_prompt,
+      scheduler: settings.hires_scheduler, cfg_scale: settings.hires_cfg_scale,
+    },
+  });
 }
 
 function didChange() {
@@ -246,7 +268,8 @@ function request() {
     body.hires = Number($("hires").value);
     body.hires_strength = Number($("hires_strength").value);
     body.hires_upscaler = $("hires_upscaler").value;
-    if ($("hires_steps").value !== "") body.hires_steps = Number($("hires_steps").value);
+    for (const name of ["hires_steps", "hires_cfg_scale"]) if ($(name).value !== "") body[name] = Number($(name).value);
+    for (const name of [...largerTexts, "hires_scheduler"]) if ($(name).value) body[name] = $(name).value;
   }
   if (!$("start").hidden) {
     body.init_image = editor.imageAddress;
@@ -440,7 +463,7 @@ async function take(file, wantsStart) {
     if (wantsStart) return startFrom(data);
     const found = await ask("/v1/settings", { method: "POST", body: { image: data } });
     if (found.record) restore(found.record);
-    else if (found.parameters) restoreText(found.parameters);
+    else if (found.settings) restoreSettings(found.settings);
     else return startFrom(data);
     $("queue").textContent = "The settings of the picture were taken.";
   } catch (error) {
@@ -522,6 +545,7 @@ async function begin() {
     $("lora").replaceChildren(new Option("choose …", ""), ...info.loras.map((name) => new Option(name, name)));
     $("lora-field").hidden = info.loras.length === 0;
     $("scheduler").replaceChildren(new Option("the model's", ""), ...info.schedulers.map((name) => new Option(name, name)));
+    $("hires_scheduler").replaceChildren(new Option("the same", ""), ...info.schedulers.map((name) => new Option(name, name)));
     $("hires_upscaler").replaceChildren(...info.upscalers.map((name) => new Option(name, name)));
     $("steps").max = $("hires_steps").max = info.limits.steps;
     $("count").max = info.limits.batch;
