@@ -292,6 +292,16 @@ def test_a_phone_and_the_dark(own, browser):
     make(page, "a sunflower", seed=3)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     shoot(page, "phone")
+    # What ends it is in sight while a picture is made.
+    page.fill("#width", "512")
+    page.fill("#height", "512")
+    page.fill("#steps", "100")
+    page.click("#make")
+    expect(page.locator("#cancel")).to_be_in_viewport()
+    page.focus("#cancel")
+    page.keyboard.press("Enter")
+    expect(page.locator("#working")).to_be_hidden()
+    expect(page.locator("#make")).to_be_focused()
     page.locator("#picture").scroll_into_view_if_needed()
     shoot(page, "phone-picture")
     small = page.evaluate("[...document.querySelectorAll('button, a.button')].filter((b) => b.offsetHeight && b.offsetHeight < 36 && b.id !== 'theme').map((b) => b.id)")

@@ -130,7 +130,7 @@ import Testing
     @Test(
         arguments: [
             "families/sd1/model", "families/sd1-half/model", "families/sd1-half-inside/model", "families/sdxl/model",
-            "adapters/models/sd1-dynamo", "adapters/models/sd1-slim", "adapters/models/sd1-packed",
+            "adapters/models/sd1-dynamo", "adapters/models/sd1-slim",
             "adapters/models/sd2-nameless",
             "emoji",
         ], [false, true])

@@ -304,7 +304,6 @@ async function make() {
 
 function setWorking(isWorking, text = "") {
   $("working").hidden = !isWorking;
-  $("cancel").hidden = !isWorking;
   $("make").disabled = isWorking;
   $("progress").textContent = text;
   if (isWorking) {
@@ -372,7 +371,9 @@ async function cancel() {
   const id = job;
   if (!id) return setWorking(false);
   // The answer is given at once; the server follows within a step.
+  const hadFocus = document.activeElement === $("cancel");
   setWorking(false);
+  if (hadFocus) $("make").focus();
   $("queue").textContent = "Cancelled.";
   await ask(`/v1/jobs/${id}`, { method: "DELETE" }).catch(() => {});
 }
