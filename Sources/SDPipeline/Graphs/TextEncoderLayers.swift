@@ -21,6 +21,7 @@ enum TextEncoderLayers {
     ///   - title: what messages call the graph.
     /// - Throws: ``PipelineError`` where the layers aren't found, or are too few.
     static func leaveOut(_ count: Int, of graph: inout Graph, title: String) throws {
+        putSumsApart(&graph)
         let found = normalisations(graph)
         guard let last = found.last, found.count >= 3, found.count % 2 == 1, isChain(found.map(\.value), graph) else {
             throw PipelineError(
@@ -38,6 +39,44 @@ enum TextEncoderLayers {
         PipelineError(
             "The clip skip is \(count + 1), and the \(title) has \(layers) layers: expected 1 to \(layers).",
             kind: .invalidRequest)
+    }
+
+    /// Writes sums that are normalised as they are added (SkipLayerNormalization, of ONNX Runtime's optimiser) as an addition and a
+    /// normalisation. A bias belongs to the first operand, which the optimiser took it from.
+    private static func putSumsApart(_ graph: inout Graph) {
+        var result: [Node] = []
+        for (index, node) in graph.nodes.enumerated() {
+            func input(_ place: Int) -> ValueID? { node.inputs.count > place ? node.inputs[place] : nil }
+            func output(_ place: Int) -> ValueID? { node.outputs.count > place ? node.outputs[place] : nil }
+            guard node.identity.domain == "com.microsoft", node.identity.type == "SkipLayerNormalization",
+                var first = input(0), let second = input(1), let scale = input(2), let normalised = output(0),
+                output(1) == nil, output(2) == nil
+            else {
+                result.append(node)
+                continue
+            }
+            func add(_ a: ValueID, _ b: ValueID, as sum: ValueID) {
+                result.append(
+                    Node(
+                        name: "\(node.name)/Add", identity: OperatorIdentity(type: "Add", version: 14), inputs: [a, b],
+                        outputs: [sum]))
+            }
+            if let bias = input(4) {
+                let sum = graph.addValue(ValueDeclaration(name: "sd-onnx.biased.\(index)"))
+                add(first, bias, as: sum)
+                first = sum
+            }
+            let sum = output(3) ?? graph.addValue(ValueDeclaration(name: "sd-onnx.sum.\(index)"))
+            add(first, second, as: sum)
+            // Without the attribute it is 1e-12, other than that of LayerNormalization.
+            let epsilon = node.attributes["epsilon"] ?? .float(1e-12)
+            result.append(
+                Node(
+                    name: node.name, identity: OperatorIdentity(type: "LayerNormalization", version: 17),
+                    inputs: [sum, scale, input(3)], outputs: [normalised],
+                    attributes: NodeAttributes(["epsilon": epsilon])))
+        }
+        graph.nodes = result
     }
 
     /// In the order of the graph; exporters up to operator set 16 write a normalisation as its arithmetic, which begins with the

@@ -19,6 +19,17 @@ import Testing
         for item in cases { try item.expectSame(pipeline.generate(item.request(in: Self.root)), in: Self.root) }
     }
 
+    /// The same weights in graphs that ONNX Runtime's optimiser has rewritten (Tests/References/adapters.py).
+    @Test(arguments: ["sd1", "sd2", "sdxl"], ["optimised", "packed"])
+    func sameOnOptimisedGraphs(model: String, kind: String) throws {
+        let pipeline = try StableDiffusionPipeline(
+            modelFolder: TestCache.folder.appendingPathComponent("adapters/models/\(model)-\(kind)"))
+        let names = ["text-two", "text-freeu", "text-freeu-control"]
+        let cases = try ParityCase.all(model, in: Self.root).filter { names.contains($0.name) }
+        #expect(cases.count == names.count)
+        for item in cases { try item.expectSame(pipeline.generate(item.request(in: Self.root)), in: Self.root) }
+    }
+
     /// The embedded model with FreeU, against diffusers over the same files with Fourier transforms (Tests/References/freeu.py).
     @Test func embeddedModelWithFreeU() throws {
         struct Entry: Decodable {

@@ -20,6 +20,17 @@ import Testing
         for item in cases { try item.expectSame(pipeline.generate(item.request(in: inputs)), in: Self.root) }
     }
 
+    /// The same weights in graphs that ONNX Runtime's optimiser has rewritten (Tests/References/adapters.py).
+    @Test(arguments: ["sd1", "sd2", "sdxl"], ["optimised", "packed"])
+    func sameOnOptimisedGraphs(model: String, kind: String) throws {
+        let inputs = ControlParityTests.root
+        let pipeline = try StableDiffusionPipeline(
+            modelFolder: TestCache.folder.appendingPathComponent("adapters/models/\(model)-\(kind)"))
+        let cases = try ParityCase.all(model, in: Self.root).filter { $0.caching != nil }.prefix(4)
+        #expect(cases.count == 4)
+        for item in cases { try item.expectSame(pipeline.generate(item.request(in: inputs)), in: Self.root) }
+    }
+
     private func pipeline(savesMemory: Bool = false, optimize: Bool = true) throws -> StableDiffusionPipeline {
         try StableDiffusionPipeline(modelFolder: Self.emoji, optimize: optimize, savesMemory: savesMemory)
     }

@@ -32,6 +32,8 @@ import Testing
 
     static let fixtures = RepositoryRoot.url.appendingPathComponent("Tests/SDPipelineTests/Fixtures/prompts")
     static let families = TestCache.folder.appendingPathComponent("families")
+    /// The same weights in graphs that ONNX Runtime's optimiser has rewritten, with normalisations that add (Tests/References/adapters.py).
+    static let optimised = ["sd1/model": "sd1-optimised", "sd2/model": "sd2-optimised", "sdxl/model": "sdxl-optimised"]
 
     static let cases: [Case] = {
         let decoder = JSONDecoder()
@@ -43,10 +45,23 @@ import Testing
     @Test func thereAreCases() { #expect(Self.cases.count == 33) }
 
     @Test(arguments: cases) func sameAsDiffusers(item: Case) throws {
+        try expectSame(item, on: item.models.map { Self.families.appendingPathComponent($0) })
+    }
+
+    /// Layers and the table of embeddings are found there too.
+    @Test(arguments: cases.filter { $0.clipSkip != nil || !$0.embeddings.isEmpty }) func sameOnOptimisedGraphs(item: Case)
+        throws
+    {
+        let names = item.models.compactMap { Self.optimised[$0] }
+        #expect(names.count == 1)
+        try expectSame(item, on: names.map { TestCache.folder.appendingPathComponent("adapters/models/\($0)") })
+    }
+
+    private func expectSame(_ item: Case, on models: [URL]) throws {
         let expected = try NPYArray(contentsOf: Self.fixtures.appendingPathComponent(item.latents))
-        for model in item.models {
+        for model in models {
             let configuration = try PipelineConfiguration(
-                modelFolder: Self.families.appendingPathComponent(model),
+                modelFolder: model,
                 refiner: item.refiner.map { Self.families.appendingPathComponent($0) },
                 embeddings: item.embeddings.map {
                     try TextualInversion(name: $0, contentsOf: Self.fixtures.appendingPathComponent($1))
@@ -70,8 +85,8 @@ import Testing
             let difference = Self.relativeDifference(result.latents.values, try expected.floats())
             // Half precision is held to what the families' tests hold it to: pictures, which latents of 3 % aren't far from.
             #expect(
-                difference <= (model.contains("half") ? 3e-2 : 1e-4),
-                "\(item.name) on \(model): latents differ by \(difference)")
+                difference <= (model.path.contains("half") ? 3e-2 : 1e-4),
+                "\(item.name) on \(model.path): latents differ by \(difference)")
         }
     }
 
