@@ -4,9 +4,9 @@ trainer's keys, and the pictures that they make.
     adapters.py [--force]
 
 Writes <cache>/adapters: files/ (the adapters), models/ (exports that families.py doesn't make: with dynamo, simplified by onnxslim,
-with all names gone, and rewritten by ONNX Runtime's optimiser, with attention's weights apart and in one matrix), expected/
-(pictures), and cases.json: for each case the models that make it, the adapters with their weights (of the U-Net, of the text
-encoders), and the picture.
+with all names gone, rewritten by ONNX Runtime's optimiser, with attention's weights apart and in one matrix, and with weights of
+8 bits behind DequantizeLinear), expected/ (pictures), and cases.json: for each case the models that make it, the adapters with their
+weights (of the U-Net, of the text encoders), the ControlNet of controls.py and what it sees, where there is one, and the picture.
 
 The judges: for what diffusers loads, diffusers with PEFT; for the forms that it doesn't, the weights that lycoris-lora merges, run by
 diffusers. Both in float32.
@@ -20,6 +20,7 @@ import shutil
 import warnings
 
 import diffusers
+import numpy as np
 import onnx
 import onnxslim
 import torch
@@ -27,9 +28,13 @@ from lycoris.functional.general import weight_decompose
 from lycoris.functional.loha import diff_weight as hadamard_weight
 from lycoris.functional.lokr import kron_weight
 from lycoris.modules import get_module, make_module
+from lycoris.modules.ia3 import _ia3_weight
+from onnx import helper, numpy_helper
 from onnxruntime.transformers.fusion_options import FusionOptions
+from PIL import Image
 from safetensors.torch import save_file
 
+import controls
 import families
 import family_cases as cases
 import family_exports as exports
@@ -37,7 +42,7 @@ from common import CACHE, write_json
 from export_models import export_dynamo
 from optimised_models import optimised
 
-RECIPE = 3  # raised when what the folder holds changes
+RECIPE = 4  # raised when what the folder holds changes
 ROOT = CACHE / "adapters"
 GROUPS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv")
@@ -138,6 +143,26 @@ def difference(module, numbers, _):
     return made
 
 
+def glora(module, numbers, rank):
+    """W·A₁·A₂ + B₁·B₂; of a convolution A₁, A₂ and B₁ have one pixel."""
+    weight = module.weight
+    out, inside, kernel = weight.shape[0], weight.shape[1], list(weight.shape[2:])
+    ones = [1] * len(kernel)
+    size = numbers.strength / rank**0.5
+    return {
+        "a1.weight": numbers.normal(inside, rank, *ones, scale=inside**-0.5), "a2.weight": numbers.normal(rank, inside, *ones, scale=size),
+        "b1.weight": numbers.normal(out, rank, *ones, scale=weight.std() * size), "b2.weight": numbers.normal(rank, inside, *kernel),
+    }  # fmt: skip
+
+
+def ia3(module, numbers, on_input):
+    """A factor for each output, or input; a convolution's has the shape [1, n, 1, 1]."""
+    weight = module.weight
+    count = weight.shape[1] if on_input else weight.shape[0]
+    factors = numbers.normal(count, scale=numbers.strength)
+    return {"weight": factors.reshape(1, count, 1, 1) if weight.dim() > 2 else factors, "on_input": torch.tensor(int(on_input))}
+
+
 # Names that trainers have for modules.
 
 
@@ -198,7 +223,7 @@ def flat(rename, parts, make, alpha=None):
         for name, module in modules.items():
             made = make(module)
             key = rename(part, name)
-            if alpha is not None and "diff" not in made:
+            if alpha is not None and "diff" not in made and "on_input" not in made:
                 made["alpha"] = torch.tensor(float(alpha))
             tensors |= {f"{key}.{end}": value for end, value in made.items()}
     return tensors
@@ -218,6 +243,9 @@ def lycoris_difference(tensors, key, module):
         order = ["hada_w1_b", "hada_w1_a", "hada_w2_b", "hada_w2_a", "hada_t1", "hada_t2"]
         scale = named["alpha"].item() / named["hada_w1_b"].shape[0]
         return hadamard_weight(*(named.get(name) for name in order), gamma=torch.tensor(scale))
+    if "on_input" in named:
+        # The module that is made of a file takes no `on_input`.
+        return _ia3_weight(module.weight, named["weight"], bool(named["on_input"]), 1.0, True)
     kind, values = get_module(tensors, key)
     if kind is None:
         raise SystemExit(f"{key}: lycoris-lora doesn't know it")
@@ -253,21 +281,27 @@ class Writer:
         made = cases.case(name, "text", "euler", "xl" if "text_encoder_2" in self.parts else "sd", self.size, steps=5, seed=3)
         return {**made, "guidance_scale": 4.0}
 
-    def picture(self, name, prepare):
-        """The picture of a pipeline over copies of the modules, which `prepare` changes."""
+    def picture(self, name, prepare, control=None):
+        """The picture of a pipeline over copies of the modules, which `prepare` changes.
+
+        control: a ControlNet, and the picture that it sees, below the folder of controls.py."""
         parts = {key: copy.deepcopy(part) if isinstance(part, torch.nn.Module) else part for key, part in self.parts.items()}
         asked = self.asked(name)
-        pipeline = cases.assemble(parts, self.pipeline, asked)
+        kind, given = self.pipeline, {}
+        if control:
+            kind = controls.PIPELINES["xl" if "text_encoder_2" in parts else "sd"][0]
+            parts["controlnet"], given = control[0], {"image": Image.open(controls.ROOT / control[1])}
+        pipeline = cases.assemble(parts, kind, asked)
         prepare(pipeline)
-        answer, _ = cases.call(pipeline, asked, ROOT, generator=cases.generators(asked))
+        answer, _ = cases.call(pipeline, asked, ROOT, generator=cases.generators(asked), **given)
         path = ROOT / "expected" / f"{self.model}-{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         answer.images[0].save(path)
         return answer.images[0], asked
 
-    def add(self, name, adapters, prepare, folders=None):
-        """adapters: (file, weight, text encoders' weight)."""
-        picture, asked = self.picture(name, prepare)
+    def add(self, name, adapters, prepare, folders=None, control=None):
+        """adapters: (file, weight, text encoders' weight); control: a ControlNet, its folder below that of controls.py, and its picture."""
+        picture, asked = self.picture(name, prepare, control and (control[0], control[2]))
         plain = self.plain()
         change = sum(abs(a - b) for a, b in zip(picture.tobytes(), plain.tobytes())) / len(plain.tobytes())
         if change < 2:
@@ -276,6 +310,7 @@ class Writer:
         self.entries.append({
             "name": f"{self.model}-{name}", "models": folders or self.folders,
             "adapters": [{"file": file, "weight": weight, "text_weight": text} for file, weight, text in adapters],
+            "control": {"network": control[1], "image": control[2]} if control else None,
             "picture": f"expected/{self.model}-{name}.png", **{key: asked[key] for key in keys},
         })  # fmt: skip
         print(f"{self.model} {name}: {change:.1f}", flush=True)
@@ -379,6 +414,8 @@ def first_cases(writer, strength):
         ("full", 16, lambda m, n: difference(m, n, 0)),
         ("loha-dora", 17, lambda m, n: {**loha(m, n, 3), "dora_scale": norms(m.weight.detach()) * 1.2}),
         ("lokr-dora", 18, lambda m, n: {**lokr(m, n, 2, 4), "dora_scale": norms(m.weight.detach()) * 1.2}),
+        ("glora", 23, lambda m, n: glora(m, n, 3)), ("ia3", 24, lambda m, n: ia3(m, n, False)),
+        ("ia3-input", 25, lambda m, n: ia3(m, n, True)),
     ]:  # fmt: skip
         n = numbers(seed)
         tensors = flat(kohya, everything, lambda module: make(module, n), alpha=1.25)
@@ -422,6 +459,70 @@ def exports_cases(writer, folders, strength, rename=kohya, ends=GROUPS + CONVOLU
     writer.add("all", [(file, 0.8, 0.5)], writer.merged(stored, parts, 0.8, 0.5, rename=rename), folders)
 
 
+def control_cases(writer, folders, strength):
+    """An adapter and a ControlNet at once."""
+    parts = writer.module_parts(GROUPS + CONVOLUTIONS)
+    n = Numbers(31, strength)
+    file, stored = writer.write("control", flat(kohya, parts, lambda module: low_rank(module, n, 3), alpha=3))
+    network = controls.control_net(writer.parts["unet"], 300, 4)
+    prepare = writer.merged(stored, parts, 0.9)
+    writer.add("control", [(file, 0.9, 0.9)], prepare, folders, (network, f"{writer.model}/control-0", "inputs/lines-64x64.png"))
+
+
+def in_eight_bits(weight):
+    """A matrix [out, in] as whole numbers with a scale for each output."""
+    scale = np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)
+    scale[scale == 0] = 1
+    return np.round(weight / scale).astype(np.int8), scale.astype(np.float32)
+
+
+def quantised_cases(writer, folder, strength):
+    """An adapter over matrices of 8 bits."""
+    parts = writer.module_parts(GROUPS + CONVOLUTIONS)
+    n = Numbers(32, strength)
+    file, stored = writer.write("quantised", flat(kohya, parts, lambda module: low_rank(module, n, 3), alpha=2))
+    merge = writer.merged(stored, parts, 0.8)
+
+    def prepare(pipeline):
+        for part in (pipeline.unet, pipeline.text_encoder):
+            for module in part.modules():
+                if isinstance(module, torch.nn.Linear):
+                    whole, scale = in_eight_bits(module.weight.numpy())
+                    module.weight.copy_(torch.from_numpy(whole * scale))
+        merge(pipeline)
+
+    writer.add("quantised", [(file, 0.8, 0.8)], prepare, [folder])
+
+
+def quantise(path):
+    """Puts a graph's matrices behind DequantizeLinear, in 8 bits."""
+    model = onnx.load(path)
+    graph = model.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    made = {}
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in stored:
+            continue
+        name = node.input[1]
+        out_first = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+        if name not in made:
+            values = numpy_helper.to_array(stored[name])
+            whole, scale = in_eight_bits(values if out_first else values.T)
+            graph.initializer.extend([
+                numpy_helper.from_array(np.ascontiguousarray(whole if out_first else whole.T), f"{name}_quantized"),
+                numpy_helper.from_array(scale.flatten(), f"{name}_scale"),
+            ])  # fmt: skip
+            made[name] = helper.make_node(
+                "DequantizeLinear", [f"{name}_quantized", f"{name}_scale"], [f"{name}_dequantized"], f"{name}_DequantizeLinear",
+                axis=0 if out_first else 1)  # fmt: skip
+            graph.initializer.remove(stored[name])
+        node.input[1] = f"{name}_dequantized"
+    nodes = [*made.values(), *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
 def copy_model(source, target):
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
@@ -457,6 +558,9 @@ def without_names(path):
 
 def write_models(modules):
     models = ROOT / "models"
+    copy_model(families.ROOT / "sd1" / "model", models / "sd1-quantised")
+    for graph in ("text_encoder", "unet"):
+        quantise(models / "sd1-quantised" / graph / "model.onnx")
     for family in ("sd1", "sd2", "sdxl"):
         source = families.ROOT / family / "model"
         graphs = ["text_encoder", "unet"] + (["text_encoder_2"] if family == "sdxl" else [])
@@ -516,9 +620,11 @@ def main():
             everywhere = own + [f"adapters/models/{family}-{kind}" for kind in ("slim", "nameless", "dynamo", *OPTIMISED)]
             if family == "sd1":
                 first_cases(writer, 0.5)
+                control_cases(writer, own + [f"adapters/models/sd1-{kind}" for kind in OPTIMISED], 0.4)
+                quantised_cases(writer, "adapters/models/sd1-quantised", 0.4)
                 # Lengths of a matrix's part, and biases that are a fused node's.
                 for entry in entries:
-                    if entry["name"] in ("sd1-dora", "sd1-full", "sd1-locon"):
+                    if entry["name"] in ("sd1-dora", "sd1-full", "sd1-locon", "sd1-glora", "sd1-ia3"):
                         entry["models"] = own + [f"adapters/models/sd1-{kind}" for kind in OPTIMISED]
                 everywhere += ["families/sd1-half/model", "families/old-script/model", "families/old-rank1/model"]
             if family == "sdxl":

@@ -32,7 +32,7 @@ struct AdapterDelta {
     ///   - strength: the adapter's weight; 0 adds nothing.
     /// - Throws: ``Mismatch`` where it is a difference of another shape, ``SafetensorsFile/FormatError`` where tensors don't multiply.
     func add(to sum: inout [Float], base: [Float], extents: WeightExtents, strength: Float) throws {
-        guard strength != 0, let difference = try difference(extents) else { return }
+        guard strength != 0, let difference = try difference(extents, base) else { return }
         guard module.isDoRA else {
             let factor = strength * module.scale
             for index in sum.indices { sum[index] += factor * difference[index] }
@@ -77,7 +77,7 @@ struct AdapterDelta {
     }
 
     /// [out, in, kernel], without scale; nil where only the bias differs.
-    private func difference(_ extents: WeightExtents) throws -> [Float]? {
+    private func difference(_ extents: WeightExtents, _ base: [Float]) throws -> [Float]? {
         let result: (values: [Float], extents: WeightExtents)
         switch module.form {
         case .lora: result = try lowRank()
@@ -85,6 +85,8 @@ struct AdapterDelta {
             result = try tucker(core: .mid, out: .up, inside: .down, isOutFirst: true)
         case .loha: result = try hadamard()
         case .lokr: result = try kronecker()
+        case .glora: result = try generalized(base, extents)
+        case .ia3: result = try (factors(of: base, extents), extents)
         case .full:
             guard let key = module.keys[.diff] else { return nil }
             let matrix = try tensor(.diff)
@@ -162,6 +164,52 @@ struct AdapterDelta {
             }
         }
         return (result, extents)
+    }
+
+    /// W·A₁·A₂ + B₁·B₂, where the first product is one for each pixel of the kernel.
+    private func generalized(_ base: [Float], _ extents: WeightExtents) throws -> ([Float], WeightExtents) {
+        let (first, second) = (try tensor(.gloraA1), try tensor(.gloraA2))
+        let (wide, narrow) = (Self.extents(first.shape), Self.extents(second.shape))
+        guard wide.kernel == 1, narrow.kernel == 1, wide.inside == narrow.out, wide.out == narrow.inside else {
+            throw mismatch(.gloraA1, .gloraA2)
+        }
+        let right: ([Float], WeightExtents)
+        if module.keys[.gloraMid] != nil {
+            right = try tucker(core: .gloraMid, out: .gloraB1, inside: .gloraB2, isOutFirst: true)
+        } else {
+            let (left, inner) = (try tensor(.gloraB1), try tensor(.gloraB2))
+            let shape = Self.extents(inner.shape)
+            right = (
+                try product(left, .gloraB1, inner, .gloraB2),
+                WeightExtents(out: left.shape[0], inside: shape.inside, kernel: shape.kernel)
+            )
+        }
+        guard wide.out == extents.inside, right.1.out == extents.out, right.0.count == base.count else {
+            throw Mismatch(found: WeightExtents(out: right.1.out, inside: wide.out, kernel: right.1.kernel).text)
+        }
+        let kernel = extents.kernel
+        var sum = right.0
+        for pixel in 0..<kernel {
+            let plane = (0..<extents.out * extents.inside).map { base[$0 * kernel + pixel] }
+            let left = try multiplied(plane, extents.out, first.values, extents.inside, wide.inside)
+            let product = try multiplied(left, extents.out, second.values, wide.inside, extents.inside)
+            for index in product.indices { sum[index * kernel + pixel] += product[index] }
+        }
+        return (sum, right.1)
+    }
+
+    /// The weight times a factor for each output or input.
+    private func factors(of base: [Float], _ extents: WeightExtents) throws -> [Float] {
+        guard let key = module.keys[.factors] else { return [] }
+        let values = try file.floats(key)
+        guard values.count == (module.scalesInputs ? extents.inside : extents.out) else {
+            let shape = file.entries[key]?.shape ?? []
+            throw Mismatch(found: "\(shape) of factors for its \(module.scalesInputs ? "inputs" : "outputs")")
+        }
+        let columns = extents.columns
+        return base.indices.map {
+            base[$0] * values[module.scalesInputs ? $0 % columns / extents.kernel : $0 / columns]
+        }
     }
 
     /// Σ core[i, j, k] out[·, i] in[j, ·] for each pixel k of the kernel.

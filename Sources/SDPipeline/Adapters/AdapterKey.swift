@@ -35,6 +35,15 @@ struct AdapterKey: Equatable {
         case lokrT2 = "lokr_t2"
         case diff
         case diffBias = "diff_b"
+        case gloraA1 = "a1"
+        case gloraA2 = "a2"
+        case gloraB1 = "b1"
+        case gloraB2 = "b2"
+        case gloraMid = "bm"
+        /// What IA³ multiplies each output, or input, by; a tensor with the name of the layer's own weight.
+        case factors = "weight"
+        /// Whether IA³ multiplies inputs.
+        case onInput = "on_input"
     }
 
     /// Who writes keys like it.
@@ -103,13 +112,15 @@ struct AdapterKey: Equatable {
             let place = pieces.count - 1 - length
             let name = pieces[place]
             let tail = pieces[(place + 1)...]
-            guard let field = other[name] ?? Field(rawValue: name) else { continue }
+            guard let field = other[name] ?? Field(rawValue: name), field != .factors else { continue }
             let isBias = tail.last == "bias" && name == "lora_B"
             guard length == 0 || tail.last == "weight" || isBias || (length == 1 && name.hasPrefix("lora_")) else { continue }
             pieces.removeLast(length + 1)
             return isBias ? .upBias : field
         }
-        return nil
+        guard pieces.count > 1, pieces.last == Field.factors.rawValue else { return nil }
+        pieces.removeLast()
+        return .factors
     }
 
     /// Takes the part of the model from a key's start, or finds it by the module's name.

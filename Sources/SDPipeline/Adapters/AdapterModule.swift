@@ -10,6 +10,10 @@ struct AdapterModule: Sendable {
         case loha
         /// A Kronecker product (LoKr).
         case lokr
+        /// What W + s·(W·A₁·A₂ + B₁·B₂) adds (Chavan et al. 2023, GLoRA).
+        case glora
+        /// A factor for each output or input (Liu et al. 2022, IA³).
+        case ia3
         /// The difference itself.
         case full
     }
@@ -26,6 +30,8 @@ struct AdapterModule: Sendable {
     let scale: Float
     /// The alpha that is stated; nil for none.
     let alpha: Double?
+    /// Whether factors of IA³ are for inputs.
+    let scalesInputs: Bool
 
     /// See ``AdapterKey/name``.
     var name: String { AdapterKey.plain(module) }
@@ -63,6 +69,13 @@ struct AdapterModule: Sendable {
             form = .lokr
             // Where both are whole nothing is divided by a rank.
             rank = keys[.lokrW2] == nil ? shape(.lokrW2B)?.first : keys[.lokrW1] == nil ? shape(.lokrW1B)?.first : nil
+        } else if keys[.gloraA1] != nil || keys[.gloraA2] != nil || keys[.gloraB1] != nil || keys[.gloraB2] != nil {
+            try require(.gloraA1, .gloraA2, .gloraB1, .gloraB2)
+            form = .glora
+            rank = shape(.gloraA2)?.first
+        } else if keys[.factors] != nil {
+            form = .ia3
+            rank = nil
         } else {
             guard keys[.diff] != nil || keys[.diffBias] != nil else {
                 try require(.down, .up)
@@ -81,6 +94,7 @@ struct AdapterModule: Sendable {
         } else {
             alpha = stated?.alpha
         }
+        scalesInputs = try keys[.onInput].map { try Self.number($0, file) != 0 } ?? false
         var scale: Double = 1
         if let rank, let alpha, alpha != 0 {
             let byRoot = keys[.alpha] == nil && stated?.byRoot == true

@@ -5,7 +5,7 @@ import ONNXLoader
 public struct AdapterSummary: Sendable, Equatable, Codable {
     /// How many modules of a form there are.
     public struct Count: Sendable, Equatable, Codable {
-        /// `LoRA`, `LoCon`, `LoHa`, `LoKr`, `full`, with `DoRA` before it where lengths are apart.
+        /// `LoRA`, `LoCon`, `LoHa`, `LoKr`, `GLoRA`, `IA³`, `full`, with `DoRA` before it where lengths are apart.
         public var name: String
         /// How many modules.
         public var modules: Int
@@ -133,6 +133,8 @@ extension AdapterModule {
             case .tuckerLoRA: "LoCon"
             case .loha: "LoHa"
             case .lokr: "LoKr"
+            case .glora: "GLoRA"
+            case .ia3: "IA³"
             case .full: "full"
             }
         return isDoRA ? "DoRA (\(name))" : name
@@ -145,6 +147,8 @@ extension AdapterModule {
         case .lora, .tuckerLoRA: return extent(.down)
         case .loha: return extent(.hadaW1B)
         case .full: return extent(.diff)
+        case .glora: return extent(.gloraA2)
+        case .ia3: return nil
         case .lokr:
             guard let first = extent(.lokrW1) ?? extent(.lokrW1B), let second = extent(.lokrW2) ?? extent(.lokrW2B) else {
                 return nil

@@ -2,7 +2,7 @@ import Foundation
 import ONNXLoader
 
 /// An adapter that changes the weights of a model's U-Net and text encoders a little: LoRA (Hu et al. 2021) and its relatives LoCon, LoHa,
-/// LoKr and DoRA, as the trainers kohya, diffusers, PEFT, LyCORIS and OneTrainer write them.
+/// LoKr, GLoRA, IA³ and DoRA, as the trainers kohya, diffusers, PEFT, LyCORIS and OneTrainer write them.
 public struct LoRA: Sendable {
     /// What tags in prompts call it: the file's name without its ending.
     public let name: String
@@ -98,8 +98,15 @@ public struct LoRA: Sendable {
             entry.keys[key.field] = name
             found[place] = entry
         }
-        // Alphas of modules without tensors say nothing.
-        let usable = found.filter { !$0.value.keys.keys.allSatisfy { $0 == .alpha || $0 == .scalar } }
+        // What has the name of a layer's own weight is one of IA³ where the layer has `on_input`, and a model's otherwise.
+        for (place, entry) in found where entry.keys[.onInput] == nil {
+            guard let name = entry.keys[.factors] else { continue }
+            found[place]?.keys[.factors] = nil
+            unknown.append(name)
+        }
+        unknown.sort()
+        // Numbers of modules without tensors say nothing.
+        let usable = found.filter { !$0.value.keys.keys.allSatisfy { [.alpha, .scalar, .onInput].contains($0) } }
         guard !usable.isEmpty else {
             let names = file.entries.keys.sorted().prefix(3).map { "\"\($0.shortened(to: 80))\"" }.joined(separator: ", ")
             throw SafetensorsFile.FormatError(
@@ -121,9 +128,9 @@ public struct LoRA: Sendable {
 /// Forms of adapters and kinds of models that aren't known here, by parts of their keys.
 enum AdapterKind {
     private static let known = [
-        ("oft_blocks", "an adapter of the form OFT"), ("oft_diag", "an adapter of the form OFT"),
-        ("oft_R", "an adapter of the form OFT"), ("on_input", "an adapter of the form IA3"),
-        ("a1.weight", "an adapter of the form GLoRA"),
+        ("oft_blocks", "an adapter of the form OFT or BOFT"), ("oft_diag", "an adapter of the form OFT"),
+        ("boft_R", "an adapter of the form BOFT"), ("oft_R", "an adapter of the form OFT"),
+        ("vera_lambda", "an adapter of the form VeRA"), ("w_norm", "an adapter of normalisations alone"),
         ("transformer.", "an adapter of a transformer, such as Flux or Stable Diffusion 3"),
         ("lora_transformer", "an adapter of a transformer, such as Flux or Stable Diffusion 3"),
         ("double_blocks", "an adapter of Flux"), ("control_model", "a ControlNet"),

@@ -7,7 +7,7 @@ struct LoRAOptions: ParsableArguments {
     @Option(
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
-            "A LoRA (or LoCon, LoHa, LoKr, DoRA), with how much it counts, and how much for the text encoders; may be given several times. (default: 1, and the same)",
+            "A LoRA (or LoCon, LoHa, LoKr, GLoRA, IA³, DoRA), with how much it counts, and how much for the text encoders; may be given several times. (default: 1, and the same)",
             valueName: "FILE.safetensors[:WEIGHT[:TEXT-WEIGHT]]"), transform: LoRAOptions.weighted)
     var lora: [WeightedFile] = []
 

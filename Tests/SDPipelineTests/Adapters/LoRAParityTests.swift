@@ -15,9 +15,16 @@ import Testing
             let textWeight: Double
         }
 
+        /// Paths are relative to ``ControlParityTests/root``.
+        struct Controlled: Decodable {
+            let network: String
+            let image: String
+        }
+
         let name: String
         let models: [String]
         let adapters: [Adapter]
+        let control: Controlled?
         let picture: String
         let prompt: String
         let negativePrompt: String?
@@ -40,10 +47,19 @@ import Testing
 
     static func file(_ name: String) -> URL { root.appendingPathComponent("files/\(name)") }
 
-    static func request(_ item: Case) -> GenerationRequest {
-        GenerationRequest(
+    static func request(_ item: Case) throws -> GenerationRequest {
+        var request = GenerationRequest(
             prompt: item.prompt, negativePrompt: item.negativePrompt, width: item.width, height: item.height, steps: item.steps,
             guidanceScale: item.guidanceScale, seed: item.seed, scheduler: "euler")
+        if let control = item.control {
+            let root = ControlParityTests.root
+            request.controls = [
+                Control(
+                    network: root.appendingPathComponent(control.network),
+                    image: try PNGFile.read(root.appendingPathComponent(control.image)))
+            ]
+        }
+        return request
     }
 
     static func pipeline(_ model: String, _ item: Case) throws -> StableDiffusionPipeline {
@@ -54,7 +70,7 @@ import Testing
             PipelineConfiguration(modelFolder: TestCache.folder.appendingPathComponent(model), loras: loras))
     }
 
-    @Test func thereAreCases() { #expect(Self.cases.count == 26, "run Tests/References/adapters.py") }
+    @Test func thereAreCases() { #expect(Self.cases.count == 31, "run Tests/References/adapters.py") }
 
     @Test(arguments: cases.flatMap { item in item.models.map { ("\(item.name) on \($0)", $0, item) } })
     func sameAsJudges(title: String, model: String, item: Case) throws {
@@ -74,7 +90,7 @@ import Testing
         let model = "families/sd1/model"
         let pipeline = try Self.pipeline(model, item)
         let plain = try StableDiffusionPipeline(modelFolder: TestCache.folder.appendingPathComponent(model))
-        var request = Self.request(item)
+        var request = try Self.request(item)
         func names(_ weights: [(Double, Double)]) -> [AdapterWeight] {
             zip(item.adapters, weights).map {
                 AdapterWeight(name: String($0.file.dropLast(".safetensors".count)), weight: $1.0, textWeight: $1.1)
@@ -104,7 +120,7 @@ import Testing
         let folder = TestCache.folder.appendingPathComponent(model)
         let files = [["sd1-kohya", "sd1-dora"], ["sd1-locon"], ["sd1-full"], [], ["sd1-dora", "sd1-kohya-unet"], ["sd1-all"]]
         let item = try #require(Self.cases.first { $0.name == "sd1-kohya" })
-        let request = Self.request(item)
+        let request = try Self.request(item)
         let known = try Dictionary(
             uniqueKeysWithValues: Set(files.flatMap { $0 }).map { name in
                 (name, try LoRA(contentsOf: Self.file(name + ".safetensors"), weight: 0.7, textWeight: 0.4))
@@ -175,7 +191,7 @@ import Testing
         let name = String(item.adapters[0].file.dropLast(".safetensors".count))
         let weights = [0.0, 0.5, 1.0]
         @Sendable func latents(_ weight: Double) throws -> Latents {
-            var request = Self.request(item)
+            var request = try Self.request(item)
             request.loraWeights = [AdapterWeight(name: name, weight: weight)]
             return try pipeline.generate(request).latents
         }
@@ -193,7 +209,7 @@ import Testing
         let pipeline = try Self.pipeline("families/sd1/model", item)
         let expected = try pipeline.generate(Self.request(item))
         let name = String(item.adapters[0].file.dropLast(".safetensors".count))
-        var request = Self.request(item)
+        var request = try Self.request(item)
         request.loraWeights = [AdapterWeight(name: name, weight: 0.5, textWeight: 0)]
         request.prompt += "<lora:\(name):0.25:0.3>"
         let tagged = try pipeline.generate(request)

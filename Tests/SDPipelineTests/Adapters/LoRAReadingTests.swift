@@ -38,7 +38,18 @@ import Testing
         refused(try Self.file(["a": [1]]), "none of its 1 tensors has a name that adapters of Stable Diffusion have")
         refused(
             try Self.file(["transformer.single_blocks.0.lora_A.weight": [2, 4]]), "it seems to be an adapter of a transformer")
-        refused(try Self.file(["unet.conv_in.oft_blocks": [2, 4]]), "it seems to be an adapter of the form OFT")
+        for (key, form) in [
+            ("oft_blocks", "of the form OFT or BOFT"), ("oft_diag", "of the form OFT"), ("boft_R", "of the form BOFT"),
+            ("vera_lambda_b", "of the form VeRA"), ("w_norm", "of normalisations alone"),
+        ] {
+            refused(try Self.file(["unet.conv_in.\(key)": [2, 4]]), "it seems to be an adapter \(form)")
+        }
+        // A model's own weights are no factors of IA³.
+        refused(
+            try Self.file(["unet.conv_in.weight": [4]]),
+            "none of its 1 tensors has a name that adapters of Stable Diffusion have")
+        refused(
+            try Self.file(["\(Self.place).a1.weight": [4, 2], "\(Self.place).b1.weight": [4, 2]]), "has a1, b1 and no a2")
         refused(try Self.file(["\(Self.place).lora_down.weight": [2, 4]]), "has lora_down and no lora_up")
         refused(try Self.file(["\(Self.place).lora_up.weight": [4, 2]]), "has lora_up and no lora_down")
         refused(
@@ -84,6 +95,18 @@ import Testing
                 ["lora_up.weight": 3e38, "lora_down.weight": 3e38], "has numbers that aren't finite: a smaller weight is needed"
             ),
             (["lokr_w1": [4, 4], "lokr_w2": [3, 3]], [:], "has the shape [12, 12], and the U-Net's weight [192, 192]"),
+            (
+                ["a1.weight": [192, 2], "a2.weight": [3, 192], "b1.weight": [192, 2], "b2.weight": [2, 192]], [:],
+                "don't multiply: a1 [192, 2], a2 [3, 192]"
+            ),
+            (
+                ["a1.weight": [100, 2], "a2.weight": [2, 100], "b1.weight": [192, 2], "b2.weight": [2, 192]], [:],
+                "has the shape [192, 100], and the U-Net's weight [192, 192]"
+            ),
+            (
+                ["weight": [191], "on_input": [1]], ["on_input": 0],
+                "has the shape [191] of factors for its outputs, and the U-Net's weight [192, 192]"
+            ),
             (["diff": [192, 191]], [:], "has the shape [192, 191], and the U-Net's weight [192, 192]"),
             (
                 ["lora_down.weight": [2], "lora_up.weight": [192, 2]], [:],
@@ -195,6 +218,8 @@ import Testing
         #expect(try summary("sd1-lokr-tucker.safetensors").forms.map(\.name) == ["LoKr"])
         #expect(try summary("sd1-loha-dora.safetensors").forms.map(\.name) == ["DoRA (LoHa)"])
         #expect(try summary("sd1-full.safetensors").ranks == [])
+        #expect(try summary("sd1-glora.safetensors").forms.map(\.name) == ["GLoRA"])
+        #expect(try summary("sd1-ia3.safetensors").forms.map(\.name) == ["IA³"])
         #expect(try summary("sd1-diffusers-alpha.safetensors").alphas == [8])
         #expect(try summary("sd1-peft.safetensors").keys == ["peft"])
         #expect(try summary("sd1-onetrainer.safetensors").unknownKeys == ["bundle_emb.toy.clip_l"])
