@@ -128,6 +128,28 @@ import Testing
         #expect(records.map(\.promptBlend?.share) == [nil, 0.5, nil, 0.5, nil])
     }
 
+    /// The strip in the documentation is the one that its command makes.
+    @Test func documentationShowsItsOwnStrip() throws {
+        let folder = try TemporaryFolder()
+        let made = try Program.run(
+            [
+                "interpolate", "a red apple on a blue background", "--to", "a yellow lemon on a green background", "--frames",
+                "6",
+                "--seed", "1", "--steps", "25", "--cfg-scale", "5", "-o", "strip.png",
+            ], in: folder)
+        try #require(made.code == 0, "\(made.messages)")
+        let strip = try picture(folder["strip.png"])
+        let shown = try picture(Program.root.appendingPathComponent("docs/images/interpolation.png"))
+        try #require((shown.width, shown.height) == (2 * strip.width, 2 * strip.height))
+        var largest = 0
+        for index in strip.pixels.indices {
+            let (pixel, channel) = (index / 3, index % 3)
+            let other = shown.pixels[(2 * (pixel / strip.width) * shown.width + 2 * (pixel % strip.width)) * 3 + channel]
+            largest = max(largest, abs(Int(strip.pixels[index]) - Int(other)))
+        }
+        #expect(largest <= 2)
+    }
+
     @Test func interpolatesSeedsAsAStrip() throws {
         let folder = try TemporaryFolder()
         let made = try Program.run(
