@@ -9,17 +9,27 @@
 // Lanes of a panel, and room for a vector that begins in its last lane.
 enum { ROOM = CK_WINOGRAD_LANES + VECTOR_LANES };
 
-// Rows of B^T times a column: Lavin and Gray 2016, equation 15.
+// The points of interpolation are 0, ±5/8, ±3/2 and ∞. What rounding adds to sums is then less than half of what it is with 0, ±1, ±2
+// and ∞, as computed from the transforms for uncorrelated numbers, and near the least for points of this form; squares are exact.
+#define NEAR_POINT 0.625f
+#define FAR_POINT 1.5f
+#define NEAR_SQUARE (NEAR_POINT * NEAR_POINT)
+#define FAR_SQUARE (FAR_POINT * FAR_POINT)
+// What the transform of kernels divides by: the product of a point's distances from the others.
+#define NEAR_DIVISOR (2 * NEAR_SQUARE * (NEAR_SQUARE - FAR_SQUARE))
+#define FAR_DIVISOR (2 * FAR_SQUARE * (FAR_SQUARE - NEAR_SQUARE))
+
+// Rows of B^T times a column: Lavin and Gray 2016, section 4.3, for these points.
 #define INPUT_TRANSFORM(type, d0, d1, d2, d3, d4, d5, store)                                                                         \
     do {                                                                                                                            \
-        type even = (d4) - 4.0f * (d2), odd = (d3) - 4.0f * (d1);                                                                   \
-        type near = (d4) - (d2), far = 2.0f * ((d3) - (d1));                                                                        \
-        store(0, 4.0f * (d0) - 5.0f * (d2) + (d4));                                                                                  \
-        store(1, even + odd);                                                                                                       \
-        store(2, even - odd);                                                                                                       \
-        store(3, near + far);                                                                                                       \
-        store(4, near - far);                                                                                                       \
-        store(5, 4.0f * (d1) - 5.0f * (d3) + (d5));                                                                                  \
+        type even = (d4) - FAR_SQUARE * (d2), odd = (d3) - FAR_SQUARE * (d1);                                                       \
+        type near = (d4) - NEAR_SQUARE * (d2), far = (d3) - NEAR_SQUARE * (d1);                                                     \
+        store(0, NEAR_SQUARE * FAR_SQUARE * (d0) - (NEAR_SQUARE + FAR_SQUARE) * (d2) + (d4));                                        \
+        store(1, even + NEAR_POINT * odd);                                                                                          \
+        store(2, even - NEAR_POINT * odd);                                                                                          \
+        store(3, near + FAR_POINT * far);                                                                                           \
+        store(4, near - FAR_POINT * far);                                                                                           \
+        store(5, NEAR_SQUARE * FAR_SQUARE * (d1) - (NEAR_SQUARE + FAR_SQUARE) * (d3) + (d5));                                        \
     } while (0)
 
 // Rows of A^T times a column.
@@ -28,9 +38,9 @@ enum { ROOM = CK_WINOGRAD_LANES + VECTOR_LANES };
         type near_sum = (m1) + (m2), near_difference = (m1) - (m2);                                                                 \
         type far_sum = (m3) + (m4), far_difference = (m3) - (m4);                                                                   \
         store(0, (m0) + near_sum + far_sum);                                                                                        \
-        store(1, near_difference + 2.0f * far_difference);                                                                          \
-        store(2, near_sum + 4.0f * far_sum);                                                                                        \
-        store(3, near_difference + 8.0f * far_difference + (m5));                                                                   \
+        store(1, NEAR_POINT * near_difference + FAR_POINT * far_difference);                                                        \
+        store(2, NEAR_SQUARE * near_sum + FAR_SQUARE * far_sum);                                                                    \
+        store(3, NEAR_SQUARE * NEAR_POINT * near_difference + FAR_SQUARE * FAR_POINT * far_difference + (m5));                       \
     } while (0)
 
 int ck_winograd_tile_group(int level) { return level == CK_LEVEL_AVX512 ? 4 : 2; }

@@ -1,8 +1,8 @@
 // Products of few tiles with kernels that are transformed in registers, in vectors of LANES floats; included once for each width.
 //
-// The kernels' transform is that of winograd_transforms.h without its factors: rows (1, 0, 0), (1, ±1, 1), (1, ±2, 4), (0, 0, 1) of G,
-// whose factors 1/4, -1/6, 1/24 and 1 the tiles take over. Its first step, down the columns of a kernel, is done for a block of input
-// channels and kept. Then each row of six positions in turn gets its second step and its products, added up in registers.
+// The kernels' transform is that of winograd_transforms.h without its divisors, by which the tiles are divided. Its first step, down the
+// columns of a kernel, is done for a block of input channels and kept. Then each row of six positions in turn gets its second step and its
+// products, added up in registers.
 
 enum { NAME(TILE_GROUP) = LANES / 4, NAME(SMALL_BLOCK) = 8 };
 
@@ -17,11 +17,11 @@ VECTOR_INLINE void NAME(transform_kernel_rows)(const float *panel, ptrdiff_t cha
             const float *kernel = panel + c * 9 * columns + i;
             float *out = rows + c * 3 * columns + i;
             VECTOR g0 = CONST_AT(kernel), g1 = CONST_AT(kernel + 3 * columns), g2 = CONST_AT(kernel + 6 * columns);
-            VECTOR ends = g0 + g2, wide = g0 + 4.0f * g2;
-            AT(out) = ends + g1;
-            AT(out + row_step) = ends - g1;
-            AT(out + 2 * row_step) = wide + 2.0f * g1;
-            AT(out + 3 * row_step) = wide - 2.0f * g1;
+            VECTOR near = g0 + NEAR_SQUARE * g2, far = g0 + FAR_SQUARE * g2;
+            AT(out) = near + NEAR_POINT * g1;
+            AT(out + row_step) = near - NEAR_POINT * g1;
+            AT(out + 2 * row_step) = far + FAR_POINT * g1;
+            AT(out + 3 * row_step) = far - FAR_POINT * g1;
         }
     }
 }
@@ -52,8 +52,8 @@ VECTOR_INLINE void NAME(multiply_row)(const NAME(row_product) * row, const int t
         for (int i = 0; i < ahead_lines; i++) __builtin_prefetch(ahead + 16 * i, 0, 2);
         ahead += 16 * ahead_lines;
         VECTOR g0 = CONST_AT(kernels), g1 = CONST_AT(kernels + columns), g2 = CONST_AT(kernels + 2 * columns);
-        VECTOR ends = g0 + g2, wide = g0 + 4.0f * g2;
-        VECTOR transformed[6] = {g0, ends + g1, ends - g1, wide + 2.0f * g1, wide - 2.0f * g1, g2};
+        VECTOR near = g0 + NEAR_SQUARE * g2, far = g0 + FAR_SQUARE * g2;
+        VECTOR transformed[6] = {g0, near + NEAR_POINT * g1, near - NEAR_POINT * g1, far + FAR_POINT * g1, far - FAR_POINT * g1, g2};
 #pragma clang loop unroll(full)
         for (int s = 0; s < 6; s++)
 #pragma clang loop unroll(full)
@@ -113,7 +113,8 @@ VECTOR_INLINE void NAME(ck_winograd_multiply_rows)(
 
 VECTOR_INLINE void NAME(ck_winograd_tile_values)(
     const float *transformed, ptrdiff_t step, int tiles, ptrdiff_t channel, ptrdiff_t channels, float *values) {
-    static const float factors[6] = {1.0f / 4, -1.0f / 6, -1.0f / 6, 1.0f / 24, 1.0f / 24, 1};
+    static const float factors[6] = {
+        1 / (NEAR_SQUARE * FAR_SQUARE), 1 / NEAR_DIVISOR, 1 / NEAR_DIVISOR, 1 / FAR_DIVISOR, 1 / FAR_DIVISOR, 1};
     const ptrdiff_t block = NAME(block_channels)(tiles);
     const ptrdiff_t first = channel / block * block;
     const ptrdiff_t count = channels - first < block ? channels - first : block;

@@ -89,23 +89,23 @@ VECTOR_INLINE void NAME(transform_kernels)(const float *kernels, ptrdiff_t step,
     VECTOR half[6][3];
     for (int s = 0; s < 3; s++) {
         VECTOR g0 = CONST_AT(kernels + s * step), g1 = CONST_AT(kernels + (3 + s) * step), g2 = CONST_AT(kernels + (6 + s) * step);
-        // Rows of G times a column: 1/4; -1/6 (1, ±1, 1); 1/24 (1, ±2, 4); 1.
-        VECTOR ends = g0 + g2, wide = g0 + 4.0f * g2;
-        half[0][s] = 0.25f * g0;
-        half[1][s] = (-1.0f / 6) * (ends + g1);
-        half[2][s] = (-1.0f / 6) * (ends - g1);
-        half[3][s] = (1.0f / 24) * (wide + 2.0f * g1);
-        half[4][s] = (1.0f / 24) * (wide - 2.0f * g1);
+        // Rows of G times a column: (1, 0, 0), (1, ±p, p²) for the points p, (0, 0, 1), over their divisors.
+        VECTOR near = g0 + NEAR_SQUARE * g2, far = g0 + FAR_SQUARE * g2;
+        half[0][s] = (1 / (NEAR_SQUARE * FAR_SQUARE)) * g0;
+        half[1][s] = (1 / NEAR_DIVISOR) * (near + NEAR_POINT * g1);
+        half[2][s] = (1 / NEAR_DIVISOR) * (near - NEAR_POINT * g1);
+        half[3][s] = (1 / FAR_DIVISOR) * (far + FAR_POINT * g1);
+        half[4][s] = (1 / FAR_DIVISOR) * (far - FAR_POINT * g1);
         half[5][s] = g2;
     }
     for (int r = 0; r < 6; r++) {
-        VECTOR ends = half[r][0] + half[r][2], wide = half[r][0] + 4.0f * half[r][2];
+        VECTOR near = half[r][0] + NEAR_SQUARE * half[r][2], far = half[r][0] + FAR_SQUARE * half[r][2];
         float *row = out + 6 * r * position_step;
-        AT(row) = 0.25f * half[r][0];
-        AT(row + position_step) = (-1.0f / 6) * (ends + half[r][1]);
-        AT(row + 2 * position_step) = (-1.0f / 6) * (ends - half[r][1]);
-        AT(row + 3 * position_step) = (1.0f / 24) * (wide + 2.0f * half[r][1]);
-        AT(row + 4 * position_step) = (1.0f / 24) * (wide - 2.0f * half[r][1]);
+        AT(row) = (1 / (NEAR_SQUARE * FAR_SQUARE)) * half[r][0];
+        AT(row + position_step) = (1 / NEAR_DIVISOR) * (near + NEAR_POINT * half[r][1]);
+        AT(row + 2 * position_step) = (1 / NEAR_DIVISOR) * (near - NEAR_POINT * half[r][1]);
+        AT(row + 3 * position_step) = (1 / FAR_DIVISOR) * (far + FAR_POINT * half[r][1]);
+        AT(row + 4 * position_step) = (1 / FAR_DIVISOR) * (far - FAR_POINT * half[r][1]);
         AT(row + 5 * position_step) = half[r][2];
     }
 }
