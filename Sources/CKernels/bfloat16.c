@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "pairs.h"
 #include "tile.h"
 #include "transpose.h"
 #include "vector_math.h"
@@ -12,12 +13,9 @@ static int pairs_are_forced(void) {
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define TARGET_BFLOAT16 __attribute__((target("avx512f,avx512vl,avx512bf16"), min_vector_width(512)))
 
 TARGET_BFLOAT16 static void try_instruction(void) {
     __m512 sum = _mm512_setzero_ps();
@@ -46,7 +44,7 @@ static int detect_instruction(void) {
 static int detect_instruction(void) { return 0; }
 #endif
 
-static int has_instruction(void) {
+int ck_has_pair_instruction(void) {
     static int has = -1;
     // Every thread finds the same, so a race is harmless.
     int known = __atomic_load_n(&has, __ATOMIC_RELAXED);
@@ -61,18 +59,10 @@ int ck_multiplies_pairs(void) {
     const char *wanted = getenv("SD_ONNX_CPU");
     if (pairs_are_forced() || (wanted && *wanted)) return pairs_are_forced();
 #if defined(__x86_64__)
-    return has_instruction() && !__builtin_cpu_is("intel");
+    return ck_has_pair_instruction() && !__builtin_cpu_is("intel");
 #else
     return 0;
 #endif
-}
-
-// Two numbers, rounded to nearest, ties to even. Numbers too large become infinite, as in any rounding, and NaN stays one.
-VECTOR_INLINE uint32_t pair_of(float low, float high) {
-    uint32_t a = float_to_bits(low), b = float_to_bits(high);
-    uint32_t rounded_a = low == low ? a + 0x7fff + (a >> 16 & 1) : a | 0x400000;
-    uint32_t rounded_b = high == high ? b + 0x7fff + (b >> 16 & 1) : b | 0x400000;
-    return rounded_a >> 16 | (rounded_b & 0xffff0000);
 }
 
 VECTOR_INLINE float low_of(uint32_t pair) { return bits_to_float(pair << 16); }
@@ -119,7 +109,7 @@ TARGET_BFLOAT16 static void reading_kernel_bfloat16(int rows, TILE_PARAMETERS) {
 void ck_gemm_pairs_kernel(int level, int rows, TILE_PARAMETERS) {
     (void)level;
 #if defined(__x86_64__)
-    if (has_instruction())
+    if (ck_has_pair_instruction())
         return ahead ? reading_kernel_bfloat16(rows, TILE_ARGUMENTS) : kernel_bfloat16(rows, TILE_ARGUMENTS);
 #endif
     ck_gemm_pairs_apart(rows, TILE_ARGUMENTS);
@@ -144,20 +134,20 @@ CK_KERNEL(
 // Pairs of a row that are turned into columns at a time.
 enum { CHUNK = 64 };
 
-#define PACK_ROW_PAIRS(lanes)                                                                                                       \
-    VECTOR_INLINE void ck_pack_row_pairs_##lanes(                                                                                   \
-        const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel) {                         \
+// The body of ck_pack_row_pairs(), by a function that rounds a row.
+#define PACK_ROW_PAIRS(lanes, pair)                                                                                                 \
+    do {                                                                                                                            \
         float pairs[lanes * CHUNK];                                                                                                 \
         for (int i = 0; i < rows; i += lanes) {                                                                                     \
             const int part = count - i < 0 ? 0 : count - i > lanes ? lanes : count - i;                                             \
             for (ptrdiff_t first = 0; first < k; first += 2 * CHUNK) {                                                              \
                 const ptrdiff_t numbers = k - first < 2 * CHUNK ? k - first : 2 * CHUNK;                                            \
                 for (int row = 0; row < part; row++)                                                                                \
-                    pair_row(a + (i + row) * row_step + first, numbers, factor, pairs + row * CHUNK);                               \
+                    pair(a + (i + row) * row_step + first, numbers, factor, pairs + row * CHUNK);                                   \
                 transpose_rows_##lanes(pairs, CHUNK, (numbers + 1) / 2, part, rows, panel + first / 2 * rows + i);                  \
             }                                                                                                                       \
         }                                                                                                                           \
-    }
+    } while (0)
 
 // The pairs of a row of numbers; of the last, if their count is odd, the upper half is zero.
 VECTOR_INLINE void pair_row(const float *row, ptrdiff_t count, float factor, float *pairs) {
@@ -166,27 +156,28 @@ VECTOR_INLINE void pair_row(const float *row, ptrdiff_t count, float factor, flo
     if (count % 2) pairs[count / 2] = bits_to_float(pair_of(row[count - 1] * factor, 0));
 }
 
-PACK_ROW_PAIRS(8)
-PACK_ROW_PAIRS(16)
-#undef PACK_ROW_PAIRS
+VECTOR_INLINE void ck_pack_row_pairs_apart_8(
+    const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel) {
+    PACK_ROW_PAIRS(8, pair_row);
+}
+
+VECTOR_INLINE void ck_pack_row_pairs_apart_16(
+    const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel) {
+    PACK_ROW_PAIRS(16, pair_row);
+}
+
+void ck_pack_row_pairs_apart(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel);
 
 CK_KERNEL_BY_LANES(
-    void, ck_pack_row_pairs,
+    void, ck_pack_row_pairs_apart,
     (const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel),
     (a, row_step, k, count, rows, factor, panel))
 
-// The pairs of two rows of numbers, column by column; zeros in the place of the second where it is null.
-VECTOR_INLINE void pair_rows(const float *low, const float *high, int count, float factor, float *pairs) {
-    if (high) {
-        VECTOR_LOOP
-        for (int j = 0; j < count; j++) pairs[j] = bits_to_float(pair_of(low[j] * factor, high[j] * factor));
-    } else {
-        for (int j = 0; j < count; j++) pairs[j] = bits_to_float(pair_of(low[j] * factor, 0));
-    }
-}
+void ck_pack_column_pairs_apart(
+    const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float factor, float *panel, ptrdiff_t panel_step);
 
 CK_KERNEL(
-    void, ck_pack_column_pairs,
+    void, ck_pack_column_pairs_apart,
     (const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float factor, float *panel, ptrdiff_t panel_step),
     (b, row_step, k, count, columns, factor, panel, panel_step)) {
     for (ptrdiff_t p = 0; p < k; p += 2) {
@@ -199,4 +190,50 @@ CK_KERNEL(
         pair_rows(low, p + 1 < k ? low + row_step : NULL, whole ? VECTOR_LANES : count, factor, pairs);
         if (!whole) for (int j = count; j < columns; j++) pairs[j] = 0;
     }
+}
+
+#if defined(__x86_64__)
+// pair_row() by the processor's own rounding.
+TARGET_BFLOAT16 VECTOR_INLINE void pair_row_by_instruction(const float *row, ptrdiff_t count, float factor, float *pairs) {
+    const __m512 scale = _mm512_set1_ps(factor);
+    ptrdiff_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        const __m512 first = _mm512_mul_ps(scale, _mm512_loadu_ps(row + i)), second = _mm512_mul_ps(scale, _mm512_loadu_ps(row + i + 16));
+        _mm512_storeu_si512(pairs + i / 2, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+    }
+    if (i == count) return;
+    const __m512 first = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(first_lanes(count - i), row + i));
+    const __m512 second = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(first_lanes(count - i - 16), row + i + 16));
+    _mm512_mask_storeu_epi32(pairs + i / 2, first_lanes((count - i + 1) / 2), (__m512i)_mm512_cvtne2ps_pbh(second, first));
+}
+
+TARGET_BFLOAT16 static void pack_row_pairs_by_instruction(
+    const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel) {
+    PACK_ROW_PAIRS(16, pair_row_by_instruction);
+}
+
+TARGET_BFLOAT16 static void pack_column_pairs_by_instruction(
+    const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float factor, float *panel, ptrdiff_t panel_step) {
+    const __m512i order = order_of_pairs();
+    for (ptrdiff_t p = 0; p < k; p += 2) {
+        const float *low = b + p * row_step;
+        pair_rows_by_instruction(low, p + 1 < k ? low + row_step : NULL, count, columns, factor, panel + p / 2 * panel_step, order);
+    }
+}
+#endif
+
+void ck_pack_row_pairs(const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, int rows, float factor, float *panel) {
+#if defined(__x86_64__)
+    if (ck_has_pair_instruction()) return pack_row_pairs_by_instruction(a, row_step, k, count, rows, factor, panel);
+#endif
+    ck_pack_row_pairs_apart(a, row_step, k, count, rows, factor, panel);
+}
+
+void ck_pack_column_pairs(
+    const float *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, float factor, float *panel, ptrdiff_t panel_step) {
+#if defined(__x86_64__)
+    if (ck_has_pair_instruction())
+        return pack_column_pairs_by_instruction(b, row_step, k, count, columns, factor, panel, panel_step);
+#endif
+    ck_pack_column_pairs_apart(b, row_step, k, count, columns, factor, panel, panel_step);
 }
