@@ -4,7 +4,7 @@
 
 // The transforms of the minimal filtering algorithm F(4×4, 3×3) for stride-1 convolutions: each tile of 4×4 output pixels comes from
 // 6×6 input pixels by 36 products in the place of 144 (Winograd 1980; Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks", 2016, section 4.3, points 0, ±1, ±2, ∞).
+// Networks", 2016, section 4.3).
 //
 // Tiles are counted row by row over one picture. A panel holds up to `columns` <= 32 of them, in lanes.
 
@@ -32,6 +32,11 @@ void ck_winograd_weights(
 
 // As ck_winograd_weights, of kernels that lie as panel[(c * 9 + i) * rows + row], for rows that are a multiple of 16.
 void ck_winograd_packed_weights(const float *panel, ptrdiff_t channels, int rows, float *out, ptrdiff_t position_step);
+
+// Rounds transformed tiles or kernels, numbers[p * position_step + c * lanes + i] for c < channels and i < lanes, to bfloat16, channels 2c
+// and 2c + 1 as one pair: pairs[p * pair_step + c * lanes + i]; where their number is odd, the last pairs have a zero.
+void ck_winograd_pairs(
+    const float *numbers, ptrdiff_t position_step, ptrdiff_t channels, int lanes, float *pairs, ptrdiff_t pair_step);
 
 // Transforms the products m[p * position_step + lane + i] of `count` tiles back, adds `bias`, and writes them to the plane
 // [output_height, output_width]; what lies beyond its edges is dropped.

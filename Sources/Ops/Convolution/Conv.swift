@@ -63,7 +63,7 @@ struct Conv: Operator {
             let product = ProductKernel.prePackedName(panels?.precision ?? .single)
             return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
         case .direct: return "direct"
-        case .winograd: return "Winograd 4×4"
+        case .winograd(let winograd): return winograd.isPaired ? "bf16 Winograd 4×4" : "Winograd 4×4"
         case .windows: return window.isPointwise ? "windows 1×1" : "windows"
         case .unfolded: break
         }
@@ -104,11 +104,12 @@ struct Conv: Operator {
             return result
         case .fewPixels, .direct, .winograd, .unfolded: break
         }
-        guard let wanted = kernel.precisionOfPanels(plan.precision) else { return result }
+        guard let precision = kernel.precisionOfPanels(plan.precision, weights.dtype) else { return result }
         let depth = Im2Col<Float>(window).rowCount
-        let precision = ProductPrecision(wanted, isPacked: true, weights: weights.dtype)
-        result.panels = PanelProduct.layout(n: window.outputChannels, k: depth, isTransposed: true, precision: precision)
-            .packed(weights, constants: constants)
+        result.panels = PanelProduct.layout(
+            n: window.outputChannels, k: depth, isTransposed: true, precision: precision
+        )
+        .packed(weights, constants: constants)
         return result
     }
 
@@ -199,16 +200,17 @@ private enum ConvolutionKernel: Sendable {
     case unfolded
 
     /// The numbers of the panels of weights that it reads, where a plan asks for a precision; nil where it reads none.
-    func precisionOfPanels(_ precision: Precision) -> Precision? {
+    func precisionOfPanels(_ precision: Precision, _ weights: DType) -> ProductPrecision? {
         switch self {
-        case .fewPixels: precision
-        case .winograd(let winograd): winograd.readsPanels ? .single : nil
+        case .fewPixels: ProductPrecision(precision, isPacked: true, weights: weights)
+        case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights) : nil
         case .dot, .depthwise, .direct, .windows, .unfolded: nil
         }
     }
 
     init(_ window: ConvolutionWindow, hasPanels: Bool, _ precision: Precision) {
-        let (windows, winograd) = (WindowConvolution(window), WinogradConvolution(window))
+        let windows = WindowConvolution(window)
+        let winograd = WinogradConvolution(window, hasPanels: hasPanels, precision)
         if let dot = DotConvolution(window) {
             self = .dot(dot)
         } else if let depthwise = DepthwiseConvolution(window) {

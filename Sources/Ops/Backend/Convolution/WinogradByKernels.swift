@@ -53,7 +53,7 @@ import GraphRuntime
     /// How many panels of kernels, and of tiles, are multiplied with one another at a position before the next one's turn, so that
     /// each is read from the second-level cache: a square of about that cache's half.
     private func blocking(tilePanels: Int, threads: Int) -> (kernels: Int, tiles: Int) {
-        let side = unsafe Self.sliceBytes / (operands.geometry.inputChannels * MemoryLayout<Float>.stride)
+        let side = unsafe Self.sliceBytes / (operands.steps * MemoryLayout<Float>.stride)
         let tiles = unsafe min(max(side / WinogradOperands.lanes, 1), 4, tilePanels)
         let panels = unsafe operands.kernelPanels
         let most = unsafe min(max(side / WinogradOperands.rows, 1), 8)

@@ -13,9 +13,9 @@ struct WinogradByTiles: @unchecked Sendable {
 
     init(_ operands: WinogradOperands, threads: Int) {
         unsafe self.operands = unsafe operands
-        // Two panels of up to 256 channels fit the second-level cache. More channels don't, however few panels are taken at once:
+        // Two panels of up to 256 steps fit the second-level cache. More don't, however few panels are taken at once:
         // then four of them share what is read of the kernels.
-        let fitting = unsafe operands.geometry.inputChannels <= 256 ? 2 : 4
+        let fitting = unsafe operands.steps <= 256 ? 2 : 4
         unsafe taskPanels = unsafe max(min(fitting, operands.tilePanels / (2 * threads)), 1)
     }
 

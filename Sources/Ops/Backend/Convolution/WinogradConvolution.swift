@@ -6,9 +6,14 @@ import GraphRuntime
 ///
 /// At each of the 36 positions there is a product of the transformed kernels [output channels, input channels] with the transformed
 /// tiles [input channels, tiles]. Which of the two stays in cache while the other passes by is a matter of their sizes.
+///
+/// Where the processor multiplies pairs of bfloat16 and the plan allows for it, both are rounded to such after their transforms, which are
+/// computed in single precision, as is the transform of the products.
 struct WinogradConvolution {
     private let geometry: WinogradGeometry
     private let scheme: Scheme
+    /// Whether the products are of pairs of bfloat16.
+    let isPaired: Bool
 
     private enum Scheme {
         /// By tiles where all threads find enough panels of them and the kernels are kept, by kernels else.
@@ -22,18 +27,36 @@ struct WinogradConvolution {
     /// Input channels whose transformed tiles fit the second-level cache.
     private static let mostChannelsByTiles = 512
 
+    /// Input channels from which on pairs are multiplied. Of fewer, the transforms, which stay in single precision, are so much of the work
+    /// that less is saved, and fewer products are there to average what rounding adds.
+    private static let fewestPairedChannels = 128
+    /// Products at one position from which on pairs are multiplied: with fewer a convolution takes less than a millisecond as it is, which
+    /// what rounding adds isn't worth.
+    private static let fewestPairedProducts = 3 << 20
+    /// Tiles up to which rounding their kernels' transforms to pairs costs more than it saves.
+    private static let mostSingleTiles = 8
+
     /// - Returns: nil where the convolution isn't of this kind, or where unfolding is at least as fast: few channels, whose
     ///   transforms cost more than the products that they save, and pictures of few pixels.
-    init?(_ window: ConvolutionWindow) {
+    ///
+    /// - Parameter hasPanels: whether unfolded pixels have packed weights to be multiplied with.
+    init?(_ window: ConvolutionWindow, hasPanels: Bool, _ precision: Precision) {
         guard unsafe PackedProduct.level != 0, window.inputChannels >= 32, window.outputChannels >= 32,
             let geometry = WinogradGeometry(window)
         else { return nil }
         self.geometry = geometry
+        let pairs =
+            ProductPrecision(precision, isPacked: false).pairsLeft && window.inputChannels >= Self.fewestPairedChannels
+            && geometry.tileCount * window.inputChannels * window.outputChannels >= Self.fewestPairedProducts
+        // Kernels that aren't packed in panels are best transformed in registers.
+        let mostByRows = hasPanels && pairs ? Self.mostSingleTiles : WinogradByRows.mostTiles
+        isPaired = pairs && geometry.tileCount > mostByRows
         let pixels = window.batch * window.outputCount
         let lanes = unsafe PackedProduct.columns
         if geometry.tileCount <= 32 {
-            guard pixels >= 16 else { return nil }
-            scheme = unsafe geometry.tileCount <= WinogradByRows.mostTiles ? .byRows : .fewTiles
+            // One tile has so few pixels that they are unfolded in pairs as fast, from panels of half the size.
+            guard pixels >= 16, !(pairs && hasPanels && geometry.tileCount == 1) else { return nil }
+            scheme = geometry.tileCount <= mostByRows ? .byRows : .fewTiles
             return
         }
         // Lanes without a tile, and tiles that reach beyond the picture's edge, compute for nothing.
@@ -50,6 +73,12 @@ struct WinogradConvolution {
         case .manyTiles: false
         case .fewTiles, .byRows: true
         }
+    }
+
+    /// The numbers of these panels: those that are rounded after their transform may be rounded to 16 bits before it.
+    func precisionOfPanels(_ weights: DType) -> ProductPrecision {
+        let stored = ProductPrecision(.single, isPacked: true, weights: weights)
+        return stored == .single && isPaired ? .bfloat16Weights : stored
     }
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
@@ -70,7 +99,8 @@ struct WinogradConvolution {
         let panels = unsafe try panels.map { panels throws(TensorError) in
             unsafe StoredPanels(try panels.pointer(), k: depth, precision: panels.precision)
         }
-        let operands = unsafe WinogradOperands(geometry: geometry, input: source, kernels: kernels, bias: bias, output: target)
+        let operands = unsafe WinogradOperands(
+            geometry: geometry, isPaired: isPaired, input: source, kernels: kernels, bias: bias, output: target)
         switch scheme {
         case .manyTiles(let panels, let keepsKernels):
             if keepsKernels, panels >= 4 * threads.threadCount {
@@ -87,6 +117,8 @@ struct WinogradConvolution {
 /// A convolution's geometry and memory.
 @unsafe struct WinogradOperands: @unchecked Sendable {
     let geometry: WinogradGeometry
+    /// Whether panels hold pairs of two input channels.
+    let isPaired: Bool
     /// [batch, input channels, height, width]
     let input: UnsafePointer<Float>
     let kernels: WinogradKernels
@@ -102,13 +134,18 @@ struct WinogradConvolution {
     var tilePanels: Int { unsafe (geometry.tileCount + Self.lanes - 1) / Self.lanes }
     var kernelPanels: Int { unsafe (geometry.outputChannels + Self.rows - 1) / Self.rows }
 
+    /// Steps of the products: rows of a panel.
+    var steps: Int { unsafe steps(of: geometry.inputChannels) }
+    /// Those of some input channels, of which the first is even.
+    func steps(of channels: Int) -> Int { unsafe PanelLayout.rows(depth: channels, isPaired: isPaired) }
+
     /// Floats from one position of a panel of tiles to the next. A line of cache more than the lanes need, since a power of two
     /// between the positions would put all 36 into the same few sets of the cache.
-    var tileStep: Int { unsafe geometry.inputChannels * Self.lanes + 16 }
+    var tileStep: Int { unsafe steps * Self.lanes + 16 }
     /// Floats of a panel of tiles.
     var tilePanelSize: Int { unsafe Self.positions * tileStep }
     /// Floats from one position of a panel of kernels to the next, with room for the vectors that reach beyond the end.
-    var kernelStep: Int { unsafe geometry.inputChannels * Self.rows + 16 }
+    var kernelStep: Int { unsafe steps * Self.rows + 16 }
     /// Floats of a panel of kernels.
     var kernelPanelSize: Int { unsafe Self.positions * kernelStep + 64 }
     /// Floats from one position of the products of two panels to the next.
@@ -124,17 +161,60 @@ struct WinogradConvolution {
         unsafe panel * Self.rows..<min((panel + 1) * Self.rows, geometry.outputChannels)
     }
 
-    /// One panel of tiles, [position][channel][lane].
+    /// One panel of tiles, [position][step][lane].
     func transformTiles(_ panel: Int, channels: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        for channel in channels {
-            unsafe geometry.transformInput(
-                input, channel: channel, tiles: tiles(of: panel), into: target + channel * Self.lanes, positionStep: tileStep)
+        unsafe transformTiles(
+            tiles(of: panel), channels: channels, lanes: Self.lanes, into: target, positionStep: tileStep)
+    }
+
+    /// Some input channels, of which the first is even, of tiles in a panel of `lanes` of them.
+    func transformTiles(
+        _ tiles: Range<Int>, channels: Range<Int>, lanes: Int, into target: UnsafeMutablePointer<Float>, positionStep: Int
+    ) {
+        guard unsafe isPaired else {
+            for channel in channels {
+                unsafe geometry.transformInput(
+                    input, channel: channel, tiles: tiles, into: target + channel * lanes, positionStep: positionStep)
+            }
+            return
+        }
+        // Two channels, with room for the vectors that reach beyond the end.
+        let step = 2 * lanes + 16
+        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.positions * step + 16) { memory in
+            guard let numbers = memory.baseAddress else { return }
+            unsafe numbers.update(repeating: 0, count: Self.positions * step)
+            for first in stride(from: channels.lowerBound, to: channels.upperBound, by: 2) {
+                let pair = first..<min(first + 2, channels.upperBound)
+                for channel in pair {
+                    unsafe geometry.transformInput(
+                        input, channel: channel, tiles: tiles, into: numbers + (channel - first) * lanes, positionStep: step)
+                }
+                unsafe ck_winograd_pairs(
+                    numbers, step, pair.count, Int32(lanes), target + steps(of: first) * lanes, positionStep)
+            }
         }
     }
 
-    /// One panel of kernels, [position][channel][row].
+    /// Input channels of kernels that are transformed before they are rounded: whole vectors of the 9 numbers of each.
+    private static let pairedChannels = 16
+
+    /// One panel of kernels, [position][step][row].
     func transformKernels(_ panel: Int, into target: UnsafeMutablePointer<Float>) {
-        unsafe kernels.transform(channels(of: panel), rows: Self.rows, into: target, positionStep: kernelStep)
+        let (outputs, channels) = unsafe (channels(of: panel), geometry.inputChannels)
+        guard unsafe isPaired else {
+            return unsafe kernels.transform(
+                outputs, channels: 0..<channels, rows: Self.rows, into: target, positionStep: kernelStep)
+        }
+        let step = unsafe Self.pairedChannels * Self.rows + 16
+        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.positions * step + 64) { memory in
+            guard let numbers = memory.baseAddress else { return }
+            for first in stride(from: 0, to: channels, by: Self.pairedChannels) {
+                let part = first..<min(first + Self.pairedChannels, channels)
+                unsafe kernels.transform(outputs, channels: part, rows: Self.rows, into: numbers, positionStep: step)
+                unsafe ck_winograd_pairs(
+                    numbers, step, part.count, Int32(Self.rows), target + steps(of: first) * Self.rows, kernelStep)
+            }
+        }
     }
 
     /// The product of a panel of kernels with one of tiles at one position. It is one of several with the same tiles, each of which reads
@@ -144,10 +224,12 @@ struct WinogradConvolution {
         into products: UnsafeMutablePointer<Float>, part: Int, of parts: Int
     ) {
         let step = unsafe (Self.lanes + parts - 1) / parts
-        unsafe ck_gemm_kernel(
-            PackedProduct.level, Int32(Self.rows), geometry.inputChannels, kernels + position * kernelStep, Self.rows,
+        let multiply = unsafe isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
+        unsafe multiply(
+            PackedProduct.level, Int32(Self.rows), steps,
+            kernels + position * kernelStep, Self.rows,
             tiles + position * tileStep, nil, 0, products + position * productStep, Self.lanes,
-            tiles + (position + 1) * tileStep + part * step * geometry.inputChannels, step)
+            tiles + (position + 1) * tileStep + part * step * steps, step)
     }
 
     /// The products of a panel of kernels with one of tiles back into the pictures.

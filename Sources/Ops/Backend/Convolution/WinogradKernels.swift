@@ -32,25 +32,30 @@ import GraphRuntime
         return unsafe first + (output * inputChannels + input) * 9
     }
 
-    /// Transforms the kernels of some output channels, at most `rows`, into [position][input channel][row].
-    func transform(_ outputs: Range<Int>, rows: Int, into target: UnsafeMutablePointer<Float>, positionStep: Int) {
+    /// Transforms the kernels of some output channels, at most `rows`, into [position][input channel][row], of which `target` is the first
+    /// that is asked for.
+    func transform(
+        _ outputs: Range<Int>, channels: Range<Int>, rows: Int, into target: UnsafeMutablePointer<Float>, positionStep: Int
+    ) {
         switch unsafe source {
         case .single(let first):
             let size = inputChannels * 9
             unsafe ck_winograd_weights(
-                first + outputs.lowerBound * size, size, inputChannels, Int32(outputs.count), Int32(rows), target, positionStep)
+                first + outputs.lowerBound * size + channels.lowerBound * 9, size, channels.count, Int32(outputs.count),
+                Int32(rows), target, positionStep)
         case .half(let kernels):
-            let most = min(Self.widenedChannels, inputChannels)
+            let most = min(Self.widenedChannels, channels.count)
             unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * most * 9) { memory in
                 guard let numbers = memory.baseAddress else { return }
-                for first in stride(from: 0, to: inputChannels, by: most) {
-                    let count = min(most, inputChannels - first)
+                for first in stride(from: channels.lowerBound, to: channels.upperBound, by: most) {
+                    let count = min(most, channels.upperBound - first)
                     for (index, output) in outputs.enumerated() {
                         unsafe kernels.widen(
                             row: output, column: first * 9, count: count * 9, into: numbers + index * count * 9)
                     }
                     unsafe ck_winograd_weights(
-                        numbers, count * 9, count, Int32(outputs.count), Int32(rows), target + first * rows, positionStep)
+                        numbers, count * 9, count, Int32(outputs.count), Int32(rows),
+                        target + (first - channels.lowerBound) * rows, positionStep)
                 }
             }
         }
