@@ -91,6 +91,16 @@ def test_errors(client, options, param):
     assert error.value.param == param and error.value.type == "invalid_request_error"
 
 
+def test_who_is_refused_is_told_that_the_connection_ends(server):
+    """A client would send its next request on a connection that the server is about to close."""
+    for path, body in [("/v1/images/generations", {"prompt": "a fox", "steps": 0}), ("/v1/images/generations", {}), ("/v1/images/edits", {}),
+                       ("/sdapi/v1/txt2img", {"steps": "x"}), ("/sdapi/v1/img2img", {}), ("/sdapi/v1/extra-single-image", {})]:
+        answer = requests.post(server.url + path, json=body, timeout=PATIENCE)
+        assert answer.status_code in (400, 404, 422) and answer.headers["connection"] == "close", path
+    # Others go on.
+    assert "connection" not in requests.post(f"{server.url}/v1/jobs", json={}, timeout=PATIENCE).headers
+
+
 def test_other_errors(client, server):
     with pytest.raises(openai.NotFoundError):
         client.images.generate(prompt="a fox", model="none such")

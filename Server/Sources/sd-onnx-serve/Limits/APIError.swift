@@ -14,6 +14,8 @@ struct APIError: Error {
     var retryAfter: Int?
     /// The methods that the address takes, where it was another.
     var allowed: [HTTPRequest.Method] = []
+    /// Whether the connection ends with the answer, which the client must be told: it would send the next request on it.
+    var endsConnection = false
 
     init(
         _ status: HTTPResponse.Status, _ message: String, field: String? = nil, code: String? = nil, retryAfter: Int? = nil,
@@ -79,7 +81,7 @@ struct APIError: Error {
         if let retryAfter { fields[.retryAfter] = "\(retryAfter)" }
         if !allowed.isEmpty { fields[.allow] = allowed.map(\.rawValue).joined(separator: ", ") }
         if status == .unauthorized { fields[.wwwAuthenticate] = "Basic realm=\"sd-onnx\", charset=\"UTF-8\"" }
-        if status == .contentTooLarge || status == .requestTimeout { fields[.connection] = "close" }
+        if endsConnection || status == .contentTooLarge || status == .requestTimeout { fields[.connection] = "close" }
         return fields
     }
 }

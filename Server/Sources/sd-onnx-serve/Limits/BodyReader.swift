@@ -40,8 +40,14 @@ final class BodyReader: Sendable {
         }
         defer { promised.withLock { $0 -= promise } }
         guard let whenGone else { return try await work(try await collect(request.body, context)) }
-        return try await request.body.consumeWithInboundCloseHandler(
-            { body in try await work(try await collect(body, context)) }, onInboundClosed: whenGone)
+        do {
+            return try await request.body.consumeWithInboundCloseHandler(
+                { body in try await work(try await collect(body, context)) }, onInboundClosed: whenGone)
+        } catch {
+            var error = APIError(error)
+            error.endsConnection = true
+            throw error
+        }
     }
 
     private var tooLarge: APIError {
