@@ -227,6 +227,35 @@ CK_KERNEL(
     }
 }
 
+// The columns of up to four panels at once, whose chains of sums don't wait for each other.
+VECTOR_INLINE void row_product(
+    const int panels, const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t step, float *y) {
+    vector_f32 sum[4][2];
+    for (int i = 0; i < panels; i++)
+        for (int v = 0; v < vectors; v++) sum[i][v] = 0;
+    for (ptrdiff_t p = 0; p < k; p++, b += vectors * VECTOR_LANES)
+        for (int i = 0; i < panels; i++)
+            for (int v = 0; v < vectors; v++) sum[i][v] += a[p] * VECTOR_CONST_AT(b + i * step + v * VECTOR_LANES);
+    for (int i = 0; i < panels; i++)
+        for (int v = 0; v < vectors; v++) VECTOR_AT(y + (i * vectors + v) * VECTOR_LANES) = sum[i][v];
+}
+
+VECTOR_INLINE void row_products(const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t count, float *y) {
+    const ptrdiff_t columns = vectors * VECTOR_LANES, step = k * columns;
+    ptrdiff_t i = 0;
+    for (; i + 4 <= count; i += 4) row_product(4, vectors, a, k, b + i * step, step, y + i * columns);
+    for (; i < count; i++) row_product(1, vectors, a, k, b + i * step, step, y + i * columns);
+}
+
+CK_KERNEL(
+    void, ck_row_product, (const float *a, ptrdiff_t k, const float *panels, int columns, ptrdiff_t count, float *y),
+    (a, k, panels, columns, count, y)) {
+    if (columns == VECTOR_LANES)
+        row_products(1, a, k, panels, count, y);
+    else
+        row_products(2, a, k, panels, count, y);
+}
+
 CK_KERNEL(
     void, ck_add_rows, (const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t columns),
     (x, x_step, y, y_step, rows, columns)) {

@@ -15,6 +15,16 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
     let isBatchFirst: Bool
     /// What the attribute says; the weights' shape tells it too.
     let hiddenSize: Int?
+    /// W in panels, all directions' columns beside each other, and R as ``RecurrentWeights`` has it, where they are constants.
+    private var panels: PackedFactor?
+    private var recurrent: PackedConstant?
+
+    init(
+        cell: Cell, direction: Direction, functions: [[RecurrentFunction]], clip: Double, isBatchFirst: Bool, hiddenSize: Int?
+    ) {
+        (self.cell, self.direction, self.functions) = (cell, direction, functions)
+        (self.clip, self.isBatchFirst, self.hiddenSize) = (clip, isBatchFirst, hiddenSize)
+    }
 
     private var hasCellState: Bool { Cell.self == LSTMCell.self }
 
@@ -57,7 +67,23 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
         }
     }
 
-    private func run<Element: BLASElement & NumericElement>(_ context: RunContext, _ type: Element.Type) throws {
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        var result = self
+        (result.panels, result.recurrent) = (nil, nil)
+        guard let constants = plan.constants, let (_, w) = PanelProduct.constantFactor(inputs),
+            let geometry = try geometry({ $0 < inputs.count ? inputs[$0]?.shape : nil })
+        else { return result }
+        result.panels = PanelProduct.packed(
+            w, m: geometry.length * geometry.batch, n: geometry.directions * geometry.width, k: geometry.inputSize,
+            isTransposed: true, plan: PlanContext(constants: constants))
+        if let r = inputs[2]?.tensor {
+            result.recurrent = RecurrentWeights(directions: geometry.directions, size: geometry.hidden, stages: cell.stages)
+                .packed(r, constants: constants)
+        }
+        return result
+    }
+
+    private func run<Element: RecurrentElement>(_ context: RunContext, _ type: Element.Type) throws {
         let tensors = try (0..<8).map { try context.optionalInput($0) }
         guard let geometry = try geometry({ tensors[$0]?.shape }) else { throw TensorError("an input is missing") }
         let lengths = try tensors[4]?.integers() ?? Array(repeating: geometry.length, count: geometry.batch)
@@ -66,12 +92,12 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
         }
         let outputs = (0..<3).map { context.optionalOutput($0) }
         try outputs[0]?.fill(with: 0 as Element)
-        for index in functions.indices {
-            let pass = try RecurrentPass<Element>(
-                geometry: geometry, direction: index, isReverse: direction == .reverse || index == 1, tensors: tensors,
-                lengths: lengths, clip: clip)
-            try pass.run(cell, functions[index], into: outputs, threads: context.threads)
-        }
+        // Without memory for the packed weights they are read as they lie.
+        let pass = try RecurrentPass<Element, Cell>(
+            geometry: geometry, cell: cell, functions: functions, tensors: tensors,
+            panels: try? panels?.panels(threads: context.threads), packed: try? recurrent?.tensor(threads: context.threads),
+            isReverse: direction == .reverse, lengths: lengths, clip: clip)
+        try pass.run(into: outputs, threads: context.threads)
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {

@@ -4,50 +4,68 @@ import GraphRuntime
 protocol RecurrentCell: Sendable {
     /// How many gates the weights hold.
     static var gates: Int { get }
-    /// How many of them take their part of the previous state as it is, first ones first.
-    var recurrentGates: Int { get }
-    /// Brings the state of one sequence to the next step.
-    func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction])
+    /// The gates whose products with R are computed together, one or two stages of neighbouring ones: the first with the previous hidden
+    /// state, the second with what ``advance(_:_:stage:)`` of the first has put into ``RecurrentRow/passed``.
+    var stages: [Range<Int>] { get }
+    /// Whether a gate's bias of R is added to its input, and not by the cell.
+    func addsRecurrentBias(gate: Int) -> Bool
+    /// Goes on with one sequence after the products of a stage; after the last one its state is that of the next step.
+    func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int)
 }
 
-/// One sequence at one step. Vectors of all gates have gates · size elements, one gate behind the other.
+/// One sequence at one step. Vectors of several gates hold one gate behind the other.
 @unsafe
-struct RecurrentRow<Element: BLASElement & NumericElement> {
+struct RecurrentRow<Element: RecurrentElement> {
     let size: Int
-    /// The input's product with W.
+    /// The input's product with W, and what of the biases is added to it, [gates · size].
     let input: UnsafePointer<Element>
-    /// The previous hidden state's product with R.
-    let recurrent: UnsafePointer<Element>
-    /// The biases of W and, behind them, those of R.
-    let bias: UnsafePointer<Element>
-    /// R, [gates · size, size].
-    let weights: UnsafePointer<Element>
-    /// The peepholes of LSTM, [3 · size]; of nothing else.
-    let peepholes: UnsafePointer<Element>
+    /// The products with R of the first stage's gates, which the cell may overwrite.
+    let products: UnsafeMutablePointer<Element>
+    /// Those of the second stage's gates.
+    let laterProducts: UnsafeMutablePointer<Element>
+    /// The biases of R, [gates · size]; nil for zeros.
+    let bias: UnsafePointer<Element>?
+    /// The peepholes of LSTM, [3 · size]; nil for zeros.
+    let peepholes: UnsafePointer<Element>?
     let hidden: UnsafeMutablePointer<Element>
     /// The cell state of LSTM.
     let cell: UnsafeMutablePointer<Element>
-    /// 2 · size elements for what comes between.
-    let scratch: UnsafeMutablePointer<Element>
+    /// [size].
+    let passed: UnsafeMutablePointer<Element>
     let clip: Double
 
-    /// A function of a number that is clipped first.
+    /// Replaces numbers by a function of them, which are clipped first.
     @inline(__always)
-    func apply(_ function: RecurrentFunction, _ value: Element) -> Element {
-        unsafe .converting(function(min(max(value.double, -clip), clip)))
+    func apply(_ function: RecurrentFunction, _ values: UnsafeMutablePointer<Element>, count: Int) {
+        if unsafe clip.isFinite { unsafe Element.clip(values, count: count, to: clip) }
+        unsafe Element.apply(function, values, count: count)
     }
+}
+
+@inline(__always)
+private func add<Element: RecurrentElement>(_ x: UnsafePointer<Element>, to y: UnsafeMutablePointer<Element>, count: Int) {
+    for j in 0..<count { unsafe y[j] += x[j] }
+}
+
+/// y += a ⊙ b.
+@inline(__always)
+private func addProduct<Element: RecurrentElement>(
+    _ a: UnsafePointer<Element>, _ b: UnsafePointer<Element>, to y: UnsafeMutablePointer<Element>, count: Int
+) {
+    for j in 0..<count { unsafe y[j] += a[j] * b[j] }
 }
 
 /// RNN (Elman): Ht = f(Xt Wᵀ + Ht-1 Rᵀ + Wb + Rb).
 struct RNNCell: RecurrentCell {
     static let gates = 1
-    let recurrentGates = 1
+    var stages: [Range<Int>] { [0..<1] }
+    func addsRecurrentBias(gate: Int) -> Bool { true }
 
-    func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction]) {
-        let (n, f) = unsafe (row.size, functions[0])
-        for j in 0..<n {
-            unsafe row.hidden[j] = unsafe row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[n + j])
-        }
+    func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int) {
+        let n = unsafe row.size
+        unsafe row.hidden.update(from: row.products, count: n)
+        unsafe add(row.input, to: row.hidden, count: n)
+        unsafe row.apply(functions[0], row.hidden, count: n)
     }
 }
 
@@ -59,29 +77,27 @@ struct GRUCell: RecurrentCell {
     static let gates = 3
     /// The attribute `linear_before_reset`.
     let resetsLate: Bool
-    var recurrentGates: Int { resetsLate ? 3 : 2 }
+    var stages: [Range<Int>] { resetsLate ? [0..<3] : [0..<2, 2..<3] }
+    func addsRecurrentBias(gate: Int) -> Bool { gate < 2 || !resetsLate }
 
-    func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction]) {
-        let (n, f, g) = unsafe (row.size, functions[0], functions[1])
-        // The reset gate, then the part of the state that passes it.
-        let passed = unsafe row.scratch
-        let product = unsafe row.scratch + n
-        for j in n..<2 * n {
-            let r = unsafe row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[3 * n + j])
-            unsafe passed[j - n] = unsafe resetsLate ? r * (row.recurrent[n + j] + row.bias[4 * n + j]) : r * row.hidden[j - n]
+    func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int) {
+        let n = unsafe row.size
+        let z = unsafe row.products
+        let h = unsafe resetsLate ? row.products + 2 * n : row.laterProducts
+        if stage == 0 {
+            let r = unsafe z + n
+            unsafe add(row.input, to: z, count: 2 * n)
+            unsafe row.apply(functions[0], z, count: 2 * n)
+            guard resetsLate else {
+                for j in 0..<n { unsafe row.passed[j] = unsafe r[j] * row.hidden[j] }
+                return
+            }
+            if let bias = unsafe row.bias { unsafe add(bias + 2 * n, to: h, count: n) }
+            for j in 0..<n { unsafe h[j] *= r[j] }
         }
-        if !resetsLate {
-            unsafe GEMM(
-                transposeB: true, m: 1, n: n, k: n, a: passed, lda: n,
-                b: row.weights + 2 * n * n, ldb: n, c: product, ldc: n
-            ).run()
-            for j in 0..<n { unsafe passed[j] = unsafe product[j] + row.bias[5 * n + j] }
-        }
-        for j in 0..<n {
-            let z = unsafe row.apply(f, row.input[j] + row.recurrent[j] + row.bias[j] + row.bias[3 * n + j])
-            let h = unsafe row.apply(g, row.input[2 * n + j] + passed[j] + row.bias[2 * n + j])
-            unsafe row.hidden[j] = unsafe (1 - z) * h + z * row.hidden[j]
-        }
+        unsafe add(row.input + 2 * n, to: h, count: n)
+        unsafe row.apply(functions[1], h, count: n)
+        for j in 0..<n { unsafe row.hidden[j] = unsafe (1 - z[j]) * h[j] + z[j] * row.hidden[j] }
     }
 }
 
@@ -90,24 +106,35 @@ struct GRUCell: RecurrentCell {
 /// Ct = f ⊙ Ct-1 + i ⊙ c, o = f(Xt Woᵀ + Ht-1 Roᵀ + Po ⊙ Ct + Wbo + Rbo), Ht = o ⊙ h(Ct).
 struct LSTMCell: RecurrentCell {
     static let gates = 4
-    let recurrentGates = 4
     /// The attribute `input_forget`: the forget gate is 1 - the input gate.
     let couplesGates: Bool
+    var stages: [Range<Int>] { [0..<4] }
+    func addsRecurrentBias(gate: Int) -> Bool { true }
 
-    func advance<Element: BLASElement & NumericElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction]) {
+    func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int) {
         let n = unsafe row.size
-        let (f, g, h) = (functions[0], functions[1], functions[2])
-        func sum(_ place: Int) -> Element {
-            unsafe row.input[place] + row.recurrent[place] + row.bias[place] + row.bias[4 * n + place]
+        let (i, o) = unsafe (row.products, row.products + n)
+        let (f, c) = unsafe (row.products + 2 * n, row.products + 3 * n)
+        unsafe add(row.input, to: row.products, count: 4 * n)
+        if let peepholes = unsafe row.peepholes {
+            unsafe addProduct(peepholes, row.cell, to: i, count: n)
+            if !couplesGates { unsafe addProduct(peepholes + 2 * n, row.cell, to: f, count: n) }
         }
+        unsafe row.apply(functions[0], i, count: n)
+        if couplesGates {
+            for j in 0..<n { unsafe f[j] = unsafe 1 - i[j] }
+        } else {
+            unsafe row.apply(functions[0], f, count: n)
+        }
+        unsafe row.apply(functions[1], c, count: n)
         for j in 0..<n {
-            let previous = unsafe row.cell[j]
-            let input = unsafe row.apply(f, sum(j) + row.peepholes[j] * previous)
-            let forget = unsafe couplesGates ? 1 - input : row.apply(f, sum(2 * n + j) + row.peepholes[2 * n + j] * previous)
-            let cell = unsafe forget * previous + input * row.apply(g, sum(3 * n + j))
-            let output = unsafe row.apply(f, sum(n + j) + row.peepholes[n + j] * cell)
+            let cell = unsafe f[j] * row.cell[j] + i[j] * c[j]
             unsafe row.cell[j] = cell
-            unsafe row.hidden[j] = output * row.apply(h, cell)
+            unsafe row.hidden[j] = cell
         }
+        if let peepholes = unsafe row.peepholes { unsafe addProduct(peepholes + n, row.cell, to: o, count: n) }
+        unsafe row.apply(functions[0], o, count: n)
+        unsafe row.apply(functions[2], row.hidden, count: n)
+        for j in 0..<n { unsafe row.hidden[j] *= o[j] }
     }
 }
