@@ -12,29 +12,85 @@ VECTOR_INLINE float *fill(float *target, ptrdiff_t n, float value) {
     return target + n;
 }
 
-VECTOR_INLINE void copy_steps(const float *source, const ptrdiff_t step, float *target, ptrdiff_t n) {
-    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) target[i] = source[i * step];
+typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
+typedef float lanes8 __attribute__((ext_vector_type(8), aligned(4), may_alias));
+
+// Rows are short, so that a library's copy would take longer to begin than to copy: whole vectors, the last of which may overlap the one
+// before.
+VECTOR_INLINE void copy_row(const float *source, float *target, ptrdiff_t n) {
+    if (n >= VECTOR_LANES) {
+        for (ptrdiff_t i = 0; i < n - VECTOR_LANES; i += VECTOR_LANES) VECTOR_AT(target + i) = VECTOR_CONST_AT(source + i);
+        VECTOR_AT(target + n - VECTOR_LANES) = VECTOR_CONST_AT(source + n - VECTOR_LANES);
+    } else if (n >= 8) {
+        const lanes8 last = *(const lanes8 *)(source + n - 8);
+        *(lanes8 *)target = *(const lanes8 *)source;
+        *(lanes8 *)(target + n - 8) = last;
+    } else if (n >= 4) {
+        const lanes4 last = *(const lanes4 *)(source + n - 4);
+        *(lanes4 *)target = *(const lanes4 *)source;
+        *(lanes4 *)(target + n - 4) = last;
+    } else {
+        for (ptrdiff_t i = 0; i < n; i++) target[i] = source[i];
+    }
+}
+
+// Four and eight numbers two apart, and none behind the last of them.
+VECTOR_INLINE void copy_4_of_2(const float *x, float *y) {
+    *(lanes4 *)y = __builtin_shufflevector(*(const lanes4 *)x, *(const lanes4 *)(x + 3), 0, 2, 5, 7);
+}
+
+VECTOR_INLINE void copy_8_of_2(const float *x, float *y) {
+    *(lanes8 *)y = __builtin_shufflevector(*(const lanes8 *)x, *(const lanes8 *)(x + 7), 0, 2, 4, 6, 9, 11, 13, 15);
+}
+
+VECTOR_INLINE void copy_every_second(const float *source, float *target, ptrdiff_t n) {
+    if (n >= 8) {
+        for (ptrdiff_t i = 0; i < n - 8; i += 8) copy_8_of_2(source + 2 * i, target + i);
+        copy_8_of_2(source + 2 * (n - 8), target + n - 8);
+    } else if (n >= 4) {
+        copy_4_of_2(source, target);
+        copy_4_of_2(source + 2 * (n - 4), target + n - 4);
+    } else {
+        for (ptrdiff_t i = 0; i < n; i++) target[i] = source[2 * i];
+    }
 }
 
 CK_KERNEL(
-    void, ck_window_fill, (const ck_window_phase *phases, ptrdiff_t count, const float *plane, float padding, float *target),
-    (phases, count, plane, padding, target)) {
+    void, ck_window_fill,
+    (const ck_window_phase *phases, ptrdiff_t count, const float *plane, float padding, int is_padded, float *target),
+    (phases, count, plane, padding, is_padded, target)) {
     for (ptrdiff_t i = 0; i < count; i++) {
         const ck_window_phase phase = phases[i];
         const ptrdiff_t width = phase.before + phase.count + phase.after;
-        float *place = fill(target + phase.target, phase.rows_before * width, padding);
+        float *place = target + phase.target;
+        place = is_padded ? place + phase.rows_before * width : fill(place, phase.rows_before * width, padding);
         const float *row = plane + phase.source;
-        for (ptrdiff_t y = 0; y < phase.rows; y++, row += phase.row_step) {
-            place = fill(place, phase.before, padding);
+        for (ptrdiff_t y = 0; y < phase.rows; y++, row += phase.row_step, place += width) {
+            float *numbers = place + phase.before;
             if (phase.column_step == 1)
-                memcpy(place, row, (size_t)phase.count * sizeof(float));
+                copy_row(row, numbers, phase.count);
             else if (phase.column_step == 2)
-                copy_steps(row, 2, place, phase.count);
+                copy_every_second(row, numbers, phase.count);
             else
-                for (ptrdiff_t x = 0; x < phase.count; x++) place[x] = row[x * phase.column_step];
-            place = fill(place + phase.count, phase.after, padding);
+                for (ptrdiff_t x = 0; x < phase.count; x++) numbers[x] = row[x * phase.column_step];
+            if (is_padded) continue;
+            fill(place, phase.before, padding);
+            fill(numbers + phase.count, phase.after, padding);
         }
-        fill(place, phase.rows_after * width, padding);
+        if (!is_padded) fill(place, phase.rows_after * width, padding);
+    }
+}
+
+// The first n numbers of `vectors` vectors, of which the last one may have more.
+VECTOR_INLINE void store_vectors(const int vectors, const vector_f32 *values, float *y, ptrdiff_t n) {
+    for (int v = 0; v + 1 < vectors; v++) VECTOR_AT(y + VECTOR_LANES * v) = values[v];
+    const ptrdiff_t last = VECTOR_LANES * (vectors - 1);
+    if (n - last >= VECTOR_LANES) {
+        VECTOR_AT(y + last) = values[vectors - 1];
+    } else {
+        float lanes[VECTOR_LANES];
+        VECTOR_AT(lanes) = values[vectors - 1];
+        copy_row(lanes, y + last, n - last);
     }
 }
 
@@ -42,63 +98,87 @@ CK_KERNEL(
 VECTOR_INLINE void sum_vectors(
     const int vectors, const float *x, const ptrdiff_t *offsets, const float *weights, ptrdiff_t taps, float start, float *y,
     ptrdiff_t n) {
-    vector_f32 sum[4];
+    vector_f32 sum[8];
     for (int v = 0; v < vectors; v++) sum[v] = start;
     for (ptrdiff_t t = 0; t < taps; t++) {
         const vector_f32 weight = (vector_f32)weights[t];
         const float *numbers = x + offsets[t];
         for (int v = 0; v < vectors; v++) sum[v] += weight * VECTOR_CONST_AT(numbers + VECTOR_LANES * v);
     }
-    for (int v = 0; v + 1 < vectors; v++) VECTOR_AT(y + VECTOR_LANES * v) = sum[v];
-    const ptrdiff_t last = VECTOR_LANES * (vectors - 1);
-    if (n - last >= VECTOR_LANES) {
-        VECTOR_AT(y + last) = sum[vectors - 1];
-    } else {
-        float lanes[VECTOR_LANES];
-        VECTOR_AT(lanes) = sum[vectors - 1];
-        memcpy(y + last, lanes, (size_t)(n - last) * sizeof(float));
+    store_vectors(vectors, sum, y, n);
+}
+
+#define SUM(vectors) sum_vectors(vectors, x, offsets, weights, taps, start, y, n)
+
+// At most `most` vectors at once, 4 or 8, which registers hold.
+VECTOR_INLINE void window_sum(
+    const int most, const float *x, const ptrdiff_t *offsets, const float *weights, ptrdiff_t taps, float start, float *y,
+    ptrdiff_t n) {
+    for (const ptrdiff_t step = most * VECTOR_LANES; n > step; n -= step, x += step, y += step) SUM(most);
+    switch ((n + VECTOR_LANES - 1) / VECTOR_LANES) {
+    case 0: return;
+    case 1: return SUM(1);
+    case 2: return SUM(2);
+    case 3: return SUM(3);
+    case 4: return SUM(4);
+    case 5: return SUM(most > 4 ? 5 : 4);
+    case 6: return SUM(most > 4 ? 6 : 4);
+    case 7: return SUM(most > 4 ? 7 : 4);
+    default: return SUM(most);
     }
 }
+#undef SUM
+
+#define SUM_PARAMETERS                                                                                                       \
+    const float *x, const ptrdiff_t *offsets, const float *weights, ptrdiff_t taps, float start, float *y, ptrdiff_t n
+#define SUM_ARGUMENTS x, offsets, weights, taps, start, y, n
+VECTOR_INLINE void ck_window_sum_16(SUM_PARAMETERS) { window_sum(8, SUM_ARGUMENTS); }
+VECTOR_INLINE void ck_window_sum_8(SUM_PARAMETERS) { window_sum(4, SUM_ARGUMENTS); }
+
+CK_KERNEL_BY_LANES(void, ck_window_sum, (SUM_PARAMETERS), (SUM_ARGUMENTS))
 
 CK_KERNEL(
-    void, ck_window_sum,
-    (const float *x, const ptrdiff_t *offsets, const float *weights, ptrdiff_t taps, float start, float *y, ptrdiff_t n),
-    (x, offsets, weights, taps, start, y, n)) {
-    ptrdiff_t i = 0;
-    for (; i + 3 * VECTOR_LANES < n; i += 4 * VECTOR_LANES) sum_vectors(4, x + i, offsets, weights, taps, start, y + i, n - i);
-    if (i + 2 * VECTOR_LANES < n)
-        sum_vectors(3, x + i, offsets, weights, taps, start, y + i, n - i);
-    else if (i + VECTOR_LANES < n)
-        sum_vectors(2, x + i, offsets, weights, taps, start, y + i, n - i);
-    else if (i < n)
-        sum_vectors(1, x + i, offsets, weights, taps, start, y + i, n - i);
+    void, ck_window_rows, (const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t columns),
+    (x, x_step, y, y_step, rows, columns)) {
+    for (ptrdiff_t row = 0; row < rows; row++) copy_row(x + row * x_step, y + row * y_step, columns);
 }
 
-VECTOR_INLINE float larger(float best, float v) { return ((v > best) | (v != v)) ? v : best; }
+typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
 
+// As sum_vectors, with the largest number, which a NaN is too.
+VECTOR_INLINE void max_vectors(
+    const int vectors, const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n) {
+    vector_f32 best[4];
+    for (int v = 0; v < vectors; v++) best[v] = VECTOR_CONST_AT(x + offsets[0] + VECTOR_LANES * v);
+    for (ptrdiff_t t = 1; t < taps; t++) {
+        for (int v = 0; v < vectors; v++) {
+            const vector_f32 numbers = VECTOR_CONST_AT(x + offsets[t] + VECTOR_LANES * v);
+            const vector_i32 replaces = (vector_i32)((numbers > best[v]) | (numbers != numbers));
+            best[v] = replaces ? numbers : best[v];
+        }
+    }
+    store_vectors(vectors, best, y, n);
+}
+
+#define MAX(vectors) max_vectors(vectors, x, offsets, taps, y, n)
 CK_KERNEL(
     void, ck_window_max, (const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n),
     (x, offsets, taps, y, n)) {
-    for (ptrdiff_t i = 0; i < n; i += 4 * VECTOR_LANES) {
-        float best[4 * VECTOR_LANES];
-        const ptrdiff_t left = n - i < 4 * VECTOR_LANES ? n - i : 4 * VECTOR_LANES;
-        const ptrdiff_t lanes = (left + VECTOR_LANES - 1) / VECTOR_LANES * VECTOR_LANES;
-        const float *first = x + offsets[0] + i;
-        VECTOR_LOOP for (ptrdiff_t j = 0; j < lanes; j++) best[j] = first[j];
-        for (ptrdiff_t t = 1; t < taps; t++) {
-            const float *numbers = x + offsets[t] + i;
-            VECTOR_LOOP for (ptrdiff_t j = 0; j < lanes; j++) best[j] = larger(best[j], numbers[j]);
-        }
-        memcpy(y + i, best, (size_t)left * sizeof(float));
+    for (const ptrdiff_t step = 4 * VECTOR_LANES; n > step; n -= step, x += step, y += step) MAX(4);
+    switch ((n + VECTOR_LANES - 1) / VECTOR_LANES) {
+    case 0: return;
+    case 1: return MAX(1);
+    case 2: return MAX(2);
+    case 3: return MAX(3);
+    default: return MAX(4);
     }
 }
+#undef MAX
 
 #define PRODUCT_PARAMETERS                                                                                                   \
     ptrdiff_t channels, ptrdiff_t channel_step, ptrdiff_t taps, const ptrdiff_t *offsets, const float *a, const float *x,    \
         const float *start, float *c, ptrdiff_t ldc
 #define PRODUCT_ARGUMENTS channels, channel_step, taps, offsets, a, x, start, c, ldc
-
-typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
 
 VECTOR_INLINE void product_plain(int rows, const int vectors, PRODUCT_PARAMETERS) {
     lanes4 sum[4][2];

@@ -163,6 +163,17 @@ import Testing
         for threads in [1, 2, 5] { try Case(oracle, hasBias: threads != 2, threads: threads).check() }
     }
 
+    /// Several small planes of a task, of which the later ones find their padding in place, at all widths of rows up to more than a vector.
+    @Test(arguments: [1, 2], [3, 5]) func smallPlanes(stride: Int, kernel: Int) throws {
+        let pad = kernel / 2
+        for width in 1...20 {
+            let oracle = WindowOracle(
+                input: [1, 37, 7, width], weights: [37, 1, kernel, kernel], strides: [stride, stride],
+                pads: [pad, pad, pad, pad], group: 37)
+            try Case(oracle, hasBias: true, threads: 2).check()
+        }
+    }
+
     /// More weights than the second-level cache keeps, which strips of many windows read: against the unfolded convolution in double
     /// precision, since the oracle takes long for as many. With weights that are constants, and with those that aren't.
     @Test(arguments: [

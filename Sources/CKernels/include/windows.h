@@ -24,7 +24,12 @@ typedef struct {
     ptrdiff_t target;
 } ck_window_phase;
 
-void ck_window_fill(const ck_window_phase *phases, ptrdiff_t count, const float *plane, float padding, float *target);
+// Where `is_padded`, the padding is there already, as another plane's filling of the same memory has left it.
+void ck_window_fill(
+    const ck_window_phase *phases, ptrdiff_t count, const float *plane, float padding, int is_padded, float *target);
+
+// y[row * y_step + i] = x[row * x_step + i] for rows of a few columns.
+void ck_window_rows(const float *x, ptrdiff_t x_step, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t columns);
 
 // y[i] = start + sum over t < taps of weights[t] x[offsets[t] + i], for i < n. Up to 15 numbers of x behind the last are read.
 void ck_window_sum(

@@ -59,7 +59,8 @@ struct DepthwiseConvolution {
             for plane in first..<min(first + grouped, count) {
                 let channel = plane % channels
                 let read = plane / channels * window.inputChannels + channel / multiplier
-                unsafe ck_window_fill(fill, fill.count, source + read * inputCount, 0, memory)
+                unsafe ck_window_fill(
+                    fill, fill.count, source + read * inputCount, 0, plane > first ? 1 : 0, memory)
                 let weights = unsafe kernels + channel * taps
                 let start = unsafe starts?[channel] ?? 0
                 let result = unsafe target + plane * outputCount + rows.lowerBound * width
@@ -73,11 +74,15 @@ struct DepthwiseConvolution {
                 } else {
                     unsafe ck_window_sum(
                         memory, offsets, weights, taps, start, sums, planes.laneCount(rows: rows.count))
-                    for row in 0..<rows.count {
-                        unsafe (result + row * width).update(from: sums + row * planes.step, count: width)
-                    }
+                    unsafe ck_window_rows(sums, planes.step, result, width, rows.count, width)
                 }
-                unsafe epilogue.apply(result, count: rows.count * width, place: result - target)
+                if strips > 1 { unsafe epilogue.apply(result, count: rows.count * width, place: result - target) }
+            }
+            // Whole planes lie one behind the other.
+            let planeCount = min(first + grouped, count) - first
+            if strips == 1 {
+                unsafe epilogue.apply(
+                    target + first * outputCount, count: planeCount * outputCount, place: first * outputCount)
             }
         }
     }

@@ -27,6 +27,8 @@ struct WindowConvolution {
     private static let leastLanes = 48
     /// Operations below which threads aren't worth waking.
     private static let leastSharedWork = 1.5e6
+    /// Floats that the first-level cache keeps until an activation follows.
+    private static let joinedFloats = 4 << 10
     /// Output channels for which a task lays a strip out again rather than to take a shorter strip.
     private static let leastOutputs = 48
 
@@ -139,7 +141,6 @@ struct WindowConvolution {
         let channelFloats = channelStep(rows: cut.rowCount) * channels
         // A last tile's lanes reach behind the last channel.
         let floats = channelFloats + lanes + laneStep * layout.panelRows + layout.panelRows + 64
-        let depth = channels * taps
         let tasks = window.batch * window.group * cut.strips * cut.parts
         unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
@@ -154,7 +155,7 @@ struct WindowConvolution {
             let offsets = planes.offsets(rows: rows.count)
             for channel in 0..<channels {
                 unsafe ck_window_fill(
-                    fill, fill.count, source + (plane * channels + channel) * window.inputCount, 0,
+                    fill, fill.count, source + (plane * channels + channel) * window.inputCount, 0, 0,
                     memory + channel * channelStep)
             }
             let laneCount = planes.laneCount(rows: rows.count)
@@ -177,19 +178,25 @@ struct WindowConvolution {
                         channelStep, taps, offsets, weights, memory + lane, panelStarts,
                         isPlaced ? target + firstPlace + lane : products + lane, isPlaced ? window.outputCount : laneStep)
                 }
-                for row in 0..<rowCount {
-                    let sums = unsafe products + row * laneStep
-                    let place = firstPlace + row * window.outputCount
-                    let result = unsafe target + place
-                    if planes.isDense {
-                        unsafe (result + placed).update(from: sums + placed, count: laneCount - placed)
-                    } else {
-                        let width = planes.output.columns
-                        for line in 0..<rows.count {
-                            unsafe (result + line * width).update(from: sums + line * planes.step, count: width)
-                        }
+                let (width, count) = (planes.output.columns, rows.count * planes.output.columns)
+                let result = unsafe target + firstPlace
+                if planes.isDense {
+                    unsafe ck_window_rows(
+                        products + placed, laneStep, result + placed, window.outputCount, rowCount, laneCount - placed)
+                } else {
+                    for row in 0..<rowCount {
+                        unsafe ck_window_rows(
+                            products + row * laneStep, planes.step, result + row * window.outputCount, width, rows.count, width)
                     }
-                    unsafe epilogue.apply(result, count: rows.count * planes.output.columns, place: place)
+                }
+                if count == window.outputCount, rowCount * count <= Self.joinedFloats {
+                    // Whole channels, which lie one behind the other.
+                    unsafe epilogue.apply(result, count: rowCount * count, place: firstPlace)
+                } else {
+                    for row in 0..<rowCount {
+                        let place = firstPlace + row * window.outputCount
+                        unsafe epilogue.apply(target + place, count: count, place: place)
+                    }
                 }
             }
         }

@@ -64,7 +64,8 @@ struct WindowPooling {
             let place = rows.lowerBound * width
             let lanes = planes.laneCount(rows: rows.count)
             for plane in first..<min(first + grouped, count) {
-                unsafe ck_window_fill(fill, fill.count, source + plane * inputCount, outside, memory)
+                unsafe ck_window_fill(
+                    fill, fill.count, source + plane * inputCount, outside, plane > first ? 1 : 0, memory)
                 let result = unsafe target + plane * outputCount + place
                 let values = unsafe planes.isDense ? result : memory + laidOut + 32
                 if counts.isEmpty {
@@ -73,9 +74,7 @@ struct WindowPooling {
                     unsafe ck_window_sum(memory, offsets, ones, taps, 0, values, lanes)
                 }
                 if !planes.isDense {
-                    for row in 0..<rows.count {
-                        unsafe (result + row * width).update(from: values + row * planes.step, count: width)
-                    }
+                    unsafe ck_window_rows(values, planes.step, result, width, rows.count, width)
                 }
                 guard !counts.isEmpty else { continue }
                 unsafe counts.withUnsafeBufferPointer { counts in
