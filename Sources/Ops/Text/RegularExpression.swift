@@ -1,0 +1,165 @@
+import GraphRuntime
+
+/// A regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), without references to what groups have matched, as
+/// there: a text is matched in time proportional to its length, by all ways through the expression at once (Thompson, "Regular
+/// Expression Search Algorithm", 1968).
+struct RegularExpression: Sendable {
+    /// What holds between two scalars of a text.
+    enum Assertion: Sendable {
+        case textStart, textEnd, lineStart, lineEnd, wordBoundary, noWordBoundary
+    }
+
+    private enum Step: Sendable {
+        case scalar(ScalarSet)
+        case assertion(Assertion)
+        /// To the next step and to another one.
+        case split(Int)
+        case jump(Int)
+        case match
+    }
+
+    private var steps: [Step] = []
+
+    private static let mostSteps = 100_000
+
+    /// - Throws: ``TensorError`` with what is wrong with the expression.
+    init(_ pattern: String) throws(TensorError) {
+        var parser = RegularExpressionParser(pattern)
+        try add(try parser.parse())
+        try append(.match)
+    }
+
+    private mutating func append(_ step: Step) throws(TensorError) {
+        guard steps.count < Self.mostSteps else { throw TensorError("the expression is too large") }
+        steps.append(step)
+    }
+
+    private mutating func add(_ node: RegularExpressionNode) throws(TensorError) {
+        switch node {
+        case .scalar(let set): try append(.scalar(set))
+        case .assertion(let assertion): try append(.assertion(assertion))
+        case .sequence(let nodes): for node in nodes { try add(node) }
+        case .either(let nodes):
+            var jumps: [Int] = []
+            for node in nodes.dropLast() {
+                let split = steps.count
+                try append(.split(0))
+                try add(node)
+                jumps.append(steps.count)
+                try append(.jump(0))
+                steps[split] = .split(steps.count)
+            }
+            if let last = nodes.last { try add(last) }
+            for jump in jumps { steps[jump] = .jump(steps.count) }
+        case .repeated(let node, let least, let most):
+            for _ in 0..<least { try add(node) }
+            guard let most else {
+                let split = steps.count
+                try append(.split(0))
+                try add(node)
+                try append(.jump(split))
+                steps[split] = .split(steps.count)
+                return
+            }
+            var splits: [Int] = []
+            for _ in least..<most {
+                splits.append(steps.count)
+                try append(.split(0))
+                try add(node)
+            }
+            for split in splits { steps[split] = .split(steps.count) }
+        }
+    }
+
+    /// Whether the expression matches the whole text.
+    ///
+    /// - Throws: `CancellationError` where the task is cancelled.
+    func matches(_ text: String) throws -> Bool {
+        let scalars = text.unicodeScalars
+        var current = StateSet(count: steps.count)
+        var next = StateSet(count: steps.count)
+        var before: Unicode.Scalar?
+        var index = scalars.startIndex
+        var work = 0
+        var pending = [0]
+        while true {
+            let after = index < scalars.endIndex ? scalars[index] : nil
+            if follow(&pending, before, after, into: &current) { return after == nil }
+            guard let after else { return false }
+            for state in current.members {
+                if case .scalar(let set) = steps[state], set.contains(after) { pending.append(state + 1) }
+            }
+            work += current.members.count
+            if work > 1 << 20 {
+                try Task.checkCancellation()
+                work = 0
+            }
+            if pending.isEmpty { return false }
+            swap(&current, &next)
+            current.removeAll()
+            before = after
+            index = scalars.index(after: index)
+        }
+    }
+
+    /// Collects the steps that read a scalar and that are reached from `pending` ones without reading one.
+    ///
+    /// - Returns: whether that is the end of the expression, where the text ends too.
+    private func follow(
+        _ pending: inout [Int], _ before: Unicode.Scalar?, _ after: Unicode.Scalar?, into states: inout StateSet
+    ) -> Bool {
+        while let state = pending.popLast() {
+            guard states.insert(state) else { continue }
+            switch steps[state] {
+            case .scalar: break
+            case .match: if after == nil { return true }
+            case .jump(let target): pending.append(target)
+            case .split(let target): pending += [state + 1, target]
+            case .assertion(let assertion): if holds(assertion, before, after) { pending.append(state + 1) }
+            }
+        }
+        return false
+    }
+
+    private func holds(_ assertion: Assertion, _ before: Unicode.Scalar?, _ after: Unicode.Scalar?) -> Bool {
+        func isWord(_ scalar: Unicode.Scalar?) -> Bool { scalar.map { ScalarSet.word.contains($0) } ?? false }
+        switch assertion {
+        case .textStart: return before == nil
+        case .textEnd: return after == nil
+        case .lineStart: return before == nil || before == "\n"
+        case .lineEnd: return after == nil || after == "\n"
+        case .wordBoundary: return isWord(before) != isWord(after)
+        case .noWordBoundary: return isWord(before) == isWord(after)
+        }
+    }
+}
+
+/// Steps in the order in which they were reached, each once.
+private struct StateSet {
+    private(set) var members: [Int] = []
+    private var isMember: [Bool]
+
+    init(count: Int) { isMember = Array(repeating: false, count: count) }
+
+    /// - Returns: whether it wasn't there.
+    mutating func insert(_ state: Int) -> Bool {
+        guard !isMember[state] else { return false }
+        isMember[state] = true
+        members.append(state)
+        return true
+    }
+
+    mutating func removeAll() {
+        for state in members { isMember[state] = false }
+        members.removeAll(keepingCapacity: true)
+    }
+}
+
+indirect enum RegularExpressionNode: Sendable {
+    case scalar(ScalarSet)
+    case assertion(RegularExpression.Assertion)
+    case sequence([RegularExpressionNode])
+    case either([RegularExpressionNode])
+    /// At least, and at most as often; nil for any number.
+    case repeated(RegularExpressionNode, Int, Int?)
+}
