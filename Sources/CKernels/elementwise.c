@@ -40,6 +40,7 @@ CK_BINARY(ck_mul, u *v)
 CK_BINARY(ck_div, u / v)
 CK_BINARY(ck_min, u != u ? u : (v < u || v != v ? v : u))
 CK_BINARY(ck_max, u != u ? u : (v > u || v != v ? v : u))
+CK_BINARY(ck_prelu, u < 0.0f ? u * v : u)
 
 #define CK_UNARY(name, expression)                                                                                           \
     CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {                                              \

@@ -1,3 +1,4 @@
+import Foundation
 import GraphRuntime
 import Ops
 import TestSupport
@@ -29,6 +30,42 @@ import Testing
         {
             try Session(graph: graph, library: StandardOperators.library)
         }
+    }
+
+    /// Against the sums that define the transforms, over one and over two axes.
+    @Test(arguments: [[1, 6], [2, 5], [3, 4, 8], [2, 3, 1]], [1, 2]) func transformsRealSignals(shape: [Int], rank: Int) throws
+    {
+        guard rank < shape.count else { return }
+        let attributes = NodeAttributes(["signal_ndim": .int(Int64(rank)), "onesided": .int(1), "normalized": .int(0)])
+        let signal = try pseudoRandom(shape)
+        let values = try signal.array(of: Float.self).map { Double($0) }
+        let columns = shape[shape.count - 1]
+        let rows = rank == 2 ? shape[shape.count - 2] : 1
+        let half = columns / 2 + 1
+        var expected: [Float] = []
+        for plane in 0..<values.count / (rows * columns) {
+            for u in 0..<rows {
+                for v in 0..<half {
+                    var sum = (0.0, 0.0)
+                    for y in 0..<rows {
+                        for x in 0..<columns {
+                            let turn = 2 * Double.pi * (Double(u * y) / Double(rows) + Double(v * x) / Double(columns))
+                            let value = values[(plane * rows + y) * columns + x]
+                            sum = (sum.0 + value * cos(turn), sum.1 - value * sin(turn))
+                        }
+                    }
+                    expected += [Float(sum.0), Float(sum.1)]
+                }
+            }
+        }
+        let spectrum = try run("Rfft", version: 1, domain: Self.domain, attributes: attributes, inputs: [signal])[0]
+        #expect(spectrum.shape.dimensions == shape.dropLast() + [half, 2])
+        #expect(try relativeError(spectrum, expected) < 1e-6)
+        // Back to an even number of elements, as the inverse always gives.
+        guard columns % 2 == 0 else { return }
+        let back = try run("Irfft", version: 1, domain: Self.domain, attributes: attributes, inputs: [spectrum])[0]
+        #expect(back.shape == signal.shape)
+        #expect(try relativeError(back, signal.array(of: Float.self)) < 1e-6)
     }
 
     @Test func refusesWhatItCannotHonour() {

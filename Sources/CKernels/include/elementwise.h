@@ -13,6 +13,8 @@ void ck_div(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, 
 // The smaller and the larger operand; NaN where either is.
 void ck_min(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 void ck_max(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+// a where it isn't negative, a * b elsewhere.
+void ck_prelu(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 
 // Elementary functions, at most 2 ulp; sigmoid and the activations made of it at most 4.
 void ck_exp(const float *x, float *y, ptrdiff_t n);

@@ -13,7 +13,8 @@ enum ContributedFamily {
     static let expansions: [OperatorExpansion] =
         FusedActivations.expansions + BiasExpansions.expansions + ChannelsLast.expansions + PackedAttentionExpansions.expansions
         + EmbeddingExpansions.expansions + NormalizationExpansions.expansions + QuantizedExpansions.expansions
-        + IntegerProductExpansions.expansions + DequantizedExpansions.expansions + StandardForms.expansions
+        + IntegerProductExpansions.expansions + FourierExpansions.expansions + DequantizedExpansions.expansions
+        + StandardForms.expansions
 
     /// What helps where a file has operators of these domains.
     static let advice = [

@@ -18,6 +18,9 @@ func parametricRelu(_ x: Tensor, slope: Tensor, into y: MutableTensor, threads: 
             try broadcast(Slope<Element>.self, x, slope, into: y, threads: threads)
         }
     }
+    if x.dtype == .float32, slope.dtype == .float32 {
+        return try broadcast(FloatSlope.self, x, slope, into: y, threads: threads)
+    }
     try x.dtype.dispatch(Visitor(x: x, slope: slope, y: y, threads: threads))
 }
 

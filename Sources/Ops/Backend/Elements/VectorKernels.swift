@@ -50,6 +50,15 @@ enum FloatMaximum: BinaryKernel {
     ) { unsafe ck_max(a, aStep, b, bStep, y, count) }
 }
 
+/// x where it isn't negative, slope * x elsewhere.
+enum FloatSlope: BinaryKernel {
+    static func apply(_ x: Float, _ slope: Float) -> Float { x < 0 ? x * slope : x }
+    static func row(
+        _ x: UnsafePointer<Float>, _ xStep: Int, _ slope: UnsafePointer<Float>, _ slopeStep: Int,
+        _ y: UnsafeMutablePointer<Float>, _ count: Int
+    ) { unsafe ck_prelu(x, xStep, slope, slopeStep, y, count) }
+}
+
 /// A loop over contiguous float32 elements in C; the output may be the input.
 @safe
 struct FloatLoop: Sendable {
