@@ -41,7 +41,8 @@ func run(
 /// the first as constants in a mapped file, such as weights are: in forms that kernels pack once. The second run is of the packed ones.
 func runOnWeights(
     _ type: String, version: Int, domain: String = "", attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor],
-    threads: Int = 2, savesMemory: Bool = false, precision: Precision = .single, observer: (any RunObserver)? = nil
+    threads: Int = 2, savesMemory: Bool = false, precision: Precision = .single, weights format: WeightFormat = .stored,
+    observer: (any RunObserver)? = nil
 ) throws -> Tensor {
     var graph = Graph()
     let file = try MappedTensors(Array(inputs.dropFirst()))
@@ -62,7 +63,7 @@ func runOnWeights(
     let session = try Session(
         graph: graph, library: StandardOperators.library,
         options: SessionOptions(
-            threads: ThreadPool(threadCount: threads), savesMemory: savesMemory, precision: precision))
+            threads: ThreadPool(threadCount: threads), savesMemory: savesMemory, precision: precision, weights: format))
     let results = try (0..<2).map { _ in try #require(try session.run(["x": inputs[0]], observer: observer)["y"]) }
     try expectSame(results[1], results[0], "the second run of \(type)")
     return results[1]

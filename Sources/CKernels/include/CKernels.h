@@ -10,6 +10,7 @@
 #include "integer_product.h"
 #include "normalization.h"
 #include "peak.h"
+#include "quantized_weights.h"
 #include "sha256.h"
 #include "windows.h"
 #include "winograd.h"

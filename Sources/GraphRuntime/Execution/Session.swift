@@ -32,6 +32,11 @@ public struct SessionOptions: Sendable {
     public var halfRounding = HalfRounding.outputs
     /// In which numbers products are computed. Without ``optimize``, and for nodes whose shapes depend on data, in single precision.
     public var precision: Precision
+    /// In which numbers weights of products and convolutions are kept, where they are constants of at least a few rows and not quantised in
+    /// the file: rounded when they are first needed, and widened in the cache by each run. Products with rounded weights are of single
+    /// precision, whatever ``precision`` says. Without ``optimize``, and with ``savesMemory``, which keeps no weights at all, they stay as
+    /// they are.
+    public var weights: WeightFormat
     /// Names of inputs that many runs in a row get as the very same tensor, such as a prompt's states. What depends on these and on
     /// constants alone is computed when the tensor is another one than in the run before, and kept meanwhile. Names that the model
     /// doesn't have are ignored; without ``optimize`` nothing is kept.
@@ -42,13 +47,14 @@ public struct SessionOptions: Sendable {
     /// Options with ``steadyInputs`` empty; each parameter is the property of its name.
     public init(
         optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, precision: Precision = .single,
-        halfRounding: HalfRounding = .outputs
+        halfRounding: HalfRounding = .outputs, weights: WeightFormat = .stored
     ) {
         self.optimize = optimize
         self.threads = threads
         self.savesMemory = savesMemory
         self.precision = precision
         self.halfRounding = halfRounding
+        self.weights = weights
     }
 }
 
@@ -294,7 +300,8 @@ public final class Session: Sendable {
         let plan = try Plan(
             optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },
-            context: PlanContext(constants: constants.map(PackedConstants.init), precision: options.precision),
+            context: PlanContext(
+                constants: constants.map(PackedConstants.init), precision: options.precision, weights: options.weights),
             runBytes: options.limits.runBytes,
             specialiseSeconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9,
             optimizer: optimizer)

@@ -16,6 +16,8 @@ struct Conv: Operator {
     private var panels: PackedFactor?
     /// The weights in panels of rows, or where they are aligned, where the kernel reads constants so.
     private var ordered: PackedConstant?
+    /// The weights as whole numbers with scales, where the plan keeps them so and the kernel reads no panels.
+    private var rows: QuantizedRows?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
     /// What follows from the shapes of the plan.
@@ -92,6 +94,10 @@ struct Conv: Operator {
             let prepared = result.prepared
         else { return result }
         let (window, kernel) = (prepared.window, prepared.kernel(hasPanels: true))
+        if kernel.precisionOfPanels(plan, weights.dtype) == nil, let rows = QuantizedRows(weights, plan: plan) {
+            result.rows = rows
+            return result
+        }
         switch kernel {
         case .windows(let windows):
             result.ordered = windows.layout.packed(weights, constants: constants)
@@ -104,7 +110,7 @@ struct Conv: Operator {
             return result
         case .fewPixels, .direct, .winograd, .unfolded: break
         }
-        guard let precision = kernel.precisionOfPanels(plan.precision, weights.dtype) else { return result }
+        guard let precision = kernel.precisionOfPanels(plan, weights.dtype) else { return result }
         let depth = Im2Col<Float>(window).rowCount
         result.panels = PanelProduct.layout(
             n: window.outputChannels, k: depth, isTransposed: true, precision: precision
@@ -128,6 +134,7 @@ struct Conv: Operator {
         // Without memory for the panels the weights are read as they lie.
         let panels = try? panels?.panels(threads: threads)
         let ordered = try? ordered?.tensor(threads: threads)
+        let rows = try? rows?.matrix(threads: threads)
         let kernel = input.dtype == .float32 ? prepared.kernel(hasPanels: panels != nil) : .unfolded
         let epilogue = try ConvolutionEpilogue(
             activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil, output: output)
@@ -137,15 +144,17 @@ struct Conv: Operator {
             try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)
         case .winograd(let winograd):
-            try winograd.run(input: input, weights: weights, panels: panels, bias: bias, output: output, threads: threads)
+            try winograd.run(
+                input: input, weights: weights, panels: panels, rows: rows, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)
         case .windows(let windows):
+            if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
             if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
             return try windows.run(
                 input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
         case .dot, .depthwise, .direct, .unfolded: break
         }
-        weights = try weights.widened(threads: threads)
+        weights = try rows?.widened(to: weights.shape, threads: threads) ?? weights.widened(threads: threads)
         switch kernel {
         case .dot(let dot):
             return try dot.run(
@@ -199,11 +208,11 @@ private enum ConvolutionKernel: Sendable {
     case windows(WindowConvolution)
     case unfolded
 
-    /// The numbers of the panels of weights that it reads, where a plan asks for a precision; nil where it reads none.
-    func precisionOfPanels(_ precision: Precision, _ weights: DType) -> ProductPrecision? {
+    /// The numbers of the panels of weights that it reads, for a plan; nil where it reads none.
+    func precisionOfPanels(_ plan: PlanContext, _ weights: DType) -> ProductPrecision? {
         switch self {
-        case .fewPixels: ProductPrecision(precision, isPacked: true, weights: weights)
-        case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights) : nil
+        case .fewPixels: ProductPrecision(plan.precision, isPacked: true, weights: weights, format: plan.weights)
+        case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights, plan.weights) : nil
         case .dot, .depthwise, .direct, .windows, .unfolded: nil
         }
     }

@@ -11,6 +11,8 @@ struct PointwiseConv: Operator {
     var channelsLast: ChannelsLast
     /// The weights in panels of output channels, where these are the columns of the product and worth packing once.
     private var panels: PackedFactor?
+    /// The weights as whole numbers with scales, where the plan keeps them so and there are no panels of them.
+    private var rows: QuantizedRows?
     /// In which numbers a product of float32 is computed.
     private var precision = Precision.single
 
@@ -71,7 +73,11 @@ struct PointwiseConv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        guard channelsLast == .output, let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
+        guard let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
+        guard channelsLast == .output else {
+            result.rows = QuantizedRows(weights, plan: plan)
+            return result
+        }
         let extents = try Extents(input: input, weights: weights.shape, channelsLast)
         result.panels = PanelProduct.packed(
             weights, m: extents.pixels, n: extents.outputChannels, k: extents.channels, isTransposed: true, plan: plan)
@@ -85,7 +91,8 @@ struct PointwiseConv: Operator {
         let threads = context.threads
         // Without memory for the panels the weights are read as they lie.
         let panels = try? panels?.panels(threads: threads)
-        let weights = try context.weights(isPacked: panels != nil)
+        var weights = try context.weights(isPacked: panels != nil || rows != nil)
+        if let rows { weights = try rows.matrix(threads: threads).widened(to: weights.shape, threads: threads) }
         let extents = try Extents(input: input.shape, weights: weights.shape, channelsLast)
         guard output.count == extents.output.count, bias.map({ $0.count == extents.outputChannels }) ?? true else {
             throw TensorError("\(extents.outputChannels) channels fit neither the bias nor the output \(output.shape)")

@@ -28,6 +28,7 @@ extension GenerationRecord {
         }
         if tokenizer != TokenizerConvention.transformers5.rawValue { add("Tokenizer", tokenizer) }
         if precision != "fp32" { add("Precision", precision) }
+        if let weights { add("Weights", weights) }
         if halfRounding != "outputs" { add("Half rounding", halfRounding) }
         add("Version", "\(program) \(version)")
         return Infotext(prompt: prompt + loraTags, negativePrompt: negativePrompt, pairs: pairs)

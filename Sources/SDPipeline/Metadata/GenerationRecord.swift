@@ -150,6 +150,8 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
     public var tokenizer: String
     /// In which numbers products were computed, see `Precision` of GraphRuntime.
     public var precision: String
+    /// In which numbers weights were kept, see `WeightFormat` of GraphRuntime; nil for those of the files.
+    public var weights: String?
     /// Where numbers of half-precision models were rounded, see `HalfRounding` of GraphRuntime.
     public var halfRounding: String
     /// The threads that it ran on; as with those that follow, others may change the rounding of a colour by 1/255.
@@ -196,7 +198,7 @@ public struct GenerationRecord: Sendable, Equatable, Codable {
         case guidanceInterval = "cfg_interval"
         case program, version, model, prompt, width, height, steps, seed, number, evaluations, scheduler, schedule, sigmas
         case timesteps, eta, strength, resize, mask, outpaint, vae, refiner, crop
-        case tokenizer, precision, threads
+        case tokenizer, precision, weights, threads
         case halfRounding = "half_rounding"
         case modelHash = "model_hash"
         case negativePrompt = "negative_prompt"

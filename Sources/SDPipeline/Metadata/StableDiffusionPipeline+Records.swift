@@ -91,6 +91,7 @@ extension StableDiffusionPipeline {
                 negativeAestheticScore: stated(\.negativeAestheticScore, where: takesScores),
                 negativePromptIsEmptyText: takesSizes && request.negativePrompt == "" ? true : nil,
                 tokenizer: configuration.tokenizerConvention.rawValue, precision: options.precision.rawValue,
+                weights: options.weights == .stored ? nil : options.weights.rawValue,
                 halfRounding: options.halfRounding.rawValue,
                 threads: options.threads.threadCount, savesMemory: options.savesMemory,
                 optimizes: options.optimize, instructionSet: InstructionSet.current.rawValue)

@@ -89,7 +89,7 @@ struct BenchCommand: ParsableCommand {
             throw ValidationError(
                 "--by fusion shows what the optimizer made, and --no-optimize switches it off: leave out one.")
         }
-        try numbers.check(noOptimize: noOptimize)
+        try numbers.check(noOptimize: noOptimize, memory: memory)
         if steps != nil, component != nil {
             throw ValidationError(
                 "--steps is for a whole pipeline, and --component \(component ?? "") for one graph: leave out one.")
@@ -151,6 +151,7 @@ struct BenchCommand: ParsableCommand {
         report.paceMs = paces
         (report.lowMemory, report.optimize) = (memory.savesMemory, !noOptimize)
         report.halfRounding = numbers.half.halfRounding.rawValue
+        report.weights = numbers.weights.rawValue
         try files.write(
             report, profile, work: work, title: model.path, table: BenchTable(report: report, top: top).text)
     }
@@ -170,7 +171,8 @@ struct BenchCommand: ParsableCommand {
         _ = try configuration.plan(for: request)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
-            precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
+            precision: numbers.precision, halfRounding: numbers.half.halfRounding, weights: numbers.weights,
+            limits: memory.limits)
         let preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         for _ in 0..<warmup { _ = try pipeline.generate(request) }
         let profile = Profile()
@@ -202,6 +204,7 @@ struct BenchCommand: ParsableCommand {
         report.paceMs = paces
         (report.lowMemory, report.optimize) = (memory.savesMemory, !noOptimize)
         report.halfRounding = numbers.half.halfRounding.rawValue
+        report.weights = numbers.weights.rawValue
         try files.write(
             report, profile, work: work, title: folder,
             table: parts.text + "\n\n" + BenchTable(report: report, top: top).text)

@@ -178,6 +178,7 @@ struct GenerateCommand: ParsableCommand {
         default: break
         }
         try checkPromptFile()
+        try numbers.check(noOptimize: false, memory: memory)
         if replay.from == nil || Self.isLine {
             try start.check()
             try controlling.check()
@@ -460,7 +461,8 @@ struct GenerateCommand: ParsableCommand {
         warn(plans, configuration)
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
-            precision: numbers.precision, halfRounding: numbers.half.halfRounding, limits: memory.limits)
+            precision: numbers.precision, halfRounding: numbers.half.halfRounding, weights: numbers.weights,
+            limits: memory.limits)
         if !quiet { for notice in pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
         let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, plans: plans) { entry in
             guard !quiet else { return }

@@ -44,7 +44,8 @@ final class GenerateModels {
         let made = (
             pipeline: try StableDiffusionPipeline(
                 configuration, threads: pool, savesMemory: command.memory.savesMemory, precision: command.numbers.precision,
-                halfRounding: command.numbers.half.halfRounding, limits: command.memory.limits), pool: pool
+                halfRounding: command.numbers.half.halfRounding, weights: command.numbers.weights,
+                limits: command.memory.limits), pool: pool
         )
         (loaded, pipelineKey) = (made, key)
         if !command.quiet { for notice in made.pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }

@@ -135,7 +135,7 @@ struct RunCommand: ParsableCommand {
             throw ValidationError("--profile is \(profile == "-" ? "-" : "empty"), expected a file's name.")
         }
         try OutputFormat.json.check(profile, option: "--profile")
-        try numbers.check(noOptimize: noOptimize)
+        try numbers.check(noOptimize: noOptimize, memory: memory)
         if !shape.isEmpty, randomInputs == nil {
             throw ValidationError("--shape is for inputs that are made up: add --random-inputs.")
         }

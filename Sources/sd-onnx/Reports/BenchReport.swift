@@ -45,6 +45,8 @@ struct BenchReport: Encodable {
     var optimize: Bool?
     /// See `HalfRounding` of GraphRuntime.
     var halfRounding: String?
+    /// See `WeightFormat` of GraphRuntime.
+    var weights: String?
     /// Of a pipeline.
     var steps: Int?
     /// The parts of a pipeline.

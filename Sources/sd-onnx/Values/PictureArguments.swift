@@ -45,6 +45,7 @@ enum PictureArguments {
         if record.isFlagged != nil { list.add(flag: "safety-checker") }
         list.add("tokenizer", record.tokenizer)
         list.add("precision", record.precision)
+        list.add("weights", record.weights)
         list.add("half-rounding", record.halfRounding)
         list.add("threads", record.threads)
         if record.savesMemory { list.add(flag: "low-memory") }

@@ -18,9 +18,14 @@ struct WinogradByRows: @unchecked Sendable {
     private static let lanes = unsafe WinogradOperands.lanes
     private static let positions = unsafe WinogradOperands.positions
     private static let blockChannels = Int(CK_WINOGRAD_BLOCK)
-    /// Channels of kernels that are packed at once, where they weren't before; packed ones of 16 bits are widened a block at a time, which
-    /// the first-level cache holds.
-    private var packedChannels: Int { unsafe (panelsOfKernels == nil ? 4 : 1) * Self.blockChannels }
+    /// Channels of kernels that are packed at once, where they weren't before; packed ones of fewer bits are widened a block at a time, which
+    /// the first-level cache holds, or as many as their panels can be cut after.
+    private var packedChannels: Int {
+        guard let panels = unsafe panelsOfKernels else { return unsafe 4 * Self.blockChannels }
+        var count = unsafe Self.blockChannels
+        while unsafe 9 * count % panels.groupSteps != 0 { count *= 2 }
+        return count
+    }
     /// Tiles whose sums are registers at the same time.
     private static let groupSize = unsafe Int(ck_winograd_tile_group(PackedProduct.level))
 

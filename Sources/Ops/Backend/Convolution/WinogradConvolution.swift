@@ -76,8 +76,8 @@ struct WinogradConvolution {
     }
 
     /// The numbers of these panels: those that are rounded after their transform may be rounded to 16 bits before it.
-    func precisionOfPanels(_ weights: DType) -> ProductPrecision {
-        let stored = ProductPrecision(.single, isPacked: true, weights: weights)
+    func precisionOfPanels(_ weights: DType, _ format: WeightFormat) -> ProductPrecision {
+        let stored = ProductPrecision(.single, isPacked: true, weights: weights, format: format)
         return stored == .single && isPaired ? .bfloat16Weights : stored
     }
 
@@ -86,13 +86,15 @@ struct WinogradConvolution {
     /// - Parameters:
     ///   - weights: also of 16-bit floats, which are widened where they are transformed.
     ///   - panels: the weights in panels of output channels, if they were packed.
-    func run(input: Tensor, weights: Tensor, panels: PackedPanels?, bias: Tensor?, output: MutableTensor, threads: ThreadPool)
-        throws
-    {
+    ///   - rows: the weights as whole numbers with scales, if they are kept as such.
+    func run(
+        input: Tensor, weights: Tensor, panels: PackedPanels?, rows: QuantizedRows.QuantizedMatrix?, bias: Tensor?,
+        output: MutableTensor, threads: ThreadPool
+    ) throws {
         let source = unsafe try input.pointer(to: Float.self)
         // Before kernels are packed, all of them are numbers.
         let weights = readsPanels && panels == nil ? try weights.widened(threads: threads) : weights
-        let kernels = try WinogradKernels(weights, geometry)
+        let kernels = try rows.map { WinogradKernels($0, geometry) } ?? WinogradKernels(weights, geometry)
         let target = unsafe try output.pointer(to: Float.self)
         let bias = unsafe try bias?.pointer(to: Float.self)
         let depth = geometry.inputChannels * 9

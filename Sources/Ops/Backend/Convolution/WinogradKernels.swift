@@ -6,14 +6,15 @@ import GraphRuntime
     @unsafe private enum Source {
         case single(UnsafePointer<Float>)
         case half(HalfMatrix)
+        case quantized(QuantizedRows.QuantizedMatrix)
     }
 
     private let source: Source
     private let inputChannels: Int
     /// What holds the memory.
-    private let weights: Tensor
+    private let weights: Tensor?
 
-    /// Input channels of which 16-bit kernels are widened at a time: those of 14 output channels then take 32 KB.
+    /// Input channels of which kernels of fewer bits are widened at a time: those of 14 output channels then take 32 KB.
     private static let widenedChannels = 64
 
     /// - Throws: ``TensorError`` where the weights are neither of float32 nor of 16-bit floats.
@@ -24,6 +25,12 @@ import GraphRuntime
             unsafe weights.dtype.isHalf
             ? .half(try HalfMatrix(weights, step: geometry.inputChannels * 9))
             : unsafe .single(try weights.pointer(to: Float.self))
+    }
+
+    init(_ weights: QuantizedRows.QuantizedMatrix, _ geometry: WinogradGeometry) {
+        inputChannels = geometry.inputChannels
+        self.weights = nil
+        unsafe source = unsafe .quantized(weights)
     }
 
     /// The first kernel of an output channel and an input channel, where the kernels are float32.
@@ -44,19 +51,31 @@ import GraphRuntime
                 first + outputs.lowerBound * size + channels.lowerBound * 9, size, channels.count, Int32(outputs.count),
                 Int32(rows), target, positionStep)
         case .half(let kernels):
-            let most = min(Self.widenedChannels, channels.count)
-            unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * most * 9) { memory in
-                guard let numbers = memory.baseAddress else { return }
-                for first in stride(from: channels.lowerBound, to: channels.upperBound, by: most) {
-                    let count = min(most, channels.upperBound - first)
-                    for (index, output) in outputs.enumerated() {
-                        unsafe kernels.widen(
-                            row: output, column: first * 9, count: count * 9, into: numbers + index * count * 9)
-                    }
-                    unsafe ck_winograd_weights(
-                        numbers, count * 9, count, Int32(outputs.count), Int32(rows),
-                        target + (first - channels.lowerBound) * rows, positionStep)
+            unsafe transform(outputs, channels: channels, rows: rows, into: target, positionStep: positionStep) {
+                unsafe kernels.widen(row: $0, column: $1, count: $2, into: $3)
+            }
+        case .quantized(let kernels):
+            unsafe transform(outputs, channels: channels, rows: rows, into: target, positionStep: positionStep) {
+                unsafe kernels.widen(row: $0, column: $1, count: $2, into: $3)
+            }
+        }
+    }
+
+    private func transform(
+        _ outputs: Range<Int>, channels: Range<Int>, rows: Int, into target: UnsafeMutablePointer<Float>, positionStep: Int,
+        widen: (_ row: Int, _ column: Int, _ count: Int, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let most = min(Self.widenedChannels, channels.count)
+        unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: outputs.count * most * 9) { memory in
+            guard let numbers = memory.baseAddress else { return }
+            for first in stride(from: channels.lowerBound, to: channels.upperBound, by: most) {
+                let count = min(most, channels.upperBound - first)
+                for (index, output) in outputs.enumerated() {
+                    unsafe widen(output, first * 9, count * 9, numbers + index * count * 9)
                 }
+                unsafe ck_winograd_weights(
+                    numbers, count * 9, count, Int32(outputs.count), Int32(rows),
+                    target + (first - channels.lowerBound) * rows, positionStep)
             }
         }
     }

@@ -54,32 +54,42 @@ extension PanelLayout {
             threads.forEach(panelCount) { unsafe packHalves(panel: $0, matrix, into: target + $0 * width * panelRows) }
             return
         }
-        // A panel's part of the matrix, which then is packed as the only panel of a smaller one; room for what packing writes behind it.
-        unsafe try threads.forEach(panelCount, scratchBytes: (depth * width + 16) * MemoryLayout<Float>.stride) {
-            panel, scratch in
-            let numbers = unsafe scratch.assumingMemoryBound(to: Float.self)
-            let first = panel * width
-            let count = min(width, columns - first)
-            if isTransposed {
-                for column in 0..<count {
-                    unsafe matrix.widen(row: first + column, column: 0, count: depth, into: numbers + column * depth)
-                }
-            } else if isGated {
-                let half = width / 2
-                for row in 0..<depth {
-                    unsafe matrix.widen(row: row, column: first / 2, count: half, into: numbers + row * width)
-                    unsafe matrix.widen(
-                        row: row, column: columns / 2 + first / 2, count: half, into: numbers + row * width + half)
-                }
-            } else {
-                for row in 0..<depth {
-                    unsafe matrix.widen(row: row, column: first, count: count, into: numbers + row * count)
-                }
-            }
-            var part = self
-            part.columns = count
-            unsafe part.pack(numbers, step: isTransposed ? depth : count, into: target + first * panelRows)
+        unsafe try threads.forEach(panelCount, scratchBytes: widenedSize * MemoryLayout<Float>.stride) { panel, scratch in
+            unsafe packWidened(
+                panel: panel, matrix, into: target + panel * width * panelRows,
+                memory: scratch.assumingMemoryBound(to: Float.self))
         }
+    }
+
+    /// Floats of a panel's part of the matrix, with room for what packing writes behind it.
+    var widenedSize: Int { depth * width + 16 }
+
+    /// Packs a panel of a matrix of 16-bit floats, which are widened into `memory`, room for ``widenedSize`` floats.
+    func packWidened(
+        panel: Int, _ matrix: HalfMatrix, into target: UnsafeMutablePointer<Float>, memory numbers: UnsafeMutablePointer<Float>
+    ) {
+        let first = panel * width
+        let count = min(width, columns - first)
+        if isTransposed {
+            for column in 0..<count {
+                unsafe matrix.widen(row: first + column, column: 0, count: depth, into: numbers + column * depth)
+            }
+        } else if isGated {
+            let half = width / 2
+            for row in 0..<depth {
+                unsafe matrix.widen(row: row, column: first / 2, count: half, into: numbers + row * width)
+                unsafe matrix.widen(
+                    row: row, column: columns / 2 + first / 2, count: half, into: numbers + row * width + half)
+            }
+        } else {
+            for row in 0..<depth {
+                unsafe matrix.widen(row: row, column: first, count: count, into: numbers + row * count)
+            }
+        }
+        // The only panel of a smaller matrix.
+        var part = self
+        part.columns = count
+        unsafe part.pack(numbers, step: isTransposed ? depth : count, into: target)
     }
 
     private func packHalves(panel: Int, _ matrix: HalfMatrix, into place: UnsafeMutablePointer<Float>) {

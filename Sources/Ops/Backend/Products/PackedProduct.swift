@@ -128,7 +128,7 @@ struct PackedProduct {
         let depth =
             unsafe isGated
             ? steps
-            : Self.balanced(steps, limit: min(Self.largestDepth, Self.keptSlice / m), multiple: stored.stepsPerRow)
+            : Self.balanced(steps, limit: min(Self.largestDepth, Self.keptSlice / m), multiple: stored.groupSteps)
         // Tiles of as equal a height as possible: each reads the panel once.
         let tileRows = unsafe Self.balanced(m, limit: rows, multiple: 1)
         let tiles = unsafe (m + tileRows - 1) / tileRows
@@ -155,8 +155,8 @@ struct PackedProduct {
                     unsafe column + columns < n ? stored.place(column: column + columns, inner: inner) : panel + slice * columns
                 for part in stride(from: 0, to: innerCount, by: partDepth) {
                     let partCount = min(partDepth, innerCount - part)
-                    let place = unsafe stored.place(column: column, inner: inner + part)
-                    let right = unsafe stored.widens ? stored.widen(place, depth: partCount, into: widened) : place
+                    let right = unsafe stored.numbers(
+                        column: column, inner: inner + part, depth: partCount, memory: widened)
                     let partNext = unsafe next + stored.rows(of: part) * columns
                     for index in 0..<tiles {
                         let row = index * tileRows

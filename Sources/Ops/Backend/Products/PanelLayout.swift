@@ -21,7 +21,7 @@ struct PanelLayout {
     var panelCount: Int { (columns + width - 1) / width }
 
     /// Rows of a panel.
-    var panelRows: Int { Self.rows(depth: depth, isPaired: precision.pairsRight) }
+    var panelRows: Int { precision.panelRows(depth: depth) }
 
     /// Rows of a panel for as many of the matrix, two of which are one where numbers of 16 bits take half the place.
     static func rows(depth: Int, isPaired: Bool) -> Int { isPaired ? (depth + 1) / 2 : depth }
@@ -33,13 +33,13 @@ struct PanelLayout {
     ///
     /// - Parameter step: from one row of what is given to the next.
     func pack(_ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
-        for panel in 0..<panelCount { unsafe pack(panel: panel, source, step: step, into: target) }
+        for panel in 0..<panelCount { unsafe pack(panel: panel, source, step: step, at: target + panel * width * panelRows) }
     }
 
-    private func pack(panel: Int, _ source: UnsafePointer<Float>, step: Int, into target: UnsafeMutablePointer<Float>) {
+    /// Packs a panel of a matrix of float32.
+    func pack(panel: Int, _ source: UnsafePointer<Float>, step: Int, at place: UnsafeMutablePointer<Float>) {
         let first = panel * width
         let count = min(width, columns - first)
-        let place = unsafe target + first * panelRows
         if isGated {
             let half = width / 2
             unsafe packColumns(source + first / 2, step, count: half, of: half, into: place)
@@ -78,11 +78,15 @@ struct PanelLayout {
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
             nonisolated(unsafe) let target = unsafe try result.pointer(to: Float.self)
             let step = isTransposed ? depth : columns
-            if matrix.dtype.isHalf {
+            if precision.quantizedBits != nil {
+                unsafe try quantize(matrix, into: target, threads: threads)
+            } else if matrix.dtype.isHalf {
                 unsafe try pack(HalfMatrix(matrix, step: step), into: target, threads: threads)
             } else {
                 nonisolated(unsafe) let source = unsafe try matrix.pointer(to: Float.self)
-                threads.forEach(panelCount) { unsafe pack(panel: $0, source, step: step, into: target) }
+                threads.forEach(panelCount) {
+                    unsafe pack(panel: $0, source, step: step, at: target + $0 * width * panelRows)
+                }
             }
             return result.tensor
         }

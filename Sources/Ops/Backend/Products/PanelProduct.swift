@@ -35,7 +35,7 @@ struct PanelProduct: @unchecked Sendable {
         _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
     ) -> PackedFactor? {
         guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
-        let precision = ProductPrecision(plan.precision, isPacked: true, weights: factor.dtype)
+        let precision = ProductPrecision(plan.precision, isPacked: true, weights: factor.dtype, format: plan.weights)
         return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: precision)
             .packed(factor, constants: constants)
     }
@@ -63,7 +63,7 @@ struct PanelProduct: @unchecked Sendable {
         nonisolated(unsafe) let a = unsafe a
         nonisolated(unsafe) let c = unsafe c
         let precision = panels.precision
-        let panelRows = PanelLayout.rows(depth: k, isPaired: precision.pairsRight)
+        let panelRows = precision.panelRows(depth: k)
         nonisolated(unsafe) let panels = unsafe try panels.pointer()
         unsafe MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in

@@ -11,6 +11,11 @@ enum ProductPrecision {
     case float16Weights
     /// Both factors are pairs of bfloat16, which the processor multiplies itself.
     case bfloat16
+    /// The right factor lies in memory as whole numbers of 8 bits with a scale a column, see `quantized_weights.h`, and is widened as those
+    /// of 16 bits are.
+    case int8Weights
+    /// The same of 4 bits, with a scale for each block of a column.
+    case int4Weights
 
     /// Whether products of bfloat16 multiply pairs, see `bfloat16.h`.
     static let multipliesPairs = unsafe PackedProduct.level != 0 && ck_multiplies_pairs() != 0
@@ -19,8 +24,11 @@ enum ProductPrecision {
     ///   - precision: what the plan asks for.
     ///   - isPacked: whether the right factor was packed before: only that is worth widening.
     ///   - weights: the type of the right factor, of which a packed one keeps the 16 bits.
-    init(_ precision: Precision, isPacked: Bool, weights: DType = .float32) {
+    ///   - format: what the plan asks for of packed factors.
+    init(_ precision: Precision, isPacked: Bool, weights: DType = .float32, format: WeightFormat = .stored) {
         switch (precision, weights) {
+        case _ where isPacked && format == .int8: self = .int8Weights
+        case _ where isPacked && format == .int4: self = .int4Weights
         case (.bfloat16, _) where Self.multipliesPairs: self = .bfloat16
         case _ where !isPacked: self = .single
         case (_, .float16): self = .float16Weights
@@ -30,9 +38,31 @@ enum ProductPrecision {
     }
 
     /// Whether two numbers of the right factor take the place of one in its panels.
-    var pairsRight: Bool { self != .single }
-    /// Whether the kernel takes these one by one, so that they are widened first.
-    var widensRight: Bool { self == .bfloat16Weights || self == .float16Weights }
+    var pairsRight: Bool { self == .bfloat16Weights || self == .float16Weights || self == .bfloat16 }
+    /// Whether the right factor's numbers aren't what the kernel takes, so that they are widened first.
+    var widensRight: Bool { self != .single && self != .bfloat16 }
+    /// The bits of the right factor's numbers where these are whole ones with scales.
+    var quantizedBits: Int32? {
+        switch self {
+        case .int8Weights: 8
+        case .int4Weights: 4
+        default: nil
+        }
+    }
+    /// Steps of the kernel after which a widened panel may be cut.
+    var groupSteps: Int {
+        switch self {
+        case .single, .bfloat16: 1
+        case .bfloat16Weights, .float16Weights: 2
+        case .int8Weights: 4
+        case .int4Weights: Int(CK_QUANTIZED_BLOCK)
+        }
+    }
+    /// Rows of floats whose place `depth` rows of the right factor take in its panels.
+    func panelRows(depth: Int) -> Int {
+        if let bits = quantizedBits { return ck_quantized_rows(bits, depth) }
+        return PanelLayout.rows(depth: depth, isPaired: pairsRight)
+    }
     /// Whether the left factor's panels hold pairs, and the kernel multiplies pairs.
     var pairsLeft: Bool { self == .bfloat16 }
     /// Numbers that one step of the kernel multiplies.

@@ -37,7 +37,9 @@ struct RightBlocks {
         unsafe width = unsafe PackedProduct.balanced(n, limit: max(fitting, Self.columns), multiple: Self.columns)
         unsafe depth =
             unsafe splitsDepth
-            ? PackedProduct.balanced(steps, limit: min(Self.elements / width, Self.largestDepth), multiple: 2) : steps
+            ? PackedProduct.balanced(
+                steps, limit: min(Self.elements / width, Self.largestDepth), multiple: max(2, precision.groupSteps))
+            : steps
         switch unsafe factor {
         case .panels(let first):
             let stored = unsafe StoredPanels(first, k: k, precision: precision)
@@ -60,14 +62,13 @@ struct RightBlocks {
         switch unsafe factor {
         case .panels(let first):
             let stored = unsafe StoredPanels(first, k: k, precision: precision)
-            let place = unsafe stored.place(column: column, inner: inner)
             guard unsafe stored.widens else {
-                return unsafe (place, PanelLayout.rows(depth: k, isPaired: precision.pairsRight), true)
+                return unsafe (stored.place(column: column, inner: inner), precision.panelRows(depth: k), true)
             }
             let count = unsafe min(depth, k - inner)
             let size = unsafe stored.widenedSize(depth: count)
             for (index, part) in unsafe stride(from: column, to: min(column + width, n), by: Self.columns).enumerated() {
-                _ = unsafe stored.widen(stored.place(column: part, inner: inner), depth: count, into: memory + index * size)
+                _ = unsafe stored.widen(column: part, inner: inner, depth: count, into: memory + index * size)
             }
             return unsafe (UnsafePointer(memory), size / Self.columns, false)
         case .matrix(let first, let step, let isTransposed):
