@@ -1,4 +1,4 @@
-.PHONY: conformance check-conformance example fuzz-operators help setup build build-tests demo serve test test-server test-scale test-levels test-data sanitize fuzz bench bench-networks microbench format lint check-docs docs install clean
+.PHONY: conformance check-conformance example fuzz-operators help setup build build-tests demo serve test test-server test-scale test-levels test-data sanitize fuzz bench bench-networks quality microbench format lint check-docs docs install clean
 
 PREFIX ?= /usr/local
 # In the order in which they depend on each other.
@@ -8,8 +8,9 @@ SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/
 MODEL_FILES = Models/emoji
 # Each module's interface is written before its code is optimised, so that the modules that depend on it needn't wait: two cores are
 # busy for the whole build, which takes 2.6 minutes instead of 4.1.
-# It excludes optimisation across modules, by which nothing here was faster.
-BUILD = swift build -c release --use-integrated-swift-driver -Xswiftc -disable-cmo -Xswiftc -emit-module-separately-wmo
+# It excludes optimisation across modules, by which nothing here was faster, and needs an option that not every Swift has.
+AHEAD = --use-integrated-swift-driver -Xswiftc -disable-cmo -Xswiftc -emit-module-separately-wmo
+BUILD = swift build -c release $$(swift build --help-hidden | grep -q -e --use-integrated-swift-driver && echo "$(AHEAD)")
 
 help: ## Shows the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,8 +70,11 @@ fuzz-operators: build ## Compares drawn operators with ONNX Runtime (CASES=20000
 microbench: setup ## Times single kernels beside the machine's peak (MICROBENCH="--filter attention")
 	swift run -c release --package-path Benchmarks microbench $(MICROBENCH)
 
-bench: build ## Compares with ONNX Runtime and OpenVINO on full-size graphs (BENCH="--rows unet-64"; 10 GB of disk)
+bench: build ## Compares graphs and pictures with ONNX Runtime and OpenVINO at full size (BENCH="graphs --rows unet-64"; 10 GB of disk)
 	Tools/bench/run.sh $(BENCH)
+
+quality: build ## Measures what fewer evaluations cost in quality with the embedded model (QUALITY="--steps 30 --plot quality.svg")
+	Tools/quality/run.sh $(QUALITY)
 
 bench-networks: build ## Compares with ONNX Runtime on ordinary networks (BENCH="--rows magika"; 3 GB of disk)
 	Tools/bench/networks.sh $(BENCH)

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+import peers
+
 # Name: graph, shapes of its inputs (None for the prompt's token ids).
 ROWS = {
     "unet-64": ("unet", {"sample": (2, 4, 64, 64), "timestep": (), "encoder_hidden_states": (2, 77, 768)}),
@@ -29,7 +30,6 @@ ROWS = {
     "vae-decoder": ("vae_decoder", {"latent_sample": (1, 4, 64, 64)}),
     "text-encoder": ("text_encoder", {"input_ids": (2, 77)}),
 }
-PEERS = ["onnxruntime", "openvino"]
 
 
 def make_inputs(shapes):
@@ -49,37 +49,14 @@ def serve(peer, graph, folder, threads, precision):
     """The loop of a peer's process: loads, then runs once for every line that it reads."""
     inputs = {path.stem: np.load(path) for path in Path(folder).glob("*.npy")}
     start = time.perf_counter()
-    if peer == "onnxruntime":
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
-        inputs = {i.name: inputs[i.name].astype(types[i.type]) for i in session.get_inputs()}
-        run = lambda: session.run(None, inputs)[0]
-    else:
-        import openvino
-
-        core = openvino.Core()
-        model = core.read_model(graph)
-        kinds = {i.get_any_name(): i.get_element_type().to_dtype() for i in model.inputs}
-        inputs = {name: inputs[name].astype(kind) for name, kind in kinds.items()}
-        model.reshape({name: list(value.shape) for name, value in inputs.items()})
-        hint = {"fp32": "f32", "bf16": "bf16"}[precision]
-        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        compiled = core.compile_model(model, "CPU", settings)
-        if compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() != hint:
-            sys.exit(f"OpenVINO doesn't compute in {hint} on this machine")
-        request = compiled.create_infer_request()
-        run = lambda: request.infer(inputs)[0]
-    print(json.dumps({"load": time.perf_counter() - start}), flush=True)
+    run = peers.load(peer, graph, threads, precision, {name: value.shape for name, value in inputs.items()})
+    peers.answer(load=time.perf_counter() - start)
     for _ in sys.stdin:
         start = time.perf_counter()
-        result = run()
+        result = run(inputs)
         seconds = time.perf_counter() - start
         np.save(Path(folder) / f"{peer}.out", result)
-        print(json.dumps({"seconds": seconds}), flush=True)
+        peers.answer(seconds=seconds)
 
 
 class Peer:
@@ -118,11 +95,10 @@ def own_output(program, graph, inputs, precision, folder):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
     for declared in session.get_inputs():
         path = Path(folder) / f"{declared.name}.typed"
         with open(path, "wb") as file:
-            np.save(file, inputs[declared.name].astype(types[declared.type]))
+            np.save(file, inputs[declared.name].astype(peers.ONNX_TYPES[declared.type]))
         command += ["--input", f"{declared.name}={path}"]
     first = session.get_outputs()[0].name
     del session
@@ -137,18 +113,18 @@ def measure(row, options, program):
     with tempfile.TemporaryDirectory() as folder:
         for name, value in inputs.items():
             np.save(Path(folder) / f"{name}.npy", value)
-        peers = {name: Peer(name, graph, folder, options) for name in options.peers}
-        for peer in peers.values():
+        processes = {name: Peer(name, graph, folder, options) for name in options.peers}
+        for peer in processes.values():
             peer.run()
-        times = {name: [] for name in ["sd-onnx", *peers]}
-        loads = {name: peer.load for name, peer in peers.items()}
+        times = {name: [] for name in ["sd-onnx", *processes]}
+        loads = {name: peer.load for name, peer in processes.items()}
         for _ in range(options.rounds):
             seconds, loads["sd-onnx"] = run_own(program, graph, shapes, options, folder)
             times["sd-onnx"].append(seconds)
-            for name, peer in peers.items():
+            for name, peer in processes.items():
                 times[name].append(peer.run())
-        outputs = {name: np.load(Path(folder) / f"{name}.out.npy") for name in peers}
-        for peer in peers.values():
+        outputs = {name: np.load(Path(folder) / f"{name}.out.npy") for name in processes}
+        for peer in processes.values():
             peer.close()
         medians = {name: statistics.median(values) for name, values in times.items()}
         own = own_output(program, graph, inputs, options.precision, folder)
@@ -159,7 +135,7 @@ def measure(row, options, program):
         "seconds": medians,
         "all_seconds": times,
         "load_seconds": loads,
-        "ratio": {name: medians[name] / medians["sd-onnx"] for name in peers},
+        "ratio": {name: medians[name] / medians["sd-onnx"] for name in processes},
         "relative_error": errors,
     }
 
@@ -170,17 +146,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
+    parser.add_argument("--peers", nargs="*", choices=peers.NAMES, default=peers.NAMES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    build = subprocess.run(["swift", "build", "-c", "release", "--show-bin-path"], cwd=ROOT, check=True, capture_output=True, text=True)
-    program = str(Path(build.stdout.strip()) / "sd-onnx")
     results = []
     for row in options.rows:
-        result = measure(row, options, program)
+        result = measure(row, options, str(peers.PROGRAM))
         results.append(result)
         seconds = ", ".join(f"{name} {value:.3f} s" for name, value in result["seconds"].items())
         ratios = ", ".join(f"{value:.2f} times as fast as {name}" for name, value in result["ratio"].items())

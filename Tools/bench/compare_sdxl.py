@@ -10,7 +10,6 @@ milliseconds, is left out. The variants take turns in each round; the ratio is t
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -19,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+import peers
+
 SIDE, TOKENS = 128, 77  # latents of 1024 pixels
-TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 # What the prompt and its negative take of each graph, by the names of its inputs.
 SHAPES = {
     "input_ids": (2, TOKENS),
@@ -32,16 +31,6 @@ SHAPES = {
     "time_ids": (2, 6),
     "latent_sample": (1, 4, SIDE, SIDE),
 }
-
-
-def run(command):
-    """Seconds and the largest resident memory in bytes of a process that has to succeed."""
-    start = time.perf_counter()
-    process = os.posix_spawnp(command[0], command, os.environ)
-    _, status, usage = os.wait4(process, 0)
-    if status != 0:
-        raise SystemExit(f"{' '.join(command)}: status {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
 def run_graph(path, runs, threads, answer):
@@ -59,7 +48,7 @@ def run_graph(path, runs, threads, answer):
         shape = SHAPES[declared.name]
         drawn = generator.integers(0, 1000, shape) if declared.name == "input_ids" else generator.standard_normal(shape)
         drawn = np.full(shape, 500) if declared.name == "timestep" else drawn
-        inputs[declared.name] = np.asarray(drawn).astype(TYPES[declared.type])
+        inputs[declared.name] = np.asarray(drawn).astype(peers.ONNX_TYPES[declared.type])
     for _ in range(runs):
         session.run(None, inputs)
     Path(answer).write_text(json.dumps({"load": loaded - start, "run": time.perf_counter() - loaded}))
@@ -70,7 +59,7 @@ def peer(model, options, folder):
     for graph, runs in (("text_encoder", 1), ("text_encoder_2", 1), ("unet", options.steps), ("vae_decoder", 1)):
         answer = Path(folder) / "answer.json"
         file = str(model / graph / "model.onnx")
-        seconds, peak = run([sys.executable, __file__, file, "--graph", str(runs), "--threads", str(options.threads), "--json", str(answer)])
+        seconds, peak = peers.run([sys.executable, __file__, file, "--graph", str(runs), "--threads", str(options.threads), "--json", str(answer)])
         stages[graph] = json.loads(answer.read_text())["run"]
         total, memory = total + seconds, max(memory, peak)
     return {"total": total, "memory": memory, "stages": stages}
@@ -81,8 +70,9 @@ def own(program, model, further, options, folder):
     command = f'exec "$0" "$@" > "{report}"'
     arguments = ["generate", "a castle", "-m", str(model), "--steps", str(options.steps), "--cfg-scale", "5", "-s", "1", "-t", str(options.threads)]
     arguments += ["-W", "1024", "-H", "1024", "--quiet", "--json", "-o", str(Path(folder) / "picture.png"), *further]
-    total, memory = run(["sh", "-c", command, program, *arguments])
-    return {"total": total, "memory": memory, "stages": json.loads(report.read_text())["seconds"]}
+    total, memory = peers.run(["sh", "-c", command, program, *arguments])
+    seconds = json.loads(report.read_text())["seconds"]
+    return {"total": total, "memory": memory, "stages": {stage: time for stage, time in seconds.items() if stage != "unet_evaluations"}}
 
 
 def main():
@@ -98,7 +88,7 @@ def main():
     options = arguments.parse_args()
     if options.graph:
         return run_graph(str(options.model), options.graph, options.threads, options.json)
-    program = str(ROOT / ".build" / "release" / "sd-onnx")
+    program = str(peers.PROGRAM)
     with tempfile.TemporaryDirectory() as folder:
         variants = {
             "sd-onnx": lambda: own(program, options.model, [], options, folder),

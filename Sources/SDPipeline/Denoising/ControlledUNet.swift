@@ -124,9 +124,7 @@ struct ControlledUNet: RowPredictor {
 
     /// How much a network counts at an evaluation: its strength, or nothing outside of its share of the run.
     private func scale(_ part: Part, at evaluation: Evaluation) -> Double {
-        let (index, count) = (Double(evaluation.index - firstIndex), Double(total))
-        let isActive = index / count >= part.control.start && (index + 1) / count <= part.control.end
-        return isActive ? part.control.strength : 0
+        part.control.takesPart(inEvaluation: evaluation.index - firstIndex, of: total) ? part.control.strength : 0
     }
 
     /// The sums of the networks' residuals, by the names of the U-Net's inputs.

@@ -4,7 +4,7 @@ import GraphRuntime
 struct DeepFeatures: Sendable {
     /// Computed in one of so many evaluations.
     let interval: Int
-    /// The run's first evaluation.
+    /// The evaluation from which on this is so: all before it are computed in full.
     let firstIndex: Int
     private var kept: (index: Int, tensor: Tensor)?
 
@@ -15,7 +15,9 @@ struct DeepFeatures: Sendable {
 
     /// The features for an evaluation; nil where they are to be computed.
     func tensor(at evaluation: Evaluation) -> Tensor? {
-        guard let kept, (evaluation.index - firstIndex) % interval != 0, evaluation.index - kept.index < interval else {
+        guard let kept, evaluation.index > firstIndex, (evaluation.index - firstIndex) % interval != 0,
+            evaluation.index - kept.index < interval
+        else {
             return nil
         }
         return kept.tensor

@@ -10,8 +10,8 @@ struct DenoisingRun: Sendable {
     private(set) var completed = 0
     /// Evaluations of the whole run.
     let total: Int
-    /// Seconds that the denoiser took so far.
-    private(set) var denoiserSeconds = 0.0
+    /// Seconds that the denoiser took for each evaluation so far.
+    private(set) var denoiserSeconds: [Double] = []
     /// Seconds that the scheduler took so far.
     private(set) var schedulerSeconds = 0.0
 
@@ -72,7 +72,7 @@ struct DenoisingRun: Sendable {
                     noise: { noise.normal(count: $0) }))
         }
         if let constraint { latents = try constraint.apply(to: latents, after: evaluation.index) }
-        denoiserSeconds += (middle - begin).seconds
+        denoiserSeconds.append((middle - begin).seconds)
         schedulerSeconds += (clock.now - middle).seconds
         completed += 1
         guard latents.values.span.isFinite else {

@@ -16,6 +16,8 @@ struct ForecastDenoiser: Denoiser {
     private let threshold: Double
     /// The run's last evaluation, which is always computed.
     private let lastIndex: Int
+    /// Evaluations that begin a new line, since what the model is told changes there.
+    private let breaks: Set<Int>
     /// The last two computed, the older first.
     private var samples: [Sample] = []
     /// The error of the line over (t − a)(t − b), relative to the prediction; nil until one was measured.
@@ -26,16 +28,18 @@ struct ForecastDenoiser: Denoiser {
     /// Evaluations in a row that are left out at most: a line that was never corrected leaves the picture.
     private static let mostSkipped = 4
 
-    init(_ denoiser: any Denoiser, threshold: Double, lastIndex: Int) {
+    init(_ denoiser: any Denoiser, threshold: Double, lastIndex: Int, breaks: Set<Int>) {
         self.denoiser = denoiser
         self.threshold = threshold
         self.lastIndex = lastIndex
+        self.breaks = breaks
     }
 
     mutating func predict(
         _ latents: Latents, at evaluation: Evaluation, observer: (any RunObserver)?
     ) throws -> Latents {
         let time = Double(evaluation.timestep)
+        if breaks.contains(evaluation.index) { (samples, curvature) = ([], nil) }
         if evaluation.index < lastIndex, skipped < Self.mostSkipped, let expected = expectedError(at: time),
             expected <= threshold, let forecast = forecast(at: time)
         {

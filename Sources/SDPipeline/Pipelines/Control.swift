@@ -39,6 +39,15 @@ public struct Control: Sendable, Equatable {
         self.file = file
     }
 
+    /// Whether an evaluation lies in its share of the run: one that ends later than that doesn't, as in diffusers.
+    ///
+    /// - Parameters:
+    ///   - index: from 0 on.
+    ///   - count: of the whole run.
+    func takesPart(inEvaluation index: Int, of count: Int) -> Bool {
+        Double(index) / Double(count) >= start && Double(index + 1) / Double(count) <= end
+    }
+
     /// - Throws: ``PipelineError`` for numbers that make no sense, and a network that isn't there.
     func check() throws {
         guard Float(strength).isFinite else {

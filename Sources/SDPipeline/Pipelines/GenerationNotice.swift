@@ -26,6 +26,8 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case aestheticScoresUnused
     /// The picture to start from is resized.
     case startResized(from: String, to: String)
+    /// What a request that is to be fast saves.
+    case fast(stepCaching: StepCaching, guidanceInterval: GuidanceInterval?)
     /// The VAE works in tiles of so many pixels along each side, which nobody asked for, since it has to.
     case vaeTiled(pixels: Int)
 
@@ -66,6 +68,9 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
             "Aesthetic scores have no effect: refiners of SDXL are told them, and this model isn't one."
         case .startResized(let from, let to):
             "The picture to start from has \(from) pixels and is resized to \(to)."
+        case .fast(let stepCaching, let interval):
+            "Fast stands for the step cache \(stepCaching)"
+                + (interval.map { " and guidance from \($0.start) to \($0.end) of the run." } ?? ".")
         case .vaeTiled(let pixels):
             "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than it may: its colours "
                 + "differ a little from those of the whole."
@@ -108,6 +113,9 @@ extension GenerationPlan {
             } else if isCut(negativePromptTokenCount) {
                 result.append(.negativePromptCut(tokens: negativePromptTokenCount - 2, limit: limit - 2))
             }
+        }
+        if request.isFast, let stepCaching = request.stepCaching {
+            result.append(.fast(stepCaching: stepCaching, guidanceInterval: request.guidanceInterval))
         }
         if request.guidanceScale == nil, configuration.isMadeForNoGuidance { result.append(.guidanceOff) }
         let (sizes, defaults) = (request.pictureSizes, ConditionedSizes())

@@ -49,7 +49,7 @@ public struct GenerationPlan: Sendable {
     init(
         _ request: GenerationRequest, configuration: PipelineConfiguration, start: (width: Int, height: Int)? = nil
     ) throws {
-        self.request = request
+        var request = request
         self.configuration = configuration
         let sizes = configuration.sizes
         let start = start ?? request.initialImage.map { ($0.width, $0.height) }
@@ -82,6 +82,8 @@ public struct GenerationPlan: Sendable {
         try Self.checkSeeds(request)
         try Self.checkTask(request, configuration, hasPicture: start != nil)
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
+        try request.takeFastSettings(for: type(of: scheduler).descriptor)
+        self.request = request
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
         try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
         stepsBefore = 0
@@ -184,12 +186,19 @@ public struct GenerationPlan: Sendable {
         return ((takesNegative(at: evaluation) ? [program.negative] : []) + program.positives).map { $0.text(at: step) }
     }
 
+    /// The evaluation that the run's shares count from: a refiner goes on with the schedule that the model began.
+    private var beginning: Int { stepsBefore > 0 ? 0 : firstIndex }
+
     /// Whether guidance counts at an evaluation.
     private func isInGuidanceInterval(_ evaluation: Int) -> Bool {
         guard let interval = request.guidanceInterval else { return true }
-        // A refiner goes on with the schedule that the model began.
-        let first = stepsBefore > 0 ? 0 : firstIndex
-        return interval.contains(evaluation - first, of: scheduler.timesteps.count - first)
+        return interval.contains(evaluation - beginning, of: scheduler.timesteps.count - beginning)
+    }
+
+    /// The first evaluation of this plan that a share of the run's comes before.
+    func firstIndex(afterShare share: Double) -> Int {
+        let count = scheduler.timesteps.count - beginning
+        return max(firstIndex, beginning + ((0..<count).first { Double($0) / Double(count) >= share } ?? count))
     }
 
     private func takesNegative(at evaluation: Int) -> Bool {
@@ -202,6 +211,26 @@ public struct GenerationPlan: Sendable {
         let counts = Self.isGuided(guidanceScale, configuration) && isInGuidanceInterval(evaluation)
         let scale = counts ? guidanceScale : 1
         return program.positives.map { $0.weight == 1 ? scale : $0.weight * scale }
+    }
+
+    /// The texts of an evaluation, and how much they count.
+    struct Guidance: Hashable {
+        let texts: [Int]
+        let scales: [Double]
+    }
+
+    func guidance(at evaluation: Int) -> Guidance {
+        Guidance(texts: texts(at: evaluation), scales: promptScales(at: evaluation))
+    }
+
+    /// Evaluations before which the texts, what they count or the ControlNets that take part change.
+    var changesOfConditions: Set<Int> {
+        let total = scheduler.timesteps.count - firstIndex
+        func controls(_ evaluation: Int) -> [Bool] {
+            request.controls.map { $0.takesPart(inEvaluation: evaluation - firstIndex, of: total) }
+        }
+        let later = (firstIndex..<max(endIndex, firstIndex)).dropFirst()
+        return Set(later.filter { guidance(at: $0) != guidance(at: $0 - 1) || controls($0) != controls($0 - 1) })
     }
 
     /// Tokens of the prompt, start and end included, before it was cut; of its longest text, where it changes over the steps.

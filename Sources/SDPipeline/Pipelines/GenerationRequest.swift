@@ -87,6 +87,9 @@ public struct GenerationRequest: Sendable {
     public var stepCaching: StepCaching?
     /// The part of the run in which the negative prompt counts; nil for all of it. A refiner's evaluations count as a part of the run.
     public var guidanceInterval: GuidanceInterval?
+    /// Whether the plan chooses ``stepCaching`` and ``guidanceInterval``, which are nil then: what measurement found to save most for what it
+    /// costs in quality with the scheduler. The picture's record states the choice.
+    public var isFast = false
 
     /// A request, which is checked when it is run; each parameter is the property of its name.
     public init(

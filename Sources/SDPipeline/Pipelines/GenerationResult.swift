@@ -36,6 +36,8 @@ public struct GenerationResult: Sendable {
         public var textEncoder = 0.0
         /// The U-Net, over all steps.
         public var unet = 0.0
+        /// The U-Net in each evaluation, in order. The first of a loaded model packs weights.
+        public var unetEvaluations: [Double] = []
         /// The scheduler, over all steps.
         public var scheduler = 0.0
         /// The VAE decoder, for all pictures.

@@ -138,7 +138,8 @@ struct GenerationRun: Sendable {
     }
 
     private mutating func add(_ run: DenoisingRun) {
-        timings.unet += run.denoiserSeconds
+        timings.unetEvaluations += run.denoiserSeconds
+        timings.unet = timings.unetEvaluations.reduce(0, +)
         timings.scheduler += run.schedulerSeconds
     }
 
@@ -150,14 +151,10 @@ struct GenerationRun: Sendable {
         let conditionings = try ContinuousClock().seconds(into: &timings.textEncoder) {
             try pipeline.conditionings(plan, observer: observer)
         }
-        /// Steps with the same texts, which count as much, share a denoiser.
-        struct Guidance: Hashable {
-            let texts: [Int]
-            let scales: [Double]
-        }
-        var (denoisers, known): ([GuidedUNet], [Guidance: Int]) = ([], [:])
+        // Steps with the same texts, which count as much, share a denoiser.
+        var (denoisers, known): ([GuidedUNet], [GenerationPlan.Guidance: Int]) = ([], [:])
         let choices = try (plan.firstIndex..<max(plan.endIndex, plan.firstIndex + 1)).map { evaluation in
-            let guidance = Guidance(texts: plan.texts(at: evaluation), scales: plan.promptScales(at: evaluation))
+            let guidance = plan.guidance(at: evaluation)
             if let index = known[guidance] { return index }
             known[guidance] = denoisers.count
             denoisers.append(
@@ -181,7 +178,8 @@ extension DenoisingRun {
         options.eta = options.eta ?? 0
         var denoiser = denoiser
         if case .forecast(let threshold)? = plan.request.stepCaching {
-            denoiser = ForecastDenoiser(denoiser, threshold: threshold, lastIndex: plan.endIndex - 1)
+            denoiser = ForecastDenoiser(
+                denoiser, threshold: threshold, lastIndex: plan.endIndex - 1, breaks: plan.changesOfConditions)
         }
         self.init(
             latents, scheduler: plan.scheduler, range: plan.firstIndex..<plan.endIndex, denoiser: denoiser,

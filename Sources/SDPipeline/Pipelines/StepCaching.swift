@@ -4,8 +4,9 @@ public enum StepCaching: Sendable, Equatable, LosslessStringConvertible {
     /// Accelerating Diffusion Models for Free", section 3.3, with equal steps; the package DeepCache's `cache_interval` and `cache_branch_id`).
     ///
     /// `interval` is 1 or more, where 1 computes everything. `branch` counts the skip connections from the output: 0 leaves the last
-    /// layer of the way up to each evaluation, larger ones more of the U-Net.
-    case deep(interval: Int, branch: Int = 0)
+    /// layer of the way up to each evaluation, larger ones more of the U-Net. Before the share `start` of the run's evaluations, 0 to below
+    /// 1, all are computed in full: the first ones decide what is where, and change most from one to the next.
+    case deep(interval: Int, branch: Int = 0, start: Double = 0)
     /// Evaluations are left out where the line through the last two that were computed comes near what the model would predict: their
     /// expected error, relative to the prediction, is at most `threshold`, above 0. Never the first two, nor the last.
     case forecast(threshold: Double)
@@ -16,13 +17,15 @@ public enum StepCaching: Sendable, Equatable, LosslessStringConvertible {
     /// The largest interval of ``deep(interval:branch:)``.
     public static let largestInterval = 1000
 
-    /// Reads `deep:INTERVAL`, `deep:INTERVAL:BRANCH`, `forecast` or `forecast:THRESHOLD`; nil for anything else.
+    /// Reads `deep:INTERVAL`, `deep:INTERVAL:BRANCH`, `deep:INTERVAL:BRANCH:START`, `forecast` or `forecast:THRESHOLD`; nil for anything else.
     public init?(_ description: String) {
         let parts = description.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         switch (parts[0], parts.count) {
-        case ("deep", 2...3):
-            guard let interval = Int(parts[1]), let branch = parts.count == 2 ? 0 : Int(parts[2]) else { return nil }
-            self = .deep(interval: interval, branch: branch)
+        case ("deep", 2...4):
+            guard let interval = Int(parts[1]), let branch = parts.count < 3 ? 0 : Int(parts[2]),
+                let start = parts.count < 4 ? 0 : Double(parts[3])
+            else { return nil }
+            self = .deep(interval: interval, branch: branch, start: start)
         case ("forecast", 1): self = .forecast(threshold: Self.standardThreshold)
         case ("forecast", 2):
             guard let threshold = Double(parts[1]) else { return nil }
@@ -35,7 +38,8 @@ public enum StepCaching: Sendable, Equatable, LosslessStringConvertible {
     /// As ``init(_:)`` reads it.
     public var description: String {
         switch self {
-        case .deep(let interval, let branch): "deep:\(interval)" + (branch == 0 ? "" : ":\(branch)")
+        case .deep(let interval, let branch, let start):
+            "deep:\(interval)" + (start != 0 ? ":\(branch):\(start)" : branch != 0 ? ":\(branch)" : "")
         case .forecast(let threshold): "forecast:\(threshold)"
         }
     }
@@ -43,10 +47,10 @@ public enum StepCaching: Sendable, Equatable, LosslessStringConvertible {
     /// - Throws: ``PipelineError`` for numbers that mean nothing.
     func check() throws {
         switch self {
-        case .deep(let interval, let branch):
-            guard (1...Self.largestInterval).contains(interval), branch >= 0 else {
+        case .deep(let interval, let branch, let start):
+            guard (1...Self.largestInterval).contains(interval), branch >= 0, start >= 0, start < 1 else {
                 throw PipelineError(
-                    "The cache's interval is \(interval) and its branch \(branch), expected an interval of 1 to \(Self.largestInterval) and a branch of 0 or more.",
+                    "The cache's interval is \(interval), its branch \(branch) and its start \(start), expected an interval of 1 to \(Self.largestInterval), a branch of 0 or more and a start from 0 to below 1.",
                     kind: .invalidRequest)
             }
         case .forecast(let threshold):

@@ -6,8 +6,8 @@ struct EvaluationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Make steps cheaper by what earlier ones computed: deep computes the U-Net's deep part in one of so many steps, the part before skip connection BRANCH in each; forecast leaves out steps that can be told from those before. (default: none; of BRANCH 0, of THRESHOLD 0.05)",
-            valueName: "deep:INTERVAL[:BRANCH]|forecast[:THRESHOLD]"), transform: OptionValues.stepCaching)
+            "Make steps cheaper by what earlier ones computed: deep computes the U-Net's deep part in one of so many steps, the part before skip connection BRANCH in each, and all of it in the share START of the run; forecast leaves out steps that can be told from those before. (default: none; of BRANCH and START 0, of THRESHOLD 0.05)",
+            valueName: "deep:INTERVAL[:BRANCH[:START]]|forecast[:THRESHOLD]"), transform: OptionValues.stepCaching)
     var cache: StepCaching?
 
     @Option(
@@ -17,10 +17,17 @@ struct EvaluationOptions: ParsableArguments {
             valueName: "START,END"), transform: OptionValues.guidanceInterval)
     var cfgInterval: GuidanceInterval?
 
+    @Flag(
+        help:
+            "Save evaluations in the way that was found to cost least, which the program names: another --cache and --cfg-interval for each kind of scheduler."
+    )
+    var fast = false
+
     /// Adds what was asked for to a request.
     func fill(_ request: inout GenerationRequest) {
         request.stepCaching = cache
         request.guidanceInterval = cfgInterval
+        request.isFast = fast
     }
 }
 
@@ -29,7 +36,7 @@ extension OptionValues {
         guard let value = StepCaching(text) else {
             throw Expectation(
                 description:
-                    "expected deep with an interval of 1 to \(StepCaching.largestInterval) and perhaps a branch of 0 or more, such as deep:3 or deep:3:1, or forecast, perhaps with a threshold above 0."
+                    "expected deep with an interval of 1 to \(StepCaching.largestInterval) and perhaps a branch of 0 or more and a start from 0 to below 1, such as deep:3, deep:3:1 or deep:3:0:0.3, or forecast, perhaps with a threshold above 0."
             )
         }
         return value

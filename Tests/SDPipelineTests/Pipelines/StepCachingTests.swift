@@ -58,6 +58,10 @@ import Testing
         let (first, nodes) = try runs(request, pipeline)
         let whole = try #require(nodes.max())
         #expect(nodes.map { $0 * 3 > whole * 2 } == [true, false, false, true, false, false, true])
+        // Behind the share 0.3 of 7 evaluations, which are 2.1.
+        request.stepCaching = .deep(interval: 3, start: 0.3)
+        #expect(try runs(request, pipeline).nodes.map { $0 * 3 > whole * 2 } == [true, true, true, true, false, false, true])
+        request.stepCaching = .deep(interval: 3)
         let again = try pipeline.generate(request).images[0]
         #expect(again.pixels == first.images[0].pixels && again.pixels != plain.pixels)
         request.stepCaching = .deep(interval: 1)
@@ -132,6 +136,17 @@ import Testing
         #expect(squares / Double(plain.count) < 25)
     }
 
+    /// What was predicted for one prompt says nothing of the next: two evaluations, and a third that measures, begin a new line.
+    @Test(arguments: [("[a fox:a red apple:10]", 1.0, nil), ("a fox", 5.0, GuidanceInterval(start: 0.5, end: 1))])
+    func forecastsBeginAnew(prompt: String, scale: Double, interval: GuidanceInterval?) throws {
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: prompt, steps: 20, guidanceScale: scale, seed: 3, scheduler: "ddim")
+        (request.stepCaching, request.guidanceInterval) = (.forecast(threshold: 1e9), interval)
+        let computed = try runs(request, pipeline).nodes.map { $0 > 0 }
+        let first = [true, true, true, false, false, false, false, true, false, false]
+        #expect(computed == first + first.dropLast() + [true])
+    }
+
     /// Without guidance a step computes half as many rows.
     @Test func guidesInAPart() throws {
         let pipeline = try pipeline()
@@ -147,6 +162,26 @@ import Testing
         let unguided = try pipeline.generate(request).images[0].pixels
         request.guidanceInterval = nil
         #expect(try pipeline.generate(request).images[0].pixels == unguided)
+    }
+
+    /// What is fast is chosen by the scheduler, said in a notice and in the record, and is the picture of the settings by themselves.
+    @Test(arguments: ["dpm++2m", "euler", "euler-a", "dpm++3m-sde"]) func choosesFastSettings(scheduler: String) throws {
+        let isStochastic = ["euler-a", "dpm++3m-sde"].contains(scheduler)
+        let caching = isStochastic ? StepCaching.deep(interval: 3, branch: 2) : .forecast(threshold: 0.1)
+        let interval = isStochastic ? GuidanceInterval(start: 0.2, end: 1) : nil
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: "a fox", steps: 12, guidanceScale: 5, seed: 3, scheduler: scheduler)
+        request.isFast = true
+        let plan = try pipeline.configuration.plan(for: request)
+        #expect(plan.notices.contains(.fast(stepCaching: caching, guidanceInterval: interval)))
+        let fast = try pipeline.generate(request)
+        #expect(fast.records[0].stepCaching == caching && fast.records[0].guidanceInterval == interval)
+        request.isFast = false
+        (request.stepCaching, request.guidanceInterval) = (caching, interval)
+        #expect(try pipeline.generate(request).images[0].pixels == fast.images[0].pixels)
+        request.isFast = true
+        let error = #expect(throws: PipelineError.self) { try pipeline.configuration.plan(for: request) }
+        #expect(error?.message.contains("expected either") == true)
     }
 
     @Test func refuses() throws {
@@ -167,6 +202,13 @@ import Testing
             }
             #expect(found.contains(part) && found.contains("the scheduler \(scheduler)"), "\(found)")
         }
+        for (scheduler, part) in [("lcm", "so few steps"), ("heun", "2 times a step"), ("ddim-inverse", "makes no pictures")] {
+            let found = message {
+                $0.scheduler = scheduler
+                $0.isFast = true
+            }
+            #expect(found.contains(part) && found.contains("the scheduler \(scheduler)"), "\(found)")
+        }
         let pipeline = try pipeline()
         var request = GenerationRequest(prompt: "x", steps: 2)
         request.stepCaching = .deep(interval: 2, branch: 99)
@@ -177,8 +219,10 @@ import Testing
     @Test func readsTexts() {
         let texts: [(String, StepCaching?)] = [
             ("deep:3", .deep(interval: 3)), ("deep:3:1", .deep(interval: 3, branch: 1)), ("deep:1:0", .deep(interval: 1)),
+            ("deep:3:0:0.25", .deep(interval: 3, start: 0.25)), ("deep:3:2:0", .deep(interval: 3, branch: 2)),
             ("forecast", .forecast(threshold: StepCaching.standardThreshold)), ("forecast:0.2", .forecast(threshold: 0.2)),
-            ("deep", nil), ("deep:", nil), ("deep:0", nil), ("deep:3:-1", nil), ("deep:3:1:2", nil), ("deep:1001", nil),
+            ("deep", nil), ("deep:", nil), ("deep:0", nil), ("deep:3:-1", nil), ("deep:3:1:1", nil), ("deep:3:1:-0.1", nil),
+            ("deep:3:1:nan", nil), ("deep:3:1:0.5:1", nil), ("deep:1001", nil),
             ("forecast:0", nil), ("forecast:nan", nil), ("forecast:-1", nil), ("forecast:inf", nil), ("", nil), ("none", nil),
         ]
         for (text, value) in texts { #expect(StepCaching(text) == value, "\(text)") }
