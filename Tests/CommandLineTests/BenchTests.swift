@@ -19,7 +19,7 @@ import Testing
                 == Set(figures).union([
                     "stdev_ms", "specialise_ms", "plan_ms", "run_ms", "peak_bytes", "iterations", "operators", "interpreter",
                     "by", "precision", "machine", "inputs", "model", "pace_ms", "program_version", "low_memory", "optimize",
-                    "half_rounding",
+                    "half_rounding", "weights",
                 ]))
         for key in figures { #expect(try #require(report[key] as? Double) > 0) }
         #expect(report["iterations"] as? Int == iterations)

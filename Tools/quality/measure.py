@@ -141,23 +141,25 @@ def plot(results, file):
     matplotlib.rcParams["svg.hashsalt"] = "sd-onnx"
     import matplotlib.pyplot as pyplot
 
+    # A group has one colour on all sides, and is in the legend once.
+    names = list(dict.fromkeys(row["group"] for rows in results.values() for row in rows if row["group"] not in ("in full", "sheet")))
+    colours = {name: f"C{index}" for index, name in enumerate(names)} | {"fewer steps": "black", "fast": "black"}
+    lines = {}
     figure, axes = pyplot.subplots(1, len(results), figsize=(6.2 * len(results), 4.8), sharey=True, squeeze=False)
     for axis, (scheduler, rows) in zip(axes[0], results.items()):
-        for group in dict.fromkeys(row["group"] for row in rows if row["group"] not in ("in full", "sheet")):
-            line = sorted((row["seconds"] * 1000, row["psnr"]) for row in rows if row["group"] == group)
-            style = {"marker": "o", "markersize": 4, "linewidth": 1}
-            if group == "fewer steps":
-                style = {"color": "black", "linewidth": 2}
-            elif group == "fast":
-                style = {"color": "black", "marker": "*", "markersize": 14, "linewidth": 0}
-            axis.plot(*zip(*line), label=group, **style)
+        for group in names:
+            points = sorted((row["seconds"] * 1000, row["psnr"]) for row in rows if row["group"] == group)
+            style = {"fewer steps": {"linewidth": 2}, "fast": {"marker": "*", "markersize": 14, "linewidth": 0}}
+            style = style.get(group, {"marker": "o", "markersize": 4, "linewidth": 1})
+            if points:
+                lines[group] = axis.plot(*zip(*points), color=colours[group], **style)[0]
         full = next(row for row in rows if row["group"] == "in full")
         axis.axvline(full["seconds"] * 1000, color="gray", linestyle=":")
         axis.set(title=f"{scheduler}, {full['steps']} steps", xlabel="milliseconds a picture (dotted: in full)")
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("PSNR to the picture in full, dB")
-    axes[0][-1].legend(fontsize="small")
-    figure.tight_layout()
+    figure.legend([lines[name] for name in names], names, fontsize="small", ncol=5, loc="lower center")
+    figure.tight_layout(rect=(0, 0.09, 1, 1))
     figure.savefig(file, metadata={"Date": None})
 
 

@@ -1,6 +1,6 @@
 import GraphRuntime
 
-/// What the deep part of a U-Net made at an evaluation, for those that follow, see ``StepCaching/deep(interval:branch:)``.
+/// What the deep part of a U-Net made at an evaluation, for those that follow, see ``StepCaching/deep(interval:branch:start:)``.
 struct DeepFeatures: Sendable {
     /// Computed in one of so many evaluations.
     let interval: Int

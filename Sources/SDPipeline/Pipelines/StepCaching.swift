@@ -14,7 +14,7 @@ public enum StepCaching: Sendable, Equatable, LosslessStringConvertible {
     /// What ``forecast(threshold:)`` has where nothing is said.
     public static let standardThreshold = 0.05
 
-    /// The largest interval of ``deep(interval:branch:)``.
+    /// The largest interval of ``deep(interval:branch:start:)``.
     public static let largestInterval = 1000
 
     /// Reads `deep:INTERVAL`, `deep:INTERVAL:BRANCH`, `deep:INTERVAL:BRANCH:START`, `forecast` or `forecast:THRESHOLD`; nil for anything else.
