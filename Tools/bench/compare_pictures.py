@@ -1,7 +1,7 @@
 """Times whole pictures, from the command to the PNG, with sd-onnx and with plain loops over ONNX Runtime and OpenVINO, in turn in one run.
 
     compare_pictures.py MODEL_FOLDER [--half FOLDER] [--sizes 512] [--steps 20] [--threads 2] [--precisions fp32 bf16] [--peers …]
-                        [--options "--fast" …] [--rounds 1] [--csv FILE] [--plot FILE.svg]
+                        [--options="--fast" …] [--rounds 1] [--csv FILE] [--plot FILE.svg]
 
 MODEL_FOLDER is a full-size Stable Diffusion 1.5 export (Tools/export-sd15.py makes one with random weights), --half its half-precision
 export. A peer's picture is what diffusers' pipeline does with these graphs: text encoder, diffusers' Euler scheduler with guidance 7.5 and
@@ -13,7 +13,6 @@ import argparse
 import csv
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,6 @@ import numpy as np
 import peers
 
 GUIDANCE = 7.5
-# A picture of SD 1.5 at 512×512: operations of one evaluation with two rows, and the text encoder's and decoder's, from `sd-onnx bench`.
 PROMPT = "a castle on a hill, oil painting"
 
 
