@@ -52,7 +52,12 @@ struct RegularExpression: Sendable {
             if let last = nodes.last { try add(last) }
             for jump in jumps { steps[jump] = .jump(steps.count) }
         case .repeated(let node, let least, let most):
-            for _ in 0..<least { try add(node) }
+            for _ in 0..<least {
+                let count = steps.count
+                try add(node)
+                // What adds no step never does; such repetitions within each other would take forever.
+                if steps.count == count { break }
+            }
             guard let most else {
                 let split = steps.count
                 try append(.split(0))
