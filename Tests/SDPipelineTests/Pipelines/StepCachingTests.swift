@@ -147,6 +147,21 @@ import Testing
         #expect(computed == first + first.dropLast() + [true])
     }
 
+    /// So it is where a ControlNet ceases to count.
+    @Test func forecastsBeginAnewAfterControl() throws {
+        let inputs = ControlParityTests.root
+        let pipeline = try StableDiffusionPipeline(modelFolder: inputs.appendingPathComponent("sd1/model"))
+        let item = try #require(try ParityCase.all("sd1", in: inputs).first { try !$0.request(in: inputs).controls.isEmpty })
+        var request = try item.request(in: inputs)
+        (request.steps, request.scheduler, request.stepCaching) = (20, "ddim", .forecast(threshold: 1e9))
+        // Two, one that measures, then each fifth, and the last; the same from the eleventh on.
+        for (end, computed) in [(1.0, [0, 1, 2, 7, 12, 17, 19]), (0.5, [0, 1, 2, 7, 10, 11, 12, 17, 19])] {
+            for index in request.controls.indices { (request.controls[index].start, request.controls[index].end) = (0, end) }
+            let nodes = try runs(request, pipeline).nodes
+            #expect(nodes.indices.filter { nodes[$0] > 0 } == computed)
+        }
+    }
+
     /// Without guidance a step computes half as many rows.
     @Test func guidesInAPart() throws {
         let pipeline = try pipeline()
