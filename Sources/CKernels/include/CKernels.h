@@ -1,5 +1,6 @@
 #pragma once
 
+#include "amx.h"
 #include "attention.h"
 #include "bfloat16.h"
 #include "byte_windows.h"
