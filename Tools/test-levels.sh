@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the numeric tests once more with each instruction set below this machine's own, and those of bfloat16 with pairs of such
-# multiplied, and those of integers with AVX-VNNI (see SD_ONNX_CPU in docs/command-line.md). They must have been built: make test.
+# Runs the numeric tests once more with each instruction set below this machine's own, those of bfloat16 with pairs of such multiplied and
+# by AMX or what takes its place in plain C, and those of integers with AVX-VNNI and without AMX (see SD_ONNX_CPU in
+# docs/command-line.md). They must have been built: make test.
 set -eu
 
 flag() { grep -q -w "$1" /proc/cpuinfo 2>/dev/null; }
@@ -15,6 +16,9 @@ if flag avx2 && flag fma; then own=avx2; levels=plain; fi
 if flag avx512f && flag avx512vl; then own=avx512; levels="avx2 plain"; fi
 if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
 if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
+if [ "$own" = avx512 ]; then
+    if flag amx_tile; then run avx512 'IntegerProductTests|QuantizationTests|BFloat16|AttentionTests'; else run avx512+amx 'BFloat16|AttentionTests'; fi
+fi
 if flag avx_vnni && [ "$own" = avx512 ]; then run avx2+vnni 'IntegerProductTests|QuantizationTests'; fi
 for level in $levels; do
     run "$level" 'OpsTests|ExportedGraphTests|FusionOnExportsTests|DiffusersParityTests|FamilyParityTests'

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "include/amx.h"
 #include "pairs.h"
 #include "tile.h"
 #include "transpose.h"
@@ -56,6 +57,7 @@ int ck_has_pair_instruction(void) {
 }
 
 int ck_multiplies_pairs(void) {
+    if (ck_has_amx()) return 1;
     const char *wanted = getenv("SD_ONNX_CPU");
     if (pairs_are_forced() || (wanted && *wanted)) return pairs_are_forced();
 #if defined(__x86_64__)

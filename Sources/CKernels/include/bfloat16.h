@@ -11,10 +11,10 @@
 // B, are the lower and the upper half of one, and the last has a zero where their count is odd. What gemm.h says of k then holds for
 // the number of pairs.
 
-// Whether products of bfloat16 are best computed by multiplying pairs: where the processor does so itself (AVX512-BF16) and faster than
-// it multiplies floats. AMD's take half the time (Zen 4), Intel's twice the time (measured on Emerald Rapids). The environment variable
-// SD_ONNX_CPU leaves the instructions out; with "+bf16" behind the level there, pairs are multiplied in any case, by the processor
-// where it can (which is tried, since virtual machines may hide it), or taken apart.
+// Whether products of bfloat16 are best computed by multiplying pairs: where there is AMX, see amx.h, or the processor multiplies pairs in
+// vectors (AVX512-BF16), and faster than floats. AMD's take half the time for that (Zen 4), Intel's twice the time (measured on Emerald
+// Rapids). The environment variable SD_ONNX_CPU leaves the instructions out; with "+bf16" behind the level there, pairs are multiplied in
+// any case, by the processor where it can (which is tried, since virtual machines may hide it), or taken apart.
 int ck_multiplies_pairs(void);
 
 // As ck_gemm_kernel, for panels of pairs at the level in use. Where the processor can't multiply them they are taken apart: the same result, but for how

@@ -15,13 +15,13 @@ import GraphRuntime
 @safe
 struct PanelAttention: @unchecked Sendable {
     private let kernel: AttentionKernel<Float>
-    /// Whether the products are of pairs.
-    private let isPaired: Bool
-
-    private static let rows = unsafe PackedProduct.rows
-    private static let lanes = unsafe PackedProduct.columns
+    /// Keys, and values, in panels of rows.
+    private let left: LeftPanels
     /// Panels of keys in a block, whose weights take 28 KB.
-    private static let blockPanels = max(7168 / (rows * lanes), 1)
+    private let blockPanels: Int
+
+    private static let lanes = unsafe PackedProduct.columns
+    private static let blockWeights = 7168
     /// Packed keys and values of a head that are worth their memory.
     private static let largestKeyCount = 1 << 16
 
@@ -31,7 +31,8 @@ struct PanelAttention: @unchecked Sendable {
         if case .none = unsafe kernel.mask { hasMask = false }
         guard unsafe Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
         unsafe self.kernel = unsafe kernel
-        isPaired = unsafe Self.isPaired(kernel.problem)
+        left = unsafe LeftPanels(isPaired: Self.isPaired(kernel.problem))
+        blockPanels = max(Self.blockWeights / (left.rows * Self.lanes), 1)
     }
 
     /// Whether the products of a problem are of pairs of bfloat16.
@@ -46,6 +47,8 @@ struct PanelAttention: @unchecked Sendable {
     }
 
     private var extents: AttentionExtents { unsafe kernel.problem.extents }
+    private var rows: Int { left.rows }
+    private var isPaired: Bool { left != .numbers }
 
     func run(threads: ThreadPool) throws(TensorError) {
         let heads = extents.batch * extents.heads
@@ -54,22 +57,25 @@ struct PanelAttention: @unchecked Sendable {
         let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
-        let layout = Layout(extents, isPaired: isPaired)
+        let layout = Layout(extents, left, blockPanels: blockPanels)
         let scratchCount = unsafe layout.count + kernel.rowScratchCount
         unsafe try threads.forEach(heads * parts, scratchBytes: scratchCount * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let part = task % parts * step..<min((task % parts + 1) * step, panels)
-            unsafe run(batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
+            left.withRegisters {
+                unsafe run(
+                    batch: task / parts / extents.heads, head: task / parts % extents.heads, panels: part, layout, memory)
+            }
         }
     }
 
     /// Where the parts of a task's memory begin, in floats.
     private struct Layout {
         let keyPanels: Int
-        /// Rows of a panel of keys, and of queries.
-        let widthRows: Int
+        /// Steps of the kernel for a key's width.
+        let widthSteps: Int
+        let keyPanelSize: Int
         let valuePanels: Int
-        /// Packing may write up to 16 floats behind a panel, which is why panels of values lie that far apart.
         let valuePanelSize: Int
         let values: Int
         let queries: Int
@@ -82,18 +88,19 @@ struct PanelAttention: @unchecked Sendable {
         let corrections: Int
         let count: Int
 
-        init(_ extents: AttentionExtents, isPaired: Bool) {
-            let (rows, lanes) = (PanelAttention.rows, PanelAttention.lanes)
+        init(_ extents: AttentionExtents, _ left: LeftPanels, blockPanels: Int) {
+            let (rows, lanes) = (left.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
-            widthRows = PanelLayout.rows(depth: extents.width, isPaired: isPaired)
+            widthSteps = left.wholeSteps(left.steps(extents.width))
+            keyPanelSize = left.size(steps: widthSteps)
             valuePanels = (extents.valueWidth + rows - 1) / rows
-            valuePanelSize = rows * PanelLayout.rows(depth: extents.keys, isPaired: isPaired) + 16
-            values = keyPanels * rows * widthRows + 16
+            valuePanelSize = left.size(steps: left.steps(extents.keys))
+            values = keyPanels * keyPanelSize
             queries = values + valuePanels * valuePanelSize
-            scores = queries + lanes * widthRows
-            let block = PanelAttention.blockPanels * rows
+            scores = queries + lanes * widthSteps
+            let block = blockPanels * rows
             pairs = scores + block * lanes
-            results = pairs + (isPaired ? PanelLayout.rows(depth: block, isPaired: true) * lanes : 0)
+            results = pairs + (left == .numbers ? 0 : left.steps(block) * lanes)
             references = results + valuePanels * rows * lanes
             sums = references + lanes
             corrections = sums + lanes
@@ -104,15 +111,12 @@ struct PanelAttention: @unchecked Sendable {
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         unsafe packKeysAndValues(batch: batch, head: head, layout, memory)
         let problem = unsafe kernel.problem
-        let scale = Float(problem.scale)
         let queries = unsafe memory + layout.queries
         for panel in panels {
             let first = panel * Self.lanes
             let count = min(Self.lanes, extents.queries - first)
-            unsafe pack(
-                kernel.query + problem.query.offset(batch: batch, head: head, row: first), step: problem.query.row,
-                count: count,
-                of: Self.lanes, scale: scale, into: queries)
+            unsafe packQueries(
+                kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: queries)
             unsafe attend(layout, memory)
             unsafe attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
@@ -124,56 +128,55 @@ struct PanelAttention: @unchecked Sendable {
     }
 
     private func packKeysAndValues(batch: Int, head: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        let (rows, problem) = unsafe (Self.rows, kernel.problem)
+        let problem = unsafe kernel.problem
         let keyHead = head / (extents.heads / extents.keyHeads)
         let keys = unsafe kernel.key + problem.key.offset(batch: batch, head: keyHead, row: 0)
         let values = unsafe kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0)
         for panel in 0..<layout.keyPanels {
             let count = min(rows, extents.keys - panel * rows)
-            unsafe pack(
-                keys + panel * rows * problem.key.row, step: problem.key.row, count: count, of: rows, scale: 1,
-                into: memory + panel * rows * layout.widthRows)
+            unsafe left.packRows(
+                keys + panel * rows * problem.key.row, step: problem.key.row, k: extents.width, count: count,
+                into: memory + panel * layout.keyPanelSize)
         }
         for panel in 0..<layout.valuePanels {
-            let count = min(rows, extents.valueWidth - panel * rows)
-            let source = unsafe values + panel * rows
-            let place = unsafe memory + layout.values + panel * layout.valuePanelSize
-            if isPaired {
-                unsafe ck_pack_column_pairs(source, problem.value.row, extents.keys, Int32(count), Int32(rows), 1, place, rows)
-            } else {
-                unsafe ck_pack_columns(source, problem.value.row, extents.keys, Int32(count), Int32(rows), place, rows)
-            }
+            unsafe left.packColumns(
+                values + panel * rows, step: problem.value.row, k: extents.keys,
+                count: min(rows, extents.valueWidth - panel * rows),
+                into: memory + layout.values + panel * layout.valuePanelSize)
         }
     }
 
-    /// Packs rows of queries or keys, times a factor, into a panel of `rows`.
-    private func pack(
-        _ source: UnsafePointer<Float>, step: Int, count: Int, of rows: Int, scale: Float,
-        into panel: UnsafeMutablePointer<Float>
+    /// Packs queries times the scale into a right panel, with zeros up to whole steps.
+    private func packQueries(
+        _ source: UnsafePointer<Float>, count: Int, _ layout: Layout, into panel: UnsafeMutablePointer<Float>
     ) {
+        let (lanes, width, problem) = unsafe (Self.lanes, extents.width, kernel.problem)
+        let scale = Float(problem.scale)
+        let packed = left.steps(width)
         if isPaired {
-            return unsafe ck_pack_row_pairs(source, step, extents.width, Int32(count), Int32(rows), scale, panel)
+            unsafe ck_pack_row_pairs(source, problem.query.row, width, Int32(count), Int32(lanes), scale, panel)
+        } else {
+            unsafe ck_pack_rows(source, problem.query.row, width, Int32(count), Int32(lanes), panel)
+            if scale != 1 { for index in 0..<width * lanes { unsafe panel[index] *= scale } }
         }
-        unsafe ck_pack_rows(source, step, extents.width, Int32(count), Int32(rows), panel)
-        if scale != 1 { for index in 0..<extents.width * rows { unsafe panel[index] *= scale } }
+        unsafe (panel + packed * lanes).update(repeating: 0, count: (layout.widthSteps - packed) * lanes)
     }
 
     /// The weighted sums of all values for the packed panel of queries.
     private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
-        let (rows, lanes) = (Self.rows, Self.lanes)
+        let lanes = Self.lanes
         let (queries, scores, results) = unsafe (memory + layout.queries, memory + layout.scores, memory + layout.results)
         let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
-        let multiply = unsafe isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
         unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
         unsafe sums.update(repeating: 0, count: lanes)
-        for first in stride(from: 0, to: layout.keyPanels, by: Self.blockPanels) {
-            let keys = first * rows..<min((first + Self.blockPanels) * rows, extents.keys)
-            for panel in first..<min(first + Self.blockPanels, layout.keyPanels) {
+        for first in stride(from: 0, to: layout.keyPanels, by: blockPanels) {
+            let keys = first * rows..<min((first + blockPanels) * rows, extents.keys)
+            for panel in first..<min(first + blockPanels, layout.keyPanels) {
                 let tile = unsafe scores + (panel - first) * rows * lanes
                 let keyCount = min(rows, extents.keys - panel * rows)
-                unsafe multiply(
-                    PackedProduct.level, Int32(keyCount), layout.widthRows, memory + panel * rows * layout.widthRows, rows,
-                    queries, nil, 0, tile, lanes, nil, 0)
+                unsafe left.multiply(
+                    rows: keyCount, steps: layout.widthSteps, memory + panel * layout.keyPanelSize, queries, into: tile,
+                    step: lanes)
                 let corrections = unsafe memory + layout.corrections
                 let scale = unsafe Float(kernel.problem.scoreScale)
                 guard unsafe attention_softmax_tile(tile, keyCount, Int32(lanes), scale, references, sums, corrections) != 0
@@ -187,16 +190,13 @@ struct PanelAttention: @unchecked Sendable {
                 unsafe ck_pack_column_pairs(scores, lanes, keys.count, Int32(lanes), Int32(lanes), 1, weights, lanes)
             }
             // Blocks begin at even keys: so many rows of whole panels are pairs.
-            let (begin, count) = (
-                PanelLayout.rows(depth: keys.lowerBound, isPaired: isPaired),
-                PanelLayout.rows(depth: keys.count, isPaired: isPaired)
-            )
+            let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
             for panel in 0..<layout.valuePanels {
                 let result = unsafe results + panel * rows * lanes
-                unsafe multiply(
-                    PackedProduct.level, Int32(min(rows, extents.valueWidth - panel * rows)), count,
-                    memory + layout.values + panel * layout.valuePanelSize + begin * rows, rows, weights,
-                    first == 0 ? nil : UnsafePointer(result), lanes, result, lanes, nil, 0)
+                unsafe left.multiply(
+                    rows: min(rows, extents.valueWidth - panel * rows), steps: count,
+                    memory + layout.values + panel * layout.valuePanelSize + begin * rows, weights,
+                    start: first == 0 ? nil : UnsafePointer(result), startStep: lanes, into: result, step: lanes)
             }
         }
     }

@@ -45,7 +45,7 @@ struct PackedProduct {
     /// With fewer rows than this, of which B's blocks take more than A's rows, packing A costs little.
     private static let leastRowsUnpacked = 128
 
-    private var rows: Int { unsafe Self.rows }
+    private var left: LeftPanels { unsafe LeftPanels(isPaired: precision.pairsLeft) }
     private var columns: Int { unsafe Self.columns }
     /// Steps of the kernel: rows of the panels that it multiplies.
     private var steps: Int { unsafe (k + precision.numbersPerStep - 1) / precision.numbersPerStep }
@@ -56,10 +56,14 @@ struct PackedProduct {
     /// of B that meet few rows of A are what takes the time to read, see ``runPanelByPanel(_:)``.
     ///
     /// - Returns: false, with nothing done, where there is no memory to pack into.
-    func run() -> Bool {
+    func run() -> Bool { unsafe left.withRegisters { unsafe runOnRegisters() } }
+
+    private func runOnRegisters() -> Bool {
         if case .panels(let first) = unsafe b, unsafe m <= min(Self.mostRowsKept, n) { return unsafe runPanelByPanel(first) }
         let blocks = unsafe RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated, precision: precision)
         let (width, depth, steps) = unsafe (blocks.width, blocks.depth, steps)
+        let left = unsafe left
+        let rows = unsafe left.rows
         let packsA =
             unsafe transposeA || alpha != 1 || precision.pairsLeft || !Self.isReadableByRows(stride: lda)
             || m < Self.leastRowsUnpacked || n > 2 * width
@@ -68,10 +72,9 @@ struct PackedProduct {
         let blockRows =
             unsafe keepsA ? min(Self.balanced(m, limit: max(Self.keptElements / steps, rows), multiple: rows), m) : m
         let rowPanels = unsafe keepsA ? (blockRows + rows - 1) / rows : 1
-        // Packing may write 16 floats behind a panel.
-        let panelStep = unsafe rows * (keepsA ? steps : depth) + 16
+        let panelStep = unsafe left.size(steps: keepsA ? steps : depth)
         let sizeOfA = rowPanels * panelStep
-        let scratchSize = unsafe blocks.packedSize + sizeOfA + TileWriter.scratchSize() + 64
+        let scratchSize = unsafe blocks.packedSize + sizeOfA + TileWriter.scratchSize(rows: rows) + 64
         guard let memory = unsafe ThreadScratch.floats(scratchSize) else { return false }
         let packedA = unsafe memory + blocks.packedSize
         var tile = unsafe TileWriter(self, scratch: packedA + sizeOfA)
@@ -91,13 +94,13 @@ struct PackedProduct {
                             unsafe packA(row: row, rowCount: rowCount, inner: inner, innerCount: innerCount, into: panel)
                         }
                         unsafe tile.begin(row: row, rowCount: rowCount, addsToTarget: inner > 0, isLast: inner + depth >= steps)
-                        let left =
+                        let factor =
                             unsafe packsA
                             ? TileWriter.Left.packed(UnsafePointer(panel)) : .rows(a + row * lda + inner, step: lda)
                         for part in unsafe stride(from: 0, to: columnCount, by: columns) {
                             let right = unsafe panels.first + part * panels.depth
                             unsafe tile.multiply(
-                                left, right, depth: innerCount, column: column + part,
+                                factor, right, depth: innerCount, column: column + part,
                                 columnCount: min(columns, columnCount - part),
                                 ahead: panels.isInMemory && row == firstRow ? .stream(right) : nil)
                             unsafe ahead.advance()
@@ -124,19 +127,21 @@ struct PackedProduct {
     /// panel is read.
     private func runPanelByPanel(_ panels: UnsafePointer<Float>) -> Bool {
         let steps = unsafe steps
+        let left = unsafe left
+        let rows = unsafe left.rows
         let stored = unsafe StoredPanels(panels, k: k, precision: precision)
         let depth =
             unsafe isGated
             ? steps
             : Self.balanced(steps, limit: min(Self.largestDepth, Self.keptSlice / m), multiple: stored.groupSteps)
         // Tiles of as equal a height as possible: each reads the panel once.
-        let tileRows = unsafe Self.balanced(m, limit: rows, multiple: 1)
+        let tileRows = unsafe Self.balanced(m, limit: rows, multiple: left.rowMultiple)
         let tiles = unsafe (m + tileRows - 1) / tileRows
-        let sliceStep = unsafe rows * depth + 16
+        let sliceStep = unsafe left.size(steps: depth)
         // As much as the first-level cache holds is widened at a time.
         let partDepth = unsafe stored.widens ? min(Self.widenedDepth, depth) : depth
         let widenedSize = unsafe stored.widenedSize(depth: partDepth)
-        let scratchSize = unsafe tiles * sliceStep + widenedSize + TileWriter.scratchSize(gatedTiles: isGated ? tiles : 0)
+        let scratchSize = unsafe tiles * sliceStep + widenedSize + TileWriter.scratchSize(rows: rows, gatedTiles: isGated ? tiles : 0)
         guard let memory = unsafe ThreadScratch.floats(scratchSize) else { return false }
         let widened = unsafe memory + tiles * sliceStep
         var tile = unsafe TileWriter(self, scratch: widened + widenedSize)
@@ -181,14 +186,11 @@ struct PackedProduct {
         let first = unsafe inner * precision.numbersPerStep
         let count = unsafe min(innerCount * precision.numbersPerStep, k - first)
         let source = unsafe transposeA ? a + first * lda + row : a + row * lda + first
-        switch unsafe (precision.pairsLeft, transposeA) {
-        case (false, false): unsafe ck_pack_rows(source, lda, count, Int32(rowCount), Int32(rows), panel)
-        case (false, true): unsafe ck_pack_columns(source, lda, count, Int32(rowCount), Int32(rows), panel, rows)
-        case (true, false): return unsafe ck_pack_row_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel)
-        case (true, true):
-            return unsafe ck_pack_column_pairs(source, lda, count, Int32(rowCount), Int32(rows), alpha, panel, rows)
+        if unsafe transposeA {
+            unsafe left.packColumns(source, step: lda, k: count, count: rowCount, factor: alpha, into: panel)
+        } else {
+            unsafe left.packRows(source, step: lda, k: count, count: rowCount, factor: alpha, into: panel)
         }
-        if unsafe alpha != 1 { for index in unsafe 0..<count * rows { unsafe panel[index] *= alpha } }
     }
 
     /// The size of equal parts of `count` that are no longer than `limit`.

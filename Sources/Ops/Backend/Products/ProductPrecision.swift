@@ -52,7 +52,8 @@ enum ProductPrecision {
     /// Steps of the kernel after which a widened panel may be cut.
     var groupSteps: Int {
         switch self {
-        case .single, .bfloat16: 1
+        case .single: 1
+        case .bfloat16: LeftPanels.ofPairs.stepMultiple
         case .bfloat16Weights, .float16Weights: 2
         case .int8Weights: 4
         case .int4Weights: Int(CK_QUANTIZED_BLOCK)

@@ -26,7 +26,6 @@ struct TileWriter {
         }
     }
 
-    private static let rows = unsafe PackedProduct.rows
     private static let columns = unsafe PackedProduct.columns
 
     private let start: ProductStart<Float>
@@ -41,25 +40,25 @@ struct TileWriter {
     private let gates: UnsafeMutablePointer<Float>
     /// A tile of the numbers that are added to the rows.
     private let offsets: UnsafeMutablePointer<Float>
-    /// Whether both factors are panels of pairs of bfloat16.
-    private let isPaired: Bool
+    private let left: LeftPanels
     private var gate: UnsafeMutablePointer<Float>
     private var row = 0
     private var rowCount = 0
     private var addsToTarget = false
     private var isLast = false
 
-    /// Floats that a writer needs, where so many gated tiles are begun before the first of them is finished.
-    static func scratchSize(gatedTiles: Int = 1) -> Int { unsafe (2 + gatedTiles) * rows * columns }
+    /// Floats that a writer needs for panels of so many rows, where so many gated tiles are begun before the first of them is finished.
+    static func scratchSize(rows: Int, gatedTiles: Int = 1) -> Int { unsafe (2 + gatedTiles) * rows * columns }
 
-    /// - Parameter scratch: room for ``scratchSize(gatedTiles:)`` floats.
+    /// - Parameter scratch: room for ``scratchSize(rows:gatedTiles:)`` floats.
     init(_ product: PackedProduct, scratch: UnsafeMutablePointer<Float>) {
-        unsafe (start, isGated, isPaired) = unsafe (product.start, product.isGated, product.precision.pairsLeft)
+        unsafe (start, isGated) = unsafe (product.start, product.isGated)
+        unsafe left = unsafe LeftPanels(isPaired: product.precision.pairsLeft)
         unsafe halvesLast = unsafe product.halvesLast
         unsafe (c, ldc) = unsafe (product.c, product.ldc)
         unsafe edge = unsafe scratch
-        unsafe offsets = unsafe edge + Self.rows * Self.columns
-        unsafe gates = unsafe offsets + Self.rows * Self.columns
+        unsafe offsets = unsafe edge + left.rows * Self.columns
+        unsafe gates = unsafe offsets + left.rows * Self.columns
         unsafe gate = unsafe gates
     }
 
@@ -68,7 +67,7 @@ struct TileWriter {
     ///   - isLast: whether this is the rest of it.
     ///   - index: of a gated tile among those that are begun together.
     mutating func begin(row: Int, rowCount: Int, addsToTarget: Bool, isLast: Bool, index: Int = 0) {
-        unsafe gate = unsafe gates + (isGated ? index * Self.rows * Self.columns : 0)
+        unsafe gate = unsafe gates + (isGated ? index * left.rows * Self.columns : 0)
         unsafe (self.row, self.rowCount, self.addsToTarget, self.isLast) = (row, rowCount, addsToTarget, isLast)
         if !addsToTarget, case .rows(let values) = unsafe start {
             for index in 0..<rowCount {
@@ -120,14 +119,14 @@ struct TileWriter {
         _ a: Left, _ b: UnsafePointer<Float>, depth: Int, start: UnsafePointer<Float>?, _ startStep: Int,
         into target: UnsafeMutablePointer<Float>, _ step: Int, _ ahead: Ahead?
     ) {
-        let (level, rowCount) = unsafe (PackedProduct.level, Int32(rowCount))
         switch unsafe a {
         case .packed(let panel):
-            let multiply = unsafe isPaired ? ck_gemm_pairs_kernel : ck_gemm_kernel
-            unsafe multiply(
-                level, rowCount, depth, panel, Self.rows, b, start, startStep, target, step, ahead?.first, ahead?.step ?? 0)
+            unsafe left.multiply(
+                rows: rowCount, steps: depth, panel, b, start: start, startStep: startStep, into: target, step: step,
+                ahead: ahead?.first, aheadStep: ahead?.step ?? 0)
         case .rows(let first, let rowStep):
-            unsafe ck_gemm_unpacked_kernel(level, rowCount, depth, first, rowStep, b, start, startStep, target, step)
+            unsafe ck_gemm_unpacked_kernel(
+                PackedProduct.level, Int32(rowCount), depth, first, rowStep, b, start, startStep, target, step)
         }
     }
 }
