@@ -1,6 +1,7 @@
 #pragma once
 
 #include "amx.h"
+#include "amx_windows.h"
 #include "attention.h"
 #include "bfloat16.h"
 #include "byte_windows.h"
