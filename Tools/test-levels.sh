@@ -17,7 +17,11 @@ if flag avx512f && flag avx512vl; then own=avx512; levels="avx2 plain"; fi
 if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
 if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
 if [ "$own" = avx512 ]; then
-    if flag amx_tile; then run avx512 'IntegerProductTests|QuantizationTests|BFloat16|AttentionTests'; else run avx512+amx 'BFloat16|AttentionTests'; fi
+    if flag amx_tile; then
+        run avx512 'IntegerProductTests|QuantizationTests|BFloat16|AttentionTests'
+    else
+        run avx512+amx 'BFloat16|AttentionTests|TileConvolutionTests'
+    fi
 fi
 if flag avx_vnni && [ "$own" = avx512 ]; then run avx2+vnni 'IntegerProductTests|QuantizationTests'; fi
 for level in $levels; do

@@ -105,6 +105,8 @@ import Testing
                 precision: .bfloat16, observer: profile
             ).array(of: Float.self)
             let kernel = profile.nodes.last?.kernel
+            // With AMX nothing is filtered, see TileConvolutionTests.
+            if kernel == "bf16 tiles" { continue }
             let tiles = input[0] * ((input[2] + 3) / 4) * ((input[3] + 3) / 4)
             let isPaired = input[1] >= 128 && tiles * input[1] * weights[0] >= 3 << 20
             if Self.forcesPairs, !savesMemory { #expect(kernel == (isPaired ? "bf16 Winograd 4×4" : "Winograd 4×4")) }

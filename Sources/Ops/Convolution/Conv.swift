@@ -64,6 +64,7 @@ struct Conv: Operator {
         case .fewPixels:
             let product = ProductKernel.prePackedName(panels?.precision ?? .single)
             return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
+        case .tiles: return window.isPointwise ? "bf16 tiles 1×1" : "bf16 tiles"
         case .direct: return "direct"
         case .winograd(let winograd): return winograd.isPaired ? "bf16 Winograd 4×4" : "Winograd 4×4"
         case .windows: return window.isPointwise ? "windows 1×1" : "windows"
@@ -99,6 +100,9 @@ struct Conv: Operator {
             return result
         }
         switch kernel {
+        case .tiles(let tiles):
+            result.ordered = tiles.layout.packed(weights, constants: constants)
+            return result
         case .windows(let windows):
             result.ordered = windows.layout.packed(weights, constants: constants)
             return result
@@ -139,6 +143,10 @@ struct Conv: Operator {
         let epilogue = try ConvolutionEpilogue(
             activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil, output: output)
         switch kernel {
+        case .tiles(let tiles):
+            return try tiles.run(
+                input: input, weights: weights, rows: rows, packed: ordered, bias: bias, epilogue, output: output,
+                threads: threads)
         case .fewPixels(let convolution):
             guard let panels else { break }
             try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
@@ -202,6 +210,7 @@ private final class PreparedConvolution: Sendable {
 private enum ConvolutionKernel: Sendable {
     case dot(DotConvolution)
     case depthwise(DepthwiseConvolution)
+    case tiles(TileConvolution)
     case fewPixels(FewPixelConvolution)
     case direct(DirectConvolution)
     case winograd(WinogradConvolution)
@@ -213,7 +222,7 @@ private enum ConvolutionKernel: Sendable {
         switch self {
         case .fewPixels: ProductPrecision(plan.precision, isPacked: true, weights: weights, format: plan.weights)
         case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights, plan.weights) : nil
-        case .dot, .depthwise, .direct, .windows, .unfolded: nil
+        case .dot, .depthwise, .tiles, .direct, .windows, .unfolded: nil
         }
     }
 
@@ -224,6 +233,8 @@ private enum ConvolutionKernel: Sendable {
             self = .dot(dot)
         } else if let depthwise = DepthwiseConvolution(window) {
             self = .depthwise(depthwise)
+        } else if let tiles = TileConvolution(window, precision) {
+            self = .tiles(tiles)
         } else if let windows, windows.isFasterThanFiltering, precision == .single || winograd != nil {
             // What would be filtered in single precision anyway.
             self = .windows(windows)

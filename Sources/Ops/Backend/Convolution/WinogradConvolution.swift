@@ -7,7 +7,7 @@ import GraphRuntime
 /// At each of the 36 positions there is a product of the transformed kernels [output channels, input channels] with the transformed
 /// tiles [input channels, tiles]. Which of the two stays in cache while the other passes by is a matter of their sizes.
 ///
-/// Where the processor multiplies pairs of bfloat16 and the plan allows for it, both are rounded to such after their transforms, which are
+/// Where the processor multiplies pairs of bfloat16, but not by AMX, and the plan allows for it, both are rounded to such after their transforms, which are
 /// computed in single precision, as is the transform of the products.
 struct WinogradConvolution {
     private let geometry: WinogradGeometry
@@ -46,7 +46,8 @@ struct WinogradConvolution {
         else { return nil }
         self.geometry = geometry
         let pairs =
-            ProductPrecision(precision, isPacked: false).pairsLeft && window.inputChannels >= Self.fewestPairedChannels
+            ProductPrecision(precision, isPacked: false).pairsLeft && !TileConvolution.isAvailable
+            && window.inputChannels >= Self.fewestPairedChannels
             && geometry.tileCount * window.inputChannels * window.outputChannels >= Self.fewestPairedProducts
         // Kernels that aren't packed in panels are best transformed in registers.
         let mostByRows = hasPanels && pairs ? Self.mostSingleTiles : WinogradByRows.mostTiles
