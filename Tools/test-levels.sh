@@ -18,9 +18,9 @@ if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to
 if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
 if [ "$own" = avx512 ]; then
     if flag amx_tile; then
-        run avx512 'IntegerProductTests|QuantizationTests|BFloat16|AttentionTests'
+        run avx512 'IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16|AttentionTests'
     else
-        run avx512+amx 'BFloat16|AttentionTests|TileConvolutionTests'
+        run avx512+amx 'IntegerProductTests|QuantizationTests|BFloat16|AttentionTests|TileConvolutionTests'
     fi
 fi
 if flag avx_vnni && [ "$own" = avx512 ]; then run avx2+vnni 'IntegerProductTests|QuantizationTests'; fi

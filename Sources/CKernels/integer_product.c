@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "amx.h"
+#include "amx_bytes.h"
 #include "vector_math.h"
 
 #if defined(__x86_64__)
@@ -27,6 +29,8 @@ static int detect_bytes_level(void) {
 #if defined(__x86_64__)
     const int level = ck_level();
     if (level == CK_LEVEL_PLAIN) return CK_BYTES_PLAIN;
+    // Where functions in plain C take the place of AMX, they do here too.
+    if (ck_has_amx() && (has_avx512_vnni() || !ck_runs_amx())) return CK_BYTES_AMX;
     if (level == CK_LEVEL_AVX512 && has_avx512_vnni()) return CK_BYTES_AVX512_VNNI;
     const char *wanted = getenv("SD_ONNX_CPU");
     const int is_left_out = wanted && strncmp(wanted, "avx2", 4) == 0 && !strstr(wanted, "+vnni");
@@ -49,6 +53,7 @@ int ck_bytes_level(void) {
 
 ck_tile ck_bytes_tile(int level) {
     switch (level) {
+    case CK_BYTES_AMX: return (ck_tile){CK_AMX_PANEL, 32};
     case CK_BYTES_AVX512_VNNI: return (ck_tile){14, 32};
     case CK_BYTES_AVX_VNNI: return (ck_tile){6, 16};
     default: return (ck_tile){4, 16};
@@ -58,18 +63,20 @@ ck_tile ck_bytes_tile(int level) {
 #define BYTES_PARAMETERS ptrdiff_t groups, const uint8_t *a, ptrdiff_t a_step, const uint8_t *b, int32_t *c, ptrdiff_t ldc
 #define BYTES_ARGUMENTS groups, a, a_step, b, c, ldc
 
-static void bytes_plain(int rows, BYTES_PARAMETERS) {
+VECTOR_INLINE void tile_bytes_plain(const int columns, int rows, BYTES_PARAMETERS) {
     for (int i = 0; i < rows; i++) {
         // Sums without a sign may wrap around.
-        uint32_t sum[16] = {0};
+        uint32_t sum[32] = {0};
         for (ptrdiff_t p = 0; p < groups; p++)
             for (int part = 0; part < 4; part++) {
                 const int factor = a[i * a_step + 4 * p + part];
-                for (int j = 0; j < 16; j++) sum[j] += (uint32_t)(factor * (int8_t)b[64 * p + 4 * j + part]);
+                for (int j = 0; j < columns; j++) sum[j] += (uint32_t)(factor * (int8_t)b[4 * columns * p + 4 * j + part]);
             }
-        for (int j = 0; j < 16; j++) c[i * ldc + j] = (int32_t)sum[j];
+        for (int j = 0; j < columns; j++) c[i * ldc + j] = (int32_t)sum[j];
     }
 }
+
+static void bytes_plain(int rows, BYTES_PARAMETERS) { tile_bytes_plain(16, rows, BYTES_ARGUMENTS); }
 
 // Calls the copy of `tile` for `rows`, at most 6, so that its sums are registers.
 #define UP_TO_6_ROWS(tile, ...)                                                                                              \
@@ -176,10 +183,12 @@ TARGET_AVX512_VNNI static void bytes_avx512(int rows, BYTES_PARAMETERS) { UP_TO_
 
 void ck_bytes_kernel(int level, int rows, BYTES_PARAMETERS) {
 #if defined(__x86_64__)
+    if (level == CK_BYTES_AMX && ck_runs_amx()) return ck_amx_multiply_bytes(rows, BYTES_ARGUMENTS);
     if (level == CK_BYTES_AVX512_VNNI) return bytes_avx512(rows, BYTES_ARGUMENTS);
     if (level == CK_BYTES_AVX_VNNI) return bytes_avx_vnni(rows, BYTES_ARGUMENTS);
     if (level == CK_BYTES_AVX2) return bytes_avx2(rows, BYTES_ARGUMENTS);
 #endif
+    if (level == CK_BYTES_AMX) return tile_bytes_plain(32, rows, BYTES_ARGUMENTS);
     bytes_plain(rows, BYTES_ARGUMENTS);
 }
 

@@ -19,6 +19,8 @@ enum {
     // Groups of four are multiplied and added by one instruction (vpdpbusd).
     CK_BYTES_AVX_VNNI,
     CK_BYTES_AVX512_VNNI,
+    // As the one before has panels, by tiles of 16 rows, see amx.h. Kernels run between ck_amx_begin() and ck_amx_end().
+    CK_BYTES_AMX,
 };
 
 // The best that the processor has at ck_level(). Where SD_ONNX_CPU names the level avx2, that is without VNNI unless "+vnni" follows.

@@ -8,6 +8,8 @@ struct BytePanels {
     static let level = ck_bytes_level()
     static let tile = ck_bytes_tile(level)
     static let tileRows = Int(tile.rows)
+    /// Whether products are computed by AMX.
+    static let usesTiles = Int(level) == CK_BYTES_AMX
     /// Columns of a panel.
     static let width = Int(tile.columns)
 

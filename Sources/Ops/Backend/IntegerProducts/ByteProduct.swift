@@ -90,8 +90,11 @@ struct ByteProduct: @unchecked Sendable {
         let (width, level) = (BytePanels.width, BytePanels.level)
         let panelSize = groups * 4 * width
         let memory = unsafe terms.memory(scratch)
-        // Tiles of as equal a height as possible.
-        let tileRows = unsafe PackedProduct.balanced(rows.count, limit: BytePanels.tileRows, multiple: 1)
+        // Tiles of as equal a height as possible, but whole ones of AMX.
+        let multiple = BytePanels.usesTiles ? CK_AMX_TILE : 1
+        let tileRows = unsafe PackedProduct.balanced(rows.count, limit: BytePanels.tileRows, multiple: multiple)
+        if BytePanels.usesTiles { ck_amx_begin() }
+        defer { if BytePanels.usesTiles { ck_amx_end() } }
         for first in stride(from: rows.lowerBound, to: rows.upperBound, by: terms.blockRows) {
             let count = min(terms.blockRows, rows.upperBound - first)
             let (block, step) = unsafe rowsOfLeft(first, count, groups: groups, into: memory.block)
