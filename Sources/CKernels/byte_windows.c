@@ -146,6 +146,33 @@ VECTOR_INLINE void advance(const ck_byte_windows *w, window_place *at) {
     at->picture++;
 }
 
+// The same for `count` positions beside each other, whose rows lie `step` bytes apart.
+VECTOR_INLINE void copy_taps_of_line(
+    uint8_t *target, ptrdiff_t step, const uint8_t *pixels, const ck_byte_windows *w, ptrdiff_t x, ptrdiff_t count, uint8_t zero,
+    uint8_t flip) {
+    const ptrdiff_t taps = w->kernel[2], stride = w->strides[2], size = taps * w->channels, x_step = stride * w->pixel_step;
+    const int is_run = w->dilations[2] == 1 && w->pixel_step == w->channels;
+    ptrdiff_t i = 0;
+    while (i < count) {
+        const ptrdiff_t place = x + i * stride, last = w->input[2] - taps;
+        if (!is_run || place < 0 || place > last) {
+            copy_taps(target + i * step, pixels, w, place, zero, flip);
+            i++;
+            continue;
+        }
+        // Those whose taps are all inside.
+        const ptrdiff_t inside = (last - place) / stride + 1, end = i + inside < count ? i + inside : count;
+        const uint8_t *source = pixels + place * w->pixel_step;
+        if (size % 32 == 0) {
+            for (; i < end; i++, source += x_step)
+                for (ptrdiff_t p = 0; p < size; p += 32)
+                    *(bytes32 *)(target + i * step + p) = *(const bytes32 *)(source + p) ^ (bytes32)flip;
+        } else {
+            for (; i < end; i++, source += x_step) copy_changed(target + i * step, source, size, flip);
+        }
+    }
+}
+
 CK_KERNEL(
     void, ck_copy_windows,
     (const uint8_t *pictures, const ck_byte_windows *windows, ptrdiff_t first, ptrdiff_t count, uint8_t zero, uint8_t flip,
@@ -153,23 +180,27 @@ CK_KERNEL(
     (pictures, windows, first, count, zero, flip, rows, step)) {
     const ck_byte_windows w = *windows;
     const ptrdiff_t row_size = w.input[2] * w.pixel_step, plane_size = w.input[1] * row_size, size = w.input[0] * plane_size;
-    window_place at = place_of(&w, first);
-    for (ptrdiff_t position = 0; position < count; position++, advance(&w, &at)) {
+    const ptrdiff_t line_bytes = w.kernel[2] * w.channels, used = w.kernel[0] * w.kernel[1] * line_bytes;
+    // Positions of the same line of the output at a time.
+    for (ptrdiff_t position = 0, length; position < count; position += length) {
+        const window_place at = place_of(&w, first + position);
+        length = w.output[2] - at.place[2];
+        if (length > count - position) length = count - position;
         const ptrdiff_t x = at.place[2] * w.strides[2] - w.pads[2], y = at.place[1] * w.strides[1] - w.pads[1];
         const ptrdiff_t z = at.place[0] * w.strides[0] - w.pads[0];
         const uint8_t *picture = pictures + at.picture * size;
-        uint8_t *row = rows + position * step, *target = row;
+        uint8_t *target = rows + position * step;
         for (ptrdiff_t i = 0; i < w.kernel[0]; i++)
-            for (ptrdiff_t j = 0; j < w.kernel[1]; j++) {
+            for (ptrdiff_t j = 0; j < w.kernel[1]; j++, target += line_bytes) {
                 const ptrdiff_t plane = z + i * w.dilations[0], line = y + j * w.dilations[1];
                 if (plane >= 0 && plane < w.input[0] && line >= 0 && line < w.input[1]) {
-                    target = copy_taps(target, picture + plane * plane_size + line * row_size, &w, x, zero, flip);
+                    copy_taps_of_line(target, step, picture + plane * plane_size + line * row_size, &w, x, length, zero, flip);
                 } else {
-                    memset(target, zero ^ flip, (size_t)(w.kernel[2] * w.channels));
-                    target += w.kernel[2] * w.channels;
+                    for (ptrdiff_t n = 0; n < length; n++) memset(target + n * step, zero ^ flip, (size_t)line_bytes);
                 }
             }
-        for (; target < row + step; target++) *target = 0;
+        for (ptrdiff_t n = 0; n < length; n++, target += step)
+            for (ptrdiff_t p = 0; p < step - used; p++) target[p] = 0;
     }
 }
 
