@@ -23,8 +23,6 @@ VECTOR_INLINE float softmax_weight(float x) {
 
 VECTOR_INLINE int softmax_tile(
     float *scores, ptrdiff_t keys, const int columns, const float scale, float *references, float *sums, float *corrections) {
-    // Weights of up to e^22 are no less exact, so that references seldom have to be raised.
-    const float margin = 22;
     float largest[32], total[32];
     for (int j = 0; j < columns; j++) largest[j] = scores[j] * scale;
     for (ptrdiff_t key = 1; key < keys; key++) {
@@ -35,7 +33,7 @@ VECTOR_INLINE int softmax_tile(
         }
     }
     int exceeds = 0;
-    for (int j = 0; j < columns; j++) exceeds |= largest[j] > references[j] + margin;
+    for (int j = 0; j < columns; j++) exceeds |= largest[j] > references[j] + CK_ATTENTION_MARGIN;
     if (exceeds) {
         for (int j = 0; j < columns; j++) {
             const float reference = largest[j] > references[j] ? largest[j] : references[j];

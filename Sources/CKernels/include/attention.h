@@ -17,6 +17,15 @@ void attention_apply_mask(float *scores, const uint8_t *mask, size_t count);
 int attention_softmax_tile(
     float *scores, ptrdiff_t keys, int columns, float scale, float *references, float *sums, float *corrections);
 
+// How far, as an exponent of e, a score may be above its query's reference: weights of up to e^22 are no less exact, so that references
+// seldom have to be raised.
+#define CK_ATTENTION_MARGIN 22.0f
+
+// The same, with weights as pairs of bfloat16: those of keys 2p and 2p + 1 are the pairs of row p, with zero beside the last of an odd
+// number of keys. What the scores are afterwards isn't said.
+int attention_softmax_pairs(
+    float *scores, ptrdiff_t keys, int columns, float scale, float *references, float *sums, float *corrections, float *pairs);
+
 // values[row * columns + j] *= factors[j].
 void attention_scale_columns(float *values, ptrdiff_t rows, int columns, const float *factors);
 

@@ -8,7 +8,7 @@ import GraphRuntime
 /// product with the values. Keys and values are packed once for all queries of a head. Scores become weights as soon as a tile of them
 /// is there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
 /// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
-/// keys, which the first-level cache holds, then meet the values.
+/// keys, which the first-level cache holds, then meet the values. Weights of pairs are made of a whole block's scores at once.
 ///
 /// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
 /// such; scores and sums are not.
@@ -166,9 +166,8 @@ struct PanelAttention: @unchecked Sendable {
     private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         let lanes = Self.lanes
         let (queries, scores, results) = unsafe (memory + layout.queries, memory + layout.scores, memory + layout.results)
-        let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
-        unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
-        unsafe sums.update(repeating: 0, count: lanes)
+        unsafe (memory + layout.references).update(repeating: -.greatestFiniteMagnitude, count: lanes)
+        unsafe (memory + layout.sums).update(repeating: 0, count: lanes)
         for first in stride(from: 0, to: layout.keyPanels, by: blockPanels) {
             let keys = first * rows..<min((first + blockPanels) * rows, extents.keys)
             for panel in first..<min(first + blockPanels, layout.keyPanels) {
@@ -177,18 +176,10 @@ struct PanelAttention: @unchecked Sendable {
                 unsafe left.multiply(
                     rows: keyCount, steps: layout.widthSteps, memory + panel * layout.keyPanelSize, queries, into: tile,
                     step: lanes)
-                let corrections = unsafe memory + layout.corrections
-                let scale = unsafe Float(kernel.problem.scoreScale)
-                guard unsafe attention_softmax_tile(tile, keyCount, Int32(lanes), scale, references, sums, corrections) != 0
-                else { continue }
-                unsafe attention_scale_columns(scores, (panel - first) * rows, Int32(lanes), corrections)
-                if first > 0 { unsafe attention_scale_columns(results, layout.valuePanels * rows, Int32(lanes), corrections) }
+                if !isPaired { unsafe weigh(tile, count: keyCount, layout, memory, after: first, (panel - first) * rows) }
             }
-            var weights = unsafe scores
-            if isPaired {
-                unsafe weights = unsafe memory + layout.pairs
-                unsafe ck_pack_column_pairs(scores, lanes, keys.count, Int32(lanes), Int32(lanes), 1, weights, lanes)
-            }
+            if isPaired { unsafe weigh(scores, count: keys.count, layout, memory, after: first, 0) }
+            let weights = unsafe isPaired ? memory + layout.pairs : scores
             // Blocks begin at even keys: so many rows of whole panels are pairs.
             let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
             for panel in 0..<layout.valuePanels {
@@ -198,6 +189,30 @@ struct PanelAttention: @unchecked Sendable {
                     memory + layout.values + panel * layout.valuePanelSize + begin * rows, weights,
                     start: first == 0 ? nil : UnsafePointer(result), startStep: lanes, into: result, step: lanes)
             }
+        }
+    }
+
+    /// Makes weights of the scores of some keys, and scales what was computed with those before.
+    ///
+    /// - Parameters:
+    ///   - panels: panels of keys whose weights have met the values.
+    ///   - keys: of this block, that have weights but haven't met the values.
+    private func weigh(
+        _ tile: UnsafeMutablePointer<Float>, count: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>,
+        after panels: Int, _ keys: Int
+    ) {
+        let lanes = Int32(Self.lanes)
+        let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
+        let corrections = unsafe memory + layout.corrections
+        let scale = unsafe Float(kernel.problem.scoreScale)
+        let isRaised =
+            unsafe isPaired
+            ? attention_softmax_pairs(tile, count, lanes, scale, references, sums, corrections, memory + layout.pairs)
+            : attention_softmax_tile(tile, count, lanes, scale, references, sums, corrections)
+        guard isRaised != 0 else { return }
+        unsafe attention_scale_columns(memory + layout.scores, keys, lanes, corrections)
+        if panels > 0 {
+            unsafe attention_scale_columns(memory + layout.results, layout.valuePanels * rows, lanes, corrections)
         }
     }
 }

@@ -141,7 +141,8 @@ struct PackedProduct {
         // As much as the first-level cache holds is widened at a time.
         let partDepth = unsafe stored.widens ? min(Self.widenedDepth, depth) : depth
         let widenedSize = unsafe stored.widenedSize(depth: partDepth)
-        let scratchSize = unsafe tiles * sliceStep + widenedSize + TileWriter.scratchSize(rows: rows, gatedTiles: isGated ? tiles : 0)
+        let writerSize = unsafe TileWriter.scratchSize(rows: rows, gatedTiles: isGated ? tiles : 0)
+        let scratchSize = tiles * sliceStep + widenedSize + writerSize
         guard let memory = unsafe ThreadScratch.floats(scratchSize) else { return false }
         let widened = unsafe memory + tiles * sliceStep
         var tile = unsafe TileWriter(self, scratch: widened + widenedSize)
