@@ -17,11 +17,8 @@ if flag avx512f && flag avx512vl; then own=avx512; levels="avx2 plain"; fi
 if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
 if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
 if [ "$own" = avx512 ]; then
-    if flag amx_tile; then
-        run avx512 'IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16|AttentionTests'
-    else
-        run avx512+amx 'IntegerProductTests|QuantizationTests|BFloat16|AttentionTests|TileConvolutionTests'
-    fi
+    run avx512+amx 'IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16|AttentionTests|TileConvolutionTests'
+    if flag amx_tile; then run avx512 'IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16|AttentionTests'; fi
 fi
 if flag avx_vnni && [ "$own" = avx512 ]; then run avx2+vnni 'IntegerProductTests|QuantizationTests'; fi
 for level in $levels; do

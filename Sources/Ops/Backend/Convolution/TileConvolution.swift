@@ -13,6 +13,8 @@ struct TileConvolution {
 
     /// Channels, and outputs, of a group below which too much of a tile is empty.
     private static let fewestChannels = 16
+    /// Products from which on rounding is worth it: fewer take less than a millisecond as they are.
+    private static let fewestProducts = ck_amx_is_forced() != 0 ? 0 : 96e6
     /// Floats of a strip's channels that fit the second-level cache beside a panel of weights.
     private static let stripFloats = 352 << 10
     /// Floats of the channels of one row of windows beyond which other kernels take less memory.
@@ -45,6 +47,12 @@ struct TileConvolution {
         else { return nil }
         self.window = window
         self.planes = planes
+        guard products >= Self.fewestProducts else { return nil }
+    }
+
+    private var products: Double {
+        Double(window.batch) * Double(window.outputCount) * Double(window.outputChannels)
+            * Double(layout.channels * layout.taps)
     }
 
     /// How the work is cut: pictures and rows of a strip, and parts of the panels of weights.
@@ -69,10 +77,7 @@ struct TileConvolution {
             pictures = min(max(Self.stripFloats / (planes.floatCount(rows: rows) * perPixel), 1), window.batch)
         }
         let planeCount = (window.batch + pictures - 1) / pictures * window.group
-        let work =
-            2 * Double(window.batch) * Double(window.outputCount) * Double(window.outputChannels)
-            * Double(layout.channels * layout.taps)
-        guard threads > 1, work >= Self.leastSharedWork else {
+        guard threads > 1, 2 * products >= Self.leastSharedWork else {
             return Cut(pictures: pictures, rowCount: rowCount, strips: strips(), parts: 1)
         }
         // Several tasks for each thread, so that none waits long for the last one.

@@ -7,8 +7,8 @@ import GraphRuntime
 /// At each of the 36 positions there is a product of the transformed kernels [output channels, input channels] with the transformed
 /// tiles [input channels, tiles]. Which of the two stays in cache while the other passes by is a matter of their sizes.
 ///
-/// Where the processor multiplies pairs of bfloat16, but not by AMX, and the plan allows for it, both are rounded to such after their transforms, which are
-/// computed in single precision, as is the transform of the products.
+/// Where the processor multiplies pairs of bfloat16, but not by AMX, and the plan allows for it, both are rounded to such after their
+/// transforms, which are computed in single precision, as is the transform of the products.
 struct WinogradConvolution {
     private let geometry: WinogradGeometry
     private let scheme: Scheme
