@@ -6,7 +6,7 @@
 #include "transpose.h"
 #include "vector_math.h"
 
-int ck_amx_is_forced(void) {
+static int amx_is_forced(void) {
     const char *wanted = getenv("SD_ONNX_CPU");
     return wanted && strstr(wanted, "+amx") != NULL;
 }
@@ -37,7 +37,7 @@ int ck_runs_amx(void) {
     int known = __atomic_load_n(&runs, __ATOMIC_RELAXED);
     if (known < 0) {
         const char *wanted = getenv("SD_ONNX_CPU");
-        const int is_left_out = wanted && *wanted && !ck_amx_is_forced();
+        const int is_left_out = wanted && *wanted && !amx_is_forced();
         known = !is_left_out && detect_amx();
         __atomic_store_n(&runs, known, __ATOMIC_RELAXED);
     }
@@ -45,7 +45,7 @@ int ck_runs_amx(void) {
 }
 
 // Right panels have as many columns as AVX-512 has them.
-int ck_has_amx(void) { return ck_runs_amx() || (ck_level() == CK_LEVEL_AVX512 && ck_amx_is_forced()); }
+int ck_has_amx(void) { return ck_runs_amx() || (ck_level() == CK_LEVEL_AVX512 && amx_is_forced()); }
 
 #if defined(__x86_64__)
 TARGET_AMX static void begin(void) {

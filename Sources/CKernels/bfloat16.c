@@ -67,6 +67,11 @@ int ck_multiplies_pairs(void) {
 #endif
 }
 
+int ck_rounds_all(void) {
+    const char *wanted = getenv("SD_ONNX_CPU");
+    return pairs_are_forced() || (wanted && strstr(wanted, "+amx") != NULL);
+}
+
 VECTOR_INLINE float low_of(uint32_t pair) { return bits_to_float(pair << 16); }
 VECTOR_INLINE float high_of(uint32_t pair) { return bits_to_float(pair & 0xffff0000); }
 

@@ -22,9 +22,6 @@ enum { CK_AMX_PANEL = 32 };
 // where it isn't to be had, for tests.
 int ck_has_amx(void);
 
-// Whether that variable asks for it by name: then whatever can be computed so is, however little work it is.
-int ck_amx_is_forced(void);
-
 // The calling thread's tiles are for the functions below between these two, each of which takes a fraction of a microsecond.
 void ck_amx_begin(void);
 void ck_amx_end(void);

@@ -14,7 +14,7 @@ struct TileConvolution {
     /// Channels, and outputs, of a group below which too much of a tile is empty.
     private static let fewestChannels = 16
     /// Products from which on rounding is worth it: fewer take less than a millisecond as they are.
-    private static let fewestProducts = ck_amx_is_forced() != 0 ? 0 : 96e6
+    private static let fewestProducts = ck_rounds_all() != 0 ? 0 : 96e6
     /// Floats of a strip's channels that fit the second-level cache beside a panel of weights.
     private static let stripFloats = 352 << 10
     /// Floats of the channels of one row of windows beyond which other kernels take less memory.
