@@ -70,12 +70,12 @@ struct FusionPattern: Sendable, CustomStringConvertible {
     }
 
     /// Whether the order in which products are added up decides about more than rounding: which sum leaves the range on the way, and which of
-    /// scores that are the same, and huge, is the largest. Without vector kernels OpenBLAS computes products, and adds up its last columns
-    /// in another order than the others.
+    /// scores that are the same, and huge, is the largest, or what is left of terms that cancel out. Without vector kernels OpenBLAS computes
+    /// products, and adds up its last columns in another order than the others.
     private static func dependsOnOrder(_ value: Float, _ place: Place, _ pattern: FusionPattern) -> Bool {
         guard InstructionSet.current == .plain, value.isFinite else { return false }
         let isHuge = abs(value) > 1e38 && (pattern.isProduct || pattern.isAttention)
-        return isHuge || pattern.isAttention && place == .all && abs(value) >= 1e10
+        return isHuge || pattern.isAttention && (place == .all || place == .alternating) && abs(value) >= 1e10
     }
 
     /// How much farther apart than usual results may be. What is rounded of a product grows with its operands. What is rounded of a score is
