@@ -156,18 +156,15 @@ void ck_amx_pack_columns(const float *a, ptrdiff_t row_step, ptrdiff_t k, int co
         const float *ahead, ptrdiff_t ahead_step
 #define PRODUCT_ARGUMENTS pairs, a, b, start, start_step, c, ldc, ahead, ahead_step
 
-VECTOR_INLINE float low_of(float pair) { return bits_to_float(float_to_bits(pair) << 16); }
-VECTOR_INLINE float high_of(float pair) { return bits_to_float(float_to_bits(pair) & 0xffff0000); }
-
 static void multiply_apart(int rows, PRODUCT_PARAMETERS) {
     (void)ahead, (void)ahead_step;
     for (int i = 0; i < rows; i++) {
         float sum[CK_AMX_PANEL];
         for (int j = 0; j < CK_AMX_PANEL; j++) sum[j] = start ? start[i * start_step + j] : 0;
         for (ptrdiff_t p = 0; p < pairs; p++) {
-            const float factor = a[(p / PAIRS * CK_AMX_PANEL + i) * PAIRS + p % PAIRS];
+            const uint32_t factor = float_to_bits(a[(p / PAIRS * CK_AMX_PANEL + i) * PAIRS + p % PAIRS]);
             for (int j = 0; j < CK_AMX_PANEL; j++) {
-                const float pair = b[p * CK_AMX_PANEL + j];
+                const uint32_t pair = float_to_bits(b[p * CK_AMX_PANEL + j]);
                 sum[j] += low_of(factor) * low_of(pair);
                 sum[j] += high_of(factor) * high_of(pair);
             }

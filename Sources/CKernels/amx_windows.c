@@ -152,9 +152,6 @@ void ck_amx_pack_windows(PACK_PARAMETERS) {
         const float *start, ptrdiff_t start_step, float *sums, const float *ahead, ptrdiff_t ahead_lines
 #define PRODUCT_ARGUMENTS blocks, block_step, taps, offsets, pixels, weights, start, start_step, sums, ahead, ahead_lines
 
-VECTOR_INLINE float low_of(float pair) { return bits_to_float(float_to_bits(pair) << 16); }
-VECTOR_INLINE float high_of(float pair) { return bits_to_float(float_to_bits(pair) & 0xffff0000); }
-
 static void multiply_apart(int tiles, PRODUCT_PARAMETERS) {
     (void)ahead, (void)ahead_lines;
     for (int i = 0; i < tiles * TILE; i++) {
@@ -166,8 +163,9 @@ static void multiply_apart(int tiles, PRODUCT_PARAMETERS) {
                 const float *pixel = pixels + block * block_step + (offsets[t] + i) * PIXEL;
                 for (int p = 0; p < PIXEL; p++, row += PANEL) {
                     for (int j = 0; j < PANEL; j++) {
-                        sum[j] += low_of(pixel[p]) * low_of(row[j]);
-                        sum[j] += high_of(pixel[p]) * high_of(row[j]);
+                        const uint32_t factor = float_to_bits(pixel[p]), pair = float_to_bits(row[j]);
+                        sum[j] += low_of(factor) * low_of(pair);
+                        sum[j] += high_of(factor) * high_of(pair);
                     }
                 }
             }

@@ -72,9 +72,6 @@ int ck_rounds_all(void) {
     return pairs_are_forced() || (wanted && strstr(wanted, "+amx") != NULL);
 }
 
-VECTOR_INLINE float low_of(uint32_t pair) { return bits_to_float(pair << 16); }
-VECTOR_INLINE float high_of(uint32_t pair) { return bits_to_float(pair & 0xffff0000); }
-
 void ck_gemm_pairs_apart(int rows, TILE_PARAMETERS);
 
 // The pairs taken apart, in the processor's order: the upper half first.

@@ -93,7 +93,7 @@ VECTOR_INLINE void copy_changed(uint8_t *target, const uint8_t *source, ptrdiff_
 }
 
 // The row of a kernel's taps along the last axis, the first of which is at element x of a row of pixels.
-VECTOR_INLINE uint8_t *copy_taps(
+VECTOR_INLINE void copy_taps(
     uint8_t *target, const uint8_t *pixels, const ck_byte_windows *w, ptrdiff_t x, uint8_t zero, uint8_t flip) {
     const ptrdiff_t taps = w->kernel[2], extent = w->input[2], channels = w->channels;
     if (w->dilations[2] == 1 && w->pixel_step == channels) {
@@ -107,7 +107,7 @@ VECTOR_INLINE uint8_t *copy_taps(
         copy_changed(target, pixels + (x + before) * channels, inside * channels, flip);
         target += inside * channels;
         if (after) memset(target, zero ^ flip, (size_t)(after * channels));
-        return target + after * channels;
+        return;
     }
     for (ptrdiff_t tap = 0; tap < taps; tap++) {
         const ptrdiff_t place = x + tap * w->dilations[2];
@@ -118,7 +118,6 @@ VECTOR_INLINE uint8_t *copy_taps(
         }
         target += channels;
     }
-    return target;
 }
 
 // An output position.
@@ -146,7 +145,7 @@ VECTOR_INLINE void advance(const ck_byte_windows *w, window_place *at) {
     at->picture++;
 }
 
-// The same for `count` positions beside each other, whose rows lie `step` bytes apart.
+// copy_taps() for `count` positions beside each other, whose rows lie `step` bytes apart.
 VECTOR_INLINE void copy_taps_of_line(
     uint8_t *target, ptrdiff_t step, const uint8_t *pixels, const ck_byte_windows *w, ptrdiff_t x, ptrdiff_t count, uint8_t zero,
     uint8_t flip) {

@@ -20,6 +20,10 @@ VECTOR_INLINE uint32_t pair_of(float low, float high) {
     return rounded_a >> 16 | (rounded_b & 0xffff0000);
 }
 
+// The numbers of a pair.
+VECTOR_INLINE float low_of(uint32_t pair) { return bits_to_float(pair << 16); }
+VECTOR_INLINE float high_of(uint32_t pair) { return bits_to_float(pair & 0xffff0000); }
+
 // The pairs of two rows of numbers times `factor`, column by column; zeros in the place of the second where it is null.
 VECTOR_INLINE void pair_rows(const float *low, const float *high, int count, float factor, float *pairs) {
     if (high) {
