@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the numeric tests once more with each instruction set below this machine's own, those of bfloat16 with pairs of such multiplied and
-# by AMX or what takes its place in plain C, and those of integers with AVX-VNNI and without AMX (see SD_ONNX_CPU in
-# docs/command-line.md). They must have been built: make test. Named, avx512+amx also rounds what is too little to gain by it, which the
+# by AMX or what takes its place in plain C, and those of integers with VNNI and without AMX (see SD_ONNX_CPU in
+# docs/command-line.md). They must have been built: make test. Named, AMX and VNNI also round what is too little to gain by it, which the
 # embedded model's pictures, all of them little work, are not promised to bear: only kernels are tested so.
 set -eu
 
@@ -18,10 +18,13 @@ if flag avx512f && flag avx512vl; then own=avx512; levels="avx2 plain"; fi
 if [ -z "$own" ]; then echo "test-levels: this machine has no instruction set to leave out"; fi
 if [ -n "$own" ]; then run "$own+bf16" 'BFloat16|AttentionTests'; fi
 if [ "$own" = avx512 ]; then
-    run avx512+amx 'IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16Tests|AttentionTests|TileConvolutionTests'
+    run avx512+amx 'DynamicProductTests|IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16Tests|AttentionTests|TileConvolutionTests'
     if flag amx_tile; then run avx512 'IntegerProductTests|QuantizationTests|QuantisedModelTests|BFloat16|AttentionTests'; fi
 fi
-if flag avx_vnni && [ "$own" = avx512 ]; then run avx2+vnni 'IntegerProductTests|QuantizationTests'; fi
+if flag avx512_vnni && [ "$own" = avx512 ]; then run avx512+vnni 'DynamicProductTests|DynamicConvolutionTests'; fi
+if flag avx_vnni && [ "$own" = avx512 ]; then
+    run avx2+vnni 'IntegerProductTests|QuantizationTests|DynamicProductTests|DynamicConvolutionTests'
+fi
 for level in $levels; do
     run "$level" 'OpsTests|ExportedGraphTests|FusionOnExportsTests|DiffusersParityTests|FamilyParityTests'
 done

@@ -69,7 +69,7 @@ int ck_multiplies_pairs(void) {
 
 int ck_rounds_all(void) {
     const char *wanted = getenv("SD_ONNX_CPU");
-    return pairs_are_forced() || (wanted && strstr(wanted, "+amx") != NULL);
+    return pairs_are_forced() || (wanted && (strstr(wanted, "+amx") || strstr(wanted, "+vnni")));
 }
 
 void ck_gemm_pairs_apart(int rows, TILE_PARAMETERS);

@@ -17,7 +17,7 @@
 // any case, by the processor where it can (which is tried, since virtual machines may hide it), or taken apart.
 int ck_multiplies_pairs(void);
 
-// Whether that variable asks for pairs or for AMX by name: then whatever can be rounded is, however little work it is.
+// Whether that variable asks for pairs, for AMX or for VNNI by name: then whatever can be rounded is, however little work it is.
 int ck_rounds_all(void);
 
 // As ck_gemm_kernel, for panels of pairs at the level in use. Where the processor can't multiply them they are taken apart: the same result, but for how

@@ -11,7 +11,7 @@
 enum { CK_LEVEL_PLAIN = 0, CK_LEVEL_AVX2 = 1, CK_LEVEL_AVX512 = 2 };
 
 // The best level of this machine; the environment variable SD_ONNX_CPU (plain, avx2, avx512, each also with
-// +bf16 behind it, see bfloat16.h) lowers it.
+// +bf16 behind it, see bfloat16.h, or +vnni, see integer_product.h) lowers it.
 int ck_level(void);
 
 // Rows and columns of a tile at a level.

@@ -104,7 +104,7 @@ struct Attention: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         return result
     }
 

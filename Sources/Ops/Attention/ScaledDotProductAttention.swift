@@ -66,7 +66,7 @@ package struct ScaledDotProductAttention: Operator {
 
     package func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         return result
     }
 

@@ -18,4 +18,7 @@ public enum InstructionSet: String, Sendable {
         default: .plain
         }
     }
+
+    /// Whether the kernels multiply bytes by instructions of their own (VNNI or AMX): only then ``/GraphRuntime/Precision/int8`` rounds.
+    public static var multipliesBytes: Bool { DynamicProduct.isFast }
 }

@@ -80,7 +80,7 @@ struct BlockQuantizedMatMul: SummingProduct {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        if plan.precision == .bfloat16 { result.allowsPairs = true }
+        if plan.precision.withoutBytes == .bfloat16 { result.allowsPairs = true }
         guard inputs.count > 2, let numbers = inputs[1]?.tensor, numbers.dtype == .uint8, let scales = inputs[2]?.tensor
         else { return result }
         let zeros = inputs.count > 3 ? inputs[3] : nil

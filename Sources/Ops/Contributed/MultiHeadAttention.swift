@@ -70,7 +70,7 @@ struct MultiHeadAttention: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.attention.precision = plan.precision
+        result.attention.precision = plan.precision.withoutBytes
         return result
     }
 

@@ -16,6 +16,8 @@ struct Conv: Operator {
     private var panels: PackedFactor?
     /// The weights in panels of rows, or where they are aligned, where the kernel reads constants so.
     private var ordered: PackedConstant?
+    /// The weights as ``DynamicConvolution`` has them, where that computes it.
+    private var bytes: PackedConstant?
     /// The weights as whole numbers with scales, where the plan keeps them so and the kernel reads no panels.
     private var rows: QuantizedRows?
     /// In which numbers a product of float32 is computed.
@@ -56,6 +58,7 @@ struct Conv: Operator {
         guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
+        if bytes != nil { return window.isPointwise ? "int8 windows 1×1" : "int8 windows" }
         let kernel =
             input.dtype == .float32 ? ConvolutionKernel(window, hasPanels: panels != nil, precision) : .unfolded
         switch kernel {
@@ -68,7 +71,7 @@ struct Conv: Operator {
         case .direct: return "direct"
         case .winograd(let winograd): return winograd.isPaired ? "bf16 Winograd 4×4" : "Winograd 4×4"
         case .windows: return window.isPointwise ? "windows 1×1" : "windows"
-        case .unfolded: break
+        case .bytes, .unfolded: break
         }
         let product = ProductKernel.gemmName(
             input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group, n: window.outputCount,
@@ -95,6 +98,10 @@ struct Conv: Operator {
             let prepared = result.prepared
         else { return result }
         let (window, kernel) = (prepared.window, prepared.kernel(hasPanels: true))
+        if case .bytes(let convolution) = kernel {
+            result.bytes = convolution.layout.packed(weights, constants: constants)
+            if result.bytes != nil { return result }
+        }
         if kernel.precisionOfPanels(plan, weights.dtype) == nil, let rows = QuantizedRows(weights, plan: plan) {
             result.rows = rows
             return result
@@ -112,7 +119,7 @@ struct Conv: Operator {
                 try weights.aligned()
             }
             return result
-        case .fewPixels, .direct, .winograd, .unfolded: break
+        case .bytes, .fewPixels, .direct, .winograd, .unfolded: break
         }
         guard let precision = kernel.precisionOfPanels(plan, weights.dtype) else { return result }
         let depth = Im2Col<Float>(window).rowCount
@@ -142,6 +149,11 @@ struct Conv: Operator {
         let kernel = input.dtype == .float32 ? prepared.kernel(hasPanels: panels != nil) : .unfolded
         let epilogue = try ConvolutionEpilogue(
             activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil, output: output)
+        if input.dtype == .float32, case .bytes(let convolution) = prepared.kernel(hasPanels: true),
+            let packed = try? bytes?.tensor(threads: threads)
+        {
+            return try convolution.run(input: input, packed: packed, bias: bias, epilogue, output: output, threads: threads)
+        }
         switch kernel {
         case .tiles(let tiles):
             return try tiles.run(
@@ -160,7 +172,7 @@ struct Conv: Operator {
             if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
             return try windows.run(
                 input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
-        case .dot, .depthwise, .direct, .unfolded: break
+        case .dot, .depthwise, .direct, .bytes, .unfolded: break
         }
         weights = try rows?.widened(to: weights.shape, threads: threads) ?? weights.widened(threads: threads)
         switch kernel {
@@ -210,6 +222,8 @@ private final class PreparedConvolution: Sendable {
 private enum ConvolutionKernel: Sendable {
     case dot(DotConvolution)
     case depthwise(DepthwiseConvolution)
+    /// Only where the weights are packed for it.
+    case bytes(DynamicConvolution)
     case tiles(TileConvolution)
     case fewPixels(FewPixelConvolution)
     case direct(DirectConvolution)
@@ -220,19 +234,26 @@ private enum ConvolutionKernel: Sendable {
     /// The numbers of the panels of weights that it reads, for a plan; nil where it reads none.
     func precisionOfPanels(_ plan: PlanContext, _ weights: DType) -> ProductPrecision? {
         switch self {
-        case .fewPixels: ProductPrecision(plan.precision, isPacked: true, weights: weights, format: plan.weights)
+        case .fewPixels(let convolution): convolution.precisionOfPanels(plan, weights)
         case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights, plan.weights) : nil
-        case .dot, .depthwise, .tiles, .direct, .windows, .unfolded: nil
+        case .dot, .depthwise, .bytes, .tiles, .direct, .windows, .unfolded: nil
         }
     }
 
-    init(_ window: ConvolutionWindow, hasPanels: Bool, _ precision: Precision) {
+    init(_ window: ConvolutionWindow, hasPanels: Bool, _ wanted: Precision) {
+        let precision = wanted.withoutBytes
         let windows = WindowConvolution(window)
         let winograd = WinogradConvolution(window, hasPanels: hasPanels, precision)
         if let dot = DotConvolution(window) {
             self = .dot(dot)
         } else if let depthwise = DepthwiseConvolution(window) {
             self = .depthwise(depthwise)
+        } else if hasPanels, wanted == .int8, let fewPixels = FewPixelConvolution(window), fewPixels.multipliesBytes {
+            // Weights of bytes are read in less time than others are transformed.
+            self = .fewPixels(fewPixels)
+        } else if hasPanels, winograd == nil, let bytes = DynamicConvolution(window, wanted) {
+            // What is filtered would gain less by bytes than their error is worth.
+            self = .bytes(bytes)
         } else if let tiles = TileConvolution(window, precision) {
             self = .tiles(tiles)
         } else if let windows, windows.isFasterThanFiltering, precision == .single || winograd != nil {

@@ -9,7 +9,7 @@ struct PointwiseConv: Operator {
     enum ChannelsLast: String { case input, output }
 
     var channelsLast: ChannelsLast
-    /// The weights in panels of output channels, where these are the columns of the product and worth packing once.
+    /// The weights in panels of output channels, where these are the columns of the product, or of bytes, and worth packing once.
     private var panels: PackedFactor?
     /// The weights as whole numbers with scales, where the plan keeps them so and there are no panels of them.
     private var rows: QuantizedRows?
@@ -72,13 +72,15 @@ struct PointwiseConv: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         guard let (input, weights) = PanelProduct.constantFactor(inputs) else { return result }
-        guard channelsLast == .output else {
+        let extents = try Extents(input: input, weights: weights.shape, channelsLast)
+        let precision = ProductPrecision(
+            m: extents.pixels, n: extents.outputChannels, k: extents.channels, weights: weights.dtype, plan: plan)
+        guard channelsLast == .output || precision == .int8 else {
             result.rows = QuantizedRows(weights, plan: plan)
             return result
         }
-        let extents = try Extents(input: input, weights: weights.shape, channelsLast)
         result.panels = PanelProduct.packed(
             weights, m: extents.pixels, n: extents.outputChannels, k: extents.channels, isTransposed: true, plan: plan)
         return result

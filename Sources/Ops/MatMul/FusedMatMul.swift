@@ -72,7 +72,7 @@ struct FusedMatMul: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         guard let (a, b) = PanelProduct.constantFactor(inputs), b.shape.rank > 1, !right.movesBatch else { return result }
         let extents = try extents(a, b.shape)
         let products = products(extents, a)

@@ -41,7 +41,7 @@ struct GatedMatMul: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
         let extents = try MatMulExtents(left, right.shape)
         guard extents.sharesB, extents.n % PanelProduct.columns == 0 else { return result }

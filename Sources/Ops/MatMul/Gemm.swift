@@ -51,7 +51,7 @@ struct Gemm: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
         let (m, n, k) = try extents(left, right.shape)
         result.panels = PanelProduct.packed(right, m: m, n: n, k: k, isTransposed: transposeB, plan: plan)

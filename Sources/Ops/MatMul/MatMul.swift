@@ -53,7 +53,7 @@ struct MatMul: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.precision = plan.precision
+        result.precision = plan.precision.withoutBytes
         guard let (left, right) = PanelProduct.constantFactor(inputs) else { return result }
         let extents = try MatMulExtents(left, right.shape)
         guard extents.sharesB else { return result }

@@ -6,8 +6,11 @@ struct PrecisionOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Round the factors of products: bf16 takes less memory, and on AMD's processors with AVX512-BF16 less time. (default: fp32)",
-            valueName: "fp32|bf16"),
+            """
+            Round the factors of products: bf16 takes less memory, and on processors with AMX and AMD's with AVX512-BF16 less time; int8 \
+            takes less of both where there is VNNI or AMX, and makes other pictures. (default: fp32)
+            """,
+            valueName: "fp32|bf16|int8"),
         transform: OptionValues.choice)
     var precision = Precision.single
 

@@ -32,11 +32,12 @@ struct ThreadOptions: ParsableArguments {
 
     /// The kernels read the variable themselves, and take a name that they don't know for none.
     private static func checkInstructionSet() throws {
-        let known = ["avx512", "avx2", "plain"].flatMap { [$0, $0 + "+bf16"] } + ["avx512+amx", "avx2+vnni"]
+        let known = ["avx512", "avx2", "plain"].flatMap { [$0, $0 + "+bf16"] } + ["avx512+amx", "avx512+vnni", "avx2+vnni"]
         guard let name = ProcessInfo.processInfo.environment["SD_ONNX_CPU"], !name.isEmpty, !known.contains(name) else {
             return
         }
         throw ValidationError(
-            "SD_ONNX_CPU is \"\(name)\", expected avx512, avx2 or plain, or one of them with +bf16, avx512+amx or avx2+vnni.")
+            "SD_ONNX_CPU is \"\(name)\", expected avx512, avx2 or plain, or one of them with +bf16, avx512+amx, avx512+vnni or avx2+vnni."
+        )
     }
 }

@@ -17,6 +17,26 @@ struct FewPixelConvolution {
         self.window = window
     }
 
+    private var extents: (m: Int, n: Int, k: Int) {
+        (window.batch * window.outputCount, window.outputChannels, Im2Col<Float>(window).rowCount)
+    }
+
+    /// Whether the product is one of bytes where a plan wants such.
+    var multipliesBytes: Bool {
+        let (m, n, k) = extents
+        return DynamicProduct.isPreferred(m: m, n: n, k: k)
+            && Double(m) * Double(n) * Double(k) >= DynamicConvolution.fewestProducts
+    }
+
+    /// The numbers of the panels of weights, for a plan.
+    func precisionOfPanels(_ plan: PlanContext, _ weights: DType) -> ProductPrecision {
+        let (m, n, k) = extents
+        guard plan.precision != .int8 || multipliesBytes else {
+            return ProductPrecision(plan.precision, isPacked: true, weights: weights, format: plan.weights)
+        }
+        return ProductPrecision(m: m, n: n, k: k, weights: weights, plan: plan)
+    }
+
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
     ///
     /// - Parameter panels: the weights, packed in panels of output channels.

@@ -4,7 +4,7 @@ import GraphRuntime
 /// the weights [outputs, channels] with the pixels of each picture, neither of which is turned first.
 ///
 /// - Parameters:
-///   - panels: the weights in panels of output channels; nil where they weren't packed.
+///   - panels: the weights in panels of output channels, of bytes where the input's channels are the last; nil where they weren't packed.
 ///   - bias: [outputs].
 ///   - isInputChannelsLast: whether the input is [pictures, pixels, channels], and the output [pictures, outputs, pixels]; else the other
 ///     way round.
@@ -18,7 +18,8 @@ func convolvePointwise(
     let offsets = unsafe try bias?.pointer(to: Float.self)
     if let panels {
         let product = unsafe PanelProduct(
-            m: pixels, n: outputs, k: channels, transposeA: true, start: ProductStart(columns: offsets))
+            m: pixels, n: outputs, k: channels, transposeA: !isInputChannelsLast, start: ProductStart(columns: offsets),
+            turnsResult: isInputChannelsLast)
         for picture in 0..<pictures {
             unsafe try product.run(
                 source + picture * channels * pixels, panels: panels, target + picture * outputs * pixels, threads: threads)

@@ -78,7 +78,7 @@ struct PanelLayout {
             let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
             nonisolated(unsafe) let target = unsafe try result.pointer(to: Float.self)
             let step = isTransposed ? depth : columns
-            if precision.quantizedBits != nil {
+            if precision.isQuantized {
                 unsafe try quantize(matrix, into: target, threads: threads)
             } else if matrix.dtype.isHalf {
                 unsafe try pack(HalfMatrix(matrix, step: step), into: target, threads: threads)

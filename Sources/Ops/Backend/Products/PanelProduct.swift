@@ -15,6 +15,8 @@ struct PanelProduct: @unchecked Sendable {
     var isGated = false
     /// Whether that GELU is ``ActivationFunction/geluHalvedLast``.
     var halvesLast = false
+    /// Whether C is written as its transpose, see ``DynamicProduct/turnsResult``: with panels of bytes only.
+    var turnsResult = false
 
     /// Columns of a panel.
     static let columns = unsafe PackedProduct.columns
@@ -35,7 +37,7 @@ struct PanelProduct: @unchecked Sendable {
         _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
     ) -> PackedFactor? {
         guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
-        let precision = ProductPrecision(plan.precision, isPacked: true, weights: factor.dtype, format: plan.weights)
+        let precision = ProductPrecision(m: m, n: n, k: k, weights: factor.dtype, plan: plan)
         return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: precision)
             .packed(factor, constants: constants)
     }
@@ -65,6 +67,12 @@ struct PanelProduct: @unchecked Sendable {
         let precision = panels.precision
         let panelRows = precision.panelRows(depth: k)
         nonisolated(unsafe) let panels = unsafe try panels.pointer()
+        if precision == .int8 {
+            return unsafe try DynamicProduct(
+                m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: start, isGated: isGated, halvesLast: halvesLast,
+                turnsResult: turnsResult
+            ).run(a, panels: panels, c, threads: threads, prepare: prepare)
+        }
         unsafe MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
                 prepare(rows, columns)

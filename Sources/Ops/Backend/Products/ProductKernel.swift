@@ -50,6 +50,7 @@ enum ProductKernel: Equatable {
         case .bfloat16Weights: "pre-packed GEMM, bf16 weights"
         case .float16Weights: "pre-packed GEMM, fp16 weights"
         case .bfloat16: "pre-packed bf16 GEMM"
+        case .int8: "pre-packed int8 GEMM"
         case .int8Weights: "pre-packed GEMM, int8 weights"
         case .int4Weights: "pre-packed GEMM, int4 weights"
         }

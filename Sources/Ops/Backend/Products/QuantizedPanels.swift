@@ -2,11 +2,12 @@ import CKernels
 import GraphRuntime
 
 extension PanelLayout {
-    /// Packs all panels of a matrix of float32 or of 16-bit floats as whole numbers with scales, see `quantized_weights.h`.
+    /// Packs all panels of a matrix of float32 or of 16-bit floats as whole numbers with scales, see `quantized_weights.h` and, of
+    /// ``ProductPrecision/int8``, `dynamic_product.h`.
     ///
     /// - Throws: ``TensorError`` where there is no memory for a panel's numbers.
     func quantize(_ matrix: Tensor, into target: UnsafeMutablePointer<Float>, threads: ThreadPool) throws(TensorError) {
-        guard let bits = precision.quantizedBits else { return }
+        let bits = precision.quantizedBits
         nonisolated(unsafe) let target = unsafe target
         let step = isTransposed ? depth : columns
         let half = matrix.dtype.isHalf ? try HalfMatrix(matrix, step: step) : nil
@@ -22,7 +23,12 @@ extension PanelLayout {
             } else if let source = unsafe source {
                 unsafe plain.pack(panel: panel, source, step: step, at: numbers)
             }
-            unsafe ck_quantize_panel(bits, numbers, depth, Int32(width), target + panel * width * panelRows)
+            let place = unsafe target + panel * width * panelRows
+            if let bits {
+                unsafe ck_quantize_panel(bits, numbers, depth, Int32(width), place)
+            } else {
+                unsafe ck_quantize_byte_panel(numbers, depth, Int32(width), place)
+            }
         }
     }
 }
