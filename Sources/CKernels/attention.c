@@ -14,13 +14,6 @@ CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
 }
 
-// e^x for x < 88, and 0 where that would be subnormal: no sum shows such weights, and products with them are slow. NaN stays one.
-VECTOR_INLINE float softmax_weight(float x) {
-    const reduced_exponential e = reduce_exponential(x);
-    const float power = e.power * bits_to_float((e.shifted << 23) + 0x3F800000u);
-    return x < -87.0f ? 0.0f : power;
-}
-
 VECTOR_INLINE int softmax_tile(
     float *scores, ptrdiff_t keys, const int columns, const float scale, float *references, float *sums, float *corrections) {
     float largest[32], total[32];
@@ -37,7 +30,7 @@ VECTOR_INLINE int softmax_tile(
     if (exceeds) {
         for (int j = 0; j < columns; j++) {
             const float reference = largest[j] > references[j] ? largest[j] : references[j];
-            corrections[j] = reference == references[j] ? 1.0f : softmax_weight(references[j] - reference);
+            corrections[j] = reference == references[j] ? 1.0f : decaying_exponential(references[j] - reference);
             references[j] = reference;
             sums[j] *= corrections[j];
         }
@@ -47,7 +40,7 @@ VECTOR_INLINE int softmax_tile(
         float *row = scores + key * columns;
         VECTOR_LOOP
         for (int j = 0; j < columns; j++) {
-            float value = softmax_weight(row[j] * scale - references[j]);
+            float value = decaying_exponential(row[j] * scale - references[j]);
             row[j] = value;
             total[j] += value;
         }

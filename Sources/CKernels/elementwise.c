@@ -65,7 +65,7 @@ CK_UNARY(ck_ceil, ceilf(v))
 CK_UNARY(ck_round_even, rintf(v))
 
 CK_UNARY(ck_relu, v < 0.0f ? 0.0f : v)
-CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + logarithm_one_plus(exponential(-fabsf(v))))
+CK_UNARY(ck_softplus, (v > 0.0f ? v : 0.0f) + logarithm_one_plus(decaying_exponential(-fabsf(v))))
 CK_UNARY(ck_softsign, v / (1.0f + fabsf(v)))
 CK_UNARY(ck_hard_swish, v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
 CK_UNARY(ck_hard_swish_divided_last, v > FLT_MAX / 6.0f ? INFINITY : v *fminf(fmaxf(v * (1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
@@ -104,7 +104,7 @@ CK_UNARY(ck_gelu_tanh, v *sigmoid(1.59576912f * (v + 0.044715f * v * v * v)))
 
 // tanh(log(1 + e)) = (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x).
 VECTOR_INLINE float ck_mish1(float x) {
-    float e = exponential(x > 20.0f ? 20.0f : x);
+    float e = decaying_exponential(x > 20.0f ? 20.0f : x);
     float n = e * (e + 2.0f);
     return x * (n / (n + 2.0f));
 }
@@ -181,17 +181,33 @@ CK_ROW_SUM(ck_row_sum_abs, fabsf(v))
 CK_ROW_SUM(ck_row_sum_square, v *v)
 
 typedef double vector_f64 __attribute__((ext_vector_type(VECTOR_LANES)));
+typedef double vector_f64x8 __attribute__((ext_vector_type(8)));
+typedef double vector_f64x4 __attribute__((ext_vector_type(4)));
+typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
 
 CK_KERNEL(double, ck_row_sum_wide, (const float *x, ptrdiff_t n), (x, n)) {
     vector_f64 sums[2] = {0, 0};
     ptrdiff_t i = 0;
     for (; i + 2 * VECTOR_LANES <= n; i += 2 * VECTOR_LANES)
         for (int j = 0; j < 2; j++) sums[j] += __builtin_convertvector(VECTOR_CONST_AT(x + i + VECTOR_LANES * j), vector_f64);
+    if (i + VECTOR_LANES <= n) {
+        sums[0] += __builtin_convertvector(VECTOR_CONST_AT(x + i), vector_f64);
+        i += VECTOR_LANES;
+    }
+    double rest = 0;
+    if (i < n && n >= VECTOR_LANES) {
+        // The last vector, without those of its numbers that are summed already.
+        const vector_i32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        const vector_f32 last = VECTOR_CONST_AT(x + n - VECTOR_LANES), zero = 0;
+        const vector_f32 left = lane >= (vector_i32)(int32_t)(VECTOR_LANES - (n - i)) ? last : zero;
+        sums[1] += __builtin_convertvector(left, vector_f64);
+    } else {
+        for (; i < n; i++) rest += x[i];
+    }
     const vector_f64 lanes = sums[0] + sums[1];
-    double sum = 0;
-    for (int j = 0; j < VECTOR_LANES; j++) sum += lanes[j];
-    for (; i < n; i++) sum += x[i];
-    return sum;
+    const vector_f64x8 eight = lanes.lo + lanes.hi;
+    const vector_f64x4 four = eight.lo + eight.hi;
+    return ((four[0] + four[2]) + (four[1] + four[3])) + rest;
 }
 
 // Sixteen running extremes; a comparison with NaN is false, so NaNs are counted beside them.

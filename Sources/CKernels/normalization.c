@@ -171,13 +171,13 @@ VECTOR_INLINE double exponentials(const float *x, float *y, size_t count, float 
         const size_t length = count - start < BLOCK ? count - start : BLOCK;
         const size_t whole = length / LANES * LANES, rest = length - whole;
         VECTOR_LOOP
-        for (size_t i = 0; i < whole; i++) y[start + i] = exponential(x[start + i] - maximum);
+        for (size_t i = 0; i < whole; i++) y[start + i] = decaying_exponential(x[start + i] - maximum);
         if (rest > 0) {
             // Padded to a whole vector: one by one, the last few would take longer than all before them in a short row.
             float lanes[LANES] = {0};
             memcpy(lanes, x + start + whole, rest * sizeof(float));
             VECTOR_LOOP
-            for (size_t i = 0; i < LANES; i++) lanes[i] = exponential(lanes[i] - maximum);
+            for (size_t i = 0; i < LANES; i++) lanes[i] = decaying_exponential(lanes[i] - maximum);
             memcpy(y + start + whole, lanes, rest * sizeof(float));
         }
         total += block_sum(y + start, length);
@@ -234,7 +234,7 @@ VECTOR_INLINE void softmax_columns(const float *x, float *y, size_t count, size_
         float *target = y + i * stride;
         VECTOR_LOOP
         for (size_t j = 0; j < width; j++) {
-            const float value = exponential(row[j] - maximum[j]);
+            const float value = decaying_exponential(row[j] - maximum[j]);
             if (!is_logarithm) target[j] = value;
             sum[j] += value;
         }

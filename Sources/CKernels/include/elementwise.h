@@ -16,7 +16,7 @@ void ck_max(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, 
 // a where it isn't negative, a * b elsewhere.
 void ck_prelu(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 
-// Elementary functions, at most 2 ulp; sigmoid and the activations made of it at most 4.
+// Elementary functions, at most 2 ulp; sigmoid and the activations made of it at most 4, and the sigmoid of numbers below -87 is 0.
 void ck_exp(const float *x, float *y, ptrdiff_t n);
 void ck_log(const float *x, float *y, ptrdiff_t n);
 void ck_erf(const float *x, float *y, ptrdiff_t n);
