@@ -142,6 +142,9 @@ import Testing
         WindowOracle(
             input: [1, 24, 23, 21], weights: [57, 24, 2, 5], strides: [3, 1], dilations: [2, 3], pads: [0, 4, 5, 2]),
         WindowOracle(input: [3, 64, 14, 14], weights: [130, 64, 1, 1]),
+        WindowOracle(input: [1, 61, 7, 7], weights: [150, 61, 1, 1]),
+        WindowOracle(input: [2, 30, 5, 7], weights: [46, 15, 1, 1], group: 2),
+        WindowOracle(input: [1, 700, 20, 20], weights: [3, 700, 1, 1]), WindowOracle(input: [1, 9, 19], weights: [17, 9, 1]),
         WindowOracle(input: [1, 200, 7, 7], weights: [96, 200, 1, 1], strides: [2, 2]),
         WindowOracle(input: [1, 32, 128], weights: [48, 32, 5], pads: [2, 2]),
         WindowOracle(input: [2, 20, 301], weights: [31, 20, 3], strides: [2], dilations: [3], pads: [0, 5]),
@@ -155,6 +158,12 @@ import Testing
         WindowOracle(
             input: [1, 5, 9, 64], weights: [15, 1, 3, 4], strides: [1, 3], dilations: [2, 2], pads: [2, 0, 2, 6], group: 5),
         WindowOracle(input: [2, 7, 120], weights: [7, 1, 9], pads: [4, 4], group: 7),
+        // Depthwise: more padding than a kernel, none, one row, strips of a single plane, and rows of several bands.
+        WindowOracle(input: [2, 5, 6, 7], weights: [5, 1, 3, 3], pads: [5, 6, 4, 7], group: 5),
+        WindowOracle(input: [3, 6, 9, 10], weights: [6, 1, 5, 5], strides: [2, 2], group: 6),
+        WindowOracle(input: [1, 9, 1, 40], weights: [9, 1, 3, 3], pads: [1, 0, 1, 2], group: 9),
+        WindowOracle(input: [1, 2, 30, 150], weights: [2, 1, 7, 7], pads: [3, 2, 3, 1], group: 2),
+        WindowOracle(input: [1, 3, 47, 163], weights: [3, 1, 5, 5], strides: [2, 2], pads: [0, 4, 2, 1], group: 3),
         WindowOracle(input: [2, 40, 1, 1], weights: [21, 40, 1, 1]),
         WindowOracle(input: [1, 9, 5, 4], weights: [33, 9, 5, 4]),
         WindowOracle(input: [1, 3, 4, 4], weights: [5, 3, 1, 1], pads: [40, 3, 2, 50]),
@@ -163,10 +172,11 @@ import Testing
         for threads in [1, 2, 5] { try Case(oracle, hasBias: threads != 2, threads: threads).check() }
     }
 
-    /// Several small planes of a task, of which the later ones find their padding in place, at all widths of rows up to more than a vector.
-    @Test(arguments: [1, 2], [3, 5]) func smallPlanes(stride: Int, kernel: Int) throws {
+    /// Several small planes of a task, of which the later ones find their padding in place, at all widths of rows up to more than a vector,
+    /// and at some around more.
+    @Test(arguments: [1, 2], [3, 4, 5, 7]) func smallPlanes(stride: Int, kernel: Int) throws {
         let pad = kernel / 2
-        for width in 1...20 {
+        for width in Array(1...20) + [31, 32, 33, 47, 64, 131] {
             let oracle = WindowOracle(
                 input: [1, 37, 7, width], weights: [37, 1, kernel, kernel], strides: [stride, stride],
                 pads: [pad, pad, pad, pad], group: 37)

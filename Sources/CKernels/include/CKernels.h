@@ -6,6 +6,7 @@
 #include "bfloat16.h"
 #include "byte_planes.h"
 #include "byte_windows.h"
+#include "depthwise.h"
 #include "direct_convolution.h"
 #include "dynamic_product.h"
 #include "elementwise.h"

@@ -5,6 +5,8 @@ import GraphRuntime
 struct DepthwiseConvolution {
     private let window: ConvolutionWindow
     private let planes: WindowPlanes
+    /// How it is computed from the planes as they lie, where it can be.
+    private let rows: DepthwiseRows?
 
     /// Floats of a strip with what it reads, which stay in the first-level cache.
     private static let stripFloats = 6 << 10
@@ -23,6 +25,7 @@ struct DepthwiseConvolution {
         else { return nil }
         self.window = window
         self.planes = planes
+        rows = DepthwiseRows(window)
     }
 
     /// Runs the convolution; tensors as ``convolve(_:_:_:_:bias:into:threads:)`` takes them, of float32.
@@ -34,6 +37,9 @@ struct DepthwiseConvolution {
         nonisolated(unsafe) let kernels = unsafe try weights.pointer(to: Float.self)
         nonisolated(unsafe) let starts = unsafe try bias?.pointer(to: Float.self)
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
+        if let rows {
+            return unsafe rows.run(source, kernels, starts: starts, epilogue, into: target, threads: threads)
+        }
         let (channels, planes) = (window.outputChannels, planes)
         let width = planes.output.columns
         let (inputCount, outputCount, multiplier) = (window.inputCount, window.outputCount, channels / window.group)
