@@ -120,9 +120,11 @@ extension BinaryKernel {
         } else if aStep == 1 {
             let right = unsafe b[0]
             for index in 0..<count { unsafe y[index] = unsafe apply(a[index], right) }
-        } else {
+        } else if bStep == 1 {
             let left = unsafe a[0]
-            for index in 0..<count { unsafe y[index] = unsafe apply(left, b[index * bStep]) }
+            for index in 0..<count { unsafe y[index] = unsafe apply(left, b[index]) }
+        } else {
+            unsafe y.update(repeating: apply(a[0], b[0]), count: count)
         }
     }
 }
