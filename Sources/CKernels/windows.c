@@ -1,11 +1,7 @@
 #include "include/windows.h"
 
+#include "finish.h"
 #include "tile.h"
-#include "vector_math.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 VECTOR_INLINE float *fill(float *target, ptrdiff_t n, float value) {
     for (ptrdiff_t i = 0; i < n; i++) target[i] = value;
@@ -273,4 +269,88 @@ void ck_window_product(int level, int rows, int is_half, PRODUCT_PARAMETERS) {
         product_plain(rows, 1, PRODUCT_ARGUMENTS);
     else
         product_plain(rows, 2, PRODUCT_ARGUMENTS);
+}
+
+#define STRIP_PARAMETERS                                                                                                     \
+    const ck_window_strip *strip, const float *a, ptrdiff_t a_step, const float *start, const float *residual,               \
+        const ck_finish *finish, float *y, ptrdiff_t y_step
+#define STRIP_ARGUMENTS strip, a, a_step, start, residual, finish, y, y_step
+
+#if defined(__x86_64__)
+// Up to 32 lanes from `lane` on, of which those in `mask` are windows; these are written side by side.
+CK_TARGET_AVX512 VECTOR_INLINE void strip_tile(const int rows, const int vectors, ptrdiff_t lane, uint32_t mask, STRIP_PARAMETERS) {
+    __m512 sum[14][2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_set1_ps(start[i]);
+    const float *x = strip->x + lane;
+    for (ptrdiff_t channel = 0; channel < strip->channels; channel++, x += strip->channel_step) {
+        for (ptrdiff_t t = 0; t < strip->taps; t++, a += a_step) {
+            const float *b = x + strip->offsets[t];
+            // The next channel's, of which the lines are many where a stride puts them into several planes.
+            _mm_prefetch((const char *)(b + strip->channel_step), _MM_HINT_T0);
+            _mm_prefetch((const char *)(b + strip->channel_step + 16), _MM_HINT_T0);
+            const __m512 low = _mm512_loadu_ps(b), high = vectors > 1 ? _mm512_loadu_ps(b + 16) : low;
+#pragma clang loop unroll(full)
+            for (int i = 0; i < rows; i++) {
+                const __m512 factor = _mm512_set1_ps(a[i]);
+                sum[i][0] = _mm512_fmadd_ps(factor, low, sum[i][0]);
+                if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(factor, high, sum[i][1]);
+            }
+        }
+    }
+    ptrdiff_t written = 0;
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) {
+        const __mmask16 windows = (__mmask16)(mask >> 16 * j);
+        const int count = __builtin_popcount(windows);
+        const __mmask16 first = (__mmask16)((1u << count) - 1);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            __m512 value = count == 16 ? sum[i][j] : _mm512_maskz_compress_ps(windows, sum[i][j]);
+            const ptrdiff_t place = i * y_step + written;
+            if (residual) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(first, residual + place));
+            value = finished_512(value, finish);
+            // A part of a vector takes several times as long to store as a whole one on some processors.
+            if (count == 16)
+                _mm512_storeu_ps(y + place, value);
+            else
+                _mm512_mask_storeu_ps(y + place, first, value);
+        }
+        written += count;
+    }
+    finish_rows(finish, y, y_step, rows, written);
+}
+
+CK_TARGET_AVX512 VECTOR_INLINE void strip_512(const int rows, STRIP_PARAMETERS) {
+    // Where in a row of windows, and of what is between two rows, a tile begins.
+    ptrdiff_t column = 0;
+    for (ptrdiff_t lane = 0; lane < strip->lanes; lane += 32) {
+        const ptrdiff_t count = strip->lanes - lane < 32 ? strip->lanes - lane : 32;
+        uint32_t mask = 0;
+        for (ptrdiff_t i = 0; i < count; i++) {
+            mask |= (uint32_t)(column < strip->width) << i;
+            if (++column == strip->step) column = 0;
+        }
+        if (count > 16)
+            strip_tile(rows, 2, lane, mask, STRIP_ARGUMENTS);
+        else
+            strip_tile(rows, 1, lane, mask, STRIP_ARGUMENTS);
+        const int written = __builtin_popcount(mask);
+        y += written;
+        if (residual) residual += written;
+    }
+}
+
+CK_TARGET_AVX512 static void strip_rows_512(int rows, STRIP_PARAMETERS) { UP_TO_14_ROWS(strip_512, STRIP_ARGUMENTS) }
+#endif
+
+int ck_has_window_strips(void) { return ck_level() == CK_LEVEL_AVX512; }
+
+void ck_window_strip_product(int rows, STRIP_PARAMETERS) {
+#if defined(__x86_64__)
+    strip_rows_512(rows, STRIP_ARGUMENTS);
+#else
+    (void)rows, (void)strip, (void)a, (void)a_step, (void)start, (void)residual, (void)finish, (void)y, (void)y_step;
+#endif
 }

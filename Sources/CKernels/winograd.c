@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "finish.h"
 #include "include/gemm.h"
 #include "transpose.h"
-#include "vector_math.h"
 
 // Lanes of a panel, and room for a vector that begins in its last lane.
 enum { ROOM = CK_WINOGRAD_LANES + VECTOR_LANES };
@@ -74,8 +74,8 @@ CK_KERNEL_BY_LANES(
 CK_KERNEL_BY_LANES(
     void, ck_winograd_output_channels,
     (const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
-     float *planes, ptrdiff_t plane_step),
-    (g, m, position_step, channels, bias, tile, planes, plane_step))
+     const float *residual, const ck_finish *finish, float *planes, ptrdiff_t plane_step),
+    (g, m, position_step, channels, bias, tile, residual, finish, planes, plane_step))
 
 CK_KERNEL_BY_LANES(
     void, ck_winograd_tile_values, (const float *transformed, ptrdiff_t step, int tiles, ptrdiff_t channel, ptrdiff_t channels, float *values),
@@ -86,11 +86,33 @@ CK_KERNEL_BY_LANES(
     (const float *panel, ptrdiff_t channels, int columns, const float *values, int tiles, int is_first, float *sums, float *scratch),
     (panel, channels, columns, values, tiles, is_first, sums, scratch))
 
+// Writes the pixels of `count` tiles to a plane, without what lies beyond its edges, or adds the plane's to them.
+VECTOR_INLINE void move_pixels(
+    const ck_winograd_geometry *g, float (*pixels)[4 * ROOM], ptrdiff_t first, int count, float *plane, const int is_added) {
+    for (int done = 0; done < count;) {
+        ptrdiff_t tile = first + done;
+        ptrdiff_t ty = tile / g->tiles_across, tx = tile % g->tiles_across;
+        int n = count - done;
+        if (n > g->tiles_across - tx) n = (int)(g->tiles_across - tx);
+        ptrdiff_t height = g->output_height - 4 * ty < 4 ? g->output_height - 4 * ty : 4;
+        ptrdiff_t width = g->output_width - 4 * tx < 4 * n ? g->output_width - 4 * tx : 4 * n;
+        for (ptrdiff_t r = 0; r < height; r++) {
+            float *row = plane + (4 * ty + r) * g->output_width + 4 * tx, *own = pixels[r] + 4 * done;
+            if (is_added) {
+                VECTOR_LOOP for (ptrdiff_t i = 0; i < width; i++) own[i] += row[i];
+            } else {
+                memcpy(row, own, (size_t)width * sizeof(float));
+            }
+        }
+        done += n;
+    }
+}
+
 CK_KERNEL(
     void, ck_winograd_output,
     (const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int lane, int count, float bias, ptrdiff_t first,
-     float *plane),
-    (g, m, position_step, lane, count, bias, first, plane)) {
+     const float *residual, const ck_finish *finish, float *plane),
+    (g, m, position_step, lane, count, bias, first, residual, finish, plane)) {
     float pixels[4][4 * ROOM];
     for (int t = 0; t < count; t += VECTOR_LANES) {
         vector_f32 half[4][6];
@@ -118,15 +140,7 @@ CK_KERNEL(
             VECTOR_AT(row + 48) = __builtin_shufflevector(high01, high23, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
         }
     }
-    for (int done = 0; done < count;) {
-        ptrdiff_t tile = first + done;
-        ptrdiff_t ty = tile / g->tiles_across, tx = tile % g->tiles_across;
-        int n = count - done;
-        if (n > g->tiles_across - tx) n = (int)(g->tiles_across - tx);
-        ptrdiff_t height = g->output_height - 4 * ty < 4 ? g->output_height - 4 * ty : 4;
-        ptrdiff_t width = g->output_width - 4 * tx < 4 * n ? g->output_width - 4 * tx : 4 * n;
-        for (ptrdiff_t r = 0; r < height; r++)
-            memcpy(plane + (4 * ty + r) * g->output_width + 4 * tx, pixels[r] + 4 * done, (size_t)width * sizeof(float));
-        done += n;
-    }
+    if (residual) move_pixels(g, pixels, first, count, (float *)residual, 1);
+    for (int r = 0; r < 4; r++) finish_vectors(finish, pixels[r], 4 * count);
+    move_pixels(g, pixels, first, count, plane, 0);
 }

@@ -138,7 +138,7 @@ VECTOR_INLINE void NAME(ck_winograd_packed_weights)(
 
 VECTOR_INLINE void NAME(ck_winograd_output_channels)(
     const ck_winograd_geometry *g, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
-    float *planes, ptrdiff_t plane_step) {
+    const float *residual, const ck_finish *finish, float *planes, ptrdiff_t plane_step) {
     ptrdiff_t y = 4 * (tile / g->tiles_across), x = 4 * (tile % g->tiles_across);
     ptrdiff_t height = g->output_height - y < 4 ? g->output_height - y : 4;
     size_t width = g->output_width - x < 4 ? (size_t)(g->output_width - x) : 4;
@@ -165,6 +165,12 @@ VECTOR_INLINE void NAME(ck_winograd_output_channels)(
             NAME(transpose)(pixels + part);
             for (int i = 0; i < LANES; i++) AT(rows[i] + part) = pixels[part + i];
         }
+        for (int i = 0; residual && i < count; i++) {
+            const float *other = residual + (first + i) * plane_step;
+            for (ptrdiff_t r = 0; r < height; r++)
+                for (size_t s = 0; s < width; s++) rows[i][4 * r + (ptrdiff_t)s] += other[(y + r) * g->output_width + x + (ptrdiff_t)s];
+        }
+        finish_vectors(finish, rows[0], 16 * count);
         for (int i = 0; i < count; i++) {
             float *plane = planes + (first + i) * plane_step;
             for (ptrdiff_t r = 0; r < height; r++)

@@ -19,6 +19,10 @@ import Testing
         Kind(
             description: "depthwise", input: [2, 6, 9, 8], weights: [12, 1, 3, 3],
             attributes: ["group": .int(6), "pads": .ints([1, 1, 1, 1])]),
+        Kind(
+            description: "depthwise by rows", input: [2, 7, 9, 8], weights: [7, 1, 5, 5],
+            attributes: ["group": .int(7), "pads": .ints([2, 2, 2, 2])]),
+        Kind(description: "one pixel kernels in 49 places", input: [1, 12, 7, 7], weights: [30, 12, 1, 1]),
         Kind(description: "groups", input: [1, 6, 9, 8], weights: [9, 2, 3, 3], attributes: ["group": .int(3)]),
         Kind(description: "one pixel", input: [1, 20, 1, 1], weights: [33, 20, 1, 1]),
         Kind(description: "few pixels", input: [1, 33, 5, 3], weights: [35, 33, 1, 1]),
@@ -26,6 +30,12 @@ import Testing
             description: "few outputs", input: [1, 4, 9, 20], weights: [3, 4, 3, 3], attributes: ["pads": .ints([1, 1, 1, 1])]),
         Kind(
             description: "minimal filtering", input: [1, 32, 12, 12], weights: [32, 32, 3, 3],
+            attributes: ["pads": .ints([1, 1, 1, 1])]),
+        Kind(
+            description: "minimal filtering of some tiles", input: [1, 32, 19, 18], weights: [40, 32, 3, 3],
+            attributes: ["pads": .ints([1, 1, 1, 1])]),
+        Kind(
+            description: "minimal filtering of many tiles", input: [1, 32, 25, 21], weights: [33, 32, 3, 3],
             attributes: ["pads": .ints([1, 1, 1, 1])]),
         Kind(description: "three axes", input: [1, 3, 4, 5, 6], weights: [4, 3, 2, 2, 2]),
     ]
@@ -120,6 +130,10 @@ import Testing
                 let result = g.node(type, y, attributes: NodeAttributes(attributes))
                 #expect(try g.fusions(result) == ["Conv+activation": 1], "\(kind) \(type)")
             }
+            var gated = FusionGraph()
+            let sum = try conv(&gated, kind, isInFile: isInFile)
+            let silu = gated.node("Mul", sum, gated.node("Sigmoid", sum))
+            #expect(try gated.fusions(silu) == ["SiLU": 1, "Conv+activation": 1], "\(kind) SiLU")
             var g = FusionGraph()
             let y = try conv(&g, kind, isInFile: isInFile)
             let clipped = g.node("Clip", y, try g.scalar(-0.1), try g.scalar(0.25))

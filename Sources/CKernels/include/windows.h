@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "finish.h"
+
 // Sliding windows over planes that were laid out so that each place of a window reads numbers that lie side by side: with a stride of s,
 // every s-th column of a padded plane is a plane of its own, a phase, and so is every s-th row. What a window reads at one of its places
 // then lies at a constant offset from the window's own number, and neighbouring windows are neighbouring lanes. Between the windows of
@@ -44,3 +46,25 @@ void ck_window_max(const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, flo
 void ck_window_product(
     int level, int rows, int is_half, ptrdiff_t channels, ptrdiff_t channel_step, ptrdiff_t taps, const ptrdiff_t *offsets,
     const float *a, const float *x, const float *start, float *c, ptrdiff_t ldc);
+
+// The windows of a strip of rows, laid out: of `step` lanes from one row's first window to the next row's, `width` are windows.
+typedef struct {
+    const float *x;
+    ptrdiff_t channels;
+    ptrdiff_t channel_step;
+    ptrdiff_t taps;
+    const ptrdiff_t *offsets;
+    ptrdiff_t lanes;
+    ptrdiff_t step;
+    ptrdiff_t width;
+} ck_window_strip;
+
+// Whether ck_window_strip_product() works on this machine.
+int ck_has_window_strips(void);
+
+// The products of all windows of a strip, one behind the other, with a panel of weights, a[(channel * taps + t) * a_step + i] for output i <
+// rows: y[i * y_step + window] = f(start[i] + residual[i * y_step + window] + their sum), where `residual` may be null. `rows` is at most a
+// tile's. Up to 31 numbers of x behind the last are read.
+void ck_window_strip_product(
+    int rows, const ck_window_strip *strip, const float *a, ptrdiff_t a_step, const float *start, const float *residual,
+    const ck_finish *finish, float *y, ptrdiff_t y_step);

@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "finish.h"
+
 // The transforms of the minimal filtering algorithm F(4×4, 3×3) for stride-1 convolutions: each tile of 4×4 output pixels comes from
 // 6×6 input pixels by 36 products in the place of 144 (Winograd 1980; Lavin and Gray, "Fast Algorithms for Convolutional Neural
 // Networks", 2016, section 4.3).
@@ -38,17 +40,17 @@ void ck_winograd_packed_weights(const float *panel, ptrdiff_t channels, int rows
 void ck_winograd_pairs(
     const float *numbers, ptrdiff_t position_step, ptrdiff_t channels, int lanes, float *pairs, ptrdiff_t pair_step);
 
-// Transforms the products m[p * position_step + lane + i] of `count` tiles back, adds `bias`, and writes them to the plane
-// [output_height, output_width]; what lies beyond its edges is dropped.
+// Transforms the products m[p * position_step + lane + i] of `count` tiles back, adds `bias` and, unless it is null, `residual`, applies the
+// activation, and writes them to the plane [output_height, output_width], as `residual` is one; what lies beyond its edges is dropped.
 void ck_winograd_output(
     const ck_winograd_geometry *geometry, const float *m, ptrdiff_t position_step, int lane, int count, float bias,
-    ptrdiff_t first, float *plane);
+    ptrdiff_t first, const float *residual, const ck_finish *finish, float *plane);
 
 // As ck_winograd_output, for one tile of up to a panel's columns of channels: m[p * position_step + i] is channel i, whose plane
 // begins at planes + i * plane_step. `bias` has a number for each channel, or is null. Reads up to 15 floats behind the last channel.
 void ck_winograd_output_channels(
     const ck_winograd_geometry *geometry, const float *m, ptrdiff_t position_step, int channels, const float *bias, ptrdiff_t tile,
-    float *planes, ptrdiff_t plane_step);
+    const float *residual, const ck_finish *finish, float *planes, ptrdiff_t plane_step);
 
 // Few tiles, whose products with the transformed kernels are added up while these are in registers.
 //

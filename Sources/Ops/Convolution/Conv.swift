@@ -164,9 +164,9 @@ struct Conv: Operator {
             try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
             return try epilogue.apply(to: output, threads: threads)
         case .winograd(let winograd):
-            try winograd.run(
-                input: input, weights: weights, panels: panels, rows: rows, bias: bias, output: output, threads: threads)
-            return try epilogue.apply(to: output, threads: threads)
+            return try winograd.run(
+                input: input, weights: weights, panels: panels, rows: rows, bias: bias, epilogue, output: output,
+                threads: threads)
         case .windows(let windows):
             if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
             if ordered == nil { weights = try weights.widened(threads: threads).aligned() }

@@ -27,6 +27,13 @@ import GraphRuntime
     private var isScaled: Bool { scale != 1 || shift != 0 }
     private var isNothing: Bool { unsafe function == nil && residual == nil && !isScaled }
 
+    /// What kernels do to sums in registers, and what of the output's shape they add before; nil where they can't.
+    var inRegisters: (finish: ck_finish, residual: UnsafePointer<Float>?)? {
+        guard !isScaled else { return nil }
+        guard let function else { return unsafe (.nothing, residual) }
+        return unsafe function.finish.map { unsafe ($0, residual) }
+    }
+
     /// - Parameters:
     ///   - values: neighbouring sums.
     ///   - place: where in the output they begin.
@@ -44,4 +51,9 @@ import GraphRuntime
             unsafe apply(values + range.lowerBound, count: range.count, place: range.lowerBound)
         }
     }
+}
+
+extension ck_finish {
+    /// Leaves sums as they are.
+    static let nothing = ck_finish(activation: Int32(CK_FINISH_SUM), a: 0, b: 0)
 }

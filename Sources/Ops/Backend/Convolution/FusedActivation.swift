@@ -29,4 +29,21 @@ enum FusedActivation: Sendable, Equatable {
         case .tanh: unsafe ck_tanh(x, y, count)
         }
     }
+
+    /// For kernels that apply it to sums in registers; nil where they can't.
+    var finish: ck_finish? {
+        func finish(_ kind: Int, _ a: Float = 0, _ b: Float = 0) -> ck_finish {
+            ck_finish(activation: Int32(kind), a: a, b: b)
+        }
+        return switch self {
+        case .function(.relu): finish(CK_FINISH_RELU)
+        case .function(.hardSwish): finish(CK_FINISH_HARD_SWISH, .infinity)
+        case .function(.hardSwishDividedLast): finish(CK_FINISH_HARD_SWISH, .greatestFiniteMagnitude / 6)
+        case .parametric(.leakyRelu, let a, _): finish(CK_FINISH_LEAKY_RELU, a)
+        case .parametric(.hardSigmoid, let a, let b): finish(CK_FINISH_HARD_SIGMOID, a, b)
+        case .parametric(.swish, 1, _): finish(CK_FINISH_SILU)
+        case .clip(let least, let most): finish(CK_FINISH_CLIP, least, most)
+        case .function, .parametric, .tanh: nil
+        }
+    }
 }

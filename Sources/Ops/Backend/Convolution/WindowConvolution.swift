@@ -134,6 +134,10 @@ struct WindowConvolution {
         nonisolated(unsafe) let starts = unsafe try bias?.pointer(to: Float.self)
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
         nonisolated(unsafe) let panels = unsafe panels
+        if window.isPointwise {
+            return unsafe try PointwiseConvolution(window, layout).run(
+                source, panels, starts: starts, epilogue, into: target, threads: threads)
+        }
         let (planes, layout, cut) = (planes, layout, cut(threads: threads.threadCount))
         let (channels, outputs, taps) = (channels, outputs, planes.taps)
         let lanes = unsafe PackedProduct.columns
@@ -142,6 +146,7 @@ struct WindowConvolution {
         // A last tile's lanes reach behind the last channel.
         let floats = channelFloats + lanes + laneStep * layout.panelRows + layout.panelRows + 64
         let tasks = window.batch * window.group * cut.strips * cut.parts
+        let writesWindows = ck_has_window_strips() != 0
         unsafe try threads.forEach(tasks, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let products = unsafe memory + channelFloats + lanes
@@ -159,6 +164,20 @@ struct WindowConvolution {
                     memory + channel * channelStep)
             }
             let laneCount = planes.laneCount(rows: rows.count)
+            if writesWindows {
+                let strip = unsafe WindowStrip(
+                    layout: layout, group: group,
+                    panels: layout.panels * part / cut.parts..<layout.panels * (part + 1) / cut.parts,
+                    place: plane * outputs * window.outputCount + rows.lowerBound * planes.output.columns,
+                    windows: rows.count * planes.output.columns, planeStep: window.outputCount)
+                return unsafe offsets.withUnsafeBufferPointer { offsets in
+                    unsafe strip.multiply(
+                        ck_window_strip(
+                            x: memory, channels: channels, channel_step: channelStep, taps: taps, offsets: offsets.baseAddress,
+                            lanes: laneCount, step: planes.step, width: planes.output.columns),
+                        panels, starts: starts, panelStarts: panelStarts, epilogue, into: target)
+                }
+            }
             for panel in layout.panels * part / cut.parts..<layout.panels * (part + 1) / cut.parts {
                 let firstOutput = group * outputs + panel * layout.panelRows
                 let rowCount = min(layout.panelRows, outputs - panel * layout.panelRows)

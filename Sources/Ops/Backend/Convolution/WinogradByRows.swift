@@ -111,7 +111,7 @@ struct WinogradByRows: @unchecked Sendable {
             let size = unsafe min(Self.groupSize, tiles - first)
             unsafe operands.geometry.transformOutput(
                 sums + (Self.positions * first + tile - first) * Self.lanes, positionStep: size * Self.lanes, channels: outputs,
-                bias: operands.bias, tile: tile, into: operands.output)
+                bias: operands.bias, tile: tile, finish: operands.finish, residual: operands.residual, into: operands.output)
         }
     }
 }

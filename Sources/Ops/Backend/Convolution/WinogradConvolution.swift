@@ -90,8 +90,9 @@ struct WinogradConvolution {
     ///   - rows: the weights as whole numbers with scales, if they are kept as such.
     func run(
         input: Tensor, weights: Tensor, panels: PackedPanels?, rows: QuantizedRows.QuantizedMatrix?, bias: Tensor?,
-        output: MutableTensor, threads: ThreadPool
+        _ epilogue: ConvolutionEpilogue, output: MutableTensor, threads: ThreadPool
     ) throws {
+        let inRegisters = unsafe epilogue.inRegisters
         let source = unsafe try input.pointer(to: Float.self)
         // Before kernels are packed, all of them are numbers.
         let weights = readsPanels && panels == nil ? try weights.widened(threads: threads) : weights
@@ -103,7 +104,8 @@ struct WinogradConvolution {
             unsafe StoredPanels(try panels.pointer(), k: depth, precision: panels.precision)
         }
         let operands = unsafe WinogradOperands(
-            geometry: geometry, isPaired: isPaired, input: source, kernels: kernels, bias: bias, output: target)
+            geometry: geometry, isPaired: isPaired, input: source, kernels: kernels, bias: bias,
+            finish: inRegisters?.finish ?? ck_finish.nothing, residual: inRegisters?.residual, output: target)
         switch scheme {
         case .manyTiles(let panels, let keepsKernels):
             if keepsKernels, panels >= 4 * threads.threadCount {
@@ -114,6 +116,7 @@ struct WinogradConvolution {
         case .fewTiles: unsafe try WinogradFewTiles(operands, panels: panels).run(threads: threads)
         case .byRows: unsafe try WinogradByRows(operands, panels: panels).run(threads: threads)
         }
+        if unsafe inRegisters == nil { try epilogue.apply(to: output, threads: threads) }
     }
 }
 
@@ -127,6 +130,10 @@ struct WinogradConvolution {
     let kernels: WinogradKernels
     /// [output channels]
     let bias: UnsafePointer<Float>?
+    /// What becomes of the sums as they are written.
+    let finish: ck_finish
+    /// What is added before, of the output's shape.
+    let residual: UnsafePointer<Float>?
     /// [batch, output channels, height, width]
     let output: UnsafeMutablePointer<Float>
 
@@ -241,7 +248,7 @@ struct WinogradConvolution {
         for channel in channels {
             unsafe geometry.transformOutput(
                 products + (channel - channels.lowerBound) * Self.lanes, positionStep: productStep, channel: channel,
-                bias: bias?[channel] ?? 0, tiles: tiles(of: tilePanel), into: output)
+                bias: bias?[channel] ?? 0, tiles: tiles(of: tilePanel), finish: finish, residual: residual, into: output)
         }
     }
 }

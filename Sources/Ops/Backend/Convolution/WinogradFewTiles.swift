@@ -97,7 +97,7 @@ import GraphRuntime
         for tile in unsafe 0..<operands.geometry.tileCount {
             unsafe operands.geometry.transformOutput(
                 products + tile * lanes, positionStep: productStep, channels: outputs, bias: operands.bias, tile: tile,
-                into: operands.output)
+                finish: operands.finish, residual: operands.residual, into: operands.output)
         }
     }
 

@@ -61,16 +61,19 @@ struct WinogradGeometry {
         }
     }
 
-    /// Transforms products[p * positionStep + i] of some tiles (32 at most) back into the pictures of one output channel.
+    /// Transforms products[p * positionStep + i] of some tiles (32 at most) back into the pictures of one output channel, and finishes them.
     func transformOutput(
         _ products: UnsafePointer<Float>, positionStep: Int, channel: Int, bias: Float, tiles: Range<Int>,
-        into output: UnsafeMutablePointer<Float>
+        finish: ck_finish, residual: UnsafePointer<Float>?, into output: UnsafeMutablePointer<Float>
     ) {
+        var finish = finish
         unsafe withUnsafePointer(to: kernel) { geometry in
             forEachPicture(of: tiles) { picture, first, lane, count in
+                let plane = (picture * outputChannels + channel) * outputArea
                 unsafe ck_winograd_output(
                     geometry, products, positionStep, Int32(lane), Int32(count), bias, first,
-                    output + (picture * outputChannels + channel) * outputArea)
+                    residual.map { unsafe $0 + plane },
+                    &finish, output + plane)
             }
         }
     }
@@ -78,14 +81,15 @@ struct WinogradGeometry {
     /// Transforms products[p * positionStep + i] of one tile back into the pictures of the output channels i + channels.lowerBound.
     func transformOutput(
         _ products: UnsafePointer<Float>, positionStep: Int, channels: Range<Int>, bias: UnsafePointer<Float>?, tile: Int,
-        into output: UnsafeMutablePointer<Float>
+        finish: ck_finish, residual: UnsafePointer<Float>?, into output: UnsafeMutablePointer<Float>
     ) {
+        var finish = finish
         let picture = tile / tilesPerPicture
+        let plane = (picture * outputChannels + channels.lowerBound) * outputArea
         unsafe withUnsafePointer(to: kernel) { geometry in
             unsafe ck_winograd_output_channels(
                 geometry, products, positionStep, Int32(channels.count), bias.map { unsafe $0 + channels.lowerBound },
-                tile - picture * tilesPerPicture, unsafe output + (picture * outputChannels + channels.lowerBound) * outputArea,
-                outputArea)
+                tile - picture * tilesPerPicture, residual.map { unsafe $0 + plane }, &finish, output + plane, outputArea)
         }
     }
 }
