@@ -195,17 +195,117 @@ CK_TARGET_AVX512 VECTOR_INLINE void depthwise_planes(
     }
 }
 
+// Up to 8 neighbouring windows of one plane: the numbers that they read at each column of the kernel, as two vectors where the stride is 2.
+typedef struct {
+    ptrdiff_t place;
+    __m256i lanes;
+    // Where in a row the first window reads at the first column; outside of the row there are no numbers, as the masks tell.
+    ptrdiff_t first_column;
+    __m256i masks[MOST_KERNEL][2];
+} narrow_block;
+
+CK_TARGET_AVX2 VECTOR_INLINE narrow_block make_narrow_block(const ck_depthwise_geometry *g, ptrdiff_t place, ptrdiff_t count) {
+    narrow_block block = {.place = place, .first_column = place * g->stride - g->pad_left};
+    int32_t bits[HALF];
+    for (int i = 0; i < HALF; i++) bits[i] = i < count ? -1 : 0;
+    block.lanes = _mm256_loadu_si256((const __m256i *)bits);
+    for (int column = 0; column < g->kernel; column++) {
+        for (int part = 0; part < g->stride; part++) {
+            for (int i = 0; i < HALF; i++) {
+                const int number = part * HALF + i;
+                const ptrdiff_t found = block.first_column + column + number;
+                bits[i] = number / g->stride < count && found >= 0 && found < g->input_columns ? -1 : 0;
+            }
+            block.masks[column][part] = _mm256_loadu_si256((const __m256i *)bits);
+        }
+    }
+    return block;
+}
+
+CK_TARGET_AVX2 VECTOR_INLINE __m256 narrow_numbers(const int stride, const float *x, const __m256i *masks) {
+    const __m256 low = _mm256_maskload_ps(x, masks[0]);
+    if (stride == 1) return low;
+    const __m256 high = _mm256_maskload_ps(x + HALF, masks[1]);
+    // The even ones of both.
+    const __m256 mixed = _mm256_shuffle_ps(low, high, 0x88);
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0xD8));
+}
+
+CK_TARGET_AVX2 VECTOR_INLINE void narrow_rows(
+    const int kernel, const int stride, const int units, const ck_depthwise_geometry *g, const narrow_block *block,
+    const float *const *x, const float *const *weights, const float *starts, ptrdiff_t first_row, ptrdiff_t last_row, float *const *y) {
+    const int depth = (kernel - 1) / stride;
+    __m256 sum[2][MOST_SUMS];
+#pragma clang loop unroll(full)
+    for (int u = 0; u < units; u++)
+#pragma clang loop unroll(full)
+        for (int q = 0; q <= depth; q++) sum[u][q] = _mm256_set1_ps(starts[u]);
+    for (ptrdiff_t t = first_row; t < last_row + depth; t++) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < stride; r++) {
+            const ptrdiff_t row = t * stride + r - g->pad_top;
+            if (row < 0 || row >= g->input_rows) continue;
+            const ptrdiff_t place = row * g->input_columns + block->first_column;
+#pragma clang loop unroll(full)
+            for (int column = 0; column < kernel; column++) {
+#pragma clang loop unroll(full)
+                for (int u = 0; u < units; u++) {
+                    const __m256 numbers = narrow_numbers(stride, x[u] + place + column, block->masks[column]);
+#pragma clang loop unroll(full)
+                    for (int q = 0; q <= depth; q++) {
+                        if (q * stride + r >= kernel) continue;
+                        const __m256 weight = _mm256_broadcast_ss(weights[u] + (q * stride + r) * kernel + column);
+                        sum[u][q] = _mm256_fmadd_ps(weight, numbers, sum[u][q]);
+                    }
+                }
+            }
+        }
+        const ptrdiff_t row = t - depth;
+#pragma clang loop unroll(full)
+        for (int u = 0; u < units; u++) {
+            if (row >= first_row) _mm256_maskstore_ps(y[u] + row * g->output_columns + block->place, block->lanes, sum[u][depth]);
+#pragma clang loop unroll(full)
+            for (int q = depth; q > 0; q--) sum[u][q] = sum[u][q - 1];
+            sum[u][0] = _mm256_set1_ps(starts[u]);
+        }
+    }
+}
+
 #define PARAMETERS                                                                                                           \
     const ck_depthwise_geometry *g, const float *x, ptrdiff_t count, const float *weights, const float *starts,              \
         ptrdiff_t first_row, ptrdiff_t last_row, float *y
 #define ARGUMENTS g, x, count, weights, starts, first_row, last_row, y
+
+CK_TARGET_AVX2 VECTOR_INLINE void narrow_planes(const int kernel, const int stride, PARAMETERS) {
+    // As many sums as registers hold.
+    const int together = kernel < 7 ? 2 : 1;
+    const ptrdiff_t blocks = (g->output_columns + HALF - 1) / HALF, windows = (g->output_columns + blocks - 1) / blocks;
+    const ptrdiff_t input = g->input_rows * g->input_columns, output = g->output_rows * g->output_columns;
+    const int taps = kernel * kernel;
+    for (ptrdiff_t place = 0; place < g->output_columns; place += windows) {
+        const narrow_block block = make_narrow_block(g, place, smaller(windows, g->output_columns - place));
+        for (ptrdiff_t plane = 0; plane < count; plane += together) {
+            const float *sources[2], *kernels[2];
+            float offsets[2], *targets[2];
+            for (int u = 0; u < together; u++) {
+                // Without a second plane, the first one twice.
+                const ptrdiff_t own = smaller(plane + u, count - 1);
+                sources[u] = x + own * input, kernels[u] = weights + own * taps, targets[u] = y + own * output;
+                offsets[u] = starts ? starts[own] : 0;
+            }
+            narrow_rows(kernel, stride, together, g, &block, sources, kernels, offsets, first_row, last_row, targets);
+        }
+    }
+}
+
 #define KERNEL(kernel, stride)                                                                                               \
-    CK_TARGET_AVX512 static void depthwise_##kernel##_##stride(PARAMETERS) {                                                 \
+    CK_TARGET_AVX512 static void wide_##kernel##_##stride(PARAMETERS) {                                                      \
         if (is_paired(g))                                                                                                    \
             depthwise_planes(kernel, stride, 1, ARGUMENTS);                                                                  \
         else                                                                                                                 \
             depthwise_planes(kernel, stride, 0, ARGUMENTS);                                                                  \
-    }
+    }                                                                                                                        \
+    CK_TARGET_AVX2 static void narrow_##kernel##_##stride(PARAMETERS) { narrow_planes(kernel, stride, ARGUMENTS); }
 KERNEL(3, 1)
 KERNEL(3, 2)
 KERNEL(5, 1)
@@ -214,16 +314,22 @@ KERNEL(7, 1)
 KERNEL(7, 2)
 
 int ck_has_depthwise(ptrdiff_t kernel, ptrdiff_t stride) {
-    return ck_level() == CK_LEVEL_AVX512 && (kernel == 3 || kernel == 5 || kernel == 7) && stride >= 1 && stride <= MOST_STRIDE;
+    return ck_level() != CK_LEVEL_PLAIN && (kernel == 3 || kernel == 5 || kernel == 7) && stride >= 1 && stride <= MOST_STRIDE;
 }
 
-void ck_depthwise(PARAMETERS) {
-    const int is_strided = g->stride == 2;
-    switch (g->kernel) {
-    case 3: return is_strided ? depthwise_3_2(ARGUMENTS) : depthwise_3_1(ARGUMENTS);
-    case 5: return is_strided ? depthwise_5_2(ARGUMENTS) : depthwise_5_1(ARGUMENTS);
-    default: return is_strided ? depthwise_7_2(ARGUMENTS) : depthwise_7_1(ARGUMENTS);
+#define CHOOSE(level)                                                                                                        \
+    switch (8 * g->stride + g->kernel) {                                                                                     \
+    case 8 + 3: return level##_3_1(ARGUMENTS);                                                                               \
+    case 8 + 5: return level##_5_1(ARGUMENTS);                                                                               \
+    case 8 + 7: return level##_7_1(ARGUMENTS);                                                                               \
+    case 16 + 3: return level##_3_2(ARGUMENTS);                                                                              \
+    case 16 + 5: return level##_5_2(ARGUMENTS);                                                                              \
+    default: return level##_7_2(ARGUMENTS);                                                                                  \
     }
+
+void ck_depthwise(PARAMETERS) {
+    if (ck_level() == CK_LEVEL_AVX512) CHOOSE(wide)
+    CHOOSE(narrow)
 }
 #else
 int ck_has_depthwise(ptrdiff_t kernel, ptrdiff_t stride) {
