@@ -12,8 +12,9 @@ struct WinogradByRows: @unchecked Sendable {
     private let tiles: Int
     private let channels: Int
 
-    /// With more tiles, kernels are transformed too often: once for each group of them.
-    static let mostTiles = 16
+    /// With more tiles than this, kernels are transformed too often: once for each group of tiles. Those of more kernels than caches keep are
+    /// transformed while the next ones are read, which takes longer.
+    static func mostTiles(kernels: Int) -> Int { kernels <= 1 << 18 ? 8 : 16 }
 
     private static let lanes = unsafe WinogradOperands.lanes
     private static let positions = unsafe WinogradOperands.positions

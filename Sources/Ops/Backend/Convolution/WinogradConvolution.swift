@@ -50,8 +50,10 @@ struct WinogradConvolution {
             && window.inputChannels >= Self.fewestPairedChannels
             && geometry.tileCount * window.inputChannels * window.outputChannels >= Self.fewestPairedProducts
         // Kernels that aren't packed in panels are best transformed in registers.
-        let mostByRows = hasPanels && pairs ? Self.mostSingleTiles : WinogradByRows.mostTiles
-        isPaired = pairs && geometry.tileCount > mostByRows
+        let mostSingle = hasPanels ? Self.mostSingleTiles : WinogradByRows.mostTiles(kernels: .max)
+        isPaired = pairs && geometry.tileCount > mostSingle
+        let mostByRows =
+            pairs ? mostSingle : WinogradByRows.mostTiles(kernels: window.inputChannels * window.outputChannels)
         let pixels = window.batch * window.outputCount
         let lanes = unsafe PackedProduct.columns
         if geometry.tileCount <= 32 {
