@@ -131,6 +131,11 @@ def test_options(server, api):
     made = api.txt2img(prompt="a fox", width=64, height=64, override_settings={"CLIP_stop_at_last_layers": 2, "samples_format": "jpg"})
     assert made.image.format == "JPEG" and made.info["clip_skip"] == 2
     assert api.get_options() == options
+    whole = api.txt2img(prompt="a fox", width=64, height=64, seed=1)
+    early = api.txt2img(prompt="a fox", width=64, height=64, seed=1, override_settings={"skip_early_cond": 0.5})
+    assert list(whole.image.getdata()) != list(early.image.getdata())
+    assert post(server, "options", {"skip_early_cond": 1}).status_code == 422
+    assert api.get_options() == options
     assert post(server, "options", {"sd_model_checkpoint": "none such"}).status_code == 404
     api.refresh_checkpoints()
 

@@ -228,14 +228,14 @@ FIELDS = {
     "/sdapi/v1/img2img": (TXT2IMG + """ init_images mask mask_blur inpainting_fill inpaint_full_res inpaint_full_res_padding inpainting_mask_invert
         resize_mode initial_noise_multiplier include_init_images""", {"prompt": "a fox", "steps": 2, "width": 64, "height": 64, "init_images": [SMALL]}),
     "/v1/images/generations": ("""prompt model n size response_format output_format output_compression background stream partial_images negative_prompt
-        steps seed cfg_scale scheduler strength lora hires hires_width hires_height hires_strength hires_steps hires_upscaler hires_scheduler
+        steps seed cfg_scale scheduler strength lora cache cfg_interval fast hires hires_width hires_height hires_strength hires_steps hires_upscaler hires_scheduler
         hires_prompt hires_cfg_scale quality style user moderation""", {"prompt": "a fox", "steps": 1, "size": "64x64"}),
-    "/v1/jobs": ("""prompt negative_prompt model width height steps cfg_scale seed count scheduler clip_skip lora preview_every init_image mask strength
+    "/v1/jobs": ("""prompt negative_prompt model width height steps cfg_scale seed count scheduler clip_skip cache cfg_interval fast lora preview_every init_image mask strength
         resize invert_mask mask_blur mask_content only_masked controls control_guess hires hires_width hires_height hires_strength hires_steps
         hires_upscaler hires_scheduler hires_prompt hires_negative_prompt hires_cfg_scale format quality on_disconnect""",
                  {"prompt": "a fox", "steps": 1, "width": 64, "height": 64}),
     "/v1/tokens": ("prompt model", {"prompt": "a"}), "/v1/settings": ("image", {"image": SMALL}), "/sdapi/v1/png-info": ("image", {"image": SMALL}),
-    "/sdapi/v1/options": ("sd_model_checkpoint samples_format jpeg_quality live_previews_enable show_progress_every_n_steps CLIP_stop_at_last_layers sd_vae", {}),
+    "/sdapi/v1/options": ("sd_model_checkpoint samples_format jpeg_quality live_previews_enable show_progress_every_n_steps CLIP_stop_at_last_layers skip_early_cond sd_vae", {}),
     "/sdapi/v1/extra-single-image": ("""image resize_mode upscaling_resize upscaling_resize_w upscaling_resize_h upscaling_crop upscaler_1 upscaler_2
         extras_upscaler_2_visibility gfpgan_visibility codeformer_visibility""", {"image": SMALL}),
     "/sdapi/v1/extra-batch-images": ("imageList upscaling_resize upscaler_1", {"imageList": [{"data": SMALL, "name": "a"}]}),

@@ -63,6 +63,29 @@ def test_a_picture_is_the_command_lines(server, tmp_path):
         assert json.loads(text["sd-onnx"])["prompt"] == "a fox"
 
 
+@pytest.mark.parametrize("fields, options, method", [
+    ({"cache": "deep:3:2", "cfg_interval": "0.2,1"}, ["--cache", "deep:3:2", "--cfg-interval", "0.2,1"], "deep:3:2"),
+    ({"cache": "forecast:0.2"}, ["--cache", "forecast:0.2"], "forecast:0.2"), ({"fast": True}, ["--fast"], "forecast:0.1"),
+])
+def test_fewer_evaluations_are_the_command_lines(server, tmp_path, fields, options, method):
+    file = tmp_path / "fox.png"
+    command = [SD_ONNX, "generate", "a fox", "-m", MODEL, "--seed", "5", "--steps", "12", "--scheduler", "dpm++2m", "--prompt-syntax", "a1111",
+               "-o", str(file), "--quiet", *options]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    made = server.finished(create(server, seed=5, steps=12, scheduler="dpm++2m", **fields))["pictures"][0]
+    content = requests.get(server.url + made["url"], timeout=PATIENCE).content
+    assert numpy.array_equal(pixels(content), pixels(file.read_bytes()))
+    assert json.loads(Image.open(io.BytesIO(content)).text["sd-onnx"])["cache"] == method
+    full = server.finished(create(server, seed=5, steps=12, scheduler="dpm++2m"))["pictures"][0]
+    assert not numpy.array_equal(pixels(content), pixels(requests.get(server.url + full["url"], timeout=PATIENCE).content))
+
+
+def test_a_scheduler_that_can_not_be_forecast(server):
+    for fields in [{"cache": "forecast"}, {"fast": True, "cache": "deep:2"}]:
+        answer = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox", "scheduler": "heun", **fields}, timeout=PATIENCE)
+        assert answer.status_code == 422 and answer.json()["error"]["message"].endswith("."), answer.text
+
+
 def test_events_tell_steps_previews_and_the_end(server):
     seen = list(events(server, create(server, steps=5, preview_every=1)))
     names = [name for name, _ in seen]
@@ -154,6 +177,9 @@ def test_jpeg(server):
     ({"init_image": "https://example.org/a.png"}, "init_image"), ({"init_image": "/etc/passwd"}, "init_image"),
     ({"init_image": picture(), "mask": picture((32, 32))}, "mask"), ({"init_image": picture(), "strength": 2}, "strength"),
     ({"on_disconnect": "maybe"}, "on_disconnect"), ({"clip_skip": 65}, "clip_skip"),
+    ({"cache": "deep"}, "cache"), ({"cache": "forecast:-1"}, "cache"), ({"cache": 3}, "cache"), ({"cfg_interval": "0.8,0.1"}, "cfg_interval"),
+    ({"cfg_interval": "0.5"}, "cfg_interval"), ({"cfg_interval": [0, 1]}, "cfg_interval"), ({"cfg_interval": "a,1"}, "cfg_interval"),
+    ({"fast": "yes"}, "fast"),
 ])
 def test_a_bad_field_is_refused_by_its_name(server, fields, name):
     answer = requests.post(f"{server.url}/v1/jobs", json={"prompt": "a fox", **fields}, timeout=PATIENCE)

@@ -39,11 +39,10 @@ public enum MappedFile {
         do throws(TensorError) {
             guard byteCount > 0 else { return try TensorStorage(byteCount: 0) }
         } catch { throw LoadError(.file, error.message, file: path) }
-        guard let base = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), unsafe base != MAP_FAILED else {
+        guard let storage = TensorStorage.mapping(descriptor, information, path: path) else {
             throw failure("can't map the file", path)
         }
-        let mapping = unsafe GuardedMapping(base: base, byteCount: byteCount, path: path) { unsafe munmap($0, $1) }
-        return unsafe TensorStorage(base: base, byteCount: byteCount, owner: mapping, isMappedFile: true)
+        return storage
     }
 
     /// The path with all symbolic links followed, nil where the file doesn't exist.

@@ -203,7 +203,10 @@ import Testing
         (#"{"prompt": "a fox", "output": "x.png"}"#, "jobs.jsonl, line 2: --output is for what a batch doesn't make"),
         (#"{"prompt": "a fox", "scheduler": "euler,ddim"}"#, "line 2: A list of schedulers is for what"),
         (#"{"prompt": "a fox", "save_latents": "x.npy"}"#, "line 2: --save-latents is for what"),
-        (#"{"prompt": "a fox", "threads": 2}"#, "line 2: --threads, --low-memory and --max-memory are for all jobs"),
+        (
+            #"{"prompt": "a fox", "threads": 2}"#,
+            "line 2: --threads, --low-memory, --max-memory and --panel-cache are for all jobs"
+        ),
         (#"{"prompt": "a fox", "steps": 0}"#, "line 2: "), (#"{"#, "line 2: "),
         (#"{"prompt": "a fox", "grid": true}"#, "line 2: "), (#"{"prompt": "a fox", "none": 1}"#, "line 2: "),
     ]) func wrongLinesAreFoundBeforeTheWork(line: String, message: String) throws {

@@ -98,6 +98,18 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(name: .customLong("low-memory"), help: "Take less memory and more time.")
     var lowMemory = false
 
+    @Option(help: "Round the factors of products: less memory and, on some processors, less time.")
+    var precision = Precision.single
+
+    @Option(help: "Keep weights in memory in 8 bits, or in 4, with scales: less memory, and other pictures.")
+    var weights = WeightFormat.stored
+
+    @Option(
+        help: ArgumentHelp(
+            "Keep weights in this folder in the order in which kernels read them, so that they needn't be packed after the next start.",
+            valueName: "DIR"))
+    var panelCache: String?
+
     @Option(help: "Write the log as text or as lines of JSON. (default: text on a terminal, else json)")
     var logFormat: LogFormat?
 
@@ -123,6 +135,12 @@ struct ServeCommand: AsyncParsableCommand {
         try check("max-batch", maxBatch, 1...4096)
         try check("max-body", maxBody, 1024...1 << 31)
         if let threads { try check("threads", threads, Self.threadCounts) }
+        for (name, isGiven) in [("weights", weights != .stored), ("panel-cache", panelCache != nil)] where isGiven && lowMemory
+        {
+            throw ValidationError(
+                "--\(name) keeps weights in memory, and --low-memory reads them from the files in each run: leave out one.")
+        }
+        if panelCache == "" { throw ValidationError("--panel-cache is empty, expected a folder's name.") }
         guard keep.isFinite, keep >= 0 else { throw ValidationError("--keep is \(keep), expected seconds.") }
         if let idleUnload, !(idleUnload.isFinite && idleUnload > 0) {
             throw ValidationError("--idle-unload is \(idleUnload), expected seconds above 0.")
@@ -198,8 +216,9 @@ struct ServeCommand: AsyncParsableCommand {
             folders: try model.isEmpty ? [ModelFolder.defaultURL()] : model.map { URL(fileURLWithPath: $0) },
             adapters: try AdapterStore(folder: loraDir.map { URL(fileURLWithPath: $0) }),
             settings: ModelStore.Settings(
-                threads: count,
-                savesMemory: lowMemory, precision: .single, limits: ResourceLimits()))
+                threads: count, savesMemory: lowMemory, precision: precision, weights: weights,
+                panelCache: try panelCache.map { try PanelCache(folder: $0) { logger.warning("\($0)") } },
+                limits: ResourceLimits()))
         let folder = outputDir.map { URL(fileURLWithPath: $0) }
         if let folder { try AtomicFile.checkFolder(folder) }
         let limits = ServerLimits(pixels: maxPixels, steps: maxSteps, batch: maxBatch, queue: queue, body: maxBody)
@@ -228,3 +247,6 @@ struct ServeCommand: AsyncParsableCommand {
 }
 
 extension JobQueue.StopPolicy: ExpressibleByArgument {}
+
+extension Precision: @retroactive ExpressibleByArgument {}
+extension WeightFormat: @retroactive ExpressibleByArgument {}

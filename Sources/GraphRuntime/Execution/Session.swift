@@ -37,6 +37,9 @@ public struct SessionOptions: Sendable {
     /// precision, whatever ``precision`` says. Without ``optimize``, and with ``savesMemory``, which keeps no weights at all, they stay as
     /// they are.
     public var weights: WeightFormat
+    /// Keeps packed weights for other processes; nil for none. Without ``optimize``, and with ``savesMemory``, nothing is packed. Packed
+    /// weights in files are pages that the system may drop and read again.
+    public var panelCache: PanelCache?
     /// Names of inputs that many runs in a row get as the very same tensor, such as a prompt's states. What depends on these and on
     /// constants alone is computed when the tensor is another one than in the run before, and kept meanwhile. Names that the model
     /// doesn't have are ignored; without ``optimize`` nothing is kept.
@@ -47,7 +50,7 @@ public struct SessionOptions: Sendable {
     /// Options with ``steadyInputs`` empty; each parameter is the property of its name.
     public init(
         optimize: Bool = true, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, precision: Precision = .single,
-        halfRounding: HalfRounding = .outputs, weights: WeightFormat = .stored
+        halfRounding: HalfRounding = .outputs, weights: WeightFormat = .stored, panelCache: PanelCache? = nil
     ) {
         self.optimize = optimize
         self.threads = threads
@@ -55,6 +58,7 @@ public struct SessionOptions: Sendable {
         self.precision = precision
         self.halfRounding = halfRounding
         self.weights = weights
+        self.panelCache = panelCache
     }
 }
 
@@ -112,7 +116,7 @@ public final class Session: Sendable {
         try graph.requireValues()
         let resolved = try library.registry.resolve(graph, halfRounding: options.halfRounding)
         self.options = options
-        constants = options.savesMemory ? nil : other?.constants ?? PackedConstantStore()
+        constants = options.savesMemory ? nil : other?.constants ?? PackedConstantStore(cache: options.panelCache)
         let optimizer = Optimizer(
             fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory, limits: options.limits)
         let files = MappedFiles(graph)
@@ -180,8 +184,11 @@ public final class Session: Sendable {
             }
         }
         return try files.requiringWhole {
-            try PlanRunner(plan: plan(for: bindings), threads: options.threads, observer: observer, files: files)
-                .run(bindings.values)
+            let plan = try plan(for: bindings)
+            let runner = PlanRunner(plan: plan, threads: options.threads, observer: observer, files: files)
+            let outputs = try runner.run(bindings.values)
+            try plan.constants?.requireWhole()
+            return outputs
         }
     }
 

@@ -23,7 +23,8 @@ public final class PackedConstant: Sendable {
     /// - Throws: ``TensorError`` where there is no memory for it.
     public func tensor(threads: ThreadPool) throws(TensorError) -> Tensor {
         try state.withLock { state throws(TensorError) in
-            if let packed = state.packed { return packed }
+            // Of a file that was cut off meanwhile zeros would be read from now on.
+            if let packed = state.packed, packed.storage.lostFile == nil { return packed }
             let source = state.source
             let made: Tensor
             if let deferred = source.storage.deferred {
@@ -38,6 +39,11 @@ public final class PackedConstant: Sendable {
             if state.keepers > 0 { state.packed = made }
             return made
         }
+    }
+
+    /// Checks that what runs read of a form in a file was the file's.
+    fileprivate func requireWhole() throws(GraphError) {
+        if let packed = state.withLock(\.packed) { try packed.storage.requireWhole() }
     }
 
     fileprivate func keep() { state.withLock { $0.keepers += 1 } }
@@ -58,7 +64,7 @@ public final class PackedConstant: Sendable {
 }
 
 /// The packed constants that plans have in common: those of one session, or of several for graphs that share constants.
-final class PackedConstantStore: Sendable {
+package final class PackedConstantStore: Sendable {
     private struct Key: Hashable {
         let storage: ObjectIdentifier
         let offset: Int
@@ -66,11 +72,16 @@ final class PackedConstantStore: Sendable {
     }
 
     private let constants = Mutex<[Key: PackedConstant]>([:])
+    /// Keeps forms for other processes; nil for none.
+    private let cache: PanelCache?
     /// Storages of ``Graph/replaceable`` constants.
     private let replaceable = Mutex<Set<ObjectIdentifier>>([])
 
+    /// - Parameter cache: keeps forms for other processes; nil for none.
+    package init(cache: PanelCache? = nil) { self.cache = cache }
+
     /// Lets a constant be packed although it is in memory.
-    func admit(_ source: Tensor) { replaceable.withLock { _ = $0.insert(ObjectIdentifier(source.storage)) } }
+    package func admit(_ source: Tensor) { replaceable.withLock { _ = $0.insert(ObjectIdentifier(source.storage)) } }
 
     /// Gives the forms of an admitted constant another one as their source.
     func replace(_ old: Tensor, with new: Tensor) {
@@ -99,9 +110,18 @@ final class PackedConstantStore: Sendable {
         return constants.withLock { constants in
             if let known = constants[key] { return known }
             // It holds on to the storage, so that no other can take its identity.
-            let constant = PackedConstant(source, pack: pack)
+            let constant = PackedConstant(source, pack: caching(pack, form: form))
             constants[key] = constant
             return constant
+        }
+    }
+
+    private func caching(
+        _ pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor, form: String
+    ) -> @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor {
+        guard let cache else { return pack }
+        return { source, threads throws(TensorError) in
+            try cache.tensor(source, form: form, threads: threads, pack: pack)
         }
     }
 }
@@ -122,7 +142,7 @@ public final class PackedConstants: Sendable {
     /// Without any form so far, and for a plan alone.
     public convenience init() { self.init(PackedConstantStore()) }
 
-    init(_ store: PackedConstantStore) { self.store = store }
+    package init(_ store: PackedConstantStore) { self.store = store }
 
     deinit { letGo() }
 
@@ -146,6 +166,14 @@ public final class PackedConstants: Sendable {
 
     /// Whether a form of the constant is needed.
     func holdsForm(of source: Tensor) -> Bool { state.withLock { $0.sources.contains(ObjectIdentifier(source.storage)) } }
+
+    /// Checks that what runs read of forms in files was the files'.
+    ///
+    /// - Throws: ``GraphError`` that names a file that was cut off.
+    func requireWhole() throws(GraphError) {
+        guard MappedFileGuard.hasLosses else { return }
+        for constant in state.withLock({ Array($0.used.values) }) { try constant.requireWhole() }
+    }
 
     /// Has the forms stay in memory once they are made.
     func keep() {

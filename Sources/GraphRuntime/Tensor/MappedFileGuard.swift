@@ -27,22 +27,25 @@ public enum MappedFileGuard {
 
 /// A mapped file that the guard watches, the owner of a ``TensorStorage``; unmapped with it.
 @safe
-package final class GuardedMapping: @unchecked Sendable {
+final class GuardedMapping: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let byteCount: Int
     private let unmap: @Sendable (UnsafeMutableRawPointer, Int) -> Void
     private let handle: UnsafeMutableRawPointer?
     /// For messages.
     let path: String
+    /// Of what was mapped.
+    let identity: FileIdentity
 
     /// - Parameter unmap: gives the pages back.
-    package init(
-        base: UnsafeMutableRawPointer, byteCount: Int, path: String,
+    init(
+        base: UnsafeMutableRawPointer, byteCount: Int, path: String, identity: FileIdentity,
         unmap: @escaping @Sendable (UnsafeMutableRawPointer, Int) -> Void
     ) {
         unsafe self.base = unsafe base
         self.byteCount = byteCount
         self.path = path
+        self.identity = identity
         unsafe self.unmap = unsafe unmap
         unsafe handle = unsafe mapped_file_guard_add(base, byteCount)
     }

@@ -134,17 +134,19 @@ public final class TensorStorage: @unchecked Sendable {
         return unsafe tensor.start
     }
 
+    var mappedFile: GuardedMapping? { if case .other(let object) = owner { object as? GuardedMapping } else { nil } }
+
     /// The path of the mapped file, where pages of it were found missing; see ``MappedFileGuard``.
     var lostFile: String? {
-        guard case .other(let object) = owner, let mapping = object as? GuardedMapping, mapping.isLost else { return nil }
-        return mapping.path
+        guard MappedFileGuard.hasLosses, let mappedFile, mappedFile.isLost else { return nil }
+        return mappedFile.path
     }
 
     /// Checks, for a storage that is a mapped file, that all that was read of it so far was the file's.
     ///
     /// - Throws: ``GraphError`` that names the file.
     package func requireWhole() throws(GraphError) {
-        if MappedFileGuard.hasLosses, let path = lostFile { throw Self.loss(of: path) }
+        if let path = lostFile { throw Self.loss(of: path) }
     }
 
     deinit {

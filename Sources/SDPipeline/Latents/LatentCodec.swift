@@ -24,13 +24,14 @@ public final class LatentCodec: Sendable {
     ///   - folder: a model's folder.
     ///   - threads: the threads to run on.
     ///   - savesMemory: see ``/GraphRuntime/SessionOptions/savesMemory``.
+    ///   - panelCache: see ``/GraphRuntime/SessionOptions/panelCache``.
     ///   - limits: what each graph may take of the machine.
     /// - Throws: ``PipelineError`` with the file that is missing or malformed.
     public convenience init(
-        _ folder: ModelFolder, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false,
+        _ folder: ModelFolder, threads: ThreadPool = ThreadPool(), savesMemory: Bool = false, panelCache: PanelCache? = nil,
         limits: ResourceLimits = ResourceLimits()
     ) throws {
-        var options = SessionOptions(threads: threads, savesMemory: savesMemory)
+        var options = SessionOptions(threads: threads, savesMemory: savesMemory, panelCache: panelCache)
         options.limits = limits
         let files = try VAEFolder(of: folder)
         let family = (try? ModelFamily.of(folder)) ?? .stableDiffusion

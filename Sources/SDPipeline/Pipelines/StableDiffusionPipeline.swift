@@ -40,15 +40,16 @@ public final class StableDiffusionPipeline: Sendable {
     ///   - limits: what each graph may take of the machine.
     ///   - halfRounding: see ``/GraphRuntime/SessionOptions/halfRounding``.
     ///   - weights: see ``/GraphRuntime/SessionOptions/weights``.
+    ///   - panelCache: see ``/GraphRuntime/SessionOptions/panelCache``.
     /// - Throws: ``PipelineError``, ``SchedulerError`` or ``TokenizerError`` with the file that is missing or malformed.
     public convenience init(
         modelFolder url: URL? = nil, threads: ThreadPool = ThreadPool(), optimize: Bool = true, savesMemory: Bool = false,
         precision: Precision = .single, halfRounding: HalfRounding = .outputs, weights: WeightFormat = .stored,
-        limits: ResourceLimits = ResourceLimits()
+        panelCache: PanelCache? = nil, limits: ResourceLimits = ResourceLimits()
     ) throws {
         try self.init(
             PipelineConfiguration(modelFolder: url), threads: threads, optimize: optimize, savesMemory: savesMemory,
-            precision: precision, halfRounding: halfRounding, weights: weights, limits: limits)
+            precision: precision, halfRounding: halfRounding, weights: weights, panelCache: panelCache, limits: limits)
     }
 
     /// Loads the graphs of a model whose configuration has been read.
@@ -57,13 +58,13 @@ public final class StableDiffusionPipeline: Sendable {
     public init(
         _ configuration: PipelineConfiguration, threads: ThreadPool = ThreadPool(), optimize: Bool = true,
         savesMemory: Bool = false, precision: Precision = .single, halfRounding: HalfRounding = .outputs,
-        weights: WeightFormat = .stored, limits: ResourceLimits = ResourceLimits()
+        weights: WeightFormat = .stored, panelCache: PanelCache? = nil, limits: ResourceLimits = ResourceLimits()
     ) throws {
         self.configuration = configuration
         let folder = configuration.folder
         var options = SessionOptions(
             optimize: optimize, threads: threads, savesMemory: savesMemory, precision: precision, halfRounding: halfRounding,
-            weights: weights)
+            weights: weights, panelCache: panelCache)
         options.steadyInputs = UNet.steadyInputs
         options.limits = limits
         self.options = options
@@ -82,7 +83,7 @@ public final class StableDiffusionPipeline: Sendable {
         refiner = try configuration.refiner.map {
             try StableDiffusionPipeline(
                 $0, threads: threads, optimize: optimize, savesMemory: savesMemory, precision: precision,
-                halfRounding: halfRounding, weights: weights, limits: limits)
+                halfRounding: halfRounding, weights: weights, panelCache: panelCache, limits: limits)
         }
     }
 

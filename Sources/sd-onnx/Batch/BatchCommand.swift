@@ -143,8 +143,8 @@ struct BatchCommand: ParsableCommand {
         if let name = command.optionThatIsNoJobs {
             throw failure("\(name) is for what a batch doesn't make: leave it out.")
         }
-        if command.threads.threads != nil || command.memory.savesMemory || command.memory.limitOptions.maxMemory != nil {
-            throw failure("--threads, --low-memory and --max-memory are for all jobs: give them after the file.")
+        if command.threads.threads != nil || command.memory.isGiven {
+            throw failure("--threads, --low-memory, --max-memory and --panel-cache are for all jobs: give them after the file.")
         }
         command.seed = command.seed ?? job.seed
         if command.seeding.variationStrength != nil {

@@ -172,7 +172,7 @@ struct BenchCommand: ParsableCommand {
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: pool, optimize: !noOptimize, savesMemory: memory.savesMemory,
             precision: numbers.precision, halfRounding: numbers.half.halfRounding, weights: numbers.weights,
-            limits: memory.limits)
+            panelCache: try memory.panelCache(), limits: memory.limits)
         let preparation = BenchReport.Preparation(load: (clock.now - start).seconds)
         for _ in 0..<warmup { _ = try pipeline.generate(request) }
         let profile = Profile()

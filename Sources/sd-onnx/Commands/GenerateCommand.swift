@@ -462,7 +462,7 @@ struct GenerateCommand: ParsableCommand {
         let pipeline = try StableDiffusionPipeline(
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
             precision: numbers.precision, halfRounding: numbers.half.halfRounding, weights: numbers.weights,
-            limits: memory.limits)
+            panelCache: try memory.panelCache(), limits: memory.limits)
         if !quiet { for notice in pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
         let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, plans: plans) { entry in
             guard !quiet else { return }

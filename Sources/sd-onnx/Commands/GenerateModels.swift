@@ -45,7 +45,7 @@ final class GenerateModels {
             pipeline: try StableDiffusionPipeline(
                 configuration, threads: pool, savesMemory: command.memory.savesMemory, precision: command.numbers.precision,
                 halfRounding: command.numbers.half.halfRounding, weights: command.numbers.weights,
-                limits: command.memory.limits), pool: pool
+                panelCache: try command.memory.panelCache(), limits: command.memory.limits), pool: pool
         )
         (loaded, pipelineKey) = (made, key)
         if !command.quiet { for notice in made.pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }

@@ -116,7 +116,8 @@ struct NoiseCommand: ParsableCommand {
             }
         }
         let codec = try LatentCodec(
-            folder, threads: try threads.makePool(), savesMemory: memory.savesMemory, limits: memory.limits)
+            folder, threads: try threads.makePool(), savesMemory: memory.savesMemory, panelCache: try memory.panelCache(),
+            limits: memory.limits)
         let factor = codec.spatialFactor
         func nearest(_ size: Int) -> Int { max((size + factor / 2) / factor, 1) * factor }
         let original = try codec.encode(

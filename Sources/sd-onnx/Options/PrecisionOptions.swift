@@ -35,6 +35,11 @@ struct PrecisionOptions: ParsableArguments {
                 "--weights \(weights.rawValue) keeps weights in memory, and --low-memory reads them from the files in each run: leave out one."
             )
         }
+        if noOptimize, memory.panelCacheFolder != nil {
+            throw ValidationError(
+                "--panel-cache is for optimised graphs, whose weights are packed, and --no-optimize switches that off: leave out one."
+            )
+        }
         if noOptimize, precision != .single {
             throw ValidationError(
                 "--precision \(precision.rawValue) is for optimised graphs, and --no-optimize switches that off: leave out one."

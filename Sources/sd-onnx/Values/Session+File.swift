@@ -13,7 +13,8 @@ extension Session {
         let model = try ONNXModel(contentsOf: URL(fileURLWithPath: path), limits: memory.limits)
         var options = SessionOptions(
             optimize: optimize, threads: pool, savesMemory: memory.savesMemory, precision: numbers.precision,
-            halfRounding: numbers.half.halfRounding, weights: numbers.weights)
+            halfRounding: numbers.half.halfRounding, weights: numbers.weights,
+            panelCache: try memory.panelCache())
         options.limits = memory.limits
         do {
             try self.init(graph: model.graph, library: StandardOperators.library, options: options)

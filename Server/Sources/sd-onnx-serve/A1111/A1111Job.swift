@@ -32,6 +32,7 @@ extension A1111Request {
         request.stepOptions = try stepOptions(request.scheduler ?? "")
         let clipSkip = overrides.clipSkip ?? services.models.clipSkip
         request.clipSkip = clipSkip == 1 ? nil : clipSkip
+        if options.unguidedShare > 0 { request.guidanceInterval = GuidanceInterval(start: options.unguidedShare, end: 1) }
         if options.showsPreviews { request.livePreview = LivePreview(interval: options.previewInterval, method: .linear) }
         try readPictures(into: &request, services.pictures)
         request.controls = controls

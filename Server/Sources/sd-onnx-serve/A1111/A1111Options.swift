@@ -7,6 +7,8 @@ final class A1111Options: Sendable {
         var jpegQuality = 80
         var showsPreviews = true
         var previewInterval = 1
+        /// The share of a run before the negative prompt counts.
+        var unguidedShare = 0.0
     }
 
     private let content = Mutex(Values())
@@ -39,6 +41,12 @@ final class A1111Options: Sendable {
         if let interval = try fields.integer("show_progress_every_n_steps", in: -1...1000) {
             values.previewInterval = max(interval, 1)
             if interval < 1 { values.showsPreviews = false }
+        }
+        if let share = try fields.number("skip_early_cond", in: 0...1) {
+            guard share < 1 else {
+                throw APIError.invalid("skip_early_cond", "skip_early_cond is 1, expected a share of the run below 1.")
+            }
+            values.unguidedShare = share
         }
         return values
     }
@@ -80,6 +88,7 @@ struct A1111OptionsAnswer: Encodable {
         try container.encode(values.jpegQuality, forKey: Key("jpeg_quality"))
         try container.encode(values.showsPreviews, forKey: Key("live_previews_enable"))
         try container.encode(values.previewInterval, forKey: Key("show_progress_every_n_steps"))
+        try container.encode(values.unguidedShare, forKey: Key("skip_early_cond"))
         try container.encode("Approx cheap", forKey: Key("show_progress_type"))
         try container.encode("CPU", forKey: Key("randn_source"))
         for name in ["samples_save", "grid_save", "return_grid", "do_not_show_images", "return_mask"] {

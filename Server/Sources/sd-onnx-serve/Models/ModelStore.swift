@@ -10,6 +10,8 @@ final class ModelStore: Sendable {
         var threads: Int
         var savesMemory: Bool
         var precision: Precision
+        var weights: WeightFormat
+        var panelCache: PanelCache?
         var limits: ResourceLimits
     }
 
@@ -106,7 +108,8 @@ final class ModelStore: Sendable {
         defer { Counter(label: "sd_onnx_model_loads_total").increment() }
         return try StableDiffusionPipeline(
             adapters.isOpen ? try model.configurationForLoRAs : model.configuration, threads: threads,
-            savesMemory: settings.savesMemory, precision: settings.precision, limits: settings.limits)
+            savesMemory: settings.savesMemory, precision: settings.precision, weights: settings.weights,
+            panelCache: settings.panelCache, limits: settings.limits)
     }
 
     func unload() { state.withLock { $0.loaded = nil } }

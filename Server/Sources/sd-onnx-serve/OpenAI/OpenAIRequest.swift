@@ -51,6 +51,7 @@ struct OpenAIRequest {
         request.scheduler = try fields.text("scheduler").flatMap { $0.isEmpty ? nil : $0 }
         request.clipSkip = services.models.clipSkip
         request.loraWeights = try fields.adapters("lora", services.models.adapters)
+        try EvaluationFields.read(fields, into: &request)
         request.secondPass = try HiresFields.read(fields, hasPicture: picture != nil, services)
         if isStream, partialImages > 0 {
             let steps = request.steps + (request.secondPass.map { $0.steps ?? request.steps } ?? 0)

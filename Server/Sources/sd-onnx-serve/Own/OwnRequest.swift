@@ -27,6 +27,7 @@ enum OwnRequest {
         let interval = try fields.integer("preview_every", in: 0...limits.steps) ?? 0
         if interval > 0 { request.livePreview = LivePreview(interval: interval, method: preview) }
         try picture(fields, services, into: &request)
+        try EvaluationFields.read(fields, into: &request)
         request.controls = try ControlFields.read(fields, services)
         request.secondPass = try HiresFields.read(fields, hasPicture: request.initialImage != nil, services)
         var job = try JobRequest(model: model, request: request, services, api: "own")

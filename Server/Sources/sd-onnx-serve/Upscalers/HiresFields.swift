@@ -1,15 +1,5 @@
 import SDPipeline
 
-/// Fields of a request, of JSON or of a form.
-protocol FieldReader {
-    func text(_ name: String, atMost limit: Int) throws -> String?
-    func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int?
-    func number(_ name: String, in range: ClosedRange<Double>) throws -> Double?
-}
-
-extension RequestFields: FieldReader {}
-extension OpenAIFields: FieldReader {}
-
 /// The second pass that a request of the own API, or of OpenAI's, asks for, by the names of `sd-onnx generate`'s options.
 enum HiresFields {
     /// - Parameter hasPicture: whether the request starts from a picture.

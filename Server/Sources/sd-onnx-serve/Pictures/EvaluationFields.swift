@@ -1,0 +1,29 @@
+import SDPipeline
+
+/// Which evaluations of the U-Net a request of the own API, or of OpenAI's, has computed, by the names of `sd-onnx generate`'s options.
+enum EvaluationFields {
+    /// - Throws: ``APIError`` with the field that is wrong.
+    static func read(_ fields: some FieldReader, into request: inout GenerationRequest) throws {
+        if let text = try fields.text("cache", atMost: 100), !text.isEmpty {
+            guard let caching = StepCaching(text) else {
+                throw APIError.invalid(
+                    "cache", "cache is \"\(text.prefix(40))\", expected deep:INTERVAL[:BRANCH[:START]] or forecast[:THRESHOLD]."
+                )
+            }
+            request.stepCaching = caching
+        }
+        if let text = try fields.text("cfg_interval", atMost: 100), !text.isEmpty {
+            let shares = text.split(separator: ",", omittingEmptySubsequences: false).map {
+                Double($0.trimmingPrefix { $0 == " " })
+            }
+            guard shares.count == 2, let start = shares[0], let end = shares[1], start >= 0, start < end, end <= 1 else {
+                throw APIError.invalid(
+                    "cfg_interval",
+                    "cfg_interval is \"\(text.prefix(40))\", expected two shares of the run from 0 to 1, the first below the second, such as 0.1,0.8."
+                )
+            }
+            request.guidanceInterval = GuidanceInterval(start: start, end: end)
+        }
+        request.isFast = try fields.flag("fast") ?? false
+    }
+}
