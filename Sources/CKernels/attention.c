@@ -14,6 +14,11 @@ CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_
     for (size_t i = 0; i < count; i++) scores[i] = mask[i] ? scores[i] : -INFINITY;
 }
 
+CK_KERNEL(void, attention_limit_mask, (float *mask, size_t count, float least), (mask, count, least)) {
+    VECTOR_LOOP
+    for (size_t i = 0; i < count; i++) mask[i] = mask[i] < least && mask[i] != -INFINITY ? least : mask[i];
+}
+
 VECTOR_INLINE int softmax_tile(
     float *scores, ptrdiff_t keys, const int columns, const float scale, float *references, float *sums, float *corrections) {
     float largest[32], total[32];

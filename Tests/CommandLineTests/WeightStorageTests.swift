@@ -3,9 +3,12 @@ import Testing
 
 /// How weights are kept in memory and beside the model.
 @Suite struct WeightStorageTests {
+    /// Whose weights are in single precision, as the file has them.
+    private static let model = Program.cache.appendingPathComponent("families/sd1/model").path
+
     private func picture(_ options: [String], in folder: TemporaryFolder) throws -> Data {
         let outcome = try Program.run(
-            ["generate", "a fox", "-m", Program.emoji.path, "--steps", "3", "--seed", "4", "-o", "-"] + options, in: folder)
+            ["generate", "a fox", "-m", Self.model, "--steps", "2", "--seed", "4", "-o", "-"] + options, in: folder)
         try #require(outcome.code == 0, "\(outcome.messages)")
         return outcome.output
     }
@@ -53,8 +56,8 @@ import Testing
         let folder = try TemporaryFolder()
         try Data([1]).write(to: folder["file"])
         for (path, sentence) in [
-            ("file", "the folder file can't hold packed weights: it is a file, expected a folder"),
-            ("file/panels", "the folder file/panels can't hold packed weights: it can't be made"),
+            ("file", "The folder file can't hold packed weights: it is a file, expected a folder"),
+            ("file/panels", "The folder file/panels can't hold packed weights: it can't be made"),
         ] {
             let outcome = try Program.run(
                 ["generate", "a fox", "-m", Program.emoji.path, "--steps", "1", "-o", "p.png", "--panel-cache", path],

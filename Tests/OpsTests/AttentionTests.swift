@@ -124,6 +124,59 @@ import Testing
         #expect(try found.array(of: Float.self)[5..<10].allSatisfy { $0 == 0 })
     }
 
+    /// Masks of every shape that broadcasts, added or choosing, with and without limits: several panels of queries and blocks of keys, each
+    /// with a part.
+    @Test(arguments: [[77], [35, 77], [1, 77], [2, 1, 35, 77], [3, 1, 77], [2, 3, 35, 77], [2, 1, 1, 77]])
+    func masks(shape: [Int]) throws {
+        for (queries, keys) in [(35, 77), (70, 500), (9, 1030)] {
+            let e = Self.extents(2, 3, 3, queries, keys, 16, 20)
+            let given = try operands(e)
+            let values = try given.map { try $0.array(of: Float.self) }
+            let extents = shape.map { $0 == 35 ? queries : $0 == 77 ? keys : $0 }
+            let full = [1, 1, 1, 1].prefix(4 - extents.count) + extents
+            let added = try pseudoRandom(Array(full), seed: 6).array(of: Float.self).map { $0 > 0.3 ? -Float.infinity : 4 * $0 }
+            func place(_ indices: [Int]) -> Int { zip(indices, full).reduce(0) { $0 * $1.1 + min($1.0, $1.1 - 1) } }
+            for isCausal in [false, true] {
+                for isBoolean in [false, true] {
+                    let expected = Self.attend(values[0], values[1], values[2], e, scale: 0.25) { item, head, row, key in
+                        let mask = added[place([item, head, row, key])]
+                        return isCausal && key > row ? -.infinity : isBoolean ? mask < 0 ? -.infinity : 0 : Double(mask)
+                    }
+                    let mask =
+                        isBoolean
+                        ? try Tensor(added.map { $0 >= 0 }, shape: Shape(extents)) : try Tensor(added, shape: Shape(extents))
+                    let found = try run(
+                        "Attention", version: 23,
+                        attributes: NodeAttributes(["is_causal": .int(isCausal ? 1 : 0), "scale": .float(0.25)]),
+                        inputs: given + [mask])[0]
+                    try expectClose(found, expected)
+                }
+            }
+        }
+    }
+
+    /// Exporters write float32's least number for -∞. A query of which all keys have it attends to all alike.
+    @Test(arguments: [Float.infinity, .greatestFiniteMagnitude]) func leastNumbers(limit: Float) throws {
+        let e = Self.extents(1, 2, 2, 40, 300, 8, 8)
+        let given = try operands(e)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let isOut = (0..<40 * 300).map { $0 / 300 == 3 || $0 % 300 > 5 * ($0 / 300) }
+        var expected = Self.attend(values[0], values[1], values[2], e, scale: 1) { _, _, row, key in
+            isOut[row * 300 + key] ? -.infinity : 0
+        }
+        if limit.isFinite {
+            for head in 0..<2 {
+                for index in 0..<8 {
+                    let column = (0..<300).map { Double(values[2][(head * 300 + $0) * 8 + index]) }
+                    expected[(head * 40 + 3) * 8 + index] = column.reduce(0, +) / 300
+                }
+            }
+        }
+        let mask = try Tensor(isOut.map { $0 ? -limit : 0 }, shape: Shape([40, 300]))
+        let attributes = NodeAttributes(["scale": .float(1)])
+        try expectClose(run("Attention", version: 23, attributes: attributes, inputs: given + [mask])[0], expected)
+    }
+
     @Test func layoutsOfThreeAxes() throws {
         let extents = Self.extents(2, 3, 3, 5, 7, 4, 6)
         let given = try operands(extents)

@@ -68,9 +68,12 @@ import Testing
         let operands = try (1...3).map { try pseudoRandom([2, 3, 20, 8], seed: UInt64($0)) }
         let panels = Self.hasPanels ? "panels" : "tiles"
         #expect(try kernels("Attention", version: 23, operands) == [panels])
-        #expect(try kernels("Attention", version: 23, operands, ["is_causal": .int(1)]) == ["tiles"])
+        #expect(try kernels("Attention", version: 23, operands, ["is_causal": .int(1)]) == [panels])
         #expect(try kernels("Attention", version: 23, operands, ["softcap": .float(3)]) == ["tiles"])
-        #expect(try kernels("Attention", version: 23, operands + [pseudoRandom([20, 20], seed: 4)]) == ["tiles"])
+        #expect(try kernels("Attention", version: 23, operands + [pseudoRandom([20, 20], seed: 4)]) == [panels])
+        let query = try pseudoRandom([2, 3, 1, 8], seed: 5)
+        let mask = try pseudoRandom([1, 20], seed: 4)
+        #expect(try kernels("Attention", version: 23, [query] + operands.dropFirst() + [mask]) == ["tiles"])
         #expect(try kernels("Attention", version: 23, operands, outputCount: 4) == ["tiles"])
         let doubles = try (1...3).map { try pseudoRandomDoubles([2, 3, 20, 8], seed: UInt64($0)) }
         #expect(try kernels("Attention", version: 23, doubles) == ["tiles"])

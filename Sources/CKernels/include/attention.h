@@ -10,6 +10,9 @@ void attention_add_mask(float *scores, const float *mask, size_t count);
 // s = -∞ wherever the mask is 0.
 void attention_apply_mask(float *scores, const uint8_t *mask, size_t count);
 
+// Finite numbers below `least` become that; -∞ and NaN stay.
+void attention_limit_mask(float *mask, size_t count, float least);
+
 // Some keys (1 at least) of a softmax that goes on from some to the next, of scores that lie key by key, `columns` (16 or 32) queries in
 // each row: scores = e^(scale · score - reference of the query). `references` (-FLT_MAX before the first keys) are raised to the
 // largest scaled score where one is far above, and `sums` (0 before the first keys) are brought up to date. Unless the result is 0,

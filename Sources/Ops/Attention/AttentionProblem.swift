@@ -112,9 +112,9 @@ package struct AttentionProblem: Sendable {
         return lower..<max(lower, upper)
     }
 
-    /// Whether nothing but a mask keeps a query from a key, and nothing caps the scores.
+    /// Whether nothing but a mask keeps a query from a key.
     var attendsToAllKeys: Bool {
-        keysBefore == nil && keysBehind == nil && validKeys == nil && maskedKeys >= extents.keys && softcap == 0
+        keysBefore == nil && keysBehind == nil && validKeys == nil && maskedKeys >= extents.keys
     }
 
     /// - Throws: ``TensorError`` where operands of these sizes are smaller than extents and layouts say, or rows overlap.

@@ -1,20 +1,24 @@
 import CKernels
 import GraphRuntime
 
-/// Attention without masks in single precision, by the kernels of packed panels.
+/// Attention in single precision, by the kernels of packed panels.
 ///
 /// A panel of queries is the right factor of both products, keys and values the left ones: the scores of the panel come out key by
 /// key, with the queries in lanes. So the softmax needs no sums across lanes, and what it leaves is, as it lies, a packed panel for the
 /// product with the values. Keys and values are packed once for all queries of a head. Scores become weights as soon as a tile of them
 /// is there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
 /// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
-/// keys, which the first-level cache holds, then meet the values. Weights of pairs are made of a whole block's scores at once.
+/// keys, which the first-level cache holds, then meet the values. Weights of pairs are made of a whole block's scores at once. What masks
+/// and limits add to the scores of a block is turned into the order of the scores, see ``PanelAttentionMask``; blocks of which no query of
+/// the panel may attend to a key are left out.
 ///
 /// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
 /// such; scores and sums are not.
 @safe
 struct PanelAttention: @unchecked Sendable {
     private let kernel: AttentionKernel<Float>
+    /// Nil where every query attends to every key as it is.
+    private let mask: PanelAttentionMask?
     /// Keys, and values, in panels of rows.
     private let left: LeftPanels
     /// Panels of keys in a block, whose weights take 28 KB.
@@ -26,6 +30,8 @@ struct PanelAttention: @unchecked Sendable {
     private static let fewestPairedProducts = ck_rounds_all() != 0 ? 0 : 8e6
     /// Packed keys and values of a head that are worth their memory.
     private static let largestKeyCount = 1 << 16
+    /// Queries for which packing keys and values pays where there are masks: a step of a text model that makes a word at a time has one.
+    private static let fewestMaskedQueries = 8
 
     /// - Returns: nil for what ``suits(_:hasMask:wantsScores:)`` refuses.
     init?(_ kernel: AttentionKernel<Float>) {
@@ -35,6 +41,10 @@ struct PanelAttention: @unchecked Sendable {
         unsafe self.kernel = unsafe kernel
         left = unsafe LeftPanels(isPaired: Self.isPaired(kernel.problem))
         blockPanels = max(Self.blockWeights / (left.rows * Self.lanes), 1)
+        let isMasked = unsafe hasMask || !kernel.problem.attendsToAllKeys
+        mask =
+            unsafe isMasked
+            ? PanelAttentionMask(kernel, lanes: Self.lanes, block: blockPanels * left.rows, isPaired: left != .numbers) : nil
     }
 
     /// Whether the products of a problem are of pairs of bfloat16.
@@ -45,10 +55,13 @@ struct PanelAttention: @unchecked Sendable {
             && scores * Double(extents.width + extents.valueWidth) >= fewestPairedProducts
     }
 
-    /// Whether an attention of float32 is computed so: not with masks, caps or limits, nor where somebody wants the scores.
+    /// Whether an attention of float32 is computed so: not with caps, nor where somebody wants the scores, nor for few queries with masks
+    /// or limits.
     static func suits(_ problem: AttentionProblem, hasMask: Bool, wantsScores: Bool) -> Bool {
-        unsafe PackedProduct.level != 0 && !wantsScores && !hasMask && problem.attendsToAllKeys && problem.extents.keys > 0
-            && problem.extents.keys <= largestKeyCount && problem.extents.width > 0
+        let extents = problem.extents
+        return unsafe PackedProduct.level != 0 && !wantsScores && problem.softcap == 0 && extents.keys > 0
+            && extents.keys <= largestKeyCount && extents.width > 0
+            && (!hasMask && problem.attendsToAllKeys || extents.queries >= fewestMaskedQueries)
     }
 
     private var extents: AttentionExtents { unsafe kernel.problem.extents }
@@ -62,7 +75,7 @@ struct PanelAttention: @unchecked Sendable {
         let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
-        let layout = Layout(extents, left, blockPanels: blockPanels)
+        let layout = Layout(extents, left, blockPanels: blockPanels, maskCount: mask?.scratchCount ?? 0)
         let scratchCount = unsafe layout.count + kernel.rowScratchCount
         unsafe try threads.forEach(heads * parts, scratchBytes: scratchCount * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
@@ -91,9 +104,10 @@ struct PanelAttention: @unchecked Sendable {
         let references: Int
         let sums: Int
         let corrections: Int
+        let mask: Int
         let count: Int
 
-        init(_ extents: AttentionExtents, _ left: LeftPanels, blockPanels: Int) {
+        init(_ extents: AttentionExtents, _ left: LeftPanels, blockPanels: Int, maskCount: Int) {
             let (rows, lanes) = (left.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
             widthSteps = left.wholeSteps(left.steps(extents.width))
@@ -109,7 +123,8 @@ struct PanelAttention: @unchecked Sendable {
             references = results + valuePanels * rows * lanes
             sums = references + lanes
             corrections = sums + lanes
-            count = corrections + lanes
+            mask = corrections + lanes
+            count = mask + maskCount
         }
     }
 
@@ -122,7 +137,7 @@ struct PanelAttention: @unchecked Sendable {
             let count = min(Self.lanes, extents.queries - first)
             unsafe packQueries(
                 kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: queries)
-            unsafe attend(layout, memory)
+            unsafe attend(PanelQueries(batch: batch, head: head, rows: first..<first + count), layout, memory)
             unsafe attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
                 kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
@@ -168,55 +183,85 @@ struct PanelAttention: @unchecked Sendable {
     }
 
     /// The weighted sums of all values for the packed panel of queries.
-    private func attend(_ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
+    private func attend(_ panel: PanelQueries, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         let lanes = Self.lanes
-        let (queries, scores, results) = unsafe (memory + layout.queries, memory + layout.scores, memory + layout.results)
-        unsafe (memory + layout.references).update(repeating: -.greatestFiniteMagnitude, count: lanes)
-        unsafe (memory + layout.sums).update(repeating: 0, count: lanes)
+        let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
+        unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
+        unsafe sums.update(repeating: 0, count: lanes)
+        let reachable = mask?.reachableKeys(panel) ?? 0..<extents.keys
+        var isFirst = true
         for first in stride(from: 0, to: layout.keyPanels, by: blockPanels) {
             let keys = first * rows..<min((first + blockPanels) * rows, extents.keys)
-            for panel in first..<min(first + blockPanels, layout.keyPanels) {
-                let tile = unsafe scores + (panel - first) * rows * lanes
-                let keyCount = min(rows, extents.keys - panel * rows)
-                unsafe left.multiply(
-                    rows: keyCount, steps: layout.widthSteps, memory + panel * layout.keyPanelSize, queries, into: tile,
-                    step: lanes)
-                if !isPaired { unsafe weigh(tile, count: keyCount, layout, memory, after: first, (panel - first) * rows) }
-            }
-            if isPaired { unsafe weigh(scores, count: keys.count, layout, memory, after: first, 0) }
-            let weights = unsafe isPaired ? memory + layout.pairs : scores
-            // Blocks begin at even keys: so many rows of whole panels are pairs.
-            let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
-            for panel in 0..<layout.valuePanels {
-                let result = unsafe results + panel * rows * lanes
-                unsafe left.multiply(
-                    rows: min(rows, extents.valueWidth - panel * rows), steps: count,
-                    memory + layout.values + panel * layout.valuePanelSize + begin * rows, weights,
-                    start: first == 0 ? nil : UnsafePointer(result), startStep: lanes, into: result, step: lanes)
-            }
+            guard keys.overlaps(reachable) else { continue }
+            unsafe weigh(panel, keys, isFirst: isFirst, layout, memory)
+            unsafe multiplyValues(keys, isFirst: isFirst, layout, memory)
+            isFirst = false
+        }
+        guard let mask else { return }
+        if isFirst {
+            unsafe (memory + layout.results).update(repeating: 0, count: layout.valuePanels * rows * lanes)
+        }
+        unsafe mask.finish(sums)
+    }
+
+    /// The weights of a block of keys.
+    private func weigh(
+        _ queries: PanelQueries, _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
+    ) {
+        let lanes = Self.lanes
+        let scores = unsafe memory + layout.scores
+        unsafe mask?.pack(queries, keys, into: memory + layout.mask)
+        for start in stride(from: keys.lowerBound, to: keys.upperBound, by: rows) {
+            let place = start - keys.lowerBound
+            let tile = unsafe scores + place * lanes
+            let count = min(rows, keys.upperBound - start)
+            unsafe left.multiply(
+                rows: count, steps: layout.widthSteps, memory + start / rows * layout.keyPanelSize, memory + layout.queries,
+                into: tile, step: lanes)
+            unsafe mask?.apply(memory + layout.mask, at: place, to: tile, count)
+            if !isPaired { unsafe makeWeights(tile, count: count, layout, memory, isFirst: isFirst, place) }
+        }
+        if isPaired { unsafe makeWeights(scores, count: keys.count, layout, memory, isFirst: isFirst, 0) }
+    }
+
+    /// Adds the values of a block of keys times their weights to the results.
+    private func multiplyValues(
+        _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
+    ) {
+        let lanes = Self.lanes
+        let weights = unsafe memory + (isPaired ? layout.pairs : layout.scores)
+        // Blocks begin at even keys: so many rows of whole panels are pairs.
+        let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
+        for panel in 0..<layout.valuePanels {
+            let result = unsafe memory + layout.results + panel * rows * lanes
+            unsafe left.multiply(
+                rows: min(rows, extents.valueWidth - panel * rows), steps: count,
+                memory + layout.values + panel * layout.valuePanelSize + begin * rows, weights,
+                start: isFirst ? nil : UnsafePointer(result), startStep: lanes, into: result, step: lanes)
         }
     }
 
     /// Makes weights of the scores of some keys, and scales what was computed with those before.
     ///
     /// - Parameters:
-    ///   - panels: panels of keys whose weights have met the values.
+    ///   - isFirst: whether no weights have met the values yet.
     ///   - keys: of this block, that have weights but haven't met the values.
-    private func weigh(
+    private func makeWeights(
         _ tile: UnsafeMutablePointer<Float>, count: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>,
-        after panels: Int, _ keys: Int
+        isFirst: Bool, _ keys: Int
     ) {
         let lanes = Int32(Self.lanes)
         let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
         let corrections = unsafe memory + layout.corrections
-        let scale = unsafe Float(kernel.problem.scoreScale)
+        // With a mask the scores have their scale already.
+        let scale = unsafe mask == nil ? Float(kernel.problem.scoreScale) : 1
         let isRaised =
             unsafe isPaired
             ? attention_softmax_pairs(tile, count, lanes, scale, references, sums, corrections, memory + layout.pairs)
             : attention_softmax_tile(tile, count, lanes, scale, references, sums, corrections)
         guard isRaised != 0 else { return }
         unsafe attention_scale_columns(memory + layout.scores, keys, lanes, corrections)
-        if panels > 0 {
+        if !isFirst {
             unsafe attention_scale_columns(memory + layout.results, layout.valuePanels * rows, lanes, corrections)
         }
     }
