@@ -71,6 +71,32 @@ private func replace(_ text: String, by other: String, in file: inout Data) {
         #expect(try files().count == 3)
     }
 
+    /// A form that is made of several constants is another one with any other of these, and none is kept that is made of one in memory.
+    @Test func otherConstants() throws {
+        let (source, scales) = (try weights(values), try weights([2, 3], name: "scales"))
+        func isMade(_ others: [Tensor]) throws -> Bool {
+            let constants = PackedConstants(PackedConstantStore(cache: try PanelCache(folder: panels.path)))
+            let constant = try #require(
+                constants.constant(source, form: "scaled", others: others) { source, _ throws(TensorError) in
+                    let scale = try others[0].view(of: Float.self)[0]
+                    return try Tensor(source.view(of: Float.self).map { $0 * scale }, shape: source.shape)
+                })
+            let result = try withExtendedLifetime(constants) { try constant.tensor(threads: threads) }
+            let scale = try others[0].view(of: Float.self)[0]
+            #expect(try Array(result.view(of: Float.self)) == values.map { $0 * scale })
+            return !result.storage.isMappedFile
+        }
+        #expect(try isMade([scales]))
+        #expect(try !isMade([scales]))
+        let second = try Tensor(dtype: .float32, shape: Shape([1]), storage: scales.storage, byteOffset: 4)
+        #expect(try isMade([second]))
+        #expect(try isMade([scales, second]))
+        #expect(try files().count == 3)
+        let inMemory = try Tensor([Float(5)], shape: Shape([1]))
+        for _ in 0..<2 { #expect(try isMade([inMemory])) }
+        #expect(try files().count == 3)
+    }
+
     @Test func modelsMayBeExchanged() throws {
         try expect(try weights(values), isMade: true, "nothing is there")
         let other = try weights(values.reversed())

@@ -66,9 +66,16 @@ public final class PackedConstant: Sendable {
 /// The packed constants that plans have in common: those of one session, or of several for graphs that share constants.
 package final class PackedConstantStore: Sendable {
     private struct Key: Hashable {
+        /// The constant, and then the others that its form is made of.
+        var parts: [Part]
+        let form: String
+    }
+
+    private struct Part: Hashable {
         let storage: ObjectIdentifier
         let offset: Int
-        let form: String
+
+        init(_ tensor: Tensor) { (storage, offset) = (ObjectIdentifier(tensor.storage), tensor.byteOffset) }
     }
 
     private let constants = Mutex<[Key: PackedConstant]>([:])
@@ -91,37 +98,40 @@ package final class PackedConstantStore: Sendable {
             $0.insert(ObjectIdentifier(new.storage))
         }
         constants.withLock { constants in
-            for (key, constant) in constants where key.storage == identity {
+            for (key, constant) in constants where key.parts[0].storage == identity {
                 constant.replace(with: new)
                 constants[key] = nil
-                constants[Key(storage: ObjectIdentifier(new.storage), offset: new.byteOffset, form: key.form)] = constant
+                constants[Key(parts: [Part(new)] + key.parts.dropFirst(), form: key.form)] = constant
             }
         }
     }
 
     fileprivate func constant(
-        _ source: Tensor, form: String, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
+        _ source: Tensor, form: String, others: [Tensor],
+        pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
     ) -> PackedConstant? {
         let identity = ObjectIdentifier(source.storage)
         guard source.byteCount > 0, source.storage.isMappedFile || replaceable.withLock({ $0.contains(identity) }) else {
             return nil
         }
-        let key = Key(storage: identity, offset: source.byteOffset, form: form)
+        let key = Key(parts: [Part(source)] + others.map(Part.init), form: form)
         return constants.withLock { constants in
             if let known = constants[key] { return known }
-            // It holds on to the storage, so that no other can take its identity.
-            let constant = PackedConstant(source, pack: caching(pack, form: form))
+            // It holds on to the storages, so that no others can take their identities.
+            let constant = PackedConstant(source, pack: caching(pack, form: form, others: others))
             constants[key] = constant
             return constant
         }
     }
 
     private func caching(
-        _ pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor, form: String
+        _ pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor, form: String, others: [Tensor]
     ) -> @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor {
-        guard let cache else { return pack }
-        return { source, threads throws(TensorError) in
-            try cache.tensor(source, form: form, threads: threads, pack: pack)
+        { [cache] source, threads throws(TensorError) in
+            guard let cache else {
+                return try withExtendedLifetime(others) { () throws(TensorError) in try pack(source, threads) }
+            }
+            return try cache.tensor(source, form: form, others: others, threads: threads, pack: pack)
         }
     }
 }
@@ -150,12 +160,14 @@ public final class PackedConstants: Sendable {
     ///
     /// - Parameters:
     ///   - source: the constant.
-    ///   - form: names the form and its sizes: equal for forms that are the same bytes of the same constant.
+    ///   - form: names the form and its sizes: equal for forms that are the same bytes of the same constants, with any instruction set.
+    ///   - others: further constants that it is made of, such as scales.
     ///   - pack: makes it. It runs once, or again where its memory was given back meanwhile.
     public func constant(
-        _ source: Tensor, form: String, pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
+        _ source: Tensor, form: String, others: [Tensor] = [],
+        pack: @escaping @Sendable (Tensor, ThreadPool) throws(TensorError) -> Tensor
     ) -> PackedConstant? {
-        guard let constant = store.constant(source, form: form, pack: pack) else { return nil }
+        guard let constant = store.constant(source, form: form, others: others, pack: pack) else { return nil }
         state.withLock { state in
             state.sources.insert(ObjectIdentifier(source.storage))
             guard state.used.updateValue(constant, forKey: ObjectIdentifier(constant)) == nil, state.isKept else { return }

@@ -41,12 +41,15 @@ public final class PanelCache: Sendable {
 
     /// A form of a constant from its file; else `pack` makes it, and the file is written.
     ///
-    /// - Parameter form: as ``PackedConstants/constant(_:form:pack:)`` has it.
+    /// - Parameters:
+    ///   - form: as ``PackedConstants/constant(_:form:others:pack:)`` has it.
+    ///   - others: likewise.
     /// - Throws: what `pack` throws.
     func tensor(
-        _ source: Tensor, form: String, threads: ThreadPool, pack: (Tensor, ThreadPool) throws(TensorError) -> Tensor
+        _ source: Tensor, form: String, others: [Tensor], threads: ThreadPool,
+        pack: (Tensor, ThreadPool) throws(TensorError) -> Tensor
     ) throws(TensorError) -> Tensor {
-        guard let title = Self.title(source, form: form) else { return try pack(source, threads) }
+        guard let title = Self.title([source] + others, form: form) else { return try pack(source, threads) }
         let path = "\(folder)/\(Self.name(title))"
         if let known = TensorFile.read(path, title: title, threads: threads) { return known }
         let made = try pack(source, threads)
@@ -63,16 +66,18 @@ public final class PanelCache: Sendable {
     }
 
     /// What a file's content follows from; nil for constants that aren't in a file.
-    private static func title(_ source: Tensor, form: String) -> String? {
-        guard let program, let file = source.storage.fileIdentity, form.utf8.count <= 2000 else { return nil }
-        return """
-            sd-onnx packed weights
-            program \(program)
-            file \(file)
-            bytes \(source.byteOffset) \(source.byteCount)
-            source \(source.dtype.rawValue) \(source.shape.dimensions)
-            form \(form)
-            """
+    private static func title(_ constants: [Tensor], form: String) -> String? {
+        guard let program else { return nil }
+        var lines = ["sd-onnx packed weights", "program \(program)"]
+        for constant in constants {
+            guard let file = constant.storage.fileIdentity else { return nil }
+            lines += [
+                "file \(file)", "bytes \(constant.byteOffset) \(constant.byteCount)",
+                "source \(constant.dtype.rawValue) \(constant.shape.dimensions)",
+            ]
+        }
+        let title = (lines + ["form \(form)"]).joined(separator: "\n")
+        return title.utf8.count <= TensorFile.longestTitle ? title : nil
     }
 
     /// A file's name: 64 bits of FNV-1a of its title. Of two with one name, the later is kept.

@@ -6,6 +6,8 @@ import Foundation
 enum TensorFile {
     /// A page, so that elements are as aligned as those of a tensor in memory.
     private static let headerByteCount = 4096
+    /// Bytes of a title that leave room for the rest of the page.
+    static let longestTitle = 2500
     /// How temporary names end.
     private static let partial = "partial"
 
@@ -19,7 +21,7 @@ enum TensorFile {
     /// file may have another content, which its checksum shows.
     ///
     /// - Parameters:
-    ///   - title: may have several lines, and at most 3 KB.
+    ///   - title: may have several lines, and at most ``longestTitle`` bytes.
     ///   - tensor: not of strings.
     /// - Returns: why it couldn't be written, as a part of a sentence; nil where it could.
     static func write(_ tensor: Tensor, title: String, to path: String, threads: ThreadPool) -> String? {

@@ -85,11 +85,10 @@ struct BlockQuantizedMatMul: SummingProduct {
         else { return result }
         let zeros = inputs.count > 3 ? inputs[3] : nil
         guard zeros == nil || zeros?.tensor != nil else { return result }
-        let parts = [scales, zeros?.tensor].map { $0.map { "\(ObjectIdentifier($0.storage)) \($0.byteOffset)" } ?? "" }
-        // Whoever shares the form keeps scales and zero points in memory, whose identities it is named after.
-        let form = "\(bits) bits, blocks of \(blockSize), \(rows)×\(columns), \(parts)"
-        result.panels = plan.constants?.constant(numbers, form: form) { [self] numbers, threads throws(TensorError) in
-            try pack(numbers, scales, zeros?.tensor, threads)
+        let form = "\(bits) bits, blocks of \(blockSize), \(rows)×\(columns) in panels of \(BitPanels.width)"
+        let others = [scales, zeros?.tensor].compactMap { $0 }
+        result.panels = plan.constants?.constant(numbers, form: form, others: others) {
+            [self] numbers, threads throws(TensorError) in try pack(numbers, scales, zeros?.tensor, threads)
         }
         return result
     }

@@ -66,7 +66,7 @@ struct PanelLayout {
 
     /// A constant matrix, packed when a run first needs it.
     ///
-    /// - Returns: nil where it would be in memory twice, see ``PackedConstants/constant(_:form:pack:)``.
+    /// - Returns: nil where it would be in memory twice, see ``PackedConstants/constant(_:form:others:pack:)``.
     func packed(_ matrix: Tensor, constants: PackedConstants) -> PackedFactor? {
         guard matrix.dtype == .float32 || matrix.dtype.isHalf, matrix.count == columns * depth, matrix.count > 0 else {
             return nil
