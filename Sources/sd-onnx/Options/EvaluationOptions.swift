@@ -44,10 +44,10 @@ extension OptionValues {
 
     /// Two shares with a comma between them.
     static func guidanceInterval(_ text: String) throws -> GuidanceInterval {
-        guard let values = try? numbers(text), values.count == 2, values[0] >= 0, values[0] < values[1], values[1] <= 1 else {
+        guard let value = GuidanceInterval(text) else {
             throw Expectation(
                 description: "expected two shares of the run from 0 to 1, the first below the second, such as 0.1,0.8.")
         }
-        return GuidanceInterval(start: values[0], end: values[1])
+        return value
     }
 }

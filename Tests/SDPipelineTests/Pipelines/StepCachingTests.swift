@@ -209,6 +209,11 @@ import Testing
         }
         #expect(message { $0.stepCaching = .deep(interval: 0) }.contains("expected an interval of 1 to 1000"))
         #expect(message { $0.stepCaching = .forecast(threshold: .nan) }.contains("expected a number above 0"))
+        for text in ["", "0.5", "0.8,0.1", "0.2,0.2", "-0.1,1", "0,1.1", "nan,1", "0,nan", "0.1,0.8,0.9", "a,1", "0.1;0.8"] {
+            #expect(GuidanceInterval(text) == nil, "\(text)")
+        }
+        #expect(GuidanceInterval(" 0.1, 0.8") == GuidanceInterval(start: 0.1, end: 0.8))
+        #expect(GuidanceInterval(start: 0.25, end: 1).description == "0.25,1.0")
         #expect(message { $0.guidanceInterval = GuidanceInterval(start: 0.5, end: 0.5) }.contains("the first below the second"))
         for (scheduler, part) in [("euler-a", "which draws noise"), ("heun", "2 times a step")] {
             let found = message {

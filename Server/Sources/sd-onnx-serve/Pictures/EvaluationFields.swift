@@ -13,16 +13,13 @@ enum EvaluationFields {
             request.stepCaching = caching
         }
         if let text = try fields.text("cfg_interval", atMost: 100), !text.isEmpty {
-            let shares = text.split(separator: ",", omittingEmptySubsequences: false).map {
-                Double($0.trimmingPrefix { $0 == " " })
-            }
-            guard shares.count == 2, let start = shares[0], let end = shares[1], start >= 0, start < end, end <= 1 else {
+            guard let interval = GuidanceInterval(text) else {
                 throw APIError.invalid(
                     "cfg_interval",
                     "cfg_interval is \"\(text.prefix(40))\", expected two shares of the run from 0 to 1, the first below the second, such as 0.1,0.8."
                 )
             }
-            request.guidanceInterval = GuidanceInterval(start: start, end: end)
+            request.guidanceInterval = interval
         }
         request.isFast = try fields.flag("fast") ?? false
     }
