@@ -21,7 +21,7 @@ import Testing
         #expect(try picture(cache, in: folder) == expected)
         let panels = folder["kept/panels"]
         let names = try FileManager.default.contentsOfDirectory(atPath: panels.path).sorted()
-        #expect(names.count > 20 && names.allSatisfy { $0.hasSuffix(".panels") })
+        try #require(names.count > 20 && names.allSatisfy { $0.hasSuffix(".panels") })
         let file = panels.appendingPathComponent(names[7])
         var broken = try Data(contentsOf: file)
         broken[broken.count - 3] ^= 8
@@ -31,27 +31,6 @@ import Testing
         #expect(try Data(contentsOf: file) != broken)
         #expect(try picture(cache + ["--precision", "bf16"], in: folder) == picture(["--precision", "bf16"], in: folder))
         #expect(try FileManager.default.contentsOfDirectory(atPath: panels.path).count >= names.count)
-    }
-
-    /// A second run adds nothing to the folder, and instruction sets that read other panels may share it.
-    @Test func panelCacheOfBlocks() throws {
-        let folder = try TemporaryFolder()
-        let model = Program.cache.appendingPathComponent("quantised-models/blocks-4/model.onnx").path
-        func outputs(_ name: String, _ options: [String], _ level: String) throws -> [Data] {
-            let outcome = try Program.run(
-                ["run", model, "--random-inputs", "1", "--output-dir", name] + options, in: folder,
-                environment: level.isEmpty ? [:] : ["SD_ONNX_CPU": level])
-            try #require(outcome.code == 0, "\(outcome.messages)")
-            let names = try FileManager.default.contentsOfDirectory(atPath: folder[name].path).sorted()
-            return try names.map { try Data(contentsOf: folder[name].appendingPathComponent($0)) }
-        }
-        var counts: [Int] = []
-        for (index, level) in ["", "", "avx2", "plain", ""].enumerated() {
-            let expected = try outputs("plain\(index)", [], level)
-            #expect(try outputs("kept\(index)", ["--panel-cache", "panels"], level) == expected, "\(level)")
-            counts.append(try FileManager.default.contentsOfDirectory(atPath: folder["panels"].path).count)
-        }
-        #expect(counts[0] > 0 && counts[1] == counts[0] && counts[4] == counts[3], "\(counts)")
     }
 
     @Test func optionsThatContradictEachOther() throws {

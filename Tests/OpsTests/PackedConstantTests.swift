@@ -1,4 +1,6 @@
+import Foundation
 import GraphRuntime
+import Ops
 import Synchronization
 import TestSupport
 import Testing
@@ -121,5 +123,40 @@ private struct ToyAddSum: Operator {
         let session = try makeSession(isInFile: isInFile, savesMemory: savesMemory)
         expectEqual(try run(session, [3]), [17])
         #expect(counter.count.load(ordering: .relaxed) == 0)
+    }
+
+    /// Numbers of 4 bits, whose panels hold their scales as well: another process finds them, and keeps nothing else.
+    @Test func panelsOfBlocksInAFolder() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("panels-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (rows, depth) = (40, 64)
+        let numbers = try Tensor(
+            (0..<rows * depth / 2).map { UInt8(truncatingIfNeeded: $0 * 37) }, shape: Shape([rows, depth / 32, 16]))
+        let file = try MappedTensors([numbers, pseudoRandom([rows, depth / 32], seed: 2)])
+        let input = try pseudoRandom([5, depth], seed: 1)
+        func result(_ cache: PanelCache?) throws -> Tensor {
+            var graph = Graph()
+            let ids = ["x", "b", "scales", "y"].map { graph.addValue(ValueDeclaration(name: $0)) }
+            (graph.inputs, graph.outputs) = ([ids[0]], [ids[3]])
+            (graph.initializers[ids[1]], graph.initializers[ids[2]]) = (file.tensors[0], file.tensors[1])
+            graph.nodes = [
+                Node(
+                    name: "node", identity: OperatorIdentity(domain: "com.microsoft", type: "MatMulNBits", version: 1),
+                    inputs: Array(ids[0..<3]), outputs: [ids[3]],
+                    attributes: NodeAttributes([
+                        "N": .int(Int64(rows)), "K": .int(Int64(depth)), "bits": .int(4), "block_size": .int(32),
+                    ]))
+            ]
+            let options = SessionOptions(threads: ThreadPool(threadCount: 2), panelCache: cache)
+            let session = try Session(graph: graph, library: StandardOperators.library, options: options)
+            return try #require(try session.run(["x": input])["y"])
+        }
+        let expected = try result(nil)
+        var names: [[String]] = []
+        for _ in 0..<2 {
+            try expectSame(result(PanelCache(folder: folder.path)), expected)
+            names.append(try FileManager.default.contentsOfDirectory(atPath: folder.path))
+        }
+        #expect(names[0].count == 1 && names[1] == names[0], "\(names)")
     }
 }
