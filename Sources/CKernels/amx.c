@@ -176,6 +176,17 @@ static void multiply_apart(int rows, PRODUCT_PARAMETERS) {
 #if defined(__x86_64__)
 // Bytes from one row to the next of a tile of a panel of the left and of the right factor.
 enum { LEFT_STEP = PAIRS * 4, RIGHT_STEP = CK_AMX_PANEL * 4 };
+// Floats of a step of the right factor.
+enum { STEP = PAIRS * CK_AMX_PANEL };
+
+// A step's rows of the right factor, of which there are `pairs`, with zeros behind them: zeros of the left factor mustn't meet what lies
+// there, which may be no number.
+static const float *whole_step(const float *b, ptrdiff_t pairs, float *step) {
+    const size_t count = (size_t)pairs * CK_AMX_PANEL;
+    memcpy(step, b, count * sizeof *step);
+    memset(step + count, 0, (STEP - count) * sizeof *step);
+    return step;
+}
 
 // Two tiles beside each other, or four of which two lie below. Sums are in tiles 0 to 3.
 TARGET_AMX VECTOR_INLINE void multiply_step(const int is_double, const float *a, const float *b) {
@@ -190,13 +201,14 @@ TARGET_AMX VECTOR_INLINE void multiply_step(const int is_double, const float *a,
     _tile_dpbf16ps(3, 5, 7);
 }
 
-TARGET_AMX VECTOR_INLINE void multiply_whole(const int is_double, PRODUCT_PARAMETERS) {
+// Their sums, from `start`, which is null for zeros.
+TARGET_AMX VECTOR_INLINE void load_sums(const int is_double, const float *start, ptrdiff_t step) {
     if (start) {
-        _tile_loadd(0, start, start_step * 4);
-        _tile_loadd(1, start + CK_AMX_TILE, start_step * 4);
+        _tile_loadd(0, start, step * 4);
+        _tile_loadd(1, start + CK_AMX_TILE, step * 4);
         if (is_double) {
-            _tile_loadd(2, start + CK_AMX_TILE * start_step, start_step * 4);
-            _tile_loadd(3, start + CK_AMX_TILE * start_step + CK_AMX_TILE, start_step * 4);
+            _tile_loadd(2, start + CK_AMX_TILE * step, step * 4);
+            _tile_loadd(3, start + CK_AMX_TILE * step + CK_AMX_TILE, step * 4);
         }
     } else {
         _tile_zero(0);
@@ -204,6 +216,19 @@ TARGET_AMX VECTOR_INLINE void multiply_whole(const int is_double, PRODUCT_PARAME
         _tile_zero(2);
         _tile_zero(3);
     }
+}
+
+TARGET_AMX VECTOR_INLINE void store_sums(const int is_double, float *c, ptrdiff_t step) {
+    _tile_stored(0, c, step * 4);
+    _tile_stored(1, c + CK_AMX_TILE, step * 4);
+    if (is_double) {
+        _tile_stored(2, c + CK_AMX_TILE * step, step * 4);
+        _tile_stored(3, c + CK_AMX_TILE * step + CK_AMX_TILE, step * 4);
+    }
+}
+
+TARGET_AMX VECTOR_INLINE void multiply_whole(const int is_double, PRODUCT_PARAMETERS) {
+    load_sums(is_double, start, start_step);
     ptrdiff_t p = 0;
     for (; p + PAIRS <= pairs; p += PAIRS, a += CK_AMX_PANEL * PAIRS, b += PAIRS * CK_AMX_PANEL) {
         // The next step's rows of the right factor, which comes from the second level of the cache.
@@ -219,19 +244,10 @@ TARGET_AMX VECTOR_INLINE void multiply_whole(const int is_double, PRODUCT_PARAME
         multiply_step(is_double, a, b);
     }
     if (p < pairs) {
-        // Zeros of the left factor mustn't meet what lies behind the right one, which may be no number.
-        float rest[PAIRS * CK_AMX_PANEL];
-        const size_t count = (size_t)(pairs - p) * CK_AMX_PANEL;
-        memcpy(rest, b, count * sizeof *rest);
-        memset(rest + count, 0, sizeof rest - count * sizeof *rest);
-        multiply_step(is_double, a, rest);
+        float rest[STEP];
+        multiply_step(is_double, a, whole_step(b, pairs - p, rest));
     }
-    _tile_stored(0, c, ldc * 4);
-    _tile_stored(1, c + CK_AMX_TILE, ldc * 4);
-    if (is_double) {
-        _tile_stored(2, c + CK_AMX_TILE * ldc, ldc * 4);
-        _tile_stored(3, c + CK_AMX_TILE * ldc + CK_AMX_TILE, ldc * 4);
-    }
+    store_sums(is_double, c, ldc);
 }
 
 TARGET_AMX static void multiply_double(PRODUCT_PARAMETERS) { multiply_whole(1, PRODUCT_ARGUMENTS); }
@@ -265,4 +281,72 @@ void ck_amx_multiply_pairs(int rows, PRODUCT_PARAMETERS) {
     }
 #endif
     multiply_apart(rows, PRODUCT_ARGUMENTS);
+}
+
+#if defined(__x86_64__)
+// Floats of 16 rows of sums, and of a step of a left panel.
+enum { SUMS = CK_AMX_TILE * CK_AMX_PANEL, LEFT_SIZE = CK_AMX_PANEL * PAIRS };
+
+// One step or two, whose right factor stays in tiles 4 to 7; that of the last one is `last`. One half of the columns is finished before
+// the other, so that its sums are stored while the others are computed.
+TARGET_AMX VECTOR_INLINE void multiply_narrow(
+    const int is_double, ptrdiff_t rows, const float *a, ptrdiff_t panel_step, const float *b, const float *last, int adds, float *c) {
+    const float *first = is_double ? b : last;
+    _tile_loadd(4, first, RIGHT_STEP);
+    _tile_loadd(5, first + CK_AMX_TILE, RIGHT_STEP);
+    if (is_double) {
+        _tile_loadd(6, last, RIGHT_STEP);
+        _tile_loadd(7, last + CK_AMX_TILE, RIGHT_STEP);
+    }
+    for (ptrdiff_t tile = 0; tile * CK_AMX_TILE < rows; tile++, c += SUMS) {
+        const float *left = a + tile / 2 * panel_step + tile % 2 * CK_AMX_TILE * PAIRS;
+        _tile_loadd(2, left, LEFT_STEP);
+        if (is_double) _tile_loadd(3, left + LEFT_SIZE, LEFT_STEP);
+        if (adds) _tile_loadd(0, c, RIGHT_STEP);
+        else _tile_zero(0);
+        _tile_dpbf16ps(0, 2, 4);
+        if (is_double) _tile_dpbf16ps(0, 3, 6);
+        // Of the tile before.
+        if (tile > 0) _tile_stored(1, c - SUMS + CK_AMX_TILE, RIGHT_STEP);
+        if (adds) _tile_loadd(1, c + CK_AMX_TILE, RIGHT_STEP);
+        else _tile_zero(1);
+        _tile_dpbf16ps(1, 2, 5);
+        if (is_double) _tile_dpbf16ps(1, 3, 7);
+        _tile_stored(0, c, RIGHT_STEP);
+    }
+    _tile_stored(1, c - SUMS + CK_AMX_TILE, RIGHT_STEP);
+}
+
+TARGET_AMX VECTOR_INLINE void multiply_steps(
+    const int is_double, ptrdiff_t steps, const float *a, const float *b, const float *last, int adds, float *c) {
+    load_sums(is_double, adds ? c : NULL, CK_AMX_PANEL);
+    for (ptrdiff_t s = 0; s + 1 < steps; s++, a += LEFT_SIZE, b += STEP) multiply_step(is_double, a, b);
+    multiply_step(is_double, a, last);
+    store_sums(is_double, c, CK_AMX_PANEL);
+}
+
+TARGET_AMX static void multiply_panels(
+    ptrdiff_t rows, ptrdiff_t pairs, const float *a, ptrdiff_t panel_step, const float *b, int adds, float *c) {
+    const ptrdiff_t steps = (pairs + PAIRS - 1) / PAIRS;
+    const float *last = b + (steps - 1) * STEP;
+    float rest[STEP];
+    if (pairs % PAIRS) last = whole_step(last, pairs % PAIRS, rest);
+    if (steps == 1) return multiply_narrow(0, rows, a, panel_step, b, last, adds, c);
+    if (steps == 2) return multiply_narrow(1, rows, a, panel_step, b, last, adds, c);
+    for (ptrdiff_t row = 0; row < rows; row += CK_AMX_PANEL, a += panel_step, c += 2 * SUMS) {
+        if (rows - row > CK_AMX_TILE) multiply_steps(1, steps, a, b, last, adds, c);
+        else multiply_steps(0, steps, a, b, last, adds, c);
+    }
+}
+#endif
+
+void ck_amx_multiply_panels(
+    ptrdiff_t rows, ptrdiff_t pairs, const float *a, ptrdiff_t panel_step, const float *b, int adds, float *c) {
+#if defined(__x86_64__)
+    if (ck_runs_amx()) return multiply_panels(rows, pairs, a, panel_step, b, adds, c);
+#endif
+    for (ptrdiff_t row = 0; row < rows; row += CK_AMX_PANEL, a += panel_step, c += CK_AMX_PANEL * CK_AMX_PANEL) {
+        const int count = rows - row < CK_AMX_PANEL ? (int)(rows - row) : CK_AMX_PANEL;
+        multiply_apart(count, pairs, a, b, adds ? c : NULL, CK_AMX_PANEL, c, CK_AMX_PANEL, NULL, 0);
+    }
 }

@@ -39,7 +39,8 @@ static int instruction_runs(void) {
 
 static int detect_instruction(void) {
     __builtin_cpu_init();
-    return ck_level() == CK_LEVEL_AVX512 && (__builtin_cpu_supports("avx512bf16") || (pairs_are_forced() && instruction_runs()));
+    if (ck_level() != CK_LEVEL_AVX512 || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq")) return 0;
+    return __builtin_cpu_supports("avx512bf16") || (pairs_are_forced() && instruction_runs());
 }
 #else
 static int detect_instruction(void) { return 0; }

@@ -6,7 +6,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define TARGET_BFLOAT16 __attribute__((target("avx512f,avx512vl,avx512bw,avx512bf16"), min_vector_width(512)))
+#define TARGET_BFLOAT16 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16"), min_vector_width(512)))
 #endif
 
 // Whether the processor has the instructions of AVX512-BF16, and may use them.

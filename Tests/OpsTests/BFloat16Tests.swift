@@ -251,6 +251,21 @@ import Testing
         }
     }
 
+    /// Scores that grow and fall by more than a weight can, from one block of keys to the next: whole numbers, so that rounding keeps them.
+    @Test(arguments: [false, true], [32, 64, 128]) func scoresFarApart(isFalling: Bool, width: Int) throws {
+        let (queries, keys) = (40, 500)
+        let query = try floats((0..<queries * width).map { $0 / width % 2 == 0 ? 1 : -0.5 }, [1, 2, queries / 2, width])
+        let key = (0..<2 * keys * width).map { index -> Float in
+            let row = index / width % keys
+            return Float((isFalling ? keys - 1 - row : row) / 2)
+        }
+        let inputs = [query, try floats(key, [1, 2, keys, width]), try pseudoRandom([1, 2, keys, width], seed: 3)]
+        let attributes = NodeAttributes(["scale": .float(1 / Float(width))])
+        let found = try runOnWeights("Attention", version: 23, attributes: attributes, inputs: inputs, precision: .bfloat16)
+        let exact = try runOnWeights("Attention", version: 23, attributes: attributes, inputs: inputs)
+        #expect(try relativeError(found, exact.array(of: Float.self)) < 8e-3)
+    }
+
     /// Without the optimizer a graph runs as it is in the file.
     @Test func notWithoutOptimizer() throws {
         var graph = FusionGraph()

@@ -89,6 +89,45 @@ import Testing
         try expectEqual(distinct[3], [1, 2, 2, 1] as [Int64])
     }
 
+    /// Fewer than all, about half and all of lanes that end in ties, against a stable sort.
+    @Test(arguments: [0, 1, 2, 33, 150, 299, 300], [0, 1]) func keepsTheFirstOfEqualOnes(count: Int, axis: Int) throws {
+        let (extent, other) = (300, 4)
+        let shape = axis == 0 ? [extent, other] : [other, extent]
+        // Each number is there some twenty times.
+        let values = try pseudoRandom(shape, seed: 3).array(of: Float.self).map { ($0 * 8).rounded() }
+        for isLargest in [true, false] {
+            let outputs = try run(
+                "TopK", version: 11,
+                attributes: NodeAttributes(["axis": .int(Int64(axis)), "largest": .int(isLargest ? 1 : 0)]),
+                inputs: [floats(values, shape), int64s([Int64(count)])], outputCount: 2)
+            let (found, places) = (try outputs[0].array(of: Float.self), try outputs[1].array(of: Int64.self))
+            for lane in 0..<other {
+                let numbers = (0..<extent).map { values[axis == 0 ? $0 * other + lane : lane * extent + $0] }
+                let order = numbers.indices.sorted {
+                    (isLargest ? -numbers[$0] : numbers[$0], $0) < (isLargest ? -numbers[$1] : numbers[$1], $1)
+                }
+                let results = (0..<count).map { axis == 0 ? $0 * other + lane : lane * count + $0 }
+                #expect(results.map { places[$0] } == order.prefix(count).map { Int64($0) })
+                #expect(results.map { found[$0] } == order.prefix(count).map { numbers[$0] })
+            }
+        }
+    }
+
+    /// Tensors with rows of one element, rows without any that counts, and more elements than one thread looks at.
+    @Test(arguments: [[], [7], [5, 1], [1, 6], [3, 4, 5], [70, 1000]]) func indicesOfWhatIsNotZero(shape: [Int]) throws {
+        let values = try pseudoRandom(shape, seed: 5).array(of: Float.self).map { $0 > 0.3 ? $0 : ($0 > 0 ? -0.0 : 0) }
+        let extents = shape.isEmpty ? [1] : shape
+        let places = values.indices.filter { values[$0] != 0 }
+        var expected: [Int64] = []
+        for axis in extents.indices {
+            let inner = extents[(axis + 1)...].reduce(1, *)
+            expected += places.map { Int64($0 / inner % extents[axis]) }
+        }
+        let output = try run("NonZero", version: 13, inputs: [floats(values, shape)])[0]
+        #expect(output.shape.dimensions == [extents.count, places.count])
+        try expectEqual(output, expected)
+    }
+
     @Test func triangles() throws {
         let data = try floats((1...12).map { Float($0) }, [3, 4])
         let upper = try run("Trilu", version: 14, inputs: [data, Tensor(scalar: Int64(1))])[0]

@@ -43,3 +43,9 @@ void ck_amx_pack_columns(const float *a, ptrdiff_t row_step, ptrdiff_t k, int co
 void ck_amx_multiply_pairs(
     int rows, ptrdiff_t pairs, const float *a, const float *b, const float *start, ptrdiff_t start_step, float *c, ptrdiff_t ldc,
     const float *ahead, ptrdiff_t ahead_step);
+
+// The same for any number of rows: left panels lie `panel_step` floats apart, and sums follow each other, 32 a row, up to the last of 16 rows
+// that one of them is among. `adds` says whether they are added to what is there. Panels are read ahead by the processor, the right one
+// should be in the first-level cache.
+void ck_amx_multiply_panels(
+    ptrdiff_t rows, ptrdiff_t pairs, const float *a, ptrdiff_t panel_step, const float *b, int adds, float *c);

@@ -33,20 +33,24 @@ struct TopK: Operator {
         let keys = try data.orderKeys()
         // By flipping all bits the largest key becomes the smallest.
         let flip: UInt64 = isLargest ? .max : 0
-        var places = [Int](repeating: 0, count: shape.count)
-        for lane in 0..<(count == 0 ? 0 : outer * inner) {
-            let base = lane / inner * extent * inner + lane % inner
-            let lane = lane / inner * count * inner + lane % inner
-            let order = (0..<extent).map { (keys[base + $0 * inner] ^ flip, $0) }.sorted { $0 < $1 }
-            for rank in 0..<count { places[lane + rank * inner] = base + order[rank].1 * inner }
-        }
         let threads = context.threads
+        let lanes = threads.map(count == 0 ? 0 : outer * inner) { lane in
+            let base = lane / inner * extent * inner + lane % inner
+            return positionsOfSmallest(count, of: extent) { keys[base + $0 * inner] ^ flip }
+        }
+        var places = [Int](repeating: 0, count: shape.count)
+        var indices = [Int64](repeating: 0, count: shape.count)
+        for (lane, positions) in lanes.enumerated() {
+            let (base, target) = (lane / inner * extent * inner + lane % inner, lane / inner * count * inner + lane % inner)
+            for (rank, position) in positions.enumerated() {
+                places[target + rank * inner] = base + position * inner
+                indices[target + rank * inner] = Int64(position)
+            }
+        }
         try context.moveElements(of: [data], into: 0, shape: shape) { units in
             try units.gather(outer: 1, extent: 0, inner: 1, indices: places, threads: threads)
         }
-        try context.optionalOutput(1)?.withMutableSpan(of: Int64.self) { indices in
-            for (position, place) in places.enumerated() { indices[position] = Int64(place / inner % extent) }
-        }
+        if let output = context.optionalOutput(1) { try output.copy(from: Tensor(indices, shape: shape)) }
     }
 }
 

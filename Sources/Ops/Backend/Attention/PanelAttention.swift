@@ -21,11 +21,16 @@ struct PanelAttention: @unchecked Sendable {
     private let mask: PanelAttentionMask?
     /// Keys, and values, in panels of rows.
     private let left: LeftPanels
-    /// Panels of keys in a block, whose weights take 28 KB.
+    /// Panels of keys in a block.
     private let blockPanels: Int
 
     private static let lanes = unsafe PackedProduct.columns
+    /// Weights of a block, which take 28 KB in single precision.
     private static let blockWeights = 7168
+    /// The same where tiles multiply so fast that scores, weights, keys and values of a block all have to be in the first-level cache,
+    /// and the numbers of a key and its value beyond which they aren't anyway.
+    private static let tileBlockWeights = 2048
+    private static let largestTileBlockWidth = 256
     /// Products from which on rounding is worth it: fewer take a tenth of a millisecond as they are.
     private static let fewestPairedProducts = ck_rounds_all() != 0 ? 0 : 8e6
     /// Packed keys and values of a head that are worth their memory.
@@ -40,7 +45,9 @@ struct PanelAttention: @unchecked Sendable {
         guard unsafe Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
         unsafe self.kernel = unsafe kernel
         left = unsafe LeftPanels(isPaired: Self.isPaired(kernel.problem))
-        blockPanels = max(Self.blockWeights / (left.rows * Self.lanes), 1)
+        let extents = unsafe kernel.problem.extents
+        let isShort = left == .tiles && extents.width + extents.valueWidth <= Self.largestTileBlockWidth
+        blockPanels = max((isShort ? Self.tileBlockWeights : Self.blockWeights) / (left.rows * Self.lanes), 1)
         let isMasked = unsafe hasMask || !kernel.problem.attendsToAllKeys
         mask =
             unsafe isMasked
@@ -211,34 +218,35 @@ struct PanelAttention: @unchecked Sendable {
         let lanes = Self.lanes
         let scores = unsafe memory + layout.scores
         unsafe mask?.pack(queries, keys, into: memory + layout.mask)
-        for start in stride(from: keys.lowerBound, to: keys.upperBound, by: rows) {
-            let place = start - keys.lowerBound
+        let panels = unsafe memory + keys.lowerBound / rows * layout.keyPanelSize
+        guard !isPaired else {
+            unsafe left.multiplyPanels(
+                rows: keys.count, steps: layout.widthSteps, panels, panelSize: layout.keyPanelSize, memory + layout.queries,
+                into: scores)
+            unsafe mask?.apply(memory + layout.mask, at: 0, to: scores, keys.count)
+            return unsafe makeWeights(scores, count: keys.count, layout, memory, isFirst: isFirst, 0)
+        }
+        for place in stride(from: 0, to: keys.count, by: rows) {
             let tile = unsafe scores + place * lanes
-            let count = min(rows, keys.upperBound - start)
+            let count = min(rows, keys.count - place)
             unsafe left.multiply(
-                rows: count, steps: layout.widthSteps, memory + start / rows * layout.keyPanelSize, memory + layout.queries,
+                rows: count, steps: layout.widthSteps, panels + place / rows * layout.keyPanelSize, memory + layout.queries,
                 into: tile, step: lanes)
             unsafe mask?.apply(memory + layout.mask, at: place, to: tile, count)
-            if !isPaired { unsafe makeWeights(tile, count: count, layout, memory, isFirst: isFirst, place) }
+            unsafe makeWeights(tile, count: count, layout, memory, isFirst: isFirst, place)
         }
-        if isPaired { unsafe makeWeights(scores, count: keys.count, layout, memory, isFirst: isFirst, 0) }
     }
 
     /// Adds the values of a block of keys times their weights to the results.
     private func multiplyValues(
         _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
     ) {
-        let lanes = Self.lanes
         let weights = unsafe memory + (isPaired ? layout.pairs : layout.scores)
         // Blocks begin at even keys: so many rows of whole panels are pairs.
         let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
-        for panel in 0..<layout.valuePanels {
-            let result = unsafe memory + layout.results + panel * rows * lanes
-            unsafe left.multiply(
-                rows: min(rows, extents.valueWidth - panel * rows), steps: count,
-                memory + layout.values + panel * layout.valuePanelSize + begin * rows, weights,
-                start: isFirst ? nil : UnsafePointer(result), startStep: lanes, into: result, step: lanes)
-        }
+        unsafe left.multiplyPanels(
+            rows: extents.valueWidth, steps: count, memory + layout.values + begin * rows, panelSize: layout.valuePanelSize,
+            weights, adds: !isFirst, into: memory + layout.results)
     }
 
     /// Makes weights of the scores of some keys, and scales what was computed with those before.

@@ -165,7 +165,7 @@ struct WindowConvolution {
             }
             let laneCount = planes.laneCount(rows: rows.count)
             if writesWindows {
-                let strip = unsafe WindowStrip(
+                let strip = WindowStrip(
                     layout: layout, group: group,
                     panels: layout.panels * part / cut.parts..<layout.panels * (part + 1) / cut.parts,
                     place: plane * outputs * window.outputCount + rows.lowerBound * planes.output.columns,

@@ -50,10 +50,10 @@ struct WinogradConvolution {
             && window.inputChannels >= Self.fewestPairedChannels
             && geometry.tileCount * window.inputChannels * window.outputChannels >= Self.fewestPairedProducts
         // Kernels that aren't packed in panels are best transformed in registers.
-        let mostSingle = hasPanels ? Self.mostSingleTiles : WinogradByRows.mostTiles(kernels: .max)
+        let mostSingle = unsafe hasPanels ? Self.mostSingleTiles : WinogradByRows.mostTiles(kernels: .max)
         isPaired = pairs && geometry.tileCount > mostSingle
         let mostByRows =
-            pairs ? mostSingle : WinogradByRows.mostTiles(kernels: window.inputChannels * window.outputChannels)
+            unsafe pairs ? mostSingle : WinogradByRows.mostTiles(kernels: window.inputChannels * window.outputChannels)
         let pixels = window.batch * window.outputCount
         let lanes = unsafe PackedProduct.columns
         if geometry.tileCount <= 32 {
@@ -220,8 +220,8 @@ struct WinogradConvolution {
         let step = unsafe Self.pairedChannels * Self.rows + 16
         unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.positions * step + 64) { memory in
             guard let numbers = memory.baseAddress else { return }
-            for first in stride(from: 0, to: channels, by: Self.pairedChannels) {
-                let part = first..<min(first + Self.pairedChannels, channels)
+            for first in unsafe stride(from: 0, to: channels, by: Self.pairedChannels) {
+                let part = unsafe first..<min(first + Self.pairedChannels, channels)
                 unsafe kernels.transform(outputs, channels: part, rows: Self.rows, into: numbers, positionStep: step)
                 unsafe ck_winograd_pairs(
                     numbers, step, part.count, Int32(Self.rows), target + steps(of: first) * Self.rows, kernelStep)

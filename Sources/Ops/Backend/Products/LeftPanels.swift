@@ -89,4 +89,25 @@ enum LeftPanels {
             unsafe ck_amx_multiply_pairs(count, steps, left, right, start, startStep, target, step, ahead, aheadStep)
         }
     }
+    /// Multiplies the first rows of consecutive panels with a right panel that the first-level cache holds; sums follow each other,
+    /// a right panel's columns a row, with room for whole panels.
+    ///
+    /// - Parameters:
+    ///   - panelSize: floats from one left panel to the next.
+    ///   - adds: whether sums are added to what is there.
+    func multiplyPanels(
+        rows: Int, steps: Int, _ left: UnsafePointer<Float>, panelSize: Int, _ right: UnsafePointer<Float>, adds: Bool = false,
+        into target: UnsafeMutablePointer<Float>
+    ) {
+        guard self != .tiles else {
+            return unsafe ck_amx_multiply_panels(rows, steps, left, panelSize, right, adds ? 1 : 0, target)
+        }
+        let lanes = unsafe PackedProduct.columns
+        for first in stride(from: 0, to: rows, by: self.rows) {
+            let sums = unsafe target + first * lanes
+            unsafe multiply(
+                rows: min(self.rows, rows - first), steps: steps, left + first / self.rows * panelSize, right,
+                start: adds ? UnsafePointer(sums) : nil, startStep: lanes, into: sums, step: lanes)
+        }
+    }
 }
