@@ -54,14 +54,41 @@ VECTOR_INLINE float finished(float v, int activation, float a, float b) {
     }
 }
 
-// Of sums that have been written, what isn't done in registers.
-VECTOR_INLINE void finish_rows(const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
+// Of sums that have been written, what isn't done in registers: of a part of a vector, its lanes at once as well.
+#if defined(__x86_64__)
+CK_TARGET_AVX512 VECTOR_INLINE void finish_rows_512(
+    const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
     if (finish->activation != CK_FINISH_SILU) return;
     for (ptrdiff_t row = 0; row < rows; row++) {
-        float *values = y + row * y_step;
-        VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) values[i] = silu(values[i]);
+        for (ptrdiff_t i = 0; i < count; i += 16) {
+            const __mmask16 mask = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xFFFF;
+            float *values = y + row * y_step + i, lanes[16];
+            _mm512_storeu_ps(lanes, _mm512_maskz_loadu_ps(mask, values));
+            VECTOR_LOOP for (int lane = 0; lane < 16; lane++) lanes[lane] = silu(lanes[lane]);
+            _mm512_mask_storeu_ps(values, mask, _mm512_loadu_ps(lanes));
+        }
     }
 }
+
+// Lanes below `count`.
+CK_TARGET_AVX2 VECTOR_INLINE __m256i first_lanes_256(ptrdiff_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+CK_TARGET_AVX2 VECTOR_INLINE void finish_rows_256(
+    const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
+    if (finish->activation != CK_FINISH_SILU) return;
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        for (ptrdiff_t i = 0; i < count; i += 8) {
+            const __m256i mask = first_lanes_256(count - i);
+            float *values = y + row * y_step + i, lanes[8];
+            _mm256_storeu_ps(lanes, _mm256_maskload_ps(values, mask));
+            VECTOR_LOOP for (int lane = 0; lane < 8; lane++) lanes[lane] = silu(lanes[lane]);
+            _mm256_maskstore_ps(values, mask, _mm256_loadu_ps(lanes));
+        }
+    }
+}
+#endif
 
 // Of numbers with room behind them for a whole vector.
 VECTOR_INLINE void finish_vectors(const ck_finish *finish, float *y, ptrdiff_t count) {

@@ -22,7 +22,7 @@ CK_TARGET_AVX512 VECTOR_INLINE void finish_pixel_512(
         sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps((__mmask16)((1u << rows) - 1), lanes));
     }
     _mm512_storeu_ps(lanes, finished_512(sum, finish));
-    finish_rows(finish, lanes, 0, 1, rows);
+    finish_rows_512(finish, lanes, 0, 1, rows);
     for (int i = 0; i < rows; i++) y[i * y_step] = lanes[i];
 }
 
@@ -75,7 +75,7 @@ CK_TARGET_AVX512 VECTOR_INLINE void pixels_512(
                 _mm512_mask_storeu_ps(y + place, mask, value);
         }
     }
-    finish_rows(finish, y, y_step, rows, vectors > 1 ? 16 + __builtin_popcount(high) : __builtin_popcount(low));
+    finish_rows_512(finish, y, y_step, rows, vectors > 1 ? 16 + __builtin_popcount(high) : __builtin_popcount(low));
 }
 
 CK_TARGET_AVX512 VECTOR_INLINE void pointwise_512(const int rows, POINTWISE_PARAMETERS) {
@@ -101,15 +101,10 @@ CK_TARGET_AVX512 VECTOR_INLINE void pointwise_512(const int rows, POINTWISE_PARA
 
 CK_TARGET_AVX512 static void rows_512(int rows, POINTWISE_PARAMETERS) { UP_TO_14_ROWS(pointwise_512, POINTWISE_ARGUMENTS) }
 
-// Lanes below `count`.
-CK_TARGET_AVX2 VECTOR_INLINE __m256i first_lanes(ptrdiff_t count) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
 // Up to 16 pixels; where they are fewer, vectors are loaded and stored in part.
 CK_TARGET_AVX2 VECTOR_INLINE void pixels_256(const int rows, const int is_whole, ptrdiff_t count, POINTWISE_PARAMETERS) {
     (void)pixels;
-    const __m256i masks[2] = {first_lanes(count), first_lanes(count - 8)};
+    const __m256i masks[2] = {first_lanes_256(count), first_lanes_256(count - 8)};
     __m256 sum[6][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
@@ -141,7 +136,7 @@ CK_TARGET_AVX2 VECTOR_INLINE void pixels_256(const int rows, const int is_whole,
                 _mm256_maskstore_ps(y + place, masks[j], value);
         }
     }
-    finish_rows(finish, y, y_step, rows, count);
+    finish_rows_256(finish, y, y_step, rows, count);
 }
 
 CK_TARGET_AVX2 VECTOR_INLINE void pointwise_256(const int rows, POINTWISE_PARAMETERS) {

@@ -319,7 +319,7 @@ CK_TARGET_AVX512 VECTOR_INLINE void strip_tile(const int rows, const int vectors
         }
         written += count;
     }
-    finish_rows(finish, y, y_step, rows, written);
+    finish_rows_512(finish, y, y_step, rows, written);
 }
 
 CK_TARGET_AVX512 VECTOR_INLINE void strip_512(const int rows, STRIP_PARAMETERS) {

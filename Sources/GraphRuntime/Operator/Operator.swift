@@ -219,8 +219,8 @@ extension Tensor {
     /// - Throws: ``TensorError`` for other types.
     public func integers() throws(TensorError) -> [Int] {
         switch dtype {
-        case .int64: try array(of: Int64.self).map { Int($0) }
-        case .int32: try array(of: Int32.self).map { Int($0) }
+        case .int64: try view(of: Int64.self).map { Int($0) }
+        case .int32: try view(of: Int32.self).map { Int($0) }
         default: throw TensorError("expected integers, found \(dtype)\(shape)")
         }
     }

@@ -11,16 +11,20 @@ func sliceOffsets(_ indices: Tensor, in shape: Shape, batchAxes: Int) throws -> 
     let tuples = indices.shape.count(0..<max(indices.shape.rank - 1, 0))
     let batches = shape.count(0..<batchAxes)
     guard tuples > 0, batches > 0 else { return [] }
-    let axes = batchAxes..<batchAxes + length
-    let slicesPerBatch = shape.count(axes)
+    let extents = Array(shape.dimensions[batchAxes..<batchAxes + length])
     let tuplesPerBatch = tuples / batches
-    return try (0..<tuples).map { tuple in
-        var offset = 0
-        for (position, axis) in axes.enumerated() {
-            offset = offset * shape[axis] + (try checkedIndex(values[tuple * length + position], extent: shape[axis]))
+    var offsets = [Int](repeating: 0, count: tuples)
+    for batch in 0..<batches {
+        for tuple in batch * tuplesPerBatch..<(batch + 1) * tuplesPerBatch {
+            var offset = batch
+            for position in 0..<length {
+                let index = try checkedIndex(values[tuple * length + position], extent: extents[position])
+                offset = offset * extents[position] + index
+            }
+            offsets[tuple] = offset
         }
-        return offset + tuple / max(tuplesPerBatch, 1) * slicesPerBatch
     }
+    return offsets
 }
 
 /// The shape of what tuples of indices name: the indices' but for the last axis, then what is left of the data's.

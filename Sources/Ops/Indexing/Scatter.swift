@@ -10,7 +10,7 @@ struct ScatterElements: Operator {
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let data = try inputs[0]
         if let shape = data.shape, let indices = try inputs[1].shape {
-            try checkElementIndices(indices, in: shape, axis: shape.rank == 0 ? 0 : shape.axis(axis))
+            _ = try ElementIndexing(indices, in: shape, axis: axis)
             if let updates = try inputs[2].shape, updates != indices {
                 throw TensorError("updates of shape \(updates) don't fit indices of shape \(indices)")
             }
@@ -23,8 +23,15 @@ struct ScatterElements: Operator {
         guard updates.shape == indices.shape else {
             throw TensorError("updates of shape \(updates.shape) don't fit indices of shape \(indices.shape)")
         }
-        let offsets = try elementOffsets(indices, in: data.shape, axis: data.shape.rank == 0 ? 0 : data.shape.axis(axis))
-        try context.scatter(updates, over: data, offsets: offsets, inner: 1, reduction: reduction)
+        let indexing = try ElementIndexing(indices.shape, in: data.shape, axis: axis)
+        guard reduction == .none else {
+            let offsets = try indexing.offsets(indices)
+            return try context.combine(updates, with: data, offsets: offsets, inner: 1, reduction: reduction)
+        }
+        try context.moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
+            try units.copy(at: 0, to: 0, count: data.count)
+            try units.scatter(indexing, indices, from: 1)
+        }
     }
 }
 
@@ -53,7 +60,13 @@ struct ScatterND: Operator {
         }
         let offsets = try sliceOffsets(indices, in: data.shape, batchAxes: 0)
         let inner = data.shape.count((indices.shape.dimensions.last ?? 0)..<data.shape.rank)
-        try context.scatter(updates, over: data, offsets: offsets, inner: inner, reduction: reduction)
+        guard reduction == .none else {
+            return try context.combine(updates, with: data, offsets: offsets, inner: inner, reduction: reduction)
+        }
+        try context.moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
+            try units.copy(at: 0, to: 0, count: data.count)
+            try units.scatter(from: 1, offsets: offsets, inner: inner)
+        }
     }
 }
 

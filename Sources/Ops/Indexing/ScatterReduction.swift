@@ -17,22 +17,15 @@ enum ScatterReduction: String {
 }
 
 extension RunContext {
-    /// Fills output 0 with `data`, over which slices of `updates` are written, in their order.
+    /// Fills output 0 with `data`, with whose slices those of `updates` are combined, in their order.
     ///
     /// - Parameters:
     ///   - offsets: for each slice of `updates` the slice of `data` that it goes to.
     ///   - inner: the elements of a slice.
-    mutating func scatter(
-        _ updates: Tensor, over data: Tensor, offsets: [Int], inner: Int, reduction: ScatterReduction
+    ///   - reduction: how.
+    mutating func combine(
+        _ updates: Tensor, with data: Tensor, offsets: [Int], inner: Int, reduction: ScatterReduction
     ) throws {
-        guard reduction != .none else {
-            return try moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
-                try units.copy(at: 0, to: 0, count: data.count)
-                for (index, offset) in offsets.enumerated() {
-                    try units.copy(from: 1, at: index * inner, to: offset * inner, count: inner)
-                }
-            }
-        }
         guard updates.dtype == data.dtype else { throw TensorError("can't combine \(updates.dtype) with \(data.dtype)") }
         let output = try output(0)
         try output.copy(from: data)

@@ -30,14 +30,10 @@ struct TopK: Operator {
         let axis = try data.shape.axis(axis)
         let (outer, extent, inner) = data.shape.split(at: axis)
         let count = shape[axis]
-        let keys = try data.orderKeys()
-        // By flipping all bits the largest key becomes the smallest.
-        let flip: UInt64 = isLargest ? .max : 0
-        let threads = context.threads
-        let lanes = threads.map(count == 0 ? 0 : outer * inner) { lane in
-            let base = lane / inner * extent * inner + lane % inner
-            return positionsOfSmallest(count, of: extent) { keys[base + $0 * inner] ^ flip }
-        }
+        let lanes = try data.visitOrderedBits(
+            Lanes(
+                count: count, extent: extent, inner: inner, laneCount: count == 0 ? 0 : outer * inner, isLargest: isLargest,
+                threads: context.threads))
         var places = [Int](repeating: 0, count: shape.count)
         var indices = [Int64](repeating: 0, count: shape.count)
         for (lane, positions) in lanes.enumerated() {
@@ -47,10 +43,30 @@ struct TopK: Operator {
                 indices[target + rank * inner] = Int64(position)
             }
         }
+        let threads = context.threads
         try context.moveElements(of: [data], into: 0, shape: shape) { units in
             try units.gather(outer: 1, extent: 0, inner: 1, indices: places, threads: threads)
         }
         if let output = context.optionalOutput(1) { try output.copy(from: Tensor(indices, shape: shape)) }
+    }
+}
+
+/// The positions of the best elements of each lane along an axis.
+private struct Lanes: OrderedBitsVisitor {
+    let count: Int
+    let extent: Int
+    let inner: Int
+    let laneCount: Int
+    let isLargest: Bool
+    let threads: ThreadPool
+
+    func visit<Bits>(_ elements: TensorView<Bits>, _ key: OrderKey<Bits>) -> [[Int]] {
+        // By flipping all bits the largest key becomes the smallest.
+        let flip: Bits = isLargest ? .max : 0
+        return threads.map(laneCount) { lane in
+            let base = lane / inner * extent * inner + lane % inner
+            return positionsOfSmallest(count, of: extent) { key(elements[base + $0 * inner]) ^ flip }
+        }
     }
 }
 

@@ -29,8 +29,11 @@ struct WindowConvolution {
     private static let leastSharedWork = 1.5e6
     /// Floats that the first-level cache keeps until an activation follows.
     private static let joinedFloats = 4 << 10
-    /// Output channels for which a task lays a strip out again rather than to take a shorter strip.
-    private static let leastOutputs = 48
+    /// Pixels of so few tiles, and kernels up to which these cost more to transform than to be multiplied as they are.
+    private static let (fewPixels, mostKernelsOfFewPixels) = (256, 1 << 14)
+    /// Output channels at least for which a task lays a strip out again rather than to take a shorter strip, and products for which a number
+    /// is laid out again.
+    private static let (leastOutputs, leastProducts) = (48, 700)
 
     /// - Returns: nil where the convolution isn't of this kind.
     init?(_ window: ConvolutionWindow) {
@@ -58,14 +61,17 @@ struct WindowConvolution {
         return planes.stripRows(most: max(fitting, (64 + planes.step - 1) / planes.step))
     }
 
-    /// Whether 3×3 windows take less time than by minimal filtering, whose transforms cost as much as they save where channels are few. Pictures
-    /// whose lanes are mostly between two rows, or behind the last one, are left to that.
+    /// Whether 3×3 windows take less time than by minimal filtering, whose transforms cost as much as they save where channels or pixels are
+    /// few. Pictures whose lanes are mostly between two rows, or behind the last one, are left to that.
     var isFasterThanFiltering: Bool {
+        guard window.kernelCount == 9 else { return false }
         let lanes = unsafe PackedProduct.columns
         let computed = (planes.laneCount(rows: planes.output.rows) + lanes - 1) / lanes * lanes
-        guard window.kernelCount == 9, 4 * window.outputCount >= 3 * computed else { return false }
-        return min(window.inputChannels, window.outputChannels) < 48
-            || window.batch * window.outputCount <= 256 && window.inputChannels * window.outputChannels <= 1 << 14
+        let hasFewPixels =
+            window.batch * window.outputCount <= Self.fewPixels
+            && window.inputChannels * window.outputChannels <= Self.mostKernelsOfFewPixels
+        if hasFewPixels { return 3 * window.outputCount >= 2 * computed }
+        return 4 * window.outputCount >= 3 * computed && min(window.inputChannels, window.outputChannels) < 48
     }
 
     /// How the weights are packed.
@@ -75,6 +81,12 @@ struct WindowConvolution {
     private func channelStep(rows: Int) -> Int {
         let size = (planes.floatCount(rows: rows) + 15) / 16 * 16
         return size % 1024 == 0 ? size + 16 : size
+    }
+
+    /// Output channels for which a task lays a strip out again.
+    private func leastOutputs(rows: Int) -> Int {
+        let products = planes.laneCount(rows: rows) * window.kernelCount
+        return max(Self.leastOutputs, Self.leastProducts * planes.floatCount(rows: rows) / max(products, 1))
     }
 
     /// How the work is cut: rows of a strip, strips of a picture, and parts of the panels of weights.
@@ -95,7 +107,11 @@ struct WindowConvolution {
         let wanted = (4 * threads + pictures - 1) / pictures
         let panels = layout.panels
         var parts = 1
-        if strips() < wanted { parts = min(max(outputs / Self.leastOutputs, 1), (wanted + strips() - 1) / strips(), panels) }
+        if strips() < wanted {
+            parts = min(max(outputs / leastOutputs(rows: rowCount), 1), (wanted + strips() - 1) / strips(), panels)
+            // None waits for another's last one.
+            if parts > threads { parts -= parts % threads }
+        }
         if strips() * parts < wanted {
             // Strips of at least 96 windows: their last tiles are partly empty.
             let most = max(planes.output.rows * planes.step / 96, 1)

@@ -62,6 +62,20 @@ struct ElementUnits {
             from, outer: outer, extent: extent, bytes: inner * width, indices: indices, to: to, threads: threads)
     }
 
+    /// Writes slices of a source over those of the target that `offsets` name, in their order.
+    ///
+    /// - Parameters:
+    ///   - offsets: of the target's slices, as many as the source has.
+    ///   - inner: elements of a slice.
+    func scatter(from source: Int, offsets: [Int], inner: Int) throws(TensorError) {
+        guard inner > 0, let least = offsets.min(), let largest = offsets.max() else { return }
+        guard least >= 0 else { throw TensorError("the offset \(least) is negative") }
+        let from = unsafe try read(source, 0..<offsets.count * inner)
+        let to = unsafe try write(0..<(largest + 1) * inner)
+        let bytes = inner * width
+        for (index, offset) in offsets.enumerated() { unsafe copyBytes(to + offset * bytes, from + index * bytes, bytes) }
+    }
+
     /// Fills the target from the elements of a source of shape `shape` that tables name for each axis.
     ///
     /// - Parameters:
@@ -96,14 +110,14 @@ struct ElementUnits {
         return unsafe (try read(source, 0..<shape.count), try read(fill, 0..<1), try write(0..<count))
     }
 
-    private func read(_ source: Int, _ range: Range<Int>) throws(TensorError) -> UnsafeRawPointer {
+    func read(_ source: Int, _ range: Range<Int>) throws(TensorError) -> UnsafeRawPointer {
         guard sources.indices.contains(source), range.lowerBound >= 0, range.upperBound <= sources[source].count else {
             throw TensorError("elements \(range) are outside of what is moved")
         }
         return unsafe sources[source].start + range.lowerBound * width
     }
 
-    private func write(_ range: Range<Int>) throws(TensorError) -> UnsafeMutableRawPointer {
+    func write(_ range: Range<Int>) throws(TensorError) -> UnsafeMutableRawPointer {
         guard range.lowerBound >= 0, range.upperBound <= target.count else {
             throw TensorError("elements \(range) are outside of the output \(target.shape)")
         }
