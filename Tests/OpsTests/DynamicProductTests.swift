@@ -13,7 +13,7 @@ import Testing
         && ["+amx", "+vnni"].contains { ProcessInfo.processInfo.environment["SD_ONNX_CPU"]?.hasSuffix($0) == true }
     /// Whether they are of a product.
     private static func usesBytes(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        usesBytes || InstructionSet.multipliesBytes && m * n * k >= 16_000_000
+        usesBytes || InstructionSet.multipliesBytes && m * n * k >= 32_000_000
     }
     /// Of the scaled sums, which are rounded a few times.
     private static let tolerance = Tolerance(ofLargest: 1e-6)
