@@ -9,7 +9,8 @@
 #if defined(__x86_64__)
 enum { LANES = 16, QUERIES = 32 };
 
-// How far a score may be above its reference, so that the sum of a block's weights stays below e^CK_ATTENTION_MARGIN, LARGEST_SUM.
+// How far a score may be above its reference, so that the sum of the weights of a block, which has fewer than e^6 keys, stays below
+// LARGEST_SUM, e^CK_ATTENTION_MARGIN.
 #define MARGIN (CK_ATTENTION_MARGIN - 6)
 #define LARGEST_SUM 3.5849128e9f
 

@@ -113,6 +113,67 @@ import Testing
         }
     }
 
+    /// Bits of every type in the order of its numbers, zeros of both signs as one.
+    @Test(arguments: [
+        DType.float16, .bfloat16, .float32, .float64, .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,
+    ])
+    func ranksEveryType(type: DType) throws {
+        let isUnsigned = [.uint8, .uint16, .uint32, .uint64].contains(type)
+        let values: [Float] = isUnsigned ? [7, 0, 200, 3, 0, 128] : [-2, 3, 0, -0.0, 1, -100, 100, -3]
+        let data = try run(
+            "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(type.rawValue))]),
+            inputs: [floats(values, [values.count])])[0]
+        for isLargest in [true, false] {
+            let order = values.indices.sorted {
+                (isLargest ? -values[$0] : values[$0], $0) < (isLargest ? -values[$1] : values[$1], $1)
+            }
+            let places = try run(
+                "TopK", version: 11, attributes: NodeAttributes(["largest": .int(isLargest ? 1 : 0)]),
+                inputs: [data, int64s([Int64(values.count)])], outputCount: 2)[1]
+            try expectEqual(places, order.map { Int64($0) })
+        }
+    }
+
+    /// More indices than one thread moves, of both types, along every axis, fewer than the data has beside it; and elements of 1 to 8 bytes.
+    @Test(arguments: [DType.uint8, .float16, .float32, .float64], [0, 1, 2]) func movesElements(type: DType, axis: Int) throws {
+        let (shape, extents) = ([40, 50, 60], [39, 48, 60])
+        let numbers = (0..<40 * 50 * 60).map { Float($0 % 251) }
+        let data = try run(
+            "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(type.rawValue))]),
+            inputs: [floats(numbers, shape)])[0]
+        let count = extents.reduce(1, *)
+        let indices = (0..<count).map { ($0 * 7919 + $0 / 60) % shape[axis] - ($0 % 3 == 0 ? shape[axis] : 0) }
+        let places = indices.enumerated().map { index, number in
+            var place = [index / (48 * 60), index / 60 % 48, index % 60]
+            place[axis] = (number + shape[axis]) % shape[axis]
+            return (place[0] * 50 + place[1]) * 60 + place[2]
+        }
+        let wide = try Tensor(indices.map { Int64($0) }, shape: Shape(extents))
+        let narrow = try Tensor(indices.map { Int32($0) }, shape: Shape(extents))
+        let attributes = NodeAttributes(["axis": .int(Int64(axis))])
+        let toFloat = NodeAttributes(["to": .int(Int64(DType.float32.rawValue))])
+        for indices in [wide, narrow] {
+            let gathered = try run("GatherElements", version: 13, attributes: attributes, inputs: [data, indices])[0]
+            try expectEqual(run("Cast", version: 13, attributes: toFloat, inputs: [gathered])[0], places.map { numbers[$0] })
+            let scattered = try run("ScatterElements", version: 18, attributes: attributes, inputs: [data, indices, gathered])[
+                0]
+            try expectEqual(run("Cast", version: 13, attributes: toFloat, inputs: [scattered])[0], numbers)
+            let other = try run("GatherElements", version: 13, attributes: attributes, inputs: [scattered, wide])[0]
+            try expectSame(other, gathered)
+        }
+        // Where several indices name an element, the last one wins.
+        let updates = try pseudoRandom(extents, seed: 4)
+        var expected = numbers
+        for (place, update) in zip(places, try updates.array(of: Float.self)) { expected[place] = update }
+        let overwritten = try run(
+            "ScatterElements", version: 18, attributes: attributes, inputs: [floats(numbers, shape), wide, updates])[0]
+        try expectEqual(overwritten, expected)
+        let outside = try Tensor((0..<count).map { $0 == count - 5 ? Int64(shape[axis]) : 0 }, shape: Shape(extents))
+        expectError("index \(shape[axis]) is outside of an axis of extent \(shape[axis])") {
+            try run("GatherElements", version: 13, attributes: attributes, inputs: [data, outside])
+        }
+    }
+
     /// Tensors with rows of one element, rows without any that counts, and more elements than one thread looks at.
     @Test(arguments: [[], [7], [5, 1], [1, 6], [3, 4, 5], [70, 1000]]) func indicesOfWhatIsNotZero(shape: [Int]) throws {
         let values = try pseudoRandom(shape, seed: 5).array(of: Float.self).map { $0 > 0.3 ? $0 : ($0 > 0 ? -0.0 : 0) }

@@ -30,20 +30,19 @@ struct TopK: Operator {
         let axis = try data.shape.axis(axis)
         let (outer, extent, inner) = data.shape.split(at: axis)
         let count = shape[axis]
-        let lanes = try data.visitOrderedBits(
+        let threads = context.threads
+        let positions = try data.visitOrderedBits(
             Lanes(
                 count: count, extent: extent, inner: inner, laneCount: count == 0 ? 0 : outer * inner, isLargest: isLargest,
-                threads: context.threads))
+                threads: threads))
         var places = [Int](repeating: 0, count: shape.count)
         var indices = [Int64](repeating: 0, count: shape.count)
-        for (lane, positions) in lanes.enumerated() {
-            let (base, target) = (lane / inner * extent * inner + lane % inner, lane / inner * count * inner + lane % inner)
-            for (rank, position) in positions.enumerated() {
-                places[target + rank * inner] = base + position * inner
-                indices[target + rank * inner] = Int64(position)
-            }
+        for (index, position) in positions.enumerated() {
+            let (lane, rank) = (index / count, index % count)
+            let target = (lane / inner * count + rank) * inner + lane % inner
+            places[target] = (lane / inner * extent + position) * inner + lane % inner
+            indices[target] = Int64(position)
         }
-        let threads = context.threads
         try context.moveElements(of: [data], into: 0, shape: shape) { units in
             try units.gather(outer: 1, extent: 0, inner: 1, indices: places, threads: threads)
         }
@@ -51,7 +50,7 @@ struct TopK: Operator {
     }
 }
 
-/// The positions of the best elements of each lane along an axis.
+/// The positions of the best elements of each lane along an axis, lane after lane.
 private struct Lanes: OrderedBitsVisitor {
     let count: Int
     let extent: Int
@@ -60,13 +59,20 @@ private struct Lanes: OrderedBitsVisitor {
     let isLargest: Bool
     let threads: ThreadPool
 
-    func visit<Bits>(_ elements: TensorView<Bits>, _ key: OrderKey<Bits>) -> [[Int]] {
+    /// Elements that are worth a task.
+    private static let grain = 1 << 15
+
+    func visit<Bits>(_ elements: TensorView<Bits>, _ key: OrderKey<Bits>) -> [Int] {
         // By flipping all bits the largest key becomes the smallest.
         let flip: Bits = isLargest ? .max : 0
-        return threads.map(laneCount) { lane in
-            let base = lane / inner * extent * inner + lane % inner
-            return positionsOfSmallest(count, of: extent) { key(elements[base + $0 * inner]) ^ flip }
+        let size = max(Self.grain / max(extent, 1), 1)
+        let pieces = threads.map((laneCount + size - 1) / size) { piece in
+            (piece * size..<min((piece + 1) * size, laneCount)).flatMap { lane in
+                let base = lane / inner * extent * inner + lane % inner
+                return positionsOfSmallest(count, of: extent) { key(elements[base + $0 * inner]) ^ flip }
+            }
         }
+        return pieces.flatMap { $0 }
     }
 }
 

@@ -31,8 +31,8 @@ struct WindowConvolution {
     private static let joinedFloats = 4 << 10
     /// Pixels of so few tiles, and kernels up to which these cost more to transform than to be multiplied as they are.
     private static let (fewPixels, mostKernelsOfFewPixels) = (256, 1 << 14)
-    /// Output channels at least for which a task lays a strip out again rather than to take a shorter strip, and products for which a number
-    /// is laid out again.
+    /// Output channels at least for which a task lays a strip out again rather than to take a shorter strip, and multiplications that each
+    /// number has to be worth that is laid out again.
     private static let (leastOutputs, leastProducts) = (48, 700)
 
     /// - Returns: nil where the convolution isn't of this kind.

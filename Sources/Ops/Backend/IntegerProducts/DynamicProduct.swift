@@ -30,7 +30,7 @@ struct DynamicProduct: @unchecked Sendable {
     /// Sums of more products might leave 32 bits.
     private static let mostDepth = 1 << 16
 
-    /// Products from which on rounding is worth it: fewer take less than a fifth of a millisecond as they are.
+    /// Products from which on rounding is worth it: fewer take less than half a millisecond as they are.
     private static let fewestProducts = ck_rounds_all() != 0 ? 0 : 32e6
 
     /// Whether it is faster than in single precision, and worth its error; of products with fewer rows than four, the weights are read once
