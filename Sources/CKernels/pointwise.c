@@ -5,10 +5,15 @@
 
 #define POINTWISE_PARAMETERS                                                                                                 \
     ptrdiff_t channels, ptrdiff_t pixels, const float *x, ptrdiff_t x_step, const float *weights, ptrdiff_t weight_step,     \
-        const float *starts, const float *residual, const ck_finish *finish, float *y, ptrdiff_t y_step
-#define POINTWISE_ARGUMENTS channels, pixels, x, x_step, weights, weight_step, starts, residual, finish, y, y_step
+        const float *starts, const float *residual, const ck_finish *finish, float *y, ptrdiff_t y_step, const float *ahead
+#define POINTWISE_ARGUMENTS channels, pixels, x, x_step, weights, weight_step, starts, residual, finish, y, y_step, ahead
 
 #if defined(__x86_64__)
+// Bytes of the next panel to ask for with each channel of each of so many tiles, which then ask for all of it.
+VECTOR_INLINE ptrdiff_t bytes_ahead(ptrdiff_t weight_step, ptrdiff_t tiles) {
+    return ((ptrdiff_t)sizeof(float) * weight_step + tiles - 1) / tiles;
+}
+
 // Pixels behind a vector that are better multiplied one by one with columns of the weights, of at least as many rows, than as a vector with
 // most lanes empty.
 enum { MOST_FEW = 4, LEAST_ROWS = 8 };
@@ -28,8 +33,9 @@ CK_TARGET_AVX512 VECTOR_INLINE void finish_pixel_512(
 
 // Up to 32 pixels, of which `low` and `high` are there, and a few more behind them.
 CK_TARGET_AVX512 VECTOR_INLINE void pixels_512(
-    const int rows, const int vectors, const int few, __mmask16 low, __mmask16 high, POINTWISE_PARAMETERS) {
-    (void)pixels;
+    const int rows, const int vectors, const int few, __mmask16 low, __mmask16 high, const char **next, ptrdiff_t next_step,
+    POINTWISE_PARAMETERS) {
+    (void)pixels, (void)ahead;
     __m512 sum[14][2], single[MOST_FEW];
     const __mmask16 all = (__mmask16)((1u << rows) - 1);
     for (int p = 0; p < few; p++) single[p] = _mm512_maskz_loadu_ps(all, starts);
@@ -37,7 +43,10 @@ CK_TARGET_AVX512 VECTOR_INLINE void pixels_512(
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_set1_ps(starts[i]);
     const float *b = x;
-    for (ptrdiff_t channel = 0; channel < channels; channel++, b += x_step, weights += weight_step) {
+    const char *line = *next;
+    *next += channels * next_step;
+    for (ptrdiff_t channel = 0; channel < channels; channel++, b += x_step, weights += weight_step, line += next_step) {
+        _mm_prefetch(line, _MM_HINT_T1);
         // The next pixels', which the first panel of weights would wait for.
         _mm_prefetch((const char *)(b + 32), _MM_HINT_T0);
         _mm_prefetch((const char *)(b + 48), _MM_HINT_T0);
@@ -79,20 +88,22 @@ CK_TARGET_AVX512 VECTOR_INLINE void pixels_512(
 }
 
 CK_TARGET_AVX512 VECTOR_INLINE void pointwise_512(const int rows, POINTWISE_PARAMETERS) {
+    const char *next = (const char *)ahead;
+    const ptrdiff_t next_step = ahead ? bytes_ahead(weight_step, (pixels + 31) / 32) : 0;
     while (pixels > 0) {
         ptrdiff_t count = pixels < 32 ? pixels : 32;
         if (rows >= LEAST_ROWS && pixels > 32 && pixels <= 32 + MOST_FEW) count = 16;
         const __mmask16 rest = (__mmask16)((1u << (count > 16 ? count - 16 : count)) - 1);
         switch (rows >= LEAST_ROWS && count > 16 && count <= 16 + MOST_FEW ? count - 16 : 0) {
-        case 1: pixels_512(rows, 1, 1, 0xFFFF, 0, POINTWISE_ARGUMENTS); break;
-        case 2: pixels_512(rows, 1, 2, 0xFFFF, 0, POINTWISE_ARGUMENTS); break;
-        case 3: pixels_512(rows, 1, 3, 0xFFFF, 0, POINTWISE_ARGUMENTS); break;
-        case 4: pixels_512(rows, 1, 4, 0xFFFF, 0, POINTWISE_ARGUMENTS); break;
+        case 1: pixels_512(rows, 1, 1, 0xFFFF, 0, &next, next_step, POINTWISE_ARGUMENTS); break;
+        case 2: pixels_512(rows, 1, 2, 0xFFFF, 0, &next, next_step, POINTWISE_ARGUMENTS); break;
+        case 3: pixels_512(rows, 1, 3, 0xFFFF, 0, &next, next_step, POINTWISE_ARGUMENTS); break;
+        case 4: pixels_512(rows, 1, 4, 0xFFFF, 0, &next, next_step, POINTWISE_ARGUMENTS); break;
         default:
             if (count > 16)
-                pixels_512(rows, 2, 0, 0, rest, POINTWISE_ARGUMENTS);
+                pixels_512(rows, 2, 0, 0, rest, &next, next_step, POINTWISE_ARGUMENTS);
             else
-                pixels_512(rows, 1, 0, rest, 0, POINTWISE_ARGUMENTS);
+                pixels_512(rows, 1, 0, rest, 0, &next, next_step, POINTWISE_ARGUMENTS);
         }
         pixels -= count, x += count, y += count;
         if (residual) residual += count;
@@ -102,15 +113,19 @@ CK_TARGET_AVX512 VECTOR_INLINE void pointwise_512(const int rows, POINTWISE_PARA
 CK_TARGET_AVX512 static void rows_512(int rows, POINTWISE_PARAMETERS) { UP_TO_14_ROWS(pointwise_512, POINTWISE_ARGUMENTS) }
 
 // Up to 16 pixels; where they are fewer, vectors are loaded and stored in part.
-CK_TARGET_AVX2 VECTOR_INLINE void pixels_256(const int rows, const int is_whole, ptrdiff_t count, POINTWISE_PARAMETERS) {
-    (void)pixels;
+CK_TARGET_AVX2 VECTOR_INLINE void pixels_256(const int rows, const int is_whole, ptrdiff_t count, const char **next, ptrdiff_t next_step,
+    POINTWISE_PARAMETERS) {
+    (void)pixels, (void)ahead;
     const __m256i masks[2] = {first_lanes_256(count), first_lanes_256(count - 8)};
     __m256 sum[6][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < 2; j++) sum[i][j] = _mm256_set1_ps(starts[i]);
     const float *b = x;
-    for (ptrdiff_t channel = 0; channel < channels; channel++, b += x_step, weights += weight_step) {
+    const char *line = *next;
+    *next += channels * next_step;
+    for (ptrdiff_t channel = 0; channel < channels; channel++, b += x_step, weights += weight_step, line += next_step) {
+        _mm_prefetch(line, _MM_HINT_T1);
         const __m256 first = is_whole ? _mm256_loadu_ps(b) : _mm256_maskload_ps(b, masks[0]);
         const __m256 second = is_whole ? _mm256_loadu_ps(b + 8) : _mm256_maskload_ps(b + 8, masks[1]);
 #pragma clang loop unroll(full)
@@ -140,11 +155,13 @@ CK_TARGET_AVX2 VECTOR_INLINE void pixels_256(const int rows, const int is_whole,
 }
 
 CK_TARGET_AVX2 VECTOR_INLINE void pointwise_256(const int rows, POINTWISE_PARAMETERS) {
+    const char *next = (const char *)ahead;
+    const ptrdiff_t next_step = ahead ? bytes_ahead(weight_step, (pixels + 15) / 16) : 0;
     for (; pixels >= 16; pixels -= 16, x += 16, y += 16) {
-        pixels_256(rows, 1, 16, POINTWISE_ARGUMENTS);
+        pixels_256(rows, 1, 16, &next, next_step, POINTWISE_ARGUMENTS);
         if (residual) residual += 16;
     }
-    if (pixels > 0) pixels_256(rows, 0, pixels, POINTWISE_ARGUMENTS);
+    if (pixels > 0) pixels_256(rows, 0, pixels, &next, next_step, POINTWISE_ARGUMENTS);
 }
 
 CK_TARGET_AVX2 static void rows_256(int rows, POINTWISE_PARAMETERS) {
@@ -165,5 +182,5 @@ void ck_pointwise(int rows, POINTWISE_PARAMETERS) {
     if (ck_level() == CK_LEVEL_AVX2) return rows_256(rows, POINTWISE_ARGUMENTS);
 #endif
     (void)rows, (void)channels, (void)pixels, (void)x, (void)x_step, (void)weights, (void)weight_step, (void)starts;
-    (void)residual, (void)finish, (void)y, (void)y_step;
+    (void)residual, (void)finish, (void)y, (void)y_step, (void)ahead;
 }

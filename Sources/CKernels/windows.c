@@ -1,33 +1,12 @@
 #include "include/windows.h"
 
 #include "finish.h"
+#include "short_rows.h"
 #include "tile.h"
 
 VECTOR_INLINE float *fill(float *target, ptrdiff_t n, float value) {
     for (ptrdiff_t i = 0; i < n; i++) target[i] = value;
     return target + n;
-}
-
-typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4), may_alias));
-typedef float lanes8 __attribute__((ext_vector_type(8), aligned(4), may_alias));
-
-// Rows are short, so that a library's copy would take longer to begin than to copy: whole vectors, the last of which may overlap the one
-// before.
-VECTOR_INLINE void copy_row(const float *source, float *target, ptrdiff_t n) {
-    if (n >= VECTOR_LANES) {
-        for (ptrdiff_t i = 0; i < n - VECTOR_LANES; i += VECTOR_LANES) VECTOR_AT(target + i) = VECTOR_CONST_AT(source + i);
-        VECTOR_AT(target + n - VECTOR_LANES) = VECTOR_CONST_AT(source + n - VECTOR_LANES);
-    } else if (n >= 8) {
-        const lanes8 last = *(const lanes8 *)(source + n - 8);
-        *(lanes8 *)target = *(const lanes8 *)source;
-        *(lanes8 *)(target + n - 8) = last;
-    } else if (n >= 4) {
-        const lanes4 last = *(const lanes4 *)(source + n - 4);
-        *(lanes4 *)target = *(const lanes4 *)source;
-        *(lanes4 *)(target + n - 4) = last;
-    } else {
-        for (ptrdiff_t i = 0; i < n; i++) target[i] = source[i];
-    }
 }
 
 // Four and eight numbers two apart, and none behind the last of them.
@@ -273,19 +252,24 @@ void ck_window_product(int level, int rows, int is_half, PRODUCT_PARAMETERS) {
 
 #define STRIP_PARAMETERS                                                                                                     \
     const ck_window_strip *strip, const float *a, ptrdiff_t a_step, const float *start, const float *residual,               \
-        const ck_finish *finish, float *y, ptrdiff_t y_step
-#define STRIP_ARGUMENTS strip, a, a_step, start, residual, finish, y, y_step
+        const ck_finish *finish, float *y, ptrdiff_t y_step, const float *ahead
+#define STRIP_ARGUMENTS strip, a, a_step, start, residual, finish, y, y_step, ahead
 
 #if defined(__x86_64__)
 // Up to 32 lanes from `lane` on, of which those in `mask` are windows; these are written side by side.
-CK_TARGET_AVX512 VECTOR_INLINE void strip_tile(const int rows, const int vectors, ptrdiff_t lane, uint32_t mask, STRIP_PARAMETERS) {
+CK_TARGET_AVX512 VECTOR_INLINE void strip_tile(
+    const int rows, const int vectors, ptrdiff_t lane, uint32_t mask, const char **next, ptrdiff_t next_step, STRIP_PARAMETERS) {
+    (void)ahead;
     __m512 sum[14][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_set1_ps(start[i]);
     const float *x = strip->x + lane;
+    const char *line = *next;
+    *next += strip->channels * strip->taps * next_step;
     for (ptrdiff_t channel = 0; channel < strip->channels; channel++, x += strip->channel_step) {
-        for (ptrdiff_t t = 0; t < strip->taps; t++, a += a_step) {
+        for (ptrdiff_t t = 0; t < strip->taps; t++, a += a_step, line += next_step) {
+            _mm_prefetch(line, _MM_HINT_T1);
             const float *b = x + strip->offsets[t];
             // The next channel's, of which the lines are many where a stride puts them into several planes.
             _mm_prefetch((const char *)(b + strip->channel_step), _MM_HINT_T0);
@@ -325,6 +309,9 @@ CK_TARGET_AVX512 VECTOR_INLINE void strip_tile(const int rows, const int vectors
 CK_TARGET_AVX512 VECTOR_INLINE void strip_512(const int rows, STRIP_PARAMETERS) {
     // Where in a row of windows, and of what is between two rows, a tile begins.
     ptrdiff_t column = 0;
+    const char *next = (const char *)ahead;
+    const ptrdiff_t tiles = (strip->lanes + 31) / 32;
+    const ptrdiff_t next_step = ahead ? ((ptrdiff_t)sizeof(float) * a_step + tiles - 1) / tiles : 0;
     for (ptrdiff_t lane = 0; lane < strip->lanes; lane += 32) {
         const ptrdiff_t count = strip->lanes - lane < 32 ? strip->lanes - lane : 32;
         uint32_t mask = 0;
@@ -333,9 +320,9 @@ CK_TARGET_AVX512 VECTOR_INLINE void strip_512(const int rows, STRIP_PARAMETERS) 
             if (++column == strip->step) column = 0;
         }
         if (count > 16)
-            strip_tile(rows, 2, lane, mask, STRIP_ARGUMENTS);
+            strip_tile(rows, 2, lane, mask, &next, next_step, STRIP_ARGUMENTS);
         else
-            strip_tile(rows, 1, lane, mask, STRIP_ARGUMENTS);
+            strip_tile(rows, 1, lane, mask, &next, next_step, STRIP_ARGUMENTS);
         const int written = __builtin_popcount(mask);
         y += written;
         if (residual) residual += written;
@@ -352,5 +339,6 @@ void ck_window_strip_product(int rows, STRIP_PARAMETERS) {
     strip_rows_512(rows, STRIP_ARGUMENTS);
 #else
     (void)rows, (void)strip, (void)a, (void)a_step, (void)start, (void)residual, (void)finish, (void)y, (void)y_step;
+    (void)ahead;
 #endif
 }

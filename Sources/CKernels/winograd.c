@@ -4,6 +4,7 @@
 
 #include "finish.h"
 #include "include/gemm.h"
+#include "short_rows.h"
 #include "transpose.h"
 
 // Lanes of a panel, and room for a vector that begins in its last lane.
@@ -42,6 +43,26 @@ enum { ROOM = CK_WINOGRAD_LANES + VECTOR_LANES };
         store(2, NEAR_SQUARE * near_sum + FAR_SQUARE * far_sum);                                                                    \
         store(3, NEAR_SQUARE * NEAR_POINT * near_difference + FAR_SQUARE * FAR_POINT * far_difference + (m5));                       \
     } while (0)
+
+// The first step of the input transform: six rows of pixels become the six rows of B^T d, `count` columns of them, at least as many as the
+// vectors have lanes. The last vector ends where the row does, and computes some columns once more.
+#define INPUT_ROWS(type, lanes)                                                                                                     \
+    VECTOR_INLINE void input_rows_##lanes(const float *pixels[6], ptrdiff_t count, float *rows[6]) {                                \
+        for (ptrdiff_t x = 0; x < count; x += lanes) {                                                                              \
+            const ptrdiff_t column = x + lanes > count ? count - lanes : x;                                                         \
+            type d[6];                                                                                                              \
+            for (int r = 0; r < 6; r++) d[r] = *(const type *)(pixels[r] + column);                                                  \
+            INPUT_TRANSFORM(type, d[0], d[1], d[2], d[3], d[4], d[5], STORE_ROW_##lanes);                                            \
+        }                                                                                                                           \
+    }
+#define STORE_ROW_1(r, value) rows[r][column] = (value)
+#define STORE_ROW_4(r, value) *(lanes4 *)(rows[r] + column) = (value)
+#define STORE_ROW_8(r, value) *(vector_f32_8 *)(rows[r] + column) = (value)
+#define STORE_ROW_16(r, value) *(vector_f32_16 *)(rows[r] + column) = (value)
+INPUT_ROWS(float, 1)
+INPUT_ROWS(lanes4, 4)
+INPUT_ROWS(vector_f32_8, 8)
+INPUT_ROWS(vector_f32_16, 16)
 
 int ck_winograd_tile_group(int level) { return level == CK_LEVEL_AVX512 ? 4 : 2; }
 

@@ -1,42 +1,34 @@
 // The transforms of the input and of the weights in vectors of LANES floats; included once for each width.
 
-// The first step of the input transform: six rows of pixels from y0 on, with zeros outside of the picture, become the six rows of
-// B^T d. `length` columns from x0 on.
+// The first step of the input transform for six rows of pixels from y0 on, with zeros outside of the picture: `length` columns from x0 on,
+// and zeros up to `limit`, since lanes without a tile are computed too, a hundred times as slowly where numbers happen to be subnormal.
 VECTOR_INLINE void NAME(transform_rows)(
-    const ck_winograd_geometry *g, const float *plane, ptrdiff_t y0, ptrdiff_t x0, ptrdiff_t length, float rows[6][4 * ROOM]) {
+    const ck_winograd_geometry *g, const float *plane, ptrdiff_t y0, ptrdiff_t x0, ptrdiff_t length, ptrdiff_t limit,
+    float (*rows)[4 * ROOM]) {
     static const float zeros[4 * ROOM];
     ptrdiff_t begin = x0 < 0 ? -x0 : 0;
     ptrdiff_t end = x0 + length > g->width ? g->width - x0 : length;
     if (begin > length) begin = length;
     if (end < begin) end = begin;
     const float *pixels[6];
+    float *inside[6];
     for (int r = 0; r < 6; r++) {
         ptrdiff_t y = y0 + r;
         pixels[r] = y < 0 || y >= g->height ? zeros : plane + y * g->width + x0 + begin;
+        inside[r] = rows[r] + begin;
     }
-    ptrdiff_t count = end - begin;
-#define STORE(r, value) AT(rows[r] + begin + x) = (value)
-#define COLUMNS(x)                                                                                                                  \
-    INPUT_TRANSFORM(                                                                                                                \
-        VECTOR, CONST_AT(pixels[0] + x), CONST_AT(pixels[1] + x), CONST_AT(pixels[2] + x), CONST_AT(pixels[3] + x),                  \
-        CONST_AT(pixels[4] + x), CONST_AT(pixels[5] + x), STORE)
-    ptrdiff_t x = 0;
-    for (; x + LANES <= count; x += LANES) COLUMNS(x);
-    if (x < count && count >= LANES) {
-        // The last vector ends where the row does, and computes some columns once more.
-        x = count - LANES;
-        COLUMNS(x);
-        x = count;
-    }
-#undef COLUMNS
-#undef STORE
-#define STORE(r, value) rows[r][begin + x] = (value)
-    for (; x < count; x++)
-        INPUT_TRANSFORM(float, pixels[0][x], pixels[1][x], pixels[2][x], pixels[3][x], pixels[4][x], pixels[5][x], STORE);
-#undef STORE
+    const ptrdiff_t count = end - begin;
+    if (LANES > 8 && count >= 16)
+        input_rows_16(pixels, count, inside);
+    else if (count >= 8)
+        input_rows_8(pixels, count, inside);
+    else if (count >= 4)
+        input_rows_4(pixels, count, inside);
+    else
+        input_rows_1(pixels, count, inside);
     for (int r = 0; r < 6; r++) {
         for (ptrdiff_t i = 0; i < begin; i++) rows[r][i] = 0;
-        for (ptrdiff_t i = end; i < length; i++) rows[r][i] = 0;
+        for (ptrdiff_t i = end; i < limit; i++) rows[r][i] = 0;
     }
 }
 
@@ -55,32 +47,44 @@ VECTOR_INLINE void NAME(transform_columns)(float rows[6][4 * ROOM], ptrdiff_t ti
     }
 }
 
+// Rows of few tiles share a vector, a lane apart from each other.
 VECTOR_INLINE void NAME(ck_winograd_input)(
     const ck_winograd_geometry *g, const float *plane, ptrdiff_t first, int lane, int count, float *out, ptrdiff_t position_step) {
     float rows[6][4 * ROOM];
     float part[CK_WINOGRAD_POSITIONS][LANES];
+    struct {
+        int lane, tile, tiles;
+    } pieces[LANES / 2 + 1];
     for (int done = 0; done < count;) {
-        ptrdiff_t tile = first + done;
-        ptrdiff_t ty = tile / g->tiles_across, tx = tile % g->tiles_across;
-        int n = count - done;
-        if (n > g->tiles_across - tx) n = (int)(g->tiles_across - tx);
-        NAME(transform_rows)(g, plane, 4 * ty - g->pad_top, 4 * tx - g->pad_left, 4 * n + 2, rows);
+        int size = 0, lanes = 0, taken = 0;
+        for (; done + taken < count && (size == 0 || lanes < LANES); size++) {
+            const ptrdiff_t tile = first + done + taken;
+            const ptrdiff_t ty = tile / g->tiles_across, tx = tile % g->tiles_across;
+            int n = count - done - taken;
+            if (n > g->tiles_across - tx) n = (int)(g->tiles_across - tx);
+            if (size > 0 && lanes + n > LANES) break;
+            const ptrdiff_t length = 4 * n + 2, limit = size > 0 ? length : (n + LANES - 1) / LANES * 4 * LANES + 2;
+            float (*place)[4 * ROOM] = (float (*)[4 * ROOM])(rows[0] + 4 * lanes);
+            NAME(transform_rows)(g, plane, 4 * ty - g->pad_top, 4 * tx - g->pad_left, length, limit, place);
+            pieces[size].lane = lanes;
+            pieces[size].tile = taken;
+            pieces[size].tiles = n;
+            lanes += n + 1;
+            taken += n;
+        }
         float *target = out + lane + done;
-        int t = 0;
-        for (; t + LANES <= n; t += LANES) NAME(transform_columns)(rows, t, target + t, position_step);
-        if (t < n) {
-            NAME(transform_columns)(rows, t, part[0], LANES);
-            size_t rest = (size_t)(n - t);
-            // Half a vector, of a constant size, is common: rows of 8 or of 4 tiles.
-            if (rest == LANES / 2) {
+        // Whole vectors of a long row go to their place.
+        const int whole = pieces[0].tiles / LANES * LANES;
+        for (int t = 0; t < whole; t += LANES) NAME(transform_columns)(rows, t, target + t, position_step);
+        if (whole < lanes - 1) {
+            NAME(transform_columns)(rows, whole, part[0], LANES);
+            for (int i = 0; i < size; i++) {
+                float *own = target + pieces[i].tile + whole;
                 for (int p = 0; p < CK_WINOGRAD_POSITIONS; p++)
-                    memcpy(target + t + p * position_step, part[p], LANES / 2 * sizeof(float));
-            } else {
-                for (int p = 0; p < CK_WINOGRAD_POSITIONS; p++)
-                    for (size_t i = 0; i < rest; i++) target[t + p * position_step + i] = part[p][i];
+                    copy_row(part[p] + pieces[i].lane, own + p * position_step, pieces[i].tiles - whole);
             }
         }
-        done += n;
+        done += taken;
     }
 }
 

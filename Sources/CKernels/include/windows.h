@@ -64,7 +64,7 @@ int ck_has_window_strips(void);
 
 // The products of all windows of a strip, one behind the other, with a panel of weights, a[(channel * taps + t) * a_step + i] for output i <
 // rows: y[i * y_step + window] = f(start[i] + residual[i * y_step + window] + their sum), where `residual` may be null. `rows` is at most a
-// tile's. Up to 31 numbers of x behind the last are read.
+// tile's. Up to 31 numbers of x behind the last are read. `ahead` as ck_pointwise() has it.
 void ck_window_strip_product(
     int rows, const ck_window_strip *strip, const float *a, ptrdiff_t a_step, const float *start, const float *residual,
-    const ck_finish *finish, float *y, ptrdiff_t y_step);
+    const ck_finish *finish, float *y, ptrdiff_t y_step, const float *ahead);

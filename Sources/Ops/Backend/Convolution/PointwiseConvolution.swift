@@ -76,15 +76,18 @@ struct PointwiseConvolution {
             let plane = task / cut.parts / cut.strips
             let group = plane % groups
             let input = unsafe source + plane * channels * pixels + first
-            for panel in layout.panels * part / cut.parts..<layout.panels * (part + 1) / cut.parts {
+            let panels = layout.panels * part / cut.parts..<layout.panels * (part + 1) / cut.parts
+            for panel in panels {
                 let row = panel * layout.panelRows
                 let rows = min(layout.panelRows, layout.rows - row)
                 for index in 0..<rows { unsafe panelStarts[index] = unsafe starts?[group * layout.rows + row + index] ?? 0 }
                 let place = (plane * layout.rows + row) * pixels + first
+                let own = unsafe weights + layout.place(group: group, panel: panel)
+                let ahead = unsafe panel + 1 < panels.upperBound ? weights + layout.place(group: group, panel: panel + 1) : nil
                 unsafe withUnsafePointer(to: finish) { finish in
                     unsafe ck_pointwise(
-                        Int32(rows), channels, count, input, pixels, weights + layout.place(group: group, panel: panel),
-                        layout.panelRows, panelStarts, residual.map { unsafe $0 + place }, finish, target + place, pixels)
+                        Int32(rows), channels, count, input, pixels, own, layout.panelRows, panelStarts,
+                        residual.map { unsafe $0 + place }, finish, target + place, pixels, ahead)
                 }
                 guard !isFinished else { continue }
                 for index in 0..<rows {

@@ -28,9 +28,12 @@ struct WindowStrip {
             let rows = min(layout.panelRows, layout.rows - row)
             for index in 0..<rows { unsafe panelStarts[index] = unsafe starts?[group * layout.rows + row + index] ?? 0 }
             let first = place + row * planeStep
+            let own = unsafe weights + layout.place(group: group, panel: panel)
+            let ahead = unsafe panel + 1 < panels.upperBound ? weights + layout.place(group: group, panel: panel + 1) : nil
             unsafe ck_window_strip_product(
-                Int32(rows), &strip, weights + layout.place(group: group, panel: panel), layout.panelRows, panelStarts,
-                inRegisters?.residual.map { unsafe $0 + first }, &finish, target + first, planeStep)
+                Int32(rows), &strip, own, layout.panelRows, panelStarts, inRegisters?.residual.map { unsafe $0 + first },
+                &finish,
+                target + first, planeStep, ahead)
             guard unsafe inRegisters == nil else { continue }
             for index in 0..<rows {
                 unsafe epilogue.apply(target + first + index * planeStep, count: windows, place: first + index * planeStep)

@@ -175,8 +175,15 @@ struct WinogradConvolution {
 
     /// One panel of tiles, [position][step][lane].
     func transformTiles(_ panel: Int, channels: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        unsafe transformTiles(
-            tiles(of: panel), channels: channels, lanes: Self.lanes, into: target, positionStep: tileStep)
+        let tiles = unsafe tiles(of: panel)
+        if unsafe tiles.count < Self.lanes && !isPaired {
+            // Lanes without a tile are multiplied too, which numbers that happen to be there would slow down where they are subnormal.
+            for position in unsafe 0..<Self.positions {
+                let first = unsafe target + position * tileStep + channels.lowerBound * Self.lanes
+                unsafe first.update(repeating: 0, count: channels.count * Self.lanes)
+            }
+        }
+        unsafe transformTiles(tiles, channels: channels, lanes: Self.lanes, into: target, positionStep: tileStep)
     }
 
     /// Some input channels, of which the first is even, of tiles in a panel of `lanes` of them.
