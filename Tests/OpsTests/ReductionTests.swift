@@ -115,4 +115,47 @@ struct ReductionTests {
                 1, 2, 6, 4, 20, 120,
             ] as [Float])
     }
+
+    /// Lines along every axis, beyond what one band and one task take, against loops over each.
+    @Test(arguments: 0..<3) func lines(axis: Int) throws {
+        let extents = [70, 40, 600]
+        let shape = try Shape(extents)
+        let stride = extents[(axis + 1)...].reduce(1, *)
+        var state: UInt64 = 1
+        let numbers = (0..<shape.count).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int32(state >> 60) - 8
+        }
+        // Equal numbers are common, NaN is now and then.
+        let floats = numbers.enumerated().map { $0 % 1013 == 7 ? Float.nan : Float($1) }
+        let firsts = numbers.indices.filter { $0 / stride % extents[axis] == 0 }
+        for isLast in [false, true] {
+            let attributes = NodeAttributes(["axis": .int(Int64(axis)), "select_last_index": .int(isLast ? 1 : 0)])
+            let found = try run("ArgMax", version: 13, attributes: attributes, inputs: [Tensor(floats, shape: shape)])[0]
+            let expected = firsts.map { first in
+                let line = (0..<extents[axis]).map { floats[first + $0 * stride] }
+                let largest = line.max() ?? 0
+                let place =
+                    line.firstIndex { $0.isNaN } ?? (isLast ? line.lastIndex(of: largest) : line.firstIndex(of: largest))
+                return Int64(place ?? -1)
+            }
+            expectEqual(try found.array(of: Int64.self), expected, "select_last_index \(isLast)")
+        }
+        for (exclusive, reverse) in [(false, false), (false, true), (true, false), (true, true)] {
+            let attributes = NodeAttributes(["exclusive": .int(exclusive ? 1 : 0), "reverse": .int(reverse ? 1 : 0)])
+            var expected = numbers
+            for first in firsts {
+                var sum: Int32 = 0
+                for step in 0..<extents[axis] {
+                    let place = first + (reverse ? extents[axis] - 1 - step : step) * stride
+                    expected[place] = exclusive ? sum : sum + numbers[place]
+                    sum += numbers[place]
+                }
+            }
+            let found = try run(
+                "CumSum", version: 14, attributes: attributes,
+                inputs: [Tensor(numbers, shape: shape), Tensor(scalar: Int64(axis))])[0]
+            expectEqual(try found.array(of: Int32.self), expected, "exclusive \(exclusive), reverse \(reverse)")
+        }
+    }
 }

@@ -19,20 +19,59 @@ func cumulate(
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
+            guard split.count > 0 else { return }
+            if split.inner > 1 { return unsafe try cumulateRows(Element.self) }
             let input = try x.view(of: Element.self)
-            let (count, inner) = (split.count, split.inner)
-            guard count > 0 else { return }
+            let count = split.count
             let grain = max(BroadcastPlan.grain / count, 1)
-            try y.forEachLine(of: Element.self, count: count, inner: inner, grain: grain, threads: threads) {
-                [product, exclusive, reverse] line, output in
-                let first = line / inner * count * inner + line % inner
-                var total: Element = product ? .one : .zero
-                for step in 0..<count {
-                    let place = reverse ? count - 1 - step : step
-                    let value = input[first + place * inner]
-                    let before = total
-                    total = product ? .product(total, value) : .sum(total, value)
-                    output[place] = exclusive ? before : total
+            try y.forEachSlice(of: Element.self, unit: count, grain: grain, threads: threads) {
+                [product, exclusive, reverse] lines, output in
+                for line in lines {
+                    let (first, target) = (line * count, (line - lines.lowerBound) * count)
+                    var total: Element = product ? .one : .zero
+                    for step in 0..<count {
+                        let place = reverse ? count - 1 - step : step
+                        let before = total
+                        total = product ? .product(total, input[first + place]) : .sum(total, input[first + place])
+                        output[target + place] = exclusive ? before : total
+                    }
+                }
+            }
+        }
+
+        /// Neighbouring lines together, row by row: each is the one before it and a row of x.
+        @unsafe
+        private func cumulateRows<Element: NumericElement>(_: Element.Type) throws {
+            let (count, inner, bands) = (split.count, split.inner, AxisBands(split))
+            nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
+            nonisolated(unsafe) let target = unsafe try y.pointer(to: Element.self)
+            let (product, exclusive, reverse) = (product, exclusive, reverse)
+            let identity: Element = product ? .one : .zero
+            threads.forEachRange(bands.count, grain: bands.grain) { range in
+                for band in range {
+                    let (first, width) = bands[band]
+                    for step in 0..<count {
+                        let place = first + (reverse ? count - 1 - step : step) * inner
+                        let row = unsafe target + place
+                        if exclusive, step == 0 {
+                            unsafe row.update(repeating: identity, count: width)
+                            continue
+                        }
+                        let last = place + (reverse ? inner : -inner)
+                        let numbers = unsafe source + (exclusive ? last : place)
+                        if step == 0 {
+                            for index in 0..<width {
+                                unsafe row[index] = product ? .product(.one, numbers[index]) : .sum(.zero, numbers[index])
+                            }
+                            continue
+                        }
+                        let before = unsafe target + last
+                        if product {
+                            for index in 0..<width { unsafe row[index] = .product(before[index], numbers[index]) }
+                        } else {
+                            for index in 0..<width { unsafe row[index] = .sum(before[index], numbers[index]) }
+                        }
+                    }
                 }
             }
         }
