@@ -16,7 +16,10 @@ func argExtreme(
         let threads: ThreadPool
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
-            if split.inner > 1 { return unsafe try chooseAmongRows(Element.self) }
+            if split.inner > 1 {
+                return try chooseAmongRows(
+                    Element.self, x, split, largest: largest, selectsLast: selectsLast, into: y, threads: threads)
+            }
             let input = try x.view(of: Element.self)
             let count = split.count
             let grain = max(BroadcastPlan.grain / count, 1)
@@ -26,50 +29,12 @@ func argExtreme(
                     var position = 0
                     for step in 1..<max(count, 1) {
                         let value = input[line * count + step]
-                        if Self.replaces(value, best, largest: largest, selectsLast: selectsLast) {
+                        if replacesExtreme(value, best, largest: largest, selectsLast: selectsLast) {
                             best = value
                             position = step
                         }
                     }
                     output[place] = Int64(position)
-                }
-            }
-        }
-
-        @inline(__always)
-        private static func replaces<Element: NumericElement>(
-            _ value: Element, _ best: Element, largest: Bool, selectsLast: Bool
-        ) -> Bool {
-            (largest ? value > best : value < best) || (selectsLast && value == best) || (value.isNaN && !best.isNaN)
-        }
-
-        /// Neighbouring lines together, row by row.
-        @unsafe
-        private func chooseAmongRows<Element: NumericElement>(_: Element.Type) throws {
-            let (count, inner, bands) = (split.count, split.inner, AxisBands(split))
-            nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
-            nonisolated(unsafe) let target = unsafe try y.pointer(to: Int64.self)
-            let (largest, selectsLast) = (largest, selectsLast)
-            threads.forEachRange(bands.count, grain: bands.grain) { range in
-                for band in range {
-                    let (first, width) = bands[band]
-                    // Where the band's outputs are: an output for each of its lines.
-                    let outer = first / (count * inner)
-                    let positions = unsafe target + (first - outer * (count - 1) * inner)
-                    unsafe positions.update(repeating: 0, count: width)
-                    unsafe withUnsafeTemporaryAllocation(of: Element.self, capacity: width) { memory in
-                        guard let best = memory.baseAddress else { return }
-                        unsafe best.initialize(from: source + first, count: width)
-                        for step in 1..<max(count, 1) {
-                            let row = unsafe source + first + step * inner
-                            for index in 0..<width {
-                                let (value, old) = unsafe (row[index], best[index])
-                                let isBetter = Self.replaces(value, old, largest: largest, selectsLast: selectsLast)
-                                unsafe best[index] = isBetter ? value : old
-                                unsafe positions[index] = isBetter ? Int64(step) : positions[index]
-                            }
-                        }
-                    }
                 }
             }
         }

@@ -20,7 +20,10 @@ func cumulate(
 
         func visit<Element: NumericElement>(_: Element.Type) throws {
             guard split.count > 0 else { return }
-            if split.inner > 1 { return unsafe try cumulateRows(Element.self) }
+            if split.inner > 1 {
+                return try cumulateRows(
+                    Element.self, x, split, product: product, exclusive: exclusive, reverse: reverse, into: y, threads: threads)
+            }
             let input = try x.view(of: Element.self)
             let count = split.count
             let grain = max(BroadcastPlan.grain / count, 1)
@@ -34,43 +37,6 @@ func cumulate(
                         let before = total
                         total = product ? .product(total, input[first + place]) : .sum(total, input[first + place])
                         output[target + place] = exclusive ? before : total
-                    }
-                }
-            }
-        }
-
-        /// Neighbouring lines together, row by row: each is the one before it and a row of x.
-        @unsafe
-        private func cumulateRows<Element: NumericElement>(_: Element.Type) throws {
-            let (count, inner, bands) = (split.count, split.inner, AxisBands(split))
-            nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
-            nonisolated(unsafe) let target = unsafe try y.pointer(to: Element.self)
-            let (product, exclusive, reverse) = (product, exclusive, reverse)
-            let identity: Element = product ? .one : .zero
-            threads.forEachRange(bands.count, grain: bands.grain) { range in
-                for band in range {
-                    let (first, width) = bands[band]
-                    for step in 0..<count {
-                        let place = first + (reverse ? count - 1 - step : step) * inner
-                        let row = unsafe target + place
-                        if exclusive, step == 0 {
-                            unsafe row.update(repeating: identity, count: width)
-                            continue
-                        }
-                        let last = place + (reverse ? inner : -inner)
-                        let numbers = unsafe source + (exclusive ? last : place)
-                        if step == 0 {
-                            for index in 0..<width {
-                                unsafe row[index] = product ? .product(.one, numbers[index]) : .sum(.zero, numbers[index])
-                            }
-                            continue
-                        }
-                        let before = unsafe target + last
-                        if product {
-                            for index in 0..<width { unsafe row[index] = .product(before[index], numbers[index]) }
-                        } else {
-                            for index in 0..<width { unsafe row[index] = .sum(before[index], numbers[index]) }
-                        }
                     }
                 }
             }

@@ -14,28 +14,3 @@ struct AxisSplit {
         inner = shape.count(axes.upperBound..<shape.rank)
     }
 }
-
-/// The lines along an axis in bands of neighbours, which are worked off row by row: memory is then read as it lies.
-struct AxisBands {
-    private let split: AxisSplit
-    /// Bands of each row.
-    private let pieces: Int
-
-    /// Lines of a band: their rows are whole cache lines, and the first-level cache keeps a few of them.
-    private static let width = 512
-
-    init(_ split: AxisSplit) {
-        self.split = split
-        pieces = (split.inner + Self.width - 1) / Self.width
-    }
-
-    var count: Int { split.outer * pieces }
-    /// Bands that are worth a thread's attention.
-    var grain: Int { max(BroadcastPlan.grain / (min(split.inner, Self.width) * max(split.count, 1)), 1) }
-
-    /// The first element of a band's first row, and how many lines it has.
-    subscript(band: Int) -> (first: Int, width: Int) {
-        let start = band % pieces * Self.width
-        return (band / pieces * split.count * split.inner + start, min(Self.width, split.inner - start))
-    }
-}

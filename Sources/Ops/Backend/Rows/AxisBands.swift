@@ -1,0 +1,112 @@
+import GraphRuntime
+
+/// The lines along an axis in bands of neighbours, which are worked off row by row: memory is then read as it lies.
+struct AxisBands {
+    private let split: AxisSplit
+    /// Bands of each row.
+    private let pieces: Int
+
+    /// Lines of a band: their rows are whole cache lines, and the first-level cache keeps a few of them.
+    private static let width = 512
+
+    init(_ split: AxisSplit) {
+        self.split = split
+        pieces = (split.inner + Self.width - 1) / Self.width
+    }
+
+    var count: Int { split.outer * pieces }
+    /// Bands that are worth a thread's attention.
+    var grain: Int { max(BroadcastPlan.grain / (min(split.inner, Self.width) * max(split.count, 1)), 1) }
+
+    /// The first element of a band's first row, and how many lines it has.
+    subscript(band: Int) -> (first: Int, width: Int) {
+        let start = band % pieces * Self.width
+        return (band / pieces * split.count * split.inner + start, min(Self.width, split.inner - start))
+    }
+}
+
+/// Sums (or products) up to each element along an axis, of neighbouring lines together: each row is the one before it and a row of x.
+///
+/// - Parameter y: of x's type and shape.
+/// - Throws: ``TensorError`` where it isn't.
+func cumulateRows<Element: NumericElement>(
+    _ type: Element.Type, _ x: Tensor, _ split: AxisSplit, product: Bool, exclusive: Bool, reverse: Bool, into y: MutableTensor,
+    threads: ThreadPool
+) throws {
+    let (count, inner, bands) = (split.count, split.inner, AxisBands(split))
+    nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
+    nonisolated(unsafe) let target = unsafe try y.pointer(to: Element.self)
+    guard y.count == x.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+    let identity: Element = product ? .one : .zero
+    threads.forEachRange(bands.count, grain: bands.grain) { range in
+        for band in range {
+            let (first, width) = bands[band]
+            for step in 0..<count {
+                let place = first + (reverse ? count - 1 - step : step) * inner
+                let row = unsafe target + place
+                if exclusive, step == 0 {
+                    unsafe row.update(repeating: identity, count: width)
+                    continue
+                }
+                let last = place + (reverse ? inner : -inner)
+                let numbers = unsafe source + (exclusive ? last : place)
+                if step == 0 {
+                    for index in 0..<width {
+                        unsafe row[index] = product ? .product(.one, numbers[index]) : .sum(.zero, numbers[index])
+                    }
+                    continue
+                }
+                let before = unsafe target + last
+                if product {
+                    for index in 0..<width { unsafe row[index] = .product(before[index], numbers[index]) }
+                } else {
+                    for index in 0..<width { unsafe row[index] = .sum(before[index], numbers[index]) }
+                }
+            }
+        }
+    }
+}
+
+/// Whether an element takes the place of the best before it, see ``argExtreme(_:axis:largest:selectsLast:into:threads:)``: the first NaN does.
+@inline(__always)
+func replacesExtreme<Element: NumericElement>(
+    _ value: Element, _ best: Element, largest: Bool, selectsLast: Bool
+) -> Bool {
+    (largest ? value > best : value < best) || (selectsLast && value == best) || (value.isNaN && !best.isNaN)
+}
+
+/// Where the largest (or least) elements along an axis are, of neighbouring lines together, row by row.
+///
+/// - Parameter y: int64, of x's shape without the axis.
+/// - Throws: ``TensorError`` where it isn't.
+func chooseAmongRows<Element: NumericElement>(
+    _ type: Element.Type, _ x: Tensor, _ split: AxisSplit, largest: Bool, selectsLast: Bool, into y: MutableTensor,
+    threads: ThreadPool
+) throws {
+    let (count, inner, bands) = (split.count, split.inner, AxisBands(split))
+    nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
+    nonisolated(unsafe) let target = unsafe try y.pointer(to: Int64.self)
+    guard y.count == split.outer * inner else { throw TensorError("shape \(y.shape) isn't that of \(x.shape) without an axis") }
+    threads.forEachRange(bands.count, grain: bands.grain) { range in
+        for band in range {
+            let (first, width) = bands[band]
+            // Where the band's outputs are: an output for each of its lines.
+            let outer = first / (count * inner)
+            let positions = unsafe target + (first - outer * (count - 1) * inner)
+            unsafe positions.update(repeating: 0, count: width)
+            unsafe withUnsafeTemporaryAllocation(of: Element.self, capacity: width) { memory in
+                guard let best = memory.baseAddress else { return }
+                unsafe best.initialize(from: source + first, count: width)
+                for step in 1..<max(count, 1) {
+                    let row = unsafe source + first + step * inner
+                    for index in 0..<width {
+                        let (value, old) = unsafe (row[index], best[index])
+                        let isBetter = replacesExtreme(value, old, largest: largest, selectsLast: selectsLast)
+                        unsafe best[index] = isBetter ? value : old
+                        unsafe positions[index] = isBetter ? Int64(step) : positions[index]
+                    }
+                }
+            }
+        }
+    }
+}
