@@ -9,11 +9,6 @@
 #define POINTWISE_ARGUMENTS channels, pixels, x, x_step, weights, weight_step, starts, residual, finish, y, y_step, ahead
 
 #if defined(__x86_64__)
-// Bytes of the next panel to ask for with each channel of each of so many tiles, which then ask for all of it.
-VECTOR_INLINE ptrdiff_t bytes_ahead(ptrdiff_t weight_step, ptrdiff_t tiles) {
-    return ((ptrdiff_t)sizeof(float) * weight_step + tiles - 1) / tiles;
-}
-
 // Pixels behind a vector that are better multiplied one by one with columns of the weights, of at least as many rows, than as a vector with
 // most lanes empty.
 enum { MOST_FEW = 4, LEAST_ROWS = 8 };

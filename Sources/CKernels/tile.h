@@ -8,6 +8,12 @@
         ptrdiff_t ldc, const float *ahead, ptrdiff_t ahead_step
 #define TILE_ARGUMENTS k, a, a_step, b, start, start_step, c, ldc, ahead, ahead_step
 
+// Bytes of the next panel of weights to ask for with each of its steps, of `width` floats, in each of so many tiles: together they ask for all
+// of it.
+static inline ptrdiff_t bytes_ahead(ptrdiff_t width, ptrdiff_t tiles) {
+    return ((ptrdiff_t)sizeof(float) * width + tiles - 1) / tiles;
+}
+
 // Calls the copy of `tile` for `rows`, at most 14, so that its sums are registers.
 #define UP_TO_14_ROWS(tile, ...)                                                                                             \
     switch (rows) {                                                                                                          \

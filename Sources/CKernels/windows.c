@@ -310,8 +310,7 @@ CK_TARGET_AVX512 VECTOR_INLINE void strip_512(const int rows, STRIP_PARAMETERS) 
     // Where in a row of windows, and of what is between two rows, a tile begins.
     ptrdiff_t column = 0;
     const char *next = (const char *)ahead;
-    const ptrdiff_t tiles = (strip->lanes + 31) / 32;
-    const ptrdiff_t next_step = ahead ? ((ptrdiff_t)sizeof(float) * a_step + tiles - 1) / tiles : 0;
+    const ptrdiff_t next_step = ahead ? bytes_ahead(a_step, (strip->lanes + 31) / 32) : 0;
     for (ptrdiff_t lane = 0; lane < strip->lanes; lane += 32) {
         const ptrdiff_t count = strip->lanes - lane < 32 ? strip->lanes - lane : 32;
         uint32_t mask = 0;

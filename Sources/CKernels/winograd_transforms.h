@@ -1,7 +1,7 @@
 // The transforms of the input and of the weights in vectors of LANES floats; included once for each width.
 
 // The first step of the input transform for six rows of pixels from y0 on, with zeros outside of the picture: `length` columns from x0 on,
-// and zeros up to `limit`, since lanes without a tile are computed too, a hundred times as slowly where numbers happen to be subnormal.
+// and zeros up to `limit`, since lanes without a tile are computed too, and many times as slowly where they happen to be subnormal.
 VECTOR_INLINE void NAME(transform_rows)(
     const ck_winograd_geometry *g, const float *plane, ptrdiff_t y0, ptrdiff_t x0, ptrdiff_t length, ptrdiff_t limit,
     float (*rows)[4 * ROOM]) {
