@@ -244,6 +244,18 @@ CK_KERNEL(double, ck_row_sum_wide, (const float *x, ptrdiff_t n), (x, n)) {
 CK_ROW_EXTREME(ck_row_min, INFINITY, <)
 CK_ROW_EXTREME(ck_row_max, -INFINITY, >)
 
+CK_KERNEL(ptrdiff_t, ck_row_place, (const float *x, ptrdiff_t n, float value), (x, n, value)) {
+    enum { BLOCK = 64 };
+    ptrdiff_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        int is_found = 0;
+        VECTOR_LOOP for (ptrdiff_t j = 0; j < BLOCK; j++) is_found |= x[i + j] == value;
+        if (is_found) break;
+    }
+    while (i < n && x[i] != value) i++;
+    return i;
+}
+
 CK_KERNEL(void, ck_accumulate, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {
     VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i];
 }

@@ -140,6 +140,9 @@ struct ReductionTests {
                 return Int64(place ?? -1)
             }
             expectEqual(try found.array(of: Int64.self), expected, "select_last_index \(isLast)")
+            let negated = try Tensor(floats.map { -$0 }, shape: shape)
+            let least = try run("ArgMin", version: 13, attributes: attributes, inputs: [negated])[0]
+            expectEqual(try least.array(of: Int64.self), expected, "ArgMin, select_last_index \(isLast)")
         }
         for (exclusive, reverse) in [(false, false), (false, true), (true, false), (true, true)] {
             let attributes = NodeAttributes(["exclusive": .int(exclusive ? 1 : 0), "reverse": .int(reverse ? 1 : 0)])

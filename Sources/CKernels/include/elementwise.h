@@ -77,6 +77,8 @@ float ck_row_sum_square(const float *x, ptrdiff_t n);
 // The least and the largest; NaN where any element is; infinities of the other sign for empty rows.
 float ck_row_min(const float *x, ptrdiff_t n);
 float ck_row_max(const float *x, ptrdiff_t n);
+// The first place of `value` among n numbers; n where there is none.
+ptrdiff_t ck_row_place(const float *x, ptrdiff_t n, float value);
 // y[i] += x[i], += |x[i]|, += x[i]^2.
 void ck_accumulate(const float *x, float *y, ptrdiff_t n);
 void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n);

@@ -20,23 +20,8 @@ func argExtreme(
                 return try chooseAmongRows(
                     Element.self, x, split, largest: largest, selectsLast: selectsLast, into: y, threads: threads)
             }
-            let input = try x.view(of: Element.self)
-            let count = split.count
-            let grain = max(BroadcastPlan.grain / count, 1)
-            try y.forEachSlice(of: Int64.self, grain: grain, threads: threads) { [largest, selectsLast] range, output in
-                for (place, line) in range.enumerated() {
-                    var best = input[line * count]
-                    var position = 0
-                    for step in 1..<max(count, 1) {
-                        let value = input[line * count + step]
-                        if replacesExtreme(value, best, largest: largest, selectsLast: selectsLast) {
-                            best = value
-                            position = step
-                        }
-                    }
-                    output[place] = Int64(position)
-                }
-            }
+            try chooseInLines(
+                Element.self, x, count: split.count, largest: largest, selectsLast: selectsLast, into: y, threads: threads)
         }
     }
     guard x.shape[axis] > 0 else { throw TensorError("axis \(axis) of shape \(x.shape) has no elements to choose from") }

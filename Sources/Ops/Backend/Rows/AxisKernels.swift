@@ -1,3 +1,4 @@
+import CKernels
 import GraphRuntime
 
 /// The lines along an axis in bands of neighbours, which are worked off row by row: memory is then read as it lies.
@@ -109,4 +110,52 @@ func chooseAmongRows<Element: NumericElement>(
             }
         }
     }
+}
+
+/// Where the largest (or least) elements of lines are, whose elements lie side by side.
+///
+/// - Parameter y: int64, with an element for each line of `count` elements.
+/// - Throws: ``TensorError`` where it has others.
+func chooseInLines<Element: NumericElement>(
+    _ type: Element.Type, _ x: Tensor, count: Int, largest: Bool, selectsLast: Bool, into y: MutableTensor, threads: ThreadPool
+) throws {
+    guard type != Float.self || selectsLast else {
+        return try chooseInFloatLines(x, count: count, largest: largest, into: y, threads: threads)
+    }
+    try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
+        unsafe firstPlace($0, count, largest: largest, selectsLast: selectsLast)
+    }
+}
+
+/// The first place of the extreme, which is looked for once it is known: neither of the two passes has to wait for the element before. The
+/// first NaN is found in order.
+private func chooseInFloatLines(_ x: Tensor, count: Int, largest: Bool, into y: MutableTensor, threads: ThreadPool) throws {
+    try forEachPlace(of: Float.self, x, count: count, in: y, threads: threads) { row in
+        let extreme = unsafe largest ? ck_row_max(row, count) : ck_row_min(row, count)
+        guard !extreme.isNaN else { return unsafe firstPlace(row, count, largest: largest, selectsLast: false) }
+        return unsafe ck_row_place(row, count, extreme)
+    }
+}
+
+private func forEachPlace<Element: NumericElement>(
+    of type: Element.Type, _ x: Tensor, count: Int, in y: MutableTensor, threads: ThreadPool,
+    _ place: @Sendable (UnsafePointer<Element>) -> Int
+) throws {
+    nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
+    nonisolated(unsafe) let target = unsafe try y.pointer(to: Int64.self)
+    guard y.count * count == x.count else { throw TensorError("shape \(y.shape) isn't that of \(x.shape) without an axis") }
+    threads.forEachRange(y.count, grain: max(BroadcastPlan.grain / count, 1)) { range in
+        for line in range { unsafe target[line] = Int64(place(source + line * count)) }
+    }
+}
+
+private func firstPlace<Element: NumericElement>(
+    _ row: UnsafePointer<Element>, _ count: Int, largest: Bool, selectsLast: Bool
+) -> Int {
+    var (best, place) = unsafe (row[0], 0)
+    for index in 1..<max(count, 1) {
+        let value = unsafe row[index]
+        if replacesExtreme(value, best, largest: largest, selectsLast: selectsLast) { (best, place) = (value, index) }
+    }
+    return place
 }
