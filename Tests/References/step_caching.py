@@ -5,7 +5,8 @@
 Writes <cache>/step-caching: for each model of controls.py, which must have run, MODEL/expected (latents and pictures) and MODEL/cases.json. The keys
 of a case are those of controls.py, whose exported models and inputs it names, and
 
-    caching             "deep:INTERVAL:BRANCH", the branch counted along the skip connections from the output; null for none
+    caching             "deep:INTERVAL:BRANCH", the branch counted along the skip connections from the output, "forecast:THRESHOLD", or both with a
+                        plus sign between them; null for none
     guidance_interval   [start, end], the shares of the run between which guidance counts; null for all of it
 
 The judge is diffusers' pipeline with the package DeepCache over the torch modules that were exported, in float32. That package counts branches as if
@@ -15,6 +16,7 @@ every block on the way up had three layers, as those of Stable Diffusion have. G
 import argparse
 import json
 import logging
+import math
 import shutil
 import time
 import warnings
@@ -27,7 +29,7 @@ import families
 from common import CACHE, write_json
 from controls import control
 
-RECIPE = 1
+RECIPE = 2
 ROOT = CACHE / "step-caching"
 
 
@@ -51,16 +53,111 @@ def caching_cases(kind, sizes, branches):
         # diffusers' FreeU scales hidden states where they are, those that DeepCache keeps in its blocks among them, and so anew in every step:
         # the cut lies behind them.
         branch = 1 if "freeu" in arguments else branches[number % len(branches)]
-        made.append(one | {"caching": (interval, branch), "guidance_interval": None})
+        made.append(one | {"caching": caching(deep=(interval, branch)), "guidance_interval": None})
     # Every branch of one form.
     for branch in branches:
         one = controls.case(f"branch-{branch}", "text", "ddim", kind, square, [], seed=50 + branch)
-        made.append(one | {"caching": (3, branch), "guidance_interval": None})
+        made.append(one | {"caching": caching(deep=(3, branch)), "guidance_interval": None})
     intervals = [("ddim", "text", (0.2, 0.7), {}), ("euler", "text", (0.0, 0.45), dict(batch=2)), ("ddim", "picture", (0.3, 1.0), dict(strength=0.7))]
     for number, (scheduler, task, interval, arguments) in enumerate(intervals):
         one = controls.case(f"interval-{number}", task, scheduler, kind, square, [], seed=60 + number, **arguments)
         made.append(one | {"caching": None, "guidance_interval": interval})
+    forecasts = [
+        ("ddim", "text", 0.3, None, {}), ("euler", "text", 0.5, (2, 2), dict(batch=2, negative_prompt="a green background")),
+        ("dpm++2m-karras", "text", 0.4, (2, 1), {}), ("dpm++2m-karras", "text", 0.5, None, dict(guidance_scale=1.0)),
+        ("euler", "picture", 0.7, (3, 1), dict(strength=0.8)),
+    ]  # fmt: skip
+    for number, (scheduler, task, threshold, deep, arguments) in enumerate(forecasts):
+        one = controls.case(f"forecast-{number}", task, scheduler, kind, square, [], seed=70 + number, steps=16, **arguments)
+        made.append(one | {"caching": caching(threshold, deep), "guidance_interval": None})
     return made
+
+
+def caching(threshold=None, deep=None):
+    return {"threshold": threshold, "deep": deep}
+
+
+def caching_text(one):
+    """As the option has it; None for no caching."""
+    parts = [f"forecast:{one['threshold']}"] if one and one["threshold"] else []
+    parts += ["deep:{}:{}".format(*one["deep"])] if one and one["deep"] else []
+    return "+".join(parts) or None
+
+
+class CachedPipeline:
+    """A pipeline with DeepCache, with forecasts, or with both, for the time of a with statement."""
+
+    class Helper(DeepCacheSDHelper):
+        """Counts the evaluations that reach the U-Net, where the package's counts the timesteps."""
+
+        def wrap_unet_forward(self):
+            forward = self.function_dict["unet_forward"] = self.pipe.unet.forward
+            computed = [-1]
+
+            def counted(*given, **named):
+                computed[0] += 1
+                self.cur_timestep = computed[0]
+                return forward(*given, **named)
+
+            self.pipe.unet.forward = counted
+
+    def __init__(self, pipeline, caching, guidance_scale, layers):
+        self.pipeline, self.threshold, self.scale, self.helper = pipeline, caching["threshold"], guidance_scale, None
+        if caching["deep"]:
+            interval, branch = caching["deep"]
+            self.helper = self.Helper(pipe=pipeline)
+            self.helper.set_params(cache_interval=interval, cache_branch_id=3 * (branch // layers) + branch % layers)
+
+    def __enter__(self):
+        if self.helper:
+            self.helper.enable()
+        self.forward = self.pipeline.unet.forward
+        self.samples, self.curvature, self.skipped, self.count = [], None, 0, 0
+        if self.threshold:
+            self.pipeline.unet.forward = self.forecasting
+
+    def __exit__(self, *_):
+        self.pipeline.unet.forward = self.forward
+        if self.helper:
+            self.helper.disable()
+        assert not self.threshold or self.count, "nothing was forecast"
+
+    def position(self, timestep):
+        """λ of Lu et al. 2022: the logarithm of signal over noise."""
+        # Schedules of noise levels begin their timesteps between whole numbers.
+        scheduler = self.pipeline.scheduler
+        if len(getattr(scheduler, "sigmas", [])) > 1:
+            return -math.log(scheduler.sigmas[(scheduler.timesteps == timestep).nonzero()[0].item()].item())
+        signal = scheduler.alphas_cumprod[int(timestep)].item()
+        return 0.5 * math.log(signal / (1 - signal))
+
+    def guided(self, answer):
+        if self.scale <= 1:
+            return answer
+        without, given = answer.chunk(2)
+        return without + self.scale * (given - without)
+
+    def forecasting(self, sample, timestep, *given, **named):
+        timestep = float(timestep)
+        place = self.position(timestep)
+        line = span = None
+        if len(self.samples) == 2:
+            (a, first), (b, second) = self.samples
+            line, span = second + (place - b) / (b - a) * (second - first), abs((place - a) * (place - b))
+        is_last = timestep == float(self.pipeline.scheduler.timesteps[-1])
+        if not is_last and self.skipped < 4 and self.curvature is not None:
+            ratio = self.curvature * span / self.threshold
+            assert abs(ratio - 1) > 0.01, f"whether this is forecast depends on rounding: {ratio}"
+            if ratio <= 1:
+                self.skipped += 1
+                self.count += 1
+                return (torch.cat([line] * (sample.shape[0] // line.shape[0])),)
+        answer = self.forward(sample, torch.tensor(timestep), *given, **named)
+        whole = self.guided(answer[0])
+        if line is not None:
+            self.curvature = ((line - whole).norm() / whole.norm()).item() / span
+        self.samples, self.skipped = [*self.samples[-1:], (place, whole)], 0
+        return answer
 
 
 def guide_within(pipeline, start, end):
@@ -92,12 +189,8 @@ def make(name, parts, factor, asked):
     for one in asked:
         pipeline = controls.assemble(parts, networks, one)
         if one["caching"]:
-            interval, branch = one["caching"]
-            helper = DeepCacheSDHelper(pipe=pipeline)
-            helper.set_params(cache_interval=interval, cache_branch_id=3 * (branch // layers) + branch % layers)
-            helper.enable()
-            answer, latents = controls.call(pipeline, one)
-            helper.disable()
+            with CachedPipeline(pipeline, one["caching"], one["guidance_scale"], layers):
+                answer, latents = controls.call(pipeline, one)
         else:
             forward = guide_within(pipeline, *one["guidance_interval"])
             answer, latents = controls.call(pipeline, one)
@@ -105,7 +198,7 @@ def make(name, parts, factor, asked):
         if one["freeu"]:
             pipeline.disable_freeu()
         entry = controls.record(ROOT, name, one, answer, latents)
-        entry["caching"] = f"deep:{interval}:{branch}" if one["caching"] else None
+        entry["caching"] = caching_text(one["caching"])
         entries.append(entry)
     write_json(folder / "cases.json", {"recipe": recipe(), "cases": entries})
 

@@ -46,6 +46,7 @@ def settings(steps):
     groups["deep from 0.2 on"] = [f"--cache deep:{interval}:0:0.2" for interval in (2, 3, 5)]
     groups["deep, branch 2, from 0.2 on"] = [f"--cache deep:{interval}:2:0.2" for interval in (3, 5, 7)]
     groups["forecast"] = [f"--cache forecast:{threshold}" for threshold in (0.02, 0.05, 0.1, 0.2)]
+    groups["forecast and deep, branch 2"] = [f"--cache forecast:{threshold}+deep:2:2" for threshold in (0.1, 0.2, 0.3)]
     groups["guidance to"] = [f"--cfg-interval 0,{end}" for end in (0.8, 0.6)]
     groups["guidance from"] = [f"--cfg-interval {start},1" for start in (0.2, 0.4)]
     groups["fast"] = ["--fast"]
@@ -189,7 +190,7 @@ def main():
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sheet", type=Path, help="pictures of the first scheduler")
-    parser.add_argument("--on-sheet", nargs="+", default=["--steps 10", "--cache deep:3", "--cache deep:3:2", "--fast"])
+    parser.add_argument("--on-sheet", nargs="+", default=["--steps 10", "--cache deep:3:2", "--cache forecast:0.1", "--fast"])
     options = parser.parse_args()
     results = {}
     for scheduler in options.scheduler:

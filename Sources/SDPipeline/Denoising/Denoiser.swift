@@ -17,4 +17,8 @@ struct Evaluation: Sendable, Equatable {
     /// Among the scheduler's timesteps.
     let index: Int
     let timestep: Float
+    /// Signal and noise of the latents.
+    let noiseLevel: NoiseLevel
+    /// Its place among the evaluations that are computed: the index, less those before it that were left out.
+    var ordinal: Int
 }

@@ -57,8 +57,9 @@ struct DenoisingRun: Sendable {
     /// - Throws: ``PipelineError`` where a graph fails or numbers stop being finite, ``SchedulerError``, `CancellationError`.
     mutating func next(observer: (any RunObserver)?) throws -> Bool {
         guard completed < total else { return false }
+        let index = firstIndex + completed
         let evaluation = Evaluation(
-            index: firstIndex + completed, timestep: scheduler.timesteps[firstIndex + completed])
+            index: index, timestep: scheduler.timesteps[index], noiseLevel: scheduler.noiseLevels[index], ordinal: index)
         let clock = ContinuousClock()
         let begin = clock.now
         let prediction = try Section.time("U-Net step \(evaluation.index + 1)", for: observer) {

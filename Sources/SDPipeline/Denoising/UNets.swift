@@ -37,9 +37,9 @@ final class UNets: Sendable {
     func unet(_ plan: GenerationPlan) throws -> UNet {
         var edits = UNet.Edits(takesResiduals: !plan.request.controls.isEmpty, takesFreeU: plan.request.freeU != nil)
         var features: DeepFeatures?
-        if case .deep(let interval, let branch, let start)? = plan.request.stepCaching, interval > 1 {
-            edits.cutBranch = branch
-            features = DeepFeatures(interval: interval, firstIndex: plan.firstIndex(afterShare: start))
+        if let deep = plan.request.stepCaching?.deep, deep.interval > 1 {
+            edits.cutBranch = deep.branch
+            features = DeepFeatures(interval: deep.interval, firstIndex: plan.firstIndex(afterShare: deep.start))
         }
         var unet = try unet(edits)
         unet.mix = unet.mix?.counting(plan.adapterWeights.unetStrengths)

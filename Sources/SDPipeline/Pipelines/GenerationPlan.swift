@@ -82,10 +82,10 @@ public struct GenerationPlan: Sendable {
         try Self.checkSeeds(request)
         try Self.checkTask(request, configuration, hasPicture: start != nil)
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: strength, hasPicture: start != nil)
-        try request.takeFastSettings(for: type(of: scheduler).descriptor)
+        try request.takeFastSettings(for: scheduler)
         self.request = request
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
-        try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
+        try request.stepCaching?.check(for: scheduler, options: request.stepOptions)
         stepsBefore = 0
         let (prompt, weights) = try configuration.adapters.read(request)
         adapterWeights = weights
@@ -335,7 +335,7 @@ public struct GenerationPlan: Sendable {
         strength = 1
         scheduler = try Self.scheduler(for: request, configuration)
         try request.stepOptions.check(for: type(of: scheduler).descriptor)
-        try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
+        try request.stepCaching?.check(for: scheduler, options: request.stepOptions)
         firstIndex = Refinement.firstIndex(try Refinement.cutoff(request, scheduler: scheduler), scheduler)
         endIndex = scheduler.timesteps.count
         guard firstIndex < endIndex else {
@@ -389,7 +389,7 @@ public struct GenerationPlan: Sendable {
         request.timestepRequest = timesteps
         if case .steps(let count) = timesteps { request.steps = count }
         (scheduler, firstIndex) = try Self.begin(request, configuration, strength: share, hasPicture: true)
-        try request.stepCaching?.check(for: type(of: scheduler).descriptor, eta: request.stepOptions.eta)
+        try request.stepCaching?.check(for: scheduler, options: request.stepOptions)
         strength = pass.strength
         self.request = request
         endIndex = scheduler.timesteps.count

@@ -177,7 +177,7 @@ extension DenoisingRun {
         var options = plan.request.stepOptions
         options.eta = options.eta ?? 0
         var denoiser = denoiser
-        if case .forecast(let threshold)? = plan.request.stepCaching {
+        if let threshold = plan.request.stepCaching?.forecastThreshold {
             denoiser = ForecastDenoiser(
                 denoiser, threshold: threshold, lastIndex: plan.endIndex - 1, breaks: plan.changesOfConditions)
         }

@@ -43,6 +43,9 @@ public protocol Scheduler: Sendable {
     /// The standard deviation of the noise that a run starts from.
     var initNoiseSigma: Float { get }
 
+    /// Whether steps with these options draw noise: by the kind of scheduler, its settings, eta or churn.
+    func drawsNoise(with options: SchedulerStepOptions) -> Bool
+
     /// The sample as the model expects it at step `index`.
     func scaleModelInput(_ sample: [Float], at index: Int) throws -> [Float]
 
@@ -72,6 +75,9 @@ public protocol Scheduler: Sendable {
 extension Scheduler {
     /// The class in diffusers, as ``SchedulerDescriptor/className``.
     public var name: String { Self.descriptor.className }
+
+    /// As ``SchedulerDescriptor/isStochastic`` says, whatever the options.
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { Self.descriptor.isStochastic }
 
     /// A new run.
     /// - Parameter batchSize: how many pictures the samples hold; dynamic thresholding looks at each alone.

@@ -6,8 +6,9 @@ struct EvaluationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Make steps cheaper by what earlier ones computed: deep computes the U-Net's deep part in one of so many steps, the part before skip connection BRANCH in each, and all of it in the share START of the run; forecast leaves out steps that can be told from those before. (default: none; of BRANCH and START 0, of THRESHOLD 0.05)",
-            valueName: "deep:INTERVAL[:BRANCH[:START]]|forecast[:THRESHOLD]"), transform: OptionValues.stepCaching)
+            "Make steps cheaper by what earlier ones computed: deep computes the U-Net's deep part in one of so many steps, the part before skip connection BRANCH in each, and all of it in the share START of the run; forecast leaves out steps that can be told from those before; with a plus sign between them, deep is for the steps that are left. (default: none; of BRANCH and START 0, of THRESHOLD 0.05)",
+            valueName: "deep:INTERVAL[:BRANCH[:START]]|forecast[:THRESHOLD]|forecast+deep"), transform: OptionValues.stepCaching
+    )
     var cache: StepCaching?
 
     @Option(
@@ -36,7 +37,7 @@ extension OptionValues {
         guard let value = StepCaching(text) else {
             throw Expectation(
                 description:
-                    "expected deep with an interval of 1 to \(StepCaching.largestInterval) and perhaps a branch of 0 or more and a start from 0 to below 1, such as deep:3, deep:3:1 or deep:3:0:0.3, or forecast, perhaps with a threshold above 0."
+                    "expected deep with an interval of 1 to \(StepCaching.largestInterval) and perhaps a branch of 0 or more and a start from 0 to below 1, such as deep:3, deep:3:1 or deep:3:0:0.3, or forecast, perhaps with a threshold above 0, or both with a plus sign, such as forecast:0.2+deep:2."
             )
         }
         return value

@@ -136,6 +136,21 @@ import Testing
         #expect(squares / Double(plain.count) < 25)
     }
 
+    /// Of the evaluations that aren't left out, the deep part is in one of so many.
+    @Test func computesTheDeepPartOfWhatIsLeft() throws {
+        let pipeline = try pipeline()
+        var request = GenerationRequest(prompt: "a fox", steps: 20, seed: 3, scheduler: "ddim")
+        request.stepCaching = .forecast(threshold: 1e9, deep: StepCaching.Deep(interval: 2))
+        let nodes = try runs(request, pipeline).nodes
+        let whole = try #require(nodes.max())
+        #expect(nodes.indices.filter { nodes[$0] > 0 } == [0, 1, 2, 7, 12, 17, 19])
+        #expect(nodes.indices.filter { nodes[$0] * 3 > whole * 2 } == [0, 2, 12, 19])
+        request.stepCaching = .forecast(threshold: 1e9, deep: StepCaching.Deep(interval: 2, start: 0.4))
+        // Behind the share 0.4 of 20 evaluations, which are 8, of which 12 is the first that is computed.
+        let later = try runs(request, pipeline).nodes
+        #expect(later.indices.filter { later[$0] * 3 > whole * 2 }.prefix(4) == [0, 1, 2, 7])
+    }
+
     /// What was predicted for one prompt says nothing of the next: two evaluations, and a third that measures, begin a new line.
     @Test(arguments: [("[a fox:a red apple:10]", 1.0, nil), ("a fox", 5.0, GuidanceInterval(start: 0.5, end: 1))])
     func forecastsBeginAnew(prompt: String, scale: Double, interval: GuidanceInterval?) throws {
@@ -180,12 +195,19 @@ import Testing
     }
 
     /// What is fast is chosen by the scheduler, said in a notice and in the record, and is the picture of the settings by themselves.
-    @Test(arguments: ["dpm++2m", "euler", "euler-a", "dpm++3m-sde"]) func choosesFastSettings(scheduler: String) throws {
-        let isStochastic = ["euler-a", "dpm++3m-sde"].contains(scheduler)
-        let caching = isStochastic ? StepCaching.deep(interval: 3, branch: 2) : .forecast(threshold: 0.1)
+    @Test(arguments: [
+        "dpm++2m", "euler", "unipc", "deis", "lms", "dpm++3m", "dpm-solver", "euler-a", "dpm++2m-sde", "dpm++3m-sde",
+    ])
+    func choosesFastSettings(scheduler: String) throws {
+        let isStochastic = ["euler-a", "dpm++2m-sde", "dpm++3m-sde"].contains(scheduler)
+        let both = StepCaching.forecast(threshold: 0.2, deep: StepCaching.Deep(interval: 2, branch: 2))
+        let caching =
+            isStochastic
+            ? StepCaching.deep(interval: 3, branch: 2)
+            : ["dpm++2m", "euler"].contains(scheduler) ? both : .forecast(threshold: 0.1)
         let interval = isStochastic ? GuidanceInterval(start: 0.2, end: 1) : nil
         let pipeline = try pipeline()
-        var request = GenerationRequest(prompt: "a fox", steps: 12, guidanceScale: 5, seed: 3, scheduler: scheduler)
+        var request = GenerationRequest(prompt: "a fox", steps: 16, guidanceScale: 5, seed: 3, scheduler: scheduler)
         request.isFast = true
         let plan = try pipeline.configuration.plan(for: request)
         #expect(plan.notices.contains(.fast(stepCaching: caching, guidanceInterval: interval)))
@@ -194,7 +216,10 @@ import Testing
         request.isFast = false
         (request.stepCaching, request.guidanceInterval) = (caching, interval)
         #expect(try pipeline.generate(request).images[0].pixels == fast.images[0].pixels)
-        request.isFast = true
+        (request.stepCaching, request.guidanceInterval, request.isFast, request.steps) = (nil, nil, true, 15)
+        let few = try pipeline.configuration.plan(for: request)
+        #expect(few.request.stepCaching == (isStochastic ? caching : .forecast(threshold: 0.1)))
+        request.stepCaching = caching
         let error = #expect(throws: PipelineError.self) { try pipeline.configuration.plan(for: request) }
         #expect(error?.message.contains("expected either") == true)
     }
@@ -215,12 +240,20 @@ import Testing
         #expect(GuidanceInterval(" 0.1, 0.8") == GuidanceInterval(start: 0.1, end: 0.8))
         #expect(GuidanceInterval(start: 0.25, end: 1).description == "0.25,1.0")
         #expect(message { $0.guidanceInterval = GuidanceInterval(start: 0.5, end: 0.5) }.contains("the first below the second"))
-        for (scheduler, part) in [("euler-a", "which draws noise"), ("heun", "2 times a step")] {
+        let draws = "which draws noise in its steps"
+        for (scheduler, part, options) in [
+            ("euler-a", draws, [:]), ("heun", "2 times a step", [:]), ("dpm++2m-sde", draws, [:]),
+            ("ddim", draws, ["eta": 0.5]),
+            ("euler", draws, ["s_churn": 1]),
+        ] as [(String, String, [String: Double])] {
             let found = message {
                 $0.scheduler = scheduler
+                ($0.stepOptions.eta, $0.stepOptions.churn) = (options["eta"], options["s_churn"] ?? 0)
                 $0.stepCaching = .forecast(threshold: 0.1)
             }
-            #expect(found.contains(part) && found.contains("the scheduler \(scheduler)"), "\(found)")
+            #expect(
+                found.contains(part) && found.contains("the scheduler \(scheduler == "dpm++2m-sde" ? "dpm++2m" : scheduler)"),
+                "\(found)")
         }
         for (scheduler, part) in [("lcm", "so few steps"), ("heun", "2 times a step"), ("ddim-inverse", "makes no pictures")] {
             let found = message {
@@ -241,6 +274,10 @@ import Testing
             ("deep:3", .deep(interval: 3)), ("deep:3:1", .deep(interval: 3, branch: 1)), ("deep:1:0", .deep(interval: 1)),
             ("deep:3:0:0.25", .deep(interval: 3, start: 0.25)), ("deep:3:2:0", .deep(interval: 3, branch: 2)),
             ("forecast", .forecast(threshold: StepCaching.standardThreshold)), ("forecast:0.2", .forecast(threshold: 0.2)),
+            ("forecast:0.2+deep:2:2", .forecast(threshold: 0.2, deep: StepCaching.Deep(interval: 2, branch: 2))),
+            ("deep:3+forecast", .forecast(threshold: StepCaching.standardThreshold, deep: StepCaching.Deep(interval: 3))),
+            ("deep:3+deep:2", nil), ("forecast+forecast:1", nil), ("forecast+", nil), ("+deep:3", nil),
+            ("forecast+deep:0", nil),
             ("deep", nil), ("deep:", nil), ("deep:0", nil), ("deep:3:-1", nil), ("deep:3:1:1", nil), ("deep:3:1:-0.1", nil),
             ("deep:3:1:nan", nil), ("deep:3:1:0.5:1", nil), ("deep:1001", nil),
             ("forecast:0", nil), ("forecast:nan", nil), ("forecast:-1", nil), ("forecast:inf", nil), ("", nil), ("none", nil),

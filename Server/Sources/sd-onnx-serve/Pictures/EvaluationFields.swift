@@ -7,7 +7,8 @@ enum EvaluationFields {
         if let text = try fields.text("cache", atMost: 100), !text.isEmpty {
             guard let caching = StepCaching(text) else {
                 throw APIError.invalid(
-                    "cache", "cache is \"\(text.prefix(40))\", expected deep:INTERVAL[:BRANCH[:START]] or forecast[:THRESHOLD]."
+                    "cache",
+                    "cache is \"\(text.prefix(40))\", expected deep:INTERVAL[:BRANCH[:START]], forecast[:THRESHOLD], or both with a plus sign between them."
                 )
             }
             request.stepCaching = caching

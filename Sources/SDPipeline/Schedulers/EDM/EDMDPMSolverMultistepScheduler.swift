@@ -48,6 +48,8 @@ public struct EDMDPMSolverMultistepScheduler: Scheduler {
         return preconditioning.input(sample, sigma: sigmas[index])
     }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { update.algorithm.isStochastic }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

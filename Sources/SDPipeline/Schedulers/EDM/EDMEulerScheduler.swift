@@ -34,6 +34,8 @@ public struct EDMEulerScheduler: Scheduler {
         return preconditioning.input(sample, sigma: sigmas[index])
     }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { options.churn > 0 }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

@@ -85,6 +85,8 @@ public struct FlowMatchEulerDiscreteScheduler: Scheduler {
 
     public var noiseLevels: [NoiseLevel] { sigmas.dropLast().map { NoiseLevel(flow: $0) } }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { addsNoise }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

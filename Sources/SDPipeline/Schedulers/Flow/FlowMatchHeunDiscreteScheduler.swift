@@ -27,6 +27,8 @@ public struct FlowMatchHeunDiscreteScheduler: Scheduler {
 
     public var noiseLevels: [NoiseLevel] { sigmas.dropLast().map { NoiseLevel(flow: $0) } }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { options.churn > 0 }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

@@ -49,6 +49,8 @@ public struct EulerDiscreteScheduler: VarianceExplodingScheduler {
 
     public var evaluationSigmas: [Float] { Array(sigmas.prefix(timesteps.count)) }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { options.churn > 0 }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

@@ -55,6 +55,8 @@ public struct DPMSolverMultistepScheduler: VariancePreservingSolver {
         try update.checkLastStep(of: levels, order: orders.order(at: last, stepsTaken: last), scheduler: settings.className)
     }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { update.algorithm.isStochastic }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

@@ -49,6 +49,8 @@ public struct DPMSolverSinglestepScheduler: VariancePreservingSolver {
         return result
     }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { update.algorithm.isStochastic }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]

@@ -41,6 +41,8 @@ public struct DDIMScheduler: Scheduler {
         noiseLevels = try noiseSchedule.levels(at: wholeTimesteps, predicting: prediction, for: settings.className)
     }
 
+    public func drawsNoise(with options: SchedulerStepOptions) -> Bool { (options.eta ?? 0) > 0 }
+
     public func step(
         _ modelOutput: [Float], at index: Int, sample: [Float], state: inout SchedulerState,
         options: SchedulerStepOptions, noise: (Int) throws -> [Float]
