@@ -33,7 +33,7 @@ struct FastSettings: Equatable {
     /// Steps from which on deep features of one step are near enough to those of the next. With fewer, they differ more.
     private static let fewestForDeep = 16
 
-    /// Whether a small change of one prediction stays small: where steps use at most two of them, as pictures. Solvers that extrapolate from
+    /// Whether a small change of one prediction stays small: where a step uses at most two of them, as predictions of the picture. Solvers that extrapolate from
     /// more, or extrapolate noise, or correct a step by the next prediction, make it larger from step to step, and what deep features of
     /// another step change is such a change.
     private static func isSteady(_ scheduler: any Scheduler) -> Bool {

@@ -74,6 +74,29 @@ import Testing
         #expect(error?.description == "The scheduler \"\(name)\" isn't built: \(text).")
     }
 
+    /// What a scheduler says of its steps, by its kind, its settings and the options, is what they do.
+    @Test func drawNoiseWhereTheySaySo() throws {
+        var (eta, churn) = (SchedulerStepOptions(), SchedulerStepOptions())
+        (eta.eta, churn.churn) = (0.5, 1)
+        let plain = registry.descriptors.map { ($0.shortName, SchedulerStepOptions()) }
+        let named = ["dpm++2m-sde", "dpm++ 2m sde heun", "dpm++ 3m", "dpm solver"].map { ($0, SchedulerStepOptions()) }
+        // Restart goes back from 20 steps on alone.
+        for (name, options) in plain + named + [("ddim", eta), ("euler", churn), ("edm-euler", churn), ("flow-heun", churn)] {
+            let scheduler = try registry.make(
+                name, configuration: SchedulerConfiguration(className: nil), request: .steps(40))
+            var (state, sample, draws) = (scheduler.makeState(), [Float](repeating: 1, count: 4), 0)
+            for index in scheduler.timesteps.indices {
+                sample = try scheduler.step(
+                    [0.1, 0.2, -0.1, 0.3], at: index, sample: sample, state: &state, options: options,
+                    noise: { count in
+                        draws += 1
+                        return [Float](repeating: 0.5, count: count)
+                    })
+            }
+            #expect(scheduler.drawsNoise(with: options) == (draws > 0), "\(name)")
+        }
+    }
+
     @Test func noiseLevelsBehindANameAreThoseOfTheirSchedule() throws {
         let configuration = SchedulerConfiguration(className: "EulerDiscreteScheduler")
         func sigmas(_ name: String, _ request: TimestepRequest = .steps(7)) throws -> [Float] {

@@ -119,11 +119,11 @@ func chooseAmongRows<Element: NumericElement>(
 func chooseInLines<Element: NumericElement>(
     _ type: Element.Type, _ x: Tensor, count: Int, largest: Bool, selectsLast: Bool, into y: MutableTensor, threads: ThreadPool
 ) throws {
-    guard type != Float.self || selectsLast else {
+    if type == Float.self, !selectsLast {
         return try chooseInFloatLines(x, count: count, largest: largest, into: y, threads: threads)
     }
     try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
-        unsafe firstPlace($0, count, largest: largest, selectsLast: selectsLast)
+        unsafe placeInOrder($0, count, largest: largest, selectsLast: selectsLast)
     }
 }
 
@@ -132,7 +132,7 @@ func chooseInLines<Element: NumericElement>(
 private func chooseInFloatLines(_ x: Tensor, count: Int, largest: Bool, into y: MutableTensor, threads: ThreadPool) throws {
     try forEachPlace(of: Float.self, x, count: count, in: y, threads: threads) { row in
         let extreme = unsafe largest ? ck_row_max(row, count) : ck_row_min(row, count)
-        guard !extreme.isNaN else { return unsafe firstPlace(row, count, largest: largest, selectsLast: false) }
+        guard !extreme.isNaN else { return unsafe placeInOrder(row, count, largest: largest, selectsLast: false) }
         return unsafe ck_row_place(row, count, extreme)
     }
 }
@@ -149,7 +149,8 @@ private func forEachPlace<Element: NumericElement>(
     }
 }
 
-private func firstPlace<Element: NumericElement>(
+/// Each element is compared with the best before it.
+private func placeInOrder<Element: NumericElement>(
     _ row: UnsafePointer<Element>, _ count: Int, largest: Bool, selectsLast: Bool
 ) -> Int {
     var (best, place) = unsafe (row[0], 0)
