@@ -185,30 +185,42 @@ typedef double vector_f64x8 __attribute__((ext_vector_type(8)));
 typedef double vector_f64x4 __attribute__((ext_vector_type(4)));
 typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
 
-CK_KERNEL(double, ck_row_sum_wide, (const float *x, ptrdiff_t n), (x, n)) {
-    vector_f64 sums[2] = {0, 0};
-    ptrdiff_t i = 0;
-    for (; i + 2 * VECTOR_LANES <= n; i += 2 * VECTOR_LANES)
-        for (int j = 0; j < 2; j++) sums[j] += __builtin_convertvector(VECTOR_CONST_AT(x + i + VECTOR_LANES * j), vector_f64);
-    if (i + VECTOR_LANES <= n) {
-        sums[0] += __builtin_convertvector(VECTOR_CONST_AT(x + i), vector_f64);
-        i += VECTOR_LANES;
+#define WIDE(x) __builtin_convertvector(x, vector_f64)
+
+// v is a vector of 0 where there is no number.
+#define CK_ROW_SUM_WIDE(name, expression)                                                                                    \
+    VECTOR_INLINE vector_f64 name##_terms(vector_f64 v) { return (expression); }                                             \
+    CK_KERNEL(double, name, (const float *x, ptrdiff_t n), (x, n)) {                                                         \
+        vector_f64 sums[2] = {0, 0};                                                                                         \
+        ptrdiff_t i = 0;                                                                                                     \
+        for (; i + 2 * VECTOR_LANES <= n; i += 2 * VECTOR_LANES)                                                             \
+            for (int j = 0; j < 2; j++) sums[j] += name##_terms(WIDE(VECTOR_CONST_AT(x + i + VECTOR_LANES * j)));            \
+        if (i + VECTOR_LANES <= n) {                                                                                         \
+            sums[0] += name##_terms(WIDE(VECTOR_CONST_AT(x + i)));                                                           \
+            i += VECTOR_LANES;                                                                                               \
+        }                                                                                                                    \
+        if (i < n) {                                                                                                         \
+            vector_f32 last = 0;                                                                                             \
+            if (n >= VECTOR_LANES) {                                                                                         \
+                /* The last vector, without those of its numbers that are summed already. */                                 \
+                const vector_i32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};                              \
+                const vector_f32 whole = VECTOR_CONST_AT(x + n - VECTOR_LANES);                                              \
+                last = lane >= (vector_i32)(int32_t)(VECTOR_LANES - (n - i)) ? whole : last;                                 \
+            } else {                                                                                                         \
+                for (ptrdiff_t j = 0; j < n; j++) last[j] = x[j];                                                            \
+            }                                                                                                                \
+            sums[1] += name##_terms(WIDE(last));                                                                             \
+        }                                                                                                                    \
+        const vector_f64 lanes = sums[0] + sums[1];                                                                          \
+        const vector_f64x8 eight = lanes.lo + lanes.hi;                                                                      \
+        const vector_f64x4 four = eight.lo + eight.hi;                                                                       \
+        return (four[0] + four[2]) + (four[1] + four[3]);                                                                    \
     }
-    double rest = 0;
-    if (i < n && n >= VECTOR_LANES) {
-        // The last vector, without those of its numbers that are summed already.
-        const vector_i32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-        const vector_f32 last = VECTOR_CONST_AT(x + n - VECTOR_LANES), zero = 0;
-        const vector_f32 left = lane >= (vector_i32)(int32_t)(VECTOR_LANES - (n - i)) ? last : zero;
-        sums[1] += __builtin_convertvector(left, vector_f64);
-    } else {
-        for (; i < n; i++) rest += x[i];
-    }
-    const vector_f64 lanes = sums[0] + sums[1];
-    const vector_f64x8 eight = lanes.lo + lanes.hi;
-    const vector_f64x4 four = eight.lo + eight.hi;
-    return ((four[0] + four[2]) + (four[1] + four[3])) + rest;
-}
+
+CK_ROW_SUM_WIDE(ck_row_sum_wide, v)
+CK_ROW_SUM_WIDE(ck_row_sum_abs_wide, __builtin_elementwise_abs(v))
+CK_ROW_SUM_WIDE(ck_row_sum_square_wide, v *v)
+#undef WIDE
 
 // Sixteen running extremes; a comparison with NaN is false, so NaNs are counted beside them.
 #define CK_ROW_EXTREME(name, start, comparison)                                                                              \
@@ -266,4 +278,22 @@ CK_KERNEL(void, ck_accumulate_abs, (const float *x, float *y, ptrdiff_t n), (x, 
 
 CK_KERNEL(void, ck_accumulate_square, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {
     VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * x[i];
+}
+
+CK_KERNEL(void, ck_accumulate_abs_wide, (const float *x, double *y, ptrdiff_t n), (x, y, n)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += (double)fabsf(x[i]);
+}
+
+CK_KERNEL(void, ck_accumulate_square_wide, (const float *x, double *y, ptrdiff_t n), (x, y, n)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] += (double)x[i] * (double)x[i];
+}
+
+CK_KERNEL(
+    void, ck_scale_wide, (const float *x, const double *factors, ptrdiff_t step, float *y, ptrdiff_t n), (x, factors, step, y, n)) {
+    if (step) {
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((double)x[i] * factors[i]);
+    } else {
+        const double factor = *factors;
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((double)x[i] * factor);
+    }
 }

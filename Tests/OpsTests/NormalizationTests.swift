@@ -219,7 +219,10 @@ import Testing
         try expectClose(found[2], zip(p[3], own).map { $0 * 0.75 + $1.1 * 0.25 }, 1e-6)
     }
 
-    @Test(arguments: [([3, 5], -1), ([3, 5], 0), ([2, 7, 13], 1), ([1], 0), ([0, 2], 1), ([2, 0], 1)])
+    @Test(arguments: [
+        ([3, 5], -1), ([3, 5], 0), ([2, 7, 13], 1), ([1], 0), ([0, 2], 1), ([2, 0], 1), ([9, 16], 1), ([3, 49], 1), ([2, 77], -1),
+        ([2, 9, 1030], 1), ([2, 3000], 1),
+    ])
     func normalizationByNorms(dimensions: [Int], axis: Int) throws {
         let x = try pseudoRandom(dimensions)
         let resolved = try x.shape.axis(axis)
@@ -235,9 +238,21 @@ import Testing
             }
             let given = NodeAttributes(["axis": .int(Int64(axis)), "p": .int(Int64(p))])
             try expectClose(run("LpNormalization", version: 22, attributes: given, inputs: [x])[0], expected, 1e-6)
+            let wide = try Tensor(values, shape: x.shape)
+            try expectClose(run("LpNormalization", version: 22, attributes: given, inputs: [wide])[0], expected, 1e-13)
         }
         let zeros = try floats([0, 0], [1, 2])
         try expectEqual(run("LpNormalization", version: 22, inputs: [zeros])[0], [0, 0] as [Float])
+    }
+
+    /// Squares of float32 numbers that float32 can't hold.
+    @Test(arguments: [0, 1]) func normsOfHugeAndTinyNumbers(axis: Int) throws {
+        let given = NodeAttributes(["axis": .int(Int64(axis))])
+        for scale: Float in [1e38, 1e-40] {
+            let x = try floats([Float](repeating: 3 * scale, count: 4), [2, 2])
+            let expected = [Double](repeating: 0.5.squareRoot(), count: 4)
+            try expectClose(run("LpNormalization", version: 22, attributes: given, inputs: [x])[0], expected, 1e-6)
+        }
     }
 
     @Test(arguments: [1, 2, 3, 4, 5, 99]) func localResponseNormalization(size: Int) throws {

@@ -70,10 +70,12 @@ void ck_clip(const float *x, float *y, ptrdiff_t n, float a, float b);
 
 // Reductions of one row; sums in 16 or more interleaved lanes.
 float ck_row_sum(const float *x, ptrdiff_t n);
-// The same in double precision.
-double ck_row_sum_wide(const float *x, ptrdiff_t n);
 float ck_row_sum_abs(const float *x, ptrdiff_t n);
 float ck_row_sum_square(const float *x, ptrdiff_t n);
+// The same in double precision.
+double ck_row_sum_wide(const float *x, ptrdiff_t n);
+double ck_row_sum_abs_wide(const float *x, ptrdiff_t n);
+double ck_row_sum_square_wide(const float *x, ptrdiff_t n);
 // The least and the largest; NaN where any element is; infinities of the other sign for empty rows.
 float ck_row_min(const float *x, ptrdiff_t n);
 float ck_row_max(const float *x, ptrdiff_t n);
@@ -83,3 +85,7 @@ ptrdiff_t ck_row_place(const float *x, ptrdiff_t n, float value);
 void ck_accumulate(const float *x, float *y, ptrdiff_t n);
 void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n);
 void ck_accumulate_square(const float *x, float *y, ptrdiff_t n);
+void ck_accumulate_abs_wide(const float *x, double *y, ptrdiff_t n);
+void ck_accumulate_square_wide(const float *x, double *y, ptrdiff_t n);
+// y[i] = x[i] times factors[i], or times one factor where the step is 0, rounded once.
+void ck_scale_wide(const float *x, const double *factors, ptrdiff_t step, float *y, ptrdiff_t n);

@@ -1,14 +1,14 @@
 import GraphRuntime
 
-/// Divides by the sum of magnitudes (p = 1) or the root of the sum of squares (p = 2) along the middle axis of
-/// [outer, count, inner]; zeros where that is 0.
-package func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
-    _ x: Tensor, p: Int, outer: Int, count: Int, inner: Int, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
+/// Divides by the sum of magnitudes (p = 1) or the root of the sum of squares (p = 2) along an axis; zeros where that is 0.
+///
+/// - Parameter y: of x's type and shape; may share x's memory.
+func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
+    _ x: Tensor, p: Int, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
 ) throws(TensorError) {
     let source = try x.view(of: type)
-    guard x.count == outer * count * inner, y.count == x.count else {
-        throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
-    }
+    let (count, inner) = (split.count, split.inner)
+    guard y.count == x.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
     guard x.count > 0 else { return }
     let grain = max(4096 / count, 1)
     try y.forEachLine(of: type, count: count, inner: inner, grain: grain, threads: threads) { line, target in
@@ -44,14 +44,13 @@ struct LpNormalization: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let axis = try x.shape.axis(axis)
-        let (outer, inner) = (x.shape.count(0..<axis), x.shape.count(axis + 1..<x.shape.rank))
+        let split = AxisSplit(x.shape, axis: try x.shape.axis(axis))
         let output = try context.output(0)
-        func compute<Element: TensorElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
-            try normalizeLp(
-                x, p: p, outer: outer, count: x.shape[axis], inner: inner, into: output, threads: context.threads, type)
+        if x.dtype == .float64 {
+            try normalizeLp(x, p: p, split, into: output, threads: context.threads, Double.self)
+        } else {
+            try normalizeFloats(x, p: p, split, into: output, threads: context.threads)
         }
-        try x.dtype == .float64 ? compute(Double.self) : compute(Float.self)
     }
 }
 
