@@ -174,8 +174,6 @@ static void multiply_apart(int rows, PRODUCT_PARAMETERS) {
 }
 
 #if defined(__x86_64__)
-// Bytes from one row to the next of a tile of a panel of the left and of the right factor.
-enum { LEFT_STEP = PAIRS * 4, RIGHT_STEP = CK_AMX_PANEL * 4 };
 // Floats of a step of the right factor.
 enum { STEP = PAIRS * CK_AMX_PANEL };
 
@@ -188,20 +186,7 @@ static const float *whole_step(const float *b, ptrdiff_t pairs, float *step) {
     return step;
 }
 
-// Two tiles beside each other, or four of which two lie below. Sums are in tiles 0 to 3.
-TARGET_AMX VECTOR_INLINE void multiply_step(const int is_double, const float *a, const float *b) {
-    _tile_loadd(6, b, RIGHT_STEP);
-    _tile_loadd(4, a, LEFT_STEP);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, b + CK_AMX_TILE, RIGHT_STEP);
-    _tile_dpbf16ps(1, 4, 7);
-    if (!is_double) return;
-    _tile_loadd(5, a + CK_AMX_TILE * PAIRS, LEFT_STEP);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-}
-
-// Their sums, from `start`, which is null for zeros.
+// The tiles of sums, from `start`, which is null for zeros.
 TARGET_AMX VECTOR_INLINE void load_sums(const int is_double, const float *start, ptrdiff_t step) {
     if (start) {
         _tile_loadd(0, start, step * 4);
@@ -229,9 +214,15 @@ TARGET_AMX VECTOR_INLINE void store_sums(const int is_double, float *c, ptrdiff_
 
 TARGET_AMX VECTOR_INLINE void multiply_whole(const int is_double, PRODUCT_PARAMETERS) {
     load_sums(is_double, start, start_step);
-    ptrdiff_t p = 0;
-    for (; p + PAIRS <= pairs; p += PAIRS, a += CK_AMX_PANEL * PAIRS, b += PAIRS * CK_AMX_PANEL) {
-        // The next step's rows of the right factor, which comes from the second level of the cache.
+    const ptrdiff_t steps = (pairs + PAIRS - 1) / PAIRS;
+    const float *last = b + (steps - 1) * STEP;
+    float rest[STEP];
+    if (pairs % PAIRS) last = whole_step(last, pairs % PAIRS, rest);
+    if (steps > 0) load_factors(is_double, a, steps > 1 ? b : last);
+    for (ptrdiff_t s = 1; s <= steps; s++) {
+        a += CK_AMX_PANEL * PAIRS;
+        b += STEP;
+        // The rows of the right factor of the step after the next one, which come from the second level of the cache.
         for (int i = 0; i < PAIRS; i++) {
             _mm_prefetch((const char *)(b + (PAIRS + i) * CK_AMX_PANEL), _MM_HINT_T0);
             _mm_prefetch((const char *)(b + (PAIRS + i) * CK_AMX_PANEL + CK_AMX_TILE), _MM_HINT_T0);
@@ -241,11 +232,10 @@ TARGET_AMX VECTOR_INLINE void multiply_whole(const int is_double, PRODUCT_PARAME
                 ahead += ahead_step;
             }
         }
-        multiply_step(is_double, a, b);
-    }
-    if (p < pairs) {
-        float rest[STEP];
-        multiply_step(is_double, a, whole_step(b, pairs - p, rest));
+        if (s < steps)
+            multiply_and_load_factors(is_double, a, s + 1 < steps ? b : last);
+        else
+            multiply_factors(is_double);
     }
     store_sums(is_double, c, ldc);
 }
@@ -320,8 +310,13 @@ TARGET_AMX VECTOR_INLINE void multiply_narrow(
 TARGET_AMX VECTOR_INLINE void multiply_steps(
     const int is_double, ptrdiff_t steps, const float *a, const float *b, const float *last, int adds, float *c) {
     load_sums(is_double, adds ? c : NULL, CK_AMX_PANEL);
-    for (ptrdiff_t s = 0; s + 1 < steps; s++, a += LEFT_SIZE, b += STEP) multiply_step(is_double, a, b);
-    multiply_step(is_double, a, last);
+    load_factors(is_double, a, steps > 1 ? b : last);
+    for (ptrdiff_t s = 1; s < steps; s++) {
+        a += LEFT_SIZE;
+        b += STEP;
+        multiply_and_load_factors(is_double, a, s + 1 < steps ? b : last);
+    }
+    multiply_factors(is_double);
     store_sums(is_double, c, CK_AMX_PANEL);
 }
 

@@ -8,8 +8,8 @@
 #include "vector_math.h"
 
 #if defined(__x86_64__)
-// Numbers of a row of a tile, bytes of a panel's row of groups, and the groups of a step.
-enum { NUMBERS = 64, RIGHT_STEP = 128, GROUPS = 16 };
+// Numbers of a row of a tile, and the groups of a step.
+enum { NUMBERS = 64, GROUPS = 16 };
 
 // Two tiles beside each other, or four of which two lie `second` bytes of the left factor further on. Sums are in tiles 0 to 3.
 TARGET_AMX VECTOR_INLINE void multiply_step(

@@ -175,7 +175,7 @@ static void multiply_apart(int tiles, PRODUCT_PARAMETERS) {
 }
 
 #if defined(__x86_64__)
-enum { LINE = 16, PIXEL_STEP = PIXEL * 4, RIGHT_STEP = PANEL * 4 };
+enum { LINE = 16 };
 
 TARGET_AMX VECTOR_INLINE void multiply(const int is_double, PRODUCT_PARAMETERS) {
     _tile_loadd(0, start, start_step * 4);
@@ -187,23 +187,21 @@ TARGET_AMX VECTOR_INLINE void multiply(const int is_double, PRODUCT_PARAMETERS) 
     // Lines of what is read ahead in each step, as many as get there in time.
     const ptrdiff_t lines = (ahead_lines + blocks * taps - 1) / (blocks * taps);
     const float *end = ahead + ahead_lines * LINE;
-    for (ptrdiff_t block = 0; block < blocks; block++, pixels += block_step) {
-        for (ptrdiff_t t = 0; t < taps; t++, weights += STEP) {
-            const float *pixel = pixels + offsets[t] * PIXEL;
-            // The next step's weights, which come from the second level of the cache.
-            for (int i = 0; i < STEP; i += LINE) _mm_prefetch((const char *)(weights + STEP + i), _MM_HINT_T0);
-            for (ptrdiff_t i = 0; i < lines && ahead < end; i++, ahead += LINE) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            _tile_loadd(6, weights, RIGHT_STEP);
-            _tile_loadd(4, pixel, PIXEL_STEP);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, weights + TILE, RIGHT_STEP);
-            _tile_dpbf16ps(1, 4, 7);
-            if (!is_double) continue;
-            _tile_loadd(5, pixel + TILE * PIXEL, PIXEL_STEP);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
+    load_factors(is_double, pixels + offsets[0] * PIXEL, weights);
+    ptrdiff_t tap = 0;
+    for (ptrdiff_t step = blocks * taps; step > 0; step--) {
+        // The weights of the step after the next one, which come from the second level of the cache.
+        for (int i = 0; i < STEP; i += LINE) _mm_prefetch((const char *)(weights + 2 * STEP + i), _MM_HINT_T0);
+        for (ptrdiff_t i = 0; i < lines && ahead < end; i++, ahead += LINE) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        if (step == 1) break;
+        weights += STEP;
+        if (++tap == taps) {
+            tap = 0;
+            pixels += block_step;
         }
+        multiply_and_load_factors(is_double, pixels + offsets[tap] * PIXEL, weights);
     }
+    multiply_factors(is_double);
     _tile_stored(0, sums, RIGHT_STEP);
     _tile_stored(1, sums + TILE, RIGHT_STEP);
     if (is_double) {
