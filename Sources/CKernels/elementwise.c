@@ -187,16 +187,20 @@ typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
 
 #define WIDE(x) __builtin_convertvector(x, vector_f64)
 
-// v is a vector of 0 where there is no number.
+// The expression is 0 where v is, as behind the last number.
 #define CK_ROW_SUM_WIDE(name, expression)                                                                                    \
-    VECTOR_INLINE vector_f64 name##_terms(vector_f64 v) { return (expression); }                                             \
     CK_KERNEL(double, name, (const float *x, ptrdiff_t n), (x, n)) {                                                         \
         vector_f64 sums[2] = {0, 0};                                                                                         \
         ptrdiff_t i = 0;                                                                                                     \
-        for (; i + 2 * VECTOR_LANES <= n; i += 2 * VECTOR_LANES)                                                             \
-            for (int j = 0; j < 2; j++) sums[j] += name##_terms(WIDE(VECTOR_CONST_AT(x + i + VECTOR_LANES * j)));            \
+        for (; i + 2 * VECTOR_LANES <= n; i += 2 * VECTOR_LANES) {                                                           \
+            for (int j = 0; j < 2; j++) {                                                                                    \
+                const vector_f64 v = WIDE(VECTOR_CONST_AT(x + i + VECTOR_LANES * j));                                        \
+                sums[j] += (expression);                                                                                     \
+            }                                                                                                                \
+        }                                                                                                                    \
         if (i + VECTOR_LANES <= n) {                                                                                         \
-            sums[0] += name##_terms(WIDE(VECTOR_CONST_AT(x + i)));                                                           \
+            const vector_f64 v = WIDE(VECTOR_CONST_AT(x + i));                                                               \
+            sums[0] += (expression);                                                                                         \
             i += VECTOR_LANES;                                                                                               \
         }                                                                                                                    \
         if (i < n) {                                                                                                         \
@@ -209,7 +213,8 @@ typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
             } else {                                                                                                         \
                 for (ptrdiff_t j = 0; j < n; j++) last[j] = x[j];                                                            \
             }                                                                                                                \
-            sums[1] += name##_terms(WIDE(last));                                                                             \
+            const vector_f64 v = WIDE(last);                                                                                 \
+            sums[1] += (expression);                                                                                         \
         }                                                                                                                    \
         const vector_f64 lanes = sums[0] + sums[1];                                                                          \
         const vector_f64x8 eight = lanes.lo + lanes.hi;                                                                      \

@@ -122,7 +122,7 @@ func chooseInLines<Element: NumericElement>(
     if type == Float.self, !selectsLast {
         return try chooseInFloatLines(x, count: count, largest: largest, into: y, threads: threads)
     }
-    try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
+    unsafe try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
         unsafe placeInOrder($0, count, largest: largest, selectsLast: selectsLast)
     }
 }
@@ -130,7 +130,7 @@ func chooseInLines<Element: NumericElement>(
 /// The first place of the extreme, which is looked for once it is known: neither of the two passes has to wait for the element before. The
 /// first NaN is found in order.
 private func chooseInFloatLines(_ x: Tensor, count: Int, largest: Bool, into y: MutableTensor, threads: ThreadPool) throws {
-    try forEachPlace(of: Float.self, x, count: count, in: y, threads: threads) { row in
+    unsafe try forEachPlace(of: Float.self, x, count: count, in: y, threads: threads) { row in
         let extreme = unsafe largest ? ck_row_max(row, count) : ck_row_min(row, count)
         guard !extreme.isNaN else { return unsafe placeInOrder(row, count, largest: largest, selectsLast: false) }
         return unsafe ck_row_place(row, count, extreme)
