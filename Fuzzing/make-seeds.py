@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes Fuzzing/Seeds: small valid inputs for the targets whose formats the tests have no small file of."""
 
+import io
 import json
 import pathlib
 import struct
+import zipfile
 import zlib
 
 SEEDS = pathlib.Path(__file__).resolve().parent / "Seeds"
@@ -213,7 +215,14 @@ def arrays():
     write("npy", "f4.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", bytes(24)))
     write("npy", "big.npy", npy("{'descr': '>i8', 'fortran_order': True, 'shape': (2, 2), }", bytes(32)))
     write("npy", "v2.npy", npy("{'descr': '|b1', 'fortran_order': False, 'shape': (), }", b"\1", 2))
-    write("npy", "v3.npy", npy("{'descr': '<f2', 'fortran_order': False, 'shape': (3,), }", bytes(6), 3))
+    half = npy("{'descr': '<f2', 'fortran_order': False, 'shape': (3,), }", bytes(6), 3)
+    write("npy", "v3.npy", half)
+    for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", method) as archive:
+            for array in ("a", "b/c"):
+                archive.writestr(zipfile.ZipInfo(f"{array}.npy"), half, method)
+        write("npz", f"{name}.npz", content.getvalue())
 
 
 if __name__ == "__main__":

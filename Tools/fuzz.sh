@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg metadata npy value embedding adapter}
+targets=${TARGETS:-graph external tokenizer scheduler configuration png jpeg metadata npy npz value embedding adapter}
 seconds=${SECONDS_EACH:-60}
 jobs=${JOBS:-$(nproc)}
 build=$PWD/.build-fuzz
@@ -42,6 +42,7 @@ seeds() {
     scheduler) find Models -name scheduler_config.json ;;
     png) find Tests -name '*.png' -size -12k ;;
     npy) find Tests -name '*.npy' -size -12k ;;
+    npz) find Tests -name '*.npz' -size -12k ;;
     value) find Tests -name '*.pb' -type f -size -12k ;;
     embedding | adapter) find Tests -name '*.safetensors' -size -12k ;;
     esac

@@ -5,7 +5,7 @@ struct FuzzTarget: Sendable {
     let body: @Sendable ([UInt8]) throws -> Void
 
     static let all = [
-        graph, external, tokenizer, scheduler, configuration, png, jpeg, metadata, npy, value, embedding, adapter,
+        graph, external, tokenizer, scheduler, configuration, png, jpeg, metadata, npy, npz, value, embedding, adapter,
     ]
 
     /// The longest error that a person is shown.

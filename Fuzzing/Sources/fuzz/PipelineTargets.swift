@@ -91,6 +91,19 @@ extension FuzzTarget {
         _ = try array.floats()
     }
 
+    /// An archive of arrays of numpy, with the checksums that its stored files ought to have, as `png`; what is read is written, and read
+    /// again.
+    static let npz = FuzzTarget(name: "npz") { bytes in
+        let archive = try NPZArchive(bytes: Checksums.repairedArchive(bytes))
+        var arrays: [(name: String, array: NPYArray)] = []
+        for name in archive.names.prefix(4) { arrays.append((name, try archive.array(name))) }
+        let again = try NPZArchive(bytes: NPZArchive.encoded(arrays))
+        for (name, array) in arrays {
+            let found = try again.array(name)
+            precondition(found == array, "the array isn't what was written")
+        }
+    }
+
     /// An adapter in a safetensors file, read and described.
     static let adapter = FuzzTarget(name: "adapter") { bytes in
         try ScratchFolder.fill([("a.safetensors", bytes)])

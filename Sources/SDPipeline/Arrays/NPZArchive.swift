@@ -1,20 +1,21 @@
 import Foundation
+import GraphRuntime
 import ONNXLoader
 
 /// The arrays of a numpy `.npz` file: a zip archive (APPNOTE.TXT 6.3.10) of `.npy` files, stored (`numpy.savez`) or deflated
 /// (`numpy.savez_compressed`), each named after its array.
-package struct NPZArchive: Sendable {
+public struct NPZArchive: Sendable {
     private let bytes: [UInt8]
     private let entries: [String: ZipEntry]
     private let path: String?
 
     /// The arrays' names, sorted.
-    package var names: [String] { entries.keys.sorted() }
+    public var names: [String] { entries.keys.sorted() }
 
     /// Reads a file's directory, not its arrays. The file may have as many bytes as the machine has memory.
     ///
     /// - Throws: ``NPZError``.
-    package init(contentsOf url: URL) throws {
+    public init(contentsOf url: URL) throws {
         let content: [UInt8]
         do { content = try BoundedFile.read(url, limit: Self.memory, takesPipes: true) } catch {
             throw NPZError("the file can't be read: \(error.reason)", path: url.path)
@@ -25,14 +26,14 @@ package struct NPZArchive: Sendable {
     /// Reads the directory of an archive in memory.
     ///
     /// - Throws: ``NPZError``.
-    package init(bytes: [UInt8], path: String? = nil) throws {
+    public init(bytes: [UInt8], path: String? = nil) throws {
         self.bytes = bytes
         self.path = path
         var entries: [String: ZipEntry] = [:]
         for entry in try Self.naming(path, { try ZipDirectory.entries(bytes) }) where !entry.name.hasSuffix("/") {
             let name = entry.name.hasSuffix(".npy") ? String(entry.name.dropLast(4)) : entry.name
             guard entries.updateValue(entry, forKey: name) == nil else {
-                throw NPZError("it has the array \"\(name)\" twice", path: path)
+                throw NPZError("it has the array \(Self.shown(name)) twice", path: path)
             }
         }
         self.entries = entries
@@ -41,29 +42,40 @@ package struct NPZArchive: Sendable {
     /// One array.
     ///
     /// - Throws: ``NPZError`` where there is none of that name, or it is damaged, or larger than the machine's memory.
-    package func array(_ name: String) throws -> NPYArray {
+    public func array(_ name: String) throws -> NPYArray {
         guard let entry = entries[name] else {
-            let known = names.map { "\"\($0)\"" }.joined(separator: ", ")
-            throw NPZError("it has no array \"\(name)\"; it has \(known.isEmpty ? "none" : known)", path: path)
+            throw NPZError("it has no array \(Self.shown(name)); it has \(known)", path: path)
         }
         do {
             return try NPYArray(bytes: entry.content(in: bytes, limit: Self.memory))
         } catch let error as NPYError {
-            throw NPZError("its array \"\(name)\" isn't one: \(error.reason)", path: path)
+            throw NPZError("its array \(Self.shown(name)) isn't one: \(error.reason)", path: path)
         } catch let error as NPZError {
-            throw NPZError("its array \"\(name)\" can't be read: \(error.reason)", path: path)
+            throw NPZError("its array \(Self.shown(name)) can't be read: \(error.reason)", path: path)
         }
     }
 
     /// The content of an archive of these arrays, stored.
     ///
     /// - Throws: ``NPYError`` of kind `outOfMemory`.
-    package static func encoded(_ arrays: [(name: String, array: NPYArray)]) throws -> [UInt8] {
+    public static func encoded(_ arrays: [(name: String, array: NPYArray)]) throws -> [UInt8] {
         try NPYArray.ask(bytes: arrays.reduce(0) { $0 + $1.array.data.count })
         var writer = ZipWriter()
         for (name, array) in arrays { writer.add(name + ".npy", array.bytes) }
         return writer.finished()
     }
+
+    /// Arrays that an error lists.
+    private static let listedNames = 20
+
+    /// The arrays' names, for a person.
+    private var known: String {
+        guard !names.isEmpty else { return "none" }
+        let listed = names.prefix(Self.listedNames).map(Self.shown).joined(separator: ", ")
+        return names.count > Self.listedNames ? "\(listed) and \(names.count - Self.listedNames) more" : listed
+    }
+
+    static func shown(_ name: String) -> String { "\"\(name.shortened(to: String.longestName))\"" }
 
     private static let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
 
@@ -73,9 +85,9 @@ package struct NPZArchive: Sendable {
 }
 
 /// What is wrong with an `.npz` file. `description` is one sentence for a person.
-package struct NPZError: Error, Sendable, CustomStringConvertible {
+public struct NPZError: Error, Sendable, CustomStringConvertible {
     /// What is wrong, as a part of a sentence.
-    package let reason: String
+    public let reason: String
     let path: String?
 
     init(_ reason: String, path: String? = nil) {
@@ -83,5 +95,5 @@ package struct NPZError: Error, Sendable, CustomStringConvertible {
         self.path = path
     }
 
-    package var description: String { "\(path ?? "The archive") can't be used as .npz: \(reason)." }
+    public var description: String { "\(path ?? "The archive") can't be used as .npz: \(reason)." }
 }

@@ -91,7 +91,7 @@ enum ZipDirectory {
         guard let name = String(validating: try reader.bytes(offset + 46, nameLength), as: UTF8.self) else {
             throw NPZError("a file's name isn't UTF-8 text")
         }
-        guard try reader.number(offset + 8, 2) & 1 == 0 else { throw NPZError("\"\(name)\" is encrypted") }
+        guard try reader.number(offset + 8, 2) & 1 == 0 else { throw NPZError("\(NPZArchive.shown(name)) is encrypted") }
         // What doesn't fit 32 bits is in the extra field 1, in this order.
         var wide = try wideNumbers(reader, offset + 46 + nameLength, extraLength)[...]
         func number(_ position: Int) throws -> Int {

@@ -63,6 +63,24 @@ import Testing
         return bytes
     }
 
+    /// Names come from the file, and may have 64 KB each.
+    @Test func errorsStayShort() throws {
+        let array = try NPYArray(floats: [1], shape: [1])
+        let long = String(repeating: "n", count: 60_000)
+        let many = (0..<5000).map { (name: "array \($0)", array: array) }
+        func message(_ body: () throws -> Void) -> String {
+            do { try body() } catch { return "\(error)" }
+            return ""
+        }
+        let missing = try NPZArchive(bytes: NPZArchive.encoded(many))
+        let listed = message { _ = try missing.array(long) }
+        #expect(listed.contains("\"array 0\", ") && listed.contains(" and 4980 more"), "\(listed.prefix(300))")
+        let twice = try NPZArchive.encoded([(long, array), (long, array)])
+        let doubled = message { _ = try NPZArchive(bytes: twice) }
+        #expect(doubled.contains("twice"), "\(doubled.prefix(300))")
+        for text in [listed, doubled] { #expect(text.utf8.count < 1000, "\(text.utf8.count) bytes") }
+    }
+
     @Test func refusesHostileArchives() throws {
         let cases: [(String, [(Int, UInt32)], String)] = [
             ("deflated", [(24, 0x7FFF_FFFF)], "compressed bytes can't be 2147483647 bytes"),
