@@ -9,7 +9,7 @@ VECTOR_INLINE float *fill(float *target, ptrdiff_t n, float value) {
     return target + n;
 }
 
-// Four, eight and sixteen numbers two apart, and none behind the last of them.
+// Four and eight numbers two apart, and none behind the last of them.
 VECTOR_INLINE void copy_4_of_2(const float *x, float *y) {
     *(lanes4 *)y = __builtin_shufflevector(*(const lanes4 *)x, *(const lanes4 *)(x + 3), 0, 2, 5, 7);
 }
@@ -18,16 +18,8 @@ VECTOR_INLINE void copy_8_of_2(const float *x, float *y) {
     *(lanes8 *)y = __builtin_shufflevector(*(const lanes8 *)x, *(const lanes8 *)(x + 7), 0, 2, 4, 6, 9, 11, 13, 15);
 }
 
-VECTOR_INLINE void copy_16_of_2(const float *x, float *y) {
-    VECTOR_AT(y) = __builtin_shufflevector(
-        VECTOR_CONST_AT(x), VECTOR_CONST_AT(x + 15), 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
-}
-
 VECTOR_INLINE void copy_every_second(const float *source, float *target, ptrdiff_t n) {
-    if (n >= 16) {
-        for (ptrdiff_t i = 0; i < n - 16; i += 16) copy_16_of_2(source + 2 * i, target + i);
-        copy_16_of_2(source + 2 * (n - 16), target + n - 16);
-    } else if (n >= 8) {
+    if (n >= 8) {
         for (ptrdiff_t i = 0; i < n - 8; i += 8) copy_8_of_2(source + 2 * i, target + i);
         copy_8_of_2(source + 2 * (n - 8), target + n - 8);
     } else if (n >= 4) {

@@ -2,25 +2,26 @@ import GraphRuntime
 
 /// Divides by the sum of magnitudes (p = 1) or the root of the sum of squares (p = 2) along an axis; zeros where that is 0.
 ///
-/// - Parameter y: of x's type and shape; may share x's memory.
-func normalizeLp<Element: TensorElement & BinaryFloatingPoint>(
-    _ x: Tensor, p: Int, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
-) throws(TensorError) {
-    let source = try x.view(of: type)
+/// - Parameter y: of x's shape; may share x's memory.
+/// - Throws: ``TensorError`` where it isn't, or tensors aren't of float64.
+private func normalizeLpDoubles(_ x: Tensor, p: Int, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool)
+    throws(TensorError)
+{
+    let source = try x.view(of: Double.self)
     let (count, inner) = (split.count, split.inner)
     guard y.count == x.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
     guard x.count > 0 else { return }
     let grain = max(4096 / count, 1)
-    try y.forEachLine(of: type, count: count, inner: inner, grain: grain, threads: threads) { line, target in
+    try y.forEachLine(of: Double.self, count: count, inner: inner, grain: grain, threads: threads) { line, target in
         let start = line / inner * count * inner + line % inner
         var norm = 0.0
         for index in 0..<count {
-            let value = Double(source[start + index * inner])
+            let value = source[start + index * inner]
             norm += p == 1 ? abs(value) : value * value
         }
         if p == 2 { norm = norm.squareRoot() }
         for index in 0..<count {
-            target[index] = norm == 0 ? 0 : Element(Double(source[start + index * inner]) / norm)
+            target[index] = norm == 0 ? 0 : source[start + index * inner] / norm
         }
     }
 }
@@ -47,9 +48,9 @@ struct LpNormalization: Operator {
         let split = AxisSplit(x.shape, axis: try x.shape.axis(axis))
         let output = try context.output(0)
         if x.dtype == .float64 {
-            try normalizeLp(x, p: p, split, into: output, threads: context.threads, Double.self)
+            try normalizeLpDoubles(x, p: p, split, into: output, threads: context.threads)
         } else {
-            try normalizeFloats(x, p: p, split, into: output, threads: context.threads)
+            try normalizeLpFloats(x, p: p, split, into: output, threads: context.threads)
         }
     }
 }

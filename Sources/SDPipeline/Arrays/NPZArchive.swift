@@ -70,6 +70,7 @@ public struct NPZArchive: Sendable {
 
     /// The arrays' names, for a person.
     private var known: String {
+        let names = names
         guard !names.isEmpty else { return "none" }
         let listed = names.prefix(Self.listedNames).map(Self.shown).joined(separator: ", ")
         return names.count > Self.listedNames ? "\(listed) and \(names.count - Self.listedNames) more" : listed

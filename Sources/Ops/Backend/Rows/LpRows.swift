@@ -6,7 +6,8 @@ import GraphRuntime
 ///
 /// - Parameter y: of x's shape; may share x's memory.
 /// - Throws: ``TensorError`` where it isn't, or tensors aren't of float32.
-func normalizeFloats(_ x: Tensor, p: Int, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
+func normalizeLpFloats(_ x: Tensor, p: Int, _ split: AxisSplit, into y: MutableTensor, threads: ThreadPool) throws(TensorError)
+{
     nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
     nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
     guard y.count == x.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
