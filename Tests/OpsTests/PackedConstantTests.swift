@@ -72,6 +72,36 @@ private struct ToyAddSum: Operator {
             options: SessionOptions(threads: ThreadPool(threadCount: 2), savesMemory: savesMemory), sharingConstantsOf: other)
     }
 
+    /// In the numbers that products read, each constant once; nothing of what is in memory anyway, or is only mapped.
+    @Test func tellsHowManyBytesOfWeightsStay() throws {
+        func bytes(
+            of dtype: DType, isInFile: Bool = true, savesMemory: Bool = false, _ precision: Precision = .single,
+            _ format: WeightFormat = .stored
+        ) throws -> Int {
+            let weights = try MutableTensor(dtype: dtype, shape: Shape([1000])).tensor
+            var graph = Graph()
+            let ids = ["w", "the same"].map { graph.addValue(ValueDeclaration(name: $0)) }
+            let tensor = isInFile ? try MappedTensors([weights]).tensors[0] : weights
+            for id in ids { graph.initializers[id] = tensor }
+            graph.outputs = ids
+            return try Session(
+                graph: graph, library: StandardOperators.library,
+                options: SessionOptions(
+                    threads: ThreadPool(threadCount: 1), savesMemory: savesMemory, precision: precision, weights: format)
+            ).keptWeightBytes
+        }
+        #expect(try bytes(of: .float32) == 4000)
+        #expect(try bytes(of: .float32, .bfloat16) == 2000)
+        #expect(try bytes(of: .float32, .int8) == 1000)
+        #expect(try bytes(of: .float32, .bfloat16, .int8) == 1000)
+        #expect(try bytes(of: .float32, .single, .int4) == 625)
+        #expect(try bytes(of: .float16, .bfloat16) == 2000)
+        #expect(try bytes(of: .float16, .single, .int8) == 1000)
+        #expect(try bytes(of: .int64) == 8000)
+        #expect(try bytes(of: .float32, isInFile: false) == 0)
+        #expect(try bytes(of: .float32, savesMemory: true) == 0)
+    }
+
     private func run(_ session: Session, _ x: [Float]) throws -> [Float] {
         try #require(try session.run(["x": Tensor(x)])["y"]).array(of: Float.self)
     }

@@ -218,7 +218,7 @@ struct ServeCommand: AsyncParsableCommand {
             settings: ModelStore.Settings(
                 threads: count, savesMemory: lowMemory, precision: precision, weights: weights,
                 panelCache: try panelCache.map { try PanelCache(folder: $0) { logger.warning("\($0)") } },
-                limits: ResourceLimits()))
+                limits: ResourceLimits(), report: { logger.warning("\($0)") }))
         let folder = outputDir.map { URL(fileURLWithPath: $0) }
         if let folder { try AtomicFile.checkFolder(folder) }
         let limits = ServerLimits(pixels: maxPixels, steps: maxSteps, batch: maxBatch, queue: queue, body: maxBody)

@@ -1,5 +1,3 @@
-import Foundation
-
 /// What a model may take of the machine before it is refused. A file of some hundred bytes can ask for all memory there is: one that
 /// wasn't made by who runs it is loaded within limits.
 ///
@@ -20,7 +18,7 @@ public struct ResourceLimits: Sendable, Equatable {
     /// 256 MB and four times the bytes of the model's own constants.
     public var foldedBytes: Int?
     /// Bytes that one run may take for values between nodes and for outputs, as far as they are known before it starts, and that the
-    /// outputs of one node may take where they aren't. Nil, the default, stands for the memory of the machine.
+    /// outputs of one node may take where they aren't. Nil, the default, stands for ``AvailableMemory/total``.
     public var runBytes: Int?
 
     /// The defaults.
@@ -42,7 +40,7 @@ extension ResourceLimits {
     ///   - limit: ``runBytes``.
     /// - Throws: ``GraphError`` of kind `limit` where it is more than that.
     static func requireRunBytes(_ byteCount: Int, within limit: Int?) throws(GraphError) {
-        let limit = limit ?? Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        let limit = limit ?? AvailableMemory.total
         guard byteCount == .max || byteCount > limit else { return }
         let needed = byteCount == .max ? "\(byteCount) or more" : "\(byteCount)"
         throw GraphError("the values take \(needed) bytes, expected at most \(limit), the limit of a run", kind: .limit)

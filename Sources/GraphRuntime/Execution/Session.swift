@@ -68,6 +68,9 @@ public final class Session: Sendable {
     public let inputs: [ValueDeclaration]
     /// What a run gives, in the order of the file.
     public let outputs: [ValueDeclaration]
+    /// About how many bytes of weights stay in memory between runs, once they are packed: those that lie in mapped files, in the numbers
+    /// that products read. 0 with ``SessionOptions/savesMemory``, and with ``SessionOptions/panelCache``, whose pages the system may drop.
+    public let keptWeightBytes: Int
     /// Without its ``Graph/replaceable`` constants.
     private let fixedGraph: Graph
     /// These.
@@ -116,6 +119,7 @@ public final class Session: Sendable {
         try graph.requireValues()
         let resolved = try library.registry.resolve(graph, halfRounding: options.halfRounding)
         self.options = options
+        keptWeightBytes = options.keptBytes(of: graph)
         constants = options.savesMemory ? nil : other?.constants ?? PackedConstantStore(cache: options.panelCache)
         let optimizer = Optimizer(
             fusions: library.fusions, threads: options.threads, savesMemory: options.savesMemory, limits: options.limits)

@@ -1,4 +1,5 @@
 import Foundation
+import GraphRuntime
 import ONNXLoader
 
 /// An array of numpy's `.npy` format, versions 1.0 to 3.0 (numpy.lib.format).
@@ -59,11 +60,11 @@ public struct NPYArray: Sendable, Equatable {
         self.data = data
     }
 
-    /// Reads a file, of at most as many bytes as the machine has memory.
+    /// Reads a file, of at most ``AvailableMemory/total`` bytes.
     /// - Throws: ``NPYError`` when it can't be read, isn't an `.npy` file, or holds elements of another type.
     public init(contentsOf url: URL) throws {
         let content: [UInt8]
-        let limit = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        let limit = AvailableMemory.total
         do { content = try BoundedFile.read(url, limit: limit, takesPipes: true) } catch {
             throw NPYError("the file can't be read: \(error.reason)", path: url.path, kind: .unreadable)
         }

@@ -12,12 +12,12 @@ public struct NPZArchive: Sendable {
     /// The arrays' names, sorted.
     public var names: [String] { entries.keys.sorted() }
 
-    /// Reads a file's directory, not its arrays. The file may have as many bytes as the machine has memory.
+    /// Reads a file's directory, not its arrays. The file may have as many bytes as ``AvailableMemory/total``.
     ///
     /// - Throws: ``NPZError``.
     public init(contentsOf url: URL) throws {
         let content: [UInt8]
-        do { content = try BoundedFile.read(url, limit: Self.memory, takesPipes: true) } catch {
+        do { content = try BoundedFile.read(url, limit: AvailableMemory.total, takesPipes: true) } catch {
             throw NPZError("the file can't be read: \(error.reason)", path: url.path)
         }
         try self.init(bytes: content, path: url.path)
@@ -41,13 +41,13 @@ public struct NPZArchive: Sendable {
 
     /// One array.
     ///
-    /// - Throws: ``NPZError`` where there is none of that name, or it is damaged, or larger than the machine's memory.
+    /// - Throws: ``NPZError`` where there is none of that name, or it is damaged, or larger than ``AvailableMemory/total``.
     public func array(_ name: String) throws -> NPYArray {
         guard let entry = entries[name] else {
             throw NPZError("it has no array \(Self.shown(name)); it has \(known)", path: path)
         }
         do {
-            return try NPYArray(bytes: entry.content(in: bytes, limit: Self.memory))
+            return try NPYArray(bytes: entry.content(in: bytes, limit: AvailableMemory.total))
         } catch let error as NPYError {
             throw NPZError("its array \(Self.shown(name)) isn't one: \(error.reason)", path: path)
         } catch let error as NPZError {
@@ -77,8 +77,6 @@ public struct NPZArchive: Sendable {
     }
 
     static func shown(_ name: String) -> String { "\"\(name.shortened(to: String.longestName))\"" }
-
-    private static let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
 
     private static func naming<Result>(_ path: String?, _ body: () throws -> Result) throws -> Result {
         do { return try body() } catch let error as NPZError { throw NPZError(error.reason, path: path) }

@@ -78,11 +78,11 @@ public final class SuperResolutionNetwork: Sendable {
     ///
     /// - Throws: ``PipelineError`` where there is none.
     static func graph(_ url: URL) throws(PipelineError) -> URL {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+        guard FileManager.default.fileExists(atPath: url.path) else {
             throw PipelineError("\(url.path) doesn't exist, expected a super-resolution network.", kind: .missingFile)
         }
-        guard isFolder.boolValue else { return url }
+        let target = url.resolvingSymlinksInPath()
+        guard (try? target.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true else { return url }
         let graph = url.appendingPathComponent("model.onnx")
         guard FileManager.default.fileExists(atPath: graph.path) else {
             throw PipelineError("\(url.path) has no model.onnx, expected a super-resolution network.", kind: .missingFile)

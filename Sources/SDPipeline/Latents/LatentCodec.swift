@@ -169,10 +169,9 @@ public final class LatentCodec: Sendable {
         return tiles.divide(height: height, width: width) ? tiles : nil
     }
 
-    /// Bytes that a graph's values may take before the VAE works in tiles. A quarter of the machine is left to weights and to others.
+    /// Bytes that a graph's values may take before the VAE works in tiles. A quarter of the memory is left to weights and to others.
     private var memoryForValues: Int {
-        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory) / 4 * 3
-        let memory = options.limits.runBytes ?? machine
+        let memory = options.limits.runBytes ?? AvailableMemory.total / 4 * 3
         return options.savesMemory ? min(memory, VAETiling.savedMemory) : memory
     }
 

@@ -1,3 +1,6 @@
+import Foundation
+import GraphRuntime
+
 /// Something about a request that a person may not have meant: it is met all the same. `description` is one sentence.
 public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     /// The prompt has more tokens, without start and end, than the text encoder takes; the rest has no effect.
@@ -28,6 +31,8 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
     case startResized(from: String, to: String)
     /// What a request that is to be fast saves.
     case fast(stepCaching: StepCaching, guidanceInterval: GuidanceInterval?)
+    /// The model's weights take about so many bytes, much of the memory that there is.
+    case memoryScarce(weights: Int, memory: Int)
     /// The VAE works in tiles of so many pixels along each side, which nobody asked for, since it has to.
     case vaeTiled(pixels: Int)
 
@@ -71,6 +76,12 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
         case .fast(let stepCaching, let interval):
             "Fast stands for the step cache \(stepCaching)"
                 + (interval.map { " and guidance from \($0.start) to \($0.end) of the run." } ?? ".")
+        case .memoryScarce(let weights, let memory):
+            String(
+                format:
+                    "The model's weights take about %.1f GB, and there are %.1f GB of memory: the system may end the process.",
+                Double(weights) / 1e9, Double(memory) / 1e9)
+                + " Saving memory (--low-memory) reads them as they are needed; a lower precision, or weights in fewer bits, take less."
         case .vaeTiled(let pixels):
             "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than it may: its colours "
                 + "differ a little from those of the whole."

@@ -1,4 +1,5 @@
 import Foundation
+import GraphRuntime
 import ONNXLoader
 
 /// A request, checked and completed with what the model's files say: everything that can be known without loading a graph.
@@ -479,11 +480,11 @@ public struct GenerationPlan: Sendable {
     /// the pixels of one in single precision.
     private static func checkMemory(_ shape: [Int], pixels: Int) throws {
         let needed = 32 * shape.reduce(1.0) { $0 * Double($1) } + (3 * Double(shape[0]) + 24) * Double(pixels)
-        let memory = Double(ProcessInfo.processInfo.physicalMemory)
+        let memory = Double(AvailableMemory.total)
         guard needed <= memory, let bytes = Int(exactly: needed.rounded()) else {
             throw PipelineError(
                 String(
-                    format: "Pictures of this number and size take more than %.0f GB, and the machine has %.0f GB of memory.",
+                    format: "Pictures of this number and size take more than %.0f GB, and there are %.0f GB of memory.",
                     needed / 1e9, memory / 1e9), kind: .outOfMemory)
         }
         do { try LargeArray.ask(bytes: bytes) } catch {

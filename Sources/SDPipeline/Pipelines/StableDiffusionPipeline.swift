@@ -22,8 +22,8 @@ public final class StableDiffusionPipeline: Sendable {
     let loadedSafetyChecker: Mutex<SafetyChecker?>
     /// The linear map of live previews, fitted when it is first asked for.
     private let fittedProjection: Mutex<LatentProjection?>
-    /// What of its adapters the model hasn't, and how their places were found.
-    public let adapterNotices: [GenerationNotice]
+    /// What of its adapters the model hasn't, and how their places were found; and that its weights take much of the memory.
+    public let modelNotices: [GenerationNotice]
     /// The SHA-256 of the model's files, read beside the first pictures.
     public let modelHash: ModelHash
     /// The SHA-256 of the graphs of another autoencoder than the model's own.
@@ -73,7 +73,6 @@ public final class StableDiffusionPipeline: Sendable {
         vaeHash = ModelHash(graphs: [vae.decoder] + (vae.encoder.map { [$0] } ?? []))
         promptEncoder = try PromptEncoder(configuration, clipSkip: nil, options: options)
         unets = try UNets(configuration, options: options)
-        adapterNotices = try Self.notices(configuration, promptEncoder, unets)
         otherPromptEncoders = Mutex([:])
         controlNets = Mutex([:])
         superResolutionNetworks = Mutex([:])
@@ -85,6 +84,7 @@ public final class StableDiffusionPipeline: Sendable {
                 $0, threads: threads, optimize: optimize, savesMemory: savesMemory, precision: precision,
                 halfRounding: halfRounding, weights: weights, panelCache: panelCache, limits: limits)
         }
+        modelNotices = try Self.notices(configuration, promptEncoder, unets, refiner)
     }
 
     /// The same model with other LoRAs, or none. Nothing is loaded again: graphs, plans and weights are shared, and the next run merges
@@ -117,7 +117,7 @@ public final class StableDiffusionPipeline: Sendable {
                 return adapted.count == encoder.encoders.count ? PromptEncoder(adapted) : nil
             })
         unets = UNets(other.unets, with: configuration)
-        adapterNotices = try Self.notices(configuration, promptEncoder, unets)
+        modelNotices = try Self.notices(configuration, promptEncoder, unets, refiner)
         controlNets = Mutex(other.controlNets.withLock { $0 })
         superResolutionNetworks = Mutex(other.superResolutionNetworks.withLock { $0 })
         loadedSafetyChecker = Mutex(other.loadedSafetyChecker.withLock { $0 })
@@ -125,11 +125,21 @@ public final class StableDiffusionPipeline: Sendable {
     }
 
     private static func notices(
-        _ configuration: PipelineConfiguration, _ encoder: PromptEncoder, _ unets: UNets
+        _ configuration: PipelineConfiguration, _ encoder: PromptEncoder, _ unets: UNets, _ refiner: StableDiffusionPipeline?
     ) throws -> [GenerationNotice] {
         let unet = try unets.current()
-        return try configuration.adapters.notices(
+        let adapters = try configuration.adapters.notices(
             encoder.encoders.map { ($0.component.title, $0.mix) } + [(unet.component.title, unet.mix)])
+        let weights =
+            try keptWeightBytes(encoder, unets) + (refiner.map { try keptWeightBytes($0.promptEncoder, $0.unets) } ?? 0)
+        // The rest is for values between nodes, and for the VAE's weights.
+        let isScarce = weights > AvailableMemory.total / 4 * 3
+        return adapters + (isScarce ? [.memoryScarce(weights: weights, memory: AvailableMemory.total)] : [])
+    }
+
+    private static func keptWeightBytes(_ encoder: PromptEncoder, _ unets: UNets) throws -> Int {
+        let unet = try unets.current().component
+        return (encoder.encoders.map(\.component) + [unet]).reduce(0) { $0 + $1.session.keptWeightBytes }
     }
 
     /// Makes pictures.

@@ -463,7 +463,7 @@ struct GenerateCommand: ParsableCommand {
             configuration, threads: try threads.makePool(), savesMemory: memory.savesMemory,
             precision: numbers.precision, halfRounding: numbers.half.halfRounding, weights: numbers.weights,
             panelCache: try memory.panelCache(), limits: memory.limits)
-        if !quiet { for notice in pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
+        if !quiet { for notice in pipeline.modelNotices { StandardStreams.printError("\(notice)") } }
         let (sheet, entries, record) = try SchedulerComparison(names: names).run(pipeline, plans: plans) { entry in
             guard !quiet else { return }
             StandardStreams.printError(

@@ -48,7 +48,7 @@ final class GenerateModels {
                 panelCache: try command.memory.panelCache(), limits: command.memory.limits), pool: pool
         )
         (loaded, pipelineKey) = (made, key)
-        if !command.quiet { for notice in made.pipeline.adapterNotices { StandardStreams.printError("\(notice)") } }
+        if !command.quiet { for notice in made.pipeline.modelNotices { StandardStreams.printError("\(notice)") } }
         return made
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GraphRuntime
 import SDPipeline
 
 struct NoiseCommand: ParsableCommand {
@@ -93,11 +94,11 @@ struct NoiseCommand: ParsableCommand {
     /// Refuses a picture that, with its noise in single precision and all results, is more than the machine holds.
     private func checkMemory(_ source: PictureSource, count: Int) throws {
         let needed = Double(source.width * source.height) * Double(4 + 3 * 12 + (output.contains("%") ? 6 : 9) * count)
-        let memory = Double(ProcessInfo.processInfo.physicalMemory)
+        let memory = Double(AvailableMemory.total)
         guard needed <= memory else {
             throw CommandFailure(
                 String(
-                    format: "%d pictures of %d×%d pixels take more than %.0f GB, and the machine has %.0f GB of memory.",
+                    format: "%d pictures of %d×%d pixels take more than %.0f GB, and there are %.0f GB of memory.",
                     count, source.width, source.height, needed / 1e9, memory / 1e9))
         }
     }

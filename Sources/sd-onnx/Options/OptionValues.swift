@@ -55,7 +55,7 @@ enum OptionValues {
     }
 
     /// The word of a choice, as it was typed.
-    static func word<Choice: RawRepresentable<String> & CaseIterable>(
+    static func word<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
         of kind: Choice.Type
     ) -> @Sendable (String) throws -> String {
         { text in

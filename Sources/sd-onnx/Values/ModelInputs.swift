@@ -130,11 +130,11 @@ struct ModelInputs {
 
     private static func checkMemory(_ shape: Shape, name: String) throws {
         let bytes = Double(shape.count) * 8
-        let memory = Double(ProcessInfo.processInfo.physicalMemory)
+        let memory = Double(AvailableMemory.total)
         guard bytes <= memory else {
             throw CommandFailure(
                 String(
-                    format: "The input \"%@\" of shape %@ takes about %.0f GB, and the machine has %.0f GB of memory.", name,
+                    format: "The input \"%@\" of shape %@ takes about %.0f GB, and there are %.0f GB of memory.", name,
                     "\(shape)", bytes / 1e9, memory / 1e9))
         }
     }

@@ -79,7 +79,7 @@ import Testing
         let expected = try PNGFile.read(Self.root.appendingPathComponent(item.picture))
         expectClose(image.pixels, expected.pixels, shape: [expected.height, expected.width, 3], within: 2, "\(title)")
         // Only a graph without names needs the order of its layers, and says so.
-        let notes = pipeline.adapterNotices.map { "\($0)" }
+        let notes = pipeline.modelNotices.map { "\($0)" }
         #expect(notes.contains { $0.contains("told by order and shape") } == model.contains("nameless"), "\(title): \(notes)")
         #expect(!notes.contains { $0.contains("lacks") }, "\(title): \(notes)")
     }

@@ -145,12 +145,12 @@ import Testing
         for (name, shape) in tensors {
             let numbers = values[name] ?? (0..<shape.reduce(1, *)).map { 0.01 * Float($0 % 7 - 3) }
             let start = data.count
-            for number in numbers { withUnsafeBytes(of: number.bitPattern.littleEndian) { data += unsafe Array($0) } }
+            for number in numbers { unsafe withUnsafeBytes(of: number.bitPattern.littleEndian) { data += unsafe Array($0) } }
             entries[name] = ["dtype": "F32", "shape": shape, "data_offsets": [start, data.count]]
         }
         if !metadata.isEmpty { entries["__metadata__"] = metadata }
         let header = [UInt8](try JSONSerialization.data(withJSONObject: entries))
-        return withUnsafeBytes(of: UInt64(header.count).littleEndian) { unsafe Array($0) } + header + data
+        return unsafe withUnsafeBytes(of: UInt64(header.count).littleEndian) { unsafe Array($0) } + header + data
     }
 
     @Test func saysWhatHasNoHome() throws {
@@ -169,7 +169,7 @@ import Testing
             "lora_te2_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight": [2, 192],
             "lora_te2_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight": [192, 2], "first.second": [1],
         ]
-        let notices = try model(Self.file(there)).adapterNotices.map { "\($0)" }
+        let notices = try model(Self.file(there)).modelNotices.map { "\($0)" }
         #expect(
             notices == [
                 "The LoRA x changes 3 modules, of which the model lacks 2: down_blocks_7_attentions_0_proj_in, text_encoder_2.text_model_encoder_layers_0_self_attn_q_proj. "

@@ -10,7 +10,8 @@ import Testing
 
     /// A file of a header and zeros.
     private static func file(_ header: String, length: UInt64? = nil, data: [UInt8] = []) -> [UInt8] {
-        withUnsafeBytes(of: (length ?? UInt64(header.utf8.count)).littleEndian) { unsafe Array($0) } + Array(header.utf8) + data
+        unsafe withUnsafeBytes(of: (length ?? UInt64(header.utf8.count)).littleEndian) { unsafe Array($0) } + Array(header.utf8)
+            + data
     }
 
     private func refused(_ bytes: [UInt8], _ message: String, name: String = "x.safetensors") throws {

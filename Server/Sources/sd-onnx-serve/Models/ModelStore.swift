@@ -13,6 +13,8 @@ final class ModelStore: Sendable {
         var weights: WeightFormat
         var panelCache: PanelCache?
         var limits: ResourceLimits
+        /// Is told what a person may want to know of a model that was loaded: a sentence.
+        var report: @Sendable (String) -> Void
     }
 
     /// A model with LoRAs.
@@ -106,10 +108,12 @@ final class ModelStore: Sendable {
         // What the last one took makes room.
         unload()
         defer { Counter(label: "sd_onnx_model_loads_total").increment() }
-        return try StableDiffusionPipeline(
+        let pipeline = try StableDiffusionPipeline(
             adapters.isOpen ? try model.configurationForLoRAs : model.configuration, threads: threads,
             savesMemory: settings.savesMemory, precision: settings.precision, weights: settings.weights,
             panelCache: settings.panelCache, limits: settings.limits)
+        for notice in pipeline.modelNotices { settings.report("\(notice)") }
+        return pipeline
     }
 
     func unload() { state.withLock { $0.loaded = nil } }

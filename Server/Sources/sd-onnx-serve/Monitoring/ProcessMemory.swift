@@ -1,10 +1,11 @@
 import Foundation
+import GraphRuntime
 
-/// What this process and the machine have of memory, in bytes; 0 where the system doesn't say.
+/// Memory of this process, and what it could have, in bytes; 0 where the system doesn't say.
 enum ProcessMemory {
     /// Memory of this process that is in use, pages of mapped weights among it.
     static var resident: Int { kilobytes("/proc/self/status", "VmRSS:") }
-    static var total: Int { Int(ProcessInfo.processInfo.physicalMemory) }
+    static var total: Int { AvailableMemory.total }
     static var available: Int { kilobytes("/proc/meminfo", "MemAvailable:") }
 
     private static func kilobytes(_ file: String, _ key: String) -> Int {
