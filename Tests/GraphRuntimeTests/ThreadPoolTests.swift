@@ -54,7 +54,7 @@ import Testing
             }
             #expect(error?.message.contains("\(1 << 60) bytes that each thread needs") == true)
             expectError("no memory for") {
-                try pool.withWorkspace(byteCount: 1 << 60) { _ in _ = calls.wrappingAdd(1, ordering: .relaxed) }
+                unsafe try pool.withWorkspace(byteCount: 1 << 60) { _ in _ = calls.wrappingAdd(1, ordering: .relaxed) }
             }
         }
         #expect(calls.load(ordering: .relaxed) == 0)

@@ -17,9 +17,11 @@ import Testing
         }
     }
 
-    /// Code without comments, by line.
-    private func lines(_ file: URL) throws -> [Substring] {
-        try String(contentsOf: file, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false).map { line in
+    /// Code without comments, by line, of a file that has one of these words; others are passed over, since lines take their time.
+    private func lines(_ file: URL, with words: String...) throws -> [Substring] {
+        let bytes = try Data(contentsOf: file)
+        guard words.contains(where: { bytes.range(of: Data($0.utf8)) != nil }) else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map { line in
             line.range(of: "//").map { line[..<$0.lowerBound] } ?? line
         }
     }
@@ -38,7 +40,8 @@ import Testing
             let path = "Sources" + file.path.dropFirst(sources.path.count)
             guard !rooms.contains(where: { path == $0 || path.hasPrefix($0 + "/") }) else { continue }
             checked += 1
-            for (number, line) in try lines(file).enumerated() where line.contains(unsafe) {
+            for (number, line) in try lines(file, with: "nsafe", "@unchecked", "Unmanaged").enumerated()
+            where line.contains(unsafe) {
                 Issue.record("\(path):\(number + 1) is no room for unsafe code: \(line.trimmingCharacters(in: .whitespaces))")
             }
         }
@@ -52,7 +55,7 @@ import Testing
         var checked = 0
         for case let file as URL in files where file.pathExtension == "swift" && !file.path.contains("/Backend/") {
             checked += 1
-            for line in try lines(file) {
+            for line in try lines(file, with: "import CKernels", "import COpenBLAS") {
                 #expect(!line.contains(/^import (CKernels|COpenBLAS)/), "\(file.lastPathComponent) imports kernels")
             }
         }

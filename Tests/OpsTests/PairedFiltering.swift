@@ -1,16 +1,27 @@
 import GraphRuntime
 
-/// Minimal filtering F(4×4, 3×3) with the points 0, ±5/8, ±3/2 and ∞ and products of bfloat16, as Lavin and Gray state it (Fast Algorithms
-/// for Convolutional Neural Networks, 2016, section 4): Y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A, one tile after the other. Transforms and sums are
-/// of double precision.
+/// Minimal filtering with products of bfloat16, as Lavin and Gray state it (Fast Algorithms for Convolutional Neural Networks, 2016,
+/// section 4): Y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A, one tile after the other. Transforms and sums are of double precision.
 struct PairedFiltering {
     /// Whether kernels are rounded before their transform as well.
-    var roundsKernelsFirst = false
+    private let roundsKernelsFirst: Bool
+    /// Those of interpolation, beside ∞.
+    private let points: [Double]
 
-    private static let points = [0, 0.625, -0.625, 1.5, -1.5]
+    /// F(4×4, 3×3) with the points 0, ±5/8, ±3/2 and ∞.
+    static func tilesOf4(roundsKernelsFirst: Bool) -> PairedFiltering {
+        PairedFiltering(roundsKernelsFirst: roundsKernelsFirst, points: [0, 0.625, -0.625, 1.5, -1.5])
+    }
+
+    /// F(2×2, 3×3) with the points 0, ±1 and ∞.
+    static let tilesOf2 = PairedFiltering(roundsKernelsFirst: false, points: [0, 1, -1])
+
+    /// Pixels along a side of a tile of the input, and of the output.
+    private var inputSide: Int { points.count + 1 }
+    private var outputSide: Int { points.count - 1 }
 
     /// Products of (x - point) for all points but one, from the constant on.
-    private static func polynomial(without skipped: Int?) -> [Double] {
+    private func polynomial(without skipped: Int?) -> [Double] {
         points.enumerated().filter { $0.offset != skipped }.reduce([1]) { product, point in
             var result = [0] + product
             for (index, factor) in product.enumerated() { result[index] -= point.element * factor }
@@ -18,20 +29,22 @@ struct PairedFiltering {
         }
     }
 
-    /// [6][6]
-    private static let input: [[Double]] =
-        points.indices.map { polynomial(without: $0) + [0] } + [polynomial(without: nil)]
+    /// [input side][input side]
+    private var input: [[Double]] { points.indices.map { polynomial(without: $0) + [0] } + [polynomial(without: nil)] }
 
-    /// [6][3]
-    private static let kernel: [[Double]] =
+    /// [input side][3]
+    private var kernel: [[Double]] {
         points.map { point in
             let divisor = points.filter { $0 != point }.reduce(1) { $0 * (point - $1) }
             return [1 / divisor, point / divisor, point * point / divisor]
         } + [[0, 0, 1]]
+    }
 
-    /// [4][6]
-    private static let output: [[Double]] = (0..<4).map { power in
-        points.map { point in (0..<power).reduce(1) { product, _ in product * point } } + [power == 3 ? 1 : 0]
+    /// [output side][input side]
+    private var output: [[Double]] {
+        (0..<outputSide).map { power in
+            points.map { point in (0..<power).reduce(1) { product, _ in product * point } } + [power == outputSide - 1 ? 1 : 0]
+        }
     }
 
     /// matrix · values · matrixᵀ, with values of [columns][columns].
@@ -64,44 +77,46 @@ struct PairedFiltering {
         let pixels = try tensors[0].array(of: Float.self)
         let weights = try tensors[1].array(of: Float.self)
         let bias = try tensors[2].array(of: Float.self)
+        let positions = inputSide * inputSide
+        let (input, kernel, output) = (self.input, self.kernel, self.output)
         // [position][output][channel]
-        var kernels = [Double](repeating: 0, count: 36 * outputs * channels)
+        var kernels = [Double](repeating: 0, count: positions * outputs * channels)
         for index in 0..<outputs * channels {
             let numbers = weights[9 * index..<9 * index + 9].map { roundsKernelsFirst ? Self.rounded(Double($0)) : Double($0) }
-            for (position, value) in Self.transform(numbers, by: Self.kernel).enumerated() {
+            for (position, value) in Self.transform(numbers, by: kernel).enumerated() {
                 kernels[position * outputs * channels + index] = Self.rounded(value)
             }
         }
         var result = [Float](repeating: 0, count: batch * outputs * height * width)
         for picture in 0..<batch {
-            for top in stride(from: 0, to: height, by: 4) {
-                for left in stride(from: 0, to: width, by: 4) {
+            for top in stride(from: 0, to: height, by: outputSide) {
+                for left in stride(from: 0, to: width, by: outputSide) {
                     // [position][channel]
-                    var tile = [Double](repeating: 0, count: 36 * channels)
+                    var tile = [Double](repeating: 0, count: positions * channels)
                     for channel in 0..<channels {
-                        let values = (0..<36).map { place in
-                            let (row, column) = (top + place / 6 - 1, left + place % 6 - 1)
+                        let values = (0..<positions).map { place in
+                            let (row, column) = (top + place / inputSide - 1, left + place % inputSide - 1)
                             guard row >= 0, row < height, column >= 0, column < width else { return 0.0 }
                             return Double(pixels[((picture * channels + channel) * height + row) * width + column])
                         }
-                        for (position, value) in Self.transform(values, by: Self.input).enumerated() {
+                        for (position, value) in Self.transform(values, by: input).enumerated() {
                             tile[position * channels + channel] = Self.rounded(value)
                         }
                     }
-                    for output in 0..<outputs {
-                        let sums = (0..<36).map { position in
+                    for filter in 0..<outputs {
+                        let sums = (0..<positions).map { position in
                             var sum = 0.0
                             for channel in 0..<channels {
                                 sum +=
-                                    kernels[(position * outputs + output) * channels + channel]
+                                    kernels[(position * outputs + filter) * channels + channel]
                                     * tile[position * channels + channel]
                             }
                             return sum
                         }
-                        for (place, value) in Self.transform(sums, by: Self.output).enumerated() {
-                            let (row, column) = (top + place / 4, left + place % 4)
+                        for (place, value) in Self.transform(sums, by: output).enumerated() {
+                            let (row, column) = (top + place / outputSide, left + place % outputSide)
                             guard row < height, column < width else { continue }
-                            result[((picture * outputs + output) * height + row) * width + column] = Float(value) + bias[output]
+                            result[((picture * outputs + filter) * height + row) * width + column] = Float(value) + bias[filter]
                         }
                     }
                 }

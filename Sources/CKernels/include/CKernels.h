@@ -21,3 +21,4 @@
 #include "sha256.h"
 #include "windows.h"
 #include "winograd.h"
+#include "winograd_2x2.h"

@@ -58,6 +58,7 @@ struct Conv: Operator {
         guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
+        if ordered != nil, case .winograd2x2? = prepared?.kernel(hasPanels: true) { return "bf16 Winograd 2×2" }
         if bytes != nil { return window.isPointwise ? "int8 windows 1×1" : "int8 windows" }
         let kernel =
             input.dtype == .float32 ? ConvolutionKernel(window, hasPanels: panels != nil, precision) : .unfolded
@@ -71,7 +72,7 @@ struct Conv: Operator {
         case .direct: return "direct"
         case .winograd(let winograd): return winograd.isPaired ? "bf16 Winograd 4×4" : "Winograd 4×4"
         case .windows: return window.isPointwise ? "windows 1×1" : "windows"
-        case .bytes, .unfolded: break
+        case .bytes, .winograd2x2, .unfolded: break
         }
         let product = ProductKernel.gemmName(
             input.dtype == .float32 ? precision : .single, m: window.outputChannels / window.group, n: window.outputCount,
@@ -92,7 +93,8 @@ struct Conv: Operator {
         result.precision = plan.precision
         result.prepared = nil
         if inputs.count > 1, let input = inputs[0]?.shape, let weights = inputs[1]?.shape {
-            result.prepared = try PreparedConvolution(attributes, input: input, weights: weights, plan.precision)
+            result.prepared = try PreparedConvolution(
+                attributes, input: input, weights: weights, plan.precision, plan.weights)
         }
         guard let constants = plan.constants, let (_, weights) = PanelProduct.constantFactor(inputs),
             let prepared = result.prepared
@@ -113,6 +115,9 @@ struct Conv: Operator {
         case .windows(let windows):
             result.ordered = windows.layout.packed(weights, constants: constants)
             return result
+        case .winograd2x2(let winograd):
+            result.ordered = winograd.layout.packed(weights, constants: constants)
+            if result.ordered != nil { return result }
         case .dot, .depthwise:
             guard weights.dtype == .float32, !weights.isAligned else { return result }
             result.ordered = constants.constant(weights, form: "aligned") { weights, _ throws(TensorError) in
@@ -154,6 +159,10 @@ struct Conv: Operator {
         {
             return try convolution.run(input: input, packed: packed, bias: bias, epilogue, output: output, threads: threads)
         }
+        if input.dtype == .float32, case .winograd2x2(let winograd) = prepared.kernel(hasPanels: true), let ordered {
+            return try winograd.run(
+                input: input, kernels: ordered, bias: bias, epilogue, output: output, threads: threads)
+        }
         switch kernel {
         case .tiles(let tiles):
             return try tiles.run(
@@ -172,7 +181,7 @@ struct Conv: Operator {
             if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
             return try windows.run(
                 input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
-        case .dot, .depthwise, .direct, .bytes, .unfolded: break
+        case .dot, .depthwise, .direct, .bytes, .winograd2x2, .unfolded: break
         }
         weights = try rows?.widened(to: weights.shape, threads: threads) ?? weights.widened(threads: threads)
         switch kernel {
@@ -205,11 +214,13 @@ private final class PreparedConvolution: Sendable {
     private let withPanels: ConvolutionKernel
     private let withoutPanels: ConvolutionKernel
 
-    init(_ attributes: WindowAttributes, input: Shape, weights: Shape, _ precision: Precision) throws(TensorError) {
+    init(
+        _ attributes: WindowAttributes, input: Shape, weights: Shape, _ precision: Precision, _ format: WeightFormat = .stored
+    ) throws(TensorError) {
         (self.input, self.weights) = (input, weights)
         window = try ConvolutionWindow(attributes, input: input, weights: weights)
-        withPanels = ConvolutionKernel(window, hasPanels: true, precision)
-        withoutPanels = ConvolutionKernel(window, hasPanels: false, precision)
+        withPanels = ConvolutionKernel(window, hasPanels: true, precision, format)
+        withoutPanels = ConvolutionKernel(window, hasPanels: false, precision, format)
     }
 
     func fits(input: Shape, weights: Shape) -> Bool { self.input == input && self.weights == weights }
@@ -228,6 +239,8 @@ private enum ConvolutionKernel: Sendable {
     case fewPixels(FewPixelConvolution)
     case direct(DirectConvolution)
     case winograd(WinogradConvolution)
+    /// Only where the weights are packed for it.
+    case winograd2x2(Winograd2x2)
     case windows(WindowConvolution)
     case unfolded
 
@@ -236,11 +249,11 @@ private enum ConvolutionKernel: Sendable {
         switch self {
         case .fewPixels(let convolution): convolution.precisionOfPanels(plan, weights)
         case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights, plan.weights) : nil
-        case .dot, .depthwise, .bytes, .tiles, .direct, .windows, .unfolded: nil
+        case .dot, .depthwise, .bytes, .tiles, .direct, .winograd2x2, .windows, .unfolded: nil
         }
     }
 
-    init(_ window: ConvolutionWindow, hasPanels: Bool, _ wanted: Precision) {
+    init(_ window: ConvolutionWindow, hasPanels: Bool, _ wanted: Precision, _ format: WeightFormat = .stored) {
         let precision = wanted.withoutBytes
         let windows = WindowConvolution(window)
         let winograd = WinogradConvolution(window, hasPanels: hasPanels, precision)
@@ -256,6 +269,8 @@ private enum ConvolutionKernel: Sendable {
             self = .bytes(bytes)
         } else if let tiles = TileConvolution(window, precision) {
             self = .tiles(tiles)
+        } else if hasPanels, let winograd2x2 = Winograd2x2(window, precision, format) {
+            self = .winograd2x2(winograd2x2)
         } else if let windows, windows.isFasterThanFiltering, precision == .single || winograd != nil {
             // What would be filtered in single precision anyway.
             self = .windows(windows)

@@ -33,6 +33,8 @@ struct WinogradConvolution {
     /// Products at one position from which on pairs are multiplied: with fewer a convolution takes less than a millisecond as it is, which
     /// what rounding adds isn't worth.
     private static let fewestPairedProducts = 3 << 20
+    /// Kernels from which on reading them alone takes as long.
+    private static let fewestPairedKernels = 1 << 20
     /// Tiles up to which rounding their kernels' transforms to pairs costs more than it saves.
     private static let mostSingleTiles = 8
 
@@ -48,7 +50,8 @@ struct WinogradConvolution {
         let pairs =
             ProductPrecision(precision, isPacked: false).pairsLeft && !TileConvolution.isAvailable
             && window.inputChannels >= Self.fewestPairedChannels
-            && geometry.tileCount * window.inputChannels * window.outputChannels >= Self.fewestPairedProducts
+            && (geometry.tileCount * window.inputChannels * window.outputChannels >= Self.fewestPairedProducts
+                || window.inputChannels * window.outputChannels >= Self.fewestPairedKernels)
         // Kernels that aren't packed in panels are best transformed in registers.
         let mostSingle = unsafe hasPanels ? Self.mostSingleTiles : WinogradByRows.mostTiles(kernels: .max)
         isPaired = pairs && geometry.tileCount > mostSingle
@@ -98,7 +101,9 @@ struct WinogradConvolution {
         let source = unsafe try input.pointer(to: Float.self)
         // Before kernels are packed, all of them are numbers.
         let weights = readsPanels && panels == nil ? try weights.widened(threads: threads) : weights
-        let kernels = try rows.map { WinogradKernels($0, geometry) } ?? WinogradKernels(weights, geometry)
+        let kernels =
+            try rows.map { WinogradKernels($0, inputChannels: geometry.inputChannels) }
+            ?? WinogradKernels(weights, inputChannels: geometry.inputChannels)
         let target = unsafe try output.pointer(to: Float.self)
         let bias = unsafe try bias?.pointer(to: Float.self)
         let depth = geometry.inputChannels * 9

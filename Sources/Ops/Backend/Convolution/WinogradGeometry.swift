@@ -1,24 +1,25 @@
 import CKernels
 
-/// Where the tiles of a convolution by minimal filtering F(4×4, 3×3) lie: counted row by row over one picture after the other.
+/// Where the tiles of a convolution by minimal filtering lie: counted row by row over one picture after the other.
 struct WinogradGeometry {
     let batch: Int
     let inputChannels: Int
     let outputChannels: Int
     let tilesPerPicture: Int
-    private let kernel: ck_winograd_geometry
+    let kernel: ck_winograd_geometry
     private let inputArea: Int
     private let outputArea: Int
 
     static let positions = Int(CK_WINOGRAD_POSITIONS)
 
+    /// - Parameter side: output pixels along each side of a tile: 4 for F(4×4, 3×3), which is what the other functions are for, 2 for F(2×2, 3×3).
     /// - Returns: nil where the convolution hasn't stride 1 and 3×3 kernels on one group.
-    init?(_ window: ConvolutionWindow) {
+    init?(_ window: ConvolutionWindow, side: Int = 4) {
         guard window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1], window.group == 1,
             window.outputCount > 0, window.batch > 0
         else { return nil }
         let (height, width) = (window.output[0], window.output[1])
-        let across = (width + 3) / 4
+        let across = (width + side - 1) / side
         kernel = ck_winograd_geometry(
             height: window.input[0], width: window.input[1], output_height: height, output_width: width,
             pad_top: window.padsBegin[0], pad_left: window.padsBegin[1], tiles_across: across)
@@ -27,7 +28,7 @@ struct WinogradGeometry {
         outputChannels = window.outputChannels
         inputArea = window.inputCount
         outputArea = window.outputCount
-        tilesPerPicture = (height + 3) / 4 * across
+        tilesPerPicture = (height + side - 1) / side * across
     }
 
     var tileCount: Int { batch * tilesPerPicture }

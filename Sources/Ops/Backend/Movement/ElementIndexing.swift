@@ -99,8 +99,8 @@ extension ElementUnits {
         let rows = unsafe ElementRows(indexing: indexing, isScattered: scattered, source: from, target: to, width: width)
         let invalid: Int?
         switch indices.dtype {
-        case .int64: invalid = unsafe rows.move(try indices.view(of: Int64.self), threads: threads)
-        case .int32: invalid = unsafe rows.move(try indices.view(of: Int32.self), threads: threads)
+        case .int64: invalid = rows.move(try indices.view(of: Int64.self), threads: threads)
+        case .int32: invalid = rows.move(try indices.view(of: Int32.self), threads: threads)
         default: throw TensorError("expected integers, found \(indices.dtype)\(indices.shape)")
         }
         if let invalid { _ = try checkedIndex(invalid, extent: indexing.extent) }
@@ -108,7 +108,7 @@ extension ElementUnits {
 }
 
 /// Rows of elements to gather or to scatter.
-private struct ElementRows: @unchecked Sendable {
+@safe private struct ElementRows: @unchecked Sendable {
     let indexing: ElementIndexing
     let isScattered: Bool
     let source: UnsafeRawPointer

@@ -63,7 +63,7 @@ struct PackedProduct {
         let blocks = unsafe RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated, precision: precision)
         let (width, depth, steps) = unsafe (blocks.width, blocks.depth, steps)
         let left = unsafe left
-        let rows = unsafe left.rows
+        let rows = left.rows
         let packsA =
             unsafe transposeA || alpha != 1 || precision.pairsLeft || !Self.isReadableByRows(stride: lda)
             || m < Self.leastRowsUnpacked || n > 2 * width
@@ -71,8 +71,8 @@ struct PackedProduct {
         let keepsA = unsafe packsA && n > width
         let blockRows =
             unsafe keepsA ? min(Self.balanced(m, limit: max(Self.keptElements / steps, rows), multiple: rows), m) : m
-        let rowPanels = unsafe keepsA ? (blockRows + rows - 1) / rows : 1
-        let panelStep = unsafe left.size(steps: keepsA ? steps : depth)
+        let rowPanels = keepsA ? (blockRows + rows - 1) / rows : 1
+        let panelStep = left.size(steps: keepsA ? steps : depth)
         let sizeOfA = rowPanels * panelStep
         let scratchSize = unsafe blocks.packedSize + sizeOfA + TileWriter.scratchSize(rows: rows) + 64
         guard let memory = unsafe ThreadScratch.floats(scratchSize) else { return false }
@@ -87,8 +87,8 @@ struct PackedProduct {
                     let panels = unsafe blocks.panels(column: column, inner: inner, memory: memory)
                     let calls = unsafe (lastRow - firstRow + rows - 1) / rows * ((columnCount + columns - 1) / columns)
                     var ahead = unsafe blocks.readAhead(after: column, inner, calls: calls)
-                    for row in unsafe stride(from: firstRow, to: lastRow, by: rows) {
-                        let rowCount = unsafe min(rows, lastRow - row)
+                    for row in stride(from: firstRow, to: lastRow, by: rows) {
+                        let rowCount = min(rows, lastRow - row)
                         let panel = unsafe packedA + (keepsA ? (row - firstRow) / rows * panelStep + inner * rows : 0)
                         if packsA, !keepsA || column == 0 {
                             unsafe packA(row: row, rowCount: rowCount, inner: inner, innerCount: innerCount, into: panel)
@@ -128,7 +128,7 @@ struct PackedProduct {
     private func runPanelByPanel(_ panels: UnsafePointer<Float>) -> Bool {
         let steps = unsafe steps
         let left = unsafe left
-        let rows = unsafe left.rows
+        let rows = left.rows
         let stored = unsafe StoredPanels(panels, k: k, precision: precision)
         let depth =
             unsafe isGated
@@ -137,7 +137,7 @@ struct PackedProduct {
         // Tiles of as equal a height as possible: each reads the panel once.
         let tileRows = unsafe Self.balanced(m, limit: rows, multiple: left.rowMultiple)
         let tiles = unsafe (m + tileRows - 1) / tileRows
-        let sliceStep = unsafe left.size(steps: depth)
+        let sliceStep = left.size(steps: depth)
         // As much as the first-level cache holds is widened at a time.
         let partDepth = unsafe stored.widens ? min(Self.widenedDepth, depth) : depth
         let widenedSize = unsafe stored.widenedSize(depth: partDepth)
