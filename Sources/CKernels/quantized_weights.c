@@ -77,6 +77,24 @@ CK_KERNEL(
     else quantize_panel_4(numbers, depth, columns, panel);
 }
 
+void ck_pack_block_panel(
+    const unsigned char *rows, ptrdiff_t row_step, const float *scales, ptrdiff_t scale_step, ptrdiff_t block, ptrdiff_t depth, int count,
+    int columns, float *panel) {
+    for (ptrdiff_t k = 0; k < depth; k += BLOCK, panel += ROWS_OF_BLOCK * columns) {
+        unsigned char *pairs = (unsigned char *)(panel + columns);
+        for (int j = 0; j < columns; j++) {
+            panel[j] = j < count ? scales[j * scale_step + k / block] : 0;
+            const unsigned char *bytes = rows + j * row_step + k / 2;
+            for (int i = 0; i < HALF_BLOCK; i++) {
+                // Numbers i and i + 16 of the block.
+                const int low = j < count ? bytes[i / 2] >> 4 * (i % 2) & 15 : 0;
+                const int high = j < count ? bytes[HALF_BLOCK / 2 + i / 2] >> 4 * (i % 2) & 15 : 0;
+                pairs[i * columns + j] = (unsigned char)(low | high << 4);
+            }
+        }
+    }
+}
+
 VECTOR_INLINE void widen_panel_8(const float *panel, ptrdiff_t first, ptrdiff_t depth, int columns, float *numbers) {
     const signed char *place = (const signed char *)(panel + columns) + first * columns;
     const ptrdiff_t rows = (depth + 3) / 4 * 4;

@@ -18,6 +18,13 @@ ptrdiff_t ck_quantized_rows(int bits, ptrdiff_t depth);
 // Makes such a panel of one of floats, numbers[k * columns + j], whose columns are output channels; `columns` is a multiple of 16.
 void ck_quantize_panel(int bits, const float *numbers, ptrdiff_t depth, int columns, float *panel);
 
+// Makes such a panel of 4 bits of output channels whose numbers are in blocks already, of `block` of them, a multiple of CK_QUANTIZED_BLOCK:
+// number i of channel j < count <= columns is 4 bits of rows[j * row_step + i / 2], the low ones where i is even, less 8, times
+// scales[j * scale_step + i / block]. The rows have whole blocks.
+void ck_pack_block_panel(
+    const unsigned char *rows, ptrdiff_t row_step, const float *scales, ptrdiff_t scale_step, ptrdiff_t block, ptrdiff_t depth, int count,
+    int columns, float *panel);
+
 // The numbers of rows of such a panel from a row on that is a multiple of 4, or of CK_QUANTIZED_BLOCK for 4 bits; `depth` rows, rounded up
 // to such a multiple.
 void ck_widen_quantized_panel(int bits, const float *panel, ptrdiff_t first, ptrdiff_t depth, int columns, float *numbers);

@@ -17,9 +17,13 @@ struct BlockQuantizedMatMul: SummingProduct {
     var hasResidual = false
     /// Input 1 in panels, where it, its scales and its zero points are constant.
     private var panels: PackedConstant?
+    /// The same in the panels that other weights of 4 bits have, where it fits them.
+    private var factor: PackedFactor?
 
     var floatingPointTypes: Set<DType>? { [.float32] }
-    var kernelName: String? { "\(bits)-bit \(panels == nil ? "packed" : "pre-packed")\(multipliesPairs ? " bf16" : "") GEMM" }
+    var kernelName: String? {
+        "\(bits)-bit \(panels == nil && factor == nil ? "packed" : "pre-packed")\(multipliesPairs ? " bf16" : "") GEMM"
+    }
     private var multipliesPairs: Bool { allowsPairs && ProductPrecision.multipliesPairs }
     var mergeKey: String? { "\(allowsPairs) \(rows) \(columns) \(bits) \(blockSize) bias=\(hasBias) residual=\(hasResidual)" }
 
@@ -85,6 +89,14 @@ struct BlockQuantizedMatMul: SummingProduct {
         else { return result }
         let zeros = inputs.count > 3 ? inputs[3] : nil
         guard zeros == nil || zeros?.tensor != nil else { return result }
+        if bits == 4, !result.multipliesPairs, inputs.count < 5 || inputs[4] == nil, let a = inputs[0]?.shape,
+            try zeroPoints(zeros?.tensor).allSatisfy({ $0 == 8 })
+        {
+            result.factor = PanelProduct.packedBlocks(
+                numbers, scales: scales, blockSize: blockSize, m: a.count / max(columns, 1), n: rows, k: columns,
+                constants: plan.constants)
+            if result.factor != nil { return result }
+        }
         let form = "\(bits) bits, blocks of \(blockSize), \(rows)×\(columns) in panels of \(BitPanels.width)"
         let others = [scales, zeros?.tensor].compactMap { $0 }
         result.panels = plan.constants?.constant(numbers, form: form, others: others) {
@@ -95,6 +107,12 @@ struct BlockQuantizedMatMul: SummingProduct {
 
     func run(_ context: inout RunContext) throws {
         let threads = context.threads
+        if let factor, let made = try? factor.panels(threads: threads) {
+            let a = try context.input(0)
+            return try matMul(
+                a, panels: made, MatMulExtents(a.shape, Shape([columns, rows])), bias: hasBias ? context.optionalInput(5) : nil,
+                residual: hasResidual ? context.input(6) : nil, into: context.output(0), threads: threads)
+        }
         let packed: Tensor
         if let panels, let made = try? panels.tensor(threads: threads) {
             packed = made

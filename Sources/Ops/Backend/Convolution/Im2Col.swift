@@ -46,17 +46,55 @@ struct Im2Col<Element: BLASElement> {
         }
     }
 
+    /// Output pixels of a row below which finding where a row begins takes longer than copying it pixel by pixel.
+    private static var shortestRow: Int { 16 }
+
     /// Fills a matrix [rowCount, batch × pixels] from all pictures of a convolution without groups.
     func fillJoined(_ matrix: UnsafeMutablePointer<Element>, from source: UnsafePointer<Element>, threads: ThreadPool) {
-        let pixelCount = window.outputCount
+        let (pixelCount, tapCount) = (window.outputCount, window.kernelCount)
         nonisolated(unsafe) let matrix = unsafe matrix
         nonisolated(unsafe) let source = unsafe source
-        threads.forEachRange(rowCount, grain: 256) { rows in
-            for picture in 0..<window.batch {
-                unsafe fill(
-                    matrix + picture * pixelCount, rowStride: window.batch * pixelCount, rows: rows,
-                    from: source + picture * window.inputChannels * window.inputCount, pixels: 0..<pixelCount)
+        guard window.output[window.output.count - 1] < Self.shortestRow else {
+            return threads.forEachRange(rowCount, grain: 256) { rows in
+                for picture in 0..<window.batch {
+                    unsafe fill(
+                        matrix + picture * pixelCount, rowStride: window.batch * pixelCount, rows: rows,
+                        from: source + picture * window.inputChannels * window.inputCount, pixels: 0..<pixelCount)
+                }
             }
+        }
+        let places = places
+        threads.forEachRange(rowCount, grain: 256) { rows in
+            unsafe places.withUnsafeBufferPointer { places in
+                for row in rows {
+                    let (channel, tap) = (row / tapCount, row % tapCount)
+                    for picture in 0..<window.batch {
+                        let plane = unsafe source + (picture * window.inputChannels + channel) * window.inputCount
+                        let target = unsafe matrix + (row * window.batch + picture) * pixelCount
+                        for pixel in 0..<pixelCount {
+                            let place = unsafe places[tap * pixelCount + pixel]
+                            unsafe target[pixel] = unsafe place < 0 ? 0 : plane[place]
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where in a plane each output pixel reads, for one kernel position after the other; -1 in the padding.
+    private var places: [Int] {
+        var (tap, pixel) = ([Int](repeating: 0, count: window.kernel.count), [Int](repeating: 0, count: window.kernel.count))
+        return (0..<window.kernelCount * window.outputCount).map { index in
+            decompose(index / window.outputCount, by: window.kernel, into: &tap)
+            decompose(index % window.outputCount, by: window.output, into: &pixel)
+            var place = 0
+            for axis in tap.indices {
+                let position =
+                    pixel[axis] * window.strides[axis] + tap[axis] * window.dilations[axis] - window.padsBegin[axis]
+                guard position >= 0, position < window.input[axis] else { return -1 }
+                place = place * window.input[axis] + position
+            }
+            return place
         }
     }
 

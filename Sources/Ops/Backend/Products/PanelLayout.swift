@@ -96,7 +96,7 @@ struct PanelLayout {
 
 /// A constant right factor that is in panels from the first run on that needs it.
 struct PackedFactor: Sendable {
-    fileprivate let constant: PackedConstant
+    let constant: PackedConstant
     /// Says which numbers the panels hold.
     let precision: ProductPrecision
 
