@@ -38,7 +38,7 @@ import Testing
         (["-H", "60"], "expected a multiple of 16 up to 16384, such as 48 or 64"),
         (["-W", "68"], "such as 64 or 80"), (["-W", "3"], "such as 16."), (["-H", "16383"], "such as 16368 or 16384"),
         (["--steps", "1001"], "expected 1 to 1000"), (["--steps", "\(Int.max)"], "expected 1 to 1000"),
-        (["-W", "16384", "-H", "16384", "-b", "4096"], "the machine has"), (["-o", "no/x.png"], "there is no folder"),
+        (["-W", "16384", "-H", "16384", "-b", "4096"], "GB of memory"), (["-o", "no/x.png"], "there is no folder"),
         (["-o", "."], "it is a folder"), (["-o", "/dev/null/x.png"], "Not a directory"),
         (["-o", String(repeating: "n", count: 300)], "File name too long"),
         (["--save-latents", "no/x.npy"], "there is no folder"),

@@ -3,20 +3,13 @@ extension SessionOptions {
     /// do, with ``savesMemory``, or where they are pages that the system may drop, with ``panelCache``.
     func keptBytes(of graph: Graph) -> Int {
         guard !savesMemory, panelCache == nil else { return 0 }
-        var seen: Set<Place> = []
+        var seen: Set<TensorPlace> = []
         var sum = 0.0
         graph.forEachConstant { tensor, _ in
-            guard tensor.storage.isMappedFile, seen.insert(Place(tensor)).inserted else { return }
+            guard tensor.storage.isMappedFile, seen.insert(TensorPlace(tensor)).inserted else { return }
             sum += Double(tensor.byteCount) * share(of: tensor.dtype)
         }
         return Int(sum)
-    }
-
-    private struct Place: Hashable {
-        let storage: ObjectIdentifier
-        let offset: Int
-
-        init(_ tensor: Tensor) { (storage, offset) = (ObjectIdentifier(tensor.storage), tensor.byteOffset) }
     }
 
     /// How many bytes are kept for one of the file's.

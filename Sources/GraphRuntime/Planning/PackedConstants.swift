@@ -63,19 +63,20 @@ public final class PackedConstant: Sendable {
     }
 }
 
+/// Where the elements of a tensor lie: equal for those that share them, as long as their storages are there.
+struct TensorPlace: Hashable {
+    let storage: ObjectIdentifier
+    private let offset: Int
+
+    init(_ tensor: Tensor) { (storage, offset) = (ObjectIdentifier(tensor.storage), tensor.byteOffset) }
+}
+
 /// The packed constants that plans have in common: those of one session, or of several for graphs that share constants.
 package final class PackedConstantStore: Sendable {
     private struct Key: Hashable {
         /// The constant, and then the others that its form is made of.
-        var parts: [Part]
+        var parts: [TensorPlace]
         let form: String
-    }
-
-    private struct Part: Hashable {
-        let storage: ObjectIdentifier
-        let offset: Int
-
-        init(_ tensor: Tensor) { (storage, offset) = (ObjectIdentifier(tensor.storage), tensor.byteOffset) }
     }
 
     private let constants = Mutex<[Key: PackedConstant]>([:])
@@ -101,7 +102,7 @@ package final class PackedConstantStore: Sendable {
             for (key, constant) in constants where key.parts[0].storage == identity {
                 constant.replace(with: new)
                 constants[key] = nil
-                constants[Key(parts: [Part(new)] + key.parts.dropFirst(), form: key.form)] = constant
+                constants[Key(parts: [TensorPlace(new)] + key.parts.dropFirst(), form: key.form)] = constant
             }
         }
     }
@@ -114,7 +115,7 @@ package final class PackedConstantStore: Sendable {
         guard source.byteCount > 0, source.storage.isMappedFile || replaceable.withLock({ $0.contains(identity) }) else {
             return nil
         }
-        let key = Key(parts: [Part(source)] + others.map(Part.init), form: form)
+        let key = Key(parts: [TensorPlace(source)] + others.map(TensorPlace.init), form: form)
         return constants.withLock { constants in
             if let known = constants[key] { return known }
             // It holds on to the storages, so that no others can take their identities.

@@ -81,7 +81,7 @@ public enum GenerationNotice: Sendable, Equatable, CustomStringConvertible {
                 format:
                     "The model's weights take about %.1f GB, and there are %.1f GB of memory: the system may end the process.",
                 Double(weights) / 1e9, Double(memory) / 1e9)
-                + " Saving memory (--low-memory) reads them as they are needed; a lower precision, or weights in fewer bits, take less."
+                + " In low-memory mode they are read as they are needed; a lower precision, or weights in fewer bits, take less."
         case .vaeTiled(let pixels):
             "The VAE works in tiles of \(pixels)×\(pixels) pixels, since the whole picture would take more memory than it may: its colours "
                 + "differ a little from those of the whole."
