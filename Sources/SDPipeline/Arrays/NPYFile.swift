@@ -60,7 +60,7 @@ public struct NPYArray: Sendable, Equatable {
         self.data = data
     }
 
-    /// Reads a file, of at most ``AvailableMemory/total`` bytes.
+    /// Reads a file, of at most `AvailableMemory.total` bytes.
     /// - Throws: ``NPYError`` when it can't be read, isn't an `.npy` file, or holds elements of another type.
     public init(contentsOf url: URL) throws {
         let content: [UInt8]

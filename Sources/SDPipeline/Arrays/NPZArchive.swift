@@ -12,7 +12,7 @@ public struct NPZArchive: Sendable {
     /// The arrays' names, sorted.
     public var names: [String] { entries.keys.sorted() }
 
-    /// Reads a file's directory, not its arrays. The file may have as many bytes as ``AvailableMemory/total``.
+    /// Reads a file's directory, not its arrays. The file may have as many bytes as `AvailableMemory.total`.
     ///
     /// - Throws: ``NPZError``.
     public init(contentsOf url: URL) throws {
@@ -41,7 +41,7 @@ public struct NPZArchive: Sendable {
 
     /// One array.
     ///
-    /// - Throws: ``NPZError`` where there is none of that name, or it is damaged, or larger than ``AvailableMemory/total``.
+    /// - Throws: ``NPZError`` where there is none of that name, or it is damaged, or larger than `AvailableMemory.total`.
     public func array(_ name: String) throws -> NPYArray {
         guard let entry = entries[name] else {
             throw NPZError("it has no array \(Self.shown(name)); it has \(known)", path: path)
