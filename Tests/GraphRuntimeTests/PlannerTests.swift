@@ -72,7 +72,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         func pick(_ names: [String]) -> String { names[Int(random.next() % UInt64(names.count))] }
         for index in 0..<Int(4 + random.next() % 24) {
             let (a, b, y) = (pick(names), pick(names), "v\(index)")
-            switch random.next() % 15 {
+            switch random.next() % 16 {
             case 0: toy.node("Scale", [a], [y], attributes: NodeAttributes(["factor": .float(Float(random.next() % 3) - 1)]))
             case 1, 2: toy.node("Flatten", [a], [y])
             case 3, 4: toy.node("Negate", [a], [y])
@@ -97,6 +97,7 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
                 toy.node("Negate", [y + "p"], [y + "o"])
                 loose += [y + "s", y + "t", y + "p", y + "o"]
                 continue
+            case 11: reshapeTwice(&toy, a, to: y)
             default: toy.node("Add", [a, b], [y])
             }
             names.append(y)
@@ -105,6 +106,14 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
         for name in Set((0..<count).map { _ in pick(names) } + [names[names.count - 1]]).sorted() { toy.output(name) }
         if !loose.isEmpty { toy.output(pick(loose)) }
         return toy.graph
+    }
+
+    /// A view of a known shape of what has none before the run.
+    private func reshapeTwice(_ toy: inout ToyGraph, _ a: String, to y: String) {
+        toy.node("Count", [a], [y + "n"])
+        toy.node("Reshape", [a, y + "n"], [y + "l"])
+        toy.node("Shape", [a], [y + "e"])
+        toy.node("Reshape", [y + "l", y + "e"], [y])
     }
 
     /// A condition that folds to true for all lengths but isn't known at load.
@@ -132,6 +141,20 @@ private func makeSession(_ graph: Graph, optimize: Bool = true) throws -> Sessio
             toy.node("Scale", ["b"], ["c"])
             toy.node("Add", ["c", "b"], ["d"])
             toy.node("Add", ["d", "v"], ["y"])
+            toy.output("y")
+            toy.output("v")
+        }
+    }
+
+    /// Where the shape of a view is known and that of what it shows isn't, both are made during the run, and so are views of the view.
+    @Test func viewsOfKnownShapeShowWhatIsThere() throws {
+        try check { toy in
+            toy.node("Scale", ["x"], ["a"])
+            reshapeTwice(&toy, "a", to: "v")
+            toy.node("Flatten", ["v"], ["f"])
+            toy.node("Negate", ["f"], ["g"])
+            toy.node("Scale", ["z"], ["b"])
+            toy.node("Add", ["g", "b"], ["y"])
             toy.output("y")
             toy.output("v")
         }

@@ -67,6 +67,26 @@ struct SignalTests {
         }
     }
 
+    /// A real signal without an axis for its parts, as ONNX Runtime allows it.
+    @Test(arguments: [true, false]) func signalsOfTwoAxes(isOneSided: Bool) throws {
+        let attributes = NodeAttributes(["onesided": .int(isOneSided ? 1 : 0)])
+        let signal = try pseudoRandom([2, 40])
+        func transformed(_ shape: [Int], window: Bool) throws -> [Float] {
+            let window = window ? try pseudoRandom([8]) : nil
+            let length = window == nil ? try Tensor(scalar: Int64(8)) : nil
+            let inputs = [try signal.reshaped(to: Shape(shape)), try Tensor(scalar: Int64(3)), window, length]
+            let found = try run("STFT", version: 17, attributes: attributes, inputs: inputs)[0]
+            #expect(found.shape == (try Shape([2, 11, isOneSided ? 5 : 8, 2])))
+            return try found.array(of: Float.self)
+        }
+        for window in [true, false] {
+            #expect(try transformed([2, 40], window: window) == transformed([2, 40, 1], window: window))
+        }
+        expectError("expected a signal of shape [batch, length], [batch, length, 1] or [batch, length, 2], found [80]") {
+            try transformed([80], window: false)
+        }
+    }
+
     @Test func windowsOfOneSample() throws {
         var symmetric = NodeAttributes()
         symmetric["periodic"] = .int(0)

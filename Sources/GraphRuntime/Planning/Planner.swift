@@ -13,6 +13,8 @@ struct Planner {
     private var members: [ValueID: [ValueID]] = [:]
     /// The last step at which the memory of a root is read.
     private var lastRead: [Int]
+    /// By node, whether its outputs have places before the run: those that share memory, and those in the arena.
+    private var isPlaced: [Bool]
     /// By node, see ``Plan/Step/isSteady``.
     private var isSteady: [Bool]
 
@@ -23,6 +25,7 @@ struct Planner {
         locations = Array(repeating: .bound, count: graph.values.count)
         roots = Array(graph.values.indices)
         lastRead = Array(repeating: -1, count: graph.values.count)
+        isPlaced = Array(repeating: false, count: graph.nodes.count)
         isSteady = Array(repeating: false, count: graph.nodes.count)
         for id in graph.initializers.keys { locations[id] = .constant }
         let operations = try graph.nodes.map { try specialise($0, context) }
@@ -54,7 +57,9 @@ struct Planner {
     }
 
     private mutating func shareViews(_ operations: [any Operator]) {
-        for (node, operation) in zip(graph.nodes, operations) {
+        for (index, (node, operation)) in zip(graph.nodes, operations).enumerated() {
+            // A view of what only the run shows has no place before, even if its shape is known.
+            isPlaced[index] = isFixed(node) && !operation.isView
             guard case .view(let input) = operation.outputStorage, input < node.inputs.count,
                 let source = node.inputs[input], let output = node.outputs.first ?? nil, facts[output].shape != nil,
                 facts[source].shape != nil
@@ -62,6 +67,7 @@ struct Planner {
             roots[output] = roots[source]
             members[roots[source], default: []].append(output)
             locations[output] = .view(of: source)
+            isPlaced[index] = isFixed(node)
         }
     }
 
@@ -106,7 +112,7 @@ struct Planner {
         var produced = Set<ValueID>()
         for (index, node) in graph.nodes.enumerated() {
             // Nodes of unknown shapes have no place in the arena, not even for those outputs whose shape is known.
-            defer { if isFixed(node) { for case let id? in node.outputs { produced.insert(id) } } }
+            defer { if isPlaced[index] { for case let id? in node.outputs { produced.insert(id) } } }
             guard case .mayReplace(let candidates) = operations[index].outputStorage, isFixed(node),
                 let output = node.outputs.first ?? nil, !escaping.contains(output), roots[output] == output
             else { continue }
@@ -141,7 +147,7 @@ struct Planner {
         for (index, node) in graph.nodes.enumerated() {
             for case let id? in node.outputs {
                 if case .view = locations[id] { continue }
-                guard isFixed(node), let dtype = facts[id].dtype, let shape = facts[id].shape,
+                guard isPlaced[index], let dtype = facts[id].dtype, let shape = facts[id].shape,
                     let byteCount = dtype.byteCount(of: shape.count)
                 else { continue }
                 if escaping.contains(id) {
@@ -168,9 +174,9 @@ struct Planner {
                 value: id, byteCount: blocks[index].byteCount, first: blocks[index].first, last: blocks[index].last,
                 offset: layout.offsets[index])
         }
-        for node in graph.nodes {
+        for (index, node) in graph.nodes.enumerated() {
             for case let id? in node.outputs where locations[id] == .bound {
-                if let block = blockOfRoot[roots[id]], isFixed(node) { locations[id] = .arena(offset: layout.offsets[block]) }
+                if let block = blockOfRoot[roots[id]], isPlaced[index] { locations[id] = .arena(offset: layout.offsets[block]) }
             }
         }
     }

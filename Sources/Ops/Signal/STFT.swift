@@ -1,16 +1,25 @@
 import GraphRuntime
 
 /// ONNX STFT-17: the Fourier transforms of windows that slide over a signal [batch, length, 1 or 2]; gives [batch, frames, bins, 2].
+/// A real signal may also be [batch, length], which the standard doesn't say, but ONNX Runtime allows and exports of speech models use.
 struct STFT: Operator {
     let isOneSided: Bool
 
     var floatingPointTypes: Set<DType>? { DType.wideFloats }
 
-    private func output(_ signal: Shape, step: Int, length: Int) throws -> Shape {
+    /// The numbers of each element of a signal: 2 where it is complex.
+    private func parts(of signal: Shape) throws -> Int {
+        if signal.rank == 2 { return 1 }
         guard signal.rank == 3, signal[2] == 1 || signal[2] == 2 else {
-            throw TensorError("expected a signal of shape [batch, length, 1] or [batch, length, 2], found \(signal)")
+            throw TensorError(
+                "expected a signal of shape [batch, length], [batch, length, 1] or [batch, length, 2], found \(signal)")
         }
-        guard !isOneSided || signal[2] == 1 else { throw TensorError("one-sided, the signal should be real, found \(signal)") }
+        return signal[2]
+    }
+
+    private func output(_ signal: Shape, step: Int, length: Int) throws -> Shape {
+        let isReal = try parts(of: signal) == 1
+        guard !isOneSided || isReal else { throw TensorError("one-sided, the signal should be real, found \(signal)") }
         guard step > 0, (1...max(signal[1], 1)).contains(length) else {
             throw TensorError("frames of \(length) by steps of \(step) don't fit a signal of \(signal[1])")
         }
@@ -26,7 +35,7 @@ struct STFT: Operator {
             }
             return window[0]
         }
-        return given ?? (signal.rank == 3 ? signal[1] : 0)
+        return given ?? (signal.rank > 1 ? signal[1] : 0)
     }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
@@ -50,9 +59,10 @@ struct STFT: Operator {
         let transform = try FourierTransform(length: length, sign: -1)
         let weights = try window.map { try NormalizationArguments.doubles($0) }
         let output = try context.output(0)
+        let parts = try parts(of: signal.shape)
         func compute<Element: NumericElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
             let source = try signal.view(of: type)
-            let (frames, bins, parts) = (shape[1], shape[2], signal.shape[2])
+            let (frames, bins) = (shape[1], shape[2])
             let grain = max((1 << 14) / max(length, 1), 1)
             try output.forEachSlice(of: type, unit: bins * 2, grain: grain, threads: context.threads) { range, target in
                 var values = [FourierTransform.Complex](repeating: .zero, count: length)
