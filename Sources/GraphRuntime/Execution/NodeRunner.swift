@@ -7,6 +7,8 @@ struct NodeRunner {
     var depth = 0
     /// See ``ResourceLimits/runBytes``.
     var runBytes: Int?
+    /// What runs the node's graphs; nil to run them node by node.
+    var subgraphs: (any SubgraphRunner)?
 
     /// - Returns: one value per output that the node names, nil where nobody asked for it.
     func run(
@@ -42,7 +44,8 @@ struct NodeRunner {
             if zip(node.outputs, results).contains(where: { $0 != nil && $1 == nil }) {
                 let produced = try operation.produce(
                     inputs: inputs, captures: captures, outputs: outputs, threads: threads,
-                    subgraphs: GraphRunner(threads: threads, observer: observer, depth: depth + 1, runBytes: runBytes))
+                    subgraphs: subgraphs
+                        ?? GraphRunner(threads: threads, observer: observer, depth: depth + 1, runBytes: runBytes))
                 for (index, value) in produced.enumerated() where results[index] == nil { results[index] = value }
             }
         }
@@ -75,6 +78,11 @@ struct GraphRunner: SubgraphRunner {
     var runBytes: Int?
 
     func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
+        try run(subgraph.graph, bindings: bindings(subgraph, inputs: inputs, captures: captures))
+    }
+
+    /// The values that a subgraph is given, by its own ids.
+    func bindings(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [ValueID: Value] {
         let graph = subgraph.graph
         guard inputs.count == graph.inputs.count, subgraph.captureRange.upperBound <= captures.count else {
             throw GraphError("the graph \"\(graph.name)\" takes \(graph.inputs.count) inputs, found \(inputs.count)")
@@ -82,7 +90,7 @@ struct GraphRunner: SubgraphRunner {
         var bindings: [ValueID: Value] = [:]
         for (id, value) in zip(graph.inputs, inputs) { bindings[id] = value }
         for (id, value) in zip(graph.captures, captures[subgraph.captureRange]) { bindings[id] = value }
-        return try run(graph, bindings: bindings)
+        return bindings
     }
 
     /// - Parameters:

@@ -7,20 +7,24 @@ struct PlanRunner {
     let observer: (any RunObserver)?
     private let subgraphs: any SubgraphRunner
     private let files: MappedFiles
+    private let depth: Int
 
-    /// - Parameter files: those of the model, which are checked after each node.
-    init(plan: Plan, threads: ThreadPool, observer: (any RunObserver)?, files: MappedFiles) {
+    /// - Parameters:
+    ///   - files: those of the model, which are checked after each node.
+    ///   - depth: how deep in subgraphs the plan's graph is.
+    init(plan: Plan, threads: ThreadPool, observer: (any RunObserver)?, files: MappedFiles, depth: Int = 0) {
         self.plan = plan
         self.threads = threads
         self.observer = observer
         self.files = files
-        subgraphs = GraphRunner(threads: threads, observer: observer, depth: 1, runBytes: plan.runBytes)
+        self.depth = depth
+        subgraphs = GraphRunner(threads: threads, observer: observer, depth: depth + 1, runBytes: plan.runBytes)
     }
 
     /// - Parameter bindings: a value for each input of the graph.
     /// - Returns: the graph's outputs, in its order.
     func run(_ bindings: [ValueID: Value]) throws -> [Value] {
-        guard let observer else { return try walk(bindings) }
+        guard let observer, depth == 0 else { return try walk(bindings) }
         observer.willRun(plan.graph)
         let start = DispatchTime.now().uptimeNanoseconds
         let outputs = try walk(bindings)
@@ -66,7 +70,8 @@ struct PlanRunner {
         let inputs = plan.steps[index].node.inputs.map { id in id.flatMap { frame.values[$0] } }
         let captures = plan.steps[index].node.captures.compactMap { frame.values[$0] }
         guard plan.steps[index].isFixed, !operation.isView else {
-            let runner = NodeRunner(threads: threads, observer: observer, runBytes: plan.runBytes)
+            let runner = NodeRunner(
+                threads: threads, observer: observer, depth: depth, runBytes: plan.runBytes, subgraphs: subgraphs(of: index))
             let results = try runner.run(plan.steps[index].node, operation, inputs: inputs, captures: captures)
             for (id, value) in zip(ids, results) { if let id { frame.values[id] = try value.map(frame.detached) } }
             return
@@ -77,7 +82,7 @@ struct PlanRunner {
             let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
             let places = try storage(index, frame)
             let results = try operation.produce(
-                inputs: inputs, captures: captures, outputs: places, threads: threads, subgraphs: subgraphs)
+                inputs: inputs, captures: captures, outputs: places, threads: threads, subgraphs: subgraphs(of: index))
             for (output, id) in ids.enumerated() {
                 if let id { frame.values[id] = try settle(results[output], in: places[output]?.tensor) }
             }
@@ -86,13 +91,20 @@ struct PlanRunner {
                 observer.didRun(
                     NodeEvent(
                         place: .step(plan, index), kernelName: plan.steps[index].kernelName, start: start, end: end,
-                        inputs: inputs, outputs: results, depth: 0,
+                        inputs: inputs, outputs: results, depth: depth,
                         allocatedBytes: TensorStorage.allocatedBytes - allocated + plan.steps[index].arenaBytes,
                         isFixed: !plan.steps[index].isUnchecked))
             }
         } catch {
             throw RunError(node: plan.steps[index].node, inputs: inputs.map { $0?.kind }, underlying: error)
         }
+    }
+
+    /// What runs the graphs of a step, if it has any.
+    private func subgraphs(of index: Int) -> any SubgraphRunner {
+        guard let plans = plan.steps[index].subgraphs else { return subgraphs }
+        return PlannedSubgraphs(
+            plans: plans, threads: threads, observer: observer, depth: depth + 1, runBytes: plan.runBytes, files: files)
     }
 
     /// Checks what only the run tells, where the plan knew the outputs' shapes without all of the inputs'.

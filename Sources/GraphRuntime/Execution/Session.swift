@@ -85,18 +85,6 @@ public final class Session: Sendable {
     private let plans = Mutex<[(key: [PlanKey], plan: Plan)]>([])
     private let files: MappedFiles
 
-    /// What a plan holds for: the type and shape of each input.
-    private enum PlanKey: Hashable {
-        case modelDefault
-        case tensor(DType, Shape)
-        case other(String)
-
-        init(_ value: Value?) {
-            self =
-                if case .tensor(let tensor) = value { .tensor(tensor.dtype, tensor.shape) } else { .other(value?.kind ?? "") }
-        }
-    }
-
     /// Packed forms of weights stay in memory for so many of the plans that ran last: with two, a program that takes turns between two
     /// sizes packs nothing again, and one that tries many sizes has few forms at a time.
     private static let packedPlanCount = 2

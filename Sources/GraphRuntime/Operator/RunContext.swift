@@ -110,6 +110,10 @@ public struct Subgraph: Sendable {
     public let graph: Graph
     /// Which of the node's ``Node/captures`` are this graph's.
     public let captureRange: Range<Int>
+    /// Tells graphs apart; copies share it.
+    let identity = Identity()
+
+    final class Identity: Sendable {}
 }
 
 /// Runs subgraphs for control flow: the executor's face towards operators.

@@ -19,6 +19,8 @@ final class Plan: Sendable {
         let kernelName: String?
         /// Bytes of the outputs that have a place in the arena which no input had before.
         let arenaBytes: Int
+        /// The plans of the node's graphs; nil where it has none, or they run node by node.
+        var subgraphs: SubgraphPlans?
     }
 
     /// Where a value lives.
@@ -66,6 +68,7 @@ final class Plan: Sendable {
     let seconds: (specialise: Double, plan: Double)
     private let optimized: OptimizedGraph
     private let optimizer: Optimizer?
+    private let context: PlanContext
     private let frames = Mutex<[Frame]>([])
     private static let numbers = Atomic<Int>(0)
 
@@ -80,7 +83,7 @@ final class Plan: Sendable {
     ) throws {
         let start = DispatchTime.now().uptimeNanoseconds
         number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
-        (self.optimized, self.optimizer) = (optimized, optimizer)
+        (self.optimized, self.optimizer, self.context) = (optimized, optimizer, context)
         let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), context: context)
         self.steadyInputs = steadyInputs
         self.runBytes = runBytes
@@ -88,7 +91,9 @@ final class Plan: Sendable {
             planner.locations.indices.filter { planner.locations[$0] == .heap }.map { planner.facts[$0] })
         graph = planner.graph
         facts = planner.facts
-        steps = planner.steps
+        steps = planner.steps.map { step in
+            Self.withSubgraphs(step, of: planner.graph, optimizer: optimizer, context: context, runBytes: runBytes)
+        }
         blocks = planner.blocks
         locations = planner.locations
         arenaByteCount = planner.arenaByteCount
@@ -111,8 +116,13 @@ final class Plan: Sendable {
         graph.initializers[id] = tensor
         facts[id] = Fact(.tensor(tensor))
         (self.optimized, self.graph, self.facts) = (optimized, graph, facts)
-        optimizer = plan.optimizer
-        (blocks, steps, locations, arenaByteCount) = (plan.blocks, plan.steps, plan.locations, plan.arenaByteCount)
+        (optimizer, context) = (plan.optimizer, plan.context)
+        steps = plan.steps.map { step in
+            guard step.node.captures.contains(id) else { return step }
+            return Self.withSubgraphs(
+                step, of: graph, optimizer: plan.optimizer, context: plan.context, runBytes: plan.runBytes)
+        }
+        (blocks, locations, arenaByteCount) = (plan.blocks, plan.locations, plan.arenaByteCount)
         (fusionCounts, steadyInputs, pages, runBytes) = (plan.fusionCounts, plan.steadyInputs, plan.pages, plan.runBytes)
         (outputByteCount, seconds, constants) = (plan.outputByteCount, plan.seconds, plan.constants)
     }
@@ -125,6 +135,18 @@ final class Plan: Sendable {
         guard let old = graph.initializers[id], graph.nodes.contains(where: { $0.reads.contains(id) }) else { return nil }
         if let before = old.storage.deferred { if before.isPinned { _ = try tensor.storage.deferred?.pinned() } }
         return Plan(self, replacing: id, with: tensor)
+    }
+
+    /// A step with plans for its graphs, which are yet to be made. Where memory is spared, graphs run node by node.
+    private static func withSubgraphs(
+        _ step: Step, of graph: Graph, optimizer: Optimizer?, context: PlanContext, runBytes: Int?
+    ) -> Step {
+        guard let optimizer, context.constants != nil, !step.node.attributes.graphs.isEmpty else { return step }
+        var result = step
+        result.subgraphs = SubgraphPlans(
+            optimizer: optimizer, context: context, runBytes: runBytes,
+            constants: step.node.captures.map { graph.initializers[$0] })
+        return result
     }
 
     /// What the fusions did.
@@ -150,7 +172,10 @@ final class Plan: Sendable {
     }
 
     /// Gives back the memory that is kept for the next run.
-    func releaseMemory() { frames.withLock { $0 = [] } }
+    func releaseMemory() {
+        frames.withLock { $0 = [] }
+        for step in steps { step.subgraphs?.releaseMemory() }
+    }
 }
 
 /// The memory of one run: the arena and the values in it. Sent between threads unchecked: the plan hands it to one run at a time.

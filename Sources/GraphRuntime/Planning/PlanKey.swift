@@ -1,0 +1,12 @@
+/// What a plan holds for: the type and shape of a value that it is given.
+enum PlanKey: Hashable {
+    /// A constant of the graph.
+    case modelDefault
+    case tensor(DType, Shape)
+    case other(String)
+
+    init(_ value: Value?) {
+        self =
+            if case .tensor(let tensor) = value { .tensor(tensor.dtype, tensor.shape) } else { .other(value?.kind ?? "") }
+    }
+}

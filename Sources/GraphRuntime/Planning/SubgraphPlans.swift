@@ -1,0 +1,103 @@
+import Synchronization
+
+/// The plans of one node's graphs, such as the body of a loop, for values of the types and shapes that they ran on.
+///
+/// Constants of the graph around the node are constants of its graphs too, so that shapes that follow from them are known and weights
+/// are packed.
+final class SubgraphPlans: Sendable {
+    private struct Key: Hashable {
+        let graph: ObjectIdentifier
+        let values: [PlanKey]
+    }
+
+    private struct State {
+        /// In the order of their last use; nil where a graph can't be planned.
+        var plans: [(key: Key, plan: Plan?)] = []
+        var madeCount = 0
+        var useCount = 0
+    }
+
+    private let state = Mutex(State())
+    private let optimizer: Optimizer
+    private let context: PlanContext
+    private let runBytes: Int?
+    /// For each of the node's captures the tensor that it is in every run, nil where that differs.
+    private let constants: [Tensor?]
+
+    private static let keptCount = 8
+    /// A loop whose values grow would be planned anew in every turn: plans beyond these are made as far as others are used again.
+    private static let unusedCount = 4
+    private static let usesPerPlan = 4
+
+    init(optimizer: Optimizer, context: PlanContext, runBytes: Int?, constants: [Tensor?]) {
+        (self.optimizer, self.context, self.runBytes, self.constants) = (optimizer, context, runBytes, constants)
+    }
+
+    /// The plan for these values; nil where the graph should run node by node.
+    ///
+    /// - Parameter captures: all values that the node captures.
+    func plan(for subgraph: Subgraph, inputs: [Value], captures: [Value]) -> Plan? {
+        let constants = constants[subgraph.captureRange]
+        let captures = captures[subgraph.captureRange]
+        let key = Key(
+            graph: ObjectIdentifier(subgraph.identity),
+            values: inputs.map { PlanKey($0) } + zip(captures, constants).map { $1 == nil ? PlanKey($0) : .modelDefault })
+        let (known, found) = state.withLock { state -> (Bool, Plan?) in
+            guard let index = state.plans.lastIndex(where: { $0.key == key }) else { return (false, nil) }
+            if index < state.plans.count - 1 { state.plans.append(state.plans.remove(at: index)) }
+            state.useCount += 1
+            return (true, state.plans.last?.plan)
+        }
+        if known { return found }
+        let isWorthwhile = state.withLock { state in
+            guard state.madeCount < Self.unusedCount + state.useCount / Self.usesPerPlan else { return false }
+            state.madeCount += 1
+            return true
+        }
+        guard isWorthwhile else { return nil }
+        // What doesn't fit is an error of the node that it doesn't fit, when that runs.
+        let plan = try? makePlan(subgraph.graph, inputs, zip(captures, constants))
+        state.withLock { state in
+            state.plans.append((key, plan))
+            if state.plans.count > Self.keptCount { state.plans.removeFirst() }
+        }
+        return plan
+    }
+
+    private func makePlan(
+        _ graph: Graph, _ inputs: [Value], _ captures: Zip2Sequence<ArraySlice<Value>, ArraySlice<Tensor?>>
+    ) throws -> Plan {
+        var graph = graph
+        var facts: [ValueID: Fact] = [:]
+        for (id, value) in zip(graph.inputs, inputs) { facts[id] = Fact(value).withoutValue }
+        for (id, (value, constant)) in zip(graph.captures, captures) {
+            graph.initializers[id] = constant
+            if constant == nil { facts[id] = Fact(value).withoutValue }
+        }
+        graph.captures.removeAll { graph.initializers[$0] != nil }
+        return try Plan(
+            optimizer.optimize(graph, inputFacts: facts), steadyInputs: [], context: context, runBytes: runBytes, optimizer: optimizer)
+    }
+
+    /// Gives back the memory that is kept for the next run.
+    func releaseMemory() { state.withLock { for (_, plan) in $0.plans { plan?.releaseMemory() } } }
+}
+
+/// Runs the graphs of one step of a plan: by plans of their own, or node by node where there is none.
+struct PlannedSubgraphs: SubgraphRunner {
+    let plans: SubgraphPlans
+    let threads: ThreadPool
+    let observer: (any RunObserver)?
+    let depth: Int
+    let runBytes: Int?
+    let files: MappedFiles
+
+    func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
+        let runner = GraphRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
+        let bindings = try runner.bindings(subgraph, inputs: inputs, captures: captures)
+        guard let plan = plans.plan(for: subgraph, inputs: inputs, captures: captures) else {
+            return try runner.run(subgraph.graph, bindings: bindings)
+        }
+        return try PlanRunner(plan: plan, threads: threads, observer: observer, files: files, depth: depth).run(bindings)
+    }
+}

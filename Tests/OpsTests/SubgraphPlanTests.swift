@@ -1,0 +1,135 @@
+import GraphRuntime
+import Ops
+import Synchronization
+import TestSupport
+import Testing
+
+/// The graphs of a node, such as a loop's body, have plans of their own.
+@Suite struct SubgraphPlanTests {
+    /// A loop that hands x on through the nodes that `build` adds to its body, which sees the constant w, and stacks what they give.
+    private func loop(
+        _ weight: Tensor, replaceable: Bool = false, _ build: (inout Graph, _ x: ValueID, _ w: ValueID) -> ValueID
+    ) throws -> (graph: Graph, weight: ValueID) {
+        var body = Graph(name: "body")
+        let turn = body.addValue(ValueDeclaration(name: "turn"))
+        let condition = body.addValue(ValueDeclaration(name: "condition"))
+        let (carried, inner) = (body.addValue(ValueDeclaration(name: "carried")), body.addValue(ValueDeclaration(name: "w")))
+        let sum = body.addValue(ValueDeclaration(name: "sum"))
+        body.inputs = [turn, condition, carried]
+        body.captures = [inner]
+        let result = build(&body, carried, inner)
+        body.nodes.append(
+            Node(
+                name: "sum", identity: OperatorIdentity(type: "ReduceSum", version: 13), inputs: [result], outputs: [sum],
+                attributes: NodeAttributes(["keepdims": .int(0)])))
+        body.outputs = [condition, result, sum]
+
+        var graph = Graph()
+        let names = ["turns", "x", "w", "last", "sums"]
+        let ids = names.map { graph.addValue(ValueDeclaration(name: $0)) }
+        graph.inputs = [ids[0], ids[1]]
+        graph.initializers = [ids[2]: weight]
+        if replaceable { graph.replaceable = [ids[2]] }
+        graph.outputs = [ids[3], ids[4]]
+        graph.nodes = [
+            Node(
+                name: "loop", identity: OperatorIdentity(type: "Loop", version: 16), inputs: [ids[0], nil, ids[1]],
+                outputs: [ids[3], ids[4]], captures: [ids[2]], attributes: NodeAttributes(["body": .graph(body)]))
+        ]
+        return (graph, ids[2])
+    }
+
+    private func node(_ type: String, _ version: Int, _ inputs: [ValueID], _ graph: inout Graph, axis: Int64? = nil) -> ValueID {
+        let output = graph.addValue(ValueDeclaration(name: "\(type) \(graph.nodes.count)"))
+        let attributes = NodeAttributes(axis.map { ["axis": .int($0)] } ?? [:])
+        graph.nodes.append(
+            Node(
+                name: type, identity: OperatorIdentity(type: type, version: version), inputs: inputs, outputs: [output],
+                attributes: attributes))
+        return output
+    }
+
+    private func product(_ graph: inout Graph, _ x: ValueID, _ w: ValueID) -> ValueID {
+        let product = node("MatMul", 13, [x, w], &graph)
+        return node("Tanh", 13, [product], &graph)
+    }
+
+    private func session(_ graph: Graph, optimize: Bool = true) throws -> Session {
+        try Session(
+            graph: graph, library: StandardOperators.library,
+            options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 2)))
+    }
+
+    /// Counts the plans of nodes in subgraphs, and the nodes in them without one.
+    private final class Places: RunObserver {
+        private let state = Mutex((planned: Set<NodeSite>(), alone: 0))
+
+        func didRun(_ event: NodeEvent) {
+            guard event.depth > 0 else { return }
+            state.withLock { state in
+                if let site = event.site { state.planned.insert(site) } else { state.alone += 1 }
+            }
+        }
+
+        var planned: Int { state.withLock { $0.planned.count } }
+        var alone: Int { state.withLock { $0.alone } }
+    }
+
+    private func inputs(_ turns: Int64) throws -> [String: Tensor] {
+        ["turns": try Tensor(scalar: turns), "x": try pseudoRandom([2, 3], seed: 3)]
+    }
+
+    private func expectSame(_ found: [String: Tensor], _ expected: [String: Tensor]) throws {
+        for (name, tensor) in expected {
+            let other = try #require(found[name])
+            #expect(other.shape == tensor.shape)
+            try expectClose(other, tensor.array(of: Float.self), within: Tolerance(ofLargest: 1e-6))
+        }
+    }
+
+    /// A body is planned once, runs by that plan in every turn, and gives the same in each run.
+    @Test func bodiesArePlannedOnce() throws {
+        let graph = try loop(pseudoRandom([3, 3])) { product(&$0, $1, $2) }.graph
+        let (planned, plain) = (try session(graph), try session(graph, optimize: false))
+        let places = Places()
+        for turns in [5, 0, 1, 5] as [Int64] {
+            try expectSame(planned.run(inputs(turns), observer: places), plain.run(inputs(turns)))
+        }
+        #expect(places.alone == 0)
+        #expect(places.planned == 3)
+        planned.releaseMemory()
+        try expectSame(planned.run(inputs(5)), plain.run(inputs(5)))
+    }
+
+    /// Where values grow from turn to turn, plans that are made for one turn each would cost more than they save.
+    @Test func growingValuesRunNodeByNode() throws {
+        let graph = try loop(pseudoRandom([1, 3])) { node("Concat", 13, [$1, $2], &$0, axis: 0) }.graph
+        let (planned, plain) = (try session(graph), try session(graph, optimize: false))
+        let places = Places()
+        try expectSame(planned.run(inputs(40), observer: places), plain.run(inputs(40)))
+        #expect((1...5).contains(places.planned / 2))
+        #expect(places.alone >= 70)
+    }
+
+    /// Plans see the constant that holds.
+    @Test func replacedConstantsReachBodies() throws {
+        let (first, second) = (try pseudoRandom([3, 3], seed: 5), try pseudoRandom([3, 3], seed: 6))
+        let (graph, id) = try loop(first, replaceable: true) { product(&$0, $1, $2) }
+        let session = try session(graph)
+        for weight in [first, second, first] {
+            try session.replaceConstant(id, with: weight)
+            let plain = try self.session(loop(weight) { product(&$0, $1, $2) }.graph, optimize: false)
+            try expectSame(session.run(inputs(4)), plain.run(inputs(4)))
+        }
+    }
+
+    /// What doesn't fit is said as it is without a plan.
+    @Test func errorsNameTheNodeInTheBody() throws {
+        let graph = try loop(pseudoRandom([4, 3])) { product(&$0, $1, $2) }.graph
+        let found = [true, false].map { optimize in
+            #expect(throws: RunError.self) { try session(graph, optimize: optimize).run(inputs(2)) }.map { "\($0)" }
+        }
+        #expect(found[0] == found[1])
+        #expect(found[0]?.contains("MatMul") == true, "\(found[0] ?? "")")
+    }
+}
