@@ -83,19 +83,24 @@ struct Im2Col<Element: BLASElement> {
 
     /// Where in a plane each output pixel reads, for one kernel position after the other; -1 in the padding.
     private var places: [Int] {
-        var (tap, pixel) = ([Int](repeating: 0, count: window.kernel.count), [Int](repeating: 0, count: window.kernel.count))
-        return (0..<window.kernelCount * window.outputCount).map { index in
-            decompose(index / window.outputCount, by: window.kernel, into: &tap)
-            decompose(index % window.outputCount, by: window.output, into: &pixel)
-            var place = 0
-            for axis in tap.indices {
-                let position =
-                    pixel[axis] * window.strides[axis] + tap[axis] * window.dilations[axis] - window.padsBegin[axis]
-                guard position >= 0, position < window.input[axis] else { return -1 }
-                place = place * window.input[axis] + position
+        // Of the axes so far; each further one multiplies both the kernel positions and the pixels.
+        var (places, taps, pixels) = ([0], 1, 1)
+        for axis in window.kernel.indices {
+            let (kernel, output, input) = (window.kernel[axis], window.output[axis], window.input[axis])
+            var next: [Int] = []
+            next.reserveCapacity(places.count * kernel * output)
+            for tap in 0..<taps * kernel {
+                let start = tap % kernel * window.dilations[axis] - window.padsBegin[axis]
+                for place in places[tap / kernel * pixels..<(tap / kernel + 1) * pixels] {
+                    for column in 0..<output {
+                        let position = start + column * window.strides[axis]
+                        next.append(place < 0 || position < 0 || position >= input ? -1 : place * input + position)
+                    }
+                }
             }
-            return place
+            (places, taps, pixels) = (next, taps * kernel, pixels * output)
         }
+        return places
     }
 
     /// The offset of the input row that an output row reads at a kernel position; nil where it lies in the padding.

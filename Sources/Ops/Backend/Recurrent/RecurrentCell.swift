@@ -42,8 +42,9 @@ struct RecurrentRow<Element: RecurrentElement> {
     }
 }
 
-@inline(__always)
-private func add<Element: RecurrentElement>(_ x: UnsafePointer<Element>, to y: UnsafeMutablePointer<Element>, count: Int) {
+/// y += x. The caller may be generic: without a form for floats every sum would look up its type.
+@specialized(where Element == Float)
+func add<Element: RecurrentElement>(_ x: UnsafePointer<Element>, to y: UnsafeMutablePointer<Element>, count: Int) {
     for j in 0..<count { unsafe y[j] += x[j] }
 }
 
@@ -61,6 +62,7 @@ struct RNNCell: RecurrentCell {
     var stages: [Range<Int>] { [0..<1] }
     func addsRecurrentBias(gate: Int) -> Bool { true }
 
+    @specialized(where Element == Float)
     func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int) {
         let n = unsafe row.size
         unsafe row.hidden.update(from: row.products, count: n)
@@ -80,6 +82,7 @@ struct GRUCell: RecurrentCell {
     var stages: [Range<Int>] { resetsLate ? [0..<3] : [0..<2, 2..<3] }
     func addsRecurrentBias(gate: Int) -> Bool { gate < 2 || !resetsLate }
 
+    @specialized(where Element == Float)
     func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int) {
         let n = unsafe row.size
         let z = unsafe row.products
@@ -111,6 +114,7 @@ struct LSTMCell: RecurrentCell {
     var stages: [Range<Int>] { [0..<4] }
     func addsRecurrentBias(gate: Int) -> Bool { true }
 
+    @specialized(where Element == Float)
     func advance<Element: RecurrentElement>(_ row: RecurrentRow<Element>, _ functions: [RecurrentFunction], stage: Int) {
         let n = unsafe row.size
         let (i, o) = unsafe (row.products, row.products + n)

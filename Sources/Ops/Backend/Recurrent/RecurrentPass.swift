@@ -131,15 +131,17 @@ struct RecurrentPass<Element: RecurrentElement, Cell: RecurrentCell>: @unchecked
         guard result.count > 0 else { return result }
         let offsets = try MutableTensor(dtype: Element.dtype, shape: Shape([columns]))
         let starts = unsafe try offsets.pointer(to: Element.self)
-        let biases = unsafe try bias?.pointer(to: Element.self)
-        for column in 0..<columns {
-            let (direction, row) = (column / geometry.width, column % geometry.width)
-            guard let own = unsafe biases.map({ unsafe $0 + direction * 2 * geometry.width + row }) else {
-                unsafe starts[column] = 0
-                continue
+        if let biases = unsafe try bias?.pointer(to: Element.self) {
+            let (size, width) = (geometry.hidden, geometry.width)
+            for direction in 0..<geometry.directions {
+                let (own, sums) = unsafe (biases + direction * 2 * width, starts + direction * width)
+                unsafe sums.update(from: own, count: width)
+                for gate in 0..<Cell.gates where cell.addsRecurrentBias(gate: gate) {
+                    unsafe add(own + width + gate * size, to: sums + gate * size, count: size)
+                }
             }
-            let addsBoth = cell.addsRecurrentBias(gate: row / geometry.hidden)
-            unsafe starts[column] = unsafe own[0] + (addsBoth ? own[geometry.width] : 0)
+        } else {
+            unsafe starts.update(repeating: 0, count: columns)
         }
         nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
         nonisolated(unsafe) let target = unsafe try result.pointer(to: Element.self)
