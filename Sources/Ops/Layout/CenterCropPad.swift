@@ -31,17 +31,7 @@ struct CenterCropPad: Operator {
         let data = try context.input(0)
         let pads = try pads(data.shape, target: context.integers(1))
         let shape = try Shape(zip(data.shape.dimensions, pads).map { $0 + $1.before + $1.after })
-        var tables: [[Int]] = []
-        for (extent, pad) in zip(data.shape.dimensions, pads) {
-            tables.append(
-                shape.count == 0 ? [] : try paddedIndices(extent, before: pad.before, after: pad.after, mode: .constant))
-        }
-        let fill = try Tensor.zero(data.dtype)
-        let threads = context.threads
-        try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
-            guard shape.count > 0 else { return }
-            try units.pad(shape: data.shape, tables: tables, fill: 1, threads: threads)
-        }
+        try context.pad(data, by: pads, mode: .constant, fill: Tensor.zero(data.dtype), shape: shape)
     }
 }
 

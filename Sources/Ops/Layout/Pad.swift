@@ -1,38 +1,5 @@
 import GraphRuntime
 
-/// What surrounds a padded tensor.
-enum PadMode: String {
-    case constant, reflect, edge, wrap
-}
-
-/// For each index of a padded axis the index of the element that goes there, -1 for the constant.
-///
-/// - Parameters:
-///   - before: elements before the axis; negative ones crop, and so with `after`.
-/// - Throws: ``TensorError`` where the mode has nothing to take elements from.
-func paddedIndices(_ extent: Int, before: Int, after: Int, mode: PadMode) throws(TensorError) -> [Int] {
-    let total = saturatingAdd(saturatingAdd(before, extent), after)
-    guard total >= 0, total <= 1 << 32, before.magnitude <= 1 << 48, after.magnitude <= 1 << 48 else {
-        throw TensorError("pads \(before) and \(after) don't fit an axis of extent \(extent)")
-    }
-    guard extent > 0 || mode == .constant || total == 0 else {
-        throw TensorError("an axis without elements can't be padded by mode \(mode.rawValue)")
-    }
-    return (0..<total).map { position in
-        let index = position - before
-        if index >= 0 && index < extent { return index }
-        switch mode {
-        case .constant: return -1
-        case .edge: return index < 0 ? 0 : extent - 1
-        case .wrap: return ((index % extent) + extent) % extent
-        case .reflect:
-            let period = max(2 * (extent - 1), 1)
-            let place = ((index % period) + period) % period
-            return min(place, period - place) % extent
-        }
-    }
-}
-
 /// ONNX Pad (1 to 25).
 struct Pad: Operator {
     var mode: PadMode
@@ -89,16 +56,28 @@ struct Pad: Operator {
     func run(_ context: inout RunContext) throws {
         let data = try context.input(0)
         guard let (shape, pads) = try plan(context.inferenceInputs) else { throw TensorError("the pads are missing") }
-        var tables: [[Int]] = []
-        for (extent, pad) in zip(data.shape.dimensions, pads) {
-            // Nothing is read or written where another axis is empty.
-            tables.append(shape.count == 0 ? [] : try paddedIndices(extent, before: pad.before, after: pad.after, mode: mode))
-        }
         let fill = try fill(context, dtype: data.dtype)
-        let threads = context.threads
-        try context.moveElements(of: [data, fill], into: 0, shape: shape) { units in
+        try context.pad(data, by: pads, mode: mode, fill: fill, shape: shape)
+    }
+}
+
+extension RunContext {
+    /// Pads a tensor into output 0.
+    ///
+    /// - Parameters:
+    ///   - pads: elements before and after each axis; negative ones crop.
+    ///   - fill: the constant of the mode that takes one.
+    ///   - shape: the output's.
+    mutating func pad(_ data: Tensor, by pads: [(before: Int, after: Int)], mode: PadMode, fill: Tensor, shape: Shape) throws {
+        let threads = threads
+        var axes: [PaddedAxis] = []
+        // Nothing is read or written where another axis is empty.
+        if shape.count > 0 {
+            axes = try zip(data.shape.dimensions, pads).map { try PaddedAxis($0, before: $1.before, after: $1.after, mode: mode) }
+        }
+        try moveElements(of: [data, fill], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
-            try units.pad(shape: data.shape, tables: tables, fill: 1, threads: threads)
+            try units.pad(shape: data.shape, axes: axes, fill: 1, threads: threads)
         }
     }
 }

@@ -76,17 +76,24 @@ struct ElementUnits {
         for (index, offset) in offsets.enumerated() { unsafe copyBytes(to + offset * bytes, from + index * bytes, bytes) }
     }
 
-    /// Fills the target from the elements of a source of shape `shape` that tables name for each axis.
+    /// Fills the target from the elements of a source of shape `shape` that padded axes name.
+    ///
+    /// - Parameter fill: the source whose first element is taken for the constant.
+    func pad(from source: Int = 0, shape: Shape, axes: [PaddedAxis], fill: Int, threads: ThreadPool) throws(TensorError) {
+        guard axes.map(\.extent) == shape.dimensions else { throw TensorError("\(axes.count) padded axes don't fit shape \(shape)") }
+        let count = axes.reduce(1) { $0 * $1.count }
+        guard count > 0 else { return }
+        unsafe padElements(
+            try read(source, 0..<shape.count), shape: shape, axes: axes, fill: try read(fill, 0..<1), to: try write(0..<count),
+            width: width, threads: threads)
+    }
+
+    /// Fills the target from the elements of a source of shape `shape` that tables name for each axis, most of whose entries repeat their
+    /// neighbour.
     ///
     /// - Parameters:
     ///   - tables: for each axis an index for each of the target's; -1 where there is none.
     ///   - fill: the source whose first element is taken where a table has -1.
-    func pad(from source: Int = 0, shape: Shape, tables: [[Int]], fill: Int, threads: ThreadPool) throws(TensorError) {
-        guard let (from, element, to) = unsafe try table(source, shape, tables, fill) else { return }
-        unsafe padElements(from, shape: shape, tables: tables, fill: element, to: to, width: width, threads: threads)
-    }
-
-    /// As ``pad(from:shape:tables:fill:threads:)``, for tables most of whose entries repeat their neighbour.
     func resizeNearest(
         from source: Int = 0, shape: Shape, tables: [[Int]], fill: Int, threads: ThreadPool
     ) throws(TensorError) {

@@ -1,28 +1,22 @@
 import GraphRuntime
 
-/// Fills a tensor from the elements that tables name for each axis, as ``ElementUnits/pad(from:shape:tables:fill:threads:)`` has checked.
+/// Fills a tensor from the elements that padded axes name, as ``ElementUnits/pad(from:shape:axes:fill:threads:)`` has checked.
 ///
 /// - Parameters:
 ///   - source: row-major of shape `shape`.
-///   - tables: none is empty.
-///   - fill: the element for where a table has -1.
+///   - axes: of `shape`, none empty.
+///   - fill: the constant.
 func padElements(
-    _ source: UnsafeRawPointer, shape: Shape, tables: [[Int]], fill: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
+    _ source: UnsafeRawPointer, shape: Shape, axes: [PaddedAxis], fill: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
     width: Int, threads: ThreadPool
 ) {
     // Axes behind the last one that changes move as one piece.
-    let whole = zip(tables, shape.dimensions).map { $0.count == $1 && ($1 == 0 || ($0.first == 0 && $0.last == $1 - 1)) }
-    let last = whole.lastIndex(of: false) ?? 0
+    let last = axes.lastIndex { !$0.isWhole } ?? 0
     guard shape.rank > 0 else { return unsafe target.copyMemory(from: source, byteCount: width) }
     let piece = shape.count(last + 1..<shape.rank) * width
-    let table = tables[last]
-    let rowBytes = table.count * piece
-    // The run of the row that is the source's own.
-    let start = table.firstIndex(of: 0) ?? table.count
-    var run = 0
-    while start + run < table.count, table[start + run] == run { run += 1 }
-    let runCount = run
-    let rows = tables[..<last].reduce(1) { $0 * $1.count }
+    let padded = axes[last]
+    let rowBytes = padded.count * piece
+    let rows = axes[..<last].reduce(1) { $0 * $1.count }
     let strides = shape.strides
     guard rows > 0, rowBytes > 0 else { return }
     nonisolated(unsafe) let fill = unsafe fill
@@ -34,8 +28,8 @@ func padElements(
             var offset = 0
             var isFilled = false
             for axis in stride(from: last - 1, through: 0, by: -1) {
-                let index = tables[axis][rest % tables[axis].count]
-                rest /= tables[axis].count
+                let index = axes[axis][rest % axes[axis].count]
+                rest /= axes[axis].count
                 if index < 0 { isFilled = true } else { offset += index * strides[axis] }
             }
             let to = unsafe target + row * rowBytes
@@ -44,15 +38,17 @@ func padElements(
                 unsafe fillElements(to, count: rowBytes / width, with: fill, width: width)
                 continue
             }
-            if runCount > 0 { unsafe (to + start * piece).copyMemory(from: from, byteCount: runCount * piece) }
-            for position in [0..<start, (start + runCount)..<table.count].joined() {
-                let index = table[position]
-                if index < 0 {
-                    unsafe fillElements(to + position * piece, count: piece / width, with: fill, width: width)
-                } else {
-                    unsafe copyBytes(to + position * piece, from + index * piece, piece)
+            func copy(_ side: PaddedAxis.Side, to first: Int) {
+                let place = unsafe to + first * piece
+                guard let indices = side.indices else {
+                    return unsafe fillElements(place, count: side.count * piece / width, with: fill, width: width)
                 }
+                for (offset, index) in indices.enumerated() { unsafe copyBytes(place + offset * piece, from + index * piece, piece) }
             }
+            copy(padded.before, to: 0)
+            let own = unsafe to + padded.before.count * piece
+            unsafe own.copyMemory(from: from + padded.own.lowerBound * piece, byteCount: padded.own.count * piece)
+            copy(padded.after, to: padded.before.count + padded.own.count)
         }
     }
 }
