@@ -39,7 +39,8 @@ import Testing
         return (graph, ids[2])
     }
 
-    private func node(_ type: String, _ version: Int, _ inputs: [ValueID], _ graph: inout Graph, axis: Int64? = nil) -> ValueID {
+    private func node(_ type: String, _ version: Int, _ inputs: [ValueID], _ graph: inout Graph, axis: Int64? = nil) -> ValueID
+    {
         let output = graph.addValue(ValueDeclaration(name: "\(type) \(graph.nodes.count)"))
         let attributes = NodeAttributes(axis.map { ["axis": .int($0)] } ?? [:])
         graph.nodes.append(
@@ -120,6 +121,31 @@ import Testing
             try session.replaceConstant(id, with: weight)
             let plain = try self.session(loop(weight) { product(&$0, $1, $2) }.graph, optimize: false)
             try expectSame(session.run(inputs(4)), plain.run(inputs(4)))
+        }
+    }
+
+    /// A plan that holds for a constant isn't one for another that the loop hands on in its place.
+    @Test func constantsThatChangePlaces() throws {
+        var body = Graph(name: "body")
+        let ids = ["turn", "condition", "a", "b"].map { body.addValue(ValueDeclaration(name: $0)) }
+        body.inputs = ids
+        let difference = node("Sub", 14, [ids[2], ids[3]], &body)
+        body.outputs = [ids[1], ids[3], ids[2], difference]
+        var graph = Graph()
+        let outer = ["turns", "a", "b", "last a", "last b", "differences"].map { graph.addValue(ValueDeclaration(name: $0)) }
+        graph.inputs = [outer[0]]
+        graph.initializers = [outer[1]: try Tensor([5, 7] as [Float]), outer[2]: try Tensor([1, 1] as [Float])]
+        graph.outputs = Array(outer[3...])
+        graph.nodes = [
+            Node(
+                name: "loop", identity: OperatorIdentity(type: "Loop", version: 16),
+                inputs: [outer[0], nil, outer[1], outer[2]],
+                outputs: outer[3...].map { $0 }, attributes: NodeAttributes(["body": .graph(body)]))
+        ]
+        for optimize in [true, false] {
+            let found = try session(graph, optimize: optimize).run(["turns": Tensor(scalar: Int64(3))])
+            try expectEqual(#require(found["differences"]), [4, 6, -4, -6, 4, 6] as [Float])
+            try expectEqual(#require(found["last a"]), [1, 1] as [Float])
         }
     }
 

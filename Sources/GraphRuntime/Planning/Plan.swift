@@ -118,7 +118,7 @@ final class Plan: Sendable {
         (self.optimized, self.graph, self.facts) = (optimized, graph, facts)
         (optimizer, context) = (plan.optimizer, plan.context)
         steps = plan.steps.map { step in
-            guard step.node.captures.contains(id) else { return step }
+            guard step.node.reads.contains(id) else { return step }
             return Self.withSubgraphs(
                 step, of: graph, optimizer: plan.optimizer, context: plan.context, runBytes: plan.runBytes)
         }
@@ -143,9 +143,7 @@ final class Plan: Sendable {
     ) -> Step {
         guard let optimizer, context.constants != nil, !step.node.attributes.graphs.isEmpty else { return step }
         var result = step
-        result.subgraphs = SubgraphPlans(
-            optimizer: optimizer, context: context, runBytes: runBytes,
-            constants: step.node.captures.map { graph.initializers[$0] })
+        result.subgraphs = SubgraphPlans(step.node, of: graph, optimizer: optimizer, context: context, runBytes: runBytes)
         return result
     }
 

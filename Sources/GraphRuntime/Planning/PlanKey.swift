@@ -2,6 +2,8 @@
 enum PlanKey: Hashable {
     /// A constant of the graph.
     case modelDefault
+    /// One of several constants, by its storage and place there.
+    case constant(ObjectIdentifier, byteOffset: Int, DType, Shape)
     case tensor(DType, Shape)
     case other(String)
 

@@ -3,7 +3,7 @@ import Synchronization
 /// The plans of one node's graphs, such as the body of a loop, for values of the types and shapes that they ran on.
 ///
 /// Constants of the graph around the node are constants of its graphs too, so that shapes that follow from them are known and weights
-/// are packed.
+/// are packed: those that a graph captures, and those that a loop hands on from turn to turn as they are.
 final class SubgraphPlans: Sendable {
     private struct Key: Hashable {
         let graph: ObjectIdentifier
@@ -23,14 +23,21 @@ final class SubgraphPlans: Sendable {
     private let runBytes: Int?
     /// For each of the node's captures the tensor that it is in every run, nil where that differs.
     private let constants: [Tensor?]
+    /// Those among the node's inputs.
+    private let inputConstants: [Tensor]
 
     private static let keptCount = 8
     /// A loop whose values grow would be planned anew in every turn: plans beyond these are made as far as others are used again.
     private static let unusedCount = 4
     private static let usesPerPlan = 4
 
-    init(optimizer: Optimizer, context: PlanContext, runBytes: Int?, constants: [Tensor?]) {
-        (self.optimizer, self.context, self.runBytes, self.constants) = (optimizer, context, runBytes, constants)
+    /// - Parameters:
+    ///   - node: the node whose graphs they are.
+    ///   - graph: the graph around it.
+    init(_ node: Node, of graph: Graph, optimizer: Optimizer, context: PlanContext, runBytes: Int?) {
+        (self.optimizer, self.context, self.runBytes) = (optimizer, context, runBytes)
+        constants = node.captures.map { graph.initializers[$0] }
+        inputConstants = node.inputs.compactMap { id in id.flatMap { graph.initializers[$0] } }
     }
 
     /// The plan for these values; nil where the graph should run node by node.
@@ -41,7 +48,8 @@ final class SubgraphPlans: Sendable {
         let captures = captures[subgraph.captureRange]
         let key = Key(
             graph: ObjectIdentifier(subgraph.identity),
-            values: inputs.map { PlanKey($0) } + zip(captures, constants).map { $1 == nil ? PlanKey($0) : .modelDefault })
+            values: zip(subgraph.graph.inputs, inputs).map { inputKey($0, $1, of: subgraph.graph) }
+                + zip(captures, constants).map { $1 == nil ? PlanKey($0) : .modelDefault })
         let (known, found) = state.withLock { state -> (Bool, Plan?) in
             guard let index = state.plans.lastIndex(where: { $0.key == key }) else { return (false, nil) }
             if index < state.plans.count - 1 { state.plans.append(state.plans.remove(at: index)) }
@@ -64,19 +72,34 @@ final class SubgraphPlans: Sendable {
         return plan
     }
 
+    /// What a plan holds for as to an input: the very tensor where the graph hands on a constant that the node was given.
+    private func inputKey(_ id: ValueID, _ value: Value, of graph: Graph) -> PlanKey {
+        guard graph.outputs.contains(id), case .tensor(let tensor) = value,
+            inputConstants.contains(where: { $0.storage === tensor.storage && $0.byteOffset == tensor.byteOffset })
+        else { return PlanKey(value) }
+        return .constant(ObjectIdentifier(tensor.storage), byteOffset: tensor.byteOffset, tensor.dtype, tensor.shape)
+    }
+
     private func makePlan(
         _ graph: Graph, _ inputs: [Value], _ captures: Zip2Sequence<ArraySlice<Value>, ArraySlice<Tensor?>>
     ) throws -> Plan {
         var graph = graph
         var facts: [ValueID: Fact] = [:]
-        for (id, value) in zip(graph.inputs, inputs) { facts[id] = Fact(value).withoutValue }
+        for (id, value) in zip(graph.inputs, inputs) {
+            facts[id] = Fact(value).withoutValue
+            if case .constant = inputKey(id, value, of: graph), case .tensor(let tensor) = value {
+                facts[id] = Fact(value)
+                graph.initializers[id] = tensor
+            }
+        }
         for (id, (value, constant)) in zip(graph.captures, captures) {
             graph.initializers[id] = constant
             if constant == nil { facts[id] = Fact(value).withoutValue }
         }
         graph.captures.removeAll { graph.initializers[$0] != nil }
         return try Plan(
-            optimizer.optimize(graph, inputFacts: facts), steadyInputs: [], context: context, runBytes: runBytes, optimizer: optimizer)
+            optimizer.optimize(graph, inputFacts: facts), steadyInputs: [], context: context, runBytes: runBytes,
+            optimizer: optimizer)
     }
 
     /// Gives back the memory that is kept for the next run.

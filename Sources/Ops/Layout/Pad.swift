@@ -73,7 +73,9 @@ extension RunContext {
         var axes: [PaddedAxis] = []
         // Nothing is read or written where another axis is empty.
         if shape.count > 0 {
-            axes = try zip(data.shape.dimensions, pads).map { try PaddedAxis($0, before: $1.before, after: $1.after, mode: mode) }
+            axes = try zip(data.shape.dimensions, pads).map {
+                try PaddedAxis($0, before: $1.before, after: $1.after, mode: mode)
+            }
         }
         try moveElements(of: [data, fill], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }

@@ -80,7 +80,9 @@ struct ElementUnits {
     ///
     /// - Parameter fill: the source whose first element is taken for the constant.
     func pad(from source: Int = 0, shape: Shape, axes: [PaddedAxis], fill: Int, threads: ThreadPool) throws(TensorError) {
-        guard axes.map(\.extent) == shape.dimensions else { throw TensorError("\(axes.count) padded axes don't fit shape \(shape)") }
+        guard axes.map(\.extent) == shape.dimensions else {
+            throw TensorError("\(axes.count) padded axes don't fit shape \(shape)")
+        }
         let count = axes.reduce(1) { $0 * $1.count }
         guard count > 0 else { return }
         unsafe padElements(

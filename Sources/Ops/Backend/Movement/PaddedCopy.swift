@@ -43,7 +43,9 @@ func padElements(
                 guard let indices = side.indices else {
                     return unsafe fillElements(place, count: side.count * piece / width, with: fill, width: width)
                 }
-                for (offset, index) in indices.enumerated() { unsafe copyBytes(place + offset * piece, from + index * piece, piece) }
+                for (offset, index) in indices.enumerated() {
+                    unsafe copyBytes(place + offset * piece, from + index * piece, piece)
+                }
             }
             copy(padded.before, to: 0)
             let own = unsafe to + padded.before.count * piece
