@@ -105,22 +105,3 @@ final class SubgraphPlans: Sendable {
     /// Gives back the memory that is kept for the next run.
     func releaseMemory() { state.withLock { for (_, plan) in $0.plans { plan?.releaseMemory() } } }
 }
-
-/// Runs the graphs of one step of a plan: by plans of their own, or node by node where there is none.
-struct PlannedSubgraphs: SubgraphRunner {
-    let plans: SubgraphPlans
-    let threads: ThreadPool
-    let observer: (any RunObserver)?
-    let depth: Int
-    let runBytes: Int?
-    let files: MappedFiles
-
-    func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
-        let runner = GraphRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
-        let bindings = try runner.bindings(subgraph, inputs: inputs, captures: captures)
-        guard let plan = plans.plan(for: subgraph, inputs: inputs, captures: captures) else {
-            return try runner.run(subgraph.graph, bindings: bindings)
-        }
-        return try PlanRunner(plan: plan, threads: threads, observer: observer, files: files, depth: depth).run(bindings)
-    }
-}
