@@ -82,14 +82,15 @@ struct GraphRunner: SubgraphRunner {
     }
 
     /// The values that a subgraph is given, by its own ids.
-    func bindings(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [ValueID: Value] {
+    func bindings(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [(id: ValueID, value: Value)] {
         let graph = subgraph.graph
         guard inputs.count == graph.inputs.count, subgraph.captureRange.upperBound <= captures.count else {
             throw GraphError("the graph \"\(graph.name)\" takes \(graph.inputs.count) inputs, found \(inputs.count)")
         }
-        var bindings: [ValueID: Value] = [:]
-        for (id, value) in zip(graph.inputs, inputs) { bindings[id] = value }
-        for (id, value) in zip(graph.captures, captures[subgraph.captureRange]) { bindings[id] = value }
+        var bindings: [(id: ValueID, value: Value)] = []
+        bindings.reserveCapacity(graph.inputs.count + subgraph.captureRange.count)
+        for (id, value) in zip(graph.inputs, inputs) { bindings.append((id, value)) }
+        for (id, value) in zip(graph.captures, captures[subgraph.captureRange]) { bindings.append((id, value)) }
         return bindings
     }
 
@@ -97,7 +98,7 @@ struct GraphRunner: SubgraphRunner {
     ///   - pages: of this graph's weights, where memory is to be spared.
     ///   - files: those of the whole model, which are checked after each node.
     func run(
-        _ graph: Graph, bindings: [ValueID: Value], pages: WeightPages? = nil, files: MappedFiles? = nil
+        _ graph: Graph, bindings: [(id: ValueID, value: Value)], pages: WeightPages? = nil, files: MappedFiles? = nil
     ) throws -> [Value] {
         defer { pages?.didEnd() }
         if depth == 0 { observer?.willRun(graph) }

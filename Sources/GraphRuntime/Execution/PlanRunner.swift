@@ -23,7 +23,7 @@ struct PlanRunner {
 
     /// - Parameter bindings: a value for each input of the graph.
     /// - Returns: the graph's outputs, in its order.
-    func run(_ bindings: [ValueID: Value]) throws -> [Value] {
+    func run(_ bindings: [(id: ValueID, value: Value)]) throws -> [Value] {
         guard let observer, depth == 0 else { return try walk(bindings) }
         observer.willRun(plan.graph)
         let start = DispatchTime.now().uptimeNanoseconds
@@ -33,71 +33,87 @@ struct PlanRunner {
         return outputs
     }
 
-    private func walk(_ bindings: [ValueID: Value]) throws -> [Value] {
+    private func walk(_ bindings: [(id: ValueID, value: Value)]) throws -> [Value] {
         defer { plan.pages?.didEnd() }
         return try plan.withFrame { frame in
-            for (id, value) in bindings { frame.values[id] = value }
-            let steady = plan.steadyInputs.compactMap { bindings[$0]?.tensor }
-            let isKept = frame.holdsResults(of: steady)
-            // A run that fails may leave them half made.
-            frame.setSteady([])
-            for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
-                try Task.checkCancellation()
-                plan.pages?.willRun(index)
-                try run(index, frame)
-                try files.requireWhole()
-                plan.pages?.didRun(index)
-                for id in plan.steps[index].releases { frame.values[id] = nil }
-            }
-            frame.setSteady(steady)
-            return try plan.graph.outputs.map { id in
-                guard let value = frame.values[id] else {
-                    throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")
+            try frame.withValues { values in
+                for (id, value) in bindings { values[id] = value }
+                let steady = plan.steadyInputs.compactMap { values[$0]?.tensor }
+                let isKept = frame.holdsResults(of: steady)
+                // A run that fails may leave them half made.
+                frame.setSteady([])
+                for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
+                    try Task.checkCancellation()
+                    plan.pages?.willRun(index)
+                    try run(index, frame, &values)
+                    try files.requireWhole()
+                    plan.pages?.didRun(index)
+                    for id in plan.steps[index].releases { values[id] = nil }
                 }
-                return value
+                frame.setSteady(steady)
+                return try plan.graph.outputs.map { id in
+                    guard let value = values[id] else {
+                        throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")
+                    }
+                    return value
+                }
             }
         }
     }
 
-    private func run(_ index: Int, _ frame: Frame) throws {
+    private func run(_ index: Int, _ frame: Frame, _ values: inout [Value?]) throws {
         // Field by field: a copy of the step would touch every array of its node, and most lie in memory that is far away.
         let operation = plan.steps[index].operation
-        let ids = plan.steps[index].node.outputs
-        if case .view = operation.outputStorage, let output = ids.first ?? nil, frame.values[output] != nil {
-            // A view of what is in the arena is there from the start.
-            return
-        }
-        let inputs = plan.steps[index].node.inputs.map { id in id.flatMap { frame.values[$0] } }
-        let captures = plan.steps[index].node.captures.compactMap { frame.values[$0] }
-        guard plan.steps[index].isFixed, !operation.isView else {
-            let runner = NodeRunner(
-                threads: threads, observer: observer, depth: depth, runBytes: plan.runBytes, subgraphs: subgraphs(of: index))
-            let results = try runner.run(plan.steps[index].node, operation, inputs: inputs, captures: captures)
-            for (id, value) in zip(ids, results) { if let id { frame.values[id] = try value.map(frame.detached) } }
-            return
-        }
+        guard plan.steps[index].isFixed, !operation.isView else { return try runAlone(index, operation, frame, &values) }
+        let inputs = frame.operands[index].inputs ?? plan.steps[index].node.inputs.map { id in id.flatMap { values[$0] } }
         do {
             if plan.steps[index].isUnchecked { try check(plan.steps[index], inputs: inputs) }
             let allocated = observer == nil ? 0 : TensorStorage.allocatedBytes
             let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
-            let places = try storage(index, frame)
-            let results = try operation.produce(
-                inputs: inputs, captures: captures, outputs: places, threads: threads, subgraphs: subgraphs(of: index))
-            for (output, id) in ids.enumerated() {
-                if let id { frame.values[id] = try settle(results[output], in: places[output]?.tensor) }
-            }
+            let outputs = try outputs(of: index, frame)
+            let results = try operation.fill(
+                outputs, inputs: inputs, captures: captures(of: index, values), isWidened: frame.operands[index].isWidened,
+                threads: threads, subgraphs: subgraphs(of: index))
+            try settle(index, results, outputs, frame, &values)
             if let observer {
                 let end = DispatchTime.now().uptimeNanoseconds
                 observer.didRun(
                     NodeEvent(
                         place: .step(plan, index), kernelName: plan.steps[index].kernelName, start: start, end: end,
-                        inputs: inputs, outputs: results, depth: depth,
+                        inputs: inputs, outputs: plan.steps[index].node.outputs.map { id in id.flatMap { values[$0] } },
+                        depth: depth,
                         allocatedBytes: TensorStorage.allocatedBytes - allocated + plan.steps[index].arenaBytes,
                         isFixed: !plan.steps[index].isUnchecked))
             }
         } catch {
             throw RunError(node: plan.steps[index].node, inputs: inputs.map { $0?.kind }, underlying: error)
         }
+    }
+
+    /// Runs a step that is decided on just before, and views of what isn't in the arena.
+    private func runAlone(_ index: Int, _ operation: any Operator, _ frame: Frame, _ values: inout [Value?]) throws {
+        let ids = plan.steps[index].node.outputs
+        // A view of what is in the arena is there from the start.
+        if case .view(let source) = operation.outputStorage, let output = ids.first ?? nil {
+            if values[output] != nil { return }
+            if plan.steps[index].isFixed, !plan.steps[index].isUnchecked, let shape = plan.facts[output].shape,
+                source < plan.steps[index].node.inputs.count,
+                case .tensor(let tensor)? = plan.steps[index].node.inputs[source].flatMap({ values[$0] })
+            {
+                values[output] = try frame.detached(.tensor(tensor.reshaped(to: shape)))
+                return
+            }
+        }
+        let runner = NodeRunner(
+            threads: threads, observer: observer, depth: depth, runBytes: plan.runBytes, subgraphs: subgraphs(of: index))
+        let results = try runner.run(
+            plan.steps[index].node, operation, inputs: plan.steps[index].node.inputs.map { id in id.flatMap { values[$0] } },
+            captures: captures(of: index, values))
+        for (id, value) in zip(ids, results) { if let id { values[id] = try value.map(frame.detached) } }
+    }
+
+    private func captures(of index: Int, _ values: [Value?]) -> [Value] {
+        plan.steps[index].node.captures.compactMap { values[$0] }
     }
 
     /// What runs the graphs of a step, if it has any.
@@ -118,10 +134,27 @@ struct PlanRunner {
         }
     }
 
+    /// Puts a step's outputs among the values; those in the arena are there already.
+    ///
+    /// - Parameter results: what the operator handed out in the place of an output.
+    private func settle(
+        _ index: Int, _ results: [Value?], _ outputs: [MutableTensor?], _ frame: Frame, _ values: inout [Value?]
+    ) throws {
+        guard !results.isEmpty || frame.operands[index].hasOwnOutputs else { return }
+        for (output, id) in plan.steps[index].node.outputs.enumerated() {
+            guard let id else { continue }
+            if output < results.count, let result = results[output] {
+                values[id] = try settle(result, in: outputs[output]?.tensor)
+            } else if let own = outputs[output], frame.operands[index].outputs[output] == nil {
+                values[id] = .tensor(own.tensor)
+            }
+        }
+    }
+
     /// Brings a result to its planned place, where the operator handed out another tensor: views of the place, and the end of the
     /// memory that the other tensor may share, are already decided.
-    private func settle(_ result: Value?, in place: Tensor?) throws -> Value? {
-        guard let place, let result else { return result }
+    private func settle(_ result: Value, in place: Tensor?) throws -> Value {
+        guard let place else { return result }
         let tensor = try result.asTensor()
         if tensor.storage === place.storage, tensor.byteOffset == place.byteOffset { return result }
         guard tensor.shape == place.shape else {
@@ -133,8 +166,10 @@ struct PlanRunner {
     }
 
     /// The step's outputs: those in the arena, and new memory for those that outlive the run.
-    private func storage(_ index: Int, _ frame: Frame) throws -> [MutableTensor?] {
-        var outputs = frame.outputs[index].map { $0.map { MutableTensor($0) } }
+    private func outputs(of index: Int, _ frame: Frame) throws -> [MutableTensor?] {
+        var outputs = frame.operands[index].outputs
+        for output in outputs { output?.reopen() }
+        guard frame.operands[index].hasOwnOutputs else { return outputs }
         for (output, id) in plan.steps[index].node.outputs.enumerated() {
             guard let id, plan.locations[id] == .heap, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else {
                 continue

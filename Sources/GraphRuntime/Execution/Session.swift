@@ -167,18 +167,19 @@ public final class Session: Sendable {
     }
 
     private func walk(_ bindings: Bindings, observer: (any RunObserver)?) throws -> [Value] {
+        let values = bindings.values.map { (id: $0.key, value: $0.value) }
         guard options.optimize else {
             let graph = graph
             let runner = GraphRunner(threads: options.threads, observer: observer, runBytes: options.limits.runBytes)
             return try files.requiringWhole {
                 try runner.run(
-                    graph, bindings: bindings.values, pages: options.savesMemory ? WeightPages(graph) : nil, files: files)
+                    graph, bindings: values, pages: options.savesMemory ? WeightPages(graph) : nil, files: files)
             }
         }
         return try files.requiringWhole {
             let plan = try plan(for: bindings)
             let runner = PlanRunner(plan: plan, threads: options.threads, observer: observer, files: files)
-            let outputs = try runner.run(bindings.values)
+            let outputs = try runner.run(values)
             try plan.constants?.requireWhole()
             return outputs
         }

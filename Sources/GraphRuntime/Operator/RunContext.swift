@@ -29,6 +29,7 @@ public struct RunContext {
     ///
     /// - Throws: ``TensorError`` where it is missing or a sequence.
     public func input(_ index: Int) throws(TensorError) -> Tensor {
+        if index < inputs.count, case .tensor(let tensor)? = inputs[index] { return tensor }
         guard let tensor = try optionalInput(index) else { throw TensorError("input \(index) is missing") }
         return tensor
     }

@@ -155,10 +155,7 @@ final class Plan: Sendable {
     /// Calls `body` with memory for one run; runs at the same time get one each.
     func withFrame<Result>(_ body: (Frame) throws -> Result) throws -> Result {
         let frame = try frames.withLock { $0.popLast() } ?? makeFrame()
-        defer {
-            frame.reset()
-            frames.withLock { $0.append(frame) }
-        }
+        defer { frames.withLock { $0.append(frame) } }
         return try body(frame)
     }
 
@@ -173,84 +170,5 @@ final class Plan: Sendable {
     func releaseMemory() {
         frames.withLock { $0 = [] }
         for step in steps { step.subgraphs?.releaseMemory() }
-    }
-}
-
-/// The memory of one run: the arena and the values in it. Sent between threads unchecked: the plan hands it to one run at a time.
-final class Frame: @unchecked Sendable {
-    /// By value id; what the arena and the constants hold is there from the start.
-    var values: [Value?]
-    /// By step, the places of the outputs that have one before the run.
-    let outputs: [[Tensor?]]
-    private let initial: [Value?]
-    private let arena: TensorStorage
-    /// The steady inputs whose results are in the arena; empty where there are none.
-    private var steady: [Tensor] = []
-
-    init(_ plan: Plan) throws {
-        arena = try TensorStorage(byteCount: plan.arenaByteCount)
-        var values = [Value?](repeating: nil, count: plan.graph.values.count)
-        for (id, tensor) in plan.graph.initializers { values[id] = .tensor(tensor) }
-        for (id, location) in plan.locations.enumerated() {
-            guard case .arena(let offset) = location, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else {
-                continue
-            }
-            values[id] = .tensor(try Tensor(dtype: dtype, shape: shape, storage: arena, byteOffset: offset))
-        }
-        var outputs: [[Tensor?]] = []
-        outputs.reserveCapacity(plan.steps.count)
-        for step in plan.steps {
-            var stepOutputs = [Tensor?](repeating: nil, count: step.node.outputs.count)
-            for (index, id) in step.node.outputs.enumerated() {
-                guard let id else { continue }
-                switch plan.locations[id] {
-                case .arena:
-                    if case .tensor(let tensor)? = values[id] { stepOutputs[index] = tensor }
-                case .view(let source):
-                    if case .tensor(let tensor)? = values[source], let shape = plan.facts[id].shape {
-                        values[id] = .tensor(try tensor.reshaped(to: shape))
-                    }
-                default: break
-                }
-            }
-            outputs.append(stepOutputs)
-        }
-        self.values = values
-        self.outputs = outputs
-        initial = values
-    }
-
-    func reset() { values = initial }
-
-    /// Whether the arena holds what steady steps make of these very tensors.
-    func holdsResults(of inputs: [Tensor]) -> Bool {
-        !inputs.isEmpty && inputs.count == steady.count
-            && zip(inputs, steady).allSatisfy {
-                $0.storage === $1.storage && $0.byteOffset == $1.byteOffset && $0.shape == $1.shape
-            }
-    }
-
-    /// States what ``holdsResults(of:)`` compares with. The tensors are kept, so that no other can take their place in memory.
-    func setSteady(_ inputs: [Tensor]) { steady = inputs }
-
-    /// A value that doesn't look into the arena: a copy where it does. What a node hands on beside the plan (a view of a shape that
-    /// only the run tells, a sequence, what a subgraph captured) may be read after the plan has given that memory to others.
-    func detached(_ value: Value) throws -> Value {
-        func detached(_ tensor: Tensor) throws -> Tensor {
-            guard tensor.storage === arena else { return tensor }
-            let copy = try MutableTensor(dtype: tensor.dtype, shape: tensor.shape)
-            try copy.copy(from: tensor)
-            return try copy.finish()
-        }
-        func detached(_ map: ValueMap) throws -> ValueMap {
-            try ValueMap(keys: detached(map.keys), values: detached(map.values))
-        }
-        return switch value {
-        case .tensor(let tensor): .tensor(try detached(tensor))
-        case .sequence(let tensors): .sequence(try tensors.map(detached))
-        case .map(let map): .map(try detached(map))
-        case .maps(let maps): .maps(try maps.map(detached))
-        case .empty: .empty
-        }
     }
 }

@@ -5,9 +5,10 @@ import Synchronization
 /// Constants of the graph around the node are constants of its graphs too, so that shapes that follow from them are known and weights
 /// are packed: those that a graph captures, and those that a loop hands on from turn to turn as they are.
 final class SubgraphPlans: Sendable {
-    private struct Key: Hashable {
+    private struct Key: Equatable {
         let graph: ObjectIdentifier
-        let values: [PlanKey]
+        let inputs: [PlanKey]
+        let captures: [PlanKey]
     }
 
     private struct State {
@@ -46,12 +47,10 @@ final class SubgraphPlans: Sendable {
     func plan(for subgraph: Subgraph, inputs: [Value], captures: [Value]) -> Plan? {
         let constants = constants[subgraph.captureRange]
         let captures = captures[subgraph.captureRange]
-        let key = Key(
-            graph: ObjectIdentifier(subgraph.identity),
-            values: zip(subgraph.graph.inputs, inputs).map { inputKey($0, $1, of: subgraph.graph) }
-                + zip(captures, constants).map { $1 == nil ? PlanKey($0) : .modelDefault })
         let (known, found) = state.withLock { state -> (Bool, Plan?) in
-            guard let index = state.plans.lastIndex(where: { $0.key == key }) else { return (false, nil) }
+            guard let index = state.plans.lastIndex(where: { isKey($0.key, of: subgraph, inputs, captures, constants) }) else {
+                return (false, nil)
+            }
             if index < state.plans.count - 1 { state.plans.append(state.plans.remove(at: index)) }
             state.useCount += 1
             return (true, state.plans.last?.plan)
@@ -63,6 +62,10 @@ final class SubgraphPlans: Sendable {
             return true
         }
         guard isWorthwhile else { return nil }
+        let key = Key(
+            graph: ObjectIdentifier(subgraph.identity),
+            inputs: zip(subgraph.graph.inputs, inputs).map { inputKey($0, $1, of: subgraph.graph) },
+            captures: zip(captures, constants).map { captureKey($0, constant: $1) })
         // What doesn't fit is an error of the node that it doesn't fit, when that runs.
         let plan = try? makePlan(subgraph.graph, inputs, zip(captures, constants))
         state.withLock { state in
@@ -71,6 +74,19 @@ final class SubgraphPlans: Sendable {
         }
         return plan
     }
+
+    /// Whether a key is the one of these values: compared in place, since each turn of a loop asks.
+    private func isKey(
+        _ key: Key, of subgraph: Subgraph, _ inputs: [Value], _ captures: ArraySlice<Value>, _ constants: ArraySlice<Tensor?>
+    ) -> Bool {
+        key.graph == ObjectIdentifier(subgraph.identity)
+            && key.inputs.indices.allSatisfy {
+                key.inputs[$0] == inputKey(subgraph.graph.inputs[$0], inputs[$0], of: subgraph.graph)
+            }
+            && zip(key.captures, zip(captures, constants)).allSatisfy { $0 == captureKey($1.0, constant: $1.1) }
+    }
+
+    private func captureKey(_ value: Value, constant: Tensor?) -> PlanKey { constant == nil ? PlanKey(value) : .modelDefault }
 
     /// What a plan holds for as to an input: the very tensor where the graph hands on a constant that the node was given.
     private func inputKey(_ id: ValueID, _ value: Value, of graph: Graph) -> PlanKey {

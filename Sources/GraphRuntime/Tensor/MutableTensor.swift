@@ -32,10 +32,18 @@ public final class MutableTensor {
     ///
     /// - Throws: ``TensorError`` while its elements are lent for writing.
     public func finish() throws(TensorError) -> Tensor {
-        guard state != .lent else { throw TensorError("a tensor can't be read while it is being written") }
-        state = .finished
+        try close()
         return tensor
     }
+
+    /// As ``finish()``, without handing out the tensor.
+    func close() throws(TensorError) {
+        guard state != .lent else { throw TensorError("a tensor can't be read while it is being written") }
+        state = .finished
+    }
+
+    /// Lets a tensor be written anew that nobody reads any more: a place in a run's memory, in the next run.
+    func reopen() { state = .open }
 
     /// Calls `body` with the elements, which are uninitialised until written.
     ///

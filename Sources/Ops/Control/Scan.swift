@@ -108,6 +108,11 @@ extension Tensor {
         let (outer, extent, inner) = shape.split(at: axis)
         var extents = shape.dimensions
         extents.remove(at: axis)
+        if outer == 1, let byteCount = dtype.byteCount(of: inner), dtype.bitWidth >= 8, index >= 0, index < extent {
+            // It lies in one piece, and needn't be copied.
+            return try Tensor(
+                dtype: dtype, shape: Shape(extents), storage: storage, byteOffset: byteOffset + index * byteCount)
+        }
         return try RunContext.newTensor(of: [self], shape: Shape(extents)) { units in
             try units.gather(outer: outer, extent: extent, inner: inner, indices: [index], threads: threads)
         }

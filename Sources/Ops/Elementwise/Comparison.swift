@@ -26,7 +26,7 @@ private enum LessOrEqual<Element: NumericElement>: BinaryKernel {
 /// - Throws: ``TensorError`` for types without an order (all but Equal on bool and string tensors), or that differ.
 func compare(_ function: ComparisonFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
     if function == .equal, let left = a.strings, let right = b.strings {
-        let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
+        let plan = BroadcastPlan(output: y.shape, a.shape, b.shape)
         return try y.withMutableSpan(of: Bool.self) { output in
             plan.forEachRow(in: 0..<output.count) { row in
                 for index in 0..<row.count {

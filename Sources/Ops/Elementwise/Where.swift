@@ -14,17 +14,17 @@ func select(_ condition: Tensor, _ x: Tensor, _ other: Tensor, into y: MutableTe
     }
 }
 
-private func selectStrings(_ condition: Tensor, _ x: [String], _ other: [String], shapes: [Shape], to shape: Shape) throws
-    -> Tensor
-{
+private func selectStrings(_ condition: Tensor, _ x: Tensor, _ other: Tensor) throws -> Tensor {
     let flags = try condition.view(of: Bool.self)
-    let plan = BroadcastPlan(output: shape, operands: shapes)
+    let (first, second) = (x.strings ?? [], other.strings ?? [])
+    let shape = try condition.shape.broadcast(with: x.shape).broadcast(with: other.shape)
+    let plan = BroadcastPlan(output: shape, condition.shape, x.shape, other.shape)
     var result = [String](repeating: "", count: shape.count)
     plan.forEachRow(in: 0..<shape.count) { row in
         for index in 0..<row.count {
             let isFirst = flags[row.offsets.0 + index * plan.steps.0]
             result[row.output + index] =
-                isFirst ? x[row.offsets.1 + index * plan.steps.1] : other[row.offsets.2 + index * plan.steps.2]
+                isFirst ? first[row.offsets.1 + index * plan.steps.1] : second[row.offsets.2 + index * plan.steps.2]
         }
     }
     return try Tensor(strings: result, shape: shape)
@@ -43,10 +43,8 @@ struct Where: Operator {
         let condition = try context.input(0)
         let x = try context.input(1)
         let other = try context.input(2)
-        if let first = x.strings, let second = other.strings {
-            let shapes = [condition.shape, x.shape, other.shape]
-            let shape = try condition.shape.broadcast(with: x.shape).broadcast(with: other.shape)
-            return context.setOutput(0, .tensor(try selectStrings(condition, first, second, shapes: shapes, to: shape)))
+        if x.strings != nil, other.strings != nil {
+            return context.setOutput(0, .tensor(try selectStrings(condition, x, other)))
         }
         try select(condition, x, other, into: context.output(0), threads: context.threads)
     }

@@ -39,25 +39,39 @@ enum ReduceFunction: String, Sendable, CaseIterable {
 
 /// The combination of x along axes, with those axes kept as extents of 1.
 ///
-/// - Parameter axes: in 0..<rank, ascending.
+/// - Parameter axes: in 0..<rank, ascending; not empty.
 /// - Throws: ``TensorError`` for types that aren't numbers.
 func combine(_ combination: Combination, _ x: Tensor, along axes: [Int], threads: ThreadPool) throws -> Tensor {
-    var result = x
+    var dimensions = x.shape.dimensions
+    for axis in axes { dimensions[axis] = 1 }
+    let result = try MutableTensor(dtype: x.dtype, shape: Shape(dimensions))
+    try combine(combination, x, along: axes, into: result, threads: threads)
+    return result.tensor
+}
+
+/// y = the combination of x along axes, with or without the axes as extents of 1.
+///
+/// - Parameter axes: in 0..<rank, ascending; not empty.
+/// - Throws: ``TensorError`` for types that aren't numbers.
+private func combine(
+    _ combination: Combination, _ x: Tensor, along axes: [Int], into y: MutableTensor, threads: ThreadPool
+) throws {
+    var source = x
     var combination = combination
     var rest = axes[...]
     // Neighbouring axes are one; the innermost go first, while rows are contiguous.
     while let last = rest.popLast() {
         var first = last
         while rest.last == first - 1 { first = rest.removeLast() }
-        let split = AxisSplit(result.shape, axes: first..<last + 1)
-        var dimensions = result.shape.dimensions
+        let split = AxisSplit(source.shape, axes: first..<last + 1)
+        if rest.isEmpty { return try reduceAxis(combination, source, split, into: y, threads: threads) }
+        var dimensions = source.shape.dimensions
         for axis in first...last { dimensions[axis] = 1 }
-        let reduced = try MutableTensor(dtype: result.dtype, shape: Shape(dimensions))
-        try reduceAxis(combination, result, split, into: reduced, threads: threads)
-        result = reduced.tensor
+        let reduced = try MutableTensor(dtype: source.dtype, shape: Shape(dimensions))
+        try reduceAxis(combination, source, split, into: reduced, threads: threads)
+        source = reduced.tensor
         combination = combination.next
     }
-    return result
 }
 
 /// y = function(x) along axes.
@@ -78,15 +92,17 @@ func reduce(_ function: ReduceFunction, _ x: Tensor, along axes: [Int], into y: 
         }
     }
     if function == .logSumExp { return try logSumExp(x, along: axes, into: y, threads: threads) }
-    let result = try combine(function.combination, x, along: axes, threads: threads).reshaped(to: y.shape)
-    let count = axes.reduce(1) { $0 * x.shape[$1] }
+    try combine(function.combination, x, along: axes, into: y, threads: threads)
     switch function {
     case .mean:
-        let divisor = try cast(Tensor(scalar: Int64(count)), to: x.dtype, threads: threads)
-        try arithmetic(.divide, result, divisor, into: y, threads: threads)
-    case .l2: try finish(result, into: y, threads) { $0.squareRoot() }
-    case .logSum: try finish(result, into: y, threads) { log($0) }
-    default: try y.copy(from: result)
+        let count = axes.reduce(1) { $0 * x.shape[$1] }
+        let divisor =
+            x.dtype == .float32
+            ? try Tensor(scalar: Float(count)) : try cast(Tensor(scalar: Int64(count)), to: x.dtype, threads: threads)
+        try arithmetic(.divide, y.tensor, divisor, into: y, threads: threads)
+    case .l2: try finish(y.tensor, into: y, threads) { $0.squareRoot() }
+    case .logSum: try finish(y.tensor, into: y, threads) { log($0) }
+    default: break
     }
 }
 
@@ -141,10 +157,12 @@ struct Reduce: Operator {
     let keepsDimensions: Bool
     /// Whether no axes mean none rather than all.
     let isNoopWithoutAxes: Bool
+    /// The axes in 0..<rank, ascending, of a plan that knows them.
+    var plannedAxes: [Int]?
 
     var floatingPointTypes: Set<DType>? { DType.wideFloats }
 
-    /// The axes in 0..<rank, ascending; nil where they aren't known yet.
+    /// The axes in 0..<rank, ascending.
     private func resolved(_ given: [Int]?, _ shape: Shape) throws -> [Int] {
         guard let given, !given.isEmpty else { return isNoopWithoutAxes ? [] : Array(0..<shape.rank) }
         return try Set(given.map { try shape.axis($0) }).sorted()
@@ -165,10 +183,22 @@ struct Reduce: Operator {
         return [Fact(dtype: data.dtype, shape: try Shape(dimensions))]
     }
 
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        guard let shape = inputs.first??.shape else { return self }
+        var given = axes
+        if takesAxesInput {
+            guard let input = try InferenceInputs(inputs).optionalIntegers(1) else { return self }
+            given = input
+        }
+        var result = self
+        result.plannedAxes = try resolved(given, shape)
+        return result
+    }
+
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let given = takesAxesInput ? try context.optionalInput(1)?.integers() : axes
-        let axes = try resolved(given, x.shape)
+        let axes =
+            try plannedAxes ?? resolved(takesAxesInput ? context.optionalInput(1)?.integers() : self.axes, x.shape)
         let output = try context.output(0)
         // Without axes, as of a scalar, each element is a sum of its own: a magnitude, a square or a logarithm it still becomes.
         if axes.isEmpty {

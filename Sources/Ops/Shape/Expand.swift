@@ -29,7 +29,7 @@ struct Expand: Operator {
         let x = try context.input(0)
         if let strings = x.strings {
             let shape = try x.shape.broadcast(with: Shape(context.input(1).integers()))
-            let plan = BroadcastPlan(output: shape, operands: [x.shape])
+            let plan = BroadcastPlan(output: shape, x.shape)
             var result = [String](repeating: "", count: shape.count)
             plan.forEachRow(in: 0..<shape.count) { row in
                 for index in 0..<row.count { result[row.output + index] = strings[row.offsets.0 + index * plan.steps.0] }

@@ -22,34 +22,49 @@ struct BroadcastPlan {
     /// Elements below which a second thread costs more than it brings.
     static let grain = 32 << 10
 
-    /// - Parameter operands: one to three shapes that broadcast to `output`.
-    init(output: Shape, operands: [Shape]) {
-        count = output.count
-        let all = operands.map { $0 == output ? output.strides : $0.broadcastStrides(to: output) }
-        // Axes that every operand walks as if they were one become one.
+    /// - Parameters:
+    ///   - output: the shape that the operands broadcast to.
+    ///   - a: the first operand's shape; those of operands that aren't there may be left out.
+    init(output: Shape, _ a: Shape, _ b: Shape = .scalar, _ c: Shape = .scalar) {
+        typealias Axis = (extent: Int, steps: (Int, Int, Int))
+        var row: Axis?
         var extents: [Int] = []
-        var steps: [[Int]] = []
-        for axis in (0..<output.rank).reversed() where output[axis] != 1 {
-            let own = all.map { $0[axis] }
-            if let last = extents.last, zip(own, steps[steps.count - 1]).allSatisfy({ $0 == $1 * last }) {
-                extents[extents.count - 1] = last * output[axis]
-            } else {
-                extents.append(output[axis])
-                steps.append(own)
+        var strides: [(Int, Int, Int)] = []
+        func add(_ axis: Axis?) {
+            guard let axis else { return }
+            guard row != nil else { return row = axis }
+            extents.append(axis.extent)
+            strides.append(axis.steps)
+        }
+        // Axes that every operand walks as if they were one become one.
+        var walked: Axis?
+        // How far each operand moves along an axis, if it does.
+        var (stepA, stepB, stepC) = (1, 1, 1)
+        for back in stride(from: 1, through: output.rank, by: 1) {
+            let extent = output[output.rank - back]
+            let (extentA, extentB, extentC) = (a.extent(back), b.extent(back), c.extent(back))
+            if extent != 1 {
+                let own = (extentA == 1 ? 0 : stepA, extentB == 1 ? 0 : stepB, extentC == 1 ? 0 : stepC)
+                if let (length, steps) = walked, own == (steps.0 * length, steps.1 * length, steps.2 * length) {
+                    walked = (length * extent, steps)
+                } else {
+                    add(walked)
+                    walked = (extent, own)
+                }
             }
+            (stepA, stepB, stepC) = (stepA * max(extentA, 1), stepB * max(extentB, 1), stepC * max(extentC, 1))
         }
-        func triple(_ values: [Int]) -> (Int, Int, Int) {
-            (values[0], values.count > 1 ? values[1] : 0, values.count > 2 ? values[2] : 0)
-        }
-        rowLength = extents.first ?? 1
-        self.steps = triple(steps.first ?? operands.map { _ in 0 })
-        self.extents = Array(extents.dropFirst())
-        strides = steps.dropFirst().map(triple)
+        add(walked)
+        count = output.count
+        (rowLength, steps) = row ?? (1, (0, 0, 0))
+        self.extents = extents
+        self.strides = strides
     }
 
     /// Calls `body` for the rows that make up elements `range` of the output.
     func forEachRow(in range: Range<Int>, _ body: (Row) -> Void) {
         guard !range.isEmpty else { return }
+        // Empty where there is one row alone, and then it takes no memory.
         var position = [Int](repeating: 0, count: extents.count)
         var rest = range.lowerBound / rowLength
         var base = (0, 0, 0)
@@ -88,6 +103,11 @@ struct BroadcastPlan {
     func forEachRow(_ threads: ThreadPool, _ body: @Sendable (Row) -> Void) {
         threads.forEachRange(count, grain: Self.grain) { range in forEachRow(in: range, body) }
     }
+}
+
+extension Shape {
+    /// The extent of an axis counted from the innermost, which is 1; 1 beyond the outermost.
+    fileprivate func extent(_ back: Int) -> Int { back <= rank ? self[rank - back] : 1 }
 }
 
 /// A function of one element, as a type so that the loops over it are compiled for it alone.
@@ -139,7 +159,7 @@ func broadcast<Kernel: BinaryKernel>(
     nonisolated(unsafe) let right = unsafe try b.pointer(to: Kernel.Right.self)
     nonisolated(unsafe) let output = unsafe try y.pointer(to: Kernel.Output.self)
     guard y.count > 0 else { return }
-    let plan = BroadcastPlan(output: y.shape, operands: [a.shape, b.shape])
+    let plan = BroadcastPlan(output: y.shape, a.shape, b.shape)
     plan.forEachRow(threads) { row in
         unsafe Kernel.row(
             left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)

@@ -8,7 +8,7 @@ func expandBits<Bits: TensorBits>(_: Bits.Type, _ x: Tensor, _ y: MutableTensor,
     guard y.count > 0 else { return }
     nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: Bits.self)
     nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: Bits.self)
-    let plan = BroadcastPlan(output: y.shape, operands: [x.shape])
+    let plan = BroadcastPlan(output: y.shape, x.shape)
     plan.forEachRow(threads) { row in
         if plan.steps.0 == 0 {
             unsafe (target + row.output).update(repeating: source[row.offsets.0], count: row.count)

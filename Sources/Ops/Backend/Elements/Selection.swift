@@ -15,7 +15,7 @@ func selectBits<Bits: TensorBits>(
     nonisolated(unsafe) let left = unsafe x.start.assumingMemoryBound(to: Bits.self)
     nonisolated(unsafe) let right = unsafe other.start.assumingMemoryBound(to: Bits.self)
     nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: Bits.self)
-    let plan = BroadcastPlan(output: y.shape, operands: [condition.shape, x.shape, other.shape])
+    let plan = BroadcastPlan(output: y.shape, condition.shape, x.shape, other.shape)
     let steps = plan.steps
     plan.forEachRow(threads) { row in
         let a = unsafe left + row.offsets.1

@@ -1,0 +1,105 @@
+/// The memory of one run: the arena and the values in it. Sent between threads unchecked: the plan hands it to one run at a time.
+final class Frame: @unchecked Sendable {
+    /// What a step reads and writes that is the same in every run.
+    struct Operands {
+        /// The node's inputs; nil where some of them aren't there before the run.
+        let inputs: [Value?]?
+        /// The places of its outputs, nil for those that have none before the run.
+        let outputs: [MutableTensor?]
+        /// Whether some outputs get memory of their own in each run.
+        let hasOwnOutputs: Bool
+        /// What ``Operator/needsWidening(_:)`` says of the inputs; nil where not all of their types are known before the run.
+        let isWidened: Bool?
+    }
+
+    /// By step.
+    let operands: [Operands]
+    /// By value id; what the arena and the constants hold is there from the start. Empty while a run has it.
+    private var values: [Value?]
+    /// The values that are not there from the start.
+    private let transient: [ValueID]
+    private let arena: TensorStorage
+    /// The steady inputs whose results are in the arena; empty where there are none.
+    private var steady: [Tensor] = []
+
+    init(_ plan: Plan) throws {
+        arena = try TensorStorage(byteCount: plan.arenaByteCount)
+        var values = [Value?](repeating: nil, count: plan.graph.values.count)
+        for (id, tensor) in plan.graph.initializers { values[id] = .tensor(tensor) }
+        for (id, location) in plan.locations.enumerated() {
+            guard case .arena(let offset) = location, let dtype = plan.facts[id].dtype, let shape = plan.facts[id].shape else {
+                continue
+            }
+            values[id] = .tensor(try Tensor(dtype: dtype, shape: shape, storage: arena, byteOffset: offset))
+        }
+        for step in plan.steps {
+            for case let id? in step.node.outputs {
+                guard case .view(let source) = plan.locations[id], case .tensor(let tensor)? = values[source],
+                    let shape = plan.facts[id].shape
+                else { continue }
+                values[id] = .tensor(try tensor.reshaped(to: shape))
+            }
+        }
+        operands = plan.steps.map { Self.operands(of: $0, plan, values) }
+        transient = values.indices.filter { values[$0] == nil }
+        self.values = values
+    }
+
+    private static func operands(of step: Plan.Step, _ plan: Plan, _ values: [Value?]) -> Operands {
+        let outputs = step.node.outputs.map { id -> MutableTensor? in
+            guard let id, case .arena = plan.locations[id] else { return nil }
+            return values[id]?.tensor.map { MutableTensor($0) }
+        }
+        let inputs = step.node.inputs.map { id in id.flatMap { values[$0] } }
+        let isComplete = zip(step.node.inputs, inputs).allSatisfy { id, value in id == nil || value != nil }
+        return Operands(
+            inputs: isComplete ? inputs : nil, outputs: outputs,
+            hasOwnOutputs: step.node.outputs.contains { id in id.map { plan.locations[$0] == .heap } ?? false },
+            isWidened: step.isUnchecked
+                ? nil : step.operation.needsWidening(step.node.inputs.map { id in id.flatMap { plan.facts[$0].dtype } }))
+    }
+
+    /// Calls `body` with the values that are there from the start, by id, to add those of the run.
+    func withValues<Result>(_ body: (inout [Value?]) throws -> Result) rethrows -> Result {
+        // Taken out for the time: so each access to them needs no check that it is the only one.
+        var values: [Value?] = []
+        swap(&values, &self.values)
+        defer {
+            for id in transient { values[id] = nil }
+            swap(&values, &self.values)
+        }
+        return try body(&values)
+    }
+
+    /// Whether the arena holds what steady steps make of these very tensors.
+    func holdsResults(of inputs: [Tensor]) -> Bool {
+        !inputs.isEmpty && inputs.count == steady.count
+            && zip(inputs, steady).allSatisfy {
+                $0.storage === $1.storage && $0.byteOffset == $1.byteOffset && $0.shape == $1.shape
+            }
+    }
+
+    /// States what ``holdsResults(of:)`` compares with. The tensors are kept, so that no other can take their place in memory.
+    func setSteady(_ inputs: [Tensor]) { steady = inputs }
+
+    /// A value that doesn't look into the arena: a copy where it does. What a node hands on beside the plan (a view of a shape that
+    /// only the run tells, a sequence, what a subgraph captured) may be read after the plan has given that memory to others.
+    func detached(_ value: Value) throws -> Value {
+        func detached(_ tensor: Tensor) throws -> Tensor {
+            guard tensor.storage === arena else { return tensor }
+            let copy = try MutableTensor(dtype: tensor.dtype, shape: tensor.shape)
+            try copy.copy(from: tensor)
+            return try copy.finish()
+        }
+        func detached(_ map: ValueMap) throws -> ValueMap {
+            try ValueMap(keys: detached(map.keys), values: detached(map.values))
+        }
+        return switch value {
+        case .tensor(let tensor): .tensor(try detached(tensor))
+        case .sequence(let tensors): .sequence(try tensors.map(detached))
+        case .map(let map): .map(try detached(map))
+        case .maps(let maps): .maps(try maps.map(detached))
+        case .empty: .empty
+        }
+    }
+}
