@@ -207,32 +207,43 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, ck_dot_rows, (const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots),
-    (a, k, b, row_step, count, dots)) {
-    for (ptrdiff_t j = 0; j < count; j++) {
-        const float *row = b + j * row_step;
-        // Four chains of sums, as many as a multiply-add takes cycles.
-        vector_f32 sums[4] = {0, 0, 0, 0};
-        ptrdiff_t p = 0;
-        for (; p + 4 * VECTOR_LANES <= k; p += 4 * VECTOR_LANES)
-            for (int i = 0; i < 4; i++)
-                sums[i] += VECTOR_CONST_AT(a + p + i * VECTOR_LANES) * VECTOR_CONST_AT(row + p + i * VECTOR_LANES);
-        for (; p + VECTOR_LANES <= k; p += VECTOR_LANES) sums[0] += VECTOR_CONST_AT(a + p) * VECTOR_CONST_AT(row + p);
+// The dot products of a with a few rows of b: a is read once for all of them, and their chains of sums don't wait for each other.
+VECTOR_INLINE void dot_rows(const int rows, const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, float *dots) {
+    vector_f32 sums[4][2];
+    for (int j = 0; j < rows; j++) sums[j][0] = sums[j][1] = (vector_f32){0};
+    ptrdiff_t p = 0;
+    for (; p + 2 * VECTOR_LANES <= k; p += 2 * VECTOR_LANES)
+        for (int i = 0; i < 2; i++) {
+            const vector_f32 part = VECTOR_CONST_AT(a + p + i * VECTOR_LANES);
+            for (int j = 0; j < rows; j++) sums[j][i] += part * VECTOR_CONST_AT(b + j * row_step + p + i * VECTOR_LANES);
+        }
+    for (; p + VECTOR_LANES <= k; p += VECTOR_LANES)
+        for (int j = 0; j < rows; j++) sums[j][0] += VECTOR_CONST_AT(a + p) * VECTOR_CONST_AT(b + j * row_step + p);
+    for (int j = 0; j < rows; j++) {
         float lanes[VECTOR_LANES];
-        VECTOR_AT(lanes) = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        VECTOR_AT(lanes) = sums[j][0] + sums[j][1];
         float sum = lanes_sum(lanes);
-        for (; p < k; p++) sum += a[p] * row[p];
+        for (ptrdiff_t last = p; last < k; last++) sum += a[last] * b[j * row_step + last];
         dots[j] = sum;
     }
 }
 
+CK_KERNEL(
+    void, ck_dot_rows, (const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots),
+    (a, k, b, row_step, count, dots)) {
+    ptrdiff_t j = 0;
+    for (; j + 4 <= count; j += 4) dot_rows(4, a, k, b + j * row_step, row_step, dots + j);
+    for (; j < count; j++) dot_rows(1, a, k, b + j * row_step, row_step, dots + j);
+}
+
 // The columns of up to four panels at once, whose chains of sums don't wait for each other.
 VECTOR_INLINE void row_product(
-    const int panels, const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t step, float *y) {
+    const int panels, const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t step, const float *start,
+    float *y) {
     vector_f32 sum[4][2];
     for (int i = 0; i < panels; i++)
-        for (int v = 0; v < vectors; v++) sum[i][v] = 0;
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = start ? VECTOR_CONST_AT(start + (i * vectors + v) * VECTOR_LANES) : (vector_f32){0};
     for (ptrdiff_t p = 0; p < k; p++, b += vectors * VECTOR_LANES)
         for (int i = 0; i < panels; i++)
             for (int v = 0; v < vectors; v++) sum[i][v] += a[p] * VECTOR_CONST_AT(b + i * step + v * VECTOR_LANES);
@@ -240,20 +251,24 @@ VECTOR_INLINE void row_product(
         for (int v = 0; v < vectors; v++) VECTOR_AT(y + (i * vectors + v) * VECTOR_LANES) = sum[i][v];
 }
 
-VECTOR_INLINE void row_products(const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t count, float *y) {
+VECTOR_INLINE void row_products(
+    const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t count, const float *start, float *y) {
     const ptrdiff_t columns = vectors * VECTOR_LANES, step = k * columns;
     ptrdiff_t i = 0;
-    for (; i + 4 <= count; i += 4) row_product(4, vectors, a, k, b + i * step, step, y + i * columns);
-    for (; i < count; i++) row_product(1, vectors, a, k, b + i * step, step, y + i * columns);
+    for (; i + 4 <= count; i += 4)
+        row_product(4, vectors, a, k, b + i * step, step, start ? start + i * columns : 0, y + i * columns);
+    for (; i < count; i++)
+        row_product(1, vectors, a, k, b + i * step, step, start ? start + i * columns : 0, y + i * columns);
 }
 
 CK_KERNEL(
-    void, ck_row_product, (const float *a, ptrdiff_t k, const float *panels, int columns, ptrdiff_t count, float *y),
-    (a, k, panels, columns, count, y)) {
+    void, ck_row_product,
+    (const float *a, ptrdiff_t k, const float *panels, int columns, ptrdiff_t count, const float *start, float *y),
+    (a, k, panels, columns, count, start, y)) {
     if (columns == VECTOR_LANES)
-        row_products(1, a, k, panels, count, y);
+        row_products(1, a, k, panels, count, start, y);
     else
-        row_products(2, a, k, panels, count, y);
+        row_products(2, a, k, panels, count, start, y);
 }
 
 CK_KERNEL(

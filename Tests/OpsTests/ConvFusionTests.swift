@@ -37,6 +37,9 @@ import Testing
         Kind(
             description: "minimal filtering of many tiles", input: [1, 32, 25, 17], weights: [32, 32, 3, 3],
             attributes: ["pads": .ints([1, 1, 1, 1])]),
+        Kind(
+            description: "frames", input: [2, 1, 200], weights: [33, 1, 64],
+            attributes: ["strides": .ints([20]), "pads": .ints([7, 0])]),
         Kind(description: "three axes", input: [1, 3, 4, 5, 6], weights: [4, 3, 2, 2, 2]),
     ]
 

@@ -210,6 +210,24 @@ import Testing
         }
     }
 
+    /// Signals of one channel in frames: with and without samples missing at the ends, frames that overlap and that don't, one of them,
+    /// and frames that see nothing but padding; and pictures of one to three pixels.
+    @Test(arguments: [
+        WindowOracle(input: [1, 1, 640], weights: [258, 1, 256], strides: [128]),
+        WindowOracle(input: [2, 1, 500], weights: [40, 1, 64], strides: [17], pads: [5, 9]),
+        WindowOracle(input: [1, 1, 1, 900], weights: [80, 1, 1, 509], strides: [1, 441], pads: [0, 34, 0, 475]),
+        WindowOracle(input: [3, 1, 33], weights: [9, 1, 33]),
+        WindowOracle(input: [1, 1, 10], weights: [16, 1, 40], strides: [50], pads: [120, 60]),
+        WindowOracle(input: [2, 1, 700], weights: [24, 1, 32], strides: [90]),
+        WindowOracle(input: [1, 1, 2000], weights: [33, 1, 100], strides: [3], pads: [50, 50]),
+        WindowOracle(input: [1, 64, 1], weights: [128, 64, 3], pads: [1, 1]),
+        WindowOracle(input: [1, 128, 4], weights: [64, 128, 3], strides: [2], pads: [1, 1]),
+        WindowOracle(input: [3, 70, 1, 1], weights: [41, 70, 3, 3], pads: [1, 1, 1, 1]),
+    ])
+    func frames(oracle: WindowOracle) throws {
+        for threads in [1, 3] { try Case(oracle, hasBias: threads == 1, threads: threads).check() }
+    }
+
     /// Shapes that minimal filtering and the direct convolution take, each of their forms with edges that don't fill a tile, a panel
     /// or a vector. One thread and three, since the form depends on how many there are. The transforms of F(4×4, 3×3) cost a decimal
     /// digit (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020, table 2).

@@ -9,7 +9,7 @@ struct Optimizer {
     /// Folds what no input's shape is needed for, once for all plans of a session.
     ///
     /// - Returns: the graph, and the weights in it that kernels may keep packed although they aren't a file's: those that fusions made
-    ///   (``Fusion/remakesWeights``), and those that can be computed again.
+    ///   (``Fusion/remakesWeights``), those that can be computed again, and small ones.
     func prepare(_ graph: Graph) throws -> (graph: Graph, weights: [Tensor]) {
         var specializer = Specializer(
             graph, inputFacts: [:], threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: true)
@@ -27,7 +27,19 @@ struct Optimizer {
         fused.removeDeadCode()
         // Under another name, too, such as that of a view.
         let left = Set(fused.initializers.values.map { ObjectIdentifier($0.storage) })
-        return (fused, made.filter { left.contains(ObjectIdentifier($0.storage)) })
+        return (fused, made.filter { left.contains(ObjectIdentifier($0.storage)) } + Self.small(fused.initializers.values))
+    }
+
+    /// Of the constants that are in memory anyway (folded ones, numbers that a file lists in fields, misaligned ones that were copied) the
+    /// smallest, as many as may be there twice.
+    private static func small(_ constants: some Sequence<Tensor>) -> [Tensor] {
+        var bytes = 0
+        return constants.filter { !$0.storage.isMappedFile && $0.storage.deferred == nil }.sorted {
+            $0.byteCount < $1.byteCount
+        }.prefix { tensor in
+            bytes += tensor.byteCount
+            return bytes <= 64 << 20
+        }
     }
 
     /// The graph for inputs of these facts, with the facts of all its values.

@@ -48,7 +48,7 @@ struct Loop: Operator {
         guard tensor.dtype == .bool, tensor.count == 1 else {
             throw TensorError("expected one condition, found \(tensor.dtype)\(tensor.shape)")
         }
-        return try tensor.array(of: Bool.self)[0]
+        return try tensor.view(of: Bool.self)[0]
     }
 
     /// Tensors of one shape along a new axis.

@@ -65,6 +65,7 @@ struct Conv: Operator {
         switch kernel {
         case .dot: return "dot products"
         case .depthwise: return "depthwise"
+        case .frames: return "frames"
         case .fewPixels:
             let product = ProductKernel.prePackedName(panels?.precision ?? .single)
             return window.isPointwise ? "\(product) 1×1" : "im2col + \(product)"
@@ -124,7 +125,7 @@ struct Conv: Operator {
                 try weights.aligned()
             }
             return result
-        case .bytes, .fewPixels, .direct, .winograd, .unfolded: break
+        case .bytes, .frames, .fewPixels, .direct, .winograd, .unfolded: break
         }
         guard let precision = kernel.precisionOfPanels(plan, weights.dtype) else { return result }
         let depth = Im2Col<Float>(window).rowCount
@@ -168,6 +169,10 @@ struct Conv: Operator {
             return try tiles.run(
                 input: input, weights: weights, rows: rows, packed: ordered, bias: bias, epilogue, output: output,
                 threads: threads)
+        case .frames(let convolution):
+            guard let panels else { break }
+            return try convolution.run(
+                input: input, panels: panels, bias: bias, epilogue, output: output, threads: threads)
         case .fewPixels(let convolution):
             guard let panels else { break }
             try convolution.run(input: input, panels: panels, bias: bias, output: output, threads: threads)
@@ -234,6 +239,8 @@ private enum ConvolutionKernel: Sendable {
     case dot(DotConvolution)
     case depthwise(DepthwiseConvolution)
     /// Only where the weights are packed for it.
+    case frames(FrameConvolution)
+    /// Only where the weights are packed for it.
     case bytes(DynamicConvolution)
     case tiles(TileConvolution)
     case fewPixels(FewPixelConvolution)
@@ -247,6 +254,7 @@ private enum ConvolutionKernel: Sendable {
     /// The numbers of the panels of weights that it reads, for a plan; nil where it reads none.
     func precisionOfPanels(_ plan: PlanContext, _ weights: DType) -> ProductPrecision? {
         switch self {
+        case .frames(let convolution): convolution.precisionOfPanels(plan, weights)
         case .fewPixels(let convolution): convolution.precisionOfPanels(plan, weights)
         case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights, plan.weights) : nil
         case .dot, .depthwise, .bytes, .tiles, .direct, .winograd2x2, .windows, .unfolded: nil
@@ -261,6 +269,8 @@ private enum ConvolutionKernel: Sendable {
             self = .dot(dot)
         } else if let depthwise = DepthwiseConvolution(window) {
             self = .depthwise(depthwise)
+        } else if hasPanels, wanted != .int8, let frames = FrameConvolution(window) {
+            self = .frames(frames)
         } else if hasPanels, wanted == .int8, let fewPixels = FewPixelConvolution(window), fewPixels.multipliesBytes {
             // Weights of bytes are read in less time than others are transformed.
             self = .fewPixels(fewPixels)

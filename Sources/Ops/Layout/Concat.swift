@@ -5,14 +5,13 @@ extension ElementUnits {
     ///
     /// - Parameter shapes: those of the sources, alike but for `axis`.
     func concatenate(_ shapes: [Shape], axis: Int, threads: ThreadPool) throws(TensorError) {
-        let total = shapes.reduce(0) { $0 + $1.split(at: axis).extent * $1.split(at: axis).inner }
+        let rows = shapes.map { $0.count(axis..<$0.rank) }
+        let total = rows.reduce(0, +)
+        let outer = shapes.first?.count(0..<axis) ?? 0
         var offset = 0
-        for (source, shape) in shapes.enumerated() {
-            let (outer, extent, inner) = shape.split(at: axis)
-            let copy = StridedCopy(
-                extents: [outer, extent * inner], sourceStrides: [extent * inner, 1], targetStrides: [total, 1])
-            try run(copy, from: source, to: offset, threads: threads)
-            offset += extent * inner
+        for (source, row) in rows.enumerated() {
+            try copyRows(outer, of: row, from: source, step: row, to: offset, targetStep: total, threads: threads)
+            offset += row
         }
     }
 }

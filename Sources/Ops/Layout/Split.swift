@@ -54,8 +54,7 @@ struct Split: Operator {
         for (index, extent) in extents.enumerated() {
             let row = extent * inner
             try context.moveElements(of: [data], into: index, shape: data.shape.replacing(axis, with: extent)) { units in
-                let copy = StridedCopy(extents: [outer, row], sourceStrides: [total * inner, 1], targetStrides: [row, 1])
-                try units.run(copy, at: offset, threads: threads)
+                try units.copyRows(outer, of: row, at: offset, step: total * inner, targetStep: row, threads: threads)
             }
             offset += row
         }

@@ -17,7 +17,10 @@ struct PromptStates: Sendable, Equatable {
 
     /// A weighted mean of two prompts' states of the same shape, number by number: (1 − share) · a + share · b.
     func mixed(with other: PromptStates, share: Float) -> PromptStates {
-        func mean(_ first: [Float], _ second: [Float]) -> [Float] { zip(first, second).map { $0 + share * ($1 - $0) } }
+        // Each end is that prompt's states to the last bit, as in torch.lerp.
+        func mean(_ first: [Float], _ second: [Float]) -> [Float] {
+            zip(first, second).map { share < 0.5 ? $0 + share * ($1 - $0) : $1 - (1 - share) * ($1 - $0) }
+        }
         var result = self
         result.values = mean(values, other.values)
         if let pooled, let others = other.pooled { result.pooled = mean(pooled, others) }

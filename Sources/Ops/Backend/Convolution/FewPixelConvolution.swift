@@ -12,7 +12,7 @@ struct FewPixelConvolution {
     init?(_ window: ConvolutionWindow) {
         let pixels = window.batch * window.outputCount
         guard window.group == 1, pixels <= Self.mostPixels,
-            ProductKernel(transposeA: true, m: pixels, n: window.outputChannels, k: Im2Col<Float>(window).rowCount) == .packed
+            unsafe PackedProduct.isPreferredForPanels(n: window.outputChannels, k: Im2Col<Float>(window).rowCount)
         else { return nil }
         self.window = window
     }

@@ -29,6 +29,21 @@ struct ElementUnits {
         unsafe copyBytes(try write(place..<place + count), from, count * width)
     }
 
+    /// Copies rows of `count` neighbouring elements, from one row to the next so many elements further in a source and in the target.
+    func copyRows(
+        _ rows: Int, of count: Int, from source: Int = 0, at start: Int = 0, step: Int, to place: Int = 0, targetStep: Int,
+        threads: ThreadPool
+    ) throws(TensorError) {
+        guard rows > 0, count > 0 else { return }
+        guard rows * count * width < StridedCopy.grainBytes else {
+            let copy = StridedCopy(extents: [rows, count], sourceStrides: [step, 1], targetStrides: [targetStep, 1])
+            return try run(copy, from: source, at: start, to: place, threads: threads)
+        }
+        let from = unsafe try read(source, start..<start + (rows - 1) * step + count)
+        let to = unsafe try write(place..<place + (rows - 1) * targetStep + count)
+        for row in 0..<rows { unsafe copyBytes(to + row * targetStep * width, from + row * step * width, count * width) }
+    }
+
     /// Writes one element of a source to all places of a range.
     func fill(_ places: Range<Int>, from source: Int, at index: Int = 0) throws(TensorError) {
         let element = unsafe try read(source, index..<index + 1)

@@ -13,7 +13,7 @@ struct StridedCopy {
     private let isEmpty: Bool
 
     /// Bytes that are worth a thread's attention.
-    private static let grainBytes = 128 << 10
+    static let grainBytes = 128 << 10
 
     /// - Parameters: one entry an axis, outermost of the target first.
     init(extents: [Int], sourceStrides: [Int], targetStrides: [Int]) {

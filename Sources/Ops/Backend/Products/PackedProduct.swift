@@ -12,7 +12,10 @@ struct PackedProduct {
     static let columns = Int(tile.columns)
 
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
-    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { unsafe level != 0 && m >= 4 && n >= 8 && k >= 4 }
+    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { unsafe m >= 4 && isPreferredForPanels(n: n, k: k) }
+
+    /// The same with a right factor that was packed before, which is read in one piece also for a single row.
+    static func isPreferredForPanels(n: Int, k: Int) -> Bool { unsafe level != 0 && n >= 8 && k >= 4 }
 
     /// The right factor op(B), k×n.
     @unsafe
@@ -59,7 +62,10 @@ struct PackedProduct {
     func run() -> Bool { unsafe left.withRegisters { unsafe runOnRegisters() } }
 
     private func runOnRegisters() -> Bool {
-        if case .panels(let first) = unsafe b, unsafe m <= min(Self.mostRowsKept, n) { return unsafe runPanelByPanel(first) }
+        if case .panels(let first) = unsafe b {
+            if unsafe isRow { return unsafe runRow(first) }
+            if unsafe m <= min(Self.mostRowsKept, n) { return unsafe runPanelByPanel(first) }
+        }
         let blocks = unsafe RightBlocks(b, m: m, n: n, k: k, splitsDepth: !isGated, precision: precision)
         let (width, depth, steps) = unsafe (blocks.width, blocks.depth, steps)
         let left = unsafe left
@@ -115,6 +121,39 @@ struct PackedProduct {
     /// Whether as many rows of A as a tile has find room in the first-level cache side by side: of those a multiple of 4 KB apart, the
     /// cache keeps a few only.
     private static func isReadableByRows(stride: Int) -> Bool { stride * MemoryLayout<Float>.stride % 4096 != 0 }
+
+    /// Whether A is a single row that is read as it lies.
+    private var isRow: Bool {
+        switch unsafe start {
+        case .target, .rows: return false
+        case .zero, .columns, .matrix: break
+        }
+        return unsafe m == 1 && precision == .single && !isGated && alpha == 1 && (!transposeA || lda == 1)
+    }
+
+    /// The product of a single row with panels of B: several panels are read at once, whose sums don't wait for each other. Each sum is
+    /// the same as if the row were one of several.
+    private func runRow(_ panels: UnsafePointer<Float>) -> Bool {
+        let (whole, rest) = unsafe (n / columns, n % columns)
+        let offsets: UnsafePointer<Float>? =
+            switch unsafe start {
+            case .columns(let values): unsafe values
+            case .matrix(_, let values): unsafe values
+            case .zero, .target, .rows: nil
+            }
+        unsafe ck_row_product(a, k, panels, Int32(columns), whole, offsets, c)
+        if rest > 0 {
+            let done = unsafe n - rest
+            unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { last in
+                unsafe ck_row_product(a, k, panels + done * k, Int32(columns), 1, nil, last.baseAddress)
+                for index in 0..<rest {
+                    unsafe c[done + index] = unsafe last[index] + (offsets.map { unsafe $0[done + index] } ?? 0)
+                }
+            }
+        }
+        if case .matrix(let values, _) = unsafe start { unsafe ck_add(c, 1, values, 1, c, n) }
+        return true
+    }
 
     /// Rows of A that stay in the second-level cache while panels of B pass by.
     private static let mostRowsKept = 512

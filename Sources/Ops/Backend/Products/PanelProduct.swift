@@ -8,6 +8,8 @@ struct PanelProduct: @unchecked Sendable {
     var n: Int
     var k: Int
     var transposeA = false
+    /// Floats from one row of A to the next, of rows that overlap or aren't neighbours; nil for one behind the other.
+    var rowStep: Int?
     var alpha: Float = 1
     var start = unsafe ProductStart<Float>.zero
     /// Whether C is a · GELU(b) of the columns a and b that a gated ``layout(n:k:isTransposed:isGated:precision:)`` puts side by
@@ -20,6 +22,11 @@ struct PanelProduct: @unchecked Sendable {
 
     /// Columns of a panel.
     static let columns = unsafe PackedProduct.columns
+
+    /// Rows of a left factor that is little more than a vector are fewer.
+    private static let fewRows = 4
+    /// Numbers of a right factor that a last-level cache keeps.
+    private static let largestRowFactor = 4 << 20
 
     /// How the right factor [k, n] is packed.
     static func layout(
@@ -36,8 +43,14 @@ struct PanelProduct: @unchecked Sendable {
     static func packed(
         _ factor: Tensor, m: Int, n: Int, k: Int, isTransposed: Bool = false, isGated: Bool = false, plan: PlanContext
     ) -> PackedFactor? {
-        guard let constants = plan.constants, ProductKernel(m: m, n: n, k: k) == .packed else { return nil }
-        let precision = ProductPrecision(m: m, n: n, k: k, weights: factor.dtype, plan: plan)
+        guard let constants = plan.constants, unsafe PackedProduct.isPreferredForPanels(n: n, k: k) else { return nil }
+        var precision = ProductPrecision(m: m, n: n, k: k, weights: factor.dtype, plan: plan)
+        if m < fewRows {
+            // What takes little time is computed as exactly as it can be, and where memory is saved on weights, read as they lie. So are
+            // rows of weights by a single one, as fast as panels where both come from memory.
+            guard plan.weights == .stored, m > 1 || !isTransposed || n * k <= largestRowFactor else { return nil }
+            precision = ProductPrecision(.single, isPacked: true, weights: factor.dtype)
+        }
         return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: precision)
             .packed(factor, constants: constants)
     }
@@ -59,7 +72,7 @@ struct PanelProduct: @unchecked Sendable {
         prepare: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
     ) throws(TensorError) {
         guard m > 0, n > 0, k > 0 else { return }
-        let lda = transposeA ? m : k
+        let lda = rowStep ?? (transposeA ? m : k)
         let failures = Atomic(0)
         let (ldc, columnsPerResult) = isGated ? (n / 2, 2) : (n, 1)
         nonisolated(unsafe) let a = unsafe a

@@ -69,7 +69,7 @@ struct RecurrentWeights: Sendable {
         if rows == 1 {
             let place = panels.lowerBound * width
             return unsafe ck_row_product(
-                states, size, weights + place * size, Int32(width), panels.count, target + place)
+                states, size, weights + place * size, Int32(width), panels.count, nil, target + place)
         }
         for panel in panels {
             for row in unsafe stride(from: 0, to: rows, by: PackedProduct.rows) {
