@@ -58,7 +58,7 @@ struct FrameConvolution {
                     unsafe padded.update(repeating: 0, count: before)
                     unsafe (padded + before).update(from: signal, count: present)
                     unsafe (padded + before + present).update(repeating: 0, count: span - before - present)
-                    signal = unsafe UnsafePointer(padded)
+                    unsafe signal = unsafe UnsafePointer(padded)
                 }
                 unsafe try product.run(signal, panels: panels, products, threads: threads)
                 // From [frame, channel] to [channel, frame].

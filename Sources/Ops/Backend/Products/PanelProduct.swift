@@ -25,6 +25,8 @@ struct PanelProduct: @unchecked Sendable {
 
     /// Rows of a left factor that is little more than a vector are fewer.
     private static let fewRows = 4
+    /// Columns of a right factor of which each thread reads several panels at once.
+    private static let fewestRowColumns = 256
     /// Numbers of a right factor that a last-level cache keeps.
     private static let largestRowFactor = 4 << 20
 
@@ -47,8 +49,10 @@ struct PanelProduct: @unchecked Sendable {
         var precision = ProductPrecision(m: m, n: n, k: k, weights: factor.dtype, plan: plan)
         if m < fewRows {
             // What takes little time is computed as exactly as it can be, and where memory is saved on weights, read as they lie. So are
-            // rows of weights by a single one, as fast as panels where both come from memory.
-            guard plan.weights == .stored, m > 1 || !isTransposed || n * k <= largestRowFactor else { return nil }
+            // rows of weights by a single one, where panels are too few to be read side by side, or come from memory all the same.
+            guard plan.weights == .stored,
+                m > 1 || !isTransposed || (n >= fewestRowColumns && n * k <= largestRowFactor)
+            else { return nil }
             precision = ProductPrecision(.single, isPacked: true, weights: factor.dtype)
         }
         return layout(n: n, k: k, isTransposed: isTransposed, isGated: isGated, precision: precision)
