@@ -10,9 +10,8 @@ struct MatrixTiles {
 
     /// Below this many multiply-adds a tile costs more to hand out than to compute.
     private static let smallestTile = 1 << 17
-    /// As that, where a matrix is little more than a vector, and the other one's memory is what takes the time.
+    /// As that with fewer than ``ProductKernel/leastRows``.
     private static let smallestTileOfFewRows = 1 << 15
-    private static let fewRows = 4
     /// Rows, or columns, of a tile that are enough for what each tile packs anew not to show.
     private static let largestTile = 1024
 
@@ -29,7 +28,7 @@ struct MatrixTiles {
     /// of large products in more parts than threads, so that one that is held up leaves some to the others.
     private static func parts(batch: Int, m: Int, n: Int, k: Int, threads: Int) -> (rows: Int, columns: Int) {
         let work = Double(m) * Double(n) * Double(max(k, 1))
-        let smallestTile = m < fewRows ? smallestTileOfFewRows : smallestTile
+        let smallestTile = m < ProductKernel.leastRows ? smallestTileOfFewRows : smallestTile
         guard threads > 1, batch < 4 * threads, work >= Double(smallestTile) else { return (1, 1) }
         if batch % threads == 0 { return (1, 1) }
         let parts = max(threads, min(4 * threads, max(m, n) / largestTile / threads * threads))

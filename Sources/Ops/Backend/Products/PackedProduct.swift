@@ -12,7 +12,7 @@ struct PackedProduct {
     static let columns = Int(tile.columns)
 
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
-    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { unsafe m >= 4 && isPreferredForPanels(n: n, k: k) }
+    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { unsafe m >= ProductKernel.leastRows && isPreferredForPanels(n: n, k: k) }
 
     /// The same with a right factor that was packed before, which is read in one piece also for a single row.
     static func isPreferredForPanels(n: Int, k: Int) -> Bool { unsafe level != 0 && n >= 8 && k >= 4 }
@@ -122,13 +122,13 @@ struct PackedProduct {
     /// cache keeps a few only.
     private static func isReadableByRows(stride: Int) -> Bool { stride * MemoryLayout<Float>.stride % 4096 != 0 }
 
-    /// Whether A is a single row that is read as it lies.
+    /// Whether A is a single row that is read as it lies, by kernels that know panels of vectors and none of the plain ones.
     private var isRow: Bool {
         switch unsafe start {
         case .target, .rows: return false
         case .zero, .columns, .matrix: break
         }
-        return unsafe m == 1 && precision == .single && !isGated && alpha == 1 && (!transposeA || lda == 1)
+        return unsafe m == 1 && Self.level != 0 && precision == .single && !isGated && alpha == 1 && (!transposeA || lda == 1)
     }
 
     /// The product of a single row with panels of B: several panels are read at once, whose sums don't wait for each other. Each sum is

@@ -23,8 +23,6 @@ struct PanelProduct: @unchecked Sendable {
     /// Columns of a panel.
     static let columns = unsafe PackedProduct.columns
 
-    /// Rows of a left factor that is little more than a vector are fewer.
-    private static let fewRows = 4
     /// Columns of a right factor of which each thread reads several panels at once.
     private static let fewestRowColumns = 256
     /// Numbers of a right factor that a last-level cache keeps.
@@ -47,7 +45,7 @@ struct PanelProduct: @unchecked Sendable {
     ) -> PackedFactor? {
         guard let constants = plan.constants, unsafe PackedProduct.isPreferredForPanels(n: n, k: k) else { return nil }
         var precision = ProductPrecision(m: m, n: n, k: k, weights: factor.dtype, plan: plan)
-        if m < fewRows {
+        if m < ProductKernel.leastRows {
             // What takes little time is computed as exactly as it can be, and where memory is saved on weights, read as they lie. So are
             // rows of weights by a single one, where panels are too few to be read side by side, or come from memory all the same.
             guard plan.weights == .stored,

@@ -8,6 +8,9 @@ enum ProductKernel: Equatable {
     case dotProducts
     case openBLAS
 
+    /// A left factor of fewer rows is little more than a vector: what takes the time is to read the right one.
+    static let leastRows = 4
+
     /// - Parameters:
     ///   - m: rows of C.
     ///   - n: columns of C.
@@ -16,7 +19,7 @@ enum ProductKernel: Equatable {
     init(transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, canPack: Bool = true) {
         if canPack, unsafe PackedProduct.isPreferred(m: m, n: n, k: k) {
             self = .packed
-        } else if !transposeA, transposeB, m < 4 {
+        } else if !transposeA, transposeB, m < Self.leastRows {
             self = .dotProducts
         } else {
             self = .openBLAS
