@@ -75,35 +75,69 @@ import Testing
 
     /// Windows with taps that see nothing but padding wherever they are, at one end or both, and windows that only look so; each as
     /// many times as the fusion fires.
-    @Test(arguments: [
-        (Kind(
-            description: "far dilations", input: [2, 5, 16, 16], weights: [7, 5, 3, 3],
-            attributes: ["dilations": .ints([36, 16]), "pads": .ints([36, 16, 36, 16])]), 1),
-        (Kind(
-            description: "near dilations", input: [2, 5, 16, 16], weights: [7, 5, 3, 3],
-            attributes: ["dilations": .ints([12, 15]), "pads": .ints([12, 15, 12, 15])]), 0),
-        (Kind(description: "one pixel", input: [1, 20, 1, 1], weights: [33, 20, 3, 3], attributes: ["pads": .ints([1, 1, 1, 1])]), 1),
-        (Kind(description: "a long window", input: [1, 6, 4], weights: [9, 6, 9], attributes: ["pads": .ints([4, 4])]), 1),
-        (Kind(description: "a long window that moves", input: [1, 6, 4], weights: [9, 6, 9], attributes: ["pads": .ints([8, 8])]), 0),
-        (Kind(description: "only in front", input: [1, 6, 4], weights: [9, 6, 5], attributes: ["pads": .ints([4, 0])]), 1),
-        (Kind(description: "only behind", input: [1, 6, 4], weights: [9, 6, 6], attributes: ["pads": .ints([0, 5])]), 1),
-        (Kind(
-            description: "strides", input: [1, 3, 2, 2], weights: [4, 3, 5, 5],
-            attributes: ["strides": .ints([2, 2]), "pads": .ints([2, 2, 2, 2])]), 1),
-        (Kind(
-            description: "strides beyond the end", input: [3, 3, 5], weights: [4, 3, 4],
-            attributes: ["strides": .ints([3]), "dilations": .ints([5]), "pads": .ints([10, 8])]), 1),
-        (Kind(
-            description: "the same size", input: [1, 4, 2, 3], weights: [8, 4, 3, 4],
-            attributes: ["dilations": .ints([2, 1]), "auto_pad": .string("SAME_UPPER")]), 1),
-        (Kind(
-            description: "nothing but padding", input: [1, 4, 1], weights: [8, 4, 2],
-            attributes: ["dilations": .ints([4]), "pads": .ints([2, 2])]), 0),
-        (Kind(description: "three axes", input: [1, 2, 1, 3, 3], weights: [5, 2, 3, 3, 3], attributes: ["pads": .ints([1, 1, 1, 1, 1, 1])]), 1),
-        (Kind(
-            description: "groups", input: [1, 4, 1, 1], weights: [4, 1, 3, 3],
-            attributes: ["group": .int(4), "pads": .ints([1, 1, 1, 1])]), 0),
-    ] as [(Kind, Int)]) func leavesOutUnseenTaps(kind: Kind, count: Int) throws {
+    @Test(
+        arguments: [
+            (
+                Kind(
+                    description: "far dilations", input: [2, 5, 16, 16], weights: [7, 5, 3, 3],
+                    attributes: ["dilations": .ints([36, 16]), "pads": .ints([36, 16, 36, 16])]), 1
+            ),
+            (
+                Kind(
+                    description: "near dilations", input: [2, 5, 16, 16], weights: [7, 5, 3, 3],
+                    attributes: ["dilations": .ints([12, 15]), "pads": .ints([12, 15, 12, 15])]), 0
+            ),
+            (
+                Kind(
+                    description: "one pixel", input: [1, 20, 1, 1], weights: [33, 20, 3, 3],
+                    attributes: ["pads": .ints([1, 1, 1, 1])]), 1
+            ),
+            (
+                Kind(
+                    description: "a long window", input: [1, 6, 4], weights: [9, 6, 9], attributes: ["pads": .ints([4, 4])]), 1
+            ),
+            (
+                Kind(
+                    description: "a long window that moves", input: [1, 6, 4], weights: [9, 6, 9],
+                    attributes: ["pads": .ints([8, 8])]), 0
+            ),
+            (
+                Kind(
+                    description: "only in front", input: [1, 6, 4], weights: [9, 6, 5], attributes: ["pads": .ints([4, 0])]), 1
+            ),
+            (Kind(description: "only behind", input: [1, 6, 4], weights: [9, 6, 6], attributes: ["pads": .ints([0, 5])]), 1),
+            (
+                Kind(
+                    description: "strides", input: [1, 3, 2, 2], weights: [4, 3, 5, 5],
+                    attributes: ["strides": .ints([2, 2]), "pads": .ints([2, 2, 2, 2])]), 1
+            ),
+            (
+                Kind(
+                    description: "strides beyond the end", input: [3, 3, 5], weights: [4, 3, 4],
+                    attributes: ["strides": .ints([3]), "dilations": .ints([5]), "pads": .ints([10, 8])]), 1
+            ),
+            (
+                Kind(
+                    description: "the same size", input: [1, 4, 2, 3], weights: [8, 4, 3, 4],
+                    attributes: ["dilations": .ints([2, 1]), "auto_pad": .string("SAME_UPPER")]), 1
+            ),
+            (
+                Kind(
+                    description: "nothing but padding", input: [1, 4, 1], weights: [8, 4, 2],
+                    attributes: ["dilations": .ints([4]), "pads": .ints([2, 2])]), 0
+            ),
+            (
+                Kind(
+                    description: "three axes", input: [1, 2, 1, 3, 3], weights: [5, 2, 3, 3, 3],
+                    attributes: ["pads": .ints([1, 1, 1, 1, 1, 1])]), 1
+            ),
+            (
+                Kind(
+                    description: "groups", input: [1, 4, 1, 1], weights: [4, 1, 3, 3],
+                    attributes: ["group": .int(4), "pads": .ints([1, 1, 1, 1])]), 0
+            ),
+        ] as [(Kind, Int)]) func leavesOutUnseenTaps(kind: Kind, count: Int) throws
+    {
         for isInFile in [false, true] {
             var g = FusionGraph()
             let y = try conv(&g, kind, isInFile: isInFile)

@@ -228,6 +228,26 @@ import Testing
         for threads in [1, 3] { try Case(oracle, hasBias: threads == 1, threads: threads).check() }
     }
 
+    /// Windows of three axes on slices of a few planes: slices that see padding, some that see nothing else, one slice, several pictures,
+    /// strides and dilations along each axis, kernels of one pixel, of one slice, and of so many channels that filtering is worth it.
+    @Test(arguments: [
+        WindowOracle(input: [1, 3, 5, 9, 8], weights: [7, 3, 3, 3, 3], pads: [1, 1, 1, 1, 1, 1]),
+        WindowOracle(input: [2, 4, 6, 7, 9], weights: [5, 4, 3, 2, 4], strides: [2, 1, 2], pads: [1, 0, 2, 0, 1, 1]),
+        WindowOracle(input: [1, 2, 7, 12, 11], weights: [3, 2, 3, 3, 3], dilations: [3, 2, 1], pads: [3, 2, 0, 1, 2, 1]),
+        WindowOracle(input: [1, 5, 4, 6, 6], weights: [8, 5, 3, 1, 1], pads: [1, 0, 0, 1, 0, 0]),
+        WindowOracle(input: [2, 6, 3, 8, 8], weights: [9, 6, 1, 3, 3], pads: [0, 1, 1, 0, 1, 1]),
+        WindowOracle(input: [1, 3, 2, 6, 7], weights: [4, 3, 2, 3, 3], strides: [4, 1, 1], pads: [6, 0, 0, 5, 0, 0]),
+        WindowOracle(input: [1, 32, 3, 16, 16], weights: [32, 32, 3, 3, 3], pads: [1, 1, 1, 1, 1, 1]),
+        WindowOracle(input: [1, 48, 1, 9, 9], weights: [33, 48, 1, 1, 1], strides: [1, 2, 2]),
+    ])
+    func slices(oracle: WindowOracle) throws {
+        for threads in [1, 3] {
+            var example = Case(oracle, hasBias: threads == 1, threads: threads)
+            if oracle.weights[0] >= 32 { example.bound = 2e-5 }
+            try example.check()
+        }
+    }
+
     /// Shapes that minimal filtering and the direct convolution take, each of their forms with edges that don't fill a tile, a panel
     /// or a vector. One thread and three, since the form depends on how many there are. The transforms of F(4×4, 3×3) cost a decimal
     /// digit (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020, table 2).

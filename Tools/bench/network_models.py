@@ -55,6 +55,7 @@ EXPORTED = {
     "whisper-tiny-encoder": {"input_features": (1, 80, 3000)},
     "whisper-tiny-decoder": {"input_ids": (1, 16), "encoder_hidden_states": (1, 1500, 384)},
     "esrgan-small": {"x": (1, 3, 64, 64)},
+    "r3d-18": {"x": (1, 3, 8, 112, 112)},
     "clip-vit-b-32": {"input_ids": (2, 77), "pixel_values": (1, 3, 224, 224), "attention_mask": (2, 77)},
 }
 # Beside the packages of Tests/References/requirements.txt.
@@ -172,6 +173,7 @@ def network(name, folder):
     models = torchvision_models(folder)
     return {
         "resnet-50": models.resnet50, "mobilenet-v3": models.mobilenet_v3_large, "efficientnet-b0": models.efficientnet_b0,
+        "r3d-18": models.video.r3d_18,
     }[name](weights=None)
 
 
@@ -182,7 +184,7 @@ def export(name, folder):
     torch.manual_seed(17)
     model = network(name, folder).eval()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)

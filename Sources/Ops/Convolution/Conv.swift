@@ -24,6 +24,8 @@ struct Conv: Operator {
     private var precision = Precision.single
     /// What follows from the shapes of the plan.
     private var prepared: PreparedConvolution?
+    /// What computes it in their place along three axes.
+    private var slices: SlicedConvolution?
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
 
@@ -58,6 +60,7 @@ struct Conv: Operator {
         guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
+        if let slices { return slices.kernelName }
         if ordered != nil, case .winograd2x2? = prepared?.kernel(hasPanels: true) { return "bf16 Winograd 2×2" }
         if bytes != nil { return window.isPointwise ? "int8 windows 1×1" : "int8 windows" }
         let kernel =
@@ -92,10 +95,14 @@ struct Conv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        result.prepared = nil
+        (result.prepared, result.slices) = (nil, nil)
         if inputs.count > 1, let input = inputs[0]?.shape, let weights = inputs[1]?.shape {
             result.prepared = try PreparedConvolution(
                 attributes, input: input, weights: weights, plan.precision, plan.weights)
+        }
+        if let window = result.prepared?.window, let slices = try SlicedConvolution(window, inputs: inputs, plan: plan) {
+            result.slices = slices
+            return result
         }
         guard let constants = plan.constants, let (_, weights) = PanelProduct.constantFactor(inputs),
             let prepared = result.prepared
@@ -155,6 +162,10 @@ struct Conv: Operator {
         let kernel = input.dtype == .float32 ? prepared.kernel(hasPanels: panels != nil) : .unfolded
         let epilogue = try ConvolutionEpilogue(
             activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil, output: output)
+        if let slices = try slices(of: prepared.window, input: input, weights: weights) {
+            return try slices.run(
+                input: input, weights: weights, bias: bias, epilogue, output: output, threads: threads)
+        }
         if input.dtype == .float32, case .bytes(let convolution) = prepared.kernel(hasPanels: true),
             let packed = try? bytes?.tensor(threads: threads)
         {
@@ -208,6 +219,16 @@ struct Conv: Operator {
         default: throw TensorError("pictures of \(input.dtype) aren't supported")
         }
         if isFused { try epilogue.apply(to: output, threads: threads) }
+    }
+
+    /// What computes it along three axes, where something does: the plan's, if it is for these shapes.
+    private func slices(of window: ConvolutionWindow, input: Tensor, weights: Tensor) throws -> SlicedConvolution? {
+        guard window.kernel.count == 3, input.dtype == .float32 else { return nil }
+        if let slices, slices.fits(input: input.shape, weights: weights.shape) { return slices }
+        return try SlicedConvolution(
+            window,
+            inputs: [Fact(dtype: input.dtype, shape: input.shape), Fact(dtype: weights.dtype, shape: weights.shape)],
+            plan: PlanContext(precision: precision))
     }
 }
 

@@ -120,6 +120,12 @@ struct ConvolutionWindow: Sendable {
             outputChannels, (try Shape(output)).count, (try Shape(Array(weights.dimensions.dropFirst()))).count)
     }
 
+    /// Zeros behind the last element of an axis that the last window sees, if it has so many taps and such padding before.
+    func padEnd(_ axis: Int, taps: Int? = nil, begin: Int? = nil) -> Int {
+        let reach = ((taps ?? kernel[axis]) - 1) * dilations[axis] + 1
+        return max((output[axis] - 1) * strides[axis] + reach - input[axis] - (begin ?? padsBegin[axis]), 0)
+    }
+
     var outputShape: Shape { get throws(TensorError) { try Shape([batch, outputChannels] + output) } }
 
     var inputCount: Int { input.reduce(1, *) }

@@ -17,7 +17,8 @@ struct UnseenTapsFusion: Fusion {
         let attributes = Self.attributes(window, seen)
         let shape = try Shape(weights.shape.dimensions.prefix(2) + seen.map(\.count))
         // Strides that leave pixels at the end unseen may ask for less than no padding.
-        guard let smaller = try? ConvolutionWindow(attributes, input: input, weights: shape), smaller.output == window.output else {
+        guard let smaller = try? ConvolutionWindow(attributes, input: input, weights: shape), smaller.output == window.output
+        else {
             return nil
         }
         let kept = editor.addConstant(
@@ -50,10 +51,7 @@ struct UnseenTapsFusion: Fusion {
 
     private static func attributes(_ window: ConvolutionWindow, _ seen: [Range<Int>]) -> WindowAttributes {
         let begins = seen.indices.map { window.padsBegin[$0] - seen[$0].lowerBound * window.dilations[$0] }
-        let ends = seen.indices.map { axis in
-            let reach = (window.output[axis] - 1) * window.strides[axis] + (seen[axis].count - 1) * window.dilations[axis] + 1
-            return max(reach - window.input[axis] - begins[axis], 0)
-        }
+        let ends = seen.indices.map { window.padEnd($0, taps: seen[$0].count, begin: begins[$0]) }
         var attributes = WindowAttributes()
         (attributes.strides, attributes.dilations, attributes.pads) = (window.strides, window.dilations, begins + ends)
         return attributes
