@@ -31,7 +31,8 @@ public enum StandardOperators {
     public static let fusions: [any Fusion] = [
         QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(), QuantizedMaxPoolFusion(),
         DequantizedMatMulFusion(), ChannelsLastFusion(),
-        ConvScaleFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(), MishFusion(), GELUFusion(),
+        ConvScaleFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(),
+        MishFusion(), GELUFusion(),
         GEGLUFusion(), GroupNormalizationFusion(),
         GroupNormalizationSiLUFusion(),
         LayerNormalizationFusion(),

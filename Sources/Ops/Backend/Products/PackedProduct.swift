@@ -12,7 +12,9 @@ struct PackedProduct {
     static let columns = Int(tile.columns)
 
     /// Whether the kernels beat OpenBLAS: not the plain ones, and not where a matrix is little more than a vector.
-    static func isPreferred(m: Int, n: Int, k: Int) -> Bool { unsafe m >= ProductKernel.leastRows && isPreferredForPanels(n: n, k: k) }
+    static func isPreferred(m: Int, n: Int, k: Int) -> Bool {
+        unsafe m >= ProductKernel.leastRows && isPreferredForPanels(n: n, k: k)
+    }
 
     /// The same with a right factor that was packed before, which is read in one piece also for a single row.
     static func isPreferredForPanels(n: Int, k: Int) -> Bool { unsafe level != 0 && n >= 8 && k >= 4 }
