@@ -93,7 +93,7 @@ import Testing
         WindowOracle(input: [1, 19, 5, 4], weights: [16, 19, 1, 1], pads: [2, 3, 1, 0]),
         WindowOracle(input: [2, 24, 77], weights: [35, 24, 5], strides: [2], dilations: [2], pads: [4, 1]),
         WindowOracle(input: [1, 32, 40], weights: [48, 32, 1]),
-        WindowOracle(input: [1, 16, 1, 1], weights: [16, 16, 3, 3], pads: [1, 1, 1, 1]),
+        WindowOracle(input: [1, 16, 2, 2], weights: [16, 16, 3, 3], pads: [1, 1, 1, 1]),
         WindowOracle(input: [1, 16, 2, 2], weights: [19, 16, 1, 1], strides: [3, 3], pads: [4, 5, 3, 2]),
         WindowOracle(input: [1, 17, 30, 1], weights: [16, 17, 4, 1], pads: [2, 0, 1, 0]),
     ])
