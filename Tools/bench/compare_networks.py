@@ -7,7 +7,7 @@ FOLDER keeps the graphs (network_models.py; the test data's cache by default). I
 runs as fit into half a second, of which the median counts, or with --minimum the quickest, which other work on the machine disturbs
 least. The ratio is that of the medians (or minimums) over all rounds: above 1 sd-onnx is faster. The relative error is the largest
 difference of an output over its largest magnitude; some networks make next to nothing of noise, and then it is large. --packaged takes
-the graphs of package_networks.json (half a gigabyte of packages) and says how many fall short of 0.8.
+the graphs of package_networks.json (0.6 GB of packages).
 """
 
 import argparse

