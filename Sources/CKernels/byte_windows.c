@@ -204,18 +204,6 @@ CK_KERNEL(
 }
 
 CK_KERNEL(
-    void, ck_depthwise_sums,
-    (const uint8_t *row, uint8_t flip, int zero, ptrdiff_t taps, ptrdiff_t channels, const int16_t *weights, int32_t *sums),
-    (row, flip, zero, taps, channels, weights, sums)) {
-    VECTOR_LOOP for (ptrdiff_t c = 0; c < channels; c++) sums[c] = 0;
-    for (ptrdiff_t tap = 0; tap < taps; tap++) {
-        const uint8_t *numbers = row + tap * channels;
-        const int16_t *factors = weights + tap * channels;
-        VECTOR_LOOP for (ptrdiff_t c = 0; c < channels; c++) sums[c] += ((numbers[c] ^ flip) - zero) * factors[c];
-    }
-}
-
-CK_KERNEL(
     void, ck_max_windows,
     (const uint8_t *pictures, const ck_byte_windows *windows, ptrdiff_t first, ptrdiff_t count, uint8_t flip, uint8_t *y),
     (pictures, windows, first, count, flip, y)) {

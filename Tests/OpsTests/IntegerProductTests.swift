@@ -183,6 +183,22 @@ import Testing
             ([1, 1, 1, 1], [1, 1, 1, 1], 1, [1, 1], [1, 1], [0, 0, 0, 0]),
             ([1, 2, 3, 3], [5, 2, 3, 3], 1, [1, 1], [1, 1], [3, 3, 3, 3]),
             ([0, 2, 3, 3], [5, 2, 3, 3], 1, [1, 1], [1, 1], [1, 1, 1, 1]),
+            // One channel for each group, by words of four taps: rows that several positions share, and those that they don't.
+            ([1, 100, 9, 30], [100, 1, 3, 3], 100, [1, 1], [1, 1], [1, 1, 1, 1]),
+            ([1, 70, 11, 21], [70, 1, 5, 5], 70, [1, 1], [1, 1], [2, 2, 2, 2]),
+            ([2, 35, 12, 19], [35, 1, 5, 5], 35, [2, 2], [1, 1], [2, 1, 2, 3]),
+            ([1, 16, 9, 9], [16, 1, 7, 7], 16, [1, 1], [1, 1], [3, 3, 3, 3]),
+            ([1, 17, 9, 12], [17, 1, 2, 6], 17, [1, 3], [1, 1], [0, 5, 1, 4]),
+            ([1, 33, 13, 14], [33, 1, 3, 3], 33, [1, 1], [2, 3], [4, 3, 2, 6]),
+            ([1, 64, 40], [64, 1, 9], 64, [1], [1], [8, 3]), ([1, 5, 3, 3], [5, 1, 1, 1], 5, [2, 1], [1, 1], [0, 1, 0, 0]),
+            ([2, 20, 4, 5, 6], [20, 1, 2, 3, 3], 20, [2, 1, 2], [1, 2, 1], [1, 2, 0, 0, 2, 1]),
+            // Few channels for each group, by words of four channels.
+            ([1, 32, 9, 19], [32, 4, 3, 3], 8, [1, 1], [1, 1], [1, 1, 1, 1]),
+            ([2, 40, 8, 11], [40, 8, 3, 3], 5, [2, 2], [1, 1], [1, 1, 1, 1]),
+            ([1, 24, 7, 8], [72, 8, 1, 3], 3, [1, 1], [1, 2], [0, 2, 0, 1]),
+            ([1, 64, 10, 9], [14, 32, 2, 2], 2, [1, 1], [1, 1], [0, 0, 0, 0]),
+            ([1, 36, 9, 9], [9, 4, 3, 3], 9, [1, 1], [1, 1], [1, 1, 1, 1]),
+            ([1, 24, 5, 4, 6], [36, 12, 3, 1, 3], 2, [1, 2, 1], [1, 1, 2], [1, 0, 2, 1, 0, 2]),
         ] as [([Int], [Int], Int, [Int], [Int], [Int])])
     func convolutions(input: [Int], weights: [Int], group: Int, strides: [Int], dilations: [Int], pads: [Int]) throws {
         let missing = 5 - input.count
@@ -192,21 +208,22 @@ import Testing
             "group": .int(Int64(group)), "strides": .ints(strides.map { Int64($0) }),
             "dilations": .ints(dilations.map { Int64($0) }), "pads": .ints(pads.map { Int64($0) }),
         ])
-        for signs in 0..<4 {
-            let (xIsSigned, wIsSigned) = (signs % 2 == 1, signs / 2 == 1)
+        // The last two with weights that have no zero points.
+        for signs in 0..<6 {
+            let (xIsSigned, wIsSigned, hasZeros) = (signs % 2 == 1, signs / 2 >= 1, signs < 4)
             let x = try Self.bytes(input, isSigned: xIsSigned, seed: 1)
             let w = try Self.bytes(weights, isSigned: wIsSigned, seed: 2)
             let each = signs != 1
             let xZero = try Self.bytes([], isSigned: xIsSigned, seed: 3)
-            let wZero = try Self.bytes(each ? [weights[0]] : [], isSigned: wIsSigned, seed: 4)
+            let wZero = hasZeros ? try Self.bytes(each ? [weights[0]] : [], isSigned: wIsSigned, seed: 4) : nil
             let convolution = Convolution(
                 x: try Self.integers(x), input: Array(input[..<2]) + padded(Array(input[2...]), 1), w: try Self.integers(w),
                 weights: Array(weights[..<2]) + padded(Array(weights[2...]), 1), group: group, strides: padded(strides, 1),
                 dilations: padded(dilations, 1), padsBefore: padded(Array(pads[..<half]), 0),
                 padsAfter: padded(Array(pads[half...]), 0), xZero: try Self.integers(xZero)[0],
-                wZeros: try Self.integers(wZero))
+                wZeros: try wZero.map { try Self.integers($0) } ?? [0])
             let expected = convolution.sums()
-            let inputs = [x, w, xZero, wZero]
+            let inputs = [x, w, xZero] + (wZero.map { [$0] } ?? [])
             let shape: [Int] = [input[0], weights[0]] + convolution.output[missing...]
             let title = "\(input) with \(weights), signs \(signs)"
             let found = try run("ConvInteger", version: 10, attributes: attributes, inputs: inputs)[0]

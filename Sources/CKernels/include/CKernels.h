@@ -12,6 +12,7 @@
 #include "elementwise.h"
 #include "finish.h"
 #include "gemm.h"
+#include "grouped_bytes.h"
 #include "half_precision.h"
 #include "integer_product.h"
 #include "normalization.h"

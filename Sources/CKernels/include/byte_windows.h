@@ -29,10 +29,6 @@ void ck_copy_windows(
 void ck_transpose_words(
     const uint32_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint32_t *target, ptrdiff_t target_step);
 
-// sums[c] = the sum over taps of (row[tap][c] ^ flip - zero) · weights[tap][c].
-void ck_depthwise_sums(
-    const uint8_t *row, uint8_t flip, int zero, ptrdiff_t taps, ptrdiff_t channels, const int16_t *weights, int32_t *sums);
-
 // y[c] = the largest number of a window, [output position][channel] for `count` positions from `first` on; bytes of the sign that
 // `flip`, 0x80 or 0, gives them. Windows have `channels` and pixels `pixel_step` bytes; what lies outside of the picture has no part.
 void ck_max_windows(

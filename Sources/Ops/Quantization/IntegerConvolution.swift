@@ -30,7 +30,7 @@ struct ConvInteger: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = try packedWeights(inputs, weights: 1, attributes, isLast: false, plan)
+        result.panels = try packedWeights(inputs, weights: 1, zero: 3, attributes, isLast: false, plan)
         return result
     }
 
@@ -96,7 +96,7 @@ struct QLinearConv: Operator {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        result.panels = try packedWeights(inputs, weights: 3, attributes, isLast: hasChannelsLast, plan)
+        result.panels = try packedWeights(inputs, weights: 3, zero: 5, attributes, isLast: hasChannelsLast, plan)
         return result
     }
 
@@ -157,10 +157,11 @@ private func convolutionOperations(_ inputs: [Fact?], weights: Int, _ outputs: [
 
 /// The weights of a convolution of bytes in panels, where they are constant.
 private func packedWeights(
-    _ inputs: [Fact?], weights: Int, _ attributes: WindowAttributes, isLast: Bool, _ plan: PlanContext
+    _ inputs: [Fact?], weights: Int, zero: Int, _ attributes: WindowAttributes, isLast: Bool, _ plan: PlanContext
 ) throws -> PackedConstant? {
     guard inputs.count > weights, let x = inputs[0]?.shape, let w = inputs[weights]?.tensor else { return nil }
+    let zero = inputs.count > zero ? inputs[zero] : nil
+    if let zero, zero.tensor == nil { return nil }
     let window = try ConvolutionWindow(attributes, input: isLast ? channelsFirst(x) : x, weights: w.shape)
-    guard ByteConvolution.readsPanels(window) else { return nil }
-    return ByteConvolution.layout(window).packed(w, constants: plan.constants)
+    return try ByteConvolution.packed(window, w, zero: zero?.tensor, constants: plan.constants)
 }

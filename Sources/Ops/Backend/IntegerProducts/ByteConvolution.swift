@@ -15,7 +15,7 @@ struct ByteConvolution {
     var weightZero: Tensor?
     /// Of int32, added to the sums: one for each output channel.
     var bias: Tensor?
-    /// As ``BytePanels`` has the weights; nil where they aren't packed yet.
+    /// The weights as ``packed(_:_:zero:constants:)`` has them; nil where they aren't packed yet.
     var panels: Tensor?
     var form: Form
 
@@ -26,22 +26,38 @@ struct ByteConvolution {
         case float32(scales: [Float], bias: Tensor?)
         /// Times one number for each output channel, rounded to integers within a range, + zero.
         case bytes(scales: [Float], ByteRange)
+
+        /// The scales of output channels, where there are any.
+        func scales(_ channels: Range<Int>) -> [Float] {
+            switch self {
+            case .int32: []
+            case .float32(let scales, _), .bytes(let scales, _):
+                scales.count == 1 ? Array(repeating: scales[0], count: channels.count) : Array(scales[channels])
+            }
+        }
     }
 
     private var channels: Int { window.inputChannels / window.group }
     private var outputChannels: Int { window.outputChannels / window.group }
-    private var isDepthwise: Bool { window.group > 1 && channels == 1 && outputChannels == 1 }
 
     /// How the weights [M, C / group, kernel…] are packed.
-    static func layout(_ window: ConvolutionWindow) -> BytePanels {
+    private static func layout(_ window: ConvolutionWindow) -> BytePanels {
         BytePanels(
             depth: window.inputChannels / window.group * window.kernelCount, columns: window.outputChannels / window.group,
             isTransposed: true, count: window.group, taps: window.kernelCount)
     }
 
-    /// Whether it runs on panels of the weights, and not tap by tap.
-    static func readsPanels(_ window: ConvolutionWindow) -> Bool {
-        window.group == 1 || window.inputChannels != window.group || window.outputChannels != window.group
+    /// The packed form of constant weights, made when a run first needs it; nil where it would be in memory twice.
+    ///
+    /// - Parameter zero: as ``weightZero``.
+    /// - Throws: ``TensorError`` where the zero point isn't of bytes.
+    static func packed(
+        _ window: ConvolutionWindow, _ weights: Tensor, zero: Tensor?, constants: PackedConstants?
+    ) throws(TensorError) -> PackedConstant? {
+        guard let grouped = GroupedByteConvolution(window, form: .int32) else {
+            return layout(window).packed(weights, constants: constants)
+        }
+        return grouped.weights.packed(weights, zeros: try ByteMatMul.integers(zero), constants: constants)
     }
 
     /// - Throws: ``TensorError`` where types or shapes don't fit, or there is no memory.
@@ -70,8 +86,14 @@ struct ByteConvolution {
         guard offsets.isEmpty || offsets.count == window.outputChannels else {
             throw TensorError("the bias doesn't have \(window.outputChannels) elements")
         }
+        if var grouped = GroupedByteConvolution(window, form: form) {
+            (grouped.inputIsLast, grouped.outputIsLast) = (staysInput, staysOutput)
+            (grouped.inputZero, grouped.bias) = (zeros.input, offsets)
+            let packed = try panels ?? grouped.weights.pack(w, zeros: zeros.weights)
+            return try grouped.run(x, packed: packed, into: output, threads: threads)
+        }
         let layout = Self.layout(window)
-        let packed = Self.readsPanels(window) ? try panels ?? layout.pack(w, threads: threads) : nil
+        let packed = try panels ?? layout.pack(w, threads: threads)
         unsafe try threads.withWorkspace(byteCount: inputBytes + outputBytes) { memory throws(TensorError) in
             var picture = unsafe source
             if !staysInput {
@@ -81,14 +103,10 @@ struct ByteConvolution {
                 unsafe picture = unsafe UnsafePointer(target)
             }
             let target = unsafe staysOutput ? output.start : memory + inputBytes
-            if let packed {
-                for group in 0..<window.group {
-                    unsafe try run(
-                        group, picture, layout, packed, zeros, shift: BytePanels.shift(w.dtype), offsets,
-                        isSigned: x.dtype == .int8, target, threads)
-                }
-            } else {
-                unsafe try runDepthwise(picture, w, zeros, offsets, isSigned: x.dtype == .int8, target, threads)
+            for group in 0..<window.group {
+                unsafe try run(
+                    group, picture, layout, packed, zeros, shift: BytePanels.shift(w.dtype), offsets,
+                    isSigned: x.dtype == .int8, target, threads)
             }
             if !staysOutput { unsafe turn(target, into: output, threads) }
         }
@@ -120,16 +138,8 @@ struct ByteConvolution {
             m: window.batch * window.outputCount, n: outputChannels, k: layout.depth, leftIsSigned: isSigned, left: left,
             panels: right.panels, columnSums: right.sums, leftZeros: [zeros.input],
             rightZeros: zeros.weights[range].map { $0 &+ shift }, offsets: offsets.isEmpty ? [] : Array(offsets[range]),
-            scales: scales(range), result: try result(target, from: range.lowerBound)
+            scales: form.scales(range), result: try result(target, from: range.lowerBound)
         ).run(threads: threads)
-    }
-
-    private func scales(_ range: Range<Int>) -> [Float] {
-        switch form {
-        case .int32: []
-        case .float32(let scales, _), .bytes(let scales, _):
-            scales.count == 1 ? Array(repeating: scales[0], count: range.count) : Array(scales[range])
-        }
     }
 
     private func result(
@@ -153,79 +163,9 @@ struct ByteConvolution {
             return (all[0], all[1], all[2])
         }
         return ck_byte_windows(
-            pixel_step: window.inputChannels, channels: isDepthwise ? window.inputChannels : channels,
+            pixel_step: window.inputChannels, channels: channels,
             input: three(window.input, 1), kernel: three(window.kernel, 1), strides: three(window.strides, 1),
             dilations: three(window.dilations, 1), pads: three(window.padsBegin, 0), output: three(window.output, 1))
-    }
-
-    /// One channel for each group: each tap of all channels at a time.
-    private func runDepthwise(
-        _ picture: UnsafePointer<UInt8>, _ w: Tensor, _ zeros: (input: Int32, weights: [Int32]), _ offsets: [Int32],
-        isSigned: Bool, _ target: UnsafeMutableRawPointer, _ threads: ThreadPool
-    ) throws(TensorError) {
-        let (channels, taps) = (window.inputChannels, window.kernelCount)
-        let numbers = try ByteMatMul.integers(w)
-        var weights = [Int16](repeating: 0, count: channels * taps)
-        for channel in 0..<channels {
-            for tap in 0..<taps {
-                weights[tap * channels + channel] = Int16(
-                    truncatingIfNeeded: numbers[channel * taps + tap] &- zeros.weights[channel])
-            }
-        }
-        let factors = weights
-        let offsets = offsets.isEmpty ? [Int32](repeating: 0, count: channels) : offsets
-        let scales = scales(0..<channels)
-        let flip: UInt8 = isSigned ? 0x80 : 0
-        let zero = isSigned ? zeros.input &+ 128 : zeros.input
-        let positions = window.batch * window.outputCount
-        let step = channels * taps
-        let parts = max(min(positions * step >> 15, 4 * threads.threadCount), 1)
-        let sumsBytes = (channels * MemoryLayout<Int32>.stride + 63) / 64 * 64
-        let windows = windows
-        nonisolated(unsafe) let (picture, target) = unsafe (picture, target)
-        var floats: UnsafePointer<Float>?
-        if case .float32(_, let bias?) = form { unsafe floats = unsafe try bias.pointer(to: Float.self) }
-        nonisolated(unsafe) let floatOffsets = unsafe floats
-        unsafe try threads.forEach(parts, scratchBytes: sumsBytes + step) { part, scratch in
-            var windows = windows
-            let sums = unsafe scratch.assumingMemoryBound(to: Int32.self)
-            let row = unsafe (scratch + sumsBytes).assumingMemoryBound(to: UInt8.self)
-            for position in positions * part / parts..<positions * (part + 1) / parts {
-                unsafe ck_copy_windows(
-                    picture, &windows, position, 1, UInt8(truncatingIfNeeded: zeros.input), 0, row, step)
-                unsafe ck_depthwise_sums(row, flip, zero, taps, channels, factors, sums)
-                unsafe finish(sums, offsets, scales, floatOffsets, target, position)
-            }
-        }
-    }
-
-    /// What becomes of the sums of all channels at a position.
-    private func finish(
-        _ sums: UnsafeMutablePointer<Int32>, _ offsets: [Int32], _ scales: [Float], _ floats: UnsafePointer<Float>?,
-        _ target: UnsafeMutableRawPointer, _ position: Int
-    ) {
-        let channels = window.outputChannels
-        let columns = Int32(channels)
-        unsafe offsets.withUnsafeBufferPointer { offsets in
-            unsafe scales.withUnsafeBufferPointer { scales in
-                let terms = unsafe ck_zero_terms(
-                    offsets: offsets.baseAddress, row_zeros: nil, column_terms: nil, row_sums: nil, column_zeros: nil)
-                unsafe ck_finish_sums(sums, channels, terms, 1, columns, sums, channels)
-                switch form {
-                case .int32:
-                    let y = unsafe target.assumingMemoryBound(to: Int32.self) + position * channels
-                    unsafe y.update(from: sums, count: channels)
-                case .float32:
-                    let y = unsafe target.assumingMemoryBound(to: Float.self) + position * channels
-                    unsafe ck_scale_sums(sums, channels, 1, columns, nil, scales.baseAddress, floats, nil, y, channels)
-                case .bytes(_, let range):
-                    let y = unsafe target.assumingMemoryBound(to: UInt8.self) + position * channels
-                    unsafe ck_requantize_sums(
-                        sums, channels, nil, 1, columns, nil, scales.baseAddress, range.zero, range.least, range.largest, y,
-                        channels)
-                }
-            }
-        }
     }
 
     /// The output, which lies channels last, in the order of its shape.
