@@ -346,10 +346,11 @@ CK_TARGET_AVX2 static void grouped_8(ptrdiff_t first, BLOCK_PARAMETERS) {
 
 void ck_grouped_sums(
     int form, const ck_grouped_windows *w, const uint8_t *x, const ptrdiff_t *row_offsets, const uint8_t *packed,
-    ptrdiff_t count, int32_t *sums, ptrdiff_t step) {
-    for (ptrdiff_t base = 0, block; base < w->channels; base += block, packed += block * channel_size(form, w)) {
+    ptrdiff_t first, ptrdiff_t channels, ptrdiff_t count, int32_t *sums, ptrdiff_t step) {
+    packed += first * channel_size(form, w);
+    for (ptrdiff_t base = first, block; base < first + channels; base += block, packed += block * channel_size(form, w)) {
         block = is_depthwise(w) ? block_channels(form, w, base) : lanes_of(form);
-        int32_t *result = sums + base;
+        int32_t *result = sums + base - first;
         if (is_depthwise(w)) {
             const uint8_t *place = x + base;
 #if defined(__x86_64__)

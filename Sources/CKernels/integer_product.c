@@ -465,6 +465,48 @@ CK_KERNEL(
 }
 
 CK_KERNEL(
+    void, ck_multiply_scaled_bytes,
+    (ck_scaled_bytes a, const float *factors, int is_one, ptrdiff_t n, float scale, int zero, int least, int largest, uint8_t *y),
+    (a, factors, is_one, n, scale, zero, least, largest, y)) {
+    const float lower = (float)(least - zero), upper = (float)(largest - zero), factor = factors[0];
+    const uint8_t *bytes = a.bytes;
+    // 128 more, as its zero point is, where there is a sign.
+    const int flip = a.is_signed ? 0x80 : 0, offset = a.zero + flip;
+    if (is_one) {
+        VECTOR_LOOP
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const float product = ((float)((bytes[i] ^ flip) - offset) * a.scale) * factor;
+            y[i] = (uint8_t)(rounded_between(product / scale, lower, upper) + zero);
+        }
+    } else {
+        VECTOR_LOOP
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const float product = ((float)((bytes[i] ^ flip) - offset) * a.scale) * factors[i];
+            y[i] = (uint8_t)(rounded_between(product / scale, lower, upper) + zero);
+        }
+    }
+}
+
+CK_KERNEL(
+    void, ck_sum_byte_pixels, (const uint8_t *x, int is_signed, ptrdiff_t pixels, ptrdiff_t channels, int32_t *sums),
+    (x, is_signed, pixels, channels, sums)) {
+    const int flip = is_signed ? 0x80 : 0;
+    for (ptrdiff_t i = 0; i < pixels; i++, x += channels)
+        VECTOR_LOOP for (ptrdiff_t c = 0; c < channels; c++) sums[c] += (x[c] ^ flip) - flip;
+}
+
+CK_KERNEL(
+    void, ck_sum_byte_planes, (const uint8_t *x, int is_signed, ptrdiff_t planes, ptrdiff_t pixels, int32_t *sums),
+    (x, is_signed, planes, pixels, sums)) {
+    const int flip = is_signed ? 0x80 : 0;
+    for (ptrdiff_t i = 0; i < planes; i++, x += pixels) {
+        int32_t sum = 0;
+        for (ptrdiff_t j = 0; j < pixels; j++) sum += (x[j] ^ flip) - flip;
+        sums[i] = sum;
+    }
+}
+
+CK_KERNEL(
     void, ck_dequantize_bytes, (const uint8_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y),
     (x, is_signed, n, scale, zero, y)) {
     if (is_signed) {

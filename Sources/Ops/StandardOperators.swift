@@ -30,7 +30,8 @@ public enum StandardOperators {
     /// In the order in which they are tried: later ones build on what earlier ones made.
     public static let fusions: [any Fusion] = [
         QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(), QuantizedMaxPoolFusion(),
-        DequantizedMatMulFusion(), ChannelsLastFusion(),
+        QuantizedProductFusion(), QuantizedGlobalAverageFusion(), QuantizedMovementFusion(), QuantizedConcatFusion(),
+        ByteTableFusion(), DequantizedMatMulFusion(), ChannelsLastFusion(),
         ConvScaleFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(),
         MishFusion(), GELUFusion(),
         GEGLUFusion(), GroupNormalizationFusion(),

@@ -20,6 +20,9 @@ enum {
 // Channels that a picture's pixels and a result have a multiple of, those that are missing among them.
 enum { CK_GROUPED_CHANNELS = 16 };
 
+// Channels of the widest block that is computed at once.
+enum { CK_GROUPED_BLOCK = 64 };
+
 typedef struct {
     // Of the result, a multiple of CK_GROUPED_CHANNELS.
     ptrdiff_t channels;
@@ -55,8 +58,9 @@ ptrdiff_t ck_grouped_weights_size(int form, const ck_grouped_windows *windows);
 void ck_pack_grouped_weights(
     int form, const ck_grouped_windows *windows, const int16_t *weights, ptrdiff_t count, uint8_t *packed);
 
-// sums[i * step + c] = the sums of the windows at `count` positions beside each other, the first of which has its rows at
-// x + row_offsets[row]. Up to 64 bytes behind the last pixel are read.
+// sums[i * step + c] = the sums of channels first + c < first + channels, of the windows at `count` positions beside each other, the
+// first of which has its rows at x + row_offsets[row]. Up to 64 bytes behind the last pixel are read. Both numbers of channels are
+// multiples of CK_GROUPED_BLOCK, but for the last channels.
 void ck_grouped_sums(
     int form, const ck_grouped_windows *windows, const uint8_t *x, const ptrdiff_t *row_offsets, const uint8_t *packed,
-    ptrdiff_t count, int32_t *sums, ptrdiff_t step);
+    ptrdiff_t first, ptrdiff_t channels, ptrdiff_t count, int32_t *sums, ptrdiff_t step);

@@ -96,6 +96,16 @@ typedef struct {
 void ck_add_scaled_bytes(
     ck_scaled_bytes a, ck_scaled_bytes b, ptrdiff_t n, float scale, int zero, int least, int largest, uint8_t *y);
 
+// y[i] = what a[i] stands for · factors[i], or · factors[0] for all, as ck_quantize_bytes rounds it.
+void ck_multiply_scaled_bytes(
+    ck_scaled_bytes a, const float *factors, int is_one, ptrdiff_t n, float scale, int zero, int least, int largest, uint8_t *y);
+
+// sums[c] += the sum of x[i * channels + c] over pixels i, bytes of either sign.
+void ck_sum_byte_pixels(const uint8_t *x, int is_signed, ptrdiff_t pixels, ptrdiff_t channels, int32_t *sums);
+
+// sums[i] = the sum of x[i * pixels + j] over j < pixels, bytes of either sign.
+void ck_sum_byte_planes(const uint8_t *x, int is_signed, ptrdiff_t planes, ptrdiff_t pixels, int32_t *sums);
+
 // y = (x - zero) · scale, for bytes of either sign.
 void ck_dequantize_bytes(const uint8_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y);
 

@@ -10,23 +10,50 @@ struct ChannelsLastFusion: Fusion {
 
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         let placing = Self.placing(of: node, editor)
-        guard placing != nil || editor.operation(node, as: QuantizedSum.self) != nil,
+        guard placing != nil || Self.elementwiseInputs(of: node, editor) != nil,
             let input = editor.nodes[node].inputs[0], let output = editor.output(node)
         else { return nil }
         let values = Self.values(in: editor)
         let name = editor.graph.values[output].name
-        if values.contains(output), !name.hasSuffix(Self.suffix) { editor.rename(output, to: name + Self.suffix) }
+        if values.contains(output) {
+            if !name.hasSuffix(Self.suffix) { editor.rename(output, to: name + Self.suffix) }
+            if let operation = Self.elementwiseOperation(of: node, editor) {
+                return Self.match(node, operation, output, editor)
+            }
+        }
         guard let placing, placing == ChannelPlacing() else { return nil }
         let wanted = ChannelPlacing(inputIsLast: values.contains(input), outputIsLast: values.contains(output))
         guard wanted != placing, let operation = Self.operation(of: node, wanted, editor) else { return nil }
-        return FusionMatch(
+        return Self.match(node, operation, output, editor)
+    }
+
+    private static func match(
+        _ node: Int, _ operation: any Operator, _ output: ValueID, _ editor: GraphEditor
+    ) -> FusionMatch {
+        FusionMatch(
             nodes: [node], type: editor.nodes[node].identity.type, operation: operation, inputs: editor.nodes[node].inputs,
             outputs: [output])
+    }
+
+    /// An operator that must know how elements lie that it reads and writes in one order; nil where it is known or doesn't matter.
+    private static func elementwiseOperation(of node: Int, _ editor: GraphEditor) -> (any Operator)? {
+        if var concat = editor.operation(node, as: QuantizedConcat.self), !concat.isLast {
+            concat.isLast = true
+            return concat
+        }
+        if var product = editor.operation(node, as: QuantizedProduct.self), !product.isLast {
+            product.isLast = true
+            return product
+        }
+        return nil
     }
 
     /// How the elements of a node's input and output lie; nil for operators that have no choice.
     private static func placing(of node: Int, _ editor: GraphEditor) -> ChannelPlacing? {
         if let conv = editor.operation(node, as: QLinearConv.self), !conv.hasChannelsLast { return conv.placing }
+        if let mean = editor.operation(node, as: QuantizedGlobalAverage.self) {
+            return ChannelPlacing(inputIsLast: mean.isLast)
+        }
         return editor.operation(node, as: QuantizedMaxPool.self)?.placing
     }
 
@@ -35,6 +62,10 @@ struct ChannelsLastFusion: Fusion {
             conv.placing = placing
             return conv
         }
+        if var mean = editor.operation(node, as: QuantizedGlobalAverage.self), placing.inputIsLast {
+            mean.isLast = true
+            return mean
+        }
         if var pool = editor.operation(node, as: QuantizedMaxPool.self) {
             pool.placing = placing
             return pool
@@ -42,16 +73,27 @@ struct ChannelsLastFusion: Fusion {
         return nil
     }
 
-    /// The values that lie channels last: those that only such operators write and read, and sums of them.
+    /// The values of bytes that an operator reads element by element, in whichever order they lie; nil for other operators.
+    private static func elementwiseInputs(of node: Int, _ editor: GraphEditor) -> [ValueID]? {
+        let inputs = editor.nodes[node].inputs
+        if editor.operation(node, as: ByteTable.self) != nil { return inputs[0].map { [$0] } }
+        if let concat = editor.operation(node, as: QuantizedConcat.self), concat.axis == 1 { return inputs.compactMap { $0 } }
+        if editor.operation(node, as: QuantizedProduct.self) != nil, let a = inputs[0], let b = inputs[3] {
+            // Numbers for channels lie in one order only.
+            return editor.isSameShape(a, b) ? [a, b] : [a]
+        }
+        guard editor.operation(node, as: QuantizedSum.self) != nil, let a = inputs[0], let b = inputs[3] else { return nil }
+        return [a, b]
+    }
+
+    /// The values that lie channels last: those that only such operators write and read, and what is computed from them element by element.
     private static func values(in editor: GraphEditor) -> Set<ValueID> {
-        var sums: [(inputs: [ValueID], output: ValueID)] = []
+        var elementwise: [(inputs: [ValueID], output: ValueID)] = []
         var written = Set<ValueID>()
         for node in editor.nodes.indices {
             guard let output = editor.output(node) else { continue }
-            if editor.operation(node, as: QuantizedSum.self) != nil, let a = editor.nodes[node].inputs[0],
-                let b = editor.nodes[node].inputs[3]
-            {
-                sums.append(([a, b], output))
+            if let inputs = elementwiseInputs(of: node, editor) {
+                elementwise.append((inputs, output))
                 written.insert(output)
             } else if placing(of: node, editor) != nil {
                 written.insert(output)
@@ -61,16 +103,16 @@ struct ChannelsLastFusion: Fusion {
         var values = written.filter { id in
             !outputs.contains(id)
                 && editor.readers(of: id).allSatisfy { reader in
-                    editor.operation(reader, as: QuantizedSum.self) != nil
+                    elementwiseInputs(of: reader, editor)?.contains(id) == true
                         || placing(of: reader, editor) != nil && editor.nodes[reader].inputs[0] == id
                 }
         }
-        // What a sum reads and writes lies in one order.
+        // What is read and written element by element lies in one order.
         var changed = true
         while changed {
             changed = false
-            for sum in sums {
-                let parts = sum.inputs + [sum.output]
+            for node in elementwise {
+                let parts = node.inputs + [node.output]
                 if parts.contains(where: values.contains), !parts.allSatisfy(values.contains) {
                     values.subtract(parts)
                     changed = true

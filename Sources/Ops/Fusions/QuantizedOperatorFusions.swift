@@ -116,95 +116,43 @@ struct QuantizedMaxPoolFusion: Fusion {
     }
 }
 
-/// What a DequantizeLinear reads.
-private struct DequantizedValue {
-    let source: ValueID
-    let scale: ValueID
-    let zero: ValueID?
-    let scales: [Float]
-    let axis: Int
-    let rank: Int
+/// DequantizeLinear → Mul → QuantizeLinear of a picture and a number for each of its channels (squeeze and excite), or of one shape.
+struct QuantizedProductFusion: Fusion {
+    let name = "QLinearMul"
+    var comesBeforeFolding: Bool { true }
 
-    var inputs: [ValueID?] { [source, scale, zero] }
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let result = editor.quantized(node), !result.isRectified,
+            let (a, b) = editor.orders(result.producer, .multiply).first(where: { isFactor($0.1, of: $0.0, editor) }),
+            let picture = editor.dequantized(a), let factor = editor.dequantized(b), picture.scales.count == 1,
+            factor.scales.count == 1
+        else { return nil }
+        return FusionMatch(
+            nodes: result.nodes, type: name, operation: QuantizedProduct(),
+            inputs: picture.inputs + factor.inputs + [result.scale, result.zero], outputs: [result.output])
+    }
 
-    /// Whether there is a scale for each of `count` indices along an axis.
-    func isAlong(axis: Int, count: Int) -> Bool { scales.count == count && (self.axis + rank) % rank == axis }
+    private func isFactor(_ id: ValueID, of picture: ValueID, _ editor: GraphEditor) -> Bool {
+        guard let shape = editor.shape(picture), let factor = editor.shape(id) else { return false }
+        return shape == factor || QuantizedProduct.isForChannels(factor, of: shape)
+    }
 }
 
-/// What a QuantizeLinear with constant parameters of one number ends.
-private struct QuantizedResult {
-    /// The node whose result is quantized, or rectified before.
-    let producer: Int
-    let isRectified: Bool
-    let nodes: [Int]
-    let scale: ValueID
-    let zero: ValueID?
-    let output: ValueID
-}
+/// DequantizeLinear → GlobalAveragePool → QuantizeLinear.
+struct QuantizedGlobalAverageFusion: Fusion {
+    let name = "QLinearGlobalAveragePool"
+    var comesBeforeFolding: Bool { true }
 
-extension GraphEditor {
-    /// What is dequantized to a value, by constant scales; nil where it isn't bytes.
-    fileprivate func dequantized(_ id: ValueID?) -> DequantizedValue? {
-        guard let producer = producer(of: id), let operation = operation(producer, as: DequantizeLinear.self),
-            operation.blockSize == 0, isFloat(id), let source = nodes[producer].inputs[0], let shape = shape(source),
-            let scale = nodes[producer].inputs[1], constant(scale)?.dtype == .float32, let scales = floats(scale),
-            let dtype = fact(source).dtype, dtype == .int8 || dtype == .uint8
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let result = editor.quantized(node), !result.isRectified,
+            let pool = editor.operation(result.producer, as: GlobalPool.self), case .average = pool.kind,
+            let x = editor.dequantized(editor.nodes[result.producer].inputs[0]), x.scales.count == 1,
+            let shape = editor.shape(x.source), shape.rank >= 3, shape.count > 0,
+            shape.count(2..<shape.rank) <= QuantizedGlobalAverage.mostPixels
         else { return nil }
-        let zero = nodes[producer].inputs.count > 2 ? nodes[producer].inputs[2] : nil
-        guard zero == nil || constant(zero) != nil else { return nil }
-        return DequantizedValue(
-            source: source, scale: scale, zero: zero, scales: scales, axis: operation.axis, rank: max(shape.rank, 1))
-    }
-
-    fileprivate func quantized(_ node: Int) -> QuantizedResult? {
-        guard let operation = operation(node, as: QuantizeLinear.self), operation.blockSize == 0, let output = output(node),
-            let dtype = fact(output).dtype, dtype == .int8 || dtype == .uint8, let x = nodes[node].inputs[0], isFloat(x),
-            let scale = nodes[node].inputs[1], constant(scale)?.dtype == .float32, constant(scale)?.count == 1,
-            nodes[node].inputs.count > 2, let zero = nodes[node].inputs[2], constant(zero)?.count == 1,
-            let producer = producer(of: x)
-        else { return nil }
-        if self.operation(producer, as: Activation.self)?.function == .relu, let before = nodes[producer].inputs[0],
-            let inner = self.producer(of: before)
-        {
-            return QuantizedResult(
-                producer: inner, isRectified: true, nodes: [inner, producer, node], scale: scale, zero: zero, output: output)
-        }
-        return QuantizedResult(
-            producer: producer, isRectified: false, nodes: [producer, node], scale: scale, zero: zero, output: output)
-    }
-
-    /// The factors of a MatMul of dequantized values: one scale for the left one, one for all columns or for each of the right one.
-    fileprivate func quantizedFactors(_ node: Int) -> (a: DequantizedValue, b: DequantizedValue)? {
-        guard let matMul = operation(node, as: MatMul.self), !matMul.hasBias, !matMul.hasResidual,
-            let a = dequantized(nodes[node].inputs[0]), let b = dequantized(nodes[node].inputs[1]), a.scales.count == 1,
-            let shape = shape(b.source), shape.rank >= 2,
-            b.scales.count == 1 || b.isAlong(axis: shape.rank - 1, count: shape[shape.rank - 1])
-        else { return nil }
-        return (a, b)
-    }
-
-    /// The int32 numbers of a bias that is dequantized by the product of two values' scales; empty without one, nil for any other.
-    fileprivate func integerBias(_ id: ValueID?, _ x: DequantizedValue, _ w: DequantizedValue) -> [ValueID?]? {
-        guard let id else { return [] }
-        guard let producer = producer(of: id), let operation = operation(producer, as: DequantizeLinear.self),
-            operation.blockSize == 0, let source = nodes[producer].inputs[0], fact(source).dtype == .int32,
-            let scales = floats(nodes[producer].inputs[1]), let count = shape(source)?.count,
-            scales.count == 1 || scales.count == count
-        else { return nil }
-        if nodes[producer].inputs.count > 2, let zero = nodes[producer].inputs[2] {
-            guard let zeros = try? constant(zero)?.array(of: Int32.self), zeros.allSatisfy({ $0 == 0 }) else { return nil }
-        }
-        let most = max(scales.count, w.scales.count)
-        let isProduct = (0..<most).allSatisfy { index in
-            let expected = x.scales[0] * w.scales[w.scales.count == 1 ? 0 : index]
-            return abs(scales[scales.count == 1 ? 0 : index] - expected) <= 1e-5 * abs(expected)
-        }
-        return isProduct ? [source] : nil
-    }
-
-    /// Whether two constants of one byte, nil for 0, are the same number.
-    fileprivate func isSameByte(_ a: ValueID?, _ b: ValueID?) -> Bool {
-        let (first, second) = (try? ByteMatMul.integers(constant(a)), try? ByteMatMul.integers(constant(b)))
-        return first != nil && first == second && first?.count == 1
+        return FusionMatch(
+            nodes: result.nodes, type: name, operation: QuantizedGlobalAverage(),
+            inputs: x.inputs + [result.scale, result.zero],
+            outputs: [result.output])
     }
 }

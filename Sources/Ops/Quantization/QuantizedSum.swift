@@ -13,25 +13,12 @@ struct QuantizedSum: Operator {
 
     func run(_ context: inout RunContext) throws {
         let output = try context.output(0)
-        let scale = try Self.scale(context.input(6))
-        var range = try ByteRange(output.dtype, zero: Self.zero(context.input(7)))
+        let result = try QuantizedScale(context, 6, 7)
+        var range = try ByteRange(output.dtype, zero: result.zero)
         if isRectified { range.least = max(range.least, range.zero) }
         try ByteQuantization.add(
-            (context.input(0), Self.scale(context.input(1)), Self.zero(context.optionalInput(2))),
-            (context.input(3), Self.scale(context.input(4)), Self.zero(context.optionalInput(5))), scale: scale, range,
-            into: output, threads: context.threads)
-    }
-
-    private static func scale(_ tensor: Tensor) throws(TensorError) -> Float {
-        let values = try tensor.array(of: Float.self)
-        guard values.count == 1 else { throw TensorError("expected a scale of one number, found \(values.count)") }
-        return values[0]
-    }
-
-    private static func zero(_ tensor: Tensor?) throws(TensorError) -> Int32 {
-        let values = try ByteMatMul.integers(tensor)
-        guard values.count == 1 else { throw TensorError("expected a zero point of one number, found \(values.count)") }
-        return values[0]
+            (context.input(0), QuantizedScale(context, 1, 2)), (context.input(3), QuantizedScale(context, 4, 5)),
+            scale: result.scale, range, into: output, threads: context.threads)
     }
 }
 

@@ -56,7 +56,7 @@ enum ByteQuantization {
     ///
     /// - Throws: ``TensorError`` where types or counts don't fit.
     static func add(
-        _ a: (Tensor, scale: Float, zero: Int32), _ b: (Tensor, scale: Float, zero: Int32), scale: Float, _ range: ByteRange,
+        _ a: (Tensor, QuantizedScale), _ b: (Tensor, QuantizedScale), scale: Float, _ range: ByteRange,
         into y: MutableTensor, threads: ThreadPool
     ) throws(TensorError) {
         for tensor in [a.0, b.0] {
@@ -64,15 +64,126 @@ enum ByteQuantization {
             guard tensor.count == y.count else { throw TensorError("shapes \(tensor.shape) and \(y.shape) differ") }
         }
         nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self)
-        @Sendable func part(_ x: (Tensor, scale: Float, zero: Int32), _ start: Int) -> ck_scaled_bytes {
-            unsafe ck_scaled_bytes(
-                bytes: x.0.start.assumingMemoryBound(to: UInt8.self) + start, is_signed: x.0.dtype == .int8 ? 1 : 0,
-                zero: x.zero, scale: x.scale)
-        }
         threads.forEachRange(y.count, grain: grain) { elements in
             unsafe ck_add_scaled_bytes(
-                part(a, elements.lowerBound), part(b, elements.lowerBound), elements.count, scale, range.zero, range.least,
+                scaled(a, elements.lowerBound), scaled(b, elements.lowerBound), elements.count, scale, range.zero, range.least,
                 range.largest, target + elements.lowerBound)
+        }
+    }
+
+    private static func scaled(_ x: (Tensor, QuantizedScale), _ start: Int) -> ck_scaled_bytes {
+        unsafe ck_scaled_bytes(
+            bytes: x.0.start.assumingMemoryBound(to: UInt8.self) + start, is_signed: x.0.dtype == .int8 ? 1 : 0,
+            zero: x.1.zero, scale: x.1.scale)
+    }
+
+    /// y = a · factors, rounded to bytes of a scale within a range; a is int8 or uint8 of y's shape.
+    ///
+    /// - Parameters:
+    ///   - factors: of float32, one for each `repeated` elements of a.
+    ///   - isLast: whether those lie channels last: [N, pixels, C], with factors [N, C].
+    /// - Throws: ``TensorError`` where types or counts don't fit.
+    static func multiply(
+        _ a: (Tensor, QuantizedScale), _ factors: Tensor, repeated: Int, isLast: Bool, scale: Float, _ range: ByteRange,
+        into y: MutableTensor, threads: ThreadPool
+    ) throws(TensorError) {
+        _ = try ByteRange(a.0.dtype, zero: 0)
+        guard a.0.count == y.count, factors.count * repeated == y.count else {
+            throw TensorError("shapes \(a.0.shape), \(factors.shape) and \(y.shape) don't fit")
+        }
+        guard y.count > 0 else { return }
+        nonisolated(unsafe) let numbers = unsafe try factors.pointer(to: Float.self)
+        nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self)
+        @Sendable func run(_ start: Int, _ count: Int, factor: Int, isOne: Bool) {
+            unsafe ck_multiply_scaled_bytes(
+                scaled(a, start), numbers + factor, isOne ? 1 : 0, count, scale, range.zero, range.least, range.largest,
+                target + start)
+        }
+        if repeated == 1 {
+            threads.forEachRange(y.count, grain: grain) { elements in
+                run(elements.lowerBound, elements.count, factor: elements.lowerBound, isOne: false)
+            }
+        } else if isLast {
+            let channels = y.shape[1]
+            threads.forEachRange(y.count / channels, grain: max(grain / channels, 1)) { pixels in
+                for pixel in pixels { run(pixel * channels, channels, factor: pixel / repeated * channels, isOne: false) }
+            }
+        } else {
+            threads.forEachRange(factors.count, grain: max(grain / repeated, 1)) { rows in
+                for row in rows { run(row * repeated, repeated, factor: row, isOne: true) }
+            }
+        }
+    }
+
+    /// The sums of the pixels of each plane of pictures [N, C, pixels], or, channels last, [N, pixels, C]: [N, C].
+    ///
+    /// - Throws: ``TensorError`` where the type or counts don't fit.
+    static func sums(
+        _ x: Tensor, pixels: Int, channels: Int, isLast: Bool, threads: ThreadPool
+    ) throws(TensorError) -> [Int32] {
+        _ = try ByteRange(x.dtype, zero: 0)
+        guard pixels > 0, channels > 0, x.count % (pixels * channels) == 0 else {
+            throw TensorError("\(x.count) bytes aren't pictures of \(channels) channels with \(pixels) pixels")
+        }
+        let isSigned: Int32 = x.dtype == .int8 ? 1 : 0
+        nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
+        if isLast {
+            return threads.map(x.count / (pixels * channels)) { picture in
+                var sums = [Int32](repeating: 0, count: channels)
+                unsafe ck_sum_byte_pixels(source + picture * pixels * channels, isSigned, pixels, channels, &sums)
+                return sums
+            }.flatMap { $0 }
+        }
+        var sums = [Int32](repeating: 0, count: x.count / pixels)
+        unsafe ck_sum_byte_planes(source, isSigned, sums.count, pixels, &sums)
+        return sums
+    }
+
+    /// What bytes become that are dequantized by one scale and quantized by another.
+    static func table(
+        from source: (dtype: DType, scale: Float, zero: Int32), to target: (dtype: DType, scale: Float, zero: Int32)
+    ) throws(TensorError) -> [UInt8] {
+        _ = try ByteRange(source.dtype, zero: 0)
+        let range = try ByteRange(target.dtype, zero: target.zero)
+        let values = (0...255).map { bits in
+            let number = source.dtype == .int8 ? Int32(Int8(truncatingIfNeeded: bits)) : Int32(bits)
+            return Float(number - source.zero) * source.scale
+        }
+        var table = [UInt8](repeating: 0, count: 256)
+        unsafe ck_quantize_bytes(values, 256, target.scale, range.zero, range.least, range.largest, &table)
+        return table
+    }
+
+    /// Rows of bytes, mapped by a table of 256 or, without one, copied, into rows of y that begin at `first` and lie `step` bytes apart.
+    ///
+    /// - Throws: ``TensorError`` where types or counts don't fit.
+    static func map(
+        _ x: Tensor, by table: [UInt8]?, rows: Int, columns: Int, into y: MutableTensor, first: Int, step: Int,
+        threads: ThreadPool
+    ) throws(TensorError) {
+        for dtype in [x.dtype, y.dtype] { _ = try ByteRange(dtype, zero: 0) }
+        guard x.count == rows * columns, table.map({ $0.count == 256 }) ?? true, first >= 0, first + columns <= step,
+            rows * step <= y.count
+        else { throw TensorError("\(x.shape) doesn't fit into \(y.shape)") }
+        guard x.count > 0 else { return }
+        nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
+        nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self) + first
+        threads.forEachRange(rows, grain: max(grain / max(columns, 1), 1)) { part in
+            unsafe ck_map_byte_rows(
+                table, source + part.lowerBound * columns, columns, part.count, columns, target + part.lowerBound * step, step)
+        }
+    }
+
+    /// y = table[x], element by element; x and y are bytes of either sign, and the table has 256.
+    ///
+    /// - Throws: ``TensorError`` where types or counts don't fit.
+    static func map(_ x: Tensor, by table: [UInt8], into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
+        for dtype in [x.dtype, y.dtype] { _ = try ByteRange(dtype, zero: 0) }
+        guard x.count == y.count, table.count == 256 else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
+        nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
+        nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self)
+        threads.forEachRange(x.count, grain: grain) { elements in
+            unsafe ck_map_bytes(table, source + elements.lowerBound, elements.count, target + elements.lowerBound)
         }
     }
 

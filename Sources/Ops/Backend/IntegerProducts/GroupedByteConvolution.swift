@@ -29,8 +29,8 @@ struct GroupedByteConvolution {
 
     /// Bytes of a strip that stay in the second-level cache, and those of one row of windows beyond which other kernels take less memory.
     private static let (stripBytes, largestStrip) = (256 << 10, 16 << 20)
-    /// Bytes of sums that stay in the first-level cache.
-    private static let sumsBytes = 16 << 10
+    /// Bytes of sums, and channels whose weights, that stay in the first-level cache.
+    private static let (sumsBytes, channelsAtOnce) = (16 << 10, 4 * Int(CK_GROUPED_BLOCK))
     /// Multiplications below which threads aren't worth waking.
     private static let leastSharedWork = 1 << 17
 
@@ -97,8 +97,9 @@ struct GroupedByteConvolution {
         private let offsets: [Int32]
         private let scales: [Float]
         private let floats: UnsafePointer<Float>?
-        /// Positions whose sums are computed at a time.
+        /// Positions and channels whose sums are computed at a time.
         private let positions: Int
+        private let channels: Int
         private let stripBytes: Int
         private let turnedBytes: Int
         private let resultBytes: Int
@@ -126,7 +127,8 @@ struct GroupedByteConvolution {
             } else {
                 unsafe floats = nil
             }
-            let perPosition = windows.channels * MemoryLayout<Int32>.stride
+            channels = min(windows.channels, GroupedByteConvolution.channelsAtOnce)
+            let perPosition = channels * MemoryLayout<Int32>.stride
             let multiple = convolution.weights.windows.group_channels == 1 ? Int(windows.positions) : 8
             positions = max(GroupedByteConvolution.sumsBytes / perPosition / multiple, 1) * multiple
             elementSize = output.dtype.bitWidth / 8
@@ -164,12 +166,16 @@ struct GroupedByteConvolution {
             let place = plane * output[1] + rows.lowerBound
             let target =
                 unsafe convolution.outputIsLast ? target + place * output[2] * window.outputChannels * elementSize : result
-            for row in 0..<rows.count {
-                for column in stride(from: 0, to: output[2], by: positions) {
-                    let count = min(positions, output[2] - column)
-                    let x = unsafe strip + row * convolution.strides[1] * rowBytes + column * windows.position_step
-                    unsafe ck_grouped_sums(form, &windows, x, rowOffsets, packed, count, sums, windows.channels)
-                    unsafe finish(sums, count, target, position: row * output[2] + column)
+            for first in stride(from: 0, to: windows.channels, by: channels) {
+                let channels = min(channels, windows.channels - first)
+                let named = first..<min(first + channels, window.outputChannels)
+                for row in 0..<rows.count {
+                    for column in stride(from: 0, to: output[2], by: positions) {
+                        let count = min(positions, output[2] - column)
+                        let x = unsafe strip + row * convolution.strides[1] * rowBytes + column * windows.position_step
+                        unsafe ck_grouped_sums(form, &windows, x, rowOffsets, packed, first, channels, count, sums, channels)
+                        unsafe finish(sums, step: channels, named, count, target, position: row * output[2] + column)
+                    }
                 }
             }
             if !convolution.outputIsLast { unsafe turn(result, plane: plane, rows: rows) }
@@ -222,29 +228,33 @@ struct GroupedByteConvolution {
             }
         }
 
-        /// What becomes of the sums of `count` positions.
+        /// What becomes of the sums of some channels at `count` positions.
         private func finish(
-            _ sums: UnsafeMutablePointer<Int32>, _ count: Int, _ target: UnsafeMutableRawPointer, position: Int
+            _ sums: UnsafeMutablePointer<Int32>, step: Int, _ channels: Range<Int>, _ count: Int,
+            _ target: UnsafeMutableRawPointer, position: Int
         ) {
-            let (step, channels) = (convolution.weights.windows.channels, convolution.window.outputChannels)
-            let (rows, columns) = (Int32(count), Int32(channels))
+            let (first, size) = (channels.lowerBound, convolution.window.outputChannels)
+            let (rows, columns) = (Int32(count), Int32(channels.count))
+            let place = position * size + first
             unsafe offsets.withUnsafeBufferPointer { offsets in
                 unsafe scales.withUnsafeBufferPointer { scales in
+                    let offsets = unsafe offsets.baseAddress.map { unsafe $0 + first }
+                    let scales = unsafe scales.baseAddress.map { unsafe $0 + first }
                     let terms = unsafe ck_zero_terms(
-                        offsets: offsets.baseAddress, row_zeros: nil, column_terms: nil, row_sums: nil, column_zeros: nil)
+                        offsets: offsets, row_zeros: nil, column_terms: nil, row_sums: nil, column_zeros: nil)
                     switch convolution.form {
                     case .int32:
-                        let y = unsafe target.assumingMemoryBound(to: Int32.self) + position * channels
-                        unsafe ck_finish_sums(sums, step, terms, rows, columns, y, channels)
+                        let y = unsafe target.assumingMemoryBound(to: Int32.self) + place
+                        unsafe ck_finish_sums(sums, step, terms, rows, columns, y, size)
                     case .float32:
-                        let y = unsafe target.assumingMemoryBound(to: Float.self) + position * channels
+                        let y = unsafe target.assumingMemoryBound(to: Float.self) + place
+                        let floats = unsafe floats.map { unsafe $0 + first }
                         unsafe ck_finish_sums(sums, step, terms, rows, columns, sums, step)
-                        unsafe ck_scale_sums(sums, step, rows, columns, nil, scales.baseAddress, floats, nil, y, channels)
+                        unsafe ck_scale_sums(sums, step, rows, columns, nil, scales, floats, nil, y, size)
                     case .bytes(_, let range):
-                        let y = unsafe target.assumingMemoryBound(to: UInt8.self) + position * channels
+                        let y = unsafe target.assumingMemoryBound(to: UInt8.self) + place
                         unsafe ck_requantize_sums(
-                            sums, step, offsets.baseAddress, rows, columns, nil, scales.baseAddress, range.zero, range.least,
-                            range.largest, y, channels)
+                            sums, step, offsets, rows, columns, nil, scales, range.zero, range.least, range.largest, y, size)
                     }
                 }
             }

@@ -1,0 +1,94 @@
+import GraphRuntime
+
+/// What a DequantizeLinear reads.
+struct DequantizedValue {
+    let source: ValueID
+    let scale: ValueID
+    let zero: ValueID?
+    let scales: [Float]
+    let axis: Int
+    let rank: Int
+
+    var inputs: [ValueID?] { [source, scale, zero] }
+
+    /// Whether there is a scale for each of `count` indices along an axis.
+    func isAlong(axis: Int, count: Int) -> Bool { scales.count == count && (self.axis + rank) % rank == axis }
+}
+
+/// What a QuantizeLinear with constant parameters of one number ends.
+struct QuantizedResult {
+    /// The node whose result is quantized, or rectified before.
+    let producer: Int
+    let isRectified: Bool
+    let nodes: [Int]
+    let scale: ValueID
+    let zero: ValueID?
+    let output: ValueID
+}
+
+extension GraphEditor {
+    /// What is dequantized to a value, by constant scales; nil where it isn't bytes.
+    func dequantized(_ id: ValueID?) -> DequantizedValue? {
+        guard let producer = producer(of: id), let operation = operation(producer, as: DequantizeLinear.self),
+            operation.blockSize == 0, isFloat(id), let source = nodes[producer].inputs[0], let shape = shape(source),
+            let scale = nodes[producer].inputs[1], constant(scale)?.dtype == .float32, let scales = floats(scale),
+            let dtype = fact(source).dtype, dtype == .int8 || dtype == .uint8
+        else { return nil }
+        let zero = nodes[producer].inputs.count > 2 ? nodes[producer].inputs[2] : nil
+        guard zero == nil || constant(zero) != nil else { return nil }
+        return DequantizedValue(
+            source: source, scale: scale, zero: zero, scales: scales, axis: operation.axis, rank: max(shape.rank, 1))
+    }
+
+    func quantized(_ node: Int) -> QuantizedResult? {
+        guard let operation = operation(node, as: QuantizeLinear.self), operation.blockSize == 0, let output = output(node),
+            let dtype = fact(output).dtype, dtype == .int8 || dtype == .uint8, let x = nodes[node].inputs[0], isFloat(x),
+            let scale = nodes[node].inputs[1], constant(scale)?.dtype == .float32, constant(scale)?.count == 1,
+            nodes[node].inputs.count > 2, let zero = nodes[node].inputs[2], constant(zero)?.count == 1,
+            let producer = producer(of: x)
+        else { return nil }
+        if self.operation(producer, as: Activation.self)?.function == .relu, let before = nodes[producer].inputs[0],
+            let inner = self.producer(of: before)
+        {
+            return QuantizedResult(
+                producer: inner, isRectified: true, nodes: [inner, producer, node], scale: scale, zero: zero, output: output)
+        }
+        return QuantizedResult(
+            producer: producer, isRectified: false, nodes: [producer, node], scale: scale, zero: zero, output: output)
+    }
+
+    /// The factors of a MatMul of dequantized values: one scale for the left one, one for all columns or for each of the right one.
+    func quantizedFactors(_ node: Int) -> (a: DequantizedValue, b: DequantizedValue)? {
+        guard let matMul = operation(node, as: MatMul.self), !matMul.hasBias, !matMul.hasResidual,
+            let a = dequantized(nodes[node].inputs[0]), let b = dequantized(nodes[node].inputs[1]), a.scales.count == 1,
+            let shape = shape(b.source), shape.rank >= 2,
+            b.scales.count == 1 || b.isAlong(axis: shape.rank - 1, count: shape[shape.rank - 1])
+        else { return nil }
+        return (a, b)
+    }
+
+    /// The int32 numbers of a bias that is dequantized by the product of two values' scales; empty without one, nil for any other.
+    func integerBias(_ id: ValueID?, _ x: DequantizedValue, _ w: DequantizedValue) -> [ValueID?]? {
+        guard let id else { return [] }
+        guard let producer = producer(of: id), let operation = operation(producer, as: DequantizeLinear.self),
+            operation.blockSize == 0, let source = nodes[producer].inputs[0], fact(source).dtype == .int32,
+            let scales = floats(nodes[producer].inputs[1]), let count = shape(source)?.count,
+            scales.count == 1 || scales.count == count
+        else { return nil }
+        if nodes[producer].inputs.count > 2, let zero = nodes[producer].inputs[2] {
+            guard let zeros = try? constant(zero)?.array(of: Int32.self), zeros.allSatisfy({ $0 == 0 }) else { return nil }
+        }
+        let most = max(scales.count, w.scales.count)
+        let isProduct = (0..<most).allSatisfy { index in
+            let expected = x.scales[0] * w.scales[w.scales.count == 1 ? 0 : index]
+            return abs(scales[scales.count == 1 ? 0 : index] - expected) <= 1e-5 * abs(expected)
+        }
+        return isProduct ? [source] : nil
+    }
+
+    /// Whether two constants of one byte, nil for 0, are the same number.
+    func isSameByte(_ a: ValueID?, _ b: ValueID?) -> Bool {
+        let (first, second) = (try? ByteMatMul.integers(constant(a)), try? ByteMatMul.integers(constant(b)))
+        return first != nil && first == second && first?.count == 1
+    }
+}
