@@ -29,9 +29,10 @@ public enum StandardOperators {
 
     /// In the order in which they are tried: later ones build on what earlier ones made.
     public static let fusions: [any Fusion] = [
-        QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(), QuantizedMaxPoolFusion(),
+        ByteTableFusion(), QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(),
+        QuantizedMaxPoolFusion(),
         QuantizedProductFusion(), QuantizedGlobalAverageFusion(), QuantizedMovementFusion(), QuantizedConcatFusion(),
-        ByteTableFusion(), DequantizedMatMulFusion(), ChannelsLastFusion(),
+        DequantizedMatMulFusion(), MappedProductFusion(), ChannelsLastFusion(),
         ConvScaleFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(),
         MishFusion(), GELUFusion(),
         GEGLUFusion(), GroupNormalizationFusion(),

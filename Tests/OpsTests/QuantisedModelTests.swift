@@ -14,7 +14,7 @@ import Testing
 
     @Test(arguments: [true, false]) func equalONNXRuntime(optimize: Bool) throws {
         let cases = try BackendTestCase.find(in: Self.folder)
-        #expect(cases.count >= 30, "run python Tests/References/quantised_models.py, which writes them")
+        #expect(cases.count >= 50, "run python Tests/References/quantised_models.py, which writes them")
         let runner = BackendTestRunner(
             library: StandardOperators.library,
             options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 2)))
@@ -30,6 +30,14 @@ import Testing
     /// No operator computes float32 that could compute bytes.
     @Test(arguments: [
         ("static-pictures-QDQ-u8s8-channels", ["QLinearConv": 4, "QLinearAdd": 1, "QGemm": 1]),
+        (
+            "static-mobile-QDQ-u8s8-channels",
+            [
+                "QLinearConv": 6, "table of bytes": 5, "QLinearConv+table": 4, "movement of bytes": 4, "QLinearMul": 1,
+                "QLinearGlobalAveragePool": 2, "QLinearConcat": 1, "QGemm": 1, "channels last": 9,
+            ]
+        ),
+        ("static-windows-QDQ-u8s8", ["QLinearMatMul": 2, "movement of bytes": 5, "table of bytes": 4]),
         ("static-perceptron-QDQ-u8u8", ["QLinearMatMul": 3]), ("dynamic-QInt8", ["MatMulInteger+scale": 3]),
         ("blocks-4", ["MatMulNBits+bias": 1, "MatMulNBits+residual": 1]),
         ("dynamic-conv", ["ConvInteger+scale": 4, "ConvInteger+bias": 4]),
@@ -38,7 +46,8 @@ import Testing
         let file = Self.folder.appendingPathComponent(name).appendingPathComponent("model.onnx")
         let model = try ONNXModel(contentsOf: file)
         let session = try Session(graph: model.graph, library: StandardOperators.library)
-        let shape = name.contains("pictures") || name.contains("conv") ? [2, 3, 23, 21] : [2, 7, 36]
+        let hasPictures = ["pictures", "mobile", "conv"].contains { name.contains($0) }
+        let shape = hasPictures ? [2, 3, 23, 21] : [2, 7, 36]
         let x = try Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: Shape(shape))
         let counts = try session.prepare(["x": x]).fusionCounts
         for (fusion, count) in expected { #expect(counts[fusion] == count, "\(fusion) of \(counts)") }

@@ -20,7 +20,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from common import CACHE
 
-RECIPE = 1
+RECIPE = 2
 OPSET = 17
 generator = np.random.default_rng(17)
 
@@ -85,6 +85,51 @@ def pictures():
     return network
 
 
+def mobile():
+    """Depthwise and grouped convolutions, activations in several steps, squeeze and excite, a concatenation."""
+    network = Network([2, 3, 23, 21], 2)
+    network.add("Conv", random(16, 3, 3, 3, scale=0.3), random(16), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    network.add("HardSwish")
+    start = network.add("Conv", random(16, 1, 5, 5, scale=0.3), random(16), kernel_shape=[5, 5], pads=[2, 2, 2, 2], group=16)
+    network.add("Sigmoid")
+    start = network.add("Mul", second=start)
+    network.add("GlobalAveragePool")
+    network.add("Conv", random(8, 16, 1, 1), random(8), kernel_shape=[1, 1])
+    network.add("Relu")
+    network.add("Conv", random(16, 8, 1, 1), random(16), kernel_shape=[1, 1])
+    network.add("HardSigmoid", alpha=1 / 6)
+    start = network.add("Mul", second=start)
+    network.add("Conv", random(16, 4, 3, 3, scale=0.3), random(16), kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=4)
+    network.add("LeakyRelu", alpha=0.1)
+    network.add("Concat", second=start, axis=1)
+    network.add("Conv", random(24, 32, 1, 1, scale=0.3), random(24), kernel_shape=[1, 1])
+    network.add("Slice", np.array([4]), np.array([20]), np.array([1]))
+    network.add("Transpose", perm=[0, 2, 3, 1])
+    network.add("Transpose", perm=[0, 3, 1, 2])
+    network.add("GlobalAveragePool")
+    network.add("Reshape", np.array([0, -1]))
+    network.add("Gemm", random(10, 16, scale=0.3), random(10), transB=1)
+    return network
+
+
+def windows():
+    """What attention in windows moves, and GELU in its steps."""
+    network = Network([2, 7, 36], 3)
+    network.add("MatMul", random(36, 48, scale=0.2))
+    network.add("Pad", np.array([0, 0, 0, 0, 1, 0]))
+    network.add("Reshape", np.array([2, 2, 4, 48]))
+    network.add("Transpose", perm=[0, 2, 1, 3])
+    network.add("Gather", np.array([3, 0, 1]), axis=1)
+    start = network.add("Reshape", np.array([2, 6, 48]))
+    network.add("Div", np.array(2**0.5, np.float32))
+    network.add("Erf")
+    network.add("Add", np.array(1, np.float32))
+    network.add("Mul", second=start)
+    network.add("Mul", np.array(0.5, np.float32))
+    network.add("MatMul", random(48, 33, scale=0.2))
+    return network
+
+
 class Calibration(CalibrationDataReader):
     def __init__(self, shape):
         self.left = [{"x": random(*shape)} for _ in range(4)]
@@ -95,18 +140,21 @@ class Calibration(CalibrationDataReader):
 
 def variants(folder):
     """Names, model files and tolerances."""
+    networks = {"perceptron": perceptron(), "pictures": pictures(), "mobile": mobile(), "windows": windows()}
+    for name, network in networks.items():
+        network.save(folder / f"{name}.onnx")
     source, picture = folder / "perceptron.onnx", folder / "pictures.onnx"
-    perceptron().save(source)
-    pictures().save(picture)
     for kind, reduced in ((QuantType.QInt8, True), (QuantType.QUInt8, False)):
         for each in (False, True):
             name = f"dynamic-{kind.name}{'-columns' if each else ''}"
             quantize_dynamic(source, folder / name, weight_type=kind, per_channel=each, reduce_range=reduced)
             yield name, folder / name, 2e-5
-    quantize_dynamic(picture, folder / "dynamic-conv", weight_type=QuantType.QUInt8)
-    yield "dynamic-conv", folder / "dynamic-conv", 2e-5
+    for name, network in (("dynamic-conv", picture), ("dynamic-mobile", folder / "mobile.onnx")):
+        quantize_dynamic(network, folder / name, weight_type=QuantType.QUInt8)
+        yield name, folder / name, 2e-5
     pairs = {"u8s8": (QuantType.QUInt8, QuantType.QInt8), "u8u8": (QuantType.QUInt8, QuantType.QUInt8), "s8s8": (QuantType.QInt8, QuantType.QInt8)}
-    for model, shape in ((source, [2, 7, 36]), (picture, [2, 3, 23, 21])):
+    for name, network in networks.items():
+        model, shape = folder / f"{name}.onnx", network.shape
         for label, (activations, weights) in pairs.items():
             for form in (QuantFormat.QDQ, QuantFormat.QOperator):
                 for each in (False, True):

@@ -12,7 +12,7 @@ struct ByteTableFusion: Fusion {
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         guard editor.operation(node, as: QuantizeLinear.self) != nil, let output = editor.output(node),
             let found = Self.chain(endingAt: node, output, editor), let dtype = editor.fact(output).dtype,
-            let table = try Self.table(of: found, output, editor), table.dtype == dtype
+            let table = try Self.table(of: found, output, editor), table.dtype == dtype, table.count == 256
         else { return nil }
         let operation = ByteTable(table: try Self.bits(table), dtype: dtype)
         return FusionMatch(
@@ -72,12 +72,20 @@ struct ByteTableFusion: Fusion {
         for case let id? in editor.nodes[node].inputs {
             if let constant = editor.constant(id) {
                 guard constant.count == 1 else { return nil }
-            } else {
+            } else if dequantizedConstant(id, editor) == nil {
                 guard isBytes(id, editor) || editor.isFloat(id) else { return nil }
                 result.append(id)
             }
         }
         return result.isEmpty ? nil : result
+    }
+
+    /// The DequantizeLinear of a constant of one number, as quantisers leave operands that are constants.
+    private static func dequantizedConstant(_ id: ValueID, _ editor: GraphEditor) -> Int? {
+        guard let node = editor.producer(of: id), editor.operation(node, as: DequantizeLinear.self) != nil,
+            editor.nodes[node].inputs.allSatisfy({ $0 == nil || editor.constant($0)?.count == 1 })
+        else { return nil }
+        return node
     }
 
     private static func isElementwise(_ operation: any Operator) -> Bool {
@@ -108,7 +116,7 @@ struct ByteTableFusion: Fusion {
             let inputs = editor.nodes[node].inputs.map { id in id.flatMap { values[$0] ?? editor.constant($0) } }
             let facts = inputs.map { tensor in tensor.map { Fact(.tensor($0)) } }
             guard let fact = try operation.inferOutputs(InferenceInputs(facts)).first, let dtype = fact.dtype,
-                let shape = fact.shape, shape.count == 256
+                let shape = fact.shape, shape.count == 256 || shape.count == 1
             else { return nil }
             let storage = try MutableTensor(dtype: dtype, shape: shape)
             var context = RunContext(
@@ -119,16 +127,50 @@ struct ByteTableFusion: Fusion {
         return values[output]
     }
 
-    /// The chain's nodes, the first one last, with those DequantizeLinear of the source that others read as well.
+    /// The chain's nodes, the first one last, with those DequantizeLinear of the source that others read as well, and of constants.
     private static func needed(_ chain: Chain, _ editor: GraphEditor) -> [Int] {
-        let shared = chain.nodes.flatMap { editor.nodes[$0].inputs }.compactMap { editor.producer(of: $0) }.filter { node in
-            editor.operation(node, as: DequantizeLinear.self) != nil && editor.nodes[node].inputs[0] == chain.source
+        let around = chain.nodes.flatMap { editor.nodes[$0].inputs }.compactMap { id -> Int? in
+            guard let id, let node = editor.producer(of: id) else { return nil }
+            let isShared =
+                editor.operation(node, as: DequantizeLinear.self) != nil && editor.nodes[node].inputs[0] == chain.source
+            return isShared ? node : dequantizedConstant(id, editor)
         }
-        return Set(chain.nodes + shared).sorted(by: >)
+        return Set(chain.nodes + around).sorted(by: >)
     }
 
     private static func bits(_ table: Tensor) throws -> [UInt8] {
         table.dtype == .uint8
             ? try table.array(of: UInt8.self) : try table.array(of: Int8.self).map { UInt8(bitPattern: $0) }
+    }
+}
+
+/// QLinearConv or QGemm → table of bytes: numbers are mapped where they are rounded.
+struct MappedProductFusion: Fusion {
+    let name = "QLinearConv+table"
+    var comesBeforeFolding: Bool { true }
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let table = editor.operation(node, as: ByteTable.self), let output = editor.output(node),
+            let producer = editor.producer(of: editor.nodes[node].inputs[0]),
+            let operation = mapped(producer, by: table, editor)
+        else { return nil }
+        return FusionMatch(
+            nodes: [producer, node], type: editor.nodes[producer].identity.type, operation: operation,
+            inputs: editor.nodes[producer].inputs, outputs: [output])
+    }
+
+    private func mapped(_ node: Int, by table: ByteTable, _ editor: GraphEditor) -> (any Operator)? {
+        guard let result = editor.output(node), editor.fact(result).dtype == table.dtype, editor.soleReader(of: result) != nil
+        else { return nil }
+        if var conv = editor.operation(node, as: QLinearConv.self), conv.table.isEmpty {
+            conv.table = table.table
+            return conv
+        }
+        // Without a scale of the result that is float32.
+        if var gemm = editor.operation(node, as: QuantizedGemm.self), gemm.table.isEmpty {
+            gemm.table = table.table
+            return gemm
+        }
+        return nil
     }
 }

@@ -63,6 +63,8 @@ struct QLinearConv: Operator {
     var hasChannelsLast = false
     /// Whether nothing below the output's zero point is written: the Relu before it was quantized.
     var isRectified = false
+    /// What bytes of the result become, by their bits; empty where they stay.
+    var table: [UInt8] = []
     /// How the elements of input and output lie.
     var placing = ChannelPlacing()
     /// Input 3 in panels, where it is constant.
@@ -117,6 +119,7 @@ struct QLinearConv: Operator {
         // In the order in which ONNX Runtime rounds.
         let factors = scales[1].map { scales[0][0] * $0 / scales[2][0] }
         var convolution = ByteConvolution(window: window, form: .bytes(scales: factors, range))
+        convolution.table = table
         convolution.inputIsLast = hasChannelsLast || placing.inputIsLast
         convolution.outputIsLast = hasChannelsLast || placing.outputIsLast
         convolution.inputZero = try context.optionalInput(2)

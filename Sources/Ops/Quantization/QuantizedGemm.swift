@@ -9,6 +9,8 @@ struct QuantizedGemm: Operator {
     let transposeB: Bool
     /// Whether nothing below the result's zero point is written: the Relu before it was quantized.
     var isRectified = false
+    /// What bytes of the result become, by their bits; empty where they stay.
+    var table: [UInt8] = []
     /// Input 3 in panels, where it is constant.
     private var panels: PackedConstant?
 
@@ -66,7 +68,7 @@ struct QuantizedGemm: Operator {
         try ByteGemm(
             layout: layout, leftZero: ByteMatMul.integers(context.optionalInput(2)),
             rightZeros: ByteMatMul.integers(context.optionalInput(5)), scales: factors, addend: context.optionalInput(6),
-            form: form
+            form: form, table: table
         ).run(a, b.dtype, packed, into: output, threads: threads)
     }
 }

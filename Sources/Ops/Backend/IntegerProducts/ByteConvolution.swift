@@ -18,6 +18,8 @@ struct ByteConvolution {
     /// The weights as ``packed(_:_:zero:constants:)`` has them; nil where they aren't packed yet.
     var panels: Tensor?
     var form: Form
+    /// What bytes of the result become, by their bits; empty where they stay.
+    var table: [UInt8] = []
 
     /// What becomes of the sums.
     enum Form {
@@ -88,7 +90,7 @@ struct ByteConvolution {
         }
         if var grouped = GroupedByteConvolution(window, form: form) {
             (grouped.inputIsLast, grouped.outputIsLast) = (staysInput, staysOutput)
-            (grouped.inputZero, grouped.bias) = (zeros.input, offsets)
+            (grouped.inputZero, grouped.bias, grouped.table) = (zeros.input, offsets, table)
             let packed = try panels ?? grouped.weights.pack(w, zeros: zeros.weights)
             return try grouped.run(x, packed: packed, into: output, threads: threads)
         }
@@ -138,7 +140,7 @@ struct ByteConvolution {
             m: window.batch * window.outputCount, n: outputChannels, k: layout.depth, leftIsSigned: isSigned, left: left,
             panels: right.panels, columnSums: right.sums, leftZeros: [zeros.input],
             rightZeros: zeros.weights[range].map { $0 &+ shift }, offsets: offsets.isEmpty ? [] : Array(offsets[range]),
-            scales: form.scales(range), result: try result(target, from: range.lowerBound)
+            scales: form.scales(range), table: table, result: try result(target, from: range.lowerBound)
         ).run(threads: threads)
     }
 

@@ -17,6 +17,8 @@ struct ByteGemm {
     /// int32, one for each column; nil for 0.
     let addend: Tensor?
     let form: Form
+    /// What bytes of the result become, by their bits; empty where they stay.
+    var table: [UInt8] = []
 
     /// - Parameter packed: B as ``layout`` packs it.
     /// - Throws: ``TensorError`` where types or shapes don't fit, or there is no memory.
@@ -41,7 +43,8 @@ struct ByteGemm {
             m: m, n: n, k: k, leftIsSigned: a.dtype == .int8,
             left: .matrix(a.start.assumingMemoryBound(to: UInt8.self), step: k), panels: matrix.panels,
             columnSums: matrix.sums, leftZeros: leftZero, rightZeros: rightZeros.map { $0 &+ shift }, offsets: offsets,
-            scales: scales.count == n ? scales : Array(repeating: scales[0], count: n), result: result
+            scales: scales.count == n ? scales : Array(repeating: scales[0], count: n), table: table,
+            result: result
         ).run(threads: threads)
     }
 }

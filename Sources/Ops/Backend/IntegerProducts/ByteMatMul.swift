@@ -41,7 +41,7 @@ struct ByteMatMul {
         let rightZeros = try Self.integers(rightZero).map { $0 &+ shift }
         let first = unsafe a.start.assumingMemoryBound(to: UInt8.self)
         let scales = try scales(columns: n)
-        for index in 0..<count {
+        let products = try (0..<count).map { index in
             let matrices = extents.sharesB ? (a: 0, b: 0) : extents.matrices(index)
             let right = unsafe try layout.matrix(matrices.b, of: packed)
             var product = unsafe ByteProduct(
@@ -53,8 +53,9 @@ struct ByteMatMul {
             if case .bytes(let rowScales, _, _) = form, rowScales.count > 1 {
                 product.rowScales = try Self.part(rowScales, of: matrices.a, size: rows, cycle: extents.m)
             }
-            try product.run(threads: threads)
+            return product
         }
+        try ByteProduct.run(products, threads: threads)
     }
 
     private func scales(columns: Int) throws -> [Float] {

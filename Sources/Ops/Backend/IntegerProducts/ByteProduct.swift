@@ -43,6 +43,8 @@ struct ByteProduct: @unchecked Sendable {
     var rowScales: [Float] = []
     /// One for each column, where the result isn't integers.
     var scales: [Float] = []
+    /// What bytes of the result become, by their bits; empty where they stay.
+    var table: [UInt8] = []
     var result: Result
 
     /// Below this many multiply-adds a part costs more to hand out than to compute.
@@ -65,6 +67,28 @@ struct ByteProduct: @unchecked Sendable {
             let column = index % columnParts * columnStep
             unsafe run(
                 rows: row..<min(row + rowStep, m), columns: column..<min(column + columnStep, n), plan, scratch)
+        }
+    }
+
+    /// Computes products of the same extents: where they are many and small, each on one thread.
+    ///
+    /// - Throws: ``TensorError`` where there is no memory to work in.
+    static func run(_ products: [ByteProduct], threads: ThreadPool) throws(TensorError) {
+        guard let first = products.first else { return }
+        let work = Double(first.m) * Double(first.n) * Double(max(first.k, 1))
+        guard products.count >= 2 * threads.threadCount, work < Double(threads.threadCount * Self.smallestPart), first.m > 0,
+            first.n > 0
+        else {
+            for product in products { try product.run(threads: threads) }
+            return
+        }
+        // As many as are worth waking a thread for.
+        let step = max(Self.smallestPart / 8 / max(Int(work), 1), 1)
+        let parts = (products.count + step - 1) / step
+        unsafe try threads.forEach(parts, scratchBytes: TileTerms(first).scratchSize) { part, scratch in
+            for product in products[part * step..<min((part + 1) * step, products.count)] {
+                unsafe product.run(rows: 0..<product.m, columns: 0..<product.n, TileTerms(product), scratch)
+            }
         }
     }
 
@@ -160,9 +184,13 @@ struct ByteProduct: @unchecked Sendable {
                             sums, width, rows, columns, rowScale, scale, bias.map { unsafe $0 + column },
                             addend.map { unsafe $0 + place }, y + place, step)
                     case .bytes(let y, let step, let range):
+                        let place = unsafe y + row * step + column
                         unsafe ck_requantize_sums(
-                            sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest,
-                            y + row * step + column, step)
+                            sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest, place,
+                            step)
+                        if !table.isEmpty {
+                            unsafe ck_map_byte_rows(table, place, step, rowCount, columnCount, place, step)
+                        }
                     }
                 }
             }

@@ -16,6 +16,8 @@ struct GroupedByteConvolution {
     /// Added to the sums: one for each output channel, or none.
     var bias: [Int32] = []
     var form: ByteConvolution.Form
+    /// What bytes of the result become, by their bits; empty where they stay.
+    var table: [UInt8] = []
 
     private let input: [Int]
     private let kernel: [Int]
@@ -255,6 +257,9 @@ struct GroupedByteConvolution {
                         let y = unsafe target.assumingMemoryBound(to: UInt8.self) + place
                         unsafe ck_requantize_sums(
                             sums, step, offsets, rows, columns, nil, scales, range.zero, range.least, range.largest, y, size)
+                        if !convolution.table.isEmpty {
+                            unsafe ck_map_byte_rows(convolution.table, y, size, count, channels.count, y, size)
+                        }
                     }
                 }
             }
