@@ -87,6 +87,22 @@ VECTOR_INLINE void copy_changed(uint8_t *target, const uint8_t *source, ptrdiff_
         const bytes16 first = *(const bytes16 *)source, last = *(const bytes16 *)(source + count - 16);
         *(bytes16 *)target = first ^ (bytes16)flip;
         *(bytes16 *)(target + count - 16) = last ^ (bytes16)flip;
+    } else if (count >= 8) {
+        const uint64_t flips = 0x0101010101010101u * flip;
+        uint64_t first, last;
+        memcpy(&first, source, 8);
+        memcpy(&last, source + count - 8, 8);
+        first ^= flips, last ^= flips;
+        memcpy(target, &first, 8);
+        memcpy(target + count - 8, &last, 8);
+    } else if (count >= 4) {
+        const uint32_t flips = 0x01010101u * flip;
+        uint32_t first, last;
+        memcpy(&first, source, 4);
+        memcpy(&last, source + count - 4, 4);
+        first ^= flips, last ^= flips;
+        memcpy(target, &first, 4);
+        memcpy(target + count - 4, &last, 4);
     } else {
         for (ptrdiff_t i = 0; i < count; i++) target[i] = source[i] ^ flip;
     }

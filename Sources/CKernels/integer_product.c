@@ -97,8 +97,8 @@ VECTOR_INLINE int32_t four_bytes(const uint8_t *place) {
 }
 
 // Half of a panel's columns at a time: a vector of 16 bits has the four numbers of four columns, whose products add up in pairs.
-CK_TARGET_AVX2 VECTOR_INLINE void tile_bytes_avx2(const int rows, BYTES_PARAMETERS) {
-    for (int half = 0; half < 2; half++) {
+CK_TARGET_AVX2 VECTOR_INLINE void tile_bytes_avx2(const int rows, int halves, BYTES_PARAMETERS) {
+    for (int half = 0; half < halves; half++) {
         __m256i low[4], high[4];
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) low[i] = high[i] = _mm256_setzero_si256();
@@ -121,12 +121,12 @@ CK_TARGET_AVX2 VECTOR_INLINE void tile_bytes_avx2(const int rows, BYTES_PARAMETE
     }
 }
 
-CK_TARGET_AVX2 static void bytes_avx2(int rows, BYTES_PARAMETERS) {
+CK_TARGET_AVX2 static void bytes_avx2(int rows, int halves, BYTES_PARAMETERS) {
     switch (rows) {
-    case 1: return tile_bytes_avx2(1, BYTES_ARGUMENTS);
-    case 2: return tile_bytes_avx2(2, BYTES_ARGUMENTS);
-    case 3: return tile_bytes_avx2(3, BYTES_ARGUMENTS);
-    default: return tile_bytes_avx2(4, BYTES_ARGUMENTS);
+    case 1: return tile_bytes_avx2(1, halves, BYTES_ARGUMENTS);
+    case 2: return tile_bytes_avx2(2, halves, BYTES_ARGUMENTS);
+    case 3: return tile_bytes_avx2(3, halves, BYTES_ARGUMENTS);
+    default: return tile_bytes_avx2(4, halves, BYTES_ARGUMENTS);
     }
 }
 
@@ -153,41 +153,48 @@ TARGET_AVX_VNNI VECTOR_INLINE void tile_bytes_avx_vnni(const int rows, BYTES_PAR
 
 TARGET_AVX_VNNI static void bytes_avx_vnni(int rows, BYTES_PARAMETERS) { UP_TO_6_ROWS(tile_bytes_avx_vnni, BYTES_ARGUMENTS) }
 
-TARGET_AVX512_VNNI VECTOR_INLINE void tile_bytes_avx512(const int rows, BYTES_PARAMETERS) {
+// Of a whole panel, or of the first half of its columns.
+TARGET_AVX512_VNNI VECTOR_INLINE void tile_bytes_avx512(const int rows, const int vectors, BYTES_PARAMETERS) {
     __m512i sum[14][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
     for (ptrdiff_t p = 0; p < groups; p++) {
         const __m512i low = _mm512_loadu_si512(b + 128 * p);
-        const __m512i high = _mm512_loadu_si512(b + 128 * p + 64);
+        const __m512i high = vectors > 1 ? _mm512_loadu_si512(b + 128 * p + 64) : low;
         _mm_prefetch((const char *)(b + 128 * p + 2048), _MM_HINT_T0);
-        _mm_prefetch((const char *)(b + 128 * p + 2112), _MM_HINT_T0);
+        if (vectors > 1) _mm_prefetch((const char *)(b + 128 * p + 2112), _MM_HINT_T0);
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             const __m512i factor = _mm512_set1_epi32(four_bytes(a + i * a_step + 4 * p));
             sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], factor, low);
-            sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], factor, high);
+            if (vectors > 1) sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], factor, high);
         }
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
         _mm512_storeu_si512(c + i * ldc, sum[i][0]);
-        _mm512_storeu_si512(c + i * ldc + 16, sum[i][1]);
+        if (vectors > 1) _mm512_storeu_si512(c + i * ldc + 16, sum[i][1]);
     }
 }
 
 #include "tile.h"
 
-TARGET_AVX512_VNNI static void bytes_avx512(int rows, BYTES_PARAMETERS) { UP_TO_14_ROWS(tile_bytes_avx512, BYTES_ARGUMENTS) }
+TARGET_AVX512_VNNI static void bytes_avx512(int rows, BYTES_PARAMETERS) { UP_TO_14_ROWS(tile_bytes_avx512, 2, BYTES_ARGUMENTS) }
+TARGET_AVX512_VNNI static void half_bytes_avx512(int rows, BYTES_PARAMETERS) {
+    UP_TO_14_ROWS(tile_bytes_avx512, 1, BYTES_ARGUMENTS)
+}
 #endif
 
-void ck_bytes_kernel(int level, int rows, BYTES_PARAMETERS) {
+void ck_bytes_kernel(int level, int rows, int columns, BYTES_PARAMETERS) {
+    const int is_half = 2 * columns <= ck_bytes_tile(level).columns;
 #if defined(__x86_64__)
     if (level == CK_BYTES_AMX && ck_runs_amx()) return ck_amx_multiply_bytes(rows, BYTES_ARGUMENTS);
-    if (level == CK_BYTES_AVX512_VNNI) return bytes_avx512(rows, BYTES_ARGUMENTS);
+    if (level == CK_BYTES_AVX512_VNNI)
+        return is_half ? half_bytes_avx512(rows, BYTES_ARGUMENTS) : bytes_avx512(rows, BYTES_ARGUMENTS);
     if (level == CK_BYTES_AVX_VNNI) return bytes_avx_vnni(rows, BYTES_ARGUMENTS);
-    if (level == CK_BYTES_AVX2) return bytes_avx2(rows, BYTES_ARGUMENTS);
+    if (level == CK_BYTES_AVX2) return bytes_avx2(rows, is_half ? 1 : 2, BYTES_ARGUMENTS);
 #endif
+    (void)is_half;
     if (level == CK_BYTES_AMX) return tile_bytes_plain(32, rows, BYTES_ARGUMENTS);
     bytes_plain(rows, BYTES_ARGUMENTS);
 }

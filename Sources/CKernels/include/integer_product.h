@@ -29,9 +29,10 @@ int ck_bytes_level(void);
 // The largest tile of C that a kernel computes at a time.
 ck_tile ck_bytes_tile(int level);
 
-// c[i][j] = the sum over 4 · groups of a[i * a_step + p] · b[p][j], for `rows` <= the tile's rows and all of a panel's columns.
+// c[i][j] = the sum over 4 · groups of a[i * a_step + p] · b[p][j], for `rows` <= the tile's rows and at least `columns` of a panel's: c
+// has room for all.
 void ck_bytes_kernel(
-    int level, int rows, ptrdiff_t groups, const uint8_t *a, ptrdiff_t a_step, const uint8_t *b, int32_t *c, ptrdiff_t ldc);
+    int level, int rows, int columns, ptrdiff_t groups, const uint8_t *a, ptrdiff_t a_step, const uint8_t *b, int32_t *c, ptrdiff_t ldc);
 
 // Packs `count` <= columns columns of k rows of B, whose rows lie row_step bytes apart, with every byte's bits changed by `flip`.
 void ck_pack_byte_columns(

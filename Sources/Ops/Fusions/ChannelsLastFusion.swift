@@ -82,7 +82,9 @@ struct ChannelsLastFusion: Fusion {
             // Numbers for channels lie in one order only.
             return editor.isSameShape(a, b) ? [a, b] : [a]
         }
-        guard editor.operation(node, as: QuantizedSum.self) != nil, let a = inputs[0], let b = inputs[3] else { return nil }
+        guard editor.operation(node, as: QuantizedSum.self) != nil, let a = inputs[0], let b = inputs[3],
+            editor.isSameShape(a, b)
+        else { return nil }
         return [a, b]
     }
 

@@ -82,19 +82,24 @@ struct DequantizedMatMulFusion: Fusion {
     }
 }
 
-/// DequantizeLinear → Add (→ Relu) → QuantizeLinear of values of one shape.
+/// DequantizeLinear → Add (→ Relu) → QuantizeLinear of values of one shape, or of one and a number for each index of its last axis.
 struct QuantizedSumFusion: Fusion {
     let name = "QLinearAdd"
     var comesBeforeFolding: Bool { true }
 
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
-        guard let result = editor.quantized(node), let (first, second) = editor.operands(result.producer, .add),
-            let a = editor.dequantized(first), let b = editor.dequantized(second), a.scales.count == 1, b.scales.count == 1,
-            editor.isSameShape(first, second)
+        guard let result = editor.quantized(node),
+            let (first, second) = editor.orders(result.producer, .add).first(where: { isAddend($0.1, to: $0.0, editor) }),
+            let a = editor.dequantized(first), let b = editor.dequantized(second), a.scales.count == 1, b.scales.count == 1
         else { return nil }
         return FusionMatch(
             nodes: result.nodes, type: name, operation: QuantizedSum(isRectified: result.isRectified),
             inputs: a.inputs + b.inputs + [result.scale, result.zero], outputs: [result.output])
+    }
+
+    private func isAddend(_ id: ValueID, to value: ValueID, _ editor: GraphEditor) -> Bool {
+        guard let shape = editor.shape(value), let addend = editor.shape(id) else { return false }
+        return shape == addend || QuantizedSum.isForLastAxis(addend, of: shape)
     }
 }
 

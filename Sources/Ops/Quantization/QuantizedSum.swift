@@ -1,11 +1,17 @@
 import GraphRuntime
 
-/// The sum of two tensors of bytes of one shape, in bytes: what QuantizeLinear makes of an Add of two DequantizeLinear.
+/// The sum of two tensors of bytes, in bytes, the second of which has the first one's shape or a number for each index of its last axis: what QuantizeLinear makes of an Add of two DequantizeLinear.
 ///
 /// Inputs A, its scale and zero point, B, its scale and zero point, the result's scale and zero point; scales of one number.
 struct QuantizedSum: Operator {
     /// Whether nothing below the result's zero point is written: the Relu before it was quantized.
     var isRectified = false
+
+    /// Whether there is an addend for each index of a value's last axis.
+    static func isForLastAxis(_ addend: Shape, of shape: Shape) -> Bool {
+        addend.rank >= 1 && addend.rank <= shape.rank && addend.count == addend[addend.rank - 1]
+            && addend[addend.rank - 1] == shape[shape.rank - 1]
+    }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         [Fact(dtype: try inputs[7].dtype, shape: try inputs[0].shape)]

@@ -126,12 +126,16 @@ struct ByteProduct: @unchecked Sendable {
             for column in stride(from: columns.lowerBound, to: columns.upperBound, by: width) {
                 let panel = unsafe panels + column / width * panelSize
                 let columnCount = min(width, columns.upperBound - column)
-                for row in stride(from: 0, to: count, by: tileRows) {
-                    let rowCount = min(tileRows, count - row)
-                    unsafe ck_bytes_kernel(
-                        level, Int32(rowCount), groups, block + row * step, step, panel, memory.sums, width)
+                for start in stride(from: 0, to: count, by: tileRows * TileTerms.tiles) {
+                    let end = min(start + tileRows * TileTerms.tiles, count)
+                    for row in stride(from: start, to: end, by: tileRows) {
+                        unsafe ck_bytes_kernel(
+                            level, Int32(min(tileRows, end - row)), Int32(columnCount), groups, block + row * step, step, panel,
+                            memory.sums + (row - start) * width, width)
+                    }
                     unsafe finish(
-                        terms, memory, row: first + row, of: row, rowCount: rowCount, column: column, columnCount: columnCount)
+                        terms, memory, row: first + start, of: start, rowCount: end - start, column: column,
+                        columnCount: columnCount)
                 }
             }
         }
@@ -264,7 +268,10 @@ private struct TileTerms: @unchecked Sendable {
         let block: UnsafeMutablePointer<UInt8>
     }
 
-    private static let sumsBytes = BytePanels.tileRows * BytePanels.width * MemoryLayout<Int32>.stride
+    /// Tiles below each other whose sums are finished at a time: where few numbers are multiplied, calls take as long as a tile.
+    static let tiles = 4
+
+    private static let sumsBytes = tiles * BytePanels.tileRows * BytePanels.width * MemoryLayout<Int32>.stride
 
     var scratchSize: Int { blockBytes + Self.sumsBytes + blockRows * MemoryLayout<Int32>.stride }
 

@@ -52,22 +52,30 @@ enum ByteQuantization {
         }
     }
 
-    /// y = a + b, rounded to bytes of a scale within a range; a and b are int8 or uint8 of y's shape, each with its scale and zero point.
+    /// y = a + b, rounded to bytes of a scale within a range; a and b are int8 or uint8, each with its scale and zero point: a of y's
+    /// shape, and b's elements are repeated until there are as many.
     ///
     /// - Throws: ``TensorError`` where types or counts don't fit.
     static func add(
         _ a: (Tensor, QuantizedScale), _ b: (Tensor, QuantizedScale), scale: Float, _ range: ByteRange,
         into y: MutableTensor, threads: ThreadPool
     ) throws(TensorError) {
-        for tensor in [a.0, b.0] {
-            _ = try ByteRange(tensor.dtype, zero: 0)
-            guard tensor.count == y.count else { throw TensorError("shapes \(tensor.shape) and \(y.shape) differ") }
+        for tensor in [a.0, b.0] { _ = try ByteRange(tensor.dtype, zero: 0) }
+        let columns = b.0.count
+        guard a.0.count == y.count, columns == y.count || columns > 0 && y.count % columns == 0 else {
+            throw TensorError("shapes \(a.0.shape), \(b.0.shape) and \(y.shape) don't fit")
         }
         nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self)
-        threads.forEachRange(y.count, grain: grain) { elements in
+        @Sendable func part(_ start: Int, _ addend: Int, _ count: Int) {
             unsafe ck_add_scaled_bytes(
-                scaled(a, elements.lowerBound), scaled(b, elements.lowerBound), elements.count, scale, range.zero, range.least,
-                range.largest, target + elements.lowerBound)
+                scaled(a, start), scaled(b, addend), count, scale, range.zero, range.least, range.largest, target + start)
+        }
+        if columns == y.count {
+            threads.forEachRange(y.count, grain: grain) { part($0.lowerBound, $0.lowerBound, $0.count) }
+        } else {
+            threads.forEachRange(y.count / columns, grain: max(grain / columns, 1)) { rows in
+                for row in rows { part(row * columns, 0, columns) }
+            }
         }
     }
 

@@ -171,7 +171,8 @@ struct DynamicProduct: @unchecked Sendable {
                     for column in stride(from: firstColumn, to: lastColumn, by: width) {
                         let panel = unsafe panels + column / width * panelFloats
                         let bytes = unsafe UnsafeRawPointer(panel + 2 * width).assumingMemoryBound(to: UInt8.self)
-                        unsafe ck_bytes_kernel(BytePanels.level, Int32(rowCount), groups, part.bytes, step, bytes, sums, width)
+                        unsafe ck_bytes_kernel(
+                            BytePanels.level, Int32(rowCount), Int32(width), groups, part.bytes, step, bytes, sums, width)
                         unsafe finish(
                             sums, part, panel, row: first + row, rowCount: rowCount, column: column,
                             columnCount: min(width, lastColumn - column), turnsResult ? results + row * width : results, c)
