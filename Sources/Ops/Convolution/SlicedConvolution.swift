@@ -63,7 +63,7 @@ final class SlicedConvolution: Sendable {
             dtype: .float32, shape: Shape([pictures[0], window.outputChannels] + window.output.dropFirst()))
         let planes = try MutableTensor(dtype: .float32, shape: pictures)
         for first in stride(from: 0, to: window.batch * window.output[0], by: pictures[0]) {
-            let slices = ConvolutionSlices(window, first..<first + pictures[0])
+            let slices = SlicePlanes(window, first..<first + pictures[0])
             try slices.gather(input, into: planes, threads: threads)
             var context = RunContext(
                 inputs: [.tensor(planes.tensor), .tensor(factor), bias.map { .tensor($0) }], outputs: [results],

@@ -77,7 +77,6 @@ struct ByteConvolution {
         guard output.count > 0 else { return }
         let staysInput = inputIsLast || window.inputChannels == 1 || window.inputCount == 1
         let staysOutput = outputIsLast || window.outputChannels == 1 || window.outputCount == 1
-        let outputBytes = staysOutput ? 0 : output.tensor.byteCount
         let inputBytes = staysInput ? 0 : (x.count + 63) / 64 * 64
         let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
         let zeros = try zeroPoints()
@@ -96,7 +95,7 @@ struct ByteConvolution {
         }
         let layout = Self.layout(window)
         let packed = try panels ?? layout.pack(w, threads: threads)
-        unsafe try threads.withWorkspace(byteCount: inputBytes + outputBytes) { memory throws(TensorError) in
+        unsafe try threads.withWorkspace(byteCount: inputBytes) { memory throws(TensorError) in
             var picture = unsafe source
             if !staysInput {
                 let target = unsafe memory.assumingMemoryBound(to: UInt8.self)
@@ -104,13 +103,12 @@ struct ByteConvolution {
                     source, planes: window.batch, rows: window.inputChannels, columns: window.inputCount, target, threads)
                 unsafe picture = unsafe UnsafePointer(target)
             }
-            let target = unsafe staysOutput ? output.start : memory + inputBytes
+            let planes = staysOutput ? nil : ByteProduct.Planes(size: window.outputCount, channels: window.outputChannels)
             for group in 0..<window.group {
                 unsafe try run(
                     group, picture, layout, packed, zeros, shift: BytePanels.shift(w.dtype), offsets,
-                    isSigned: x.dtype == .int8, target, threads)
+                    isSigned: x.dtype == .int8, output.start, planes, threads)
             }
-            if !staysOutput { unsafe turn(target, into: output, threads) }
         }
     }
 
@@ -127,7 +125,7 @@ struct ByteConvolution {
     private func run(
         _ group: Int, _ picture: UnsafePointer<UInt8>, _ layout: BytePanels, _ packed: Tensor,
         _ zeros: (input: Int32, weights: [Int32]), shift: Int32, _ offsets: [Int32], isSigned: Bool,
-        _ target: UnsafeMutableRawPointer, _ threads: ThreadPool
+        _ target: UnsafeMutableRawPointer, _ planes: ByteProduct.Planes?, _ threads: ThreadPool
     ) throws(TensorError) {
         let range = group * outputChannels..<(group + 1) * outputChannels
         let first = unsafe picture + group * channels
@@ -140,22 +138,24 @@ struct ByteConvolution {
             m: window.batch * window.outputCount, n: outputChannels, k: layout.depth, leftIsSigned: isSigned, left: left,
             panels: right.panels, columnSums: right.sums, leftZeros: [zeros.input],
             rightZeros: zeros.weights[range].map { $0 &+ shift }, offsets: offsets.isEmpty ? [] : Array(offsets[range]),
-            scales: form.scales(range), table: table, result: try result(target, from: range.lowerBound)
+            scales: form.scales(range), table: table, planes: planes,
+            result: try result(target, from: range.lowerBound, planes)
         ).run(threads: threads)
     }
 
     private func result(
-        _ target: UnsafeMutableRawPointer, from channel: Int
+        _ target: UnsafeMutableRawPointer, from channel: Int, _ planes: ByteProduct.Planes?
     ) throws(TensorError) -> ByteProduct.Result {
         let step = window.outputChannels
+        let place = channel * (planes?.size ?? 1)
         switch form {
-        case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + channel, step: step)
+        case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + place, step: step)
         case .float32(_, let bias):
             let first = unsafe try bias?.pointer(to: Float.self)
             let offsets = unsafe first.map { unsafe $0 + channel }
-            return unsafe .floats(target.assumingMemoryBound(to: Float.self) + channel, step: step, bias: offsets, addend: nil)
+            return unsafe .floats(target.assumingMemoryBound(to: Float.self) + place, step: step, bias: offsets, addend: nil)
         case .bytes(_, let range):
-            return unsafe .bytes(target.assumingMemoryBound(to: UInt8.self) + channel, step: step, range)
+            return unsafe .bytes(target.assumingMemoryBound(to: UInt8.self) + place, step: step, range)
         }
     }
 
@@ -170,30 +170,9 @@ struct ByteConvolution {
             dilations: three(window.dilations, 1), pads: three(window.padsBegin, 0), output: three(window.output, 1))
     }
 
-    /// The output, which lies channels last, in the order of its shape.
-    private func turn(_ source: UnsafeMutableRawPointer, into output: MutableTensor, _ threads: ThreadPool) {
-        let (rows, columns) = (window.outputCount, window.outputChannels)
-        if output.dtype.bitWidth == 8 {
-            unsafe Self.transpose(
-                source.assumingMemoryBound(to: UInt8.self), planes: window.batch, rows: rows, columns: columns,
-                output.start.assumingMemoryBound(to: UInt8.self), threads)
-        } else {
-            nonisolated(unsafe) let numbers = unsafe source.assumingMemoryBound(to: UInt32.self)
-            nonisolated(unsafe) let target = unsafe output.start.assumingMemoryBound(to: UInt32.self)
-            let step = Self.transposedColumns(rows: rows, columns: columns, size: 4)
-            let parts = (columns + step - 1) / step
-            threads.forEach(window.batch * parts) { index in
-                let first = index % parts * step
-                let plane = index / parts * rows * columns
-                unsafe ck_transpose_words(
-                    numbers + plane + first, columns, rows, min(step, columns - first), target + plane + first * rows, rows)
-            }
-        }
-    }
-
     /// Columns of a part that is transposed: whole blocks, and few enough that its lines stay in the second-level cache.
-    private static func transposedColumns(rows: Int, columns: Int, size: Int) -> Int {
-        max(min(columns, (256 << 10) / max(rows * size, 1) / 16 * 16), 16)
+    private static func transposedColumns(rows: Int, columns: Int) -> Int {
+        max(min(columns, (256 << 10) / max(rows, 1) / 16 * 16), 16)
     }
 
     /// Planes of rows × columns bytes, each transposed.
@@ -202,7 +181,7 @@ struct ByteConvolution {
         _ threads: ThreadPool
     ) {
         nonisolated(unsafe) let (source, target) = unsafe (source, target)
-        let step = transposedColumns(rows: rows, columns: columns, size: 1)
+        let step = transposedColumns(rows: rows, columns: columns)
         let parts = (columns + step - 1) / step
         threads.forEach(planes * parts) { index in
             let first = index % parts * step

@@ -22,6 +22,37 @@ struct ByteProduct: @unchecked Sendable {
         case floats(UnsafeMutablePointer<Float>, step: Int, bias: UnsafePointer<Float>?, addend: UnsafePointer<Float>?)
         /// See `ck_requantize_sums`.
         case bytes(UnsafeMutablePointer<UInt8>, step: Int, ByteRange)
+
+        /// The result from a row and a column on.
+        func from(row: Int, column: Int) -> Result {
+            switch unsafe self {
+            case .integers(let y, let step): return unsafe .integers(y + row * step + column, step: step)
+            case .floats(let y, let step, let bias, let addend):
+                let place = row * step + column
+                return unsafe .floats(
+                    y + place, step: step, bias: bias.map { unsafe $0 + column }, addend: addend.map { unsafe $0 + place })
+            case .bytes(let y, let step, let range): return unsafe .bytes(y + row * step + column, step: step, range)
+            }
+        }
+
+        /// A tile of the result, from a column on, in memory that the caller has; the addend is left out.
+        func tile(at memory: UnsafeMutableRawPointer, width: Int, column: Int) -> Result {
+            switch unsafe self {
+            case .integers: return unsafe .integers(memory.assumingMemoryBound(to: Int32.self), step: width)
+            case .floats(_, _, let bias, _):
+                return unsafe .floats(
+                    memory.assumingMemoryBound(to: Float.self), step: width, bias: bias.map { unsafe $0 + column }, addend: nil)
+            case .bytes(_, _, let range):
+                return unsafe .bytes(memory.assumingMemoryBound(to: UInt8.self), step: width, range)
+            }
+        }
+    }
+
+    /// Where a result lies whose columns are planes: element (row, column) at [row / size][column][row % size] of [pictures][channels]
+    /// planes.
+    struct Planes {
+        var size: Int
+        var channels: Int
     }
 
     var m: Int
@@ -45,6 +76,8 @@ struct ByteProduct: @unchecked Sendable {
     var scales: [Float] = []
     /// What bytes of the result become, by their bits; empty where they stay.
     var table: [UInt8] = []
+    /// Nil for a result that lies row by row; else its step and addend have no part.
+    var planes: Planes?
     var result: Result
 
     /// Below this many multiply-adds a part costs more to hand out than to compute.
@@ -165,12 +198,16 @@ struct ByteProduct: @unchecked Sendable {
         unsafe terms.withZeros(row: row, column: column, rowSums: memory.rowSums + rowInBlock) { zeros in
             let sums = unsafe memory.sums
             let (rows, columns) = (Int32(rowCount), Int32(columnCount))
-            if case .integers(let y, let step) = unsafe result {
-                return unsafe ck_finish_sums(sums, width, zeros, rows, columns, y + row * step + column, step)
+            let target =
+                unsafe planes == nil
+                ? result.from(row: row, column: column) : result.tile(at: memory.tile, width: width, column: column)
+            defer { if let planes { unsafe turn(memory.tile, planes, row: row, rowCount, column: column, columnCount) } }
+            if case .integers(let y, let step) = unsafe target {
+                return unsafe ck_finish_sums(sums, width, zeros, rows, columns, y, step)
             }
             // Bytes take what each column adds along, where that is all.
             var offsets: UnsafePointer<Int32>?
-            if case .bytes = unsafe result, unsafe zeros.row_zeros == nil, unsafe zeros.row_sums == nil {
+            if case .bytes = unsafe target, unsafe zeros.row_zeros == nil, unsafe zeros.row_sums == nil {
                 unsafe offsets = unsafe zeros.offsets
             } else {
                 unsafe ck_finish_sums(sums, width, zeros, rows, columns, sums, width)
@@ -180,24 +217,47 @@ struct ByteProduct: @unchecked Sendable {
                     guard let scales = scales.baseAddress else { return }
                     let scale = unsafe scales + column
                     let rowScale = unsafe rowScales.count > 0 ? rowScales.baseAddress.map { unsafe $0 + row } : nil
-                    switch unsafe result {
+                    switch unsafe target {
                     case .integers: break
                     case .floats(let y, let step, let bias, let addend):
-                        let place = row * step + column
-                        unsafe ck_scale_sums(
-                            sums, width, rows, columns, rowScale, scale, bias.map { unsafe $0 + column },
-                            addend.map { unsafe $0 + place }, y + place, step)
+                        unsafe ck_scale_sums(sums, width, rows, columns, rowScale, scale, bias, addend, y, step)
                     case .bytes(let y, let step, let range):
-                        let place = unsafe y + row * step + column
                         unsafe ck_requantize_sums(
-                            sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest, place,
+                            sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest, y,
                             step)
-                        if !table.isEmpty {
-                            unsafe ck_map_byte_rows(table, place, step, rowCount, columnCount, place, step)
-                        }
+                        if !table.isEmpty { unsafe ck_map_byte_rows(table, y, step, rowCount, columnCount, y, step) }
                     }
                 }
             }
+        }
+    }
+
+    /// Rows of a tile into their places in planes.
+    private func turn(
+        _ tile: UnsafeMutableRawPointer, _ planes: Planes, row: Int, _ rowCount: Int, column: Int, _ columnCount: Int
+    ) {
+        let width = BytePanels.width
+        var done = 0
+        while done < rowCount {
+            let (picture, pixel) = ((row + done) / planes.size, (row + done) % planes.size)
+            let count = min(rowCount - done, planes.size - pixel)
+            let place = (picture * planes.channels + column) * planes.size + pixel
+            if case .bytes(let y, _, _) = unsafe result {
+                let source = unsafe tile.assumingMemoryBound(to: UInt8.self) + done * width
+                unsafe ck_transpose_bytes(source, width, count, columnCount, y + place, planes.size)
+            } else {
+                let source = unsafe tile.assumingMemoryBound(to: UInt32.self) + done * width
+                unsafe ck_transpose_words(source, width, count, columnCount, words(of: result) + place, planes.size)
+            }
+            done += count
+        }
+    }
+
+    private func words(of result: Result) -> UnsafeMutablePointer<UInt32> {
+        switch unsafe result {
+        case .integers(let y, _): return unsafe UnsafeMutableRawPointer(y).assumingMemoryBound(to: UInt32.self)
+        case .floats(let y, _, _, _): return unsafe UnsafeMutableRawPointer(y).assumingMemoryBound(to: UInt32.self)
+        case .bytes(let y, _, _): return unsafe UnsafeMutableRawPointer(y).assumingMemoryBound(to: UInt32.self)
         }
     }
 }
@@ -266,6 +326,8 @@ private struct TileTerms: @unchecked Sendable {
         let sums: UnsafeMutablePointer<Int32>
         let rowSums: UnsafeMutablePointer<Int32>
         let block: UnsafeMutablePointer<UInt8>
+        /// As large as the sums.
+        let tile: UnsafeMutableRawPointer
     }
 
     /// Tiles below each other whose sums are finished at a time: where few numbers are multiplied, calls take as long as a tile.
@@ -273,14 +335,14 @@ private struct TileTerms: @unchecked Sendable {
 
     private static let sumsBytes = tiles * BytePanels.tileRows * BytePanels.width * MemoryLayout<Int32>.stride
 
-    var scratchSize: Int { blockBytes + Self.sumsBytes + blockRows * MemoryLayout<Int32>.stride }
+    var scratchSize: Int { blockBytes + 2 * Self.sumsBytes + blockRows * MemoryLayout<Int32>.stride }
 
     func memory(_ scratch: UnsafeMutableRawPointer) -> Memory {
         let sums = unsafe scratch + blockBytes
         return unsafe Memory(
             sums: sums.assumingMemoryBound(to: Int32.self),
-            rowSums: (sums + Self.sumsBytes).assumingMemoryBound(to: Int32.self),
-            block: scratch.assumingMemoryBound(to: UInt8.self))
+            rowSums: (sums + 2 * Self.sumsBytes).assumingMemoryBound(to: Int32.self),
+            block: scratch.assumingMemoryBound(to: UInt8.self), tile: sums + Self.sumsBytes)
     }
 
     /// Calls `body` with the terms of a tile.

@@ -1,9 +1,8 @@
-import CKernels
 import GraphRuntime
 
 /// Some slices of the output of a convolution along three axes, and what of the input they see. Slices of all pictures are numbered one
 /// picture after the other.
-struct ConvolutionSlices {
+struct SlicePlanes {
     private let window: ConvolutionWindow
     private let slices: Range<Int>
 
