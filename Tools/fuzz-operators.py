@@ -593,6 +593,29 @@ def integer_products(d, name, opset):
     return inputs + ([d.array([], a, low=0, high=3), d.array([], b, low=0, high=3)] if d.maybe() else []), {}
 
 
+@drawer("ConvInteger", "QLinearConv", since=10)
+def integer_convolutions(d, name, opset):
+    """Bytes in groups of all kinds: each channel for itself, few channels, one group."""
+    rank = d.number(1, 3)
+    own, outputs = d.pick([(1, 1), (1, 1), (1, 2), (4, 4), (8, 8), (4, 3), (3, 5), (12, 20)])
+    group = d.pick([1, 2, 5, 16, 33] if own == 1 else [1, 2, 3, 5])
+    more = window(d, rank, name) | {"group": group}
+    a, b = d.pick([np.uint8, np.int8]), d.pick([np.uint8, np.int8])
+    if name == "ConvInteger":
+        # ONNX Runtime has these alone.
+        a = b = np.uint8
+    x = d.array([d.number(1, 2), group * own] + [d.number(5, 14) for _ in range(rank)], a, low=-15, high=31)
+    w = d.array([group * outputs, own] + more["kernel_shape"], b, low=-15, high=31)
+    size = [group * outputs] if d.maybe() and b == np.int8 else []
+    zeros = [d.array([], a, low=0, high=3), np.zeros(size, b) if size else d.array([], b, low=0, high=3)]
+    if name == "ConvInteger":
+        return [x, w] + zeros, more
+    scales = [np.array(s, F) for s in (0.01, d.array(size, low=0.01, high=0.1, special=False), 0.3)]
+    result = [scales[2], d.array([], a, low=0, high=3)]
+    bias = [d.array([group * outputs], np.int32, low=-90, high=90)] if d.maybe() else []
+    return [x, scales[0], zeros[0], w, scales[1], zeros[1], *result, *bias], more
+
+
 @drawer("GRU", "LSTM", "RNN", since=14)
 def recurrent(d, name, opset):
     gates = {"GRU": 3, "LSTM": 4, "RNN": 1}[name]

@@ -40,6 +40,8 @@ def make_inputs(shapes):
             inputs[name] = generator.integers(0, 1000, shape).astype(np.int64)
         elif name == "timestep":
             inputs[name] = np.full(shape, 500, np.int64)
+        elif name == "attention_mask":
+            inputs[name] = np.ones(shape, np.int64)
         else:
             inputs[name] = generator.standard_normal(shape).astype(np.float32)
     return inputs

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Times sd-onnx against ONNX Runtime on quantised graphs, alternating, and each against the graph in float32.
 
-    compare_quantised.py MODEL_FOLDER WORK_FOLDER [--rows text-encoder-int8 ...] [--rounds 5] [--threads 2] [--program FILE] [--json FILE]
+    compare_quantised.py MODEL_FOLDER WORK_FOLDER [--rows text-encoder-int8 ...] [--networks FOLDER] [--rounds 5] [--threads 2] [--program FILE] [--json FILE]
 
 MODEL_FOLDER is a full-size Stable Diffusion 1.5 export (Tools/export-sd15.py). What onnxruntime.quantization makes of its graphs, and a
 ResNet-50 with random weights, is written to WORK_FOLDER where it isn't there yet: dynamic int8 of the matrix products (int8 weights),
-blocks of 32 with 4 bits, and static QDQ (uint8 values, int8 weights with a scale for each channel). The ratio is that of the medians;
-sd-onnx is measured by its own `bench`, the median of three warm runs in each round.
+blocks of 32 with 4 bits, and static QDQ (uint8 values, int8 weights with a scale for each channel). With --networks FOLDER it is those of
+NETWORKS instead, with random weights and as static QDQ, which network_models.py exports to that folder; MODEL_FOLDER isn't read then. The
+ratio is that of the medians; sd-onnx is measured by its own `bench`, the median of three warm runs in each round.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+import network_models
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = {"input_ids": (1, 77)}
@@ -31,6 +34,7 @@ ROWS = {
     "unet-64-int8": ("unet", "dynamic", {"sample": (1, 4, 64, 64), **STATES}),
     "resnet-50-qdq": ("resnet50", "static", {"x": (1, 3, 224, 224)}),
 }
+NETWORKS = ["mobilenet-v3", "efficientnet-b0", "vit-b", "bert-base", "whisper-tiny-encoder", "esrgan-small", *network_models.QUANTISED]
 
 
 def make_resnet(path):
@@ -75,10 +79,11 @@ def make_resnet(path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-def quantise(source, target, kind):
+def quantise(source, target, kind, inputs):
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if kind == "dynamic":
@@ -96,16 +101,26 @@ def quantise(source, target, kind):
 
             def get_next(self):
                 self.left -= 1
-                return {"x": self.generator.standard_normal((1, 3, 224, 224)).astype(np.float32)} if self.left >= 0 else None
+                return {name: self.draw(name, shape) for name, shape in inputs.items()} if self.left >= 0 else None
 
+            def draw(self, name, shape):
+                if name in ("input_ids", "attention_mask"):
+                    return np.ones(shape, np.int64)
+                return self.generator.standard_normal(shape).astype(np.float32)
+
+        prepared = target.with_suffix(".prepared.onnx")
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize_static(
-            source, target, Calibration(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
+            prepared, target, Calibration(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8)
+        prepared.unlink()
 
 
-def find(component, kind, options):
+def find(component, kind, inputs, options):
     """The graph in float32, and the quantised one."""
-    if component == "resnet50":
+    if options.networks:
+        source = network_models.make(component, options.networks)
+    elif component == "resnet50":
         source = options.work / "resnet50" / "model.onnx"
         if not source.exists():
             source.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +129,7 @@ def find(component, kind, options):
         source = options.model / component / "model.onnx"
     target = options.work / f"{component}-{kind}" / "model.onnx"
     if not target.exists():
-        quantise(source, target, kind)
+        quantise(source, target, kind, inputs)
     return source, target
 
 
@@ -148,7 +163,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--networks", type=Path)
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS, *NETWORKS])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--program", default=str(ROOT / ".build/release/sd-onnx"))
@@ -156,15 +172,16 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     options.precision = "fp32"
+    rows = {name: (name, "static", network_models.shapes(name)) for name in NETWORKS} if options.networks else ROWS
     results = []
-    for row in options.rows:
-        component, kind, shapes = ROWS[row]
-        graphs = dict(zip(("float32", "quantised"), find(component, kind, options)))
+    for row in options.rows or rows:
+        component, kind, inputs = rows[row]
+        graphs = dict(zip(("float32", "quantised"), find(component, kind, inputs, options)))
         if options.without_float32:
             del graphs["float32"]
         result = {"row": row}
         for name, graph in graphs.items():
-            times, error = compare(graph, shapes, options)
+            times, error = compare(graph, inputs, options)
             medians = {program: statistics.median(values) for program, values in times.items()}
             ratio = medians["onnxruntime"] / medians["sd-onnx"]
             result[name] = {"seconds": medians, "all_seconds": times, "ratio": ratio, "relative_error": error}

@@ -59,6 +59,11 @@ EXPORTED = {
     "r3d-18": {"x": (1, 3, 8, 112, 112)},
     "clip-vit-b-32": {"input_ids": (2, 77), "pixel_values": (1, 3, 224, 224), "attention_mask": (2, 77)},
 }
+# What compare_quantised.py quantises beside those.
+QUANTISED = {
+    name: {"x": (1, 3, 224, 224)}
+    for name in ("mobilenet-v2", "resnext-50", "regnet-y", "shufflenet-v2", "densenet-121", "squeezenet", "convnext-tiny", "swin-tiny")
+}
 # Beside the packages of Tests/References/requirements.txt.
 TORCHVISION = "torchvision==0.29.2"
 
@@ -68,7 +73,7 @@ NUMBERS = {"sr": 16000, "waveforms_lens": 16000, "input_lengths": 20}
 
 
 def shapes(name):
-    return DOWNLOADED[name][4] if name in DOWNLOADED else EXPORTED[name]
+    return DOWNLOADED[name][4] if name in DOWNLOADED else {**EXPORTED, **QUANTISED}[name]
 
 
 def wheel(package, version, digest, folder):
@@ -155,7 +160,7 @@ def network(name, folder):
         def forward(self, *values):
             return self.pick(self.model(**dict(zip(self.names, values)), return_dict=False))
 
-    names = list(EXPORTED[name])
+    names = list(shapes(name))
     if name == "bert-base":
         return First(transformers.BertModel(transformers.BertConfig(attn_implementation="eager")), names)
     if name == "vit-b":
@@ -174,7 +179,9 @@ def network(name, folder):
     models = torchvision_models(folder)
     return {
         "resnet-50": models.resnet50, "mobilenet-v3": models.mobilenet_v3_large, "efficientnet-b0": models.efficientnet_b0,
-        "r3d-18": models.video.r3d_18,
+        "r3d-18": models.video.r3d_18, "mobilenet-v2": models.mobilenet_v2, "resnext-50": models.resnext50_32x4d,
+        "regnet-y": models.regnet_y_400mf, "shufflenet-v2": models.shufflenet_v2_x1_0, "densenet-121": models.densenet121,
+        "squeezenet": models.squeezenet1_1, "convnext-tiny": models.convnext_tiny, "swin-tiny": models.swin_t,
     }[name](weights=None)
 
 
@@ -191,11 +198,11 @@ def export(name, folder):
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
     integers = {"input_ids", "attention_mask"}
-    values = [torch.ones(s, dtype=torch.int64) if n in integers else torch.randn(s) for n, s in EXPORTED[name].items()]
+    values = [torch.ones(s, dtype=torch.int64) if n in integers else torch.randn(s) for n, s in shapes(name).items()]
     path = folder / f"{name}.onnx"
     with torch.no_grad():
         torch.onnx.export(
-            model, tuple(values), str(path), input_names=list(EXPORTED[name]), opset_version=17, dynamo=False,
+            model, tuple(values), str(path), input_names=list(shapes(name)), opset_version=17, dynamo=False,
             training=torch.onnx.TrainingMode.EVAL)
 
 
