@@ -12,6 +12,7 @@ ratio is that of the medians; sd-onnx is measured by its own `bench`, the median
 
 import argparse
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -172,6 +173,8 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     options.precision = "fp32"
+    # The quantiser names every bias that it copies.
+    logging.getLogger().setLevel(logging.WARNING)
     rows = {name: (name, "static", network_models.shapes(name)) for name in NETWORKS} if options.networks else ROWS
     results = []
     for row in options.rows or rows:

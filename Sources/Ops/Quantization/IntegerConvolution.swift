@@ -44,8 +44,8 @@ struct ConvInteger: Operator {
         }
         var convolution = ByteConvolution(
             window: try ConvolutionWindow(attributes, input: x.shape, weights: w.shape), form: form)
-        convolution.inputZero = try context.optionalInput(2)
-        convolution.weightZero = try context.optionalInput(3)
+        convolution.inputZero = try zeroPoint(context.optionalInput(2))
+        convolution.weightZeros = try ByteMatMul.integers(context.optionalInput(3))
         convolution.panels = try? panels?.tensor(threads: context.threads)
         try convolution.run(x, w, into: context.output(0), threads: context.threads)
     }
@@ -69,6 +69,14 @@ struct QLinearConv: Operator {
     var placing = ChannelPlacing()
     /// Input 3 in panels, where it is constant.
     private var panels: PackedConstant?
+    private var prepared: Prepared?
+
+    /// What constants say, for inputs 0 and 3 of these shapes.
+    private struct Prepared {
+        let x: Shape
+        let w: Shape
+        let convolution: ByteConvolution
+    }
 
     init(attributes: WindowAttributes, hasChannelsLast: Bool = false) {
         (self.attributes, self.hasChannelsLast) = (attributes, hasChannelsLast)
@@ -99,34 +107,61 @@ struct QLinearConv: Operator {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.panels = try packedWeights(inputs, weights: 3, zero: 5, attributes, isLast: hasChannelsLast, plan)
+        let parameters = [1, 2] + (4..<max(inputs.count, 4))
+        guard inputs.count > 7, parameters.allSatisfy({ inputs[$0] == nil || inputs[$0]?.tensor != nil }),
+            let x = inputs[0]?.shape, let w = inputs[3]?.shape, let dtype = inputs[7]?.dtype
+        else { return result }
+        result.prepared = Prepared(
+            x: x, w: w,
+            convolution: try convolution(x, w, dtype, threads: ThreadPool(threadCount: 1)) { index in
+                index < inputs.count ? inputs[index]?.tensor : nil
+            })
         return result
     }
 
     func run(_ context: inout RunContext) throws {
-        let threads = context.threads
-        let (x, w, output) = (try context.input(0), try context.input(3), try context.output(0))
-        let scales = try [1, 4, 6].map { try cast(context.input($0), to: .float32, threads: threads).array(of: Float.self) }
-        let zero = try ByteMatMul.integers(context.optionalInput(7))
-        guard scales[0].count == 1, scales[2].count == 1, zero.count == 1 else {
-            throw TensorError("the scales and zero points of input and output should be one number each")
+        let (x, w, output, threads) = (try context.input(0), try context.input(3), try context.output(0), context.threads)
+        var convolution: ByteConvolution
+        if let prepared, prepared.x == x.shape, prepared.w == w.shape {
+            convolution = prepared.convolution
+        } else {
+            convolution = try self.convolution(x.shape, w.shape, output.dtype, threads: threads) { [context] index in
+                try context.optionalInput(index)
+            }
         }
-        let window = try window(x.shape, w.shape)
+        convolution.table = table
+        convolution.inputIsLast = hasChannelsLast || placing.inputIsLast
+        convolution.outputIsLast = hasChannelsLast || placing.outputIsLast
+        convolution.panels = try? panels?.tensor(threads: threads)
+        try convolution.run(x, w, into: output, threads: threads)
+    }
+
+    /// - Parameters:
+    ///   - dtype: of the output.
+    ///   - parameter: an input beside 0 and 3, nil where it isn't given.
+    private func convolution(
+        _ x: Shape, _ w: Shape, _ dtype: DType, threads: ThreadPool, _ parameter: (Int) throws -> Tensor?
+    ) throws -> ByteConvolution {
+        let scales = try [1, 4, 6].map { index in
+            guard let tensor = try parameter(index) else { throw TensorError("input \(index) is missing") }
+            return try cast(tensor, to: .float32, threads: threads).array(of: Float.self)
+        }
+        guard scales[0].count == 1, scales[2].count == 1 else {
+            throw TensorError("the scales of input and output should be one number each")
+        }
+        let window = try window(x, w)
         guard scales[1].count == 1 || scales[1].count == window.outputChannels else {
             throw TensorError("expected a scale for each of \(window.outputChannels) output channels, found \(scales[1].count)")
         }
-        var range = try ByteRange(output.dtype, zero: zero[0])
+        var range = try ByteRange(dtype, zero: zeroPoint(parameter(7)))
         if isRectified { range.least = max(range.least, range.zero) }
         // In the order in which ONNX Runtime rounds.
         let factors = scales[1].map { scales[0][0] * $0 / scales[2][0] }
         var convolution = ByteConvolution(window: window, form: .bytes(scales: factors, range))
-        convolution.table = table
-        convolution.inputIsLast = hasChannelsLast || placing.inputIsLast
-        convolution.outputIsLast = hasChannelsLast || placing.outputIsLast
-        convolution.inputZero = try context.optionalInput(2)
-        convolution.weightZero = try context.optionalInput(5)
-        convolution.bias = try context.optionalInput(8)
-        convolution.panels = try? panels?.tensor(threads: threads)
-        try convolution.run(x, w, into: output, threads: threads)
+        convolution.inputZero = try zeroPoint(parameter(2))
+        convolution.weightZeros = try ByteMatMul.integers(parameter(5))
+        convolution.bias = try parameter(8)?.array(of: Int32.self) ?? []
+        return convolution
     }
 
     static let definition = OperatorDefinition("QLinearConv", since: 10) { decoder in
@@ -139,6 +174,13 @@ struct QLinearConv: Operator {
         let isLast = try decoder.bool("channels_last", default: false)
         return QLinearConv(attributes: try WindowAttributes(&decoder), hasChannelsLast: isLast)
     }
+}
+
+/// One number of int8 or uint8; 0 of nil.
+private func zeroPoint(_ tensor: Tensor?) throws -> Int32 {
+    let numbers = try ByteMatMul.integers(tensor)
+    guard numbers.count == 1 else { throw TensorError("expected a zero point of one number, found \(numbers.count)") }
+    return numbers[0]
 }
 
 /// How the elements of tensors of shape [N, C, spatial…] lie: in the order of their shape, or channels last.

@@ -9,12 +9,12 @@ struct ByteConvolution {
     var inputIsLast = false
     /// Whether the output's are to.
     var outputIsLast = false
-    /// One number; nil for 0. Padding stands for it.
-    var inputZero: Tensor?
-    /// One number, or one for each output channel; nil for 0.
-    var weightZero: Tensor?
-    /// Of int32, added to the sums: one for each output channel.
-    var bias: Tensor?
+    /// Padding stands for it.
+    var inputZero: Int32 = 0
+    /// One number, or one for each output channel.
+    var weightZeros: [Int32] = [0]
+    /// Added to the sums: one for each output channel, or none.
+    var bias: [Int32] = []
     /// The weights as ``packed(_:_:zero:constants:)`` has them; nil where they aren't packed yet.
     var panels: Tensor?
     var form: Form
@@ -51,7 +51,7 @@ struct ByteConvolution {
 
     /// The packed form of constant weights, made when a run first needs it; nil where it would be in memory twice.
     ///
-    /// - Parameter zero: as ``weightZero``.
+    /// - Parameter zero: one number, or one for each output channel; nil for 0.
     /// - Throws: ``TensorError`` where the zero point isn't of bytes.
     static func packed(
         _ window: ConvolutionWindow, _ weights: Tensor, zero: Tensor?, constants: PackedConstants?
@@ -79,18 +79,19 @@ struct ByteConvolution {
         let staysOutput = outputIsLast || window.outputChannels == 1 || window.outputCount == 1
         let inputBytes = staysInput ? 0 : (x.count + 63) / 64 * 64
         let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
-        let zeros = try zeroPoints()
-        let offsets = try bias?.array(of: Int32.self) ?? []
         if case .float32(_, let addend?) = form, addend.count != window.outputChannels {
             throw TensorError("what is added doesn't have \(window.outputChannels) elements")
         }
-        guard offsets.isEmpty || offsets.count == window.outputChannels else {
+        guard bias.isEmpty || bias.count == window.outputChannels else {
             throw TensorError("the bias doesn't have \(window.outputChannels) elements")
+        }
+        guard weightZeros.count == 1 || weightZeros.count == window.outputChannels else {
+            throw TensorError("expected a zero point for each of \(window.outputChannels) channels of the weights")
         }
         if var grouped = GroupedByteConvolution(window, form: form) {
             (grouped.inputIsLast, grouped.outputIsLast) = (staysInput, staysOutput)
-            (grouped.inputZero, grouped.bias, grouped.table) = (zeros.input, offsets, table)
-            let packed = try panels ?? grouped.weights.pack(w, zeros: zeros.weights)
+            (grouped.inputZero, grouped.bias, grouped.table) = (inputZero, bias, table)
+            let packed = try panels ?? grouped.weights.pack(w, zeros: weightZeros)
             return try grouped.run(x, packed: packed, into: output, threads: threads)
         }
         let layout = Self.layout(window)
@@ -106,25 +107,14 @@ struct ByteConvolution {
             let planes = staysOutput ? nil : ByteProduct.Planes(size: window.outputCount, channels: window.outputChannels)
             for group in 0..<window.group {
                 unsafe try run(
-                    group, picture, layout, packed, zeros, shift: BytePanels.shift(w.dtype), offsets,
-                    isSigned: x.dtype == .int8, output.start, planes, threads)
+                    group, picture, layout, packed, shift: BytePanels.shift(w.dtype), isSigned: x.dtype == .int8, output.start,
+                    planes, threads)
             }
         }
     }
 
-    /// The zero points of the input, and those of the weights for each output channel.
-    private func zeroPoints() throws(TensorError) -> (input: Int32, weights: [Int32]) {
-        let (input, weights) = (try ByteMatMul.integers(inputZero), try ByteMatMul.integers(weightZero))
-        guard input.count == 1, weights.count == 1 || weights.count == window.outputChannels else {
-            throw TensorError(
-                "expected one zero point of the input, and one for each of \(window.outputChannels) channels of the weights")
-        }
-        return (input[0], weights.count == 1 ? Array(repeating: weights[0], count: window.outputChannels) : weights)
-    }
-
     private func run(
-        _ group: Int, _ picture: UnsafePointer<UInt8>, _ layout: BytePanels, _ packed: Tensor,
-        _ zeros: (input: Int32, weights: [Int32]), shift: Int32, _ offsets: [Int32], isSigned: Bool,
+        _ group: Int, _ picture: UnsafePointer<UInt8>, _ layout: BytePanels, _ packed: Tensor, shift: Int32, isSigned: Bool,
         _ target: UnsafeMutableRawPointer, _ planes: ByteProduct.Planes?, _ threads: ThreadPool
     ) throws(TensorError) {
         let range = group * outputChannels..<(group + 1) * outputChannels
@@ -133,11 +123,12 @@ struct ByteConvolution {
         let left: ByteProduct.Left =
             unsafe window.isPointwise
             ? .matrix(first, step: window.inputChannels)
-            : .windows(first, windows, zero: UInt8(truncatingIfNeeded: zeros.input))
+            : .windows(first, windows, zero: UInt8(truncatingIfNeeded: inputZero))
         unsafe try ByteProduct(
             m: window.batch * window.outputCount, n: outputChannels, k: layout.depth, leftIsSigned: isSigned, left: left,
-            panels: right.panels, columnSums: right.sums, leftZeros: [zeros.input],
-            rightZeros: zeros.weights[range].map { $0 &+ shift }, offsets: offsets.isEmpty ? [] : Array(offsets[range]),
+            panels: right.panels, columnSums: right.sums, leftZeros: [inputZero],
+            rightZeros: (weightZeros.count == 1 ? weightZeros[...] : weightZeros[range]).map { $0 &+ shift },
+            offsets: bias.isEmpty ? [] : Array(bias[range]),
             scales: form.scales(range), table: table, planes: planes,
             result: try result(target, from: range.lowerBound, planes)
         ).run(threads: threads)

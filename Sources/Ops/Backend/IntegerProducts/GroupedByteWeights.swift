@@ -73,6 +73,7 @@ struct GroupedByteWeights {
     /// The packed form of a constant, made when a run first needs it; nil where it would be in memory twice.
     func packed(_ weights: Tensor, zeros: [Int32], constants: PackedConstants?) -> PackedConstant? {
         guard weights.count > 0, weights.dtype == .int8 || weights.dtype == .uint8 else { return nil }
+        let zeros = Set(zeros).count == 1 ? [zeros[0]] : zeros
         let form =
             "groups of bytes, \(windows.group_channels) channels and \(windows.group_outputs) outputs, \(windows.rows)×\(windows.taps)"
             + " taps, \(windows.positions) positions, form \(ck_grouped_form(1)), less \(zeros)"
