@@ -90,15 +90,15 @@ CK_TARGET_AVX2 VECTOR_INLINE void finish_rows_256(
 }
 #endif
 
-// Of numbers with room behind them for a whole vector.
-VECTOR_INLINE void finish_vectors(const ck_finish *finish, float *y, ptrdiff_t count) {
+// Of rows of numbers, `step` apart.
+VECTOR_INLINE void finish_rows(const ck_finish *finish, float *y, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t count) {
     const float a = finish->a, b = finish->b;
 #define FINISH(activation)                                                                                                   \
     case activation: {                                                                                                       \
-        VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) y[i] = finished(y[i], activation, a, b);                            \
+        for (ptrdiff_t row = 0; row < rows; row++, y += step)                                                                \
+            VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) y[i] = finished(y[i], activation, a, b);                        \
         return;                                                                                                              \
     }
-    count = (count + VECTOR_LANES - 1) / VECTOR_LANES * VECTOR_LANES;
     switch (finish->activation) {
         FINISH(CK_FINISH_CLIP)
         FINISH(CK_FINISH_RELU)
@@ -109,4 +109,9 @@ VECTOR_INLINE void finish_vectors(const ck_finish *finish, float *y, ptrdiff_t c
     default: return;
     }
 #undef FINISH
+}
+
+// Of numbers with room behind them for a whole vector.
+VECTOR_INLINE void finish_vectors(const ck_finish *finish, float *y, ptrdiff_t count) {
+    finish_rows(finish, y, 0, 1, (count + VECTOR_LANES - 1) / VECTOR_LANES * VECTOR_LANES);
 }

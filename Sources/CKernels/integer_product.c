@@ -4,6 +4,7 @@
 
 #include "amx.h"
 #include "amx_bytes.h"
+#include "finish.h"
 #include "vector_math.h"
 
 #if defined(__x86_64__)
@@ -327,6 +328,12 @@ CK_KERNEL(
     case 16: return finish_sums_of(sums, step, terms, rows, 16, y, y_step);
     default: return finish_sums_of(sums, step, terms, rows, columns, y, y_step);
     }
+}
+
+CK_KERNEL(
+    void, ck_finish_rows, (const ck_finish *finish, float *y, ptrdiff_t y_step, int rows, int columns),
+    (finish, y, y_step, rows, columns)) {
+    finish_rows(finish, y, y_step, rows, columns);
 }
 
 // Whether numbers are scaled alone or with more must not change a bit: no multiplication and addition at once.

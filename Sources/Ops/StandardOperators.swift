@@ -32,7 +32,7 @@ public enum StandardOperators {
         ByteTableFusion(), QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(),
         QuantizedMaxPoolFusion(),
         QuantizedProductFusion(), QuantizedGlobalAverageFusion(), QuantizedMovementFusion(), QuantizedConcatFusion(),
-        DequantizedMatMulFusion(), MappedProductFusion(), ChannelsLastFusion(),
+        DequantizedMatMulFusion(), MappedProductFusion(),
         ConvScaleFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(),
         MishFusion(), GELUFusion(),
         GEGLUFusion(), GroupNormalizationFusion(),
@@ -46,6 +46,6 @@ public enum StandardOperators {
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+bias", isResidual: false),
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+residual", isResidual: true),
         TransposePairFusion(), ConvTransposeFusion(), TransposeConvFusion(),
-        ConvResidualFusion(), ConvActivationFusion(), ConvActivationScaleFusion(),
+        ConvResidualFusion(), ConvActivationFusion(), ConvActivationScaleFusion(), ConvIntegerActivationFusion(), ChannelsLastFusion(),
     ]
 }

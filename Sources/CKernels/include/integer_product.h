@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "finish.h"
 #include "gemm.h"
 
 // Products of matrices of 8-bit integers, C = A · B, with exact sums in 32 bits that wrap around.
@@ -71,6 +72,9 @@ void ck_finish_sums(
 void ck_scale_sums(
     const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, const float *bias,
     const float *addend, float *y, ptrdiff_t y_step);
+
+// Applies an activation to each y[i][j].
+void ck_finish_rows(const ck_finish *finish, float *y, ptrdiff_t y_step, int rows, int columns);
 
 // y[i][j] = float(sums[i][j] + offsets[j]) · row_scales[i] · scales[j], rounded to the nearest integer, halves to even, + zero, brought
 // into least...largest: bytes of either sign. Offsets and the row's scales may be null.

@@ -175,6 +175,9 @@ public protocol Fusion: Sendable {
     /// all where memory is spared; false by default.
     var remakesWeights: Bool { get }
 
+    /// The fusion with what it has to know of the whole graph, before it looks at each node; itself by default.
+    func prepared(for editor: GraphEditor) -> any Fusion
+
     /// Looks for the pattern whose last node is `node`.
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch?
 
@@ -188,6 +191,8 @@ extension Fusion {
 
     public var remakesWeights: Bool { false }
 
+    public func prepared(for editor: GraphEditor) -> any Fusion { self }
+
     public func missReason(at node: Int, in editor: GraphEditor) -> String? { nil }
 }
 
@@ -196,6 +201,7 @@ extension GraphEditor {
     ///
     /// - Returns: how often it did.
     mutating func apply(_ fusion: any Fusion) throws -> Int {
+        let fusion = fusion.prepared(for: self)
         var count = 0
         for index in graph.nodes.indices where !isRemoved(index) {
             if let match = try fusion.match(endingAt: index, in: &self), apply(match, of: fusion.name) { count += 1 }

@@ -65,9 +65,7 @@ struct ByteTableFusion: Fusion {
 
     /// What a node reads beside constants of one number; nil where it isn't an operator that takes one element to one.
     private static func elementwiseInputs(of node: Int, _ editor: GraphEditor) -> [ValueID]? {
-        guard let operation = editor.nodes[node].operation, editor.nodes[node].outputs.count == 1,
-            isElementwise(operation)
-        else { return nil }
+        guard editor.nodes[node].outputs.count == 1, editor.isElementwise(node) else { return nil }
         var result: [ValueID] = []
         for case let id? in editor.nodes[node].inputs {
             if let constant = editor.constant(id) {
@@ -86,17 +84,6 @@ struct ByteTableFusion: Fusion {
             editor.nodes[node].inputs.allSatisfy({ $0 == nil || editor.constant($0)?.count == 1 })
         else { return nil }
         return node
-    }
-
-    private static func isElementwise(_ operation: any Operator) -> Bool {
-        switch operation {
-        case let operation as QuantizeLinear: operation.blockSize == 0
-        case let operation as DequantizeLinear: operation.blockSize == 0
-        case is ByteTable, is Activation, is ParametricActivation, is UnaryMath, is SignedMath, is Clip, is BinaryArithmetic,
-            is VariadicArithmetic, is Pow, is PRelu, is Shrink:
-            true
-        default: false
-        }
     }
 
     private static func isBytes(_ id: ValueID, _ editor: GraphEditor) -> Bool {

@@ -1,19 +1,27 @@
 import GraphRuntime
 
-/// Pictures of bytes between operators that can read and write them channels last lie so, without a change of shape: none of these
-/// operators turns what the next one would turn back.
+/// Pictures between convolutions of bytes, and other operators that can read and write them channels last, lie so, without a change of
+/// shape: none of these operators turns what the next one would turn back. They are of bytes, or of float32 that the next convolution's
+/// DynamicQuantizeLinear reads.
 struct ChannelsLastFusion: Fusion {
     let name = "channels last"
+    /// The values that lie so.
+    private var values: Set<ValueID> = []
 
     /// What the names of values that lie so end in: those of the file would promise another order to who looks at them.
     private static let suffix = " (channels last)"
+
+    func prepared(for editor: GraphEditor) -> any Fusion {
+        var result = self
+        result.values = Self.values(in: editor)
+        return result
+    }
 
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         let placing = Self.placing(of: node, editor)
         guard placing != nil || Self.elementwiseInputs(of: node, editor) != nil,
             let input = editor.nodes[node].inputs[0], let output = editor.output(node)
         else { return nil }
-        let values = Self.values(in: editor)
         let name = editor.graph.values[output].name
         if values.contains(output) {
             if !name.hasSuffix(Self.suffix) { editor.rename(output, to: name + Self.suffix) }
@@ -51,6 +59,7 @@ struct ChannelsLastFusion: Fusion {
     /// How the elements of a node's input and output lie; nil for operators that have no choice.
     private static func placing(of node: Int, _ editor: GraphEditor) -> ChannelPlacing? {
         if let conv = editor.operation(node, as: QLinearConv.self), !conv.hasChannelsLast { return conv.placing }
+        if let conv = editor.operation(node, as: ConvInteger.self) { return conv.placing }
         if let mean = editor.operation(node, as: QuantizedGlobalAverage.self) {
             return ChannelPlacing(inputIsLast: mean.isLast)
         }
@@ -59,6 +68,10 @@ struct ChannelsLastFusion: Fusion {
 
     private static func operation(of node: Int, _ placing: ChannelPlacing, _ editor: GraphEditor) -> (any Operator)? {
         if var conv = editor.operation(node, as: QLinearConv.self) {
+            conv.placing = placing
+            return conv
+        }
+        if var conv = editor.operation(node, as: ConvInteger.self) {
             conv.placing = placing
             return conv
         }
@@ -73,10 +86,16 @@ struct ChannelsLastFusion: Fusion {
         return nil
     }
 
-    /// The values of bytes that an operator reads element by element, in whichever order they lie; nil for other operators.
+    /// The values that an operator reads element by element, in whichever order they lie; nil for other operators.
     private static func elementwiseInputs(of node: Int, _ editor: GraphEditor) -> [ValueID]? {
         let inputs = editor.nodes[node].inputs
-        if editor.operation(node, as: ByteTable.self) != nil { return inputs[0].map { [$0] } }
+        if editor.operation(node, as: DynamicQuantizeLinear.self) != nil { return inputs[0].map { [$0] } }
+        if editor.isElementwise(node) {
+            // Numbers for all elements have no order; those for channels have one only.
+            let read = inputs.compactMap { $0 }.filter { editor.shape($0)?.count != 1 }
+            guard let output = editor.output(node), read.allSatisfy({ editor.isSameShape($0, output) }) else { return nil }
+            return read.isEmpty ? nil : read
+        }
         if let concat = editor.operation(node, as: QuantizedConcat.self), concat.axis == 1 { return inputs.compactMap { $0 } }
         if editor.operation(node, as: QuantizedProduct.self) != nil, let a = inputs[0], let b = inputs[3] {
             // Numbers for channels lie in one order only.
@@ -90,6 +109,7 @@ struct ChannelsLastFusion: Fusion {
 
     /// The values that lie channels last: those that only such operators write and read, and what is computed from them element by element.
     private static func values(in editor: GraphEditor) -> Set<ValueID> {
+        guard editor.nodes.indices.contains(where: { placing(of: $0, editor) != nil }) else { return [] }
         var elementwise: [(inputs: [ValueID], output: ValueID)] = []
         var written = Set<ValueID>()
         for node in editor.nodes.indices {
@@ -113,6 +133,7 @@ struct ChannelsLastFusion: Fusion {
         var changed = true
         while changed {
             changed = false
+            elementwise.reverse()
             for node in elementwise {
                 let parts = node.inputs + [node.output]
                 if parts.contains(where: values.contains), !parts.allSatisfy(values.contains) {

@@ -64,7 +64,7 @@ struct ConvActivationScaleFusion: Fusion {
 
 extension GraphEditor {
     /// The activation that a node applies to its first input, where it is one that a convolution can apply.
-    fileprivate func activation(_ node: Int) -> FusedActivation? {
+    func activation(_ node: Int) -> FusedActivation? {
         if let activation = operation(node, as: Activation.self) { return .function(activation.function) }
         if let activation = operation(node, as: ParametricActivation.self) {
             return .parametric(activation.function, a: activation.a, b: activation.b)

@@ -52,6 +52,18 @@ extension GraphEditor {
         return try? wide.array(of: Float.self)
     }
 
+    /// Whether a node computes each element of its first output from one element, or one number, of each input.
+    func isElementwise(_ node: Int) -> Bool {
+        switch nodes[node].operation {
+        case let operation as QuantizeLinear: operation.blockSize == 0
+        case let operation as DequantizeLinear: operation.blockSize == 0
+        case is ByteTable, is Activation, is ParametricActivation, is UnaryMath, is SignedMath, is Clip, is BinaryArithmetic,
+            is VariadicArithmetic, is Pow, is PRelu, is Shrink:
+            true
+        default: false
+        }
+    }
+
     /// The first output of a node.
     func output(_ node: Int) -> ValueID? { nodes[node].outputs.first ?? nil }
 

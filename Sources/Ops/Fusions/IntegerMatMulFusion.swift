@@ -68,6 +68,23 @@ struct ConvIntegerBiasFusion: Fusion {
     }
 }
 
+/// A scaled ConvInteger and the activation behind it.
+struct ConvIntegerActivationFusion: Fusion {
+    let name = "ConvInteger+activation"
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let sum = editor.nodes[node].inputs.first ?? nil, let producer = editor.producer(of: sum),
+            var conv = editor.operation(producer, as: ConvInteger.self), conv.isScaled, conv.activation == nil,
+            let activation = editor.activation(node), activation.finish != nil, let output = editor.output(node),
+            editor.soleReader(of: sum) == node
+        else { return nil }
+        conv.activation = activation
+        return FusionMatch(
+            nodes: [producer, node], type: "ConvInteger", operation: conv, inputs: editor.nodes[producer].inputs,
+            outputs: [output])
+    }
+}
+
 /// A product of float32, of quantised factors, that can start from what is added to it.
 protocol SummingProduct: Operator {
     /// Whether it adds input 5, one number for each column.

@@ -1,20 +1,27 @@
 import GraphRuntime
 
-/// ConvInteger-10: the convolution of (x - its zero point) with (w - its zero point), in int32. The fused form scales the sums, and adds
-/// a bias to each output channel.
+/// ConvInteger-10: the convolution of (x - its zero point) with (w - its zero point), in int32. The fused form scales the sums, adds a
+/// bias to each output channel, and applies an activation.
 struct ConvInteger: Operator {
     let attributes: WindowAttributes
     /// Whether the result is float32: the sums times input 4, one number.
     var isScaled = false
     /// Whether input 5 is added to the scaled sums, one number for each output channel.
     var hasBias = false
+    /// Of what has been scaled; one that kernels apply to sums (``FusedActivation/finish``).
+    var activation: FusedActivation?
+    /// How the elements of input and output lie.
+    var placing = ChannelPlacing()
     /// Input 1 in panels, where it is constant.
     private var panels: PackedConstant?
 
     init(attributes: WindowAttributes, isScaled: Bool = false) { (self.attributes, self.isScaled) = (attributes, isScaled) }
 
     var floatingPointTypes: Set<DType>? { [.float32] }
-    var kernelName: String? { "integer im2col" }
+
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        byteKernelName(inputs, weights: 1, attributes, isLast: placing.inputIsLast)
+    }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let dtype = isScaled ? DType.float32 : .int32
@@ -40,10 +47,11 @@ struct ConvInteger: Operator {
         if isScaled {
             let scales = try context.input(4).array(of: Float.self)
             guard scales.count == 1 else { throw TensorError("expected a scale of one number, found \(scales.count)") }
-            form = .float32(scales: scales, bias: hasBias ? try context.input(5) : nil)
+            form = .float32(scales: scales, bias: hasBias ? try context.input(5) : nil, activation?.finish)
         }
         var convolution = ByteConvolution(
             window: try ConvolutionWindow(attributes, input: x.shape, weights: w.shape), form: form)
+        (convolution.inputIsLast, convolution.outputIsLast) = (placing.inputIsLast, placing.outputIsLast)
         convolution.inputZero = try zeroPoint(context.optionalInput(2))
         convolution.weightZeros = try ByteMatMul.integers(context.optionalInput(3))
         convolution.panels = try? panels?.tensor(threads: context.threads)
@@ -82,7 +90,10 @@ struct QLinearConv: Operator {
         (self.attributes, self.hasChannelsLast) = (attributes, hasChannelsLast)
     }
 
-    var kernelName: String? { placing.inputIsLast ? "integer im2col, channels last" : "integer im2col" }
+    func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
+        guard !hasChannelsLast else { return "integer im2col, channels last" }
+        return byteKernelName(inputs, weights: 3, attributes, isLast: placing.inputIsLast)
+    }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let dtype = try inputs.optional(7)?.dtype ?? inputs[0].dtype
@@ -198,6 +209,18 @@ private func channelsFirst(_ shape: Shape) throws(TensorError) -> Shape {
 private func convolutionOperations(_ inputs: [Fact?], weights: Int, _ outputs: [Fact?]) -> Double {
     guard inputs.count > weights, let weights = inputs[weights]?.shape, let output = outputs.first??.shape else { return 0 }
     return 2 * Double(output.count) * Double(weights.count(1..<weights.rank))
+}
+
+/// What a convolution of bytes runs with, for profiles.
+private func byteKernelName(_ inputs: [Fact?], weights: Int, _ attributes: WindowAttributes, isLast: Bool) -> String {
+    var name = "integer im2col"
+    if inputs.count > weights, let x = inputs[0]?.shape, let w = inputs[weights]?.shape,
+        let window = try? ConvolutionWindow(attributes, input: x, weights: w),
+        GroupedByteConvolution(window, form: .int32) != nil
+    {
+        name = "integer groups"
+    }
+    return isLast ? name + ", channels last" : name
 }
 
 /// The weights of a convolution of bytes in panels, where they are constant.

@@ -24,8 +24,8 @@ struct ByteConvolution {
     /// What becomes of the sums.
     enum Form {
         case int32
-        /// Times one number for each output channel, + bias, each operation rounded to float32.
-        case float32(scales: [Float], bias: Tensor?)
+        /// Times one number for each output channel, + bias, each operation rounded to float32, then an activation.
+        case float32(scales: [Float], bias: Tensor?, ck_finish?)
         /// Times one number for each output channel, rounded to integers within a range, + zero.
         case bytes(scales: [Float], ByteRange)
 
@@ -33,9 +33,14 @@ struct ByteConvolution {
         func scales(_ channels: Range<Int>) -> [Float] {
             switch self {
             case .int32: []
-            case .float32(let scales, _), .bytes(let scales, _):
+            case .float32(let scales, _, _), .bytes(let scales, _):
                 scales.count == 1 ? Array(repeating: scales[0], count: channels.count) : Array(scales[channels])
             }
+        }
+
+        var activation: ck_finish? {
+            guard case .float32(_, _, let activation) = self else { return nil }
+            return activation
         }
     }
 
@@ -79,7 +84,7 @@ struct ByteConvolution {
         let staysOutput = outputIsLast || window.outputChannels == 1 || window.outputCount == 1
         let inputBytes = staysInput ? 0 : (x.count + 63) / 64 * 64
         let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
-        if case .float32(_, let addend?) = form, addend.count != window.outputChannels {
+        if case .float32(_, let addend?, _) = form, addend.count != window.outputChannels {
             throw TensorError("what is added doesn't have \(window.outputChannels) elements")
         }
         guard bias.isEmpty || bias.count == window.outputChannels else {
@@ -129,7 +134,7 @@ struct ByteConvolution {
             panels: right.panels, columnSums: right.sums, leftZeros: [inputZero],
             rightZeros: (weightZeros.count == 1 ? weightZeros[...] : weightZeros[range]).map { $0 &+ shift },
             offsets: bias.isEmpty ? [] : Array(bias[range]),
-            scales: form.scales(range), table: table, planes: planes,
+            scales: form.scales(range), table: table, activation: form.activation, planes: planes,
             result: try result(target, from: range.lowerBound, planes)
         ).run(threads: threads)
     }
@@ -141,7 +146,7 @@ struct ByteConvolution {
         let place = channel * (planes?.size ?? 1)
         switch form {
         case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + place, step: step)
-        case .float32(_, let bias):
+        case .float32(_, let bias, _):
             let first = unsafe try bias?.pointer(to: Float.self)
             let offsets = unsafe first.map { unsafe $0 + channel }
             return unsafe .floats(target.assumingMemoryBound(to: Float.self) + place, step: step, bias: offsets, addend: nil)

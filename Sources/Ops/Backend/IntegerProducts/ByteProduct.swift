@@ -76,6 +76,8 @@ struct ByteProduct: @unchecked Sendable {
     var scales: [Float] = []
     /// What bytes of the result become, by their bits; empty where they stay.
     var table: [UInt8] = []
+    /// What is applied to a result of float32.
+    var activation: ck_finish?
     /// Nil for a result that lies row by row; else its step and addend have no part.
     var planes: Planes?
     var result: Result
@@ -221,6 +223,7 @@ struct ByteProduct: @unchecked Sendable {
                     case .integers: break
                     case .floats(let y, let step, let bias, let addend):
                         unsafe ck_scale_sums(sums, width, rows, columns, rowScale, scale, bias, addend, y, step)
+                        if var activation { unsafe ck_finish_rows(&activation, y, step, rows, columns) }
                     case .bytes(let y, let step, let range):
                         unsafe ck_requantize_sums(
                             sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest, y,

@@ -124,7 +124,7 @@ struct GroupedByteConvolution {
             for channel in offsets.indices { offsets[channel] &-= unsafe zero &* parts.sums[channel] }
             self.offsets = offsets
             scales = convolution.form.scales(0..<window.outputChannels)
-            if case .float32(_, let bias?) = convolution.form {
+            if case .float32(_, let bias?, _) = convolution.form {
                 unsafe floats = unsafe try bias.pointer(to: Float.self)
             } else {
                 unsafe floats = nil
@@ -253,6 +253,9 @@ struct GroupedByteConvolution {
                         let floats = unsafe floats.map { unsafe $0 + first }
                         unsafe ck_finish_sums(sums, step, terms, rows, columns, sums, step)
                         unsafe ck_scale_sums(sums, step, rows, columns, nil, scales, floats, nil, y, size)
+                        if var activation = convolution.form.activation {
+                            unsafe ck_finish_rows(&activation, y, size, rows, columns)
+                        }
                     case .bytes(_, let range):
                         let y = unsafe target.assumingMemoryBound(to: UInt8.self) + place
                         unsafe ck_requantize_sums(
