@@ -330,52 +330,69 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, ck_finish_rows, (const ck_finish *finish, float *y, ptrdiff_t y_step, int rows, int columns),
-    (finish, y, y_step, rows, columns)) {
-    finish_rows(finish, y, y_step, rows, columns);
-}
-
 // Whether numbers are scaled alone or with more must not change a bit: no multiplication and addition at once.
 #pragma STDC FP_CONTRACT OFF
 
-VECTOR_INLINE void scale_sums_of(const int32_t *sums, ptrdiff_t step, int rows, const int columns, const float *row_scales, const float *scales,
-    const float *bias, const float *addend, float *y, ptrdiff_t y_step) {
+// What of ck_scale_sums() a loop does.
+enum { ADDS_OFFSETS = 1, ADDS_ROW_SUMS = 2, HAS_ROW_SCALES = 4, ADDS_BIAS = 8, ADDS_ADDEND = 16 };
+
+VECTOR_INLINE void scale_rows(
+    const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, const int columns, ck_sum_scales scales, float *y, ptrdiff_t y_step,
+    const int steps) {
+    const int is_clipped = scales.finish.activation == CK_FINISH_CLIP;
+    const float least = is_clipped ? scales.finish.a : -INFINITY, largest = is_clipped ? scales.finish.b : INFINITY;
     for (int i = 0; i < rows; i++) {
         const int32_t *row = sums + i * step;
         float *result = y + i * y_step;
-        const float *added = addend ? addend + i * y_step : NULL;
-        if (row_scales) {
-            const float scale = row_scales[i];
-            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * (scale * scales[j]);
-            if (bias) {
-                VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] += bias[j];
-            }
-            if (added) {
-                VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] += added[j];
-            }
-        } else if (bias && added) {
-            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = ((float)row[j] * scales[j] + bias[j]) + added[j];
-        } else if (bias) {
-            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * scales[j] + bias[j];
-        } else if (added) {
-            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * scales[j] + added[j];
-        } else {
-            VECTOR_LOOP for (int j = 0; j < columns; j++) result[j] = (float)row[j] * scales[j];
+        const float *added = steps & ADDS_ADDEND ? scales.addend + i * y_step : NULL;
+        const uint32_t row_sum = steps & ADDS_ROW_SUMS ? (uint32_t)terms.row_sums[i] : 0;
+        const float row_scale = steps & HAS_ROW_SCALES ? scales.rows[i] : 1;
+        VECTOR_LOOP for (int j = 0; j < columns; j++) {
+            // Without a sign, what leaves 32 bits wraps around.
+            uint32_t sum = (uint32_t)row[j];
+            if (steps & ADDS_OFFSETS) sum += (uint32_t)terms.offsets[j];
+            if (steps & ADDS_ROW_SUMS) sum -= row_sum * (uint32_t)terms.column_zeros[j];
+            float value = (float)(int32_t)sum * (steps & HAS_ROW_SCALES ? row_scale * scales.columns[j] : scales.columns[j]);
+            if (steps & ADDS_BIAS) value += scales.bias[j];
+            if (steps & ADDS_ADDEND) value += added[j];
+            result[j] = finished(value, CK_FINISH_CLIP, least, largest);
         }
     }
+    if (!is_clipped) finish_rows(&scales.finish, y, y_step, rows, columns);
+}
+
+VECTOR_INLINE void scale_sums_of(
+    const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, const int columns, ck_sum_scales scales, float *y, ptrdiff_t y_step) {
+#define SCALE(steps)                                                                                                         \
+    case steps: return scale_rows(sums, step, terms, rows, columns, scales, y, y_step, steps)
+#define SCALE_WITH(steps)                                                                                                    \
+    SCALE(steps);                                                                                                            \
+    SCALE(steps | HAS_ROW_SCALES);                                                                                           \
+    SCALE(steps | ADDS_BIAS);                                                                                                \
+    SCALE(steps | HAS_ROW_SCALES | ADDS_BIAS);                                                                               \
+    SCALE(steps | ADDS_ADDEND);                                                                                              \
+    SCALE(steps | HAS_ROW_SCALES | ADDS_ADDEND);                                                                             \
+    SCALE(steps | ADDS_BIAS | ADDS_ADDEND);                                                                                  \
+    SCALE(steps | HAS_ROW_SCALES | ADDS_BIAS | ADDS_ADDEND)
+    switch ((terms.offsets ? ADDS_OFFSETS : 0) | (terms.row_sums ? ADDS_ROW_SUMS : 0) | (scales.rows ? HAS_ROW_SCALES : 0) |
+            (scales.bias ? ADDS_BIAS : 0) | (scales.addend ? ADDS_ADDEND : 0)) {
+        SCALE_WITH(0);
+        SCALE_WITH(ADDS_OFFSETS);
+        SCALE_WITH(ADDS_OFFSETS | ADDS_ROW_SUMS);
+    }
+#undef SCALE_WITH
+#undef SCALE
 }
 
 CK_KERNEL(
     void, ck_scale_sums,
-    (const int32_t *sums, ptrdiff_t step, int rows, const int columns, const float *row_scales, const float *scales,
-    const float *bias, const float *addend, float *y, ptrdiff_t y_step),
-    (sums, step, rows, columns, row_scales, scales, bias, addend, y, y_step)) {
+    (const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, const int columns, ck_sum_scales scales, float *y, ptrdiff_t y_step),
+    (sums, step, terms, rows, columns, scales, y, y_step)) {
     // As constants, the columns of whole panels leave no loop.
     switch (columns) {
-    case 32: return scale_sums_of(sums, step, rows, 32, row_scales, scales, bias, addend, y, y_step);
-    case 16: return scale_sums_of(sums, step, rows, 16, row_scales, scales, bias, addend, y, y_step);
-    default: return scale_sums_of(sums, step, rows, columns, row_scales, scales, bias, addend, y, y_step);
+    case 32: return scale_sums_of(sums, step, terms, rows, 32, scales, y, y_step);
+    case 16: return scale_sums_of(sums, step, terms, rows, 16, scales, y, y_step);
+    default: return scale_sums_of(sums, step, terms, rows, columns, scales, y, y_step);
     }
 }
 

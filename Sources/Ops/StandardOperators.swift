@@ -31,7 +31,8 @@ public enum StandardOperators {
     public static let fusions: [any Fusion] = [
         ByteTableFusion(), QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(),
         QuantizedMaxPoolFusion(),
-        QuantizedProductFusion(), QuantizedGlobalAverageFusion(), QuantizedMovementFusion(), QuantizedConcatFusion(),
+        QuantizedProductFusion(), QuantizedGlobalAverageFusion(), QuantizedSoftmaxFusion(), QuantizedMovementFusion(),
+        QuantizedConcatFusion(),
         DequantizedMatMulFusion(), MappedProductFusion(),
         ConvScaleFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(), HardSigmoidFusion(), HardSwishFusion(),
         MishFusion(), GELUFusion(),
@@ -46,6 +47,7 @@ public enum StandardOperators {
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+bias", isResidual: false),
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+residual", isResidual: true),
         TransposePairFusion(), ConvTransposeFusion(), TransposeConvFusion(),
-        ConvResidualFusion(), ConvActivationFusion(), ConvActivationScaleFusion(), ConvIntegerActivationFusion(), ChannelsLastFusion(),
+        ConvResidualFusion(), ConvActivationFusion(), ConvActivationScaleFusion(), ConvIntegerActivationFusion(),
+        ChannelsLastFusion(),
     ]
 }

@@ -14,7 +14,7 @@ import Testing
 
     @Test(arguments: [true, false]) func equalONNXRuntime(optimize: Bool) throws {
         let cases = try BackendTestCase.find(in: Self.folder)
-        #expect(cases.count >= 50, "run python Tests/References/quantised_models.py, which writes them")
+        #expect(cases.count >= 60, "run python Tests/References/quantised_models.py, which writes them")
         let runner = BackendTestRunner(
             library: StandardOperators.library,
             options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: 2)))
@@ -38,9 +38,15 @@ import Testing
             ]
         ),
         ("static-windows-QDQ-u8s8", ["QLinearMatMul": 2, "movement of bytes": 5, "table of bytes": 4]),
+        ("static-attention-QDQ-s8s8", ["QLinearMatMul": 3, "QLinearSoftmax": 2]),
+        ("static-attention-QOperator-u8u8", ["QLinearSoftmax": 2]),
         ("static-perceptron-QDQ-u8u8", ["QLinearMatMul": 3]), ("dynamic-QInt8", ["MatMulInteger+scale": 3]),
         ("blocks-4", ["MatMulNBits+bias": 1, "MatMulNBits+residual": 1]),
-        ("dynamic-conv", ["ConvInteger+scale": 4, "ConvInteger+bias": 4]),
+        ("dynamic-conv", ["ConvInteger+scale": 4, "ConvInteger+bias": 4, "ConvInteger+activation": 2, "channels last": 3]),
+        (
+            "dynamic-mobile",
+            ["ConvInteger+scale": 6, "ConvInteger+bias": 6, "ConvInteger+activation": 5, "channels last": 4]
+        ),
     ])
     func fuses(name: String, expected: [String: Int]) throws {
         let file = Self.folder.appendingPathComponent(name).appendingPathComponent("model.onnx")
@@ -51,5 +57,27 @@ import Testing
         let x = try Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: Shape(shape))
         let counts = try session.prepare(["x": x]).fusionCounts
         for (fusion, count) in expected { #expect(counts[fusion] == count, "\(fusion) of \(counts)") }
+    }
+
+    /// Rows that are rounded one by one, by a table, and in parts: a step apart from the operators that it stands for at most.
+    @Test(arguments: [1, 7, 64, 255, 256, 511, 1300], [true, false]) func softmaxOfBytes(count: Int, isSigned: Bool) throws {
+        var graph = FusionGraph()
+        let x = try graph.input([3, 5, count])
+        func zero(_ value: Int) throws -> ValueID {
+            graph.constant(isSigned ? try Tensor(scalar: Int8(value - 128)) : try Tensor(scalar: UInt8(value)))
+        }
+        let (scale, middle) = (try graph.scalar(1 / 100), try zero(120))
+        let bytes = graph.node("QuantizeLinear", x, scale, middle)
+        let numbers = graph.node("DequantizeLinear", bytes, try graph.scalar(1 / 20), middle)
+        let softmax = graph.node("Softmax", numbers, attributes: NodeAttributes(["axis": .int(-1)]))
+        let (step, least) = (Float(3) / Float(count) / 255, try zero(0))
+        let stepID = try graph.scalar(step)
+        let rounded = graph.node("QuantizeLinear", softmax, stepID, least)
+        let y = graph.node("DequantizeLinear", rounded, stepID, least)
+        let (fused, written, counts) = try graph.results(y, threads: ThreadPool(threadCount: 2))
+        #expect(counts["QLinearSoftmax"] == 1)
+        for (found, expected) in zip(try fused.array(of: Float.self), try written.array(of: Float.self)) {
+            #expect(abs(found - expected) <= 1.01 * step)
+        }
     }
 }

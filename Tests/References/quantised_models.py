@@ -20,7 +20,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from common import CACHE
 
-RECIPE = 2
+RECIPE = 3
 OPSET = 17
 generator = np.random.default_rng(17)
 
@@ -130,6 +130,17 @@ def windows():
     return network
 
 
+def attention():
+    """Softmax along rows that are rounded by a table, and along shorter ones."""
+    network = Network([2, 7, 36], 4)
+    network.add("MatMul", random(36, 300, scale=0.4))
+    network.add("Softmax", axis=-1)
+    network.add("MatMul", random(300, 33, scale=4))
+    network.add("Softmax", axis=2)
+    network.add("MatMul", random(33, 12, scale=0.5))
+    return network
+
+
 class Calibration(CalibrationDataReader):
     def __init__(self, shape):
         self.left = [{"x": random(*shape)} for _ in range(4)]
@@ -140,7 +151,7 @@ class Calibration(CalibrationDataReader):
 
 def variants(folder):
     """Names, model files and tolerances."""
-    networks = {"perceptron": perceptron(), "pictures": pictures(), "mobile": mobile(), "windows": windows()}
+    networks = {"perceptron": perceptron(), "pictures": pictures(), "mobile": mobile(), "windows": windows(), "attention": attention()}
     for name, network in networks.items():
         network.save(folder / f"{name}.onnx")
     source, picture = folder / "perceptron.onnx", folder / "pictures.onnx"
@@ -185,7 +196,11 @@ def main():
     part = CACHE / f"quantised-models.{os.getpid()}.part"
     with tempfile.TemporaryDirectory() as models:
         for name, model, tolerance in variants(Path(models)):
-            session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+            options = onnxruntime.SessionOptions()
+            # Its own softmax of bytes rounds in another way than the operators that it takes the place of.
+            if "attention" in name:
+                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
             x = random(*session.get_inputs()[0].shape)
             y = session.run(None, {"x": x})[0]
             data = part / name / "test_data_set_0"

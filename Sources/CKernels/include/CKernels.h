@@ -5,6 +5,7 @@
 #include "attention.h"
 #include "bfloat16.h"
 #include "byte_planes.h"
+#include "byte_softmax.h"
 #include "byte_table.h"
 #include "byte_windows.h"
 #include "depthwise.h"

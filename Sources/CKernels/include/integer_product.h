@@ -67,14 +67,23 @@ typedef struct {
 void ck_finish_sums(
     const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, int columns, int32_t *y, ptrdiff_t y_step);
 
-// y[i][j] = float(sums[i][j]) · row_scales[i] · scales[j] + bias[j] + addend[i][j], each operation rounded; all but the sums and the
-// scales may be null. The addend lies as y does, and may be y.
-void ck_scale_sums(
-    const int32_t *sums, ptrdiff_t step, int rows, int columns, const float *row_scales, const float *scales, const float *bias,
-    const float *addend, float *y, ptrdiff_t y_step);
+// What makes float32 of sums, in this order; all but the columns' scales may be null.
+typedef struct {
+    // Multiplied by the columns' scales.
+    const float *rows;
+    const float *columns;
+    // One for each column.
+    const float *bias;
+    // Lies as the result does, and may be it.
+    const float *addend;
+    ck_finish finish;
+} ck_sum_scales;
 
-// Applies an activation to each y[i][j].
-void ck_finish_rows(const ck_finish *finish, float *y, ptrdiff_t y_step, int rows, int columns);
+// y[i][j] = finish((float(the sums with their terms)) · (rows[i] · columns[j]) + bias[j] + addend[i][j]), each operation rounded. Of the
+// terms, zero points of rows must have been added before; offsets may be null where there are no sums of rows.
+void ck_scale_sums(
+    const int32_t *sums, ptrdiff_t step, ck_zero_terms terms, int rows, int columns, ck_sum_scales scales, float *y,
+    ptrdiff_t y_step);
 
 // y[i][j] = float(sums[i][j] + offsets[j]) · row_scales[i] · scales[j], rounded to the nearest integer, halves to even, + zero, brought
 // into least...largest: bytes of either sign. Offsets and the row's scales may be null.

@@ -161,3 +161,22 @@ struct QuantizedGlobalAverageFusion: Fusion {
             outputs: [result.output])
     }
 }
+
+/// DequantizeLinear → Softmax along the last axis → QuantizeLinear.
+struct QuantizedSoftmaxFusion: Fusion {
+    let name = "QLinearSoftmax"
+    var comesBeforeFolding: Bool { true }
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let result = editor.quantized(node), !result.isRectified,
+            let softmax = editor.operation(result.producer, as: Softmax.self), !softmax.isLogarithm,
+            let x = editor.dequantized(editor.nodes[result.producer].inputs[0]), x.scales.count == 1, x.scales[0] > 0,
+            x.scales[0].isFinite, let scale = editor.floats(result.scale)?.first, scale > 0, scale.isFinite,
+            let shape = editor.shape(x.source), shape.count > 0, let extents = try? softmax.axis.extents(shape),
+            extents.inner == 1
+        else { return nil }
+        return FusionMatch(
+            nodes: result.nodes, type: name, operation: QuantizedSoftmax(axis: softmax.axis),
+            inputs: x.inputs + [result.scale, result.zero], outputs: [result.output])
+    }
+}

@@ -47,7 +47,7 @@ struct ConvInteger: Operator {
         if isScaled {
             let scales = try context.input(4).array(of: Float.self)
             guard scales.count == 1 else { throw TensorError("expected a scale of one number, found \(scales.count)") }
-            form = .float32(scales: scales, bias: hasBias ? try context.input(5) : nil, activation?.finish)
+            form = .float32(scales: scales, bias: hasBias ? try context.input(5) : nil, activation?.finish ?? .nothing)
         }
         var convolution = ByteConvolution(
             window: try ConvolutionWindow(attributes, input: x.shape, weights: w.shape), form: form)

@@ -25,7 +25,7 @@ struct ByteConvolution {
     enum Form {
         case int32
         /// Times one number for each output channel, + bias, each operation rounded to float32, then an activation.
-        case float32(scales: [Float], bias: Tensor?, ck_finish?)
+        case float32(scales: [Float], bias: Tensor?, ck_finish)
         /// Times one number for each output channel, rounded to integers within a range, + zero.
         case bytes(scales: [Float], ByteRange)
 
@@ -38,9 +38,32 @@ struct ByteConvolution {
             }
         }
 
-        var activation: ck_finish? {
-            guard case .float32(_, _, let activation) = self else { return nil }
+        var bias: Tensor? {
+            guard case .float32(_, let bias, _) = self else { return nil }
+            return bias
+        }
+
+        var activation: ck_finish {
+            guard case .float32(_, _, let activation) = self else { return .nothing }
             return activation
+        }
+
+        /// Where sums go.
+        ///
+        /// - Parameters:
+        ///   - place: of the first one, in elements from `target` on.
+        ///   - step: elements from one row of them to the next.
+        ///   - bias: for each column, where the result is float32.
+        func result(
+            _ target: UnsafeMutableRawPointer, place: Int, step: Int, bias: UnsafePointer<Float>?
+        ) -> ByteProduct.Result {
+            switch self {
+            case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + place, step: step)
+            case .float32:
+                return unsafe .floats(target.assumingMemoryBound(to: Float.self) + place, step: step, bias: bias, addend: nil)
+            case .bytes(_, let range):
+                return unsafe .bytes(target.assumingMemoryBound(to: UInt8.self) + place, step: step, range)
+            }
         }
     }
 
@@ -84,7 +107,7 @@ struct ByteConvolution {
         let staysOutput = outputIsLast || window.outputChannels == 1 || window.outputCount == 1
         let inputBytes = staysInput ? 0 : (x.count + 63) / 64 * 64
         let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
-        if case .float32(_, let addend?, _) = form, addend.count != window.outputChannels {
+        if let addend = form.bias, addend.count != window.outputChannels {
             throw TensorError("what is added doesn't have \(window.outputChannels) elements")
         }
         guard bias.isEmpty || bias.count == window.outputChannels else {
@@ -125,6 +148,7 @@ struct ByteConvolution {
         let range = group * outputChannels..<(group + 1) * outputChannels
         let first = unsafe picture + group * channels
         let right = unsafe try layout.matrix(group, of: packed)
+        let floats = unsafe try form.bias?.pointer(to: Float.self).advanced(by: range.lowerBound)
         let left: ByteProduct.Left =
             unsafe window.isPointwise
             ? .matrix(first, step: window.inputChannels)
@@ -135,24 +159,9 @@ struct ByteConvolution {
             rightZeros: (weightZeros.count == 1 ? weightZeros[...] : weightZeros[range]).map { $0 &+ shift },
             offsets: bias.isEmpty ? [] : Array(bias[range]),
             scales: form.scales(range), table: table, activation: form.activation, planes: planes,
-            result: try result(target, from: range.lowerBound, planes)
+            result: form.result(
+                target, place: range.lowerBound * (planes?.size ?? 1), step: window.outputChannels, bias: floats)
         ).run(threads: threads)
-    }
-
-    private func result(
-        _ target: UnsafeMutableRawPointer, from channel: Int, _ planes: ByteProduct.Planes?
-    ) throws(TensorError) -> ByteProduct.Result {
-        let step = window.outputChannels
-        let place = channel * (planes?.size ?? 1)
-        switch form {
-        case .int32: return unsafe .integers(target.assumingMemoryBound(to: Int32.self) + place, step: step)
-        case .float32(_, let bias, _):
-            let first = unsafe try bias?.pointer(to: Float.self)
-            let offsets = unsafe first.map { unsafe $0 + channel }
-            return unsafe .floats(target.assumingMemoryBound(to: Float.self) + place, step: step, bias: offsets, addend: nil)
-        case .bytes(_, let range):
-            return unsafe .bytes(target.assumingMemoryBound(to: UInt8.self) + place, step: step, range)
-        }
     }
 
     private var windows: ck_byte_windows {

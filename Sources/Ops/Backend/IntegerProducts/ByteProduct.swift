@@ -14,40 +14,6 @@ struct ByteProduct: @unchecked Sendable {
         case windows(UnsafePointer<UInt8>, ck_byte_windows, zero: UInt8)
     }
 
-    /// What becomes of the sums.
-    @unsafe
-    enum Result {
-        case integers(UnsafeMutablePointer<Int32>, step: Int)
-        /// See `ck_scale_sums`; the addend lies as the result does.
-        case floats(UnsafeMutablePointer<Float>, step: Int, bias: UnsafePointer<Float>?, addend: UnsafePointer<Float>?)
-        /// See `ck_requantize_sums`.
-        case bytes(UnsafeMutablePointer<UInt8>, step: Int, ByteRange)
-
-        /// The result from a row and a column on.
-        func from(row: Int, column: Int) -> Result {
-            switch unsafe self {
-            case .integers(let y, let step): return unsafe .integers(y + row * step + column, step: step)
-            case .floats(let y, let step, let bias, let addend):
-                let place = row * step + column
-                return unsafe .floats(
-                    y + place, step: step, bias: bias.map { unsafe $0 + column }, addend: addend.map { unsafe $0 + place })
-            case .bytes(let y, let step, let range): return unsafe .bytes(y + row * step + column, step: step, range)
-            }
-        }
-
-        /// A tile of the result, from a column on, in memory that the caller has; the addend is left out.
-        func tile(at memory: UnsafeMutableRawPointer, width: Int, column: Int) -> Result {
-            switch unsafe self {
-            case .integers: return unsafe .integers(memory.assumingMemoryBound(to: Int32.self), step: width)
-            case .floats(_, _, let bias, _):
-                return unsafe .floats(
-                    memory.assumingMemoryBound(to: Float.self), step: width, bias: bias.map { unsafe $0 + column }, addend: nil)
-            case .bytes(_, _, let range):
-                return unsafe .bytes(memory.assumingMemoryBound(to: UInt8.self), step: width, range)
-            }
-        }
-    }
-
     /// Where a result lies whose columns are planes: element (row, column) at [row / size][column][row % size] of [pictures][channels]
     /// planes.
     struct Planes {
@@ -77,7 +43,7 @@ struct ByteProduct: @unchecked Sendable {
     /// What bytes of the result become, by their bits; empty where they stay.
     var table: [UInt8] = []
     /// What is applied to a result of float32.
-    var activation: ck_finish?
+    var activation = ck_finish.nothing
     /// Nil for a result that lies row by row; else its step and addend have no part.
     var planes: Planes?
     var result: Result
@@ -198,38 +164,18 @@ struct ByteProduct: @unchecked Sendable {
     ) {
         let width = BytePanels.width
         unsafe terms.withZeros(row: row, column: column, rowSums: memory.rowSums + rowInBlock) { zeros in
-            let sums = unsafe memory.sums
-            let (rows, columns) = (Int32(rowCount), Int32(columnCount))
             let target =
                 unsafe planes == nil
                 ? result.from(row: row, column: column) : result.tile(at: memory.tile, width: width, column: column)
             defer { if let planes { unsafe turn(memory.tile, planes, row: row, rowCount, column: column, columnCount) } }
-            if case .integers(let y, let step) = unsafe target {
-                return unsafe ck_finish_sums(sums, width, zeros, rows, columns, y, step)
-            }
-            // Bytes take what each column adds along, where that is all.
-            var offsets: UnsafePointer<Int32>?
-            if case .bytes = unsafe target, unsafe zeros.row_zeros == nil, unsafe zeros.row_sums == nil {
-                unsafe offsets = unsafe zeros.offsets
-            } else {
-                unsafe ck_finish_sums(sums, width, zeros, rows, columns, sums, width)
-            }
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe rowScales.withUnsafeBufferPointer { rowScales in
-                    guard let scales = scales.baseAddress else { return }
-                    let scale = unsafe scales + column
-                    let rowScale = unsafe rowScales.count > 0 ? rowScales.baseAddress.map { unsafe $0 + row } : nil
-                    switch unsafe target {
-                    case .integers: break
-                    case .floats(let y, let step, let bias, let addend):
-                        unsafe ck_scale_sums(sums, width, rows, columns, rowScale, scale, bias, addend, y, step)
-                        if var activation { unsafe ck_finish_rows(&activation, y, step, rows, columns) }
-                    case .bytes(let y, let step, let range):
-                        unsafe ck_requantize_sums(
-                            sums, width, offsets, rows, columns, rowScale, scale, range.zero, range.least, range.largest, y,
-                            step)
-                        if !table.isEmpty { unsafe ck_map_byte_rows(table, y, step, rowCount, columnCount, y, step) }
-                    }
+                    let scaling = unsafe ck_sum_scales(
+                        rows: rowScales.isEmpty ? nil : rowScales.baseAddress.map { unsafe $0 + row },
+                        columns: scales.isEmpty ? nil : scales.baseAddress.map { unsafe $0 + column },
+                        bias: nil, addend: nil, finish: activation)
+                    unsafe target.write(
+                        memory.sums, step: width, zeros, rows: rowCount, columns: columnCount, scaling, table: table)
                 }
             }
         }

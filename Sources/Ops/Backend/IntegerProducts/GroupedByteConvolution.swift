@@ -124,11 +124,7 @@ struct GroupedByteConvolution {
             for channel in offsets.indices { offsets[channel] &-= unsafe zero &* parts.sums[channel] }
             self.offsets = offsets
             scales = convolution.form.scales(0..<window.outputChannels)
-            if case .float32(_, let bias?, _) = convolution.form {
-                unsafe floats = unsafe try bias.pointer(to: Float.self)
-            } else {
-                unsafe floats = nil
-            }
+            unsafe floats = unsafe try convolution.form.bias?.pointer(to: Float.self)
             channels = min(windows.channels, GroupedByteConvolution.channelsAtOnce)
             let perPosition = channels * MemoryLayout<Int32>.stride
             let multiple = convolution.weights.windows.group_channels == 1 ? Int(windows.positions) : 8
@@ -235,35 +231,20 @@ struct GroupedByteConvolution {
             _ sums: UnsafeMutablePointer<Int32>, step: Int, _ channels: Range<Int>, _ count: Int,
             _ target: UnsafeMutableRawPointer, position: Int
         ) {
-            let (first, size) = (channels.lowerBound, convolution.window.outputChannels)
-            let (rows, columns) = (Int32(count), Int32(channels.count))
-            let place = position * size + first
+            let first = channels.lowerBound
             unsafe offsets.withUnsafeBufferPointer { offsets in
                 unsafe scales.withUnsafeBufferPointer { scales in
-                    let offsets = unsafe offsets.baseAddress.map { unsafe $0 + first }
-                    let scales = unsafe scales.baseAddress.map { unsafe $0 + first }
                     let terms = unsafe ck_zero_terms(
-                        offsets: offsets, row_zeros: nil, column_terms: nil, row_sums: nil, column_zeros: nil)
-                    switch convolution.form {
-                    case .int32:
-                        let y = unsafe target.assumingMemoryBound(to: Int32.self) + place
-                        unsafe ck_finish_sums(sums, step, terms, rows, columns, y, size)
-                    case .float32:
-                        let y = unsafe target.assumingMemoryBound(to: Float.self) + place
-                        let floats = unsafe floats.map { unsafe $0 + first }
-                        unsafe ck_finish_sums(sums, step, terms, rows, columns, sums, step)
-                        unsafe ck_scale_sums(sums, step, rows, columns, nil, scales, floats, nil, y, size)
-                        if var activation = convolution.form.activation {
-                            unsafe ck_finish_rows(&activation, y, size, rows, columns)
-                        }
-                    case .bytes(_, let range):
-                        let y = unsafe target.assumingMemoryBound(to: UInt8.self) + place
-                        unsafe ck_requantize_sums(
-                            sums, step, offsets, rows, columns, nil, scales, range.zero, range.least, range.largest, y, size)
-                        if !convolution.table.isEmpty {
-                            unsafe ck_map_byte_rows(convolution.table, y, size, count, channels.count, y, size)
-                        }
-                    }
+                        offsets: offsets.baseAddress.map { unsafe $0 + first }, row_zeros: nil, column_terms: nil,
+                        row_sums: nil, column_zeros: nil)
+                    let scaling = unsafe ck_sum_scales(
+                        rows: nil, columns: scales.isEmpty ? nil : scales.baseAddress.map { unsafe $0 + first }, bias: nil,
+                        addend: nil, finish: convolution.form.activation)
+                    let size = convolution.window.outputChannels
+                    let result = unsafe convolution.form.result(
+                        target, place: position * size + first, step: size, bias: floats.map { unsafe $0 + first })
+                    unsafe result.write(
+                        sums, step: step, terms, rows: count, columns: channels.count, scaling, table: convolution.table)
                 }
             }
         }
