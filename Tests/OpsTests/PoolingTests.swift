@@ -107,6 +107,19 @@ import Testing
         }
     }
 
+    /// Rounded up, as PyTorch and ONNX Runtime have it.
+    @Test(arguments: [(10, 10, true, 1), (10, 4, true, 1), (10, 3, true, 0), (8, 1, true, 0), (10, 10, false, 0)])
+    func windowsLargerThanTheInput(kernel: Int64, stride: Int64, roundsUp: Bool, count: Int) throws {
+        let data = try floats((0..<7).map { Float($0) }, [1, 1, 7])
+        let attributes = NodeAttributes([
+            "kernel_shape": .ints([kernel]), "strides": .ints([stride]), "ceil_mode": .int(roundsUp ? 1 : 0),
+        ])
+        for (type, expected) in [("AveragePool", 3), ("MaxPool", 6)] as [(String, Float)] {
+            let found = try run(type, version: 12, attributes: attributes, inputs: [data])[0]
+            #expect(try found.array(of: Float.self) == Array(repeating: expected, count: count))
+        }
+    }
+
     @Test func largeWindowsAndPads() throws {
         let data = try pseudoRandom([1, 1, 4, 4])
         // Two windows of a billion places each, of which 16 hold elements.

@@ -62,7 +62,9 @@ struct PoolAttributes {
         let reach = (kernel - 1) * dilation + 1
         if let pads {
             let room = pads.0 + extent + pads.1 - reach
-            var output = room < 0 ? 0 : (room + (roundsUp ? stride - 1 : 0)) / stride + 1
+            let steps = room + (roundsUp ? stride - 1 : 0)
+            // Rounded up, a window that is larger than what it passes over by less than a step has a place.
+            var output = steps < 0 || !roundsUp && room < 0 ? 0 : steps / stride + 1
             // A window must start on an element or on the padding before them.
             if roundsUp, output > 0, (output - 1) * stride >= extent + pads.0 { output -= 1 }
             return PoolAxis(
