@@ -93,6 +93,9 @@ CK_KERNEL(double, normalization_sum_of_squares, (const float *x, size_t count), 
     return total;
 }
 
+// Channels whose numbers are prepared at a time.
+enum { AFFINE_COLUMNS = 256 };
+
 CK_KERNEL(
     void, normalization_affine, (const float *x, float *y, size_t count, double mean, double factor, double bias, int has_silu),
     (x, y, count, mean, factor, bias, has_silu)) {
@@ -105,6 +108,27 @@ CK_KERNEL(
     } else {
         VECTOR_LOOP
         for (size_t i = 0; i < count; i++) y[i] = (x[i] - centre) * slope + shift;
+    }
+}
+
+CK_KERNEL(
+    void, normalization_affine_columns,
+    (const float *x, float *y, size_t rows, size_t columns, const double *mean, const double *factor, const double *bias),
+    (x, y, rows, columns, mean, factor, bias)) {
+    float centres[AFFINE_COLUMNS], slopes[AFFINE_COLUMNS], shifts[AFFINE_COLUMNS];
+    for (size_t first = 0; first < columns; first += AFFINE_COLUMNS) {
+        const size_t count = columns - first < AFFINE_COLUMNS ? columns - first : AFFINE_COLUMNS;
+        for (size_t i = 0; i < count; i++) {
+            const size_t channel = first + i;
+            centres[i] = (float)mean[channel], slopes[i] = (float)factor[channel];
+            shifts[i] = (float)(bias[channel] - (mean[channel] - (double)centres[i]) * factor[channel]);
+        }
+        for (size_t row = 0; row < rows; row++) {
+            const float *source = x + row * columns + first;
+            float *target = y + row * columns + first;
+            VECTOR_LOOP
+            for (size_t i = 0; i < count; i++) target[i] = (source[i] - centres[i]) * slopes[i] + shifts[i];
+        }
     }
 }
 

@@ -60,7 +60,8 @@ import Testing
     // of which the last has none left, nothing.
     static let cases = [
         extents(1, 1, 1, 1, 1, 1, 1), extents(2, 3, 3, 5, 7, 13, 3), extents(1, 2, 2, 64, 77, 40, 40),
-        extents(1, 4, 2, 3, 5, 8, 8),
+        extents(1, 4, 2, 3, 5, 8, 8), extents(1, 6, 6, 1, 1500, 64, 64), extents(2, 4, 2, 12, 300, 20, 24),
+        extents(1, 2, 2, 23, 95, 16, 16), extents(1, 2, 2, 9, 30, 16, 16),
         extents(1, 2, 1, 130, 2500, 16, 5), extents(1, 1, 1, 700, 70, 8, 8), extents(0, 2, 2, 3, 3, 4, 4),
         extents(1, 1, 1, 65, 20, 8, 8), extents(1, 1, 1, 150, 20, 8, 8), extents(1, 3, 3, 33, 5, 4, 4),
         extents(1, 2, 2, 0, 3, 4, 4),

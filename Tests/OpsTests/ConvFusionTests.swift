@@ -280,3 +280,41 @@ import Testing
         }
     }
 }
+
+@Suite struct PadConvFusionTests {
+    private func padded(
+        _ pads: [Int64], fill: Float? = nil, mode: String = "constant", axes: [Int64]? = nil,
+        convolution: NodeAttributes = NodeAttributes(), isReadTwice: Bool = false
+    ) throws -> Int? {
+        var g = FusionGraph()
+        let (x, w, bias) = (try g.input([2, 4, 9, 11]), try g.weights([6, 2, 3, 3]), try g.weights([6]))
+        var inputs: [ValueID?] = [x, g.constant(try Tensor(pads)), try fill.map { try g.scalar($0) }]
+        if let axes { inputs.append(g.constant(try Tensor(axes))) }
+        let pad = g.outputs(
+            1, of: "Pad", version: 18, inputs, attributes: NodeAttributes(["mode": .string(mode)]))[0]
+        var attributes = convolution
+        attributes["group"] = .int(2)
+        let y = g.node("Conv", pad, w, bias, attributes: attributes)
+        return try g.fusions(isReadTwice ? [y, g.node("Relu", pad)] : [y])["Pad+Conv"]
+    }
+
+    @Test func zerosAroundPictures() throws {
+        #expect(try padded([0, 0, 0, 0, 0, 0, 1, 1], fill: 0) == 1)
+        #expect(try padded([0, 0, 1, 2, 0, 0, 3, 0]) == 1)
+        #expect(try padded([1, 2], axes: [-1]) == 1)
+        let strided = NodeAttributes([
+            "strides": .ints([2, 2]), "pads": .ints([1, 0, 0, 1]), "dilations": .ints([2, 1]),
+        ])
+        #expect(try padded([0, 0, 1, 2, 0, 0, 0, 1], convolution: strided) == 1)
+        #expect(try padded([0, 0, 1, 1, 0, 0, 1, 1], convolution: NodeAttributes(["auto_pad": .string("VALID")])) == 1)
+    }
+
+    @Test func otherPadsStay() throws {
+        #expect(try padded([0, 0, 1, 1, 0, 0, 1, 1], fill: 1) == nil)
+        #expect(try padded([0, 0, 1, 1, 0, 0, 1, 1], mode: "edge") == nil)
+        #expect(try padded([1, 0, 1, 1, 0, 0, 1, 1]) == nil)
+        #expect(try padded([0, 0, -1, 1, 0, 0, 1, 1]) == nil)
+        #expect(try padded([0, 0, 1, 1, 0, 0, 1, 1], convolution: NodeAttributes(["auto_pad": .string("SAME_UPPER")])) == nil)
+        #expect(try padded([0, 0, 1, 1, 0, 0, 1, 1], isReadTwice: true) == nil)
+    }
+}

@@ -47,7 +47,8 @@ import Testing
         ("ij->j", [[3, 5]]), ("i,j->ij", [[3], [4]]), ("i,i->", [[7], [7]]), ("ij,ij,jk->k", [[3, 4], [3, 4], [4, 2]]),
         ("aib,bjc,cka->ijk", [[2, 3, 4], [4, 2, 3], [3, 2, 2]]), ("iji,j->i", [[3, 4, 3], [4]]),
         ("ij,jk->ik", [[1, 5], [1, 2]]),
-        ("ijk->kji", [[1, 1, 1]]),
+        ("ijk->kji", [[1, 1, 1]]), ("bhwc,hkc->bhwk", [[2, 5, 3, 4], [5, 6, 4]]),
+        ("bhwc,wkc->bhwk", [[2, 5, 3, 4], [3, 6, 4]]),
     ]) func explicitEquations(equation: String, shapes: [[Int]]) throws {
         let inputs = try shapes.enumerated().map { try pseudoRandom($1, seed: UInt64($0 + 1)) }
         let found = try run("Einsum", version: 12, attributes: NodeAttributes(["equation": .string(equation)]), inputs: inputs)[

@@ -188,7 +188,7 @@ import Testing
         expectEqual(hard, [1, 0, 0, 0, 1, 0, 0, 0])
     }
 
-    @Test(arguments: [[2, 3, 4, 5], [1, 1, 1, 1], [2, 5], [7], [0, 3, 2], [2, 0, 2], [3, 2, 700]])
+    @Test(arguments: [[2, 3, 4, 5], [1, 1, 1, 1], [2, 5], [7], [0, 3, 2], [2, 0, 2], [3, 2, 700], [37, 300]])
     func batchNormalization(dimensions: [Int]) throws {
         let x = try pseudoRandom(dimensions)
         let channels = dimensions.count > 1 ? dimensions[1] : 1

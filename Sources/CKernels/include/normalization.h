@@ -24,6 +24,10 @@ double normalization_sum_of_squares(const float *x, size_t count);
 // y = (x - mean)·factor + bias, for `count` values; then y·σ(y) if `has_silu`. y may be x.
 void normalization_affine(const float *x, float *y, size_t count, double mean, double factor, double bias, int has_silu);
 
+// The same of rows of one number for each of `columns` channels.
+void normalization_affine_columns(
+    const float *x, float *y, size_t rows, size_t columns, const double *mean, const double *factor, const double *bias);
+
 // y = (x - mean)·factor·scale[i] + bias[i]; `bias` may be null. y may be x.
 void normalization_affine_elements(
     const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias);

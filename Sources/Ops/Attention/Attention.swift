@@ -111,10 +111,7 @@ struct Attention: Operator {
     func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? {
         func given(_ index: Int) -> Fact? { index < inputs.count ? inputs[index] : nil }
         guard let shapes = try? shapes({ given($0)?.shape }) else { return nil }
-        // How many keys are valid limits them, as a mask does.
-        return attentionKernelName(
-            problem(shapes), given(0)?.dtype, hasMask: given(3) != nil || given(6) != nil,
-            wantsScores: outputs.count > 3 && outputs[3] != nil)
+        return attentionKernelName(problem(shapes), given(0)?.dtype, wantsScores: outputs.count > 3 && outputs[3] != nil)
     }
 
     func run(_ context: inout RunContext) throws {

@@ -18,8 +18,8 @@ package struct AttentionOperands {
 
 /// What profiles call the kernel that ``scaledDotProductAttention(_:_:into:scores:threads:)`` takes for a problem: `panels` (`bf16 panels`) or
 /// `tiles`.
-func attentionKernelName(_ problem: AttentionProblem, _ dtype: DType?, hasMask: Bool, wantsScores: Bool = false) -> String {
-    guard dtype == .float32, PanelAttention.suits(problem, hasMask: hasMask, wantsScores: wantsScores) else {
+func attentionKernelName(_ problem: AttentionProblem, _ dtype: DType?, wantsScores: Bool = false) -> String {
+    guard dtype == .float32, PanelAttention.suits(problem, wantsScores: wantsScores) else {
         return "tiles"
     }
     return PanelAttention.isPaired(problem) ? "bf16 panels" : "panels"
@@ -83,7 +83,7 @@ package struct ScaledDotProductAttention: Operator {
         guard inputs.count >= 3, let q = inputs[0]?.shape, let k = inputs[1]?.shape, let v = inputs[2]?.shape,
             let problem = try? problem(q, k, v)
         else { return nil }
-        return attentionKernelName(problem, inputs[0]?.dtype, hasMask: inputs.count > 3 && inputs[3] != nil)
+        return attentionKernelName(problem, inputs[0]?.dtype)
     }
 
     package func run(_ context: inout RunContext) throws {

@@ -122,6 +122,13 @@ private struct LabelledTensor<Element: EinsumElement> {
         {
             return try tensor.reshaped(to: shape)
         }
+        if summed.isEmpty {
+            let copy = StridedCopy(extents: shape.dimensions, sourceStrides: keptSteps, targetStrides: shape.strides)
+            return try RunContext.newTensor(of: [tensor], shape: shape) { units in
+                guard shape.count > 0 else { return }
+                try units.run(copy, threads: threads)
+            }
+        }
         let inner = Array(summed)
         let innerExtents = inner.map { extents[$0] ?? 1 }
         let innerSteps = inner.map(step)

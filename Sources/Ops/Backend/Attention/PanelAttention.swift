@@ -35,14 +35,15 @@ struct PanelAttention: @unchecked Sendable {
     private static let fewestPairedProducts = ck_rounds_all() != 0 ? 0 : 8e6
     /// Packed keys and values of a head that are worth their memory.
     private static let largestKeyCount = 1 << 16
-    /// Queries for which packing keys and values pays where there are masks: a step of a text model that makes a word at a time has one.
-    private static let fewestMaskedQueries = 8
+    /// Queries for which packing keys and values pays, of any number and of many: a step of a text model that makes a word at a time has
+    /// one.
+    private static let (fewestQueries, fewestOfManyKeys) = (8, 24)
 
-    /// - Returns: nil for what ``suits(_:hasMask:wantsScores:)`` refuses.
+    /// - Returns: nil for what ``suits(_:wantsScores:)`` refuses.
     init?(_ kernel: AttentionKernel<Float>) {
         var hasMask = true
         if case .none = unsafe kernel.mask { hasMask = false }
-        guard unsafe Self.suits(kernel.problem, hasMask: hasMask, wantsScores: kernel.scores != nil) else { return nil }
+        guard unsafe Self.suits(kernel.problem, wantsScores: kernel.scores != nil) else { return nil }
         unsafe self.kernel = unsafe kernel
         left = unsafe LeftPanels(isPaired: Self.isPaired(kernel.problem))
         let extents = unsafe kernel.problem.extents
@@ -62,13 +63,12 @@ struct PanelAttention: @unchecked Sendable {
             && scores * Double(extents.width + extents.valueWidth) >= fewestPairedProducts
     }
 
-    /// Whether an attention of float32 is computed so: not with caps, nor where somebody wants the scores, nor for few queries with masks
-    /// or limits.
-    static func suits(_ problem: AttentionProblem, hasMask: Bool, wantsScores: Bool) -> Bool {
+    /// Whether an attention of float32 is computed so: not with caps, nor where somebody wants the scores, nor for few queries.
+    static func suits(_ problem: AttentionProblem, wantsScores: Bool) -> Bool {
         let extents = problem.extents
         return unsafe PackedProduct.level != 0 && !wantsScores && problem.softcap == 0 && extents.keys > 0
-            && extents.keys <= largestKeyCount && extents.width > 0
-            && (!hasMask && problem.attendsToAllKeys || extents.queries >= fewestMaskedQueries)
+            && extents.keys <= largestKeyCount && extents.width > 0 && extents.queries >= fewestQueries
+            && (extents.queries >= fewestOfManyKeys || extents.keys < 4 * extents.queries)
     }
 
     private var extents: AttentionExtents { unsafe kernel.problem.extents }

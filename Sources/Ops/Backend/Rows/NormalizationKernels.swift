@@ -80,6 +80,12 @@ enum NormalizationKernels {
         guard inner > 0 else { return }
         nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
         nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
+        if inner == 1 {
+            return threads.forEachRange(batch, grain: max((1 << 14) / max(mean.count, 1), 8)) { rows in
+                let first = rows.lowerBound * mean.count
+                unsafe normalization_affine_columns(x + first, y + first, rows.count, mean.count, mean, factor, bias)
+            }
+        }
         threads.forEachRange(batch * mean.count, grain: max((1 << 13) / inner, 1)) { rows in
             for row in rows {
                 let channel = row % mean.count
