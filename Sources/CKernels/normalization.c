@@ -147,13 +147,8 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, normalization_layer_row_written_out,
-    (const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias),
-    (x, y, count, epsilon, scale, bias)) {
-    const float divisor = (float)count;
-    const float mean = ck_row_sum(x, (ptrdiff_t)count) / divisor;
-    // In the blocks of a row's sum, so that it is rounded and overflows as that does.
+// The sum of (x - mean)², in the blocks of a row's sum, so that it is rounded and overflows as that does.
+VECTOR_INLINE float float_squares(const float *x, size_t count, float mean) {
     double squares = 0;
     for (size_t start = 0; start < count; start += BLOCK) {
         const size_t length = count - start < BLOCK ? count - start : BLOCK;
@@ -164,11 +159,27 @@ CK_KERNEL(
         }
         squares += (double)ck_row_sum(block, (ptrdiff_t)length);
     }
-    const float deviation = sqrtf((float)squares / divisor + epsilon);
+    return (float)squares;
+}
+
+CK_KERNEL(
+    void, normalization_layer_row_written_out,
+    (const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias),
+    (x, y, count, epsilon, scale, bias)) {
+    const float divisor = (float)count;
+    const float mean = ck_row_sum(x, (ptrdiff_t)count) / divisor;
+    const float deviation = sqrtf(float_squares(x, count, mean) / divisor + epsilon);
     for (size_t i = 0; i < count; i++) {
         const float value = (x[i] - mean) / deviation * scale[i];
         y[i] = bias ? value + bias[i] : value;
     }
+}
+
+CK_KERNEL(
+    void, normalization_root_mean_square_row_written_out,
+    (const float *x, float *y, size_t count, float epsilon, const float *scale), (x, y, count, epsilon, scale)) {
+    const float factor = 1.0f / sqrtf(float_squares(x, count, 0) / (float)count + epsilon);
+    for (size_t i = 0; i < count; i++) y[i] = x[i] * factor * scale[i];
 }
 
 VECTOR_INLINE float row_maximum(const float *x, size_t count) {

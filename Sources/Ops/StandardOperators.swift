@@ -39,7 +39,7 @@ public enum StandardOperators {
         MishFusion(), GELUFusion(),
         GEGLUFusion(), GroupNormalizationFusion(),
         GroupNormalizationSiLUFusion(),
-        LayerNormalizationFusion(),
+        LayerNormalizationFusion(), RMSNormalizationFusion(),
         MatMulBiasFusion(), ConvBiasFusion(), MatMulResidualFusion(), GatedMatMulFusion(),
         IntegerMatMulScaleFusion(),
         ConvIntegerScaleFusion(), ConvIntegerBiasFusion(),

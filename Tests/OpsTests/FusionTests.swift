@@ -563,9 +563,9 @@ let floatTypes: [DType] = [.float32, .float16, .bfloat16]
         for index in 0..<8 {
             var g = FusionGraph()
             let (y, inner) = try Form().build(&g)
-            #expect(try g.fusions(y, inner[index]).isEmpty, "inner value \(index) is an output")
+            #expect(try g.fusions(y, inner[index])["LayerNormalization"] == nil, "inner value \(index) is an output")
             let reader = g.node("Neg", inner[index])
-            #expect(try g.fusions(y, reader).isEmpty, "inner value \(index) is read elsewhere")
+            #expect(try g.fusions(y, reader)["LayerNormalization"] == nil, "inner value \(index) is read elsewhere")
         }
     }
 

@@ -149,6 +149,37 @@ extension FusionGraph {
         return node("Mul", node("Mul", x, gate), try scalar(0.5))
     }
 
+    /// The GELU by tanh, with x³ as a power or as products, its factors in the orders of three exporters.
+    fileprivate mutating func geluTanh(_ x: ValueID, form: Int) throws -> ValueID {
+        let (slope, curve, half, one) = (
+            try scalar((2 / Float.pi).squareRoot()), try scalar(0.044715), try scalar(0.5), try scalar(1)
+        )
+        if form == 2 {
+            let square = node("Mul", node("Mul", x, curve), x)
+            let argument = node("Mul", node("Mul", x, slope), node("Add", square, one))
+            return node("Mul", x, node("Mul", half, node("Add", node("Tanh", argument), one)))
+        }
+        let cube = form == 0 ? node("Pow", x, try scalar(3)) : node("Mul", node("Mul", x, x), x)
+        let argument = node("Mul", node("Add", x, node("Mul", cube, curve)), slope)
+        return node("Mul", node("Mul", x, half), node("Add", node("Tanh", argument), one))
+    }
+
+    /// RMSNorm as a quotient, a product with a quotient of 1, or one with a reciprocal.
+    fileprivate mutating func rmsNormalization(_ shape: [Int], form: Int) throws -> (ValueID, [ValueID]) {
+        let x = try input(shape)
+        let squares = form == 0 ? node("Mul", x, x) : node("Pow", x, try scalar(2))
+        let mean = node("ReduceMean", squares, attributes: NodeAttributes(["axes": .ints([-1]), "keepdims": .int(1)]))
+        let root = node("Sqrt", node("Add", mean, try scalar(1e-6)))
+        let normal =
+            switch form {
+            case 0: node("Div", x, root)
+            case 1: node("Mul", x, node("Div", try scalar(1), root))
+            default: node("Mul", x, node("Reciprocal", root))
+            }
+        let gamma = try weights([shape[shape.count - 1]])
+        return (node("Mul", gamma, normal), [x, gamma])
+    }
+
     fileprivate mutating func halves(_ x: ValueID) -> (ValueID, ValueID) {
         nodes("Split", x, attributes: NodeAttributes(["axis": .int(-1)]))
     }
@@ -186,7 +217,8 @@ extension FusionGraph {
 
     /// softmax(s · Q · Kᵀ + mask) · V with heads split off and merged again.
     fileprivate mutating func attention(
-        queries: Int, keys: Int, width: Int = 8, batch: Int = 1, mask: [Int]? = nil, scalesOperands: Bool = false
+        queries: Int, keys: Int, width: Int = 8, batch: Int = 1, mask: [Int]? = nil, scalesOperands: Bool = false,
+        zeroesNaN: Bool = false
     ) throws -> (ValueID, [ValueID]) {
         let inputs = try [queries, keys, keys].map { try input([batch, $0, 2, width]) }
         var query = transpose(inputs[0], [0, 2, 1, 3])
@@ -203,7 +235,8 @@ extension FusionGraph {
             scores = node("Add", scores, addend)
             spoiled.append(addend)
         }
-        let weights = node("Softmax", scores, attributes: NodeAttributes(["axis": .int(-1)]))
+        var weights = node("Softmax", scores, attributes: NodeAttributes(["axis": .int(-1)]))
+        if zeroesNaN { weights = node("Where", node("IsNaN", weights), try scalar(0), weights) }
         return (transpose(node("MatMul", weights, transpose(inputs[2], [0, 2, 1, 3])), [0, 2, 1, 3]), spoiled)
     }
 
@@ -278,6 +311,22 @@ private let patterns: [FusionPattern] =
                 let (a, b) = g.halves(product)
                 return (g.node("Mul", a, try g.gelu(b)), spoiled)
             }
+        }
+    }
+    + [0, 1, 2].map { form in
+        FusionPattern("GELU by tanh, form \(form)", "GELU") { g in
+            let x = try g.input([3, 37])
+            return (try g.geluTanh(x, form: form), [x])
+        }
+    }
+    + [(5, 0), (32, 1), (100, 2)].map { width, form in
+        FusionPattern("RMSNormalization of \(width)", "RMSNormalization") {
+            try $0.rmsNormalization([3, width], form: form)
+        }
+    }
+    + [(1, 9), (40, 21)].map { queries, keys in
+        FusionPattern("attention of \(queries) that zeroes NaN", "Attention") {
+            try $0.attention(queries: queries, keys: keys, mask: [1, 1, queries, keys], zeroesNaN: true)
         }
     }
     + [5, 32, 100].map { width in

@@ -37,6 +37,10 @@ void normalization_affine_elements(
 void normalization_layer_row_written_out(
     const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias);
 
+// x * (1 / sqrt(mean of x² + epsilon)) * scale[i], each step rounded to float and free to overflow. y may be x.
+void normalization_root_mean_square_row_written_out(
+    const float *x, float *y, size_t count, float epsilon, const float *scale);
+
 // Softmax, or its logarithm, of `count` consecutive values. y may be x.
 void normalization_softmax_row(const float *x, float *y, size_t count);
 void normalization_log_softmax_row(const float *x, float *y, size_t count);

@@ -70,6 +70,8 @@ package struct AttentionProblem: Sendable {
     /// Whether infinities and NaN come out as products and softmax have them that are written out: a row of -∞ is NaN. Else a query that
     /// masks leave no key gets zeros.
     var isWrittenOut = false
+    /// Whether weights that are NaN, where infinities and NaN come out so, become 0 before they meet the values.
+    var zeroesNaN = false
     /// Scores become cap·tanh(score / cap); 0 for as they are.
     package var softcap: Double = 0
     /// Steps through the mask; 0 along axes that it broadcasts over. Its last axis is contiguous.

@@ -26,7 +26,7 @@ func attentionKernelName(_ problem: AttentionProblem, _ dtype: DType?, wantsScor
 }
 
 /// Attention as fusions build it: inputs query, key, value and optionally a mask, as ``AttentionOperands`` says. NaN and infinities come
-/// out as the written-out products and softmax have them: a query whose scores are all -∞ gets NaN.
+/// out as the written-out products and softmax have them: a query whose scores are all -∞ gets NaN, or zeros where such weights become 0.
 ///
 /// Each operand has three axes [B, L, heads·E], or four: [B, heads, L, E] or [B, L, heads, E].
 package struct ScaledDotProductAttention: Operator {
@@ -44,6 +44,8 @@ package struct ScaledDotProductAttention: Operator {
     package var valueOrder: Order
     /// The output has as many axes as the query, in this order.
     package var outputOrder: Order
+    /// Whether weights that are NaN become 0, as PyTorch exports attention with masks.
+    package var zeroesNaN = false
     private var precision = Precision.single
 
     package init(
@@ -61,7 +63,7 @@ package struct ScaledDotProductAttention: Operator {
     package var floatingPointTypes: Set<DType>? { [.float32, .float64] }
 
     package var mergeKey: String? {
-        "ScaledDotProductAttention \(heads) \(scale) \(scoreScale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder)"
+        "ScaledDotProductAttention \(heads) \(scale) \(scoreScale) \(queryOrder) \(keyOrder) \(valueOrder) \(outputOrder) \(zeroesNaN)"
     }
 
     package func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
@@ -123,6 +125,7 @@ package struct ScaledDotProductAttention: Operator {
                 : .rowsFirst(heads: extents.heads, rows: extents.queries, width: extents.valueWidth), scale: scale)
         problem.scoreScale = scoreScale
         problem.isWrittenOut = true
+        problem.zeroesNaN = zeroesNaN
         problem.precision = precision
         return problem
     }

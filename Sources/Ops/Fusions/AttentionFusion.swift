@@ -20,6 +20,7 @@ struct AttentionFusion: Fusion {
         let valueSplit = HeadSplit(value, editor)
         var operation = ScaledDotProductAttention(heads: 1, scale: scores.operandScale)
         operation.scoreScale = scores.scale
+        operation.zeroesNaN = scores.zeroesNaN
         var inputs: [ValueID?] = [scores.query, scores.key, value]
         var fusedOutput = output
         if rank == 4 {
@@ -65,12 +66,19 @@ private struct Scores {
     var scale = 1.0
     /// Those of its operands.
     var operandScale = 1.0
+    /// Whether weights that are NaN become 0.
+    var zeroesNaN = false
     var nodes: [Int] = []
 
     init?(softmaxOf probabilities: ValueID?, _ editor: GraphEditor) {
         var factor = 1.0
         var nodes: [Int] = []
-        guard let weights = Self.skipCasts(probabilities, &nodes, editor), let softmax = editor.producer(of: weights),
+        guard var weights = Self.skipCasts(probabilities, &nodes, editor) else { return nil }
+        if let guarded = Self.guardedFromNaN(weights, &nodes, editor) {
+            zeroesNaN = true
+            weights = guarded
+        }
+        guard let softmax = editor.producer(of: weights),
             let operation = editor.operation(softmax, as: Softmax.self), !operation.isLogarithm,
             let input = editor.nodes[softmax].inputs.first ?? nil, let shape = editor.shape(input),
             let (_, _, inner) = try? operation.axis.extents(shape), inner == 1,
@@ -123,6 +131,18 @@ private struct Scores {
             editor.shape(id)?.dimensions == [shape[0], shape[1], shape[3], shape[2]]
         else { return nil }
         return (source, false)
+    }
+
+    /// What a value is where it isn't NaN, where it is 0: so PyTorch exports attention, whose masks may leave a query no key.
+    private static func guardedFromNaN(_ id: ValueID, _ nodes: inout [Int], _ editor: GraphEditor) -> ValueID? {
+        guard let node = editor.producer(of: id), editor.operation(node, as: Where.self) != nil,
+            let condition = editor.nodes[node].inputs[0], let value = editor.nodes[node].inputs[2],
+            editor.floats(editor.nodes[node].inputs[1]) == [0], let test = editor.producer(of: condition),
+            let operation = editor.operation(test, as: FloatTest.self), operation.isNaN, !operation.detectsNegative,
+            !operation.detectsPositive, editor.nodes[test].inputs[0] == value, editor.isSameShape(value, id)
+        else { return nil }
+        nodes += [test, node]
+        return value
     }
 
     /// Steps over Casts that change no type.

@@ -12,7 +12,7 @@ struct LayerNormalizationFusion: Fusion {
             for (normalised, gamma) in editor.orders(multiply, .multiply) {
                 guard let found = normalization(normalised, editor), let shape = editor.shape(found.x),
                     let width = shape.dimensions.last,
-                    isRow(gamma, width, editor), isRow(beta, width, editor), editor.shape(output) == shape
+                    editor.isRow(gamma, width), editor.isRow(beta, width), editor.shape(output) == shape
                 else { continue }
                 var operation = LayerNormalization(axis: -1, epsilon: Double(found.epsilon))
                 operation.isWrittenOut = true
@@ -24,23 +24,19 @@ struct LayerNormalizationFusion: Fusion {
         return nil
     }
 
-    private func isRow(_ id: ValueID, _ width: Int, _ editor: GraphEditor) -> Bool {
-        editor.constant(id)?.shape.dimensions == [width]
-    }
-
     /// The nodes that compute a value as d / √(mean(d²) + ε).
     private func normalization(_ id: ValueID, _ editor: GraphEditor) -> (x: ValueID, epsilon: Float, nodes: [Int])? {
         let narrowing = castInput(id, editor)
         guard let divide = editor.producer(of: narrowing?.input ?? id),
             let (wide, deviation) = editor.operands(divide, .divide),
             let root = editor.producer(of: deviation), let shifted = editor.input(root, function: "Sqrt"),
-            let add = editor.producer(of: shifted), let (variance, epsilon) = epsilonSum(add, editor),
-            let average = editor.producer(of: variance), let squares = lastAxisMean(average, editor),
-            let square = editor.producer(of: squares), isSquare(square, of: wide, editor),
+            let add = editor.producer(of: shifted), let (variance, epsilon) = editor.epsilonSum(add),
+            let average = editor.producer(of: variance), let squares = editor.lastAxisMean(average),
+            let square = editor.producer(of: squares), editor.isSquare(square, of: wide),
             case let widening = castInput(wide, editor), (widening == nil) == (narrowing == nil),
             let subtract = editor.producer(of: widening?.input ?? wide), let (x, mean) = editor.operands(subtract, .subtract),
             editor.isFloat(x),
-            let reduce = editor.producer(of: mean), lastAxisMean(reduce, editor) == x,
+            let reduce = editor.producer(of: mean), editor.lastAxisMean(reduce) == x,
             editor.fact(id).dtype == editor.fact(x).dtype
         else { return nil }
         let casts = [widening, narrowing].compactMap { $0?.node }
@@ -53,33 +49,5 @@ struct LayerNormalizationFusion: Fusion {
             editor.isFloat(id) || editor.fact(id).dtype == .float64
         else { return nil }
         return (node, input)
-    }
-
-    private func epsilonSum(_ node: Int, _ editor: GraphEditor) -> (ValueID, Float)? {
-        for (value, addend) in editor.orders(node, .add) {
-            // Beside a smaller ε it would matter which squares are too small for float32.
-            if let numbers = editor.floats(addend), numbers.count == 1, numbers[0] >= 1e-20, numbers[0].isFinite {
-                return (value, numbers[0])
-            }
-        }
-        return nil
-    }
-
-    private func isSquare(_ node: Int, of d: ValueID, _ editor: GraphEditor) -> Bool {
-        if editor.operation(node, as: Pow.self) != nil {
-            guard let exponent = editor.nodes[node].inputs[1] else { return false }
-            return editor.nodes[node].inputs[0] == d && editor.isScalar(exponent, 2)
-        }
-        return editor.operands(node, .multiply).map { $0 == (d, d) } ?? false
-    }
-
-    /// The input of a mean over the last axis that keeps it.
-    private func lastAxisMean(_ node: Int, _ editor: GraphEditor) -> ValueID? {
-        guard let input = editor.nodes[node].inputs.first ?? nil, let shape = editor.shape(input), shape.rank > 0,
-            editor.operation(node, as: Reduce.self)?.function == .mean,
-            let output = editor.output(node),
-            editor.shape(output)?.dimensions == shape.dimensions.dropLast() + [1], shape.dimensions.last != 1
-        else { return nil }
-        return input
     }
 }

@@ -3,11 +3,14 @@ import GraphRuntime
 /// Divides each row by the root of its mean square and applies a scale per element (Zhang and Sennrich, "Root Mean Square Layer
 /// Normalization", 2019, equation 4): y = x / √(mean of x² + ε)·γ.
 ///
-/// - Parameter deviation: where each row's 1 / √(mean of x² + ε) goes, float32; nil where nobody asks for it.
+/// - Parameters:
+///   - isWrittenOut: as there.
+///   - deviation: where each row's 1 / √(mean of x² + ε) goes, float32; nil where nobody asks for it.
 ///
 /// Further parameters and errors as for ``normalizeLayers(_:axis:scale:bias:epsilon:isWrittenOut:into:threads:statistics:)``.
 package func normalizeRootMeanSquare(
-    _ x: Tensor, axis: Int, scale: Tensor, epsilon: Double, into y: MutableTensor, threads: ThreadPool,
+    _ x: Tensor, axis: Int, scale: Tensor, epsilon: Double, isWrittenOut: Bool = false, into y: MutableTensor,
+    threads: ThreadPool,
     deviation: MutableTensor? = nil
 ) throws {
     let rows = x.shape.count(0..<axis)
@@ -18,7 +21,8 @@ package func normalizeRootMeanSquare(
     guard x.dtype == .float64 else {
         let recorded = try deviation.map { _ in try MutableTensor(dtype: .float64, shape: Shape([rows, 2])) }
         try NormalizationKernels.rootMeanSquareRows(
-            x, into: y, rows: rows, count: count, scale: scale, epsilon: epsilon, threads: threads, statistics: recorded)
+            x, into: y, rows: rows, count: count, scale: scale, epsilon: epsilon, isWrittenOut: isWrittenOut, threads: threads,
+            statistics: recorded)
         if let recorded { try statistics.write(recorded.finish().array(of: Double.self)) }
         return
     }
@@ -47,6 +51,8 @@ struct RMSNormalization: Operator {
     let axis: Int
     /// Added to the mean square; 0 or more.
     let epsilon: Double
+    /// Whether it stands for the formula written out in float32, see ``normalizeLayers(_:axis:scale:bias:epsilon:isWrittenOut:into:threads:statistics:)``.
+    var isWrittenOut = false
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
@@ -70,7 +76,8 @@ struct RMSNormalization: Operator {
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         try normalizeRootMeanSquare(
-            x, axis: x.shape.axis(axis), scale: context.input(1), epsilon: epsilon, into: context.output(0),
+            x, axis: x.shape.axis(axis), scale: context.input(1), epsilon: epsilon, isWrittenOut: isWrittenOut,
+            into: context.output(0),
             threads: context.threads, deviation: context.optionalOutput(1))
     }
 }

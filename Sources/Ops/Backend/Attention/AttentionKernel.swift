@@ -81,6 +81,9 @@ struct AttentionKernel<Element: AttentionElement>: @unchecked Sendable {
         }
         let sum = unsafe Element.exponentiate(scores, extents.keys, maximum: Element.maximum(scores, extents.keys))
         unsafe Element.scale(scores, extents.keys, by: Element(1 / sum))
+        if unsafe problem.zeroesNaN {
+            for key in unsafe 0..<extents.keys where unsafe scores[key].isNaN { unsafe scores[key] = 0 }
+        }
         unsafe GEMM(
             m: 1, n: width, k: extents.keys, a: UnsafePointer(scores), lda: extents.keys,
             b: value + problem.value.offset(batch: batch, head: keyHead, row: 0), ldb: problem.value.row, c: output,

@@ -169,8 +169,8 @@ enum NormalizationKernels {
 
     /// y = x / √(mean of x² + epsilon) · scale, row by row; `statistics` gets 0 and each row's factor of x, [rows, 2] of float64.
     static func rootMeanSquareRows(
-        _ x: Tensor, into y: MutableTensor, rows: Int, count: Int, scale: RowScale, epsilon: Double, threads: ThreadPool,
-        statistics: MutableTensor?
+        _ x: Tensor, into y: MutableTensor, rows: Int, count: Int, scale: RowScale, epsilon: Double, isWrittenOut: Bool,
+        threads: ThreadPool, statistics: MutableTensor?
     ) throws(TensorError) {
         try check(x, y, rows * count)
         try check(scale, rows: rows, count: count)
@@ -187,6 +187,11 @@ enum NormalizationKernels {
             for row in range {
                 let mean = unsafe normalization_sum_of_squares(x + row * count, count) / Double(count)
                 let factor = 1 / (mean + epsilon).squareRoot()
+                if isWrittenOut, !(mean < largestSquare) {
+                    unsafe normalization_root_mean_square_row_written_out(
+                        x + row * count, y + row * count, count, Float(epsilon), scales + row * scaleStride)
+                    continue
+                }
                 unsafe normalization_affine_elements(
                     x + row * count, y + row * count, count, 0, factor, scales + row * scaleStride, nil)
                 if let pairs = unsafe pairs { unsafe (pairs[2 * row], pairs[2 * row + 1]) = (0, factor) }
