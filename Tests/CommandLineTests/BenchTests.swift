@@ -153,7 +153,7 @@ import Testing
         #expect(csv.count == rows.count + 1 && csv[0].hasPrefix("layer,calls,total_ms,"))
         let trace = try #require(
             try JSONSerialization.jsonObject(with: Data(contentsOf: folder["t.json"])) as? [String: Any])
-        #expect(try #require(trace["traceEvents"] as? [[String: Any]]).count > 100)
+        #expect(try #require(trace["traceEvents"] as? [[String: Any]]).count > 80)
         #expect(try String(contentsOf: folder["f.svg"], encoding: .utf8).contains("up_blocks.0: "))
         // Three rows, the rest, the interpreter, three lines of summary, and the header.
         #expect(outcome.text.split(separator: "\n").count == 9)

@@ -254,8 +254,8 @@ import Testing
         }
     }
 
-    /// One query, parts of tiles, odd widths and numbers of keys, several blocks of keys.
-    @Test(arguments: [[1, 1, 1, 1, 1], [2, 3, 20, 9, 8], [1, 2, 70, 77, 40], [1, 2, 33, 501, 64], [1, 1, 65, 1024, 80]])
+    /// As few queries as are put into panels, parts of tiles, odd widths and numbers of keys, several blocks of keys.
+    @Test(arguments: [[1, 1, 8, 1, 1], [2, 3, 20, 9, 8], [1, 2, 70, 77, 40], [1, 2, 33, 501, 64], [1, 1, 65, 1024, 80]])
     func attention(extents: [Int]) throws {
         let (batch, heads, queries, keys, width) = (extents[0], extents[1], extents[2], extents[3], extents[4])
         let operands = try [queries, keys, keys].enumerated().map { index, rows in

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Times sd-onnx against ONNX Runtime on ordinary networks, alternating, and checks the outputs against each other.
 
-    compare_networks.py [FOLDER] [--rows magika ... | --packaged] [--rounds 5] [--threads 2] [--minimum] [--program FILE] [--json FILE]
+    compare_networks.py [FOLDER] [--rows magika ... | --packaged | --architectures] [--rounds 5] [--threads 2] [--minimum] [--program FILE] [--json FILE]
 
 FOLDER keeps the graphs (network_models.py; the test data's cache by default). In each round both programs have their turn: as many warm
 runs as fit into half a second, of which the median counts, or with --minimum the quickest, which other work on the machine disturbs
 least. The ratio is that of the medians (or minimums) over all rounds: above 1 sd-onnx is faster. The relative error is the largest
 difference of an output over its largest magnitude; some networks make next to nothing of noise, and then it is large. --packaged takes
-the graphs of package_networks.json (0.6 GB of packages).
+the graphs of package_networks.json (0.6 GB of packages), --architectures those of architecture_models.py.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import architecture_models
 import network_models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,13 +74,15 @@ def own_error(program, graph, files, expected, threads, folder):
 def compare(name, options):
     import onnxruntime
 
-    graph = network_models.make(name, options.folder)
+    is_architecture = name in architecture_models.ARCHITECTURES
+    graph = (architecture_models if is_architecture else network_models).make(name, options.folder)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
     # Not that an output has another shape than the file declares, as one of them says in each run.
     settings.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(graph), settings, providers=["CPUExecutionProvider"])
-    inputs = make_inputs(session, network_models.shapes(name))
+    shapes = architecture_models.shapes(name, session) if is_architecture else network_models.shapes(name)
+    inputs = make_inputs(session, shapes)
     names = [output.name for output in session.get_outputs()]
     expected = dict(zip(names, session.run(None, inputs)))
 
@@ -113,6 +116,7 @@ def main():
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--rows", nargs="+", default=[*network_models.TRAINED, *network_models.EXPORTED])
     rows.add_argument("--packaged", dest="rows", action="store_const", const=[*network_models.PACKAGED])
+    rows.add_argument("--architectures", dest="rows", action="store_const", const=[*architecture_models.ARCHITECTURES])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--minimum", action="store_true")
