@@ -77,7 +77,7 @@ bench: build ## Compares graphs and pictures with ONNX Runtime and OpenVINO at f
 quality: build ## Measures what fewer evaluations cost in quality with the embedded model (QUALITY="--steps 30 --plot quality.svg")
 	Tools/quality/run.sh $(QUALITY)
 
-bench-networks: build ## Compares with ONNX Runtime on ordinary networks (BENCH="--rows magika" or "--packaged"; 3 GB of disk)
+bench-networks: build ## Compares with ONNX Runtime on ordinary networks (BENCH="--rows magika", "--packaged" or "--architectures"; 3 GB of disk)
 	Tools/bench/networks.sh $(BENCH)
 
 format: ## Formats all Swift sources

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import network_models
+
 TEXT = dict(
     hidden_size=384, num_hidden_layers=4, num_attention_heads=6, intermediate_size=1536, vocab_size=8000, max_position_embeddings=160)
 STEP = {"decoder_sequence_length": 1, "past_decoder_sequence_length": 5}
@@ -88,6 +90,7 @@ def export(name, path):
         task.removesuffix("-with-past"), framework="pt", model_type=kind, library="transformers")
     make = getattr(model_class, "from_config", None) or model_class._from_config
     model = (transformers.SamModel(configuration) if kind == "sam" else make(configuration)).eval()
+    network_models.draw_statistics(model)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         onnx_export_from_model(model, Path(folder), task=task, do_validation=False)
         (Path(folder) / f"{file}.onnx").rename(path)

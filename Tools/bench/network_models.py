@@ -185,18 +185,24 @@ def network(name, folder):
     }[name](weights=None)
 
 
-def export(name, folder):
-    import torch
+def draw_statistics(model):
+    """Draws what batch normalisations have learnt, so that none is the identity."""
     from torch import nn
 
-    torch.manual_seed(17)
-    model = network(name, folder).eval()
     for module in model.modules():
-        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
+
+
+def export(name, folder):
+    import torch
+
+    torch.manual_seed(17)
+    model = network(name, folder).eval()
+    draw_statistics(model)
     integers = {"input_ids", "attention_mask"}
     values = [torch.ones(s, dtype=torch.int64) if n in integers else torch.randn(s) for n, s in shapes(name).items()]
     path = folder / f"{name}.onnx"
