@@ -28,7 +28,7 @@ VECTOR_INLINE int largest_byte(const uint8_t *x, ptrdiff_t n, uint8_t flip) {
     return largest;
 }
 
-// Of at most `PART` bytes; `terms` may be null.
+// Of so few bytes that a sum of float32 will do; `terms` may be null.
 VECTOR_INLINE float sum_of_exponentials(const uint8_t *x, ptrdiff_t n, uint8_t flip, int largest, float scale, float *terms) {
     float sums[VECTOR_LANES] = {0};
     ptrdiff_t i = 0;

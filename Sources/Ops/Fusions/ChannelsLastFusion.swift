@@ -127,6 +127,7 @@ struct ChannelsLastFusion: Fusion {
                 && editor.readers(of: id).allSatisfy { reader in
                     elementwiseInputs(of: reader, editor)?.contains(id) == true
                         || placing(of: reader, editor) != nil && editor.nodes[reader].inputs[0] == id
+                            && !editor.nodes[reader].inputs.dropFirst().contains(id)
                 }
         }
         // What is read and written element by element lies in one order.

@@ -52,7 +52,7 @@ extension GraphEditor {
         return try? wide.array(of: Float.self)
     }
 
-    /// Whether a node computes each element of its first output from one element, or one number, of each input.
+    /// Whether a node computes each element of its first output from one element of each input, which may broadcast.
     func isElementwise(_ node: Int) -> Bool {
         switch nodes[node].operation {
         case let operation as QuantizeLinear: operation.blockSize == 0
