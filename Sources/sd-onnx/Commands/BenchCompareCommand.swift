@@ -76,12 +76,12 @@ struct BenchCompareCommand: ParsableCommand {
                     "\(before) was measured with the inputs \(a), and \(after) with \(b): --force compares them all the same.")
             }
         }
-        let facts = [
+        let facts: [(String, String?, String?)] = [
             ("program", first.programVersion, second.programVersion), ("precision", first.precision, second.precision),
             ("half rounding", first.halfRounding, second.halfRounding),
-            ("low memory", first.lowMemory.map(String.init), second.lowMemory.map(String.init)),
-            ("optimising", first.optimize.map(String.init), second.optimize.map(String.init)),
-            ("threads", first.machine?.threads.map(String.init), second.machine?.threads.map(String.init)),
+            ("low memory", first.lowMemory?.description, second.lowMemory?.description),
+            ("optimising", first.optimize?.description, second.optimize?.description),
+            ("threads", first.machine?.threads?.description, second.machine?.threads?.description),
             ("instruction set", first.machine?.instructionSet, second.machine?.instructionSet),
             ("processor", first.machine?.processor, second.machine?.processor),
         ]

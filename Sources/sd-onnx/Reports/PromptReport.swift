@@ -19,15 +19,16 @@ enum PromptReport {
             stage.firstStep == stage.lastStep ? "step \(stage.firstStep)" : "steps \(stage.firstStep) to \(stage.lastStep)"
         // All text encoders get the same tokens, but for the filling.
         let chunks = stage.encodings.first?.chunks ?? []
-        return ["\(steps): \(pieces.joined(separator: ", "))"]
-            + chunks.enumerated().flatMap { number, chunk in
-                ["  chunk \(number + 1): \(chunk.length) of \(chunk.ids.count - 2) tokens"]
-                    + (1..<chunk.length + 1).map { index in
-                        let id = String(chunk.ids[index])
-                        let padding = String(repeating: " ", count: max(6 - id.count, 0))
-                        return "    \(padding)\(id)  \(chunk.tokens[index])\(suffix(chunk.weights[index]))"
-                    }
+        var lines = ["\(steps): \(pieces.joined(separator: ", "))"]
+        for (number, chunk) in chunks.enumerated() {
+            lines.append("  chunk \(number + 1): \(chunk.length) of \(chunk.ids.count - 2) tokens")
+            for index in 1..<chunk.length + 1 {
+                let id = String(chunk.ids[index])
+                let padding = String(repeating: " ", count: max(6 - id.count, 0))
+                lines.append("    \(padding)\(id)  \(chunk.tokens[index])\(suffix(chunk.weights[index]))")
             }
+        }
+        return lines
     }
 
     private static func suffix(_ weight: Float) -> String { weight == 1 ? "" : " ×\(weight)" }
