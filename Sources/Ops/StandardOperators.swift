@@ -49,6 +49,7 @@ public enum StandardOperators {
         QuantizedProductSumFusion<BlockQuantizedMatMul>(name: "MatMulNBits+residual", isResidual: true),
         TransposePairFusion(), ConvTransposeFusion(), TransposeConvFusion(),
         ConvResidualFusion(), ConvActivationFusion(), ConvActivationScaleFusion(), ConvIntegerActivationFusion(),
+        BatchNormalizationActivationFusion(),
         ChannelsLastFusion(),
     ]
 }

@@ -26,7 +26,7 @@ private struct DoubleScaleFusion: Fusion {
         library.fusions = [DoubleScaleFusion()]
         let session = try Session(
             graph: toy.graph, library: library, options: SessionOptions(threads: ThreadPool(threadCount: 1)))
-        return try session.inspect(["x": Tensor([Float](repeating: 1, count: 64))])
+        return try session.inspect(["x": Tensor([Float](repeating: 1, count: 2048))])
     }
 
     private func chain() -> ToyGraph {
@@ -68,11 +68,11 @@ private struct DoubleScaleFusion: Fusion {
     @Test func showsMemory() throws {
         let inspection = try inspect(chain())
         #expect(inspection.steps.map(\.node.identity.type) == ["Scale4", "Add", "Scale", "Add", "Add"])
-        // b, c, d or e at a time: each 256 bytes, and never more than two.
-        #expect(inspection.liveBytes.count == 5 && inspection.liveBytes.max() == 512)
-        #expect(inspection.blocks.allSatisfy { $0.byteCount == 256 && $0.offset + 256 <= inspection.arenaByteCount })
+        // b, c, d or e at a time: each 8192 bytes, and never more than two. Small inputs and outputs would be there too.
+        #expect(inspection.liveBytes.count == 5 && inspection.liveBytes.max() == 16384)
+        #expect(inspection.blocks.allSatisfy { $0.byteCount == 8192 && $0.offset + 8192 <= inspection.arenaByteCount })
         let texts = try WellFormed.texts(MemoryDrawing(inspection, title: "<m>").svg)
-        #expect(texts.contains("<m>") && texts.contains { $0.contains("most in use 512 B") })
+        #expect(texts.contains("<m>") && texts.contains { $0.contains("most in use 16.4 kB") })
     }
 
     @Test func drawsModules() throws {

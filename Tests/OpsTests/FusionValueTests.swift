@@ -367,6 +367,17 @@ private let patterns: [FusionPattern] =
             return (g.node("Conv", g.transpose(x, [0, 3, 1, 2]), w), [x, w])
         },
     ]
+    + ["Relu", "LeakyRelu", "HardSwish", "Tanh"].flatMap { type in
+        [[2, 6, 4, 5], [9, 6], [3, 6, 70]].map { shape in
+            FusionPattern("BatchNormalization of \(shape) and \(type)", "BatchNormalization+activation") { g in
+                let (x, scale, bias) = (try g.input(shape), try g.weights([6]), try g.weights([6]))
+                let variance = g.constant(try Tensor([0.5, 1, 2, 0.25, 3, 1] as [Float]))
+                return (
+                    g.node(type, g.node("BatchNormalization", x, scale, bias, try g.weights([6]), variance)), [x, scale, bias]
+                )
+            }
+        }
+    }
     + ["Relu", "LeakyRelu", "Sigmoid"].map { type in
         FusionPattern("convolution and \(type)", "Conv+activation", isProduct: true) { g in
             let (y, spoiled) = try g.convolution([1, 8, 5, 7], [5, 8, 3, 3], hasBias: false, isInFile: true)

@@ -37,13 +37,19 @@ struct PlanRunner {
         defer { plan.pages?.didEnd() }
         return try plan.withFrame { frame in
             try frame.withValues { values in
-                for (id, value) in bindings { values[id] = value }
+                for (id, value) in bindings { try frame.bind(id, value, in: &values) }
                 let steady = plan.steadyInputs.compactMap { values[$0]?.tensor }
                 let isKept = frame.holdsResults(of: steady)
                 // A run that fails may leave them half made.
                 frame.setSteady([])
                 for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
                     try Task.checkCancellation()
+                    if let step = frame.prepared[index] {
+                        try run(index, step.run, frame, values)
+                        try files.requireWhole()
+                        for id in step.releases { values[id] = nil }
+                        continue
+                    }
                     plan.pages?.willRun(index)
                     try run(index, frame, &values)
                     try files.requireWhole()
@@ -55,7 +61,7 @@ struct PlanRunner {
                     guard let value = values[id] else {
                         throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")
                     }
-                    return value
+                    return try frame.detached(value)
                 }
             }
         }
@@ -75,19 +81,39 @@ struct PlanRunner {
                 outputs, inputs: inputs, captures: captures(of: index, values), isWidened: frame.operands[index].isWidened,
                 threads: threads, subgraphs: subgraphs(of: index))
             try settle(index, results, outputs, frame, &values)
-            if let observer {
-                let end = DispatchTime.now().uptimeNanoseconds
-                observer.didRun(
-                    NodeEvent(
-                        place: .step(plan, index), kernelName: plan.steps[index].kernelName, start: start, end: end,
-                        inputs: inputs, outputs: plan.steps[index].node.outputs.map { id in id.flatMap { values[$0] } },
-                        depth: depth,
-                        allocatedBytes: TensorStorage.allocatedBytes - allocated + plan.steps[index].arenaBytes,
-                        isFixed: !plan.steps[index].isUnchecked))
-            }
+            report(index, inputs: inputs, values, since: start, allocated)
         } catch {
             throw RunError(node: plan.steps[index].node, inputs: inputs.map { $0?.kind }, underlying: error)
         }
+    }
+
+    /// Runs a step whose operands are the same places in every run.
+    private func run(_ index: Int, _ prepared: PreparedRun, _ frame: Frame, _ values: [Value?]) throws {
+        do {
+            let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
+            try prepared(threads)
+            guard observer != nil else { return }
+            report(index, inputs: frame.operands[index].inputs ?? [], values, since: start, TensorStorage.allocatedBytes)
+        } catch {
+            let inputs = frame.operands[index].inputs ?? []
+            throw RunError(node: plan.steps[index].node, inputs: inputs.map { $0?.kind }, underlying: error)
+        }
+    }
+
+    /// Tells the observer that a step ran.
+    ///
+    /// - Parameters:
+    ///   - start: when it began.
+    ///   - allocated: ``TensorStorage/allocatedBytes`` then.
+    private func report(_ index: Int, inputs: [Value?], _ values: [Value?], since start: UInt64, _ allocated: Int) {
+        guard let observer else { return }
+        let end = DispatchTime.now().uptimeNanoseconds
+        observer.didRun(
+            NodeEvent(
+                place: .step(plan, index), kernelName: plan.steps[index].kernelName, start: start, end: end, inputs: inputs,
+                outputs: plan.steps[index].node.outputs.map { id in id.flatMap { values[$0] } }, depth: depth,
+                allocatedBytes: TensorStorage.allocatedBytes - allocated + plan.steps[index].arenaBytes,
+                isFixed: !plan.steps[index].isUnchecked))
     }
 
     /// Runs a step that is decided on just before, and views of what isn't in the arena.

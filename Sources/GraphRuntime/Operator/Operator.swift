@@ -76,6 +76,12 @@ public protocol Operator: Sendable {
     /// Computes the outputs. Every output with an inferred shape is there, uninitialised; every element must be written.
     func run(_ context: inout RunContext) throws
 
+    /// What computes the outputs where the operands are the same places in every run, with all that follows from their types and shapes
+    /// decided: to check a node of a few elements takes longer than to compute it. Nil, the default, where ``run(_:)`` does that.
+    ///
+    /// Operands that aren't constants have no elements yet; all of them outlive what is returned.
+    func prepared(for operands: Operands) throws -> PreparedRun?
+
     /// Where the first output lives; ``OutputStorage/separate`` by default.
     var outputStorage: OutputStorage { get }
 
@@ -122,6 +128,7 @@ public protocol Operator: Sendable {
 }
 
 extension Operator {
+    public func prepared(for operands: Operands) throws -> PreparedRun? { nil }
     public var outputStorage: OutputStorage { .separate }
     public var isDeterministic: Bool { true }
     public var kernelName: String? { nil }

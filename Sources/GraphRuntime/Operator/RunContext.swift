@@ -1,11 +1,9 @@
 /// What an operator sees while it runs, on its thread alone: its inputs, its outputs to fill, threads, scratch memory and its subgraphs' executor.
 public struct RunContext {
-    /// Nil for an optional input that isn't given.
-    public let inputs: [Value?]
+    /// What it reads and where it writes.
+    public let operands: Operands
     /// The values that the node's graphs capture, see ``Node/captures``.
     public let captures: [Value]
-    /// Nil where nobody asked for the output or its shape wasn't inferred.
-    public let outputs: [MutableTensor?]
     /// The threads to share the work among.
     public let threads: ThreadPool
     /// What ``setOutput(_:_:)`` was given.
@@ -17,38 +15,27 @@ public struct RunContext {
         inputs: [Value?], captures: [Value] = [], outputs: [MutableTensor?], threads: ThreadPool,
         subgraphs: SubgraphRunner? = nil
     ) {
-        self.inputs = inputs
+        operands = Operands(inputs: inputs, outputs: outputs)
         self.captures = captures
-        self.outputs = outputs
         self.threads = threads
         self.subgraphs = subgraphs
         results = []
     }
 
-    /// The tensor at input `index`.
-    ///
-    /// - Throws: ``TensorError`` where it is missing or a sequence.
-    public func input(_ index: Int) throws(TensorError) -> Tensor {
-        if index < inputs.count, case .tensor(let tensor)? = inputs[index] { return tensor }
-        guard let tensor = try optionalInput(index) else { throw TensorError("input \(index) is missing") }
-        return tensor
-    }
+    /// Nil for an optional input that isn't given.
+    public var inputs: [Value?] { operands.inputs }
 
-    /// The tensor at input `index`, nil where it isn't given.
-    public func optionalInput(_ index: Int) throws(TensorError) -> Tensor? {
-        guard index < inputs.count, let value = inputs[index] else { return nil }
-        return try value.asTensor()
-    }
+    /// Nil where nobody asked for the output or its shape wasn't inferred.
+    public var outputs: [MutableTensor?] { operands.outputs }
 
-    /// Output `index`, to be filled.
-    ///
-    /// - Throws: ``TensorError`` where its shape wasn't inferred.
-    public func output(_ index: Int) throws(TensorError) -> MutableTensor {
-        guard index < outputs.count, let output = outputs[index] else {
-            throw TensorError("output \(index) has no storage: its shape wasn't inferred")
-        }
-        return output
-    }
+    /// As ``Operands/input(_:)``.
+    public func input(_ index: Int) throws(TensorError) -> Tensor { try operands.input(index) }
+
+    /// As ``Operands/optionalInput(_:)``.
+    public func optionalInput(_ index: Int) throws(TensorError) -> Tensor? { try operands.optionalInput(index) }
+
+    /// As ``Operands/output(_:)``.
+    public func output(_ index: Int) throws(TensorError) -> MutableTensor { try operands.output(index) }
 
     /// Output `index`, nil where nobody asked for it.
     public func optionalOutput(_ index: Int) -> MutableTensor? { index < outputs.count ? outputs[index] : nil }

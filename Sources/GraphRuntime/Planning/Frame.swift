@@ -12,10 +12,21 @@ final class Frame: @unchecked Sendable {
         let isWidened: Bool?
     }
 
+    /// A step whose operands all have their places and whose operator says how it computes them: all that its run looks at, since what
+    /// else there is of a step is in memory that is far away.
+    struct PreparedStep {
+        let run: PreparedRun
+        let releases: [ValueID]
+    }
+
     /// By step.
     let operands: [Operands]
+    /// By step; nil for those that aren't prepared.
+    let prepared: [PreparedStep?]
     /// By value id; what the arena and the constants hold is there from the start. Empty while a run has it.
     private var values: [Value?]
+    /// The places of those inputs that have one.
+    private let inputPlaces: [ValueID: MutableTensor]
     /// The values that are not there from the start.
     private let transient: [ValueID]
     private let arena: TensorStorage
@@ -40,7 +51,17 @@ final class Frame: @unchecked Sendable {
                 values[id] = .tensor(try tensor.reshaped(to: shape))
             }
         }
-        operands = plan.steps.map { Self.operands(of: $0, plan, values) }
+        let operands = plan.steps.map { Self.operands(of: $0, plan, values) }
+        self.operands = operands
+        // Where memory is spared, constants are read while their node runs.
+        prepared =
+            plan.pages == nil
+            ? zip(plan.steps, operands).map { Self.prepared($0, $1) } : Array(repeating: nil, count: plan.steps.count)
+        inputPlaces = Dictionary(
+            uniqueKeysWithValues: Set(plan.graph.inputs + plan.graph.captures).compactMap { id in
+                guard case .arena = plan.locations[id], let tensor = values[id]?.tensor else { return nil }
+                return (id, MutableTensor(tensor))
+            })
         transient = values.indices.filter { values[$0] == nil }
         self.values = values
     }
@@ -57,6 +78,24 @@ final class Frame: @unchecked Sendable {
             hasOwnOutputs: step.node.outputs.contains { id in id.map { plan.locations[$0] == .heap } ?? false },
             isWidened: step.isUnchecked
                 ? nil : step.operation.needsWidening(step.node.inputs.map { id in id.flatMap { plan.facts[$0].dtype } }))
+    }
+
+    private static func prepared(_ step: Plan.Step, _ operands: Operands) -> PreparedStep? {
+        guard step.isFixed, !step.operation.isView, !operands.hasOwnOutputs, operands.isWidened == false,
+            let inputs = operands.inputs,
+            // Elements that may be computed anew have no address that stays.
+            inputs.allSatisfy({ $0?.tensor?.storage.deferred?.isPinned != false })
+        else { return nil }
+        // What doesn't fit is an error of the node when it runs.
+        let operands = GraphRuntime.Operands(inputs: inputs, outputs: operands.outputs)
+        return (try? step.operation.prepared(for: operands)).map { PreparedStep(run: $0, releases: step.releases) }
+    }
+
+    /// Puts the value of an input among those of a run: in its place where it has one.
+    func bind(_ id: ValueID, _ value: Value, in values: inout [Value?]) throws {
+        guard let place = inputPlaces[id], case .tensor(let tensor) = value else { return values[id] = value }
+        place.reopen()
+        try place.copy(from: tensor)
     }
 
     /// Calls `body` with the values that are there from the start, by id, to add those of the run.

@@ -25,10 +25,10 @@ final class Plan: Sendable {
 
     /// Where a value lives.
     enum Location: Sendable, Equatable {
-        /// It isn't there before the run: an input of the graph, or a value of unknown shape.
+        /// It isn't there before the run: a large input of the graph, or a value of unknown shape.
         case bound
         case constant
-        /// Memory of its own for each run: outputs of the graph.
+        /// Memory of its own for each run: large outputs of the graph.
         case heap
         case arena(offset: Int)
         /// Another value under another shape.

@@ -17,6 +17,8 @@ struct Planner {
     private var isPlaced: [Bool]
     /// By node, see ``Plan/Step/isSteady``.
     private var isSteady: [Bool]
+    /// The inputs and outputs with places in the arena, see ``smallValues(escaping:)``.
+    private var kept: Set<ValueID> = []
 
     /// - Parameter context: see ``Operator/specialised(inputs:outputs:plan:)``.
     init(_ optimized: OptimizedGraph, steadyInputs: Set<ValueID> = [], context: PlanContext = PlanContext()) throws {
@@ -34,6 +36,7 @@ struct Planner {
         let escaping = escapingRoots()
         findSteadyNodes(operations, inputs: steadyInputs, escaping: escaping)
         replaceInputs(operations, escaping: escaping)
+        kept = smallValues(escaping: escaping).subtracting(steadyInputs)
         try placeValues(operations, escaping: escaping)
         makeSteps(operations)
     }
@@ -140,23 +143,50 @@ struct Planner {
         lastRead[root] = end
     }
 
+    /// Bytes of an input or output that are copied in less time than it takes to look for the operands of a node.
+    private static let smallByteCount = 4096
+
+    /// The small inputs that nodes read, and the small outputs of nodes that have places: they are copied into the arena and out of it, so
+    /// that more steps have all of their operands before the run. An input that is an output stays as it is.
+    private func smallValues(escaping: Set<ValueID>) -> Set<ValueID> {
+        func isSmall(_ id: ValueID) -> Bool {
+            guard let dtype = facts[id].dtype, dtype != .string, let shape = facts[id].shape,
+                let byteCount = dtype.byteCount(of: shape.count)
+            else { return false }
+            return byteCount <= Self.smallByteCount
+        }
+        let inputs = (graph.inputs + graph.captures).filter { id in
+            locations[id] == .bound && !escaping.contains(id) && lastRead[id] >= 0 && isSmall(id)
+        }
+        let outputs = zip(graph.nodes, isPlaced).filter(\.1).flatMap { node, _ in
+            node.outputs.compactMap { $0 }.filter { escaping.contains($0) && roots[$0] == $0 && isSmall($0) }
+        }
+        return Set(inputs + outputs)
+    }
+
     /// - Throws: ``GraphError`` where the sum of all values' bytes overflows.
     private mutating func placeValues(_ operations: [any Operator], escaping: Set<ValueID>) throws(GraphError) {
         var blocks: [ArenaLayout.Block] = []
         var blockOfRoot: [ValueID: Int] = [:]
+        for id in Set(graph.inputs + graph.captures).intersection(kept).sorted() {
+            guard let byteCount = facts[id].dtype?.byteCount(of: facts[id].shape?.count ?? 0) else { continue }
+            blockOfRoot[id] = blocks.count
+            blocks.append(ArenaLayout.Block(byteCount: byteCount, first: 0, last: lastRead[id]))
+        }
         for (index, node) in graph.nodes.enumerated() {
             for case let id? in node.outputs {
                 if case .view = locations[id] { continue }
                 guard isPlaced[index], let dtype = facts[id].dtype, let shape = facts[id].shape,
                     let byteCount = dtype.byteCount(of: shape.count)
                 else { continue }
-                if escaping.contains(id) {
+                if escaping.contains(id), !kept.contains(id) {
                     locations[id] = .heap
                 } else if roots[id] == id {
                     blockOfRoot[id] = blocks.count
                     // What stays for the next run is there from its start.
                     let first = lastRead[id] == graph.nodes.count ? 0 : index
-                    blocks.append(ArenaLayout.Block(byteCount: byteCount, first: first, last: max(lastRead[id], index)))
+                    let last = kept.contains(id) ? graph.nodes.count : max(lastRead[id], index)
+                    blocks.append(ArenaLayout.Block(byteCount: byteCount, first: first, last: last))
                 }
             }
         }
@@ -173,6 +203,9 @@ struct Planner {
             Plan.Block(
                 value: id, byteCount: blocks[index].byteCount, first: blocks[index].first, last: blocks[index].last,
                 offset: layout.offsets[index])
+        }
+        for id in graph.inputs + graph.captures {
+            if let block = blockOfRoot[id] { locations[id] = .arena(offset: layout.offsets[block]) }
         }
         for (index, node) in graph.nodes.enumerated() {
             for case let id? in node.outputs where locations[id] == .bound {

@@ -55,25 +55,29 @@ private enum IntegerRelu<Element: NumericElement>: UnaryKernel {
 ///
 /// - Throws: ``TensorError`` for types other than float32 and float64; Relu takes integers too.
 func activate(_ function: ActivationFunction, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    try preparedActivation(function, x, into: y)(threads)
+}
+
+/// As ``activate(_:_:into:threads:)``, of tensors that outlive what is returned.
+func preparedActivation(_ function: ActivationFunction, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
     struct Visitor: IntegerVisitor {
         let x: Tensor
         let y: MutableTensor
-        let threads: ThreadPool
 
-        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws {
-            try map(IntegerRelu<Element>.self, x, into: y, threads: threads)
+        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws -> PreparedRun {
+            try preparedMap(IntegerRelu<Element>.self, x, into: y)
         }
     }
     switch x.dtype {
-    case .float32: try VectorKernels.apply(function.loop, x, into: y, threads: threads)
-    case .float64: try map(x, into: y, threads: threads) { (value: Double) in function.double(value) }
+    case .float32: return try VectorKernels.prepared(function.loop, x, into: y)
+    case .float64: return try preparedMap(x, into: y) { (value: Double) in function.double(value) }
     default:
         guard function == .relu else { throw TensorError("expected floating-point numbers, found \(x.dtype)") }
-        try x.dtype.dispatchInteger(Visitor(x: x, y: y, threads: threads))
+        return try x.dtype.dispatchInteger(Visitor(x: x, y: y))
     }
 }
 
-struct Activation: Operator {
+struct Activation: PreparedOperator {
     let function: ActivationFunction
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
@@ -83,8 +87,8 @@ struct Activation: Operator {
         [Fact(dtype: try inputs[0].dtype, shape: try inputs[0].shape)]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try activate(function, context.input(0), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedActivation(function, operands.input(0), into: operands.output(0))
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost {

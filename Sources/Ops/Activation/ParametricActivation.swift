@@ -39,18 +39,18 @@ enum ParametricFunction: String, Sendable {
 /// y = function(x; a, b), element by element; y may be x.
 ///
 /// - Throws: ``TensorError`` for types other than float32 and float64.
-func activate(
-    _ function: ParametricFunction, a: Float, b: Float, _ x: Tensor, into y: MutableTensor, threads: ThreadPool
-) throws {
+func preparedActivation(
+    _ function: ParametricFunction, a: Float, b: Float, _ x: Tensor, into y: MutableTensor
+) throws -> PreparedRun {
     switch x.dtype {
-    case .float32: try VectorKernels.apply(function.loop, a, b, x, into: y, threads: threads)
+    case .float32: try VectorKernels.prepared(function.loop, a, b, x, into: y)
     case .float64:
-        try map(x, into: y, threads: threads) { (value: Double) in function.double(value, Double(a), Double(b)) }
+        try preparedMap(x, into: y) { (value: Double) in function.double(value, Double(a), Double(b)) }
     default: throw TensorError("expected floating-point numbers, found \(x.dtype)")
     }
 }
 
-struct ParametricActivation: Operator {
+struct ParametricActivation: PreparedOperator {
     let function: ParametricFunction
     let a: Float
     let b: Float
@@ -62,8 +62,8 @@ struct ParametricActivation: Operator {
         [Fact(dtype: try inputs[0].dtype, shape: try inputs[0].shape)]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try activate(function, a: a, b: b, context.input(0), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedActivation(function, a: a, b: b, operands.input(0), into: operands.output(0))
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(10, inputs: inputs, outputs: outputs) }

@@ -16,7 +16,7 @@ struct SwiGLU: Operator {
 
     func run(_ context: inout RunContext) throws {
         let output = try context.output(0)
-        try activate(.swish, a: alpha, b: 1, context.input(0), into: output, threads: context.threads)
+        try preparedActivation(.swish, a: alpha, b: 1, context.input(0), into: output)(context.threads)
         try arithmetic(.multiply, output.tensor, context.input(1), into: output, threads: context.threads)
     }
 

@@ -38,14 +38,19 @@ private enum Maximum<Element: NumericElement>: BinaryKernel {
 ///
 /// - Throws: ``TensorError`` for types that aren't numbers, or differ.
 func arithmetic(_ function: ArithmeticFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    try preparedArithmetic(function, a, b, into: y)(threads)
+}
+
+/// As ``arithmetic(_:_:_:into:threads:)``, of tensors that outlive what is returned.
+func preparedArithmetic(_ function: ArithmeticFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor) throws -> PreparedRun {
     if a.dtype == .float32 {
         switch function {
-        case .add: return try broadcast(FloatSum.self, a, b, into: y, threads: threads)
-        case .subtract: return try broadcast(FloatDifference.self, a, b, into: y, threads: threads)
-        case .multiply: return try broadcast(FloatProduct.self, a, b, into: y, threads: threads)
-        case .divide: return try broadcast(FloatQuotient.self, a, b, into: y, threads: threads)
-        case .minimum: return try broadcast(FloatMinimum.self, a, b, into: y, threads: threads)
-        case .maximum: return try broadcast(FloatMaximum.self, a, b, into: y, threads: threads)
+        case .add: return try preparedBroadcast(FloatSum.self, a, b, into: y)
+        case .subtract: return try preparedBroadcast(FloatDifference.self, a, b, into: y)
+        case .multiply: return try preparedBroadcast(FloatProduct.self, a, b, into: y)
+        case .divide: return try preparedBroadcast(FloatQuotient.self, a, b, into: y)
+        case .minimum: return try preparedBroadcast(FloatMinimum.self, a, b, into: y)
+        case .maximum: return try preparedBroadcast(FloatMaximum.self, a, b, into: y)
         }
     }
     struct Visitor: NumericVisitor {
@@ -53,24 +58,23 @@ func arithmetic(_ function: ArithmeticFunction, _ a: Tensor, _ b: Tensor, into y
         let a: Tensor
         let b: Tensor
         let y: MutableTensor
-        let threads: ThreadPool
 
-        func visit<Element: NumericElement>(_: Element.Type) throws {
+        func visit<Element: NumericElement>(_: Element.Type) throws -> PreparedRun {
             switch function {
-            case .add: try broadcast(Sum<Element>.self, a, b, into: y, threads: threads)
-            case .subtract: try broadcast(Difference<Element>.self, a, b, into: y, threads: threads)
-            case .multiply: try broadcast(Product<Element>.self, a, b, into: y, threads: threads)
-            case .divide: try broadcast(Quotient<Element>.self, a, b, into: y, threads: threads)
-            case .minimum: try broadcast(Minimum<Element>.self, a, b, into: y, threads: threads)
-            case .maximum: try broadcast(Maximum<Element>.self, a, b, into: y, threads: threads)
+            case .add: try preparedBroadcast(Sum<Element>.self, a, b, into: y)
+            case .subtract: try preparedBroadcast(Difference<Element>.self, a, b, into: y)
+            case .multiply: try preparedBroadcast(Product<Element>.self, a, b, into: y)
+            case .divide: try preparedBroadcast(Quotient<Element>.self, a, b, into: y)
+            case .minimum: try preparedBroadcast(Minimum<Element>.self, a, b, into: y)
+            case .maximum: try preparedBroadcast(Maximum<Element>.self, a, b, into: y)
             }
         }
     }
-    try a.dtype.dispatch(Visitor(function: function, a: a, b: b, y: y, threads: threads))
+    return try a.dtype.dispatch(Visitor(function: function, a: a, b: b, y: y))
 }
 
 /// Add, Sub, Mul and Div, from opset 7 on.
-struct BinaryArithmetic: Operator {
+struct BinaryArithmetic: PreparedOperator {
     let function: ArithmeticFunction
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0, 1]) }
@@ -80,8 +84,8 @@ struct BinaryArithmetic: Operator {
         [Fact(dtype: try commonType(inputs, 0..<2), shape: try commonShape(inputs, 0..<2))]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try arithmetic(function, context.input(0), context.input(1), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedArithmetic(function, operands.input(0), operands.input(1), into: operands.output(0))
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(1, inputs: inputs, outputs: outputs) }

@@ -23,6 +23,10 @@ struct Cast: ConversionOperator {
         try cast(x, into: context.output(0), rounding: rounding, threads: context.threads)
     }
 
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        try preparedCast(operands.input(0), into: operands.output(0))
+    }
+
     static let definitions = [
         OperatorDefinition("Cast", since: 6) { decoder in
             try decoder.requireInputs(1...1)

@@ -42,6 +42,7 @@ func cast(_ x: Tensor, to dtype: DType, rounding: CastRounding = CastRounding(),
 /// - Throws: ``TensorError`` where one of the types is complex, or a string isn't a number.
 func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRounding(), threads: ThreadPool) throws {
     if x.dtype == y.dtype { return try y.copy(from: x) }
+    if let run = try preparedCast(x, into: y) { return try run(threads) }
     let x = try readable(x, threads: threads)
     switch y.dtype {
     case .float16, .bfloat16:
@@ -51,47 +52,62 @@ func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRound
     case .int4, .uint4, .int2, .uint2:
         let wide = try cast(x, to: .int64, threads: threads)
         try BitFields.pack(wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
-    case .bool: try x.dtype.dispatch(ToBool(x: x, y: y, threads: threads))
     default:
         if x.dtype == y.dtype { return try y.copy(from: x) }
-        try x.dtype.dispatch(FromNumber(x: x, y: y, threads: threads))
+        guard let run = try preparedCast(x, into: y) else { throw TensorError("can't convert \(x.dtype) to \(y.dtype)") }
+        try run(threads)
+    }
+}
+
+/// As ``cast(_:into:rounding:threads:)``, of tensors that outlive what is returned; nil where an element isn't a number or truth value
+/// that arithmetic is compiled for.
+func preparedCast(_ x: Tensor, into y: MutableTensor) throws -> PreparedRun? {
+    guard x.dtype.isPlain, y.dtype.isPlain else { return nil }
+    // Truth values are bytes of 0 and 1.
+    let x = x.dtype == .bool ? try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset) : x
+    if y.dtype == .bool { return try x.dtype.dispatch(ToBool(x: x, y: y)) }
+    return try x.dtype.dispatch(FromNumber(x: x, y: y))
+}
+
+extension DType {
+    fileprivate var isPlain: Bool {
+        switch self {
+        case .bool, .float32, .float64, .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64: true
+        default: false
+        }
     }
 }
 
 private struct ToBool: NumericVisitor {
     let x: Tensor
     let y: MutableTensor
-    let threads: ThreadPool
 
-    func visit<Element: NumericElement>(_: Element.Type) throws {
-        try map(IsNonZero<Element>.self, x, into: y, threads: threads)
+    func visit<Element: NumericElement>(_: Element.Type) throws -> PreparedRun {
+        try preparedMap(IsNonZero<Element>.self, x, into: y)
     }
 }
 
 private struct FromNumber: NumericVisitor {
     let x: Tensor
     let y: MutableTensor
-    let threads: ThreadPool
 
-    func visit<From: NumericElement>(_: From.Type) throws {
-        try y.dtype.dispatch(ToNumber<From>(x: x, y: y, threads: threads))
+    func visit<From: NumericElement>(_: From.Type) throws -> PreparedRun {
+        try y.dtype.dispatch(ToNumber<From>(x: x, y: y))
     }
 }
 
 private struct ToNumber<From: NumericElement>: NumericVisitor {
     let x: Tensor
     let y: MutableTensor
-    let threads: ThreadPool
 
-    func visit<To: NumericElement>(_: To.Type) throws {
-        try map(Convert<From, To>.self, x, into: y, threads: threads)
+    func visit<To: NumericElement>(_: To.Type) throws -> PreparedRun {
+        try preparedMap(Convert<From, To>.self, x, into: y)
     }
 }
 
 /// x as numbers that arithmetic is compiled for, without loss: narrow floats widened, truth values as 0 and 1, strings parsed.
 private func readable(_ x: Tensor, threads: ThreadPool) throws -> Tensor {
     switch x.dtype {
-    case .bool: return try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset)
     case .float16, .bfloat16: return try HalfPrecision.widen(x)
     case .string: return try parseStrings(x)
     case .uint4, .uint2: return try Tensor(BitFields.unpack(x), shape: x.shape)

@@ -23,41 +23,42 @@ private enum LessOrEqual<Element: NumericElement>: BinaryKernel {
 
 /// y = whether a and b compare so, broadcast.
 ///
-/// - Throws: ``TensorError`` for types without an order (all but Equal on bool and string tensors), or that differ.
-func compare(_ function: ComparisonFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
-    if function == .equal, let left = a.strings, let right = b.strings {
-        let plan = BroadcastPlan(output: y.shape, a.shape, b.shape)
-        return try y.withMutableSpan(of: Bool.self) { output in
-            plan.forEachRow(in: 0..<output.count) { row in
-                for index in 0..<row.count {
-                    output[row.output + index] =
-                        left[row.offsets.0 + index * plan.steps.0] == right[row.offsets.1 + index * plan.steps.1]
-                }
-            }
-        }
-    }
-    if function == .equal, a.dtype == .bool { return try broadcast(Equal<Bool>.self, a, b, into: y, threads: threads) }
+/// - Throws: ``TensorError`` for types without an order (all but Equal on bool tensors), or that differ.
+func preparedComparison(_ function: ComparisonFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor) throws -> PreparedRun {
+    if function == .equal, a.dtype == .bool { return try preparedBroadcast(Equal<Bool>.self, a, b, into: y) }
     struct Visitor: NumericVisitor {
         let function: ComparisonFunction
         let a: Tensor
         let b: Tensor
         let y: MutableTensor
-        let threads: ThreadPool
 
-        func visit<Element: NumericElement>(_: Element.Type) throws {
+        func visit<Element: NumericElement>(_: Element.Type) throws -> PreparedRun {
             switch function {
-            case .equal: try broadcast(Equal<Element>.self, a, b, into: y, threads: threads)
-            case .less: try broadcast(Less<Element>.self, a, b, into: y, threads: threads)
-            case .lessOrEqual: try broadcast(LessOrEqual<Element>.self, a, b, into: y, threads: threads)
-            case .greater: try broadcast(Less<Element>.self, b, a, into: y, threads: threads)
-            case .greaterOrEqual: try broadcast(LessOrEqual<Element>.self, b, a, into: y, threads: threads)
+            case .equal: try preparedBroadcast(Equal<Element>.self, a, b, into: y)
+            case .less: try preparedBroadcast(Less<Element>.self, a, b, into: y)
+            case .lessOrEqual: try preparedBroadcast(LessOrEqual<Element>.self, a, b, into: y)
+            case .greater: try preparedBroadcast(Less<Element>.self, b, a, into: y)
+            case .greaterOrEqual: try preparedBroadcast(LessOrEqual<Element>.self, b, a, into: y)
             }
         }
     }
-    try a.dtype.dispatch(Visitor(function: function, a: a, b: b, y: y, threads: threads))
+    return try a.dtype.dispatch(Visitor(function: function, a: a, b: b, y: y))
 }
 
-struct Comparison: Operator {
+private func compareStrings(_ a: Tensor, _ b: Tensor, into y: MutableTensor) throws {
+    guard let left = a.strings, let right = b.strings else { throw TensorError("can't compare \(a.dtype) and \(b.dtype)") }
+    let plan = BroadcastPlan(output: y.shape, a.shape, b.shape)
+    try y.withMutableSpan(of: Bool.self) { output in
+        plan.forEachRow(in: 0..<output.count) { row in
+            for index in 0..<row.count {
+                output[row.output + index] =
+                    left[row.offsets.0 + index * plan.steps.0] == right[row.offsets.1 + index * plan.steps.1]
+            }
+        }
+    }
+}
+
+struct Comparison: PreparedOperator {
     let function: ComparisonFunction
 
     var floatingPointTypes: Set<DType>? { DType.wideFloats }
@@ -68,7 +69,14 @@ struct Comparison: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
-        try compare(function, context.input(0), context.input(1), into: context.output(0), threads: context.threads)
+        if function == .equal, try context.input(0).strings != nil {
+            return try compareStrings(context.input(0), context.input(1), into: context.output(0))
+        }
+        try prepare(context.operands)(context.threads)
+    }
+
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedComparison(function, operands.input(0), operands.input(1), into: operands.output(0))
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(1, inputs: inputs, outputs: outputs) }

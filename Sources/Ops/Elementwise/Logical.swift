@@ -42,12 +42,12 @@ private enum BitsNot<Element: TensorElement & FixedWidthInteger>: UnaryKernel {
 /// y = function(a, b), broadcast, of truth values or bit by bit.
 ///
 /// - Throws: ``TensorError`` for types that are neither bool nor integers, or differ.
-func logical(_ function: LogicalFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+func preparedLogical(_ function: LogicalFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor) throws -> PreparedRun {
     if a.dtype == .bool {
         switch function {
-        case .and: return try broadcast(BoolAnd.self, a, b, into: y, threads: threads)
-        case .or: return try broadcast(BoolOr.self, a, b, into: y, threads: threads)
-        case .xor: return try broadcast(BoolXor.self, a, b, into: y, threads: threads)
+        case .and: return try preparedBroadcast(BoolAnd.self, a, b, into: y)
+        case .or: return try preparedBroadcast(BoolOr.self, a, b, into: y)
+        case .xor: return try preparedBroadcast(BoolXor.self, a, b, into: y)
         }
     }
     struct Visitor: IntegerVisitor {
@@ -55,35 +55,33 @@ func logical(_ function: LogicalFunction, _ a: Tensor, _ b: Tensor, into y: Muta
         let a: Tensor
         let b: Tensor
         let y: MutableTensor
-        let threads: ThreadPool
 
-        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws {
+        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws -> PreparedRun {
             switch function {
-            case .and: try broadcast(BitsAnd<Element>.self, a, b, into: y, threads: threads)
-            case .or: try broadcast(BitsOr<Element>.self, a, b, into: y, threads: threads)
-            case .xor: try broadcast(BitsXor<Element>.self, a, b, into: y, threads: threads)
+            case .and: try preparedBroadcast(BitsAnd<Element>.self, a, b, into: y)
+            case .or: try preparedBroadcast(BitsOr<Element>.self, a, b, into: y)
+            case .xor: try preparedBroadcast(BitsXor<Element>.self, a, b, into: y)
             }
         }
     }
-    try a.dtype.dispatchInteger(Visitor(function: function, a: a, b: b, y: y, threads: threads))
+    return try a.dtype.dispatchInteger(Visitor(function: function, a: a, b: b, y: y))
 }
 
 /// y = the complement of x: of truth values, or bit by bit.
-func complement(_ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
-    if x.dtype == .bool { return try map(BoolNot.self, x, into: y, threads: threads) }
+func preparedComplement(_ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
+    if x.dtype == .bool { return try preparedMap(BoolNot.self, x, into: y) }
     struct Visitor: IntegerVisitor {
         let x: Tensor
         let y: MutableTensor
-        let threads: ThreadPool
 
-        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws {
-            try map(BitsNot<Element>.self, x, into: y, threads: threads)
+        func visit<Element: NumericElement & FixedWidthInteger>(_: Element.Type) throws -> PreparedRun {
+            try preparedMap(BitsNot<Element>.self, x, into: y)
         }
     }
-    try x.dtype.dispatchInteger(Visitor(x: x, y: y, threads: threads))
+    return try x.dtype.dispatchInteger(Visitor(x: x, y: y))
 }
 
-struct Logical: Operator {
+struct Logical: PreparedOperator {
     let function: LogicalFunction
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0, 1]) }
@@ -92,8 +90,8 @@ struct Logical: Operator {
         [Fact(dtype: try commonType(inputs, 0..<2), shape: try commonShape(inputs, 0..<2))]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try logical(function, context.input(0), context.input(1), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedLogical(function, operands.input(0), operands.input(1), into: operands.output(0))
     }
 
     static func definitions(_ function: LogicalFunction) -> [OperatorDefinition] {
@@ -107,15 +105,15 @@ struct Logical: Operator {
 }
 
 /// Not-1 and BitwiseNot-18.
-struct Complement: Operator {
+struct Complement: PreparedOperator {
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         [Fact(dtype: try inputs[0].dtype, shape: try inputs[0].shape)]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try complement(context.input(0), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedComplement(operands.input(0), into: operands.output(0))
     }
 
     static let definitions = [("Not", 1), ("BitwiseNot", 18)].map { type, version in

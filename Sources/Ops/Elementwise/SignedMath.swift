@@ -35,32 +35,31 @@ private enum DoubleNegation: UnaryKernel {
 /// y = function(x), element by element; y may be x.
 ///
 /// - Throws: ``TensorError`` for types that aren't numbers.
-func evaluate(_ function: SignFunction, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+func preparedMath(_ function: SignFunction, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
     struct Visitor: NumericVisitor {
         let function: SignFunction
         let x: Tensor
         let y: MutableTensor
-        let threads: ThreadPool
 
-        func visit<Element: NumericElement>(_: Element.Type) throws {
+        func visit<Element: NumericElement>(_: Element.Type) throws -> PreparedRun {
             switch function {
-            case .magnitude: try map(Magnitude<Element>.self, x, into: y, threads: threads)
-            case .negation: try map(Negation<Element>.self, x, into: y, threads: threads)
-            case .sign: try map(Sign<Element>.self, x, into: y, threads: threads)
+            case .magnitude: try preparedMap(Magnitude<Element>.self, x, into: y)
+            case .negation: try preparedMap(Negation<Element>.self, x, into: y)
+            case .sign: try preparedMap(Sign<Element>.self, x, into: y)
             }
         }
     }
     // Floating-point zeros have signs of their own.
     switch (function, x.dtype) {
-    case (.magnitude, .float32): try VectorKernels.apply(VectorKernels.abs, x, into: y, threads: threads)
-    case (.negation, .float32): try VectorKernels.apply(VectorKernels.neg, x, into: y, threads: threads)
-    case (.magnitude, .float64): try map(DoubleMagnitude.self, x, into: y, threads: threads)
-    case (.negation, .float64): try map(DoubleNegation.self, x, into: y, threads: threads)
-    default: try x.dtype.dispatch(Visitor(function: function, x: x, y: y, threads: threads))
+    case (.magnitude, .float32): return try VectorKernels.prepared(VectorKernels.abs, x, into: y)
+    case (.negation, .float32): return try VectorKernels.prepared(VectorKernels.neg, x, into: y)
+    case (.magnitude, .float64): return try preparedMap(DoubleMagnitude.self, x, into: y)
+    case (.negation, .float64): return try preparedMap(DoubleNegation.self, x, into: y)
+    default: return try x.dtype.dispatch(Visitor(function: function, x: x, y: y))
     }
 }
 
-struct SignedMath: Operator {
+struct SignedMath: PreparedOperator {
     let function: SignFunction
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
@@ -70,8 +69,8 @@ struct SignedMath: Operator {
         [Fact(dtype: try inputs[0].dtype, shape: try inputs[0].shape)]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try evaluate(function, context.input(0), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedMath(function, operands.input(0), into: operands.output(0))
     }
 
     static let definitions = SignFunction.allCases.map { function in

@@ -54,17 +54,17 @@ struct MathFunction: Sendable {
 /// y = function(x), element by element; y may be x.
 ///
 /// - Throws: ``TensorError`` for types other than float32 and float64.
-func evaluate(_ function: MathFunction, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+func preparedMath(_ function: MathFunction, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
     switch x.dtype {
     case .float32:
-        if let loop = function.loop { return try VectorKernels.apply(loop, x, into: y, threads: threads) }
-        try map(x, into: y, threads: threads, function.float)
-    case .float64: try map(x, into: y, threads: threads, function.double)
+        if let loop = function.loop { return try VectorKernels.prepared(loop, x, into: y) }
+        return try preparedMap(x, into: y, function.float)
+    case .float64: return try preparedMap(x, into: y, function.double)
     default: throw TensorError("expected floating-point numbers, found \(x.dtype)")
     }
 }
 
-struct UnaryMath: Operator {
+struct UnaryMath: PreparedOperator {
     let function: MathFunction
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
@@ -74,8 +74,8 @@ struct UnaryMath: Operator {
         [Fact(dtype: try inputs[0].dtype, shape: try inputs[0].shape)]
     }
 
-    func run(_ context: inout RunContext) throws {
-        try evaluate(function, context.input(0), into: context.output(0), threads: context.threads)
+    func prepare(_ operands: Operands) throws -> PreparedRun {
+        try preparedMath(function, operands.input(0), into: operands.output(0))
     }
 
     func cost(inputs: [Fact?], outputs: [Fact?]) -> Cost { .perElement(function.flops, inputs: inputs, outputs: outputs) }

@@ -3,13 +3,15 @@ import GraphRuntime
 /// y = x where condition holds, else other; all three broadcast. Elements are moved as bits: every type but strings and 4-bit ones.
 ///
 /// - Throws: ``TensorError`` where the types differ.
-func select(_ condition: Tensor, _ x: Tensor, _ other: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+private func preparedSelection(
+    _ condition: Tensor, _ x: Tensor, _ other: Tensor, into y: MutableTensor
+) throws -> PreparedRun {
     switch y.dtype.bitWidth {
-    case 8: try selectBits(UInt8.self, condition, x, other, y, threads)
-    case 16: try selectBits(UInt16.self, condition, x, other, y, threads)
-    case 32: try selectBits(UInt32.self, condition, x, other, y, threads)
-    case 64: try selectBits(UInt64.self, condition, x, other, y, threads)
-    case 128: try selectBits(SIMD2<UInt64>.self, condition, x, other, y, threads)
+    case 8: try preparedSelection(ofBits: UInt8.self, condition, x, other, into: y)
+    case 16: try preparedSelection(ofBits: UInt16.self, condition, x, other, into: y)
+    case 32: try preparedSelection(ofBits: UInt32.self, condition, x, other, into: y)
+    case 64: try preparedSelection(ofBits: UInt64.self, condition, x, other, into: y)
+    case 128: try preparedSelection(ofBits: SIMD2<UInt64>.self, condition, x, other, into: y)
     default: throw TensorError("can't choose among elements of type \(y.dtype)")
     }
 }
@@ -46,7 +48,11 @@ struct Where: Operator {
         if x.strings != nil, other.strings != nil {
             return context.setOutput(0, .tensor(try selectStrings(condition, x, other)))
         }
-        try select(condition, x, other, into: context.output(0), threads: context.threads)
+        try preparedSelection(condition, x, other, into: context.output(0))(context.threads)
+    }
+
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        try preparedSelection(operands.input(0), operands.input(1), operands.input(2), into: operands.output(0))
     }
 
     static let definition = OperatorDefinition("Where", since: 9) { decoder in

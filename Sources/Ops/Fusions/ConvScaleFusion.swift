@@ -44,7 +44,7 @@ struct ConvScaleFusion: Fusion {
         let channels = weights.channels
         if let norm = editor.operation(node, as: BatchNormalization.self) {
             let inputs = editor.nodes[node].inputs
-            guard !norm.isTraining, inputs.count == 5, inputs[0] == product else { return nil }
+            guard !norm.isTraining, norm.activation == nil, inputs.count == 5, inputs[0] == product else { return nil }
             let parameters = inputs.dropFirst().compactMap { editor.floats($0)?.map { Double($0) } }
             guard parameters.count == 4, parameters.allSatisfy({ $0.count == channels }) else { return nil }
             let factor = zip(parameters[0], parameters[3]).map { $0 / ($1 + norm.epsilon).squareRoot() }

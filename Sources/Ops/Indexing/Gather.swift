@@ -27,6 +27,16 @@ struct Gather: Operator {
             try units.gather(outer: outer, extent: extent, inner: inner, indices: indices, threads: threads)
         }
     }
+
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        let (data, given) = (try operands.input(0), try operands.input(1))
+        let units = try ElementUnits(sources: [data], target: operands.output(0))
+        let (outer, extent, inner) = try data.shape.split(at: data.shape.axis(axis))
+        return { threads in
+            let indices = try given.integers().map { try checkedIndex($0, extent: extent) }
+            try units.gather(outer: outer, extent: extent, inner: inner, indices: indices, threads: threads)
+        }
+    }
 }
 
 extension Gather {

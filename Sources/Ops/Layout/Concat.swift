@@ -58,6 +58,14 @@ struct Concat: Operator {
         for index in context.inputs.indices { sources.append(try context.input(index)) }
         try context.concatenate(sources, axis: axis)
     }
+
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        let sources = try operands.inputs.indices.map { try operands.input($0) }
+        let shapes = sources.map(\.shape)
+        let axis = try Self.shape(shapes, axis: axis).axis(axis)
+        let units = try ElementUnits(sources: sources, target: operands.output(0))
+        return { threads in try units.concatenate(shapes, axis: axis, threads: threads) }
+    }
 }
 
 extension RunContext {

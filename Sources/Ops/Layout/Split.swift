@@ -43,21 +43,51 @@ struct Split: Operator {
         }
     }
 
+    /// A part: its shape, and in each row of the input the place of its elements.
+    private struct Part {
+        let shape: Shape
+        let offset: Int
+        let count: Int
+        let rows: Int
+        let step: Int
+
+        func copy(_ units: ElementUnits, threads: ThreadPool) throws(TensorError) {
+            try units.copyRows(rows, of: count, at: offset, step: step, targetStep: count, threads: threads)
+        }
+    }
+
+    private func parts(of data: Tensor, sizes: [Int]?, outputCount: Int) throws(TensorError) -> [Part] {
+        let axis = try data.shape.axis(axis)
+        let extents = try extents(of: data.shape[axis], sizes: sizes, outputCount: outputCount)
+        let (outer, total, inner) = data.shape.split(at: axis)
+        var parts: [Part] = []
+        var offset = 0
+        for extent in extents {
+            let shape = try data.shape.replacing(axis, with: extent)
+            parts.append(Part(shape: shape, offset: offset, count: extent * inner, rows: outer, step: total * inner))
+            offset += extent * inner
+        }
+        return parts
+    }
+
     func run(_ context: inout RunContext) throws {
         let data = try context.input(0)
-        let axis = try data.shape.axis(axis)
-        let extents = try extents(
-            of: data.shape[axis], sizes: sizes ?? context.optionalIntegers(1), outputCount: context.outputs.count)
-        let (outer, total, inner) = data.shape.split(at: axis)
+        let parts = try parts(of: data, sizes: sizes ?? context.optionalIntegers(1), outputCount: context.outputs.count)
         let threads = context.threads
-        var offset = 0
-        for (index, extent) in extents.enumerated() {
-            let row = extent * inner
-            try context.moveElements(of: [data], into: index, shape: data.shape.replacing(axis, with: extent)) { units in
-                try units.copyRows(outer, of: row, at: offset, step: total * inner, targetStep: row, threads: threads)
-            }
-            offset += row
+        for (index, part) in parts.enumerated() {
+            try context.moveElements(of: [data], into: index, shape: part.shape) { try part.copy($0, threads: threads) }
         }
+    }
+
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        // Sizes among the inputs are constants where the outputs' shapes are known.
+        let data = try operands.input(0)
+        let parts = try parts(
+            of: data, sizes: sizes ?? operands.optionalInput(1)?.integers(), outputCount: operands.outputs.count)
+        let moves = try zip(parts, operands.outputs).compactMap { part, output in
+            try output.map { (part, try ElementUnits(sources: [data], target: $0)) }
+        }
+        return { threads in for (part, units) in moves { try part.copy(units, threads: threads) } }
     }
 }
 

@@ -61,6 +61,14 @@ struct MatMul: Operator {
         return result
     }
 
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        let a = try operands.input(0)
+        guard let panels, a.dtype == .float32 else { return nil }
+        return try preparedMatMul(
+            a, operands.input(1), panels: panels, bias: hasBias ? operands.input(2) : nil,
+            residual: hasResidual ? operands.input(3) : nil, into: operands.output(0), precision)
+    }
+
     func run(_ context: inout RunContext) throws {
         let a = try context.input(0)
         let bias = hasBias ? try context.input(2) : nil

@@ -1,15 +1,16 @@
 import GraphRuntime
 
-/// y = (x - μ) / √(σ² + ε)·γ + β for each channel (Ioffe and Szegedy, "Batch Normalization", 2015, algorithms 1 and 2).
+/// y = (x - μ) / √(σ² + ε)·γ + β for each channel, and its activation where there is one (Ioffe and Szegedy, "Batch Normalization", 2015, algorithms 1 and 2).
 ///
 /// - Parameters:
 ///   - x: [N, C, …], or [N] for one channel, of float32 or float64.
 ///   - y: of x's type and shape; may share x's memory.
 ///   - mean, variance, scale, bias: C numbers.
+///   - activation: for float32 alone.
 /// - Throws: ``TensorError`` where the shapes or types don't fit.
-package func normalizeBatch(
-    _ x: Tensor, mean: [Double], variance: [Double], scale: [Double], bias: [Double], epsilon: Double, into y: MutableTensor,
-    threads: ThreadPool
+func normalizeBatch(
+    _ x: Tensor, mean: [Double], variance: [Double], scale: [Double], bias: [Double], epsilon: Double,
+    activation: FusedActivation? = nil, into y: MutableTensor, threads: ThreadPool
 ) throws {
     let channels = x.shape.rank > 1 ? x.shape[1] : 1
     guard x.shape.rank >= 1, y.count == x.count,
@@ -20,7 +21,8 @@ package func normalizeBatch(
     let factor = zip(scale, variance).map { $0 / ($1 + epsilon).squareRoot() }
     guard x.dtype == .float64 else {
         return try NormalizationKernels.channels(
-            x, into: y, batch: x.shape[0], inner: inner, mean: mean, factor: factor, bias: bias, threads: threads)
+            x, into: y, batch: x.shape[0], inner: inner, mean: mean, factor: factor, bias: bias,
+            activation: activation, threads: threads)
     }
     let source = try x.view(of: Double.self)
     try y.withMutableSpan(of: Double.self) { target in
@@ -41,6 +43,8 @@ struct BatchNormalization: Operator {
     let momentum: Double
     /// Whether the batch's own mean and variance normalise it.
     let isTraining: Bool
+    /// What is applied to Y; float32 alone, and not in training.
+    var activation: FusedActivation?
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
@@ -76,8 +80,8 @@ struct BatchNormalization: Operator {
             (mean, variance) = batch
         }
         try normalizeBatch(
-            x, mean: mean, variance: variance, scale: scale, bias: bias, epsilon: epsilon, into: context.output(0),
-            threads: context.threads)
+            x, mean: mean, variance: variance, scale: scale, bias: bias, epsilon: epsilon, activation: activation,
+            into: context.output(0), threads: context.threads)
     }
 
     private static func moments(

@@ -61,6 +61,9 @@ struct BroadcastPlan {
         self.strides = strides
     }
 
+    /// Whether the output is one row for one thread.
+    var isOneRow: Bool { extents.isEmpty && count < 2 * Self.grain }
+
     /// Calls `body` for the rows that make up elements `range` of the output.
     func forEachRow(in range: Range<Int>, _ body: (Row) -> Void) {
         guard !range.isEmpty else { return }
@@ -153,39 +156,68 @@ extension BinaryKernel {
 ///
 /// - Throws: ``TensorError`` where a tensor has other elements than the kernel.
 func broadcast<Kernel: BinaryKernel>(
-    _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool
+    _ kernel: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor, threads: ThreadPool
 ) throws {
+    try preparedBroadcast(kernel, a, b, into: y)(threads)
+}
+
+/// As ``broadcast(_:_:_:into:threads:)``, of tensors that outlive what is returned.
+func preparedBroadcast<Kernel: BinaryKernel>(
+    _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor
+) throws -> PreparedRun {
     nonisolated(unsafe) let left = unsafe try a.pointer(to: Kernel.Left.self)
     nonisolated(unsafe) let right = unsafe try b.pointer(to: Kernel.Right.self)
     nonisolated(unsafe) let output = unsafe try y.pointer(to: Kernel.Output.self)
-    guard y.count > 0 else { return }
+    guard y.count > 0 else { return { _ in } }
     let plan = BroadcastPlan(output: y.shape, a.shape, b.shape)
-    plan.forEachRow(threads) { row in
-        unsafe Kernel.row(
-            left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
+    if plan.isOneRow {
+        let (count, steps) = (plan.count, plan.steps)
+        return { _ in unsafe Kernel.row(left, steps.0, right, steps.1, output, count) }
+    }
+    return { threads in
+        plan.forEachRow(threads) { row in
+            unsafe Kernel.row(
+                left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
+        }
     }
 }
 
 /// y = kernel(x), element by element.
 ///
 /// - Throws: ``TensorError`` where a tensor has other elements than the kernel.
-func map<Kernel: UnaryKernel>(_: Kernel.Type, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+func map<Kernel: UnaryKernel>(_ kernel: Kernel.Type, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    try preparedMap(kernel, x, into: y)(threads)
+}
+
+/// As ``map(_:_:into:threads:)``, of tensors that outlive what is returned.
+func preparedMap<Kernel: UnaryKernel>(_: Kernel.Type, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
     nonisolated(unsafe) let input = unsafe try x.buffer(of: Kernel.Input.self)
     nonisolated(unsafe) let output = unsafe try y.buffer(of: Kernel.Output.self)
     guard unsafe input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-    unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
-        for index in range { unsafe output[index] = unsafe Kernel.apply(input[index]) }
+    return { threads in
+        unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain) { range in
+            for index in range { unsafe output[index] = unsafe Kernel.apply(input[index]) }
+        }
     }
 }
 
 /// As ``map(_:_:into:threads:)``, for a function that is only known at run time.
 func map<Input: TensorElement, Output: TensorElement>(
-    _ x: Tensor, into y: MutableTensor, threads: ThreadPool, _ function: @Sendable (Input) -> Output
+    _ x: Tensor, into y: MutableTensor, threads: ThreadPool, _ function: @escaping @Sendable (Input) -> Output
 ) throws {
+    try preparedMap(x, into: y, function)(threads)
+}
+
+/// As ``preparedMap(_:_:into:)``, for a function that is only known at run time.
+func preparedMap<Input: TensorElement, Output: TensorElement>(
+    _ x: Tensor, into y: MutableTensor, _ function: @escaping @Sendable (Input) -> Output
+) throws -> PreparedRun {
     nonisolated(unsafe) let input = unsafe try x.buffer(of: Input.self)
     nonisolated(unsafe) let output = unsafe try y.buffer(of: Output.self)
     guard unsafe input.count == output.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-    unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain / 8) { range in
-        for index in range { unsafe output[index] = unsafe function(input[index]) }
+    return { threads in
+        unsafe threads.forEachRange(input.count, grain: BroadcastPlan.grain / 8) { range in
+            for index in range { unsafe output[index] = unsafe function(input[index]) }
+        }
     }
 }

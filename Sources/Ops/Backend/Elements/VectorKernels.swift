@@ -135,7 +135,12 @@ enum VectorKernels {
     ///
     /// - Throws: ``TensorError`` where a tensor isn't float32 or the counts differ.
     static func apply(_ loop: FloatLoop, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
-        unsafe try apply(x, into: y, threads: threads) { unsafe loop.function($0, $1, $2) }
+        try prepared(loop, x, into: y)(threads)
+    }
+
+    /// As ``apply(_:_:into:threads:)``, of tensors that outlive what is returned.
+    static func prepared(_ loop: FloatLoop, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
+        unsafe try prepared(x, into: y) { unsafe loop.function($0, $1, $2) }
     }
 
     /// y = loop(x; a, b) on all threads.
@@ -144,18 +149,28 @@ enum VectorKernels {
     static func apply(
         _ loop: ParametricFloatLoop, _ a: Float, _ b: Float = 0, _ x: Tensor, into y: MutableTensor, threads: ThreadPool
     ) throws {
-        unsafe try apply(x, into: y, threads: threads) { unsafe loop.function($0, $1, $2, a, b) }
+        try prepared(loop, a, b, x, into: y)(threads)
     }
 
-    private static func apply(
-        _ x: Tensor, into y: MutableTensor, threads: ThreadPool,
-        _ body: @Sendable (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
-    ) throws {
+    /// As ``apply(_:_:_:_:into:threads:)``, of tensors that outlive what is returned.
+    static func prepared(
+        _ loop: ParametricFloatLoop, _ a: Float, _ b: Float, _ x: Tensor, into y: MutableTensor
+    ) throws -> PreparedRun {
+        unsafe try prepared(x, into: y) { unsafe loop.function($0, $1, $2, a, b) }
+    }
+
+    private static func prepared(
+        _ x: Tensor, into y: MutableTensor,
+        _ body: @escaping @Sendable (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+    ) throws -> PreparedRun {
         nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
         nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
         guard x.count == y.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-        threads.forEachRange(x.count, grain: BroadcastPlan.grain) { range in
-            unsafe body(source + range.lowerBound, target + range.lowerBound, range.count)
+        let count = x.count
+        return { threads in
+            threads.forEachRange(count, grain: BroadcastPlan.grain) { range in
+                unsafe body(source + range.lowerBound, target + range.lowerBound, range.count)
+            }
         }
     }
 }

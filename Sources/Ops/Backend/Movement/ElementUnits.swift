@@ -2,9 +2,9 @@ import GraphRuntime
 
 /// What operators that move elements without looking at them work on: tensors to read and one to write, of one element type.
 ///
-/// Every move is checked against the tensors' extents.
+/// Every move is checked against the tensors' extents. Sent between threads unchecked: those of a node belong to the run that it is in.
 @safe
-struct ElementUnits {
+struct ElementUnits: @unchecked Sendable {
     private let sources: [Tensor]
     private let target: MutableTensor
     /// Bytes of an element: 1, 2, 4, 8 or 16.

@@ -36,6 +36,30 @@ func matMul(
     unsafe try product.run(left, panels: panels, target, threads: threads)
 }
 
+/// The same of tensors that outlive what is returned, with a factor that is packed by the first run.
+func preparedMatMul(
+    _ a: Tensor, _ b: Tensor, panels: PackedFactor, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
+    _ precision: Precision
+) throws -> PreparedRun {
+    let extents = try MatMulExtents(a.shape, b.shape)
+    guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
+    nonisolated(unsafe) let left = unsafe try a.pointer(to: Float.self)
+    nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
+    // Written by the run alone that it belongs to.
+    nonisolated(unsafe) let output = output
+    let added = unsafe try Added<Float>(bias: bias, residual: residual, extents)
+    let product = unsafe PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k, start: added.start)
+    return { threads in
+        if let panels = try? panels.panels(threads: threads) {
+            return unsafe try product.run(left, panels: panels, target, threads: threads)
+        }
+        // Without memory for the panels the product packs block by block.
+        try matMul(
+            Float.self, a, b.widened(threads: threads), bias: bias, residual: residual, into: output, precision,
+            threads: threads)
+    }
+}
+
 /// alpha · op(A) · op(B) for `count` matrices op(A) m×k and op(B) k×n.
 ///
 /// - Parameter matrices: which matrix of A and of B each product takes.

@@ -71,10 +71,10 @@ enum NormalizationKernels {
         }
     }
 
-    /// y = x·factor + offset of the channel, for x of [batch, channels, inner].
+    /// y = activation((x - mean)·factor + bias of the channel), for x of [batch, channels, inner].
     static func channels(
         _ x: Tensor, into y: MutableTensor, batch: Int, inner: Int, mean: [Double],
-        factor: [Double], bias: [Double], threads: ThreadPool
+        factor: [Double], bias: [Double], activation: FusedActivation? = nil, threads: ThreadPool
     ) throws(TensorError) {
         try check(x, y, batch * mean.count * inner)
         guard inner > 0 else { return }
@@ -84,13 +84,16 @@ enum NormalizationKernels {
             return threads.forEachRange(batch, grain: max((1 << 14) / max(mean.count, 1), 8)) { rows in
                 let first = rows.lowerBound * mean.count
                 unsafe normalization_affine_columns(x + first, y + first, rows.count, mean.count, mean, factor, bias)
+                unsafe activation?.apply(y + first, y + first, count: rows.count * mean.count)
             }
         }
         threads.forEachRange(batch * mean.count, grain: max((1 << 13) / inner, 1)) { rows in
             for row in rows {
                 let channel = row % mean.count
+                let target = unsafe y + row * inner
                 unsafe normalization_affine(
-                    x + row * inner, y + row * inner, inner, mean[channel], factor[channel], bias[channel], 0)
+                    x + row * inner, target, inner, mean[channel], factor[channel], bias[channel], 0)
+                unsafe activation?.apply(target, target, count: inner)
             }
         }
     }
