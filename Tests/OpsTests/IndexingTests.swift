@@ -197,4 +197,23 @@ import Testing
             "Trilu", version: 14, attributes: NodeAttributes(["upper": .int(0)]), inputs: [data, Tensor(scalar: Int64.min)])[0]
         try expectEqual(lower, [Float](repeating: 0, count: 12))
     }
+
+    /// Constant indices of neighbouring slices, as an assignment to a part of a tensor becomes: rows of elements, of slices, and one row that is
+    /// written over another.
+    @Test(arguments: [DType.float32, .float16]) func scattersBlocks(dtype: DType) throws {
+        for (columns, inner, repeats) in [(3..<28, 1, 1), (0..<30, 1, 2), (4..<29, 5, 1)] {
+            var g = FusionGraph(dtype)
+            let data = try g.input([2, 4, 30] + (inner > 1 ? [inner] : []))
+            var tuples: [Int64] = []
+            for batch in 0..<2 {
+                for row in [-3, 3] + (repeats > 1 ? [1] : []) {
+                    for column in columns { tuples += [Int64(batch), Int64(row), Int64(column - (batch == 0 ? 30 : 0))] }
+                }
+            }
+            let shape = [2, repeats > 1 ? 3 : 2, columns.count]
+            let indices = g.constant(try Tensor(tuples, shape: Shape(shape + [3])))
+            let y = g.node("ScatterND", data, indices, try g.input(shape + (inner > 1 ? [inner] : [])))
+            #expect(try g.nodeCount(y) == 1)
+        }
+    }
 }

@@ -6,9 +6,18 @@ import GraphRuntime
 ///   - indices: the last axis holds the tuples; the first `batchAxes` axes are those of the data.
 /// - Throws: ``TensorError`` for indices out of range.
 func sliceOffsets(_ indices: Tensor, in shape: Shape, batchAxes: Int) throws -> [Int] {
-    let length = indices.shape.dimensions.last ?? 0
-    let values = try indices.integers()
-    let tuples = indices.shape.count(0..<max(indices.shape.rank - 1, 0))
+    switch indices.dtype {
+    case .int64: try indices.withSpan(of: Int64.self) { try sliceOffsets($0, indices.shape, in: shape, batchAxes: batchAxes) }
+    case .int32: try indices.withSpan(of: Int32.self) { try sliceOffsets($0, indices.shape, in: shape, batchAxes: batchAxes) }
+    default: throw TensorError("expected integers, found \(indices.dtype)\(indices.shape)")
+    }
+}
+
+private func sliceOffsets<Index: FixedWidthInteger>(
+    _ values: borrowing Span<Index>, _ indices: Shape, in shape: Shape, batchAxes: Int
+) throws(TensorError) -> [Int] {
+    let length = indices.dimensions.last ?? 0
+    let tuples = indices.count(0..<max(indices.rank - 1, 0))
     let batches = shape.count(0..<batchAxes)
     guard tuples > 0, batches > 0 else { return [] }
     let extents = Array(shape.dimensions[batchAxes..<batchAxes + length])
@@ -18,7 +27,7 @@ func sliceOffsets(_ indices: Tensor, in shape: Shape, batchAxes: Int) throws -> 
         for tuple in batch * tuplesPerBatch..<(batch + 1) * tuplesPerBatch {
             var offset = batch
             for position in 0..<length {
-                let index = try checkedIndex(values[tuple * length + position], extent: extents[position])
+                let index = try checkedIndex(Int(values[tuple * length + position]), extent: extents[position])
                 offset = offset * extents[position] + index
             }
             offsets[tuple] = offset

@@ -38,6 +38,42 @@ struct ScatterElements: Operator {
 /// ONNX ScatterND (11 to 18): slices that tuples of indices name are written over a copy of the data.
 struct ScatterND: Operator {
     var reduction: ScatterReduction
+    /// Where constant indices name neighbouring slices, as assignments to parts of a tensor do.
+    private var runs: [Run]?
+
+    /// Neighbouring slices of the data, and the first of the updates that are written there.
+    private struct Run {
+        let place: Int
+        let start: Int
+        var count = 1
+    }
+
+    init(reduction: ScatterReduction) { self.reduction = reduction }
+
+    /// Slices of a run, on average, from which on runs are kept.
+    private static let leastRun = 8
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        guard reduction == .none, inputs.count == 3, let shape = inputs[0]?.shape, let indices = inputs[1]?.tensor else {
+            return self
+        }
+        // What doesn't fit is an error of the run.
+        guard (try? slicesShape(shape, indices: indices.shape, batchAxes: 0)) != nil,
+            let offsets = try? sliceOffsets(indices, in: shape, batchAxes: 0)
+        else { return self }
+        var found: [Run] = []
+        for (start, place) in offsets.enumerated() {
+            if let last = found.last, last.place + last.count == place {
+                found[found.count - 1].count += 1
+            } else {
+                found.append(Run(place: place, start: start))
+            }
+        }
+        guard found.count * Self.leastRun <= offsets.count else { return self }
+        var result = self
+        result.runs = found
+        return result
+    }
 
     var floatingPointTypes: Set<DType>? { reduction.floatingPointTypes }
 
@@ -58,8 +94,16 @@ struct ScatterND: Operator {
         guard updates.shape == expected else {
             throw TensorError("expected updates of shape \(expected), found \(updates.shape)")
         }
-        let offsets = try sliceOffsets(indices, in: data.shape, batchAxes: 0)
         let inner = data.shape.count((indices.shape.dimensions.last ?? 0)..<data.shape.rank)
+        if let runs {
+            return try context.moveElements(of: [data, updates], into: 0, shape: data.shape) { units in
+                try units.copy(at: 0, to: 0, count: data.count)
+                for run in runs {
+                    try units.copy(from: 1, at: run.start * inner, to: run.place * inner, count: run.count * inner)
+                }
+            }
+        }
+        let offsets = try sliceOffsets(indices, in: data.shape, batchAxes: 0)
         guard reduction == .none else {
             return try context.combine(updates, with: data, offsets: offsets, inner: inner, reduction: reduction)
         }
