@@ -33,6 +33,19 @@ import Testing
         #expect(y[0].shape.dimensions == [1, 0, 1, 2])
     }
 
+    @Test func indexesNothing() throws {
+        let indices = try Tensor([Int64](), shape: Shape([Self.huge, 0]))
+        let nothing = try empty([0])
+        #expect(try run("GatherND", version: 13, inputs: [nothing, indices])[0].shape.dimensions == [Self.huge, 0])
+        #expect(
+            try run("ScatterND", version: 18, inputs: [nothing, indices, empty([Self.huge, 0])])[0].shape.dimensions == [0])
+        // Constant indices that aren't checked against the updates before the run.
+        var g = FusionGraph()
+        let (data, updates) = (try g.input([1]), try g.input([1]))
+        let y = g.node("ScatterND", data, g.constant(indices), updates)
+        #expect(throws: (any Error).self) { try g.fusions(y) }
+    }
+
     /// Bytes other than 0 and 1 are truth values all the same.
     @Test func takesBitsForTruth() throws {
         let bytes = try Tensor([0, 1, 2, 255] as [UInt8], shape: Shape([4]))

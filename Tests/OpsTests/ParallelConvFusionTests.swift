@@ -107,6 +107,36 @@ import Testing
         #expect(try g.fusions(g.node("Add", try norm(&g, x, 4), narrow))["Conv+Conv"] == nil)
     }
 
+    /// What no shape was inferred for yet may be anything: it is refused, or an error, and takes no memory.
+    @Test func refusesHugeExtents() throws {
+        let shapes: [([Int], Int64)] = [
+            ([1 << 48, 0, 1, 1], 1), ([1 << 20, 1 << 20, 0, 3], 1), ([0, 1 << 40, 3, 3], 1), ([4, 4, 3, 3], 1 << 62),
+            ([4, 4, 3, 3], .max),
+        ]
+        for (shape, group) in shapes {
+            var g = FusionGraph()
+            let x = try g.input([1, 4, 6, 6])
+            let count = shape.contains(0) ? 0 : 144
+            let w = g.constant(try Tensor([Float](repeating: 1, count: count), shape: Shape(shape)))
+            let y = g.node("Conv", x, w, attributes: NodeAttributes(["group": .int(group), "pads": .ints([1, 1, 1, 1])]))
+            for other in [g.node("Relu", x), try norm(&g, x, 4)] {
+                #expect((try? g.fusions(g.node("Add", y, other)))?["Conv+Conv"] == nil)
+            }
+        }
+    }
+
+    /// A mean of many standard deviations is subtracted before anything is rounded.
+    @Test(arguments: [(1, true), (1e4, false)] as [(Float, Bool)])
+    func keepsFarMeans(mean: Float, isMerged: Bool) throws {
+        var g = FusionGraph()
+        let x = try g.input([1, 2, 5, 5])
+        let y = g.node("Conv", x, try g.weights([2, 2, 3, 3]), attributes: Self.padded)
+        let (scale, bias) = (try g.weights([2]), try g.weights([2]))
+        let (means, variances) = (g.constant(try Tensor([mean, 0])), g.constant(try Tensor([1 as Float, 1])))
+        let sum = g.node("Add", y, g.node("BatchNormalization", x, scale, bias, means, variances))
+        #expect(try g.fusions(sum)["Conv+Conv"] == (isMerged ? 1 : nil))
+    }
+
     /// Weights that a session may be given other values for stay.
     @Test func keepsReplaceableWeights() throws {
         var g = FusionGraph()

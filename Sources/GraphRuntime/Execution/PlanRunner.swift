@@ -90,10 +90,11 @@ struct PlanRunner {
     /// Runs a step whose operands are the same places in every run.
     private func run(_ index: Int, _ prepared: PreparedRun, _ frame: Frame, _ values: [Value?]) throws {
         do {
+            let allocated = observer == nil ? 0 : TensorStorage.allocatedBytes
             let start = observer == nil ? 0 : DispatchTime.now().uptimeNanoseconds
             try prepared(threads)
             guard observer != nil else { return }
-            report(index, inputs: frame.operands[index].inputs ?? [], values, since: start, TensorStorage.allocatedBytes)
+            report(index, inputs: frame.operands[index].inputs ?? [], values, since: start, allocated)
         } catch {
             let inputs = frame.operands[index].inputs ?? []
             throw RunError(node: plan.steps[index].node, inputs: inputs.map { $0?.kind }, underlying: error)

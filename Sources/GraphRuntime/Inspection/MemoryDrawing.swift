@@ -42,11 +42,13 @@ public struct MemoryDrawing: Sendable {
         let bottom = Self.top + Self.arenaHeight
         let scale = Self.arenaHeight / Double(max(plan.arenaByteCount, 1))
         axis(bottom: bottom, height: Self.arenaHeight, most: plan.arenaByteCount, label: "arena", into: &lines)
+        let inputs = Set(plan.graph.inputs.map { plan.graph.values[$0].name })
         for block in plan.blocks where block.first < plan.steps.count {
             let last = min(block.last, plan.steps.count - 1)
             let node = plan.steps[block.first].node
-            let until = block.last >= plan.steps.count ? "kept for the next run" : "to step \(last)"
-            let tip = "\(block.value): \(MarkupText.bytes(block.byteCount)), from step \(block.first) (\(node.title)) \(until)"
+            let start = inputs.contains(block.value) ? "from the start" : "from step \(block.first) (\(node.title))"
+            let until = block.last >= plan.steps.count ? "to the end" : "to step \(last)"
+            let tip = "\(block.value): \(MarkupText.bytes(block.byteCount)), \(start) \(until)"
             lines.append(
                 "<g><title>\(MarkupText.xml(tip))</title><rect x=\"\(number(Self.left + Double(block.first) * stepWidth))\" "
                     + "y=\"\(number(bottom - Double(block.offset + block.byteCount) * scale))\" "

@@ -18,9 +18,9 @@ public struct PlanInspection: Sendable {
         public let value: String
         /// Its size in bytes.
         public let byteCount: Int
-        /// The step that writes it, and the last that reads it; the number of steps for what stays for the next run.
+        /// The step that writes it; 0 for an input.
         public let first: Int
-        /// The step that reads it last; the number of steps for what stays for the next run.
+        /// The step that reads it last; the number of steps for an output, and for what stays for the next run.
         public let last: Int
         /// Where it begins in the arena, in bytes.
         public let offset: Int

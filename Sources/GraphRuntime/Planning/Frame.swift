@@ -1,7 +1,7 @@
 /// The memory of one run: the arena and the values in it. Sent between threads unchecked: the plan hands it to one run at a time.
 final class Frame: @unchecked Sendable {
     /// What a step reads and writes that is the same in every run.
-    struct Operands {
+    struct StepOperands {
         /// The node's inputs; nil where some of them aren't there before the run.
         let inputs: [Value?]?
         /// The places of its outputs, nil for those that have none before the run.
@@ -20,7 +20,7 @@ final class Frame: @unchecked Sendable {
     }
 
     /// By step.
-    let operands: [Operands]
+    let operands: [StepOperands]
     /// By step; nil for those that aren't prepared.
     let prepared: [PreparedStep?]
     /// By value id; what the arena and the constants hold is there from the start. Empty while a run has it.
@@ -66,28 +66,28 @@ final class Frame: @unchecked Sendable {
         self.values = values
     }
 
-    private static func operands(of step: Plan.Step, _ plan: Plan, _ values: [Value?]) -> Operands {
+    private static func operands(of step: Plan.Step, _ plan: Plan, _ values: [Value?]) -> StepOperands {
         let outputs = step.node.outputs.map { id -> MutableTensor? in
             guard let id, case .arena = plan.locations[id] else { return nil }
             return values[id]?.tensor.map { MutableTensor($0) }
         }
         let inputs = step.node.inputs.map { id in id.flatMap { values[$0] } }
         let isComplete = zip(step.node.inputs, inputs).allSatisfy { id, value in id == nil || value != nil }
-        return Operands(
+        return StepOperands(
             inputs: isComplete ? inputs : nil, outputs: outputs,
             hasOwnOutputs: step.node.outputs.contains { id in id.map { plan.locations[$0] == .heap } ?? false },
             isWidened: step.isUnchecked
                 ? nil : step.operation.needsWidening(step.node.inputs.map { id in id.flatMap { plan.facts[$0].dtype } }))
     }
 
-    private static func prepared(_ step: Plan.Step, _ operands: Operands) -> PreparedStep? {
+    private static func prepared(_ step: Plan.Step, _ operands: StepOperands) -> PreparedStep? {
         guard step.isFixed, !step.operation.isView, !operands.hasOwnOutputs, operands.isWidened == false,
             let inputs = operands.inputs,
             // Elements that may be computed anew have no address that stays.
             inputs.allSatisfy({ $0?.tensor?.storage.deferred?.isPinned != false })
         else { return nil }
         // What doesn't fit is an error of the node when it runs.
-        let operands = GraphRuntime.Operands(inputs: inputs, outputs: operands.outputs)
+        let operands = Operands(inputs: inputs, outputs: operands.outputs)
         return (try? step.operation.prepared(for: operands)).map { PreparedStep(run: $0, releases: step.releases) }
     }
 

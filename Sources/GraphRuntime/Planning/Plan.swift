@@ -87,8 +87,15 @@ final class Plan: Sendable {
         let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), context: context)
         self.steadyInputs = steadyInputs
         self.runBytes = runBytes
+        let outputs = Set(planner.graph.outputs)
         outputByteCount = Fact.byteCount(
-            planner.locations.indices.filter { planner.locations[$0] == .heap }.map { planner.facts[$0] })
+            planner.locations.indices.filter { id in
+                switch planner.locations[id] {
+                case .heap: true
+                case .arena: outputs.contains(id)
+                case .bound, .constant, .view: false
+                }
+            }.map { planner.facts[$0] })
         graph = planner.graph
         facts = planner.facts
         steps = planner.steps.map { step in

@@ -17,8 +17,8 @@ struct Planner {
     private var isPlaced: [Bool]
     /// By node, see ``Plan/Step/isSteady``.
     private var isSteady: [Bool]
-    /// The inputs and outputs with places in the arena, see ``smallValues(escaping:)``.
-    private var kept: Set<ValueID> = []
+    /// The inputs and outputs with places in the arena, see ``findSmallValues(escaping:)``.
+    private var smallValues: Set<ValueID> = []
 
     /// - Parameter context: see ``Operator/specialised(inputs:outputs:plan:)``.
     init(_ optimized: OptimizedGraph, steadyInputs: Set<ValueID> = [], context: PlanContext = PlanContext()) throws {
@@ -36,7 +36,7 @@ struct Planner {
         let escaping = escapingRoots()
         findSteadyNodes(operations, inputs: steadyInputs, escaping: escaping)
         replaceInputs(operations, escaping: escaping)
-        kept = smallValues(escaping: escaping).subtracting(steadyInputs)
+        smallValues = findSmallValues(escaping: escaping).subtracting(steadyInputs)
         try placeValues(operations, escaping: escaping)
         makeSteps(operations)
     }
@@ -148,7 +148,7 @@ struct Planner {
 
     /// The small inputs that nodes read, and the small outputs of nodes that have places: they are copied into the arena and out of it, so
     /// that more steps have all of their operands before the run. An input that is an output stays as it is.
-    private func smallValues(escaping: Set<ValueID>) -> Set<ValueID> {
+    private func findSmallValues(escaping: Set<ValueID>) -> Set<ValueID> {
         func isSmall(_ id: ValueID) -> Bool {
             guard let dtype = facts[id].dtype, dtype != .string, let shape = facts[id].shape,
                 let byteCount = dtype.byteCount(of: shape.count)
@@ -168,7 +168,7 @@ struct Planner {
     private mutating func placeValues(_ operations: [any Operator], escaping: Set<ValueID>) throws(GraphError) {
         var blocks: [ArenaLayout.Block] = []
         var blockOfRoot: [ValueID: Int] = [:]
-        for id in Set(graph.inputs + graph.captures).intersection(kept).sorted() {
+        for id in Set(graph.inputs + graph.captures).intersection(smallValues).sorted() {
             guard let byteCount = facts[id].dtype?.byteCount(of: facts[id].shape?.count ?? 0) else { continue }
             blockOfRoot[id] = blocks.count
             blocks.append(ArenaLayout.Block(byteCount: byteCount, first: 0, last: lastRead[id]))
@@ -179,13 +179,13 @@ struct Planner {
                 guard isPlaced[index], let dtype = facts[id].dtype, let shape = facts[id].shape,
                     let byteCount = dtype.byteCount(of: shape.count)
                 else { continue }
-                if escaping.contains(id), !kept.contains(id) {
+                if escaping.contains(id), !smallValues.contains(id) {
                     locations[id] = .heap
                 } else if roots[id] == id {
                     blockOfRoot[id] = blocks.count
-                    // What stays for the next run is there from its start.
+                    // What stays for the next run is there from its start; a small output stays until it is copied.
                     let first = lastRead[id] == graph.nodes.count ? 0 : index
-                    let last = kept.contains(id) ? graph.nodes.count : max(lastRead[id], index)
+                    let last = smallValues.contains(id) ? graph.nodes.count : max(lastRead[id], index)
                     blocks.append(ArenaLayout.Block(byteCount: byteCount, first: first, last: last))
                 }
             }

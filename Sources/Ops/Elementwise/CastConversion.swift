@@ -55,7 +55,7 @@ func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRound
     default:
         if x.dtype == y.dtype { return try y.copy(from: x) }
         guard let run = try preparedCast(x, into: y) else { throw TensorError("can't convert \(x.dtype) to \(y.dtype)") }
-        try run(threads)
+        try withExtendedLifetime(x) { try run(threads) }
     }
 }
 

@@ -38,18 +38,31 @@ struct ConvScaleFusion: Fusion {
             self.factor = factor
             self.offset = offset
         }
+
+        /// What a BatchNormalization by constants makes of a value's channels.
+        ///
+        /// - Parameter mostDeviations: the largest mean, in standard deviations: of larger ones the offset would lose what the difference
+        ///   from the mean keeps.
+        init?(
+            normalization node: Int, of value: ValueID, channels: Int, mostDeviations: Double = .infinity, _ editor: GraphEditor
+        ) {
+            let inputs = editor.nodes[node].inputs
+            guard let norm = editor.operation(node, as: BatchNormalization.self), !norm.isTraining, norm.activation == nil,
+                inputs.count == 5, inputs[0] == value
+            else { return nil }
+            let parameters = inputs.dropFirst().compactMap { editor.floats($0)?.map { Double($0) } }
+            guard parameters.count == 4, parameters.allSatisfy({ $0.count == channels }) else { return nil }
+            let deviations = parameters[3].map { ($0 + norm.epsilon).squareRoot() }
+            guard zip(parameters[2], deviations).allSatisfy({ !(abs($0) > mostDeviations * $1) }) else { return nil }
+            let factor = zip(parameters[0], deviations).map { $0 / $1 }
+            self.init(factor: factor, offset: zip(zip(parameters[1], parameters[2]), factor).map { $0.0 - $0.1 * $1 })
+        }
     }
 
     private func scale(_ node: Int, of product: ValueID, _ weights: ScaledWeights, _ editor: GraphEditor) -> Scale? {
         let channels = weights.channels
-        if let norm = editor.operation(node, as: BatchNormalization.self) {
-            let inputs = editor.nodes[node].inputs
-            guard !norm.isTraining, norm.activation == nil, inputs.count == 5, inputs[0] == product else { return nil }
-            let parameters = inputs.dropFirst().compactMap { editor.floats($0)?.map { Double($0) } }
-            guard parameters.count == 4, parameters.allSatisfy({ $0.count == channels }) else { return nil }
-            let factor = zip(parameters[0], parameters[3]).map { $0 / ($1 + norm.epsilon).squareRoot() }
-            let offset = zip(zip(parameters[1], parameters[2]), factor).map { $0.0 - $0.1 * $1 }
-            return Scale(factor: factor, offset: offset)
+        if editor.operation(node, as: BatchNormalization.self) != nil {
+            return Scale(normalization: node, of: product, channels: channels, editor)
         }
         func constant(_ function: ArithmeticFunction) -> [Double]? {
             guard let other = editor.orders(node, function).first(where: { $0.0 == product })?.1 else { return nil }

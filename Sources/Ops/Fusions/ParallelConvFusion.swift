@@ -12,13 +12,12 @@ struct ParallelConvFusion: Fusion {
         for (first, second) in editor.orders(node, .add) {
             guard first != second, let producer = editor.producer(of: first), let other = editor.producer(of: second),
                 editor.soleReader(of: first) == node, editor.soleReader(of: second) == node,
-                var branch = ConvolutionBranch(producer, editor), let output = editor.output(node),
-                let added = ConvolutionBranch(other, editor) ?? ConvolutionBranch(normalization: other, like: branch, editor),
-                let operation = editor.nodes[producer].operation, branch.add(added)
+                let branch = ConvolutionBranch(producer, editor), let operation = editor.nodes[producer].operation,
+                let output = editor.output(node), let sum = try sum(branch, other, editor)
             else { continue }
             let name = editor.nodes[node].name
-            let weights = editor.addConstant(try Tensor(branch.weights, shape: branch.shape), name: name + "/weights")
-            let bias = editor.addConstant(try Tensor(branch.bias), name: name + "/bias")
+            let weights = editor.addConstant(try Tensor(sum.weights, shape: branch.shape), name: name + "/weights")
+            let bias = editor.addConstant(try Tensor(sum.bias), name: name + "/bias")
             return FusionMatch(
                 nodes: [producer, other, node].sorted(), type: "Conv", operation: operation,
                 inputs: [branch.source, weights, bias],
@@ -26,99 +25,117 @@ struct ParallelConvFusion: Fusion {
         }
         return nil
     }
+
+    private func sum(_ branch: ConvolutionBranch, _ other: Int, _ editor: GraphEditor) throws -> ConvolutionSum? {
+        if let added = ConvolutionBranch(other, editor) {
+            guard let tap = branch.tap(of: added) else { return nil }
+            var sum = try ConvolutionSum(branch)
+            return try sum.add(added, tap: tap) ? sum : nil
+        }
+        // As many output channels as there are input channels.
+        let (outputs, depth) = (branch.shape[0], branch.shape[1])
+        guard outputs % depth == 0, outputs / depth == branch.attributes.group,
+            branch.attributes.strides.allSatisfy({ $0 == 1 }),
+            let tap = branch.middle,
+            let scale = ConvScaleFusion.Scale(
+                normalization: other, of: branch.source, channels: outputs, mostDeviations: 64, editor)
+        else { return nil }
+        var sum = try ConvolutionSum(branch)
+        return sum.add(scale, depth: depth, tap: tap) ? sum : nil
+    }
 }
 
 /// A convolution of float32 by constants that nobody replaces.
 private struct ConvolutionBranch {
     let source: ValueID
+    let attributes: WindowAttributes
+    let weights: Tensor
+    let bias: Tensor?
+
     /// [M, C / group, kernel…].
-    let shape: Shape
-    private(set) var weights: [Float]
-    private(set) var bias: [Float]
-    private let attributes: WindowAttributes
-
-    /// The largest weight: the terms of larger ones may leave the range of single precision where those of both convolutions don't.
-    private static let largestWeight: Float = 0x1p60
-
-    private var kernel: [Int] { Array(shape.dimensions.dropFirst(2)) }
+    var shape: Shape { weights.shape }
     /// Weights of a pair of an output and an input channel.
-    private var taps: Int { kernel.reduce(1, *) }
-    private var isPointwise: Bool { taps == 1 }
+    var taps: Int { kernel.reduce(1, *) }
+    private var kernel: [Int] { Array(shape.dimensions.dropFirst(2)) }
 
     init?(_ node: Int, _ editor: GraphEditor) {
         let inputs = editor.nodes[node].inputs
-        guard let conv = editor.operation(node, as: Conv.self), !conv.isFused, inputs.count >= 2, let source = inputs[0],
-            let weights = editor.fixedFloats(inputs[1]), let shape = editor.constant(inputs[1])?.shape, shape.rank >= 3
-        else { return nil }
-        (self.source, self.shape, self.weights, attributes) = (source, shape, weights, conv.attributes)
-        bias = [Float](repeating: 0, count: shape[0])
-        if inputs.count > 2, inputs[2] != nil {
-            guard let values = editor.fixedFloats(inputs[2]), values.count == shape[0] else { return nil }
-            bias = values
+        func fixed(_ id: ValueID?) -> Tensor? {
+            guard let id, let tensor = editor.constant(id), tensor.dtype == .float32, tensor.count > 0 else { return nil }
+            return editor.graph.replaceable.contains(id) ? nil : tensor
         }
-    }
-
-    /// A BatchNormalization as the convolution with one weight for each channel that it is beside another one of its input.
-    init?(normalization node: Int, like other: ConvolutionBranch, _ editor: GraphEditor) {
-        let inputs = editor.nodes[node].inputs
-        guard let norm = editor.operation(node, as: BatchNormalization.self), !norm.isTraining, norm.activation == nil,
-            inputs.count == 5, inputs[0] == other.source, other.attributes.strides.allSatisfy({ $0 == 1 })
+        guard let conv = editor.operation(node, as: Conv.self), !conv.isFused, inputs.count >= 2, let source = inputs[0],
+            let weights = fixed(inputs[1]), weights.shape.rank >= 3
         else { return nil }
-        let parameters = inputs.dropFirst().compactMap { editor.fixedFloats($0)?.map { Double($0) } }
-        let (outputs, depth, group) = (other.shape[0], other.shape[1], other.attributes.group)
-        // As many output channels as there are input channels.
-        guard parameters.count == 4, parameters.allSatisfy({ $0.count == outputs }), depth * group == outputs,
-            let shape = try? Shape([outputs, depth] + other.kernel.map { _ in 1 })
-        else { return nil }
-        let factor = zip(parameters[0], parameters[3]).map { $0 / ($1 + norm.epsilon).squareRoot() }
-        (source, self.shape) = (other.source, shape)
-        weights = (0..<outputs * depth).map { $0 % depth == $0 / depth % depth ? Float(factor[$0 / depth]) : 0 }
-        bias = zip(zip(parameters[1], parameters[2]), factor).map { Float($0.0 - $0.1 * $1) }
-        var attributes = WindowAttributes()
-        (attributes.group, attributes.strides) = (group, other.attributes.strides)
-        self.attributes = attributes
+        (self.source, self.weights, attributes) = (source, weights, conv.attributes)
+        let biasID = inputs.count > 2 ? inputs[2] : nil
+        bias = fixed(biasID)
+        guard biasID == nil || bias?.count == weights.shape[0] else { return nil }
     }
 
-    /// Adds the weights and the bias of another branch, whose kernel is no larger.
-    ///
-    /// - Returns: whether the branches have one input and windows that fit, and all sums are ordinary numbers.
-    mutating func add(_ other: ConvolutionBranch) -> Bool {
-        guard source == other.source, shape[0] == other.shape[0], shape[1] == other.shape[1], shape.rank == other.shape.rank,
-            attributes.group == other.attributes.group, let tap = tap(of: other)
-        else { return false }
-        let step = other.taps == taps ? 1 : taps
-        for (index, weight) in other.weights.enumerated() { weights[index * step + tap] += weight }
-        for (index, value) in other.bias.enumerated() { bias[index] += value }
-        return weights.allSatisfy { abs($0) <= Self.largestWeight } && bias.allSatisfy(\.isFinite)
-    }
-
-    /// Where the first weight of another branch belongs in the kernel of this one; nil where their windows don't fit.
-    private func tap(of other: ConvolutionBranch) -> Int? {
-        guard let own = try? attributes.values(kernel: kernel), let added = try? other.attributes.values(kernel: other.kernel),
+    /// Where the first weight of another branch, whose kernel is no larger, belongs in the kernel of this one; nil where the branches have
+    /// different inputs or channels, or their windows don't fit.
+    func tap(of other: ConvolutionBranch) -> Int? {
+        guard source == other.source, attributes.group == other.attributes.group, shape.rank == other.shape.rank,
+            shape.dimensions.prefix(2) == other.shape.dimensions.prefix(2),
+            let own = try? attributes.values(kernel: kernel), let added = try? other.attributes.values(kernel: other.kernel),
             own.strides == added.strides
         else { return nil }
         if kernel == other.kernel {
             let isSame = own.dilations == added.dilations && own.pads == added.pads
             return isSame && attributes.autoPad == other.attributes.autoPad ? 0 : nil
         }
-        guard other.isPointwise, attributes.autoPad == .notSet, other.attributes.autoPad == .notSet,
-            added.pads.allSatisfy({ $0 == 0 })
-        else { return nil }
+        guard other.taps == 1, other.attributes.autoPad == .notSet, added.pads.allSatisfy({ $0 == 0 }) else { return nil }
+        return middle
+    }
+
+    /// The weight by which the input's element at the place of an output's is multiplied; nil where it isn't the middle one.
+    var middle: Int? {
+        guard attributes.autoPad == .notSet, let own = try? attributes.values(kernel: kernel) else { return nil }
         var tap = 0
         for (axis, extent) in kernel.enumerated() {
-            let middle = extent / 2
-            let pad = middle * own.dilations[axis]
+            let pad = extent / 2 * own.dilations[axis]
             guard extent % 2 == 1, own.pads[axis] == pad, own.pads[kernel.count + axis] == pad else { return nil }
-            tap = tap * extent + middle
+            tap = tap * extent + extent / 2
         }
         return tap
     }
 }
 
-extension GraphEditor {
-    /// The elements of a constant of float32 that nobody replaces.
-    fileprivate func fixedFloats(_ id: ValueID?) -> [Float]? {
-        guard let id, let tensor = constant(id), tensor.dtype == .float32, !graph.replaceable.contains(id) else { return nil }
-        return try? tensor.array(of: Float.self)
+/// The weights and the bias of one convolution, to which those of others are added.
+private struct ConvolutionSum {
+    private(set) var weights: [Float]
+    private(set) var bias: [Float]
+    private let taps: Int
+
+    /// The largest weight: the terms of larger ones may leave the range of single precision where those of both convolutions don't.
+    private static let largestWeight: Float = 0x1p60
+
+    init(_ branch: ConvolutionBranch) throws {
+        weights = try branch.weights.array(of: Float.self)
+        bias = try branch.bias?.array(of: Float.self) ?? [Float](repeating: 0, count: branch.shape[0])
+        taps = branch.taps
     }
+
+    /// - Returns: whether all sums are ordinary numbers.
+    mutating func add(_ branch: ConvolutionBranch, tap: Int) throws -> Bool {
+        let step = branch.taps == taps ? 1 : taps
+        for (index, weight) in try branch.weights.array(of: Float.self).enumerated() { weights[index * step + tap] += weight }
+        for (index, value) in try branch.bias?.array(of: Float.self).enumerated() ?? [].enumerated() { bias[index] += value }
+        return isOrdinary
+    }
+
+    /// Adds what multiplies each channel of the input by one number: a weight at `tap` of each output channel, for the same input channel, of
+    /// `depth` in its group.
+    ///
+    /// - Returns: whether all sums are ordinary numbers.
+    mutating func add(_ scale: ConvScaleFusion.Scale, depth: Int, tap: Int) -> Bool {
+        for (channel, factor) in scale.factor.enumerated() {
+            weights[(channel * depth + channel % depth) * taps + tap] += Float(factor)
+            bias[channel] += Float(scale.offset[channel])
+        }
+        return isOrdinary
+    }
+
+    private var isOrdinary: Bool { weights.allSatisfy { abs($0) <= Self.largestWeight } && bias.allSatisfy(\.isFinite) }
 }

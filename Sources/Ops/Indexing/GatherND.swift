@@ -20,6 +20,8 @@ private func sliceOffsets<Index: FixedWidthInteger>(
     let tuples = indices.count(0..<max(indices.rank - 1, 0))
     let batches = shape.count(0..<batchAxes)
     guard tuples > 0, batches > 0 else { return [] }
+    // Each names the whole of its batch.
+    guard length > 0 || shape.count > 0 else { return [] }
     let extents = Array(shape.dimensions[batchAxes..<batchAxes + length])
     let tuplesPerBatch = tuples / batches
     var offsets = [Int](repeating: 0, count: tuples)

@@ -58,7 +58,7 @@ struct ScatterND: Operator {
             return self
         }
         // What doesn't fit is an error of the run.
-        guard (try? slicesShape(shape, indices: indices.shape, batchAxes: 0)) != nil,
+        guard indices.count > 0, (try? slicesShape(shape, indices: indices.shape, batchAxes: 0)) != nil,
             let offsets = try? sliceOffsets(indices, in: shape, batchAxes: 0)
         else { return self }
         var found: [Run] = []
@@ -67,9 +67,9 @@ struct ScatterND: Operator {
                 found[found.count - 1].count += 1
             } else {
                 found.append(Run(place: place, start: start))
+                guard found.count * Self.leastRun <= offsets.count else { return self }
             }
         }
-        guard found.count * Self.leastRun <= offsets.count else { return self }
         var result = self
         result.runs = found
         return result

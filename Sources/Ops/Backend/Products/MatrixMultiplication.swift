@@ -28,12 +28,16 @@ func matMul(
     _ a: Tensor, panels: PackedPanels, _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
     threads: ThreadPool
 ) throws {
+    let product = try panelProduct(extents, bias: bias, residual: residual, into: output)
+    unsafe try product.run(a.pointer(to: Float.self), panels: panels, output.pointer(to: Float.self), threads: threads)
+}
+
+private func panelProduct(
+    _ extents: MatMulExtents, bias: Tensor?, residual: Tensor?, into output: MutableTensor
+) throws(TensorError) -> PanelProduct {
     guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
-    let left = unsafe try a.pointer(to: Float.self)
-    let target = unsafe try output.pointer(to: Float.self)
     let added = unsafe try Added<Float>(bias: bias, residual: residual, extents)
-    let product = unsafe PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k, start: added.start)
-    unsafe try product.run(left, panels: panels, target, threads: threads)
+    return unsafe PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k, start: added.start)
 }
 
 /// The same of tensors that outlive what is returned, with a factor that is packed by the first run.
@@ -41,22 +45,17 @@ func preparedMatMul(
     _ a: Tensor, _ b: Tensor, panels: PackedFactor, bias: Tensor?, residual: Tensor?, into output: MutableTensor,
     _ precision: Precision
 ) throws -> PreparedRun {
-    let extents = try MatMulExtents(a.shape, b.shape)
-    guard output.count == extents.output.count else { throw TensorError("the product doesn't have shape \(output.shape)") }
+    let product = try panelProduct(MatMulExtents(a.shape, b.shape), bias: bias, residual: residual, into: output)
     nonisolated(unsafe) let left = unsafe try a.pointer(to: Float.self)
     nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
     // Written by the run alone that it belongs to.
     nonisolated(unsafe) let output = output
-    let added = unsafe try Added<Float>(bias: bias, residual: residual, extents)
-    let product = unsafe PanelProduct(m: extents.products.rows, n: extents.n, k: extents.k, start: added.start)
     return { threads in
         if let panels = try? panels.panels(threads: threads) {
             return unsafe try product.run(left, panels: panels, target, threads: threads)
         }
         // Without memory for the panels the product packs block by block.
-        try matMul(
-            Float.self, a, b.widened(threads: threads), bias: bias, residual: residual, into: output, precision,
-            threads: threads)
+        try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, precision, threads: threads)
     }
 }
 
