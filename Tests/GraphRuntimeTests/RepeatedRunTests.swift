@@ -1,4 +1,5 @@
 import GraphRuntime
+import Synchronization
 import Testing
 
 /// What a run may not do anew each time: its cost for each node is to be that of the kernel.
@@ -50,5 +51,40 @@ import Testing
         #expect(table.rows.map(\.name) == ["Negate"] && table.rows.first?.calls == 500)
         #expect(profile.ownNanoseconds > 0)
         #expect(Double(profile.ownNanoseconds) + table.nodeNanoseconds <= elapsed)
+    }
+
+    /// Counts how it is run; what it would compute doesn't matter.
+    private final class Counter: Operator {
+        let counts = Mutex((preparations: 0, prepared: 0, plain: 0))
+
+        func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [try inputs[0].withoutValue] }
+
+        func run(_ context: inout RunContext) throws {
+            counts.withLock { $0.plain += 1 }
+            try context.output(0).fill(with: 0 as Float)
+        }
+
+        func prepared(for operands: Operands) throws -> PreparedRun? {
+            counts.withLock { $0.preparations += 1 }
+            return { [self] _ in counts.withLock { $0.prepared += 1 } }
+        }
+    }
+
+    /// An operator prepares its run once for all runs, where its operands have places: small ones do, large inputs and outputs don't.
+    @Test(arguments: [(3, true), (2048, false)]) func preparesOnce(count: Int, isPrepared: Bool) throws {
+        let counter = Counter()
+        var toy = ToyGraph()
+        toy.input("x")
+        toy.node("Count", ["x"], ["y"])
+        toy.output("y")
+        let library = OperatorLibrary(
+            registry: OperatorRegistry([OperatorDefinition("Count", since: 1) { _ in counter }], newestOpset: ["": 17]))
+        let session = try Session(
+            graph: toy.graph, library: library, options: SessionOptions(threads: ThreadPool(threadCount: 1)))
+        for _ in 0..<3 { _ = try session.run(["x": Tensor([Float](repeating: 1, count: count))]) }
+        let counts = counter.counts.withLock { $0 }
+        #expect(counts.preparations == (isPrepared ? 1 : 0))
+        #expect(counts.prepared == (isPrepared ? 3 : 0))
+        #expect(counts.plain == (isPrepared ? 0 : 3))
     }
 }
