@@ -29,11 +29,11 @@ public enum StandardOperators {
 
     /// In the order in which they are tried: later ones build on what earlier ones made.
     public static let fusions: [any Fusion] = [
-        ByteTableFusion(), QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(), QuantizedSumFusion(),
-        QuantizedMaxPoolFusion(),
+        ByteTableFusion(), LateDequantizationFusion(), QuantizedConvFusion(), QuantizedGemmFusion(), QuantizedMatMulFusion(),
+        QuantizedSumFusion(), QuantizedMaxPoolFusion(),
         QuantizedProductFusion(), QuantizedGlobalAverageFusion(), QuantizedSoftmaxFusion(), QuantizedMovementFusion(),
         QuantizedConcatFusion(),
-        DequantizedMatMulFusion(), MappedProductFusion(),
+        DequantizedMatMulFusion(), DequantizedConvFusion(), MappedProductFusion(),
         PadConvFusion(), ConvScaleFusion(), ParallelConvFusion(), UnseenTapsFusion(), AttentionFusion(), SiLUFusion(),
         HardSigmoidFusion(),
         HardSwishFusion(),

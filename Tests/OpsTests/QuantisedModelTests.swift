@@ -38,6 +38,17 @@ import Testing
             ]
         ),
         ("static-windows-QDQ-u8s8", ["QLinearMatMul": 2, "movement of bytes": 5, "table of bytes": 4]),
+        (
+            "written-pictures",
+            [
+                "QLinearConv": 2, "QLinearAdd": 1, "DequantizeLinear behind movement": 3, "ConvInteger+scale of QDQ": 1,
+                "ConvInteger+activation": 1, "channels last": 6,
+            ]
+        ),
+        (
+            "written-weights",
+            ["MatMulInteger+scale of QDQ": 1, "MatMulInteger+bias": 1, "DequantizeLinear behind movement": 1]
+        ),
         ("static-attention-QDQ-s8s8", ["QLinearMatMul": 3, "QLinearSoftmax": 2]),
         ("static-attention-QOperator-u8u8", ["QLinearSoftmax": 2]),
         ("static-perceptron-QDQ-u8u8", ["QLinearMatMul": 3]), ("dynamic-QInt8", ["MatMulInteger+scale": 3]),

@@ -10,6 +10,8 @@ public struct GraphEditor {
     private var readers: [[Int]] = []
     private var outputSet: Set<ValueID> = []
     private var removed: Set<Int> = []
+    /// Of nodes that came behind others, at the end of the graph until the fusion is done: their indices, by those of the others.
+    private var followers: [Int: Int] = [:]
     /// Patterns that matched and could not be replaced.
     private(set) var refusals: [FusionReport.Miss] = []
 
@@ -56,9 +58,15 @@ public struct GraphEditor {
 
     /// Adds a constant for a fused node to read.
     public mutating func addConstant(_ tensor: Tensor, name: String) -> ValueID {
-        let id = graph.addValue(ValueDeclaration(name: name))
+        let id = addValue(name: name, fact: Fact(.tensor(tensor)))
         graph.initializers[id] = tensor
-        facts.append(Fact(.tensor(tensor)))
+        return id
+    }
+
+    /// Adds a value for a fused node to produce.
+    public mutating func addValue(name: String, fact: Fact) -> ValueID {
+        let id = graph.addValue(ValueDeclaration(name: name))
+        facts.append(fact)
         producers.append(nil)
         readers.append([])
         return id
@@ -73,7 +81,9 @@ public struct GraphEditor {
     ///   outside of them or is an output of the graph.
     mutating func apply(_ match: FusionMatch, of fusion: String) -> Bool {
         let inside = Set(match.nodes)
-        guard let position = inside.max(), inside.isDisjoint(with: removed) else { return false }
+        guard let position = inside.max(), inside.isDisjoint(with: removed), inside.isDisjoint(with: followers.values) else {
+            return false
+        }
         let last = graph.nodes[position]
         if let reason = obstacle(to: match, inside: inside, position: position) {
             refusals.append(FusionReport.Miss(fusion: fusion, node: last.title, reason: reason))
@@ -95,12 +105,26 @@ public struct GraphEditor {
         for id in match.outputs { producers[id] = position }
         graph.nodes[position] = fused
         removed.formUnion(inside.subtracting([position]))
+        if let follower = match.follower { add(follower, behind: position) }
         return true
+    }
+
+    private mutating func add(_ follower: FusionMatch.Follower, behind position: Int) {
+        let (fused, index) = (graph.nodes[position], graph.nodes.count)
+        var node = Node(
+            name: fused.name,
+            identity: OperatorIdentity(domain: OperatorIdentity.fusionDomain, type: follower.type, version: 1),
+            inputs: follower.inputs, outputs: [follower.output], operation: follower.operation)
+        (node.scopes, node.widensHalves, node.fusion) = (fused.scopes, fused.widensHalves, fused.fusion)
+        graph.nodes.append(node)
+        for case let id? in follower.inputs { readers[id].append(index) }
+        producers[follower.output] = index
+        followers[position] = index
     }
 
     /// Why a match can't be replaced; nil where it can.
     private func obstacle(to match: FusionMatch, inside: Set<Int>, position: Int) -> String? {
-        let surviving = Set(match.outputs)
+        let surviving = Set(match.outputs).union([match.follower?.output].compactMap { $0 })
         for index in inside.sorted() {
             for case let id? in graph.nodes[index].outputs where !surviving.contains(id) {
                 let name = graph.values[id].name
@@ -111,7 +135,7 @@ public struct GraphEditor {
             }
         }
         // Every input must be there when the fused node runs, and every reader must come after it.
-        for id in match.outputs {
+        for id in surviving.sorted() {
             if let reader = readers[id].first(where: { $0 < position && !inside.contains($0) }) {
                 return "\"\(graph.values[id].name)\" is read by \(graph.nodes[reader].title) before its last node"
             }
@@ -121,8 +145,9 @@ public struct GraphEditor {
 
     /// Drops the replaced nodes; indices change.
     mutating func finish() {
-        graph.nodes = graph.nodes.enumerated().filter { !removed.contains($0.offset) }.map(\.element)
-        removed = []
+        let indices = graph.nodes.indices.dropLast(followers.count).flatMap { [$0] + [followers[$0]].compactMap { $0 } }
+        graph.nodes = indices.filter { !removed.contains($0) }.map { graph.nodes[$0] }
+        (removed, followers) = ([], [:])
         index()
     }
 
@@ -149,16 +174,41 @@ public struct FusionMatch: Sendable {
     public var operation: any Operator
     /// What the fused node reads; nil for an optional input that isn't given.
     public var inputs: [ValueID?]
-    /// The values of the replaced nodes that the fused node produces.
+    /// The values that the fused node produces: of the replaced nodes, or new ones for the follower.
     public var outputs: [ValueID]
+    /// A node right behind the fused one; nil for none.
+    public var follower: Follower?
+
+    /// A node that makes a value of the replaced nodes out of what the fused node produces.
+    public struct Follower: Sendable {
+        /// The operator type, in ``OperatorIdentity/fusionDomain``.
+        public var type: String
+        /// The operator, with its attributes.
+        public var operation: any Operator
+        /// What it reads; nil for an optional input that isn't given.
+        public var inputs: [ValueID?]
+        /// The value of the replaced nodes.
+        public var output: ValueID
+
+        /// A node; each parameter is the property of its name.
+        public init(type: String, operation: any Operator, inputs: [ValueID?], output: ValueID) {
+            self.type = type
+            self.operation = operation
+            self.inputs = inputs
+            self.output = output
+        }
+    }
 
     /// A match; each parameter is the property of its name.
-    public init(nodes: [Int], type: String, operation: any Operator, inputs: [ValueID?], outputs: [ValueID]) {
+    public init(
+        nodes: [Int], type: String, operation: any Operator, inputs: [ValueID?], outputs: [ValueID], follower: Follower? = nil
+    ) {
         self.nodes = nodes
         self.type = type
         self.operation = operation
         self.inputs = inputs
         self.outputs = outputs
+        self.follower = follower
     }
 }
 

@@ -67,10 +67,24 @@ extension GraphEditor {
         return (a, b)
     }
 
-    /// The int32 numbers of a bias that is dequantized by the product of two values' scales; empty without one, nil for any other.
-    func integerBias(_ id: ValueID?, _ x: DequantizedValue, _ w: DequantizedValue) -> [ValueID?]? {
+    /// The picture and the weights of a Conv of dequantized values: one scale for the picture, one for all output channels or for each.
+    func quantizedPicture(_ node: Int) -> (x: DequantizedValue, w: DequantizedValue)? {
+        let inputs = nodes[node].inputs
+        guard let x = dequantized(inputs[0]), let w = dequantized(inputs[1]), x.scales.count == 1,
+            let shape = shape(inputs[0]), shape.rank >= 3, shape.rank <= 5, let weights = self.shape(inputs[1]),
+            w.scales.count == 1 || w.isAlong(axis: 0, count: weights[0])
+        else { return nil }
+        return (x, w)
+    }
+
+    /// The int32 numbers of a bias for sums of products: those that are dequantized by the product of the factors' scales, or a constant
+    /// of float32 rounded to multiples of that, as ONNX Runtime does it.
+    ///
+    /// - Returns: what to read; empty without a bias, nil for any other.
+    mutating func integerBias(_ id: ValueID?, _ x: DequantizedValue, _ w: DequantizedValue) throws -> [ValueID?]? {
         guard let id else { return [] }
-        guard let producer = producer(of: id), let operation = operation(producer, as: DequantizeLinear.self),
+        guard let producer = producer(of: id) else { return try roundedBias(id, x, w) }
+        guard let operation = operation(producer, as: DequantizeLinear.self),
             operation.blockSize == 0, let source = nodes[producer].inputs[0], fact(source).dtype == .int32,
             let scales = floats(nodes[producer].inputs[1]), let count = shape(source)?.count,
             scales.count == 1 || scales.count == count
@@ -84,6 +98,18 @@ extension GraphEditor {
             return abs(scales[scales.count == 1 ? 0 : index] - expected) <= 1e-5 * abs(expected)
         }
         return isProduct ? [source] : nil
+    }
+
+    private mutating func roundedBias(_ id: ValueID, _ x: DequantizedValue, _ w: DequantizedValue) throws -> [ValueID?]? {
+        guard isFloat(id), let values = floats(id), w.scales.count == 1 || w.scales.count == values.count else { return nil }
+        var numbers: [Int32] = []
+        for (index, value) in values.enumerated() {
+            let number = Double(value) / (Double(x.scales[0]) * Double(w.scales[w.scales.count == 1 ? 0 : index]))
+            // Sums of products need the rest of the range. Without a number, not even 0 is one.
+            guard abs(number) < 0x1p30 else { return nil }
+            numbers.append(Int32(number.rounded(.toNearestOrEven)))
+        }
+        return [addConstant(try Tensor(numbers), name: graph.values[id].name + "/rounded")]
     }
 
     /// Whether two constants of one byte, nil for 0, are the same number.

@@ -24,7 +24,7 @@ struct QuantizedMovementFusion: Fusion {
             outputs: [result.output])
     }
 
-    private static func isMovement(_ operation: any Operator, _ node: Int, _ editor: GraphEditor) -> Bool {
+    fileprivate static func isMovement(_ operation: any Operator, _ node: Int, _ editor: GraphEditor) -> Bool {
         switch operation {
         case is any ViewOperator, is Transpose, is Slice, is Gather, is Expand, is Tile, is DepthToSpace, is SpaceToDepth: true
         // What is added is what stands for 0.
@@ -34,6 +34,55 @@ struct QuantizedMovementFusion: Fusion {
                     || editor.floats(editor.nodes[node].inputs[2]) == [0])
         default: false
         }
+    }
+}
+
+/// DequantizeLinear → Transpose, Slice, MaxPool, Concat…, whose result isn't quantized as it is: what is dequantized is the result, so that
+/// operators behind find bytes.
+struct LateDequantizationFusion: Fusion {
+    let name = "DequantizeLinear behind movement"
+    var comesBeforeFolding: Bool { true }
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard var operation = editor.nodes[node].operation, editor.nodes[node].outputs.count == 1,
+            let output = editor.output(node), let shape = editor.shape(output),
+            editor.soleReader(of: output).flatMap({ editor.operation($0, as: QuantizeLinear.self) }) == nil,
+            let x = editor.dequantized(editor.nodes[node].inputs[0]), let source = editor.shape(x.source),
+            source.count >= shape.count || operation is Concat, let dtype = editor.fact(x.source).dtype
+        else { return nil }
+        var (inputs, axis) = (editor.nodes[node].inputs, x.axis)
+        inputs[0] = x.source
+        if let transpose = operation as? Transpose, x.scales.count > 1 {
+            guard let place = try transpose.axes(rank: x.rank).firstIndex(of: (x.axis + x.rank) % x.rank) else { return nil }
+            axis = place
+        } else {
+            guard x.scales.count == 1 else { return nil }
+            switch operation {
+            case let pool as MaxPool:
+                // The largest byte is the largest number.
+                guard x.scales[0] > 0, shape.rank <= 5 else { return nil }
+                operation = QuantizedMaxPool(attributes: pool.attributes)
+            case let concat as Concat:
+                operation = QuantizedConcat(
+                    axis: concat.axis < 0 ? concat.axis + shape.rank : concat.axis,
+                    tables: Array(repeating: nil, count: inputs.count), dtype: dtype)
+                for (index, input) in inputs.enumerated().dropFirst() {
+                    guard let other = editor.dequantized(input), other.scales == x.scales,
+                        editor.fact(other.source).dtype == dtype, editor.isSameByte(other.zero, x.zero)
+                    else { return nil }
+                    inputs[index] = other.source
+                }
+            default:
+                guard !(operation is Pad), QuantizedMovementFusion.isMovement(operation, node, editor) else { return nil }
+            }
+        }
+        let moved = editor.addValue(
+            name: editor.graph.values[output].name + "/quantized", fact: Fact(dtype: dtype, shape: shape))
+        return FusionMatch(
+            nodes: [node], type: editor.nodes[node].identity.type, operation: operation, inputs: inputs, outputs: [moved],
+            follower: FusionMatch.Follower(
+                type: "DequantizeLinear", operation: DequantizeLinear(axis: axis, blockSize: 0, outputType: nil),
+                inputs: [moved, x.scale, x.zero], output: output))
     }
 }
 

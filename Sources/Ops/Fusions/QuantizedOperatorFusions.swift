@@ -13,16 +13,36 @@ struct QuantizedConvFusion: Fusion {
             return nil
         }
         let inputs = editor.nodes[result.producer].inputs
-        guard let x = editor.dequantized(inputs[0]), let w = editor.dequantized(inputs[1]), x.scales.count == 1,
-            let shape = editor.shape(inputs[0]), shape.rank >= 3, shape.rank <= 5, let weights = editor.shape(inputs[1]),
-            w.scales.count == 1 || w.isAlong(axis: 0, count: weights[0]),
-            let bias = editor.integerBias(inputs.count > 2 ? inputs[2] : nil, x, w)
+        guard let (x, w) = editor.quantizedPicture(result.producer),
+            let bias = try editor.integerBias(inputs.count > 2 ? inputs[2] : nil, x, w)
         else { return nil }
         var operation = QLinearConv(attributes: conv.attributes)
         operation.isRectified = result.isRectified
         return FusionMatch(
             nodes: result.nodes, type: "QLinearConv", operation: operation,
             inputs: x.inputs + w.inputs + [result.scale, result.zero] + bias, outputs: [result.output])
+    }
+}
+
+/// DequantizeLinear → Conv, whose result stays float32.
+struct DequantizedConvFusion: Fusion {
+    let name = "ConvInteger+scale of QDQ"
+    var comesBeforeFolding: Bool { true }
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        guard let conv = editor.operation(node, as: Conv.self), let output = editor.output(node),
+            let (x, w) = editor.quantizedPicture(node)
+        else { return nil }
+        let inputs = editor.nodes[node].inputs
+        var operation = ConvInteger(attributes: conv.attributes, isScaled: true)
+        let scale = editor.addConstant(
+            try Tensor(w.scales.map { x.scales[0] * $0 }), name: editor.nodes[node].name + "/scale")
+        var operands = [x.source, w.source, x.zero, w.zero, scale]
+        if inputs.count > 2, let bias = inputs[2] {
+            operation.hasBias = true
+            operands.append(bias)
+        }
+        return FusionMatch(nodes: [node], type: "ConvInteger", operation: operation, inputs: operands, outputs: [output])
     }
 }
 
@@ -42,7 +62,7 @@ struct QuantizedGemmFusion: Fusion {
         let axis = gemm.transposeB ? 0 : 1
         let addend = inputs.count > 2 ? inputs[2] : nil
         guard b.scales.count == 1 || b.isAlong(axis: axis, count: right[axis]),
-            addend == nil || editor.shape(addend)?.count == right[axis], let bias = editor.integerBias(addend, a, b)
+            addend == nil || editor.shape(addend)?.count == right[axis], let bias = try editor.integerBias(addend, a, b)
         else { return nil }
         var operation = QuantizedGemm(alpha: 1, transposeB: gemm.transposeB)
         operation.isRectified = result.isRectified

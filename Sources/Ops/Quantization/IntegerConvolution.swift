@@ -4,7 +4,7 @@ import GraphRuntime
 /// bias to each output channel, and applies an activation.
 struct ConvInteger: Operator {
     let attributes: WindowAttributes
-    /// Whether the result is float32: the sums times input 4, one number.
+    /// Whether the result is float32: the sums times input 4, one number or one for each output channel.
     var isScaled = false
     /// Whether input 5 is added to the scaled sums, one number for each output channel.
     var hasBias = false
@@ -46,7 +46,9 @@ struct ConvInteger: Operator {
         var form = ByteConvolution.Form.int32
         if isScaled {
             let scales = try context.input(4).array(of: Float.self)
-            guard scales.count == 1 else { throw TensorError("expected a scale of one number, found \(scales.count)") }
+            guard scales.count == 1 || scales.count == w.shape[0] else {
+                throw TensorError("expected a scale, or one for each of \(w.shape[0]) output channels, found \(scales.count)")
+            }
             form = .float32(scales: scales, bias: hasBias ? try context.input(5) : nil, activation?.finish ?? .nothing)
         }
         var convolution = ByteConvolution(
