@@ -155,6 +155,9 @@ import Testing
         let p = try statistics(&g, 4 * group)
         y = g.node("BatchNormalization", y, p[0], p[1], p[2], p[3])
         #expect(try g.nodeCount(y) == 1)
+        let relu = g.node("Relu", y)
+        #expect(try g.fusions(relu) == ["Conv+scale": 1, "Conv+activation": 1])
+        #expect(try g.nodeCount(relu) == 1)
     }
 
     @Test func refusesScales() throws {

@@ -95,9 +95,9 @@ import Testing
                 ? oracle.convolveTransposed(try doubles(x), try doubles(w), bias: b)
                 : oracle.convolve(try doubles(x), try doubles(w), bias: b)
             try expectClose(found, expected, shape: shape, bound: bound ?? (isDouble ? 1e-13 : 2e-6), "\(self)")
-            guard !isTransposed else { return }
             let packed = try runOnWeights(
-                "Conv", version: 22, attributes: oracle.attributes(autoPad: name, isTransposed: false),
+                isTransposed ? "ConvTranspose" : "Conv", version: 22,
+                attributes: oracle.attributes(autoPad: name, isTransposed: isTransposed),
                 inputs: [x, w] + (bias.map { [$0] } ?? []), threads: threads)
             try expectClose(packed, expected, shape: shape, bound: bound ?? (isDouble ? 1e-13 : 2e-6), "\(self) packed")
         }
@@ -307,6 +307,23 @@ import Testing
         WindowOracle(
             input: [1, 3, 2, 3, 2], weights: [3, 2, 2, 2, 2], strides: [1, 2, 3], dilations: [2, 1, 1],
             outputPadding: [0, 1, 2]),
+        // Rows that never meet, cut into parts, with pixels that none reaches; rows that do meet, in several strips.
+        WindowOracle(input: [1, 24, 50, 31], weights: [24, 3, 2, 2], strides: [2, 2], pads: [1, 0, 0, 1]),
+        WindowOracle(
+            input: [1, 40, 30, 33], weights: [40, 2, 2, 3], strides: [3, 4], pads: [2, 1, 0, 0], outputPadding: [2, 3]),
+        WindowOracle(
+            input: [1, 16, 70, 68], weights: [16, 9, 3, 3], strides: [2, 2], pads: [1, 1, 1, 1], outputPadding: [1, 1]),
+        WindowOracle(input: [1, 12, 9, 20, 21], weights: [12, 4, 2, 2, 2], strides: [2, 2, 2]),
+        WindowOracle(input: [1, 12, 9, 20, 21], weights: [12, 4, 3, 2, 3], strides: [2, 1, 2], pads: [1, 0, 1, 1, 0, 0]),
+        // A row longer than a strip, taps of one stride and of several, and more of them than a panel has rows.
+        WindowOracle(input: [1, 4, 5000], weights: [4, 3, 16], strides: [8], pads: [4, 4]),
+        WindowOracle(input: [1, 5, 3000], weights: [5, 2, 8], strides: [4], pads: [2, 3], outputPadding: [1]),
+        WindowOracle(input: [1, 5, 700], weights: [5, 2, 7], strides: [3], dilations: [2], pads: [1, 2]),
+        WindowOracle(input: [1, 3, 11, 12], weights: [3, 2, 17, 9], strides: [2, 2], pads: [8, 4, 8, 4]),
+        // One pixel, all of whose products are the output, in groups too.
+        WindowOracle(input: [2, 10, 1, 1], weights: [10, 70, 4, 4]),
+        WindowOracle(input: [2, 10, 1, 1], weights: [10, 9, 4, 3], strides: [2, 2], group: 2),
+        WindowOracle(input: [2, 64, 13, 9], weights: [64, 1, 4, 4], strides: [2, 2], pads: [1, 1, 1, 1], group: 64),
     ])
     func transposedCorners(oracle: WindowOracle) throws {
         for threads in [1, 3] { try Case(oracle, hasBias: threads == 1, isTransposed: true, threads: threads).check() }

@@ -385,6 +385,11 @@ private let patterns: [FusionPattern] =
         }
     }
     + [
+        FusionPattern("transposed convolution and Relu", "Conv+activation", isProduct: true) { g in
+            let (x, w) = (try g.input([1, 8, 5, 7]), try g.weights([8, 5, 3, 2], isInFile: true))
+            let y = g.node("ConvTranspose", x, w, attributes: NodeAttributes(["strides": .ints([2, 2])]))
+            return (g.node("Relu", y), [x, w])
+        },
         FusionPattern("convolution, residual and Relu", "Conv+residual", "Conv+activation", isProduct: true) { g in
             let (y, spoiled) = try g.convolution([1, 8, 5, 7], [5, 8, 3, 3], hasBias: false, isInFile: true)
             let residual = try g.input([1, 5, 5, 7])

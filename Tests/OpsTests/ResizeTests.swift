@@ -75,6 +75,31 @@ import Testing
         }
     }
 
+    /// More points than a block, in each of several pictures and channels, against the formula of ONNX GridSample-16.
+    @Test(arguments: [1, 3]) func samplesBlocksOfPoints(threads: Int) throws {
+        let (count, channels, height, width, points) = (2, 3, 7, 5, 301)
+        let data = try pseudoRandom([count, channels, height, width], seed: 1)
+        let grid = try pseudoRandom([count, 1, points, 2], seed: 2)
+        let found = try run("GridSample", version: 20, inputs: [data, grid], threads: threads)[0]
+        let (x, places) = (try doubles(data), try doubles(grid))
+        var expected: [Double] = []
+        for plane in 0..<count * channels {
+            for point in 0..<points {
+                let place = 2 * (plane / channels * points + point)
+                let column = ((places[place] + 1) * Double(width) - 1) / 2
+                let row = ((places[place + 1] + 1) * Double(height) - 1) / 2
+                var sum = 0.0
+                for (down, right) in [(0.0, 0.0), (0, 1), (1, 0), (1, 1)] {
+                    let (y, x0) = (row.rounded(.down) + down, column.rounded(.down) + right)
+                    guard y >= 0, x0 >= 0, y < Double(height), x0 < Double(width) else { continue }
+                    sum += (1 - abs(row - y)) * (1 - abs(column - x0)) * x[(plane * height + Int(y)) * width + Int(x0)]
+                }
+                expected.append(sum)
+            }
+        }
+        try expectClose(found, expected, within: Tolerance(absolute: 1e-6))
+    }
+
     @Test func samplesFarAwayPlaces() throws {
         let data = try floats([1, 2, 3, 4], [1, 1, 2, 2])
         let grid = try floats([.nan, 0, .infinity, 0, 1e30, -1e30, 0, 0], [1, 1, 4, 2])

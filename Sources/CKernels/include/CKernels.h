@@ -13,6 +13,7 @@
 #include "dynamic_product.h"
 #include "elementwise.h"
 #include "finish.h"
+#include "fold.h"
 #include "gemm.h"
 #include "grouped_bytes.h"
 #include "half_precision.h"

@@ -4,7 +4,7 @@ import GraphRuntime
 ///
 /// ONNX Conv-1, -11, -22. Fusions add a residual of the output's shape (input 3), an activation of the sum, and of that
 /// scale · activation + shift.
-struct Conv: Operator {
+struct Conv: ActivatedConvolution {
     var attributes: WindowAttributes
     var hasResidual = false
     var activation: FusedActivation?

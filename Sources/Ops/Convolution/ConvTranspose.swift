@@ -4,13 +4,21 @@ import GraphRuntime
 ///
 /// ONNX ConvTranspose-1, -11, -22. Output extent along an axis:
 /// stride · (input − 1) + output_padding + (kernel − 1) · dilation + 1 − pads.
-struct ConvTranspose: Operator {
+struct ConvTranspose: ActivatedConvolution {
     var attributes: WindowAttributes
     var outputPadding: [Int]
     var outputShape: [Int]
+    var activation: FusedActivation?
+    /// Input 1 in panels, where it is constant.
+    private var panels: PackedConstant?
+
+    init(attributes: WindowAttributes, outputPadding: [Int], outputShape: [Int]) {
+        (self.attributes, self.outputPadding, self.outputShape) = (attributes, outputPadding, outputShape)
+    }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
-    var kernelName: String? { "col2im" }
+    var kernelName: String? { TransposedConvolution<Float>.kernelName }
+    var fusedType: String { (["ConvTranspose"] + [activation?.name].compactMap(\.self)).joined(separator: "+") }
 
     /// The convolution whose gradient this is, from output to input, with the output's full shape.
     private struct Geometry {
@@ -37,6 +45,15 @@ struct ConvTranspose: Operator {
             cost.flops = 2 * Double(input.count) * Double(weights.count(1..<weights.rank))
         }
         return cost
+    }
+
+    func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
+        var result = self
+        guard let x = inputs[0], x.dtype == .float32, let shape = x.shape, let weights = inputs[1]?.tensor,
+            let constants = plan.constants
+        else { return result }
+        result.panels = try convolution(Float.self, shape, weights.shape).packed(weights, constants: constants)
+        return result
     }
 
     func run(_ context: inout RunContext) throws {
@@ -88,16 +105,22 @@ struct ConvTranspose: Operator {
             kernel: kernel)
     }
 
-    private func run<Element: BLASElement>(_: Element.Type, _ context: inout RunContext) throws {
-        let (input, weights, output) = (try context.input(0), try context.input(1), try context.output(0))
-        let geometry = try geometry(input.shape, weights.shape)
-        try convolveTransposed(
-            Element.self, input, weights, bias: context.optionalInput(2), group: attributes.group,
-            WindowFold(
-                input: Array(input.shape.dimensions.dropFirst(2)), output: Array(output.shape.dimensions.dropFirst(2)),
-                kernel: geometry.kernel, strides: geometry.strides, dilations: geometry.dilations,
-                padsBegin: geometry.padsBegin),
-            into: output, threads: context.threads)
+    private func convolution<Element: FoldedElement>(
+        _: Element.Type, _ input: Shape, _ weights: Shape
+    ) throws(TensorError) -> TransposedConvolution<Element> {
+        let geometry = try geometry(input, weights)
+        let fold = WindowFold(
+            input: Array(input.dimensions.dropFirst(2)), output: Array(geometry.output.dimensions.dropFirst(2)),
+            kernel: geometry.kernel, strides: geometry.strides, dilations: geometry.dilations,
+            padsBegin: geometry.padsBegin)
+        return try TransposedConvolution(fold, input: input, weights: weights, group: attributes.group)
+    }
+
+    private func run<Element: FoldedElement>(_: Element.Type, _ context: inout RunContext) throws {
+        let (input, weights) = (try context.input(0), try context.input(1))
+        try convolution(Element.self, input.shape, weights.shape).run(
+            input, weights, panels: try? panels?.tensor(threads: context.threads), bias: context.optionalInput(2), activation,
+            into: context.output(0), threads: context.threads)
     }
 }
 

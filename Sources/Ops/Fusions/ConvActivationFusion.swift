@@ -21,14 +21,21 @@ struct ConvResidualFusion: Fusion {
     }
 }
 
-/// A convolution, with a residual or without, and the activation behind it.
+/// A convolution that applies an activation to its sums while they are in cache.
+protocol ActivatedConvolution: Operator {
+    var activation: FusedActivation? { get set }
+    /// For graphs and profiles: `Conv+residual+Relu`.
+    var fusedType: String { get }
+}
+
+/// A convolution, with a residual or without, or a transposed one, and the activation behind it.
 struct ConvActivationFusion: Fusion {
     let name = "Conv+activation"
 
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         guard let product = editor.nodes[node].inputs.first ?? nil, let producer = editor.producer(of: product),
-            var conv = editor.operation(producer, as: Conv.self), conv.activation == nil, editor.isFloat(product),
-            let activation = editor.activation(node), let output = editor.output(node),
+            var conv = editor.nodes[producer].operation as? any ActivatedConvolution, conv.activation == nil,
+            editor.isFloat(product), let activation = editor.activation(node), let output = editor.output(node),
             editor.soleReader(of: product) == node
         else { return nil }
         conv.activation = activation

@@ -96,7 +96,7 @@ private struct ScaledWeights {
     init?(_ node: Int, _ editor: GraphEditor) {
         if let conv = editor.operation(node, as: Conv.self), !conv.isFused {
             (type, isTransposed, group) = ("Conv", false, conv.attributes.group)
-        } else if let conv = editor.operation(node, as: ConvTranspose.self) {
+        } else if let conv = editor.operation(node, as: ConvTranspose.self), conv.activation == nil {
             (type, isTransposed, group) = ("ConvTranspose", true, conv.attributes.group)
         } else {
             return nil

@@ -36,45 +36,25 @@ struct GridSample: Operator {
     func run(_ context: inout RunContext) throws {
         let (data, grid) = (try context.input(0), try context.input(1))
         let shape = try output(data.shape, grid.shape)
-        let coordinates: [Double]
-        if grid.dtype == .float64 {
-            coordinates = try grid.array(of: Double.self)
-        } else {
-            coordinates = try HalfPrecision.widen(grid).array(of: Float.self).map { Double($0) }
-        }
+        // Without an item there is no point.
+        let points = shape.count(2..<shape.rank)
+        let sampling = GridSampling(data.shape, points: points)
+        let taps = { @Sendable coordinate, extent in axisTaps(coordinate, extent) }
+        let tapsPerAxis = mode == .cubic ? 4 : 2
         switch (mode, data.dtype) {
-        case (.nearest, _): try sampleNearest(data, coordinates, shape, &context)
-        case (_, .float32): try sample(data, coordinates, Float.self, context)
-        case (_, .float64): try sample(data, coordinates, Double.self, context)
+        case (.nearest, _): try sampleNearest(data, sampling.nearest(grid, taps: taps), shape, &context)
+        case (_, .float32):
+            try sampling.run(
+                data, grid, Float.self, tapsPerAxis: tapsPerAxis, into: context.output(0), threads: context.threads, taps: taps)
+        case (_, .float64):
+            try sampling.run(
+                data, grid, Double.self, tapsPerAxis: tapsPerAxis, into: context.output(0), threads: context.threads, taps: taps
+            )
         default: throw TensorError("\(data.dtype) can't be interpolated")
         }
     }
 
-    /// What one place of the output is a weighted sum of; -1 stands for a zero.
-    private struct Taps {
-        var offsets: [Int] = []
-        var weights: [Double] = []
-    }
-
-    private func taps(_ coordinates: ArraySlice<Double>, _ extents: [Int], _ strides: [Int]) -> Taps {
-        var result = Taps(offsets: [0], weights: [1])
-        for (axis, extent) in extents.enumerated() {
-            // A grid names the innermost axis first.
-            let own = coordinates[coordinates.endIndex - 1 - axis]
-            let (indices, weights) = axisTaps(own, extent)
-            var next = Taps()
-            for (offset, weight) in zip(result.offsets, result.weights) {
-                for (index, factor) in zip(indices, weights) {
-                    next.offsets.append(offset < 0 || index < 0 ? -1 : offset + index * strides[axis])
-                    next.weights.append(weight * factor)
-                }
-            }
-            result = next
-        }
-        return result
-    }
-
-    private func axisTaps(_ coordinate: Double, _ extent: Int) -> (indices: [Int], weights: [Double]) {
+    private func axisTaps(_ coordinate: Double, _ extent: Int) -> AxisTaps {
         let last = Double(extent - 1)
         var place = alignsCorners ? (coordinate + 1) / 2 * last : ((coordinate + 1) * Double(extent) - 1) / 2
         if mode == .nearest { place = place.rounded(.toNearestOrEven) }
@@ -88,14 +68,23 @@ struct GridSample: Operator {
             }
         }
         // No element is near such a place; a NaN has none either.
-        guard abs(place) < 1e15 else { return ([-1], [1]) }
-        if mode == .nearest { return ([index(Int(place.rounded()), extent, edges)], [1]) }
+        guard abs(place) < 1e15 else { return .none }
+        if mode == .nearest {
+            return AxisTaps(count: 1, indices: SIMD4(repeating: index(Int(place.rounded()), extent, edges)))
+        }
         let floor = place.rounded(.down)
         let ratio = place - floor
-        let first = Int(floor)
-        if mode == .linear { return ((0...1).map { index(first + $0, extent, edges) }, [1 - ratio, ratio]) }
-        let filter = (-1...2).map { Self.cubic(abs(Double($0) - ratio)) }
-        return ((-1...2).map { index(first + $0, extent, edges) }, filter)
+        var result = AxisTaps(count: mode == .linear ? 2 : 4)
+        let first = mode == .linear ? 0 : -1
+        for tap in 0..<result.count {
+            result.indices[tap] = index(Int(floor) + first + tap, extent, edges)
+            if mode == .linear {
+                result.weights[tap] = tap == 0 ? 1 - ratio : ratio
+            } else {
+                result.weights[tap] = Self.cubic(abs(Double(first + tap) - ratio))
+            }
+        }
+        return result
     }
 
     private func index(_ index: Int, _ extent: Int, _ edges: (low: Double, high: Double)) -> Int {
@@ -125,42 +114,13 @@ struct GridSample: Operator {
         return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0
     }
 
-    private func sample<Element: TensorElement & BinaryFloatingPoint>(
-        _ data: Tensor, _ coordinates: [Double], _ type: Element.Type, _ context: RunContext
-    ) throws {
-        let source = try data.view(of: type)
-        let (extents, strides) = (Array(data.shape.dimensions[2...]), Array(data.shape.strides[2...]))
-        let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
-        let points = coordinates.count / extents.count
-        let pointsPerItem = points / max(data.shape[0], 1)
-        // A line is a point over all channels, which share its taps.
-        try context.output(0).forEachLine(
-            of: type, count: channels, inner: pointsPerItem, grain: max(256 / max(channels, 1), 1), threads: context.threads
-        ) { point, values in
-            let own = taps(
-                coordinates[point * extents.count..<(point + 1) * extents.count], extents, strides)
-            let item = point / pointsPerItem * channels
-            for channel in 0..<channels {
-                var sum: Element = 0
-                for (offset, weight) in zip(own.offsets, own.weights) where offset >= 0 {
-                    sum += Element(weight) * source[(item + channel) * planeSize + offset]
-                }
-                values[channel] = sum
-            }
-        }
-    }
-
-    private func sampleNearest(_ data: Tensor, _ coordinates: [Double], _ shape: Shape, _ context: inout RunContext) throws {
-        let (extents, strides) = (Array(data.shape.dimensions[2...]), Array(data.shape.strides[2...]))
-        let points = coordinates.count / extents.count
-        let offsets = (0..<points).map {
-            taps(coordinates[$0 * extents.count..<($0 + 1) * extents.count], extents, strides).offsets[0]
-        }
-        let (channels, planeSize) = (data.shape[1], extents.reduce(1, *))
+    /// - Parameter offsets: for each point of each item, see ``GridSampling/nearest(_:taps:)``.
+    private func sampleNearest(_ data: Tensor, _ offsets: [Int], _ shape: Shape, _ context: inout RunContext) throws {
+        let (channels, planeSize) = (data.shape[1], data.shape.count(2..<data.shape.rank))
         let zero = try Tensor.zero(data.dtype)
         try context.moveElements(of: [data, zero], into: 0, shape: shape) { units in
             guard shape.count > 0 else { return }
-            let pointsPerItem = points / data.shape[0]
+            let pointsPerItem = shape.count(2..<shape.rank)
             for place in 0..<shape.count {
                 let (plane, point) = place.quotientAndRemainder(dividingBy: pointsPerItem)
                 let offset = offsets[plane / channels * pointsPerItem + point]

@@ -1,0 +1,138 @@
+import GraphRuntime
+
+/// What one coordinate takes along its axis: up to four indices with their weights; index -1 stands for a zero.
+struct AxisTaps {
+    var count: Int
+    var indices = SIMD4<Int>(repeating: -1)
+    var weights = SIMD4<Double>(repeating: 1)
+
+    /// Nothing near.
+    static let none = AxisTaps(count: 1)
+}
+
+/// A tensor [N, C, spatial…] read at places between its elements: each point is a weighted sum of elements, by the same weights in each
+/// channel.
+///
+/// Points are worked on in blocks, whose places and weights are computed once for all channels.
+struct GridSampling {
+    private let items: Int
+    private let channels: Int
+    private let extents: [Int]
+    private let strides: [Int]
+    /// Of an item.
+    private let points: Int
+
+    /// Points of a block.
+    private static let block = 256
+    /// Elements that are summed up for each point, of the axes' four each; beyond, there are more axes than any picture has.
+    private static let mostTaps = 1 << 12
+
+    /// - Parameter points: of each item.
+    init(_ shape: Shape, points: Int) {
+        (items, channels, self.points) = (shape[0], shape[1], points)
+        (extents, strides) = (Array(shape.dimensions[2...]), Array(shape.strides[2...]))
+    }
+
+    private var blocks: Int { (points + Self.block - 1) / Self.block }
+
+    /// - Parameters:
+    ///   - grid: [N, points, axes], the innermost axis first.
+    ///   - tapsPerAxis: at most 4.
+    ///   - taps: those of a coordinate along an axis of the given extent, at most `tapsPerAxis`.
+    ///   - output: [N, C, points].
+    /// - Throws: ``TensorError`` for more axes than sums can be made of, and where there is no memory.
+    func run<Element: TensorElement & BinaryFloatingPoint>(
+        _ data: Tensor, _ grid: Tensor, _: Element.Type, tapsPerAxis: Int, into output: MutableTensor, threads: ThreadPool,
+        taps: @escaping @Sendable (_ coordinate: Double, _ extent: Int) -> AxisTaps
+    ) throws {
+        if grid.dtype == .float64 {
+            unsafe try run(
+                data, grid.pointer(to: Double.self), Element.self, tapsPerAxis: tapsPerAxis, into: output, threads: threads,
+                taps: taps)
+        } else {
+            let grid = try HalfPrecision.widen(grid)
+            unsafe try withExtendedLifetime(grid) {
+                unsafe try run(
+                    data, grid.pointer(to: Float.self), Element.self, tapsPerAxis: tapsPerAxis, into: output,
+                    threads: threads, taps: taps)
+            }
+        }
+    }
+
+    private func run<Element: TensorElement & BinaryFloatingPoint, Coordinate: BinaryFloatingPoint>(
+        _ data: Tensor, _ grid: UnsafePointer<Coordinate>, _: Element.Type, tapsPerAxis: Int, into output: MutableTensor,
+        threads: ThreadPool, taps: @escaping @Sendable (Double, Int) -> AxisTaps
+    ) throws {
+        nonisolated(unsafe) let grid = unsafe grid
+        nonisolated(unsafe) let source = unsafe try data.pointer(to: Element.self)
+        nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
+        let (axes, plane) = (extents.count, extents.reduce(1, *))
+        let most = extents.reduce(1) { count, _ in min(count * tapsPerAxis, Self.mostTaps + 1) }
+        guard most <= Self.mostTaps else {
+            throw TensorError("expected at most \(Self.mostTaps) elements for a point, found \(axes) axes")
+        }
+        let sumSize = MemoryLayout<Int>.stride + MemoryLayout<Element>.stride
+        unsafe try threads.forEach(items * blocks, scratchBytes: Self.block * most * sumSize) { index, scratch in
+            let (item, first) = (index / blocks, index % blocks * Self.block)
+            let count = min(Self.block, points - first)
+            let offsets = unsafe scratch.assumingMemoryBound(to: Int.self)
+            let weights = unsafe (scratch + Self.block * most * MemoryLayout<Int>.stride).assumingMemoryBound(to: Element.self)
+            var axisTaps = [AxisTaps](repeating: .none, count: axes)
+            for point in 0..<count {
+                let coordinates = unsafe grid + (item * points + first + point) * axes
+                for axis in 0..<axes { unsafe axisTaps[axis] = taps(Double(coordinates[axes - 1 - axis]), extents[axis]) }
+                unsafe combine(axisTaps, offsets + point * most, weights + point * most, most)
+            }
+            for channel in 0..<channels {
+                let from = unsafe source + (item * channels + channel) * plane
+                let to = unsafe target + (item * channels + channel) * points + first
+                for point in 0..<count {
+                    let (own, factors) = unsafe (offsets + point * most, weights + point * most)
+                    var sum: Element = 0
+                    for tap in 0..<most where unsafe own[tap] >= 0 { unsafe sum += factors[tap] * from[own[tap]] }
+                    unsafe to[point] = sum
+                }
+            }
+        }
+    }
+
+    /// The elements that a point's taps along all axes meet at, and the products of their weights; as many as `most`, with offset -1 where
+    /// there is none.
+    private func combine<Element: BinaryFloatingPoint>(
+        _ taps: [AxisTaps], _ offsets: UnsafeMutablePointer<Int>, _ weights: UnsafeMutablePointer<Element>, _ most: Int
+    ) {
+        let total = taps.reduce(1) { $0 * $1.count }
+        for tap in 0..<most {
+            guard tap < total else {
+                unsafe offsets[tap] = -1
+                continue
+            }
+            var (rest, offset, weight, isInside) = (tap, 0, 1.0, true)
+            for axis in stride(from: taps.count - 1, through: 0, by: -1) {
+                let own = rest % taps[axis].count
+                rest /= taps[axis].count
+                isInside = isInside && taps[axis].indices[own] >= 0
+                offset += taps[axis].indices[own] * strides[axis]
+                weight *= taps[axis].weights[own]
+            }
+            unsafe offsets[tap] = isInside ? offset : -1
+            unsafe weights[tap] = Element(weight)
+        }
+    }
+
+    /// For each point of each item, which element of its plane it is by one tap along each axis; -1 for a zero.
+    func nearest(_ grid: Tensor, taps: (_ coordinate: Double, _ extent: Int) -> AxisTaps) throws -> [Int] {
+        let coordinates: [Double] =
+            grid.dtype == .float64
+            ? try grid.array(of: Double.self) : try HalfPrecision.widen(grid).array(of: Float.self).map { Double($0) }
+        return (0..<items * points).map { point in
+            var offset = 0
+            for (axis, extent) in extents.enumerated() {
+                let index = taps(coordinates[(point + 1) * extents.count - 1 - axis], extent).indices[0]
+                guard index >= 0 else { return -1 }
+                offset += index * strides[axis]
+            }
+            return offset
+        }
+    }
+}
