@@ -41,6 +41,12 @@ import Testing
             description: "frames", input: [2, 1, 200], weights: [33, 1, 64],
             attributes: ["strides": .ints([20]), "pads": .ints([7, 0])]),
         Kind(description: "three axes", input: [1, 3, 4, 5, 6], weights: [4, 3, 2, 2, 2]),
+        Kind(
+            description: "phases of dilated windows", input: [2, 6, 17, 18], weights: [5, 6, 3, 3],
+            attributes: ["dilations": .ints([2, 2]), "pads": .ints([2, 2, 2, 2])]),
+        Kind(
+            description: "taps that see pixels", input: [1, 40, 9, 8], weights: [17, 40, 3, 3],
+            attributes: ["dilations": .ints([6, 6]), "pads": .ints([6, 6, 6, 6])]),
     ]
 
     private func conv(_ g: inout FusionGraph, _ kind: Kind, isInFile: Bool, hasBias: Bool = true) throws -> ValueID {

@@ -108,6 +108,25 @@ import Testing
         for _ in 0..<150 { try Case(&dice, isTransposed: isTransposed).check() }
     }
 
+    /// Dilated windows: as ordinary ones of smaller pictures, as products of the taps that see pixels, and as those that padding or strides
+    /// leave to other kernels.
+    @Test(arguments: [
+        WindowOracle(input: [2, 5, 15, 17], weights: [6, 5, 3, 3], dilations: [2, 2], pads: [2, 2, 2, 2]),
+        WindowOracle(input: [1, 33, 23, 29], weights: [19, 33, 3, 3], dilations: [3, 4], pads: [3, 4, 3, 4]),
+        WindowOracle(input: [2, 4, 21, 22], weights: [3, 4, 3, 2], dilations: [2, 1], pads: [2, 0, 5, 0]),
+        WindowOracle(input: [1, 4, 24, 25], weights: [3, 4, 2, 3], dilations: [2, 3], pads: [0, 3, 2, 0]),
+        WindowOracle(input: [1, 6, 30, 31], weights: [7, 6, 3, 3], dilations: [2, 2]),
+        WindowOracle(input: [2, 34, 7, 9], weights: [17, 34, 3, 3], dilations: [6, 6], pads: [6, 6, 6, 6]),
+        WindowOracle(input: [1, 40, 14, 13], weights: [15, 40, 3, 3], dilations: [12, 5], pads: [12, 5, 12, 5]),
+        WindowOracle(input: [1, 36, 9, 40], weights: [5, 36, 3, 5], dilations: [1, 9], pads: [1, 18, 1, 18]),
+        WindowOracle(input: [1, 32, 11, 8], weights: [30, 32, 3, 3], dilations: [4, 4], pads: [5, 3, 2, 6]),
+        WindowOracle(input: [1, 32, 5, 5], weights: [3, 32, 3, 3], dilations: [7, 7], pads: [9, 8, 9, 8]),
+        WindowOracle(input: [1, 300, 30, 33], weights: [16, 300, 3, 3], dilations: [12, 12], pads: [12, 12, 12, 12]),
+    ])
+    func dilatedWindows(oracle: WindowOracle) throws {
+        for threads in [1, 3] { try Case(oracle, hasBias: threads == 1, threads: threads).check() }
+    }
+
     /// Corners that chance doesn't find: [N, C, …] against [M, C / group, …].
     @Test(arguments: [
         // One pixel, one row, and windows that lie in the padding alone.

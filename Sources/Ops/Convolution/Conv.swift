@@ -25,7 +25,7 @@ struct Conv: ActivatedConvolution {
     /// What follows from the shapes of the plan.
     private var prepared: PreparedConvolution?
     /// What computes a convolution along three axes, in the place of the kernels above.
-    private var slices: SlicedConvolution?
+    private var divided: (any DividedConvolution)?
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
 
@@ -60,7 +60,7 @@ struct Conv: ActivatedConvolution {
         guard inputs.count > 1, let input = inputs[0], let shape = input.shape, let weights = inputs[1]?.shape,
             let window = try? ConvolutionWindow(attributes, input: shape, weights: weights)
         else { return kernelName }
-        if let slices { return slices.kernelName }
+        if let divided { return divided.kernelName }
         if ordered != nil, case .winograd2x2? = prepared?.kernel(hasPanels: true) { return "bf16 Winograd 2×2" }
         if bytes != nil { return window.isPointwise ? "int8 windows 1×1" : "int8 windows" }
         let kernel =
@@ -75,6 +75,7 @@ struct Conv: ActivatedConvolution {
         case .tiles: return window.isPointwise ? "bf16 tiles 1×1" : "bf16 tiles"
         case .direct: return "direct"
         case .winograd(let winograd): return winograd.isPaired ? "bf16 Winograd 4×4" : "Winograd 4×4"
+        case .seenTaps: return "taps that see pixels"
         case .windows: return window.isPointwise ? "windows 1×1" : "windows"
         case .bytes, .winograd2x2, .unfolded: break
         }
@@ -95,13 +96,13 @@ struct Conv: ActivatedConvolution {
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
         result.precision = plan.precision
-        (result.prepared, result.slices) = (nil, nil)
+        (result.prepared, result.divided) = (nil, nil)
         if inputs.count > 1, let input = inputs[0]?.shape, let weights = inputs[1]?.shape {
             result.prepared = try PreparedConvolution(
                 attributes, input: input, weights: weights, plan.precision, plan.weights)
         }
-        if let window = result.prepared?.window, let slices = try SlicedConvolution(window, inputs: inputs, plan: plan) {
-            result.slices = slices
+        if let window = result.prepared?.window, let divided = try Self.divided(window, inputs: inputs, plan: plan) {
+            result.divided = divided
             return result
         }
         guard let constants = plan.constants, let (_, weights) = PanelProduct.constantFactor(inputs),
@@ -119,6 +120,9 @@ struct Conv: ActivatedConvolution {
         switch kernel {
         case .tiles(let tiles):
             result.ordered = tiles.layout.packed(weights, constants: constants)
+            return result
+        case .seenTaps(let taps):
+            result.ordered = taps.packed(weights, constants: constants)
             return result
         case .windows(let windows):
             result.ordered = windows.layout.packed(weights, constants: constants)
@@ -162,8 +166,8 @@ struct Conv: ActivatedConvolution {
         let kernel = input.dtype == .float32 ? prepared.kernel(hasPanels: panels != nil) : .unfolded
         let epilogue = try ConvolutionEpilogue(
             activation, scale: scale, shift: shift, residual: hasResidual ? context.input(3).aligned() : nil, output: output)
-        if let slices = try slices(of: prepared.window, input: input, weights: weights) {
-            return try slices.run(
+        if let divided = try divided(prepared.window, input: input, weights: weights) {
+            return try divided.run(
                 input: input, weights: weights, bias: bias, epilogue, output: output, threads: threads)
         }
         if input.dtype == .float32, case .bytes(let convolution) = prepared.kernel(hasPanels: true),
@@ -192,6 +196,11 @@ struct Conv: ActivatedConvolution {
             return try winograd.run(
                 input: input, weights: weights, panels: panels, rows: rows, bias: bias, epilogue, output: output,
                 threads: threads)
+        case .seenTaps(let taps):
+            if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
+            if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
+            return try taps.run(
+                input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
         case .windows(let windows):
             if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
             if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
@@ -221,14 +230,22 @@ struct Conv: ActivatedConvolution {
         if isFused { try epilogue.apply(to: output, threads: threads) }
     }
 
-    /// What computes it along three axes, where something does: the plan's, if it is for these shapes.
-    private func slices(of window: ConvolutionWindow, input: Tensor, weights: Tensor) throws -> SlicedConvolution? {
-        guard window.kernel.count == 3, input.dtype == .float32 else { return nil }
-        if let slices, slices.fits(input: input.shape, weights: weights.shape) { return slices }
-        return try SlicedConvolution(
+    /// What computes it as a convolution of other pictures, where something does: the plan's, if it is for these shapes.
+    private func divided(
+        _ window: ConvolutionWindow, input: Tensor, weights: Tensor
+    ) throws -> (any DividedConvolution)? {
+        guard input.dtype == .float32 else { return nil }
+        if let divided, divided.fits(input: input.shape, weights: weights.shape) { return divided }
+        return try Self.divided(
             window,
             inputs: [Fact(dtype: input.dtype, shape: input.shape), Fact(dtype: weights.dtype, shape: weights.shape)],
             plan: PlanContext(precision: precision))
+    }
+
+    private static func divided(
+        _ window: ConvolutionWindow, inputs: [Fact?], plan: PlanContext
+    ) throws -> (any DividedConvolution)? {
+        try SlicedConvolution(window, inputs: inputs, plan: plan) ?? DilatedConvolution(window, inputs: inputs, plan: plan)
     }
 }
 
@@ -270,6 +287,7 @@ private enum ConvolutionKernel: Sendable {
     /// Only where the weights are packed for it.
     case winograd2x2(Winograd2x2)
     case windows(WindowConvolution)
+    case seenTaps(SeenTapsConvolution)
     case unfolded
 
     /// The numbers of the panels of weights that it reads, for a plan; nil where it reads none.
@@ -278,7 +296,7 @@ private enum ConvolutionKernel: Sendable {
         case .frames(let convolution): convolution.precisionOfPanels(plan, weights)
         case .fewPixels(let convolution): convolution.precisionOfPanels(plan, weights)
         case .winograd(let winograd): winograd.readsPanels ? winograd.precisionOfPanels(weights, plan.weights) : nil
-        case .dot, .depthwise, .bytes, .tiles, .direct, .winograd2x2, .windows, .unfolded: nil
+        case .dot, .depthwise, .bytes, .tiles, .direct, .winograd2x2, .windows, .seenTaps, .unfolded: nil
         }
     }
 
@@ -309,6 +327,8 @@ private enum ConvolutionKernel: Sendable {
             self = .winograd(winograd)
         } else if hasPanels, let fewPixels = FewPixelConvolution(window) {
             self = .fewPixels(fewPixels)
+        } else if precision == .single, let taps = SeenTapsConvolution(window) {
+            self = .seenTaps(taps)
         } else if let direct = DirectConvolution(window) {
             self = .direct(direct)
         } else if let windows, precision == .single {

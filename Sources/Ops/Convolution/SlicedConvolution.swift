@@ -3,7 +3,7 @@ import GraphRuntime
 /// Convolutions along three axes as those of pictures: a slice of the output sees a few slices of the input, whose planes are the
 /// channels of a picture then, and the weights [M, C, taps, kernel…] lie in memory as [M, C · taps, kernel…]. So the kernels for pictures
 /// compute them, minimal filtering among others, where unfolding would copy each number once for each place of the window.
-final class SlicedConvolution: Sendable {
+final class SlicedConvolution: DividedConvolution {
     private let window: ConvolutionWindow
     private let input: Shape
     private let weights: Shape
@@ -51,9 +51,6 @@ final class SlicedConvolution: Sendable {
 
     func fits(input: Shape, weights: Shape) -> Bool { self.input == input && self.weights == weights }
 
-    /// - Parameters:
-    ///   - weights: of float32 or a half type.
-    ///   - epilogue: what becomes of the output's numbers.
     func run(
         input: Tensor, weights: Tensor, bias: Tensor?, _ epilogue: ConvolutionEpilogue, output: MutableTensor,
         threads: ThreadPool
