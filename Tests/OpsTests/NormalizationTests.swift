@@ -21,6 +21,18 @@ import Testing
         try TestSupport.expectClose(found, expected, within: Tolerance(ofLargest: Double(bound)), title)
     }
 
+    /// As Paddle's converter writes it, for variances that are larger.
+    @Test func instancesOfNegativeEpsilon() throws {
+        let x = try pseudoRandom([2, 3, 4, 5])
+        let (scale, bias) = (try floats([1, 1, 1], [3]), try floats([0, 0, 0], [3]))
+        let epsilon: Float = -9.673985e-7
+        let y = try run(
+            "InstanceNormalization", version: 17, attributes: NodeAttributes(["epsilon": .float(epsilon)]),
+            inputs: [x, scale, bias])[0]
+        let expected = Self.standardize(try x.array(of: Float.self), block: 20, epsilon: Double(epsilon))
+        try TestSupport.expectClose(y, expected, within: Tolerance(absolute: 1e-6))
+    }
+
     // N, C, G and the further axes: tails of every vector width, one element, none, few large groups, many small ones.
     @Test(arguments: [
         ([1, 4, 1, 1], 2), ([2, 6, 3], 3), ([2, 32, 7, 13], 8), ([1, 32, 5, 5], 32), ([1, 4, 65, 129], 1),

@@ -43,6 +43,27 @@ import Testing
         }
     }
 
+    /// A part of a value, backwards, in runs of different numbers.
+    @Test(arguments: [true, false]) func slices(optimize: Bool) throws {
+        var graph = Graph()
+        let ids = ["x", "one", "start", "end", "axis", "step", "sum", "part", "y"].map {
+            graph.addValue(ValueDeclaration(name: $0))
+        }
+        graph.inputs = [ids[0]]
+        graph.initializers = [ids[1]: try Tensor([1 as Float])]
+        for (id, number) in zip(ids[2...5], [3, 0, 0, -2] as [Int64]) { graph.initializers[id] = try Tensor([number]) }
+        graph.nodes = [
+            node("Add", 14, [ids[0], ids[1]], [ids[6]]), node("Slice", 13, Array([ids[6]] + ids[2...5]), [ids[7]]),
+            node("Add", 14, [ids[7], ids[1]], [ids[8]]),
+        ]
+        graph.outputs = [ids[8]]
+        let session = try session(graph, optimize: optimize)
+        for start: Float in [0, 10, -7] {
+            let x = try Tensor((0..<5).map { start + Float($0) })
+            try expectEqual(#require(session.run(["x": x])["y"]), [start + 5, start + 3])
+        }
+    }
+
     /// Runs at the same time have places of their own.
     @Test func runsAtOnce() async throws {
         let session = try session(outputs())

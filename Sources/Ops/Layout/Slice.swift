@@ -96,22 +96,50 @@ struct Slice: Operator {
         let data = try context.input(0)
         try context.slice(data, Self.slices(of: data.shape, bounds))
     }
+
+    func prepared(for operands: Operands) throws -> PreparedRun? {
+        // Bounds among the inputs are constants where the output's shape is known.
+        guard let output = operands.outputs.first ?? nil,
+            let bounds = try bounds(InferenceInputs(operands.inputs.map { value in value.map { Fact($0) } }))
+        else { return nil }
+        let data = try operands.input(0)
+        let units = try ElementUnits(sources: [data], target: output)
+        let move = try SliceMove(data.shape, Self.slices(of: data.shape, bounds))
+        return { threads in try move.run(units, threads: threads) }
+    }
+}
+
+/// The elements of slices of a tensor, one slice for each axis.
+private struct SliceMove {
+    let shape: Shape
+    /// Nil where there is nothing to move.
+    private let copy: StridedCopy?
+    private let offset: Int
+
+    init(_ source: Shape, _ slices: [AxisSlice]) throws(TensorError) {
+        shape = try Shape(slices.map(\.count))
+        let strides = source.strides
+        guard shape.count > 0 else {
+            (copy, offset) = (nil, 0)
+            return
+        }
+        offset = zip(slices, strides).reduce(0) { $0 + $1.0.start * $1.1 }
+        // An axis of one element is never stepped along, however large its step.
+        let steps = zip(slices, strides).map { $0.count == 1 ? 0 : $0.step * $1 }
+        copy = StridedCopy(extents: shape.dimensions, sourceStrides: steps, targetStrides: shape.strides)
+    }
+
+    func run(_ units: ElementUnits, threads: ThreadPool) throws(TensorError) {
+        if let copy { try units.run(copy, at: offset, threads: threads) }
+    }
 }
 
 extension RunContext {
     /// Fills output 0 with the slices of a tensor, one for each axis.
     mutating func slice(_ data: Tensor, _ slices: [AxisSlice]) throws {
-        let shape = try Shape(slices.map(\.count))
-        let strides = data.shape.strides
+        let move = try SliceMove(data.shape, slices)
         let threads = threads
-        try moveElements(of: [data], into: 0, shape: shape) { units in
-            guard shape.count > 0 else { return }
-            let offset = zip(slices, strides).reduce(0) { $0 + $1.0.start * $1.1 }
-            // An axis of one element is never stepped along, however large its step.
-            let steps = zip(slices, strides).map { $0.count == 1 ? 0 : $0.step * $1 }
-            let copy = StridedCopy(extents: shape.dimensions, sourceStrides: steps, targetStrides: shape.strides)
-            try units.run(copy, at: offset, threads: threads)
-        }
+        try moveElements(of: [data], into: 0, shape: move.shape) { try move.run($0, threads: threads) }
     }
 }
 

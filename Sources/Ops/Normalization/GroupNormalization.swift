@@ -132,7 +132,7 @@ extension GroupNormalization {
         try decoder.requireInputs(3...3)
         // Version 1 named the inputs whose memory may be reused.
         if decoder.version < 6 { decoder.ignore("consumed_inputs") }
-        let epsilon = try NormalizationArguments.requireEpsilon(decoder.float("epsilon", default: 1e-5))
+        let epsilon = try NormalizationArguments.requireEpsilon(decoder.float("epsilon", default: 1e-5), mayBeNegative: true)
         return GroupNormalization(numGroups: nil, epsilon: epsilon)
     }
 

@@ -16,8 +16,10 @@ enum NormalizationArguments {
         throw TensorError("\(name) should have \(count) elements, found shape \(shape)")
     }
 
-    /// - Throws: ``TensorError`` where it isn't a finite number, or is negative.
-    static func requireEpsilon(_ epsilon: Float) throws(TensorError) -> Double {
+    /// - Parameter mayBeNegative: whether a negative number is taken, as Paddle's converter writes it and ONNX Runtime takes it.
+    /// - Throws: ``TensorError`` where it isn't a finite number, or is negative and mustn't be.
+    static func requireEpsilon(_ epsilon: Float, mayBeNegative: Bool = false) throws(TensorError) -> Double {
+        if mayBeNegative, epsilon.isFinite { return Double(epsilon) }
         guard epsilon.isFinite, epsilon >= 0 else {
             throw TensorError("attribute epsilon should be a number of 0 or more, found \(epsilon)")
         }
