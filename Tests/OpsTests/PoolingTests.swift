@@ -29,7 +29,10 @@ import Testing
         return result
     }
 
-    @Test(arguments: [(1, 1, 1, 0), (3, 1, 1, 1), (3, 2, 1, 0), (2, 2, 2, 1), (3, 1, 2, 2)])
+    @Test(arguments: [
+        (1, 1, 1, 0), (3, 1, 1, 1), (3, 2, 1, 0), (2, 2, 2, 1), (3, 1, 2, 2), (5, 1, 1, 2), (7, 3, 1, 3), (4, 2, 2, 3),
+        (9, 9, 1, 0), (9, 1, 1, 4),
+    ])
     func averagesWindows(kernel: Int, stride: Int, dilation: Int, pad: Int) throws {
         let data = try pseudoRandom([2, 3, 9, 11])
         let sides: (Int) -> AttributeValue = { .ints([Int64($0), Int64($0)]) }
@@ -43,6 +46,22 @@ import Testing
         try expectClose(output, expected, within: Tolerance(ofLargest: 1e-6))
     }
 
+    /// Three axes are averaged slice by slice; of doubles, a window at a time.
+    @Test(
+        arguments: [false, true],
+        [([3, 2, 3], [2, 1, 2], [1, 1, 1]), ([2, 3, 1], [1, 2, 1], [1, 1, 0]), ([1, 2, 2], [1, 2, 2], [0, 1, 1])])
+    func averagesVolumes(includesPadding: Bool, windows: ([Int64], [Int64], [Int64])) throws {
+        let data = try pseudoRandom([2, 3, 7, 9, 11])
+        let wide = try Tensor(data.array(of: Float.self).map { Double($0) }, shape: data.shape)
+        let attributes = NodeAttributes([
+            "kernel_shape": .ints(windows.0), "strides": .ints(windows.1), "pads": .ints(windows.2 + windows.2),
+            "count_include_pad": .int(includesPadding ? 1 : 0),
+        ])
+        let found = try run("AveragePool", version: 19, attributes: attributes, inputs: [data])[0]
+        let expected = try run("AveragePool", version: 19, attributes: attributes, inputs: [wide])[0]
+        try expectClose(found, expected.array(of: Double.self), within: Tolerance(ofLargest: 1e-6))
+    }
+
     /// Maxima with their indices are looked for one window at a time, those without in vectors.
     @Test(
         arguments: [
@@ -54,6 +73,13 @@ import Testing
             ([2, 3, 7, 5], [1, 1], [1, 1], [1, 1], [0, 0, 0, 0], false),
             ([1, 2, 6, 6], [2, 2], [2, 2], [1, 1], [0, 0, 0, 0], true),
             ([1, 2, 4, 5, 6], [2, 2, 2], [1, 2, 1], [1, 1, 1], [0, 0, 0, 1, 0, 1], false),
+            ([1, 5, 20, 21], [13, 13], [1, 1], [1, 1], [6, 6, 6, 6], false),
+            ([2, 3, 32, 50], [16, 16], [16, 16], [1, 1], [0, 0, 0, 0], true),
+            ([2, 3, 90], [20], [3], [2], [7, 11], true), ([2, 3, 9, 11], [9, 11], [1, 1], [1, 1], [0, 0, 0, 0], false),
+            ([2, 3, 9, 11], [4, 6], [5, 2], [3, 1], [2, 5, 3, 1], false),
+            ([2, 3, 9, 20, 17], [3, 3, 3], [2, 2, 2], [1, 1, 1], [1, 1, 1, 1, 1, 1], false),
+            ([1, 70, 5, 6, 7], [2, 1, 3], [2, 1, 2], [2, 1, 1], [1, 0, 0, 0, 0, 1], true),
+            ([1, 2, 3, 4, 4], [1, 2, 2], [1, 2, 2], [1, 1, 1], [0, 0, 0, 0, 0, 0], false),
         ] as [([Int], [Int64], [Int64], [Int64], [Int64], Bool)])
     func findsTheLargest(
         shape: [Int], kernel: [Int64], strides: [Int64], dilations: [Int64], pads: [Int64], roundsUp: Bool

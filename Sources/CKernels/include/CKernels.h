@@ -21,6 +21,7 @@
 #include "normalization.h"
 #include "peak.h"
 #include "pointwise.h"
+#include "pool.h"
 #include "quantized_weights.h"
 #include "sha256.h"
 #include "windows.h"

@@ -12,9 +12,11 @@ struct AveragePool: Operator {
 
     func run(_ context: inout RunContext) throws {
         let data = try context.input(0)
-        if data.dtype == .float32, let pooling = WindowPooling(try attributes.geometry(data.shape)) {
-            return try pooling.run(
-                .average(includesPadding: includesPadding), data, into: context.output(0), threads: context.threads)
+        let kind = WindowPooling.Kind.average(includesPadding: includesPadding)
+        if data.dtype == .float32,
+            try attributes.geometry(data.shape).poolInVectors(kind, data, into: context.output(0), threads: context.threads)
+        {
+            return
         }
         if data.dtype == .float64 {
             try pool(data, Double.self, into: context.output(0), threads: context.threads)

@@ -16,9 +16,9 @@ struct MaxPool: Operator {
     func run(_ context: inout RunContext) throws {
         let data = try context.input(0)
         if data.dtype == .float32, let values = context.optionalOutput(0), context.optionalOutput(1) == nil,
-            let pooling = WindowPooling(try attributes.geometry(data.shape))
+            try attributes.geometry(data.shape).poolInVectors(.max, data, into: values, threads: context.threads)
         {
-            return try pooling.run(.max, data, into: values, threads: context.threads)
+            return
         }
         switch data.dtype {
         case .float32: try pool(data, Float.self, lowest: -.infinity, context)

@@ -111,6 +111,23 @@ struct PoolGeometry {
     let shape: Shape
 
     func output() throws(TensorError) -> Shape { try Shape(shape.dimensions[..<2] + axes.map(\.output)) }
+
+    /// What the sum of each window over all axes is divided by: 1 for windows without an element, whose sum is 0.
+    func divisors(includesPadding: Bool) -> [Float] {
+        let counts = axes.map { axis in
+            (0..<axis.output).map { index in
+                let window = axis.window(index)
+                return (window.count, includesPadding ? window.padded : window.count)
+            }
+        }
+        var result: [Float] = [1]
+        var isEmpty = [false]
+        for axis in counts {
+            isEmpty = isEmpty.flatMap { outer in axis.map { outer || $0.0 == 0 } }
+            result = result.flatMap { outer in axis.map { outer * Float($0.1) } }
+        }
+        return zip(result, isEmpty).map { $1 || $0 == 0 ? 1 : $0 }
+    }
 }
 
 /// One window over a plane: rows of elements that lie `step` apart.

@@ -3,9 +3,10 @@ import GraphRuntime
 
 /// Pooling of float32 over one or two axes: the windows of a strip of rows are lanes.
 struct WindowPooling {
-    enum Kind: Sendable {
+    enum Kind: Sendable, Equatable {
         /// NaN where any of the numbers is.
         case max
+        case sum
         /// Whether the padding counts as zeros.
         case average(includesPadding: Bool)
     }
@@ -52,10 +53,8 @@ struct WindowPooling {
         let grouped = max(Self.grain / max(rowCount * width * (taps + 4), 1), 1)
         let groups = (count + grouped - 1) / grouped
         let ones = [Float](repeating: 1, count: taps)
-        var divisors: [Float] = []
-        var padding = -Float.infinity
-        if case .average(let includesPadding) = kind { (divisors, padding) = (self.divisors(includesPadding), 0) }
-        let (count, outside, counts) = (count, padding, divisors)
+        let (outside, counts) = kind.parameters(geometry)
+        let count = count
         unsafe try threads.forEach(groups * strips, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let rows = planes.strip(task % strips, rowCount: rowCount)
@@ -68,10 +67,10 @@ struct WindowPooling {
                     fill, fill.count, source + plane * inputCount, outside, plane > first ? 1 : 0, memory)
                 let result = unsafe target + plane * outputCount + place
                 let values = unsafe planes.isDense ? result : memory + laidOut + 32
-                if counts.isEmpty {
-                    unsafe ck_window_max(memory, offsets, taps, values, lanes)
-                } else {
+                if outside == 0 {
                     unsafe ck_window_sum(memory, offsets, ones, taps, 0, values, lanes)
+                } else {
+                    unsafe ck_window_max(memory, offsets, taps, values, lanes)
                 }
                 if !planes.isDense {
                     unsafe ck_window_rows(values, planes.step, result, width, rows.count, width)
@@ -83,22 +82,5 @@ struct WindowPooling {
                 }
             }
         }
-    }
-
-    /// What the sum of each window of a plane is divided by: 1 for windows without an element, whose sum is 0.
-    private func divisors(_ includesPadding: Bool) -> [Float] {
-        let counts = geometry.axes.map { axis in
-            (0..<axis.output).map { index in
-                let window = axis.window(index)
-                return (window.count, includesPadding ? window.padded : window.count)
-            }
-        }
-        var result: [Float] = [1]
-        var isEmpty = [false]
-        for axis in counts {
-            isEmpty = isEmpty.flatMap { outer in axis.map { outer || $0.0 == 0 } }
-            result = result.flatMap { outer in axis.map { outer * Float($0.1) } }
-        }
-        return zip(result, isEmpty).map { $1 || $0 == 0 ? 1 : $0 }
     }
 }
