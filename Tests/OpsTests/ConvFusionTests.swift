@@ -1,5 +1,6 @@
 import GraphRuntime
 import Ops
+import TestSupport
 import Testing
 
 /// What is folded into convolutions, beside the nodes that it stands for: ``FusionGraph/fusions(_:)`` compares the values.
@@ -164,6 +165,28 @@ import Testing
         let relu = g.node("Relu", y)
         #expect(try g.fusions(relu) == ["Conv+scale": 1, "Conv+activation": 1])
         #expect(try g.nodeCount(relu) == 1)
+    }
+
+    /// Sums are finished once, when no strip, part of a row or part of the rows adds to them any more.
+    @Test(
+        arguments: [
+            ([1, 16, 70, 68], [16, 9, 3, 3], [2, 2], [1, 1, 1, 1]), ([1, 4, 5000], [4, 3, 16], [8], [4, 4]),
+            ([1, 24, 50, 31], [24, 3, 2, 2], [2, 2], [1, 0, 0, 1]), ([2, 10, 1, 1], [10, 30, 4, 4], [1, 1], [0, 0, 0, 0]),
+            ([1, 3, 5, 4], [3, 2, 2, 2], [4, 3], [0, 0, 0, 0]),
+        ] as [([Int], [Int], [Int64], [Int64])])
+    func finishesTransposedConvolutions(input: [Int], weights: [Int], strides: [Int64], pads: [Int64]) throws {
+        for threads in [1, 3] {
+            var g = FusionGraph()
+            let (x, w) = (try g.input(input), try g.weights(weights, isInFile: true))
+            let sums = g.node(
+                "ConvTranspose", x, w, try g.weights([weights[1]]),
+                attributes: NodeAttributes(["strides": .ints(strides), "pads": .ints(pads)]))
+            let y = g.node("LeakyRelu", sums, attributes: NodeAttributes(["alpha": .float(0.3)]))
+            let (fused, written, counts) = try g.results(y, threads: ThreadPool(threadCount: threads))
+            #expect(counts == ["Conv+activation": 1])
+            try TestSupport.expectClose(
+                fused, written.array(of: Float.self).map { Double($0) }, within: Tolerance(ofLargest: 1e-6))
+        }
     }
 
     @Test func refusesScales() throws {

@@ -10,8 +10,9 @@ public struct GraphEditor {
     private var readers: [[Int]] = []
     private var outputSet: Set<ValueID> = []
     private var removed: Set<Int> = []
-    /// Of nodes that came behind others, at the end of the graph until the fusion is done: their indices, by those of the others.
-    private var followers: [Int: Int] = [:]
+    /// Of nodes that came behind others, at the end of the graph until the fusion is done: their indices, by those of the others, and the
+    /// other way round.
+    private var (followers, leaders): ([Int: Int], [Int: Int]) = ([:], [:])
     /// Patterns that matched and could not be replaced.
     private(set) var refusals: [FusionReport.Miss] = []
 
@@ -81,9 +82,9 @@ public struct GraphEditor {
     ///   outside of them or is an output of the graph.
     mutating func apply(_ match: FusionMatch, of fusion: String) -> Bool {
         let inside = Set(match.nodes)
-        guard let position = inside.max(), inside.isDisjoint(with: removed), inside.isDisjoint(with: followers.values) else {
-            return false
-        }
+        guard let position = inside.max(), inside.isDisjoint(with: removed),
+            !inside.contains(where: { followers[$0] != nil || leaders[$0] != nil })
+        else { return false }
         let last = graph.nodes[position]
         if let reason = obstacle(to: match, inside: inside, position: position) {
             refusals.append(FusionReport.Miss(fusion: fusion, node: last.title, reason: reason))
@@ -119,7 +120,7 @@ public struct GraphEditor {
         graph.nodes.append(node)
         for case let id? in follower.inputs { readers[id].append(index) }
         producers[follower.output] = index
-        followers[position] = index
+        (followers[position], leaders[index]) = (index, position)
     }
 
     /// Why a match can't be replaced; nil where it can.
@@ -136,18 +137,21 @@ public struct GraphEditor {
         }
         // Every input must be there when the fused node runs, and every reader must come after it.
         for id in surviving.sorted() {
-            if let reader = readers[id].first(where: { $0 < position && !inside.contains($0) }) {
+            if let reader = readers[id].first(where: { place(of: $0) < position && !inside.contains($0) }) {
                 return "\"\(graph.values[id].name)\" is read by \(graph.nodes[reader].title) before its last node"
             }
         }
         return nil
     }
 
-    /// Drops the replaced nodes; indices change.
+    /// Where a node comes in the graph: a follower right behind another.
+    private func place(of node: Int) -> Int { leaders[node] ?? node }
+
+    /// Drops the replaced nodes, and puts followers behind those that they follow; indices change.
     mutating func finish() {
         let indices = graph.nodes.indices.dropLast(followers.count).flatMap { [$0] + [followers[$0]].compactMap { $0 } }
         graph.nodes = indices.filter { !removed.contains($0) }.map { graph.nodes[$0] }
-        (removed, followers) = ([], [:])
+        (removed, followers, leaders) = ([], [:], [:])
         index()
     }
 

@@ -50,7 +50,7 @@ struct Optimizer {
         var editor = try editor(graph, inputFacts, keepsLate: true)
         try apply(fusions.filter(\.comesBeforeFolding), to: &editor, &counts)
         let refusals = editor.refusals
-        if editor.nodes.contains(where: { isConstant($0, editor) }) {
+        if editor.nodes.contains(where: { isFoldedLate($0, editor) }) {
             var remaining = editor.graph
             remaining.removeDeadCode()
             editor = try self.editor(remaining, inputFacts, keepsLate: false)
@@ -81,9 +81,12 @@ struct Optimizer {
         }
     }
 
-    /// Whether a node's inputs are all known: it was left to be folded late, or a fusion brought it there.
-    private func isConstant(_ node: Node, _ editor: GraphEditor) -> Bool {
-        node.inputs.contains { $0 != nil } && node.inputs.allSatisfy { $0 == nil || editor.fact($0).value != nil }
+    /// Whether a node of constants was left to be folded late, or is a fusion's.
+    private func isFoldedLate(_ node: Node, _ editor: GraphEditor) -> Bool {
+        guard let operation = node.operation else { return false }
+        let inputs = node.inputs.map { id in id.map { editor.fact($0) } }
+        return inputs.allSatisfy { $0 == nil || $0?.value != nil }
+            && (node.fusion != nil || operation.isFoldedLate(inputs: inputs))
     }
 
     /// What the fusions did to an optimised graph, and where they nearly fired.

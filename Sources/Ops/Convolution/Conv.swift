@@ -24,7 +24,7 @@ struct Conv: ActivatedConvolution {
     private var precision = Precision.single
     /// What follows from the shapes of the plan.
     private var prepared: PreparedConvolution?
-    /// What computes a convolution along three axes, in the place of the kernels above.
+    /// What computes it as a convolution of other pictures, in the place of the kernels above.
     private var divided: (any DividedConvolution)?
 
     init(attributes: WindowAttributes) { self.attributes = attributes }
@@ -179,6 +179,10 @@ struct Conv: ActivatedConvolution {
             return try winograd.run(
                 input: input, kernels: ordered, bias: bias, epilogue, output: output, threads: threads)
         }
+        func widen(_ weights: inout Tensor) throws {
+            if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
+            if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
+        }
         switch kernel {
         case .tiles(let tiles):
             return try tiles.run(
@@ -197,13 +201,11 @@ struct Conv: ActivatedConvolution {
                 input: input, weights: weights, panels: panels, rows: rows, bias: bias, epilogue, output: output,
                 threads: threads)
         case .seenTaps(let taps):
-            if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
-            if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
+            try widen(&weights)
             return try taps.run(
                 input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
         case .windows(let windows):
-            if let rows { weights = try rows.widened(to: weights.shape, threads: threads) }
-            if ordered == nil { weights = try weights.widened(threads: threads).aligned() }
+            try widen(&weights)
             return try windows.run(
                 input: input, weights: weights, panels: ordered, bias: bias, epilogue, output: output, threads: threads)
         case .dot, .depthwise, .direct, .bytes, .winograd2x2, .unfolded: break

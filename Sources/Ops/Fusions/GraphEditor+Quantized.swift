@@ -6,13 +6,16 @@ struct DequantizedValue {
     let scale: ValueID
     let zero: ValueID?
     let scales: [Float]
+    /// Along which there is a scale for each index, from 0 on; 0 where there is one scale.
     let axis: Int
-    let rank: Int
 
     var inputs: [ValueID?] { [source, scale, zero] }
 
     /// Whether there is a scale for each of `count` indices along an axis.
-    func isAlong(axis: Int, count: Int) -> Bool { scales.count == count && (self.axis + rank) % rank == axis }
+    func isAlong(axis: Int, count: Int) -> Bool { scales.count == count && self.axis == axis }
+
+    /// Terms of sums of products of bytes, any of which could be the largest, that 32 bits hold.
+    static let mostTerms = Int(Int32.max) / (255 * 255)
 }
 
 /// What a QuantizeLinear with constant parameters of one number ends.
@@ -35,9 +38,13 @@ extension GraphEditor {
             let dtype = fact(source).dtype, dtype == .int8 || dtype == .uint8
         else { return nil }
         let zero = nodes[producer].inputs.count > 2 ? nodes[producer].inputs[2] : nil
-        guard zero == nil || constant(zero) != nil else { return nil }
-        return DequantizedValue(
-            source: source, scale: scale, zero: zero, scales: scales, axis: operation.axis, rank: max(shape.rank, 1))
+        guard zero == nil || constant(zero)?.dtype == dtype else { return nil }
+        var axis = 0
+        if scales.count != 1 {
+            guard let own = try? shape.axis(operation.axis), shape[own] == scales.count else { return nil }
+            axis = own
+        }
+        return DequantizedValue(source: source, scale: scale, zero: zero, scales: scales, axis: axis)
     }
 
     func quantized(_ node: Int) -> QuantizedResult? {
@@ -61,7 +68,7 @@ extension GraphEditor {
     func quantizedFactors(_ node: Int) -> (a: DequantizedValue, b: DequantizedValue)? {
         guard let matMul = operation(node, as: MatMul.self), !matMul.hasBias, !matMul.hasResidual,
             let a = dequantized(nodes[node].inputs[0]), let b = dequantized(nodes[node].inputs[1]), a.scales.count == 1,
-            let shape = shape(b.source), shape.rank >= 2,
+            let shape = shape(b.source), shape.rank >= 2, shape[shape.rank - 2] <= DequantizedValue.mostTerms,
             b.scales.count == 1 || b.isAlong(axis: shape.rank - 1, count: shape[shape.rank - 1])
         else { return nil }
         return (a, b)
@@ -72,6 +79,7 @@ extension GraphEditor {
         let inputs = nodes[node].inputs
         guard let x = dequantized(inputs[0]), let w = dequantized(inputs[1]), x.scales.count == 1,
             let shape = shape(inputs[0]), shape.rank >= 3, shape.rank <= 5, let weights = self.shape(inputs[1]),
+            weights.count(1..<weights.rank) <= DequantizedValue.mostTerms,
             w.scales.count == 1 || w.isAlong(axis: 0, count: weights[0])
         else { return nil }
         return (x, w)

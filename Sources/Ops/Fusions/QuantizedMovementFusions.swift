@@ -47,20 +47,22 @@ struct LateDequantizationFusion: Fusion {
         guard var operation = editor.nodes[node].operation, editor.nodes[node].outputs.count == 1,
             let output = editor.output(node), let shape = editor.shape(output),
             editor.soleReader(of: output).flatMap({ editor.operation($0, as: QuantizeLinear.self) }) == nil,
-            let x = editor.dequantized(editor.nodes[node].inputs[0]), let source = editor.shape(x.source),
+            let x = editor.dequantized(editor.nodes[node].inputs.first ?? nil), let source = editor.shape(x.source),
             source.count >= shape.count || operation is Concat, let dtype = editor.fact(x.source).dtype
         else { return nil }
         var (inputs, axis) = (editor.nodes[node].inputs, x.axis)
         inputs[0] = x.source
         if let transpose = operation as? Transpose, x.scales.count > 1 {
-            guard let place = try transpose.axes(rank: x.rank).firstIndex(of: (x.axis + x.rank) % x.rank) else { return nil }
+            guard let place = try transpose.axes(rank: source.rank).firstIndex(of: x.axis) else { return nil }
             axis = place
         } else {
             guard x.scales.count == 1 else { return nil }
             switch operation {
             case let pool as MaxPool:
-                // The largest byte is the largest number.
-                guard x.scales[0] > 0, shape.rank <= 5 else { return nil }
+                // The largest byte is the largest number, but where a window sees none.
+                guard x.scales[0] > 0, x.scales[0].isFinite, shape.rank <= 5,
+                    try pool.attributes.geometry(source).axes.allSatisfy(\.alwaysSeesElements)
+                else { return nil }
                 operation = QuantizedMaxPool(attributes: pool.attributes)
             case let concat as Concat:
                 operation = QuantizedConcat(

@@ -62,7 +62,9 @@ struct QuantizedGemmFusion: Fusion {
         let axis = gemm.transposeB ? 0 : 1
         let addend = inputs.count > 2 ? inputs[2] : nil
         guard b.scales.count == 1 || b.isAlong(axis: axis, count: right[axis]),
-            addend == nil || editor.shape(addend)?.count == right[axis], let bias = try editor.integerBias(addend, a, b)
+            right[1 - axis] <= DequantizedValue.mostTerms,
+            addend == nil || editor.shape(addend)?.count == right[axis] && editor.shape(addend)?.dimensions.last == right[axis],
+            let bias = try editor.integerBias(addend, a, b)
         else { return nil }
         var operation = QuantizedGemm(alpha: 1, transposeB: gemm.transposeB)
         operation.isRectified = result.isRectified

@@ -19,9 +19,8 @@ enum NormalizationArguments {
     /// - Parameter mayBeNegative: whether a negative number is taken, as Paddle's converter writes it and ONNX Runtime takes it.
     /// - Throws: ``TensorError`` where it isn't a finite number, or is negative and mustn't be.
     static func requireEpsilon(_ epsilon: Float, mayBeNegative: Bool = false) throws(TensorError) -> Double {
-        if mayBeNegative, epsilon.isFinite { return Double(epsilon) }
-        guard epsilon.isFinite, epsilon >= 0 else {
-            throw TensorError("attribute epsilon should be a number of 0 or more, found \(epsilon)")
+        guard epsilon.isFinite, mayBeNegative || epsilon >= 0 else {
+            throw TensorError("attribute epsilon should be a number\(mayBeNegative ? "" : " of 0 or more"), found \(epsilon)")
         }
         return Double(epsilon)
     }

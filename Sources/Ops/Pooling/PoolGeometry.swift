@@ -96,6 +96,9 @@ struct PoolAxis {
     var before: Int
     var after: Int
 
+    /// Whether no window lies in the padding alone; false where that isn't plain to see.
+    var alwaysSeesElements: Bool { input > 0 && dilation == 1 && before < kernel && after < kernel }
+
     /// The elements of a window: the first one's index and their number, and how many places it has with the padding.
     func window(_ index: Int) -> (first: Int, count: Int, padded: Int) {
         let start = index * stride - before

@@ -59,6 +59,9 @@ struct SeenTapsConvolution: Sendable {
         }
     }
 
+    /// Columns that any tap sees pixels from.
+    private var seenColumns: Int { taps.map(\.output.columns.count).max() ?? 0 }
+
     /// The weights in panels.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
         layout.packed(weights, constants: constants)
@@ -86,8 +89,8 @@ struct SeenTapsConvolution: Sendable {
 
     /// How the work is cut: rows of a strip, strips of a picture, and parts of the panels of weights.
     private func cut(_ taps: [Tap], threads: Int) -> (stripRows: Int, strips: Int, blocks: Int) {
-        let (height, width) = (window.output[0], window.output[1])
-        let stripRows = min(max(Self.stripCount / window.inputChannels / width, 1), height)
+        let height = window.output[0]
+        let stripRows = min(max(Self.stripCount / window.inputChannels / max(seenColumns, 1), 1), height)
         let strips = (height + stripRows - 1) / stripRows
         let seen = Double(taps.reduce(0) { $0 + $1.output.pixels } * window.batch)
         let work = 2 * seen * Double(window.inputChannels) * Double(window.outputChannels)
@@ -107,7 +110,7 @@ struct SeenTapsConvolution: Sendable {
         let (taps, channels) = (taps, window.inputChannels)
         let (height, width) = (window.output[0], window.output[1])
         let cut = cut(taps, threads: threads.threadCount)
-        let pixels = cut.stripRows * width
+        let pixels = cut.stripRows * seenColumns
         let floats = layout.panelRows + (channels + layout.panelRows) * pixels
         unsafe try threads.forEach(
             window.batch * cut.strips * cut.blocks, scratchBytes: floats * MemoryLayout<Float>.stride
@@ -225,15 +228,8 @@ struct TapPanelLayout: Sendable {
     /// The constant in this order.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard weights.dtype == .float32, weights.count == taps * outputs * channels else { return nil }
-        return constants.constant(weights, form: "panels of \(panelRows) rows of \(taps) taps of \(outputs)×\(channels)") {
-            weights, threads throws(TensorError) in
-            let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
-            let source = try weights.aligned()
-            try withExtendedLifetime(source) { () throws(TensorError) in
-                unsafe pack(
-                    try source.pointer(to: Float.self), into: try result.pointer(to: Float.self), threads: threads)
-            }
-            return result.tensor
-        }
+        return constants.floats(
+            weights, form: "panels of \(panelRows) rows of \(taps) taps of \(outputs)×\(channels)", count: floatCount
+        ) { unsafe pack($0, into: $1, threads: $2) }
     }
 }

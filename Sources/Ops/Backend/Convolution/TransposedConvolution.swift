@@ -107,7 +107,8 @@ struct TransposedConvolution<Element: FoldedElement> {
         let cut = cut(threads: threads.threadCount)
         let rows = layout.panels * layout.panelRows
         let most = min(Self.stripCount / channels, Self.productCount / max(rows, 1))
-        let strip = min(max(most / 32 * 32, 32), fold.inputCount)
+        // Of a great many taps, one pixel's products are much.
+        let strip = min(max(most / 32 * 32, rows > Self.productCount ? 1 : 32), fold.inputCount)
         nonisolated(unsafe) let panels = unsafe panels
         unsafe try threads.forEach(
             pictures * group * cut.blocks * cut.parts,

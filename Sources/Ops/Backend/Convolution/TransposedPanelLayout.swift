@@ -64,15 +64,8 @@ struct TransposedPanelLayout: Sendable {
         guard weights.dtype == .float32, weights.count == groups * channels * outputs * taps, weights.count > 0 else {
             return nil
         }
-        return constants.constant(weights, form: "panels of \(panelRows) rows of \(groups)×\(channels)×\(outputs)×\(taps)") {
-            weights, threads throws(TensorError) in
-            let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
-            let source = try weights.aligned()
-            try withExtendedLifetime(source) { () throws(TensorError) in
-                unsafe pack(
-                    try source.pointer(to: Float.self), into: try result.pointer(to: Float.self), threads: threads)
-            }
-            return result.tensor
-        }
+        return constants.floats(
+            weights, form: "panels of \(panelRows) rows of \(groups)×\(channels)×\(outputs)×\(taps)", count: floatCount
+        ) { unsafe pack($0, into: $1, threads: $2) }
     }
 }

@@ -281,13 +281,23 @@ struct RowPanelLayout: Sendable {
     /// The constant in this order.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard weights.dtype == .float32, weights.count == groups * rows * depth else { return nil }
-        return constants.constant(weights, form: "panels of \(panelRows) rows of \(groups)×\(rows)×\(depth)") {
-            weights, threads throws(TensorError) in
-            let result = try MutableTensor(dtype: .float32, shape: Shape([floatCount]))
+        return constants.floats(weights, form: "panels of \(panelRows) rows of \(groups)×\(rows)×\(depth)", count: floatCount) {
+            unsafe pack($0, into: $1, threads: $2)
+        }
+    }
+}
+
+extension PackedConstants {
+    /// A constant of float32 in another order, of `count` numbers.
+    func floats(
+        _ weights: Tensor, form: String, count: Int,
+        _ pack: @escaping @Sendable (UnsafePointer<Float>, UnsafeMutablePointer<Float>, ThreadPool) -> Void
+    ) -> PackedConstant? {
+        constant(weights, form: form) { weights, threads throws(TensorError) in
+            let result = try MutableTensor(dtype: .float32, shape: Shape([count]))
             let source = try weights.aligned()
             try withExtendedLifetime(source) { () throws(TensorError) in
-                unsafe pack(
-                    try source.pointer(to: Float.self), into: try result.pointer(to: Float.self), threads: threads)
+                unsafe pack(try source.pointer(to: Float.self), try result.pointer(to: Float.self), threads)
             }
             return result.tensor
         }

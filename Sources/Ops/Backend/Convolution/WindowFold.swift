@@ -128,20 +128,17 @@ struct WindowFold {
         }
         let first = inside(columnAxis, taps.lowerBound, of: columns)
         let last = inside(columnAxis, taps.upperBound - 1, of: columns)
-        let shared =
-            max(
-                first.lowerBound, last.lowerBound)..<max(
-                first.lowerBound, last.lowerBound, min(first.upperBound, last.upperBound))
+        let lower = max(first.lowerBound, last.lowerBound)
+        let shared = lower..<max(min(first.upperBound, last.upperBound), lower)
         unsafe add(taps, shared, values)
         guard taps.count > 1 else { return }
         for tap in taps {
             let own = inside(columnAxis, tap, of: columns)
             let products = unsafe values + (tap - taps.lowerBound) * step
-            let end = min(shared.lowerBound, own.upperBound)
-            unsafe add(tap..<tap + 1, own.lowerBound..<max(end, own.lowerBound), products)
-            unsafe add(
-                tap..<tap + 1, max(shared.upperBound, own.lowerBound, end)..<max(shared.upperBound, own.upperBound, end),
-                products)
+            let before = own.lowerBound..<max(min(shared.lowerBound, own.upperBound), own.lowerBound)
+            let behind = max(shared.upperBound, before.upperBound)
+            unsafe add(tap..<tap + 1, before, products)
+            unsafe add(tap..<tap + 1, behind..<max(own.upperBound, behind), products)
         }
     }
 

@@ -69,7 +69,8 @@ struct GridSampling {
         let (axes, plane) = (extents.count, extents.reduce(1, *))
         let most = extents.reduce(1) { count, _ in min(count * tapsPerAxis, Self.mostTaps + 1) }
         guard most <= Self.mostTaps else {
-            throw TensorError("expected at most \(Self.mostTaps) elements for a point, found \(axes) axes")
+            throw TensorError(
+                "expected at most \(Self.mostTaps) elements for a point, found \(tapsPerAxis) along each of \(axes) axes")
         }
         let sumSize = MemoryLayout<Int>.stride + MemoryLayout<Element>.stride
         unsafe try threads.forEach(items * blocks, scratchBytes: Self.block * most * sumSize) { index, scratch in
