@@ -8,6 +8,10 @@ import GraphRuntime
 struct SeenTapsConvolution: Sendable {
     private let window: ConvolutionWindow
     private let layout: TapPanelLayout
+    /// Those that see any pixel.
+    private let taps: [Tap]
+    /// Columns that any tap sees pixels from.
+    private let seenColumns: Int
 
     /// Numbers of a strip's pixels that the second-level cache keeps.
     private static let stripCount = 96 << 10
@@ -25,6 +29,8 @@ struct SeenTapsConvolution: Sendable {
         else { return nil }
         self.window = window
         layout = TapPanelLayout(taps: window.kernelCount, outputs: window.outputChannels, channels: window.inputChannels)
+        taps = Self.taps(window)
+        seenColumns = taps.map(\.output.columns.count).max() ?? 0
         let seen = taps.reduce(0) { $0 + $1.output.pixels }
         // Lanes between rows are computed in vain, and what is computed here is added once more.
         guard 5 * seen < 4 * window.kernelCount * planes.laneCount(rows: planes.output.rows) else { return nil }
@@ -45,8 +51,7 @@ struct SeenTapsConvolution: Sendable {
         let right: Int
     }
 
-    /// Those that see any pixel.
-    private var taps: [Tap] {
+    private static func taps(_ window: ConvolutionWindow) -> [Tap] {
         (0..<window.kernelCount).compactMap { index in
             let place = [index / window.kernel[1], index % window.kernel[1]]
             let shifts = (0..<2).map { place[$0] * window.dilations[$0] - window.padsBegin[$0] }
@@ -58,9 +63,6 @@ struct SeenTapsConvolution: Sendable {
             return output.pixels == 0 ? nil : Tap(index: index, output: output, down: shifts[0], right: shifts[1])
         }
     }
-
-    /// Columns that any tap sees pixels from.
-    private var seenColumns: Int { taps.map(\.output.columns.count).max() ?? 0 }
 
     /// The weights in panels.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
@@ -88,7 +90,7 @@ struct SeenTapsConvolution: Sendable {
     }
 
     /// How the work is cut: rows of a strip, strips of a picture, and parts of the panels of weights.
-    private func cut(_ taps: [Tap], threads: Int) -> (stripRows: Int, strips: Int, blocks: Int) {
+    private func cut(threads: Int) -> (stripRows: Int, strips: Int, blocks: Int) {
         let height = window.output[0]
         let stripRows = min(max(Self.stripCount / window.inputChannels / max(seenColumns, 1), 1), height)
         let strips = (height + stripRows - 1) / stripRows
@@ -107,9 +109,9 @@ struct SeenTapsConvolution: Sendable {
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
         nonisolated(unsafe) let bias = unsafe try bias?.pointer(to: Float.self)
         nonisolated(unsafe) let panels = unsafe panels
-        let (taps, channels) = (taps, window.inputChannels)
+        let channels = window.inputChannels
         let (height, width) = (window.output[0], window.output[1])
-        let cut = cut(taps, threads: threads.threadCount)
+        let cut = cut(threads: threads.threadCount)
         let pixels = cut.stripRows * seenColumns
         let floats = layout.panelRows + (channels + layout.panelRows) * pixels
         unsafe try threads.forEach(
