@@ -116,4 +116,36 @@ import Testing
             #expect(counts["QGemm", default: 0] == count, "\(shape)")
         }
     }
+
+    /// Steps of tables one behind the other, of which the bytes between them are read by others as well, and one that ends in 16 bits.
+    @Test(arguments: ["Sigmoid", "Softmax", "output", "DequantizeLinear"]) func keepsBytesThatOthersRead(reader: String) throws
+    {
+        var g = FusionGraph()
+        let (scale, zero) = (try g.scalar(0.05), g.constant(try Tensor(scalar: UInt8(128))))
+        func bytes(_ x: ValueID) -> ValueID { g.node("QuantizeLinear", x, scale, zero) }
+        func floats(_ x: ValueID) -> ValueID { g.node("DequantizeLinear", x, scale, zero) }
+        let first = bytes(g.node("Relu", floats(bytes(try g.input([2, 40])))))
+        let between = floats(first)
+        let second = floats(bytes(g.node("Sigmoid", between)))
+        let other =
+            switch reader {
+            case "output": between
+            case "DequantizeLinear": g.node("Neg", floats(first))
+            default: g.node(reader, between)
+            }
+        let (fused, written, _) = try g.results(
+            g.node("Concat", second, other, attributes: NodeAttributes(["axis": .int(0)])), threads: ThreadPool(threadCount: 1))
+        #expect(try fused.array(of: Float.self) == written.array(of: Float.self))
+    }
+
+    @Test func roundsBytesTo16Bits() throws {
+        var g = FusionGraph()
+        let (scale, zero) = (try g.scalar(0.05), g.constant(try Tensor(scalar: UInt8(128))))
+        let bytes = g.node("QuantizeLinear", try g.input([2, 40]), scale, zero)
+        let x = g.node("Tanh", g.node("DequantizeLinear", bytes, scale, zero))
+        let (fine, middle) = (try g.scalar(0.0001), g.constant(try Tensor(scalar: UInt16(30000))))
+        let y = g.node("DequantizeLinear", g.node("QuantizeLinear", x, fine, middle), fine, middle)
+        let (fused, written, _) = try g.results(y, threads: ThreadPool(threadCount: 1))
+        #expect(try fused.array(of: Float.self) == written.array(of: Float.self))
+    }
 }

@@ -11,6 +11,7 @@ struct ByteTableFusion: Fusion {
 
     func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
         guard editor.operation(node, as: QuantizeLinear.self) != nil, let output = editor.output(node),
+            Self.isBytes(output, editor),
             let found = Self.chain(endingAt: node, output, editor), let dtype = editor.fact(output).dtype,
             let table = try Self.table(of: found, output, editor), table.dtype == dtype, table.count == 256
         else { return nil }
@@ -48,14 +49,17 @@ struct ByteTableFusion: Fusion {
         return result
     }
 
-    /// The nodes without those DequantizeLinear that others read as well; nil where anything else that they compute is read elsewhere.
+    /// The nodes without those DequantizeLinear of the source that others read as well; nil where anything else that they compute is read
+    /// elsewhere.
     private static func enclosed(_ nodes: Set<Int>, _ output: ValueID, _ editor: GraphEditor) -> [Int]? {
         var result: [Int] = []
         for node in nodes.sorted() {
             guard let value = editor.output(node) else { return nil }
             let isRead = editor.graph.outputs.contains(value) || editor.readers(of: value).contains { !nodes.contains($0) }
             if value != output, isRead {
-                guard editor.operation(node, as: DequantizeLinear.self) != nil else { return nil }
+                guard editor.operation(node, as: DequantizeLinear.self) != nil, let source = editor.nodes[node].inputs[0],
+                    !nodes.contains(editor.producer(of: source) ?? -1)
+                else { return nil }
             } else {
                 result.append(node)
             }
