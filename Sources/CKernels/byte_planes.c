@@ -146,15 +146,13 @@ static void product_plain(int rows, int columns, PRODUCT_PARAMETERS) {
 }
 
 #if defined(__x86_64__)
-#define TARGET_AVX_VNNI __attribute__((target("avx2,fma,avxvnni")))
-#define TARGET_AVX512_VNNI __attribute__((target("avx512f,avx512vl,avx512bw,avx512vnni"), min_vector_width(512)))
 
 // Lines of what is read ahead in each step, as many as get there in time.
 #define READ_AHEAD                                                                                                           \
     for (ptrdiff_t i = 0; i < lines && ahead < end; i++, ahead += LINE) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
 enum { LINE = 16 };
 
-TARGET_AVX_VNNI VECTOR_INLINE void product_avx(const int rows, const int vectors, PRODUCT_PARAMETERS) {
+CK_TARGET_AVX_VNNI VECTOR_INLINE void product_avx(const int rows, const int vectors, PRODUCT_PARAMETERS) {
     __m256i sum[6][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
@@ -180,7 +178,7 @@ TARGET_AVX_VNNI VECTOR_INLINE void product_avx(const int rows, const int vectors
         for (int j = 0; j < vectors; j++) _mm256_storeu_si256((__m256i *)(c + i * ldc + 8 * j), sum[i][j]);
 }
 
-TARGET_AVX512_VNNI VECTOR_INLINE void product_avx512(const int rows, const int vectors, PRODUCT_PARAMETERS) {
+CK_TARGET_AVX512_VNNI VECTOR_INLINE void product_avx512(const int rows, const int vectors, PRODUCT_PARAMETERS) {
     __m512i sum[14][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
@@ -214,10 +212,10 @@ TARGET_AVX512_VNNI VECTOR_INLINE void product_avx512(const int rows, const int v
     case 5: return product_avx(5, vectors, PRODUCT_ARGUMENTS);                                                               \
     default: return product_avx(6, vectors, PRODUCT_ARGUMENTS);                                                              \
     }
-TARGET_AVX_VNNI static void whole_avx(int rows, PRODUCT_PARAMETERS) { UP_TO_6_ROWS(2) }
-TARGET_AVX_VNNI static void half_avx(int rows, PRODUCT_PARAMETERS) { UP_TO_6_ROWS(1) }
-TARGET_AVX512_VNNI static void whole_avx512(int rows, PRODUCT_PARAMETERS) { UP_TO_14_ROWS(product_avx512, 2, PRODUCT_ARGUMENTS) }
-TARGET_AVX512_VNNI static void half_avx512(int rows, PRODUCT_PARAMETERS) { UP_TO_14_ROWS(product_avx512, 1, PRODUCT_ARGUMENTS) }
+CK_TARGET_AVX_VNNI static void whole_avx(int rows, PRODUCT_PARAMETERS) { UP_TO_6_ROWS(2) }
+CK_TARGET_AVX_VNNI static void half_avx(int rows, PRODUCT_PARAMETERS) { UP_TO_6_ROWS(1) }
+CK_TARGET_AVX512_VNNI static void whole_avx512(int rows, PRODUCT_PARAMETERS) { UP_TO_14_ROWS(product_avx512, 2, PRODUCT_ARGUMENTS) }
+CK_TARGET_AVX512_VNNI static void half_avx512(int rows, PRODUCT_PARAMETERS) { UP_TO_14_ROWS(product_avx512, 1, PRODUCT_ARGUMENTS) }
 #endif
 
 void ck_byte_window_product(int level, int rows, int is_half, PRODUCT_PARAMETERS) {

@@ -24,20 +24,48 @@ VECTOR_INLINE void transpose_16x16(const uint8_t *source, ptrdiff_t source_step,
     for (int i = 0; i < 16; i++) *(bytes16 *)(target + i * target_step) = rows[i];
 }
 
+// Rows that lie between each other afterwards, or columns that did before: loops of constant strides become shuffles of whole vectors.
+#define INTERLEAVE(count)                                                                                                    \
+    VECTOR_LOOP for (ptrdiff_t j = 0; j < columns; j++)                                                                      \
+        for (int i = 0; i < count; i++) target[j * count + i] = source[i * source_step + j];
+#define SEPARATE(count)                                                                                                      \
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < rows; i++)                                                                         \
+        for (int j = 0; j < count; j++) target[j * target_step + i] = source[i * count + j];
+
+// Blocks of `size` rows and columns; the last ones begin earlier where they would reach beyond the matrix.
+#define TRANSPOSE_BLOCKS(size, transpose_block)                                                                              \
+    if (rows < size || columns < size) {                                                                                     \
+        if (rows == 2 && target_step == 2) {                                                                                 \
+            INTERLEAVE(2)                                                                                                    \
+        } else if (rows == 3 && target_step == 3) {                                                                          \
+            INTERLEAVE(3)                                                                                                    \
+        } else if (rows == 4 && target_step == 4) {                                                                          \
+            INTERLEAVE(4)                                                                                                    \
+        } else if (columns == 2 && source_step == 2) {                                                                       \
+            SEPARATE(2)                                                                                                      \
+        } else if (columns == 3 && source_step == 3) {                                                                       \
+            SEPARATE(3)                                                                                                      \
+        } else if (columns == 4 && source_step == 4) {                                                                       \
+            SEPARATE(4)                                                                                                      \
+        } else {                                                                                                             \
+            for (ptrdiff_t i = 0; i < rows; i++)                                                                             \
+                for (ptrdiff_t j = 0; j < columns; j++) target[j * target_step + i] = source[i * source_step + j];           \
+        }                                                                                                                    \
+        return;                                                                                                              \
+    }                                                                                                                        \
+    for (ptrdiff_t row = 0; row < rows; row += size) {                                                                       \
+        const ptrdiff_t i = row + size <= rows ? row : rows - size;                                                          \
+        for (ptrdiff_t column = 0; column < columns; column += size) {                                                       \
+            const ptrdiff_t j = column + size <= columns ? column : columns - size;                                          \
+            transpose_block(source + i * source_step + j, source_step, target + j * target_step + i, target_step);           \
+        }                                                                                                                    \
+    }
+
 CK_KERNEL(
     void, ck_transpose_bytes,
     (const uint8_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint8_t *target, ptrdiff_t target_step),
     (source, source_step, rows, columns, target, target_step)) {
-    ptrdiff_t i = 0;
-    for (; i + 16 <= rows; i += 16) {
-        ptrdiff_t j = 0;
-        for (; j + 16 <= columns; j += 16)
-            transpose_16x16(source + i * source_step + j, source_step, target + j * target_step + i, target_step);
-        for (; j < columns; j++)
-            for (int row = 0; row < 16; row++) target[j * target_step + i + row] = source[(i + row) * source_step + j];
-    }
-    for (ptrdiff_t j = 0; j < columns; j++)
-        for (ptrdiff_t row = i; row < rows; row++) target[j * target_step + row] = source[row * source_step + j];
+    TRANSPOSE_BLOCKS(16, transpose_16x16)
 }
 
 typedef uint32_t words8 __attribute__((ext_vector_type(8), aligned(4), may_alias));
@@ -63,16 +91,7 @@ CK_KERNEL(
     void, ck_transpose_words,
     (const uint32_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint32_t *target, ptrdiff_t target_step),
     (source, source_step, rows, columns, target, target_step)) {
-    ptrdiff_t i = 0;
-    for (; i + 8 <= rows; i += 8) {
-        ptrdiff_t j = 0;
-        for (; j + 8 <= columns; j += 8)
-            transpose_8x8(source + i * source_step + j, source_step, target + j * target_step + i, target_step);
-        for (; j < columns; j++)
-            for (int row = 0; row < 8; row++) target[j * target_step + i + row] = source[(i + row) * source_step + j];
-    }
-    for (ptrdiff_t j = 0; j < columns; j++)
-        for (ptrdiff_t row = i; row < rows; row++) target[j * target_step + row] = source[row * source_step + j];
+    TRANSPOSE_BLOCKS(8, transpose_8x8)
 }
 
 typedef uint8_t bytes32 __attribute__((ext_vector_type(32), aligned(1), may_alias));

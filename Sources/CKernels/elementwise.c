@@ -54,6 +54,7 @@ CK_UNARY(ck_exp, exponential(v))
 CK_UNARY(ck_log, logarithm(v))
 CK_UNARY(ck_erf, error_function(v))
 CK_UNARY(ck_tanh, hyperbolic_tangent(v))
+CK_UNARY(ck_atan, arctangent(v))
 CK_UNARY(ck_sigmoid, sigmoid(v))
 // The C library's sqrtf sets errno, which keeps its loops from vectorising.
 CK_UNARY(ck_sqrt, __builtin_elementwise_sqrt(v))
@@ -183,8 +184,6 @@ CK_ROW_SUM(ck_row_sum_square, v *v)
 typedef double vector_f64 __attribute__((ext_vector_type(VECTOR_LANES)));
 typedef double vector_f64x8 __attribute__((ext_vector_type(8)));
 typedef double vector_f64x4 __attribute__((ext_vector_type(4)));
-typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
-
 #define WIDE(x) __builtin_convertvector(x, vector_f64)
 
 // The expression is 0 where v is, as behind the last number.
@@ -271,6 +270,62 @@ CK_KERNEL(ptrdiff_t, ck_row_place, (const float *x, ptrdiff_t n, float value), (
     }
     while (i < n && x[i] != value) i++;
     return i;
+}
+
+// `vectors` neighbouring vectors of columns, in registers for all rows. The first NaN of a column is its extreme.
+VECTOR_INLINE void column_places(
+    const int vectors, const int is_least, const int is_last, const float *x, ptrdiff_t step, ptrdiff_t count, int64_t *places) {
+    vector_f32 best[4];
+    vector_i32 place[4];
+    for (int v = 0; v < vectors; v++) {
+        best[v] = VECTOR_CONST_AT(x + VECTOR_LANES * v);
+        place[v] = 0;
+    }
+    for (ptrdiff_t row = 1; row < count; row++) {
+        for (int v = 0; v < vectors; v++) {
+            const vector_f32 numbers = VECTOR_CONST_AT(x + row * step + VECTOR_LANES * v);
+            vector_i32 replaces = (vector_i32)(is_least ? numbers < best[v] : numbers > best[v]);
+            if (is_last) replaces |= (vector_i32)(numbers == best[v]);
+            replaces |= (vector_i32)(numbers != numbers) & (vector_i32)(best[v] == best[v]);
+            best[v] = replaces ? numbers : best[v];
+            place[v] = replaces ? (vector_i32)(int32_t)row : place[v];
+        }
+    }
+    for (int v = 0; v < vectors; v++)
+        for (int lane = 0; lane < VECTOR_LANES; lane++) places[VECTOR_LANES * v + lane] = place[v][lane];
+}
+
+VECTOR_INLINE void all_column_places(
+    const int is_least, const int is_last, const float *x, ptrdiff_t step, ptrdiff_t count, int64_t *places, ptrdiff_t n) {
+    enum { WIDE = 4 * VECTOR_LANES };
+    ptrdiff_t i = 0;
+    for (; i + WIDE <= n; i += WIDE) column_places(4, is_least, is_last, x + i, step, count, places + i);
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES) column_places(1, is_least, is_last, x + i, step, count, places + i);
+    for (; i < n; i++) {
+        float best = x[i];
+        places[i] = 0;
+        for (ptrdiff_t row = 1; row < count; row++) {
+            const float number = x[row * step + i];
+            if ((is_least ? number < best : number > best) || (is_last && number == best) || (number != number && best == best)) {
+                best = number;
+                places[i] = row;
+            }
+        }
+    }
+}
+
+CK_KERNEL(
+    void, ck_column_places,
+    (const float *x, ptrdiff_t step, ptrdiff_t count, int64_t *places, ptrdiff_t n, int is_least, int is_last),
+    (x, step, count, places, n, is_least, is_last)) {
+    if (is_least && is_last)
+        all_column_places(1, 1, x, step, count, places, n);
+    else if (is_least)
+        all_column_places(1, 0, x, step, count, places, n);
+    else if (is_last)
+        all_column_places(0, 1, x, step, count, places, n);
+    else
+        all_column_places(0, 0, x, step, count, places, n);
 }
 
 CK_KERNEL(void, ck_accumulate, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {

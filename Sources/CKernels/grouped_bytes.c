@@ -7,7 +7,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define TARGET_AVX512_VNNI __attribute__((target("avx512f,avx512vl,avx512bw,avx512vnni"), min_vector_width(512)))
 #endif
 
 // Whether there are the instructions that CK_GROUPED_BYTES takes: AMX, where it isn't played by plain C, has them beside it.
@@ -173,7 +172,7 @@ static void grouped_plain(
 // MARK: Sums by vectors
 
 #if defined(__x86_64__)
-TARGET_AVX512_VNNI VECTOR_INLINE void store_lanes_64(int32_t *place, __m512i v) {
+CK_TARGET_AVX512_VNNI VECTOR_INLINE void store_lanes_64(int32_t *place, __m512i v) {
     _mm_storeu_si128((__m128i *)place, _mm512_castsi512_si128(v));
     _mm_storeu_si128((__m128i *)(place + 16), _mm512_extracti32x4_epi32(v, 1));
     _mm_storeu_si128((__m128i *)(place + 32), _mm512_extracti32x4_epi32(v, 2));
@@ -192,7 +191,7 @@ CK_TARGET_AVX2 VECTOR_INLINE void store_lanes_16(int32_t *place, __m128i v) { _m
 #define VECTOR __m512i
 #define ZERO _mm512_setzero_si512()
 #define BLOCK depthwise_bytes_64
-#define BLOCK_TARGET TARGET_AVX512_VNNI
+#define BLOCK_TARGET CK_TARGET_AVX512_VNNI
 #define LANES 4
 #define IS_BYTES 1
 #define STORE_LANES store_lanes_64
@@ -252,8 +251,8 @@ CK_TARGET_AVX2 VECTOR_INLINE void store_lanes_16(int32_t *place, __m128i v) { _m
     default: return block(4, BLOCK_ARGUMENTS);                                                                               \
     }
 
-TARGET_AVX512_VNNI static void depthwise_64(BLOCK_PARAMETERS) { UP_TO_4_POSITIONS(depthwise_bytes_64) }
-TARGET_AVX512_VNNI static void depthwise_16(BLOCK_PARAMETERS) { UP_TO_4_POSITIONS(depthwise_bytes_16) }
+CK_TARGET_AVX512_VNNI static void depthwise_64(BLOCK_PARAMETERS) { UP_TO_4_POSITIONS(depthwise_bytes_64) }
+CK_TARGET_AVX512_VNNI static void depthwise_16(BLOCK_PARAMETERS) { UP_TO_4_POSITIONS(depthwise_bytes_16) }
 CK_TARGET_AVX2 static void pairs_32(BLOCK_PARAMETERS) { UP_TO_4_POSITIONS(depthwise_pairs_32) }
 CK_TARGET_AVX2 static void pairs_16(BLOCK_PARAMETERS) { UP_TO_4_POSITIONS(depthwise_pairs_16) }
 
@@ -267,7 +266,7 @@ static void words_of_lanes(const ck_grouped_windows *w, ptrdiff_t first, int lan
     }
 }
 
-TARGET_AVX512_VNNI VECTOR_INLINE void grouped_bytes(
+CK_TARGET_AVX512_VNNI VECTOR_INLINE void grouped_bytes(
     const int positions, const ck_grouped_windows *w, const uint8_t *x, const ptrdiff_t *row_offsets, const uint8_t *packed,
     __m512i lanes, int32_t *sums, ptrdiff_t step) {
     __m512i sum[8];
@@ -291,7 +290,7 @@ TARGET_AVX512_VNNI VECTOR_INLINE void grouped_bytes(
     for (int j = 0; j < positions; j++) _mm512_storeu_si512(sums + j * step, sum[j]);
 }
 
-TARGET_AVX512_VNNI static void grouped_16(ptrdiff_t first, BLOCK_PARAMETERS) {
+CK_TARGET_AVX512_VNNI static void grouped_16(ptrdiff_t first, BLOCK_PARAMETERS) {
     int32_t words[16];
     words_of_lanes(w, first, 16, words);
     const __m512i lanes = _mm512_loadu_si512(words);

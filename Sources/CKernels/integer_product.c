@@ -11,8 +11,6 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define TARGET_AVX_VNNI __attribute__((target("avx2,fma,avxvnni")))
-#define TARGET_AVX512_VNNI __attribute__((target("avx512f,avx512vl,avx512bw,avx512vnni"), min_vector_width(512)))
 
 static int has_avx_vnni(void) {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -131,7 +129,7 @@ CK_TARGET_AVX2 static void bytes_avx2(int rows, int halves, BYTES_PARAMETERS) {
     }
 }
 
-TARGET_AVX_VNNI VECTOR_INLINE void tile_bytes_avx_vnni(const int rows, BYTES_PARAMETERS) {
+CK_TARGET_AVX_VNNI VECTOR_INLINE void tile_bytes_avx_vnni(const int rows, BYTES_PARAMETERS) {
     __m256i sum[6][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
@@ -152,10 +150,10 @@ TARGET_AVX_VNNI VECTOR_INLINE void tile_bytes_avx_vnni(const int rows, BYTES_PAR
     }
 }
 
-TARGET_AVX_VNNI static void bytes_avx_vnni(int rows, BYTES_PARAMETERS) { UP_TO_6_ROWS(tile_bytes_avx_vnni, BYTES_ARGUMENTS) }
+CK_TARGET_AVX_VNNI static void bytes_avx_vnni(int rows, BYTES_PARAMETERS) { UP_TO_6_ROWS(tile_bytes_avx_vnni, BYTES_ARGUMENTS) }
 
 // Of a whole panel, or of the first half of its columns.
-TARGET_AVX512_VNNI VECTOR_INLINE void tile_bytes_avx512(const int rows, const int vectors, BYTES_PARAMETERS) {
+CK_TARGET_AVX512_VNNI VECTOR_INLINE void tile_bytes_avx512(const int rows, const int vectors, BYTES_PARAMETERS) {
     __m512i sum[14][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
@@ -180,8 +178,8 @@ TARGET_AVX512_VNNI VECTOR_INLINE void tile_bytes_avx512(const int rows, const in
 
 #include "tile.h"
 
-TARGET_AVX512_VNNI static void bytes_avx512(int rows, BYTES_PARAMETERS) { UP_TO_14_ROWS(tile_bytes_avx512, 2, BYTES_ARGUMENTS) }
-TARGET_AVX512_VNNI static void half_bytes_avx512(int rows, BYTES_PARAMETERS) {
+CK_TARGET_AVX512_VNNI static void bytes_avx512(int rows, BYTES_PARAMETERS) { UP_TO_14_ROWS(tile_bytes_avx512, 2, BYTES_ARGUMENTS) }
+CK_TARGET_AVX512_VNNI static void half_bytes_avx512(int rows, BYTES_PARAMETERS) {
     UP_TO_14_ROWS(tile_bytes_avx512, 1, BYTES_ARGUMENTS)
 }
 #endif
@@ -471,6 +469,24 @@ CK_KERNEL(
     const float lower = (float)(least - zero), upper = (float)(largest - zero);
     VECTOR_LOOP
     for (ptrdiff_t i = 0; i < n; i++) y[i] = (uint8_t)(rounded_between(x[i] / scale, lower, upper) + zero);
+}
+
+CK_KERNEL(
+    void, ck_quantize_words, (const float *x, ptrdiff_t n, float scale, int zero, int least, int largest, uint16_t *y),
+    (x, n, scale, zero, least, largest, y)) {
+    const float lower = (float)(least - zero), upper = (float)(largest - zero);
+    VECTOR_LOOP
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (uint16_t)(rounded_between(x[i] / scale, lower, upper) + zero);
+}
+
+CK_KERNEL(
+    void, ck_dequantize_words, (const uint16_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y),
+    (x, is_signed, n, scale, zero, y)) {
+    if (is_signed) {
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((int16_t)x[i] - zero) * scale;
+    } else {
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)(x[i] - zero) * scale;
+    }
 }
 
 VECTOR_INLINE float unscaled(const ck_scaled_bytes *x, ptrdiff_t i) {

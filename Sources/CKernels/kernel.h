@@ -7,6 +7,8 @@
 
 #if defined(__x86_64__)
 #define CK_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define CK_TARGET_AVX_VNNI __attribute__((target("avx2,fma,avxvnni")))
+#define CK_TARGET_AVX512_VNNI __attribute__((target("avx512f,avx512vl,avx512bw,avx512vnni"), min_vector_width(512)))
 #define CK_TARGET_AVX512 __attribute__((target("avx512f,avx512vl"), min_vector_width(512)))
 // `name`, as a copy of one body for AVX-512 and copies of another for the other levels.
 #define CK_DISPATCH(result, name, parameters, arguments, widest_body, body)                                                  \

@@ -51,17 +51,18 @@ VECTOR_INLINE void transpose_16(vector_f32_16 x[16]) {
     VECTOR_INLINE void transpose_rows_##lanes(                                                                                      \
         const float *a, ptrdiff_t row_step, ptrdiff_t k, int count, ptrdiff_t step, float *out) {                                   \
         typedef vector_f32_##lanes vector;                                                                                          \
-        ptrdiff_t first = 0;                                                                                                        \
-        for (; first + lanes <= k; first += lanes) {                                                                                \
+        /* The last block of a row begins earlier where it would reach beyond the row. */                                           \
+        for (ptrdiff_t p = 0; k >= lanes && p < k; p += lanes) {                                                                    \
+            const ptrdiff_t first = p + lanes <= k ? p : k - lanes;                                                                 \
             vector x[lanes];                                                                                                        \
             for (int i = 0; i < lanes; i++) x[i] = i < count ? *(const vector *)(a + i * row_step + first) : (vector)0;             \
             transpose_##lanes(x);                                                                                                   \
-            for (int p = 0; p < lanes; p++) *(vector *)(out + (first + p) * step) = x[p];                                           \
+            for (int j = 0; j < lanes; j++) *(vector *)(out + (first + j) * step) = x[j];                                           \
         }                                                                                                                           \
-        for (; first < k; first++) {                                                                                                \
+        for (ptrdiff_t p = 0; k < lanes && p < k; p++) {                                                                            \
             vector column = 0;                                                                                                      \
-            for (int i = 0; i < count; i++) column[i] = a[i * row_step + first];                                                    \
-            *(vector *)(out + first * step) = column;                                                                               \
+            for (int i = 0; i < count; i++) column[i] = a[i * row_step + p];                                                        \
+            *(vector *)(out + p * step) = column;                                                                                   \
         }                                                                                                                           \
     }
 TRANSPOSE_ROWS(8)

@@ -20,6 +20,8 @@
 // At any address of a float.
 typedef float vector_f32 __attribute__((ext_vector_type(VECTOR_LANES), aligned(4), may_alias));
 
+typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
+
 #define VECTOR_AT(pointer) (*(vector_f32 *)(pointer))
 #define VECTOR_CONST_AT(pointer) (*(const vector_f32 *)(pointer))
 
@@ -174,6 +176,27 @@ VECTOR_INLINE float error_function(float x) {
     q = q * c + 4.163292178e-04f;
     float large = copysignf(1.0f - moderate_exponential(q), x);
     return a > 1.0f ? large : small;
+}
+
+// atan: x + x P(x^2) for |x| <= 1, π/2 - atan(1 / x) beyond. An error below 2 ulp.
+VECTOR_INLINE float arctangent(float x) {
+    const float a = fabsf(x);
+    const float inverse = 1.0f / a;
+    const float t = a > 1.0f ? inverse : a;
+    const float z = t * t;
+    float p = -2.386997221e-03f;
+    p = p * z + 1.350777131e-02f;
+    p = p * z + -3.587153926e-02f;
+    p = p * z + 6.250169128e-02f;
+    p = p * z + -8.656880260e-02f;
+    p = p * z + 1.103376448e-01f;
+    p = p * z + -1.427856833e-01f;
+    p = p * z + 1.999973953e-01f;
+    p = p * z + -3.333333135e-01f;
+    const float small = t + t * (z * p);
+    // π/2 in two parts.
+    const float large = (1.570796371e+00f - small) - 4.371138829e-08f;
+    return copysignf(a > 1.0f ? large : small, x);
 }
 
 // 2^x for |x| <= 125, with a relative error below 1.6e-7.

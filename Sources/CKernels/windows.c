@@ -118,27 +118,25 @@ CK_KERNEL(
     for (ptrdiff_t row = 0; row < rows; row++) copy_row(x + row * x_step, y + row * y_step, columns);
 }
 
-typedef int32_t vector_i32 __attribute__((ext_vector_type(VECTOR_LANES)));
-
-// As sum_vectors, with the largest number, which a NaN is too.
+// As sum_vectors, with the largest number, which a NaN is too, where there may be one.
 VECTOR_INLINE void max_vectors(
-    const int vectors, const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n) {
+    const int vectors, const int may_be_nan, const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n) {
     vector_f32 best[4];
     for (int v = 0; v < vectors; v++) best[v] = VECTOR_CONST_AT(x + offsets[0] + VECTOR_LANES * v);
     for (ptrdiff_t t = 1; t < taps; t++) {
         for (int v = 0; v < vectors; v++) {
             const vector_f32 numbers = VECTOR_CONST_AT(x + offsets[t] + VECTOR_LANES * v);
-            const vector_i32 replaces = (vector_i32)((numbers > best[v]) | (numbers != numbers));
+            vector_i32 replaces = (vector_i32)(numbers > best[v]);
+            if (may_be_nan) replaces |= (vector_i32)(numbers != numbers);
             best[v] = replaces ? numbers : best[v];
         }
     }
     store_vectors(vectors, best, y, n);
 }
 
-#define MAX(vectors) max_vectors(vectors, x, offsets, taps, y, n)
-CK_KERNEL(
-    void, ck_window_max, (const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n),
-    (x, offsets, taps, y, n)) {
+#define MAX(vectors) max_vectors(vectors, may_be_nan, x, offsets, taps, y, n)
+VECTOR_INLINE void window_max(
+    const int may_be_nan, const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n) {
     for (const ptrdiff_t step = 4 * VECTOR_LANES; n > step; n -= step, x += step, y += step) MAX(4);
     switch ((n + VECTOR_LANES - 1) / VECTOR_LANES) {
     case 0: return;
@@ -149,6 +147,31 @@ CK_KERNEL(
     }
 }
 #undef MAX
+
+VECTOR_INLINE int has_nan(const float *x, ptrdiff_t n) {
+    vector_i32 found = 0;
+    ptrdiff_t i = 0;
+    for (; i + VECTOR_LANES <= n; i += VECTOR_LANES) {
+        const vector_f32 numbers = VECTOR_CONST_AT(x + i);
+        found |= (vector_i32)(numbers != numbers);
+    }
+    int is_found = 0;
+    for (int lane = 0; lane < VECTOR_LANES; lane++) is_found |= found[lane];
+    for (; i < n; i++) is_found |= x[i] != x[i];
+    return is_found != 0;
+}
+
+CK_KERNEL(
+    void, ck_window_max, (const float *x, const ptrdiff_t *offsets, ptrdiff_t taps, float *y, ptrdiff_t n),
+    (x, offsets, taps, y, n)) {
+    // To look for a NaN once takes less time than to think of it at each of more than a few places.
+    ptrdiff_t reach = 0;
+    for (ptrdiff_t t = 0; t < taps; t++) reach = offsets[t] > reach ? offsets[t] : reach;
+    if (taps < 5 || has_nan(x, reach + n))
+        window_max(1, x, offsets, taps, y, n);
+    else
+        window_max(0, x, offsets, taps, y, n);
+}
 
 #define PRODUCT_PARAMETERS                                                                                                   \
     ptrdiff_t channels, ptrdiff_t channel_step, ptrdiff_t taps, const ptrdiff_t *offsets, const float *a, const float *x,    \

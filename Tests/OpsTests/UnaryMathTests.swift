@@ -29,6 +29,8 @@ struct UnaryMathTests {
         Case(type: "Sin", version: 7, range: -1000...1000, ulps: 2, exact: { sin($0) }),
         Case(type: "Cos", version: 7, range: -1000...1000, ulps: 2, exact: { cos($0) }),
         Case(type: "Sin", version: 7, range: 1e7...3e7, ulps: 2, exact: { sin($0) }),
+        Case(type: "Atan", version: 7, range: -1.5...1.5, ulps: 2, exact: { atan($0) }),
+        Case(type: "Atan", version: 7, range: 0...1e4, ulps: 2, exact: { atan($0) }),
         Case(type: "Sqrt", version: 13, range: 0...1e6, ulps: 1, exact: { $0.squareRoot() }),
         Case(type: "Softplus", version: 1, range: -80...80, ulps: 4, exact: { max($0, 0) + log1p(exp(-abs($0))) }),
         Case(type: "Mish", version: 18, range: -30...30, ulps: 6, exact: { $0 * tanh(max($0, 0) + log1p(exp(-abs($0)))) }),
@@ -81,6 +83,7 @@ struct UnaryMathTests {
         try check("Tanh", 13, [.nan, 1, -1, 0, Float(tanh(-1.0))])
         try check("Erf", 13, [.nan, 1, -1, 0, Float(erf(-1.0))])
         try check("Sigmoid", 13, [.nan, 1, 0, 0.5, Float(1 / (1 + exp(1.0)))])
+        try check("Atan", 7, [.nan, Float(Double.pi / 2), Float(-Double.pi / 2), 0, Float(-Double.pi / 4)])
         try check("Sin", 7, [.nan, .nan, .nan, 0, Float(sin(-1.0))])
         try check("Sign", 13, [.nan, 1, -1, 0, -1])
         try check("Relu", 14, [.nan, .infinity, 0, 0, 0])

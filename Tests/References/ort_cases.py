@@ -17,7 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from common import CACHE
 from onnx_node_cases import Place, agrees
 
-RECIPE = 1
+RECIPE = 2
 RTOL, ATOL = 1e-5, 1e-6
 # Sums of products with both signs cancel, so these families need more than ATOL: about the sum of the magnitudes (up to 100)
 # times the float32 rounding unit times the root of the number of terms.
@@ -495,8 +495,51 @@ def quantised():
     case("ConvInteger", 10, [image, kernel, np.uint8(7)], pads=[1, 1, 1, 1])
 
 
+def larger():
+    """Extents of more than a block of vectors, and of a rest behind them."""
+    for mode in ("linear", "cubic"):
+        for how in ("half_pixel", "align_corners", "asymmetric"):
+            for shape, sizes in (((1, 3, 37, 23), (41, 50)), ((2, 1, 19, 70), (33, 20)), ((1, 1, 5, 4), (7, 3))):
+                inputs = [random(*shape), None, None, constant(ints(*shape[:2], *sizes))]
+                label = f"{mode}_{how}_{sizes[0]}"
+                case("Resize", 19, inputs, label=label, mode=mode, coordinate_transformation_mode=how, atol=2e-6)
+    case("Resize", 18, [random(1, 20, 37, 29), None, None, constant(ints(1, 20, 18, 11))], label="antialias", mode="linear", antialias=1, atol=2e-6)
+    case("Resize", 13, [random(2, 3, 600), None, constant(np.array([1, 1, 1.7], np.float32))], label="one_axis", mode="linear", atol=2e-6)
+    case("Resize", 13, [random(1, 2, 9, 10, 17), None, None, constant(ints(1, 2, 12, 7, 40))], label="three_axes", mode="linear", atol=2e-6)
+    region = constant(np.array([0, 0, 0.2, -0.3, 1, 1, 0.9, 1.2], np.float32))
+    inputs = [random(1, 2, 20, 30), region, None, constant(ints(1, 2, 25, 35))]
+    case("Resize", 13, inputs, label="region", mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=1.5, atol=2e-6)
+    for dtype in (np.float32, np.int8, np.int64):
+        for shape, order in (((3, 37, 41), [0, 2, 1]), ((5, 2, 40), [0, 2, 1]), ((50, 3), [1, 0]), ((4, 9, 33, 2), [0, 3, 1, 2])):
+            case("Transpose", 13, [random(*shape, low=-90, high=90, dtype=dtype)], label=f"{np.dtype(dtype).name}_{len(shape)}_{shape[1]}", perm=order)
+    case("DepthToSpace", 13, [random(1, 8, 5, 19)], label="wide", blocksize=2, mode="CRD")
+    case("SpaceToDepth", 13, [random(1, 2, 6, 38)], label="wide", blocksize=2)
+    case("Tile", 13, [random(3, 5, 20), constant(ints(2, 3, 2))], label="wide")
+    for mode in ("constant", "reflect", "edge"):
+        case("Pad", 13, [random(2, 3, 4, 9, 18), constant(ints(0, 0, 1, 2, 3, 0, 0, 1, 0, 1))], label=f"five_axes_{mode}", mode=mode)
+    for name in ("ArgMax", "ArgMin"):
+        for axis in (0, 1):
+            for last in (0, 1):
+                values = random(5, 7, 83, low=-4, high=4, dtype=np.int64).astype(np.float32)
+                case(name, 13, [values], label=f"rows{axis}_{last}", axis=axis, select_last_index=last)
+    for count in (1, 5, 32, 33, 60):
+        for largest in (0, 1):
+            for axis in (1, 2):
+                values = random(3, 61, 67, low=-9, high=9, dtype=np.int64).astype(np.float32)
+                case("TopK", 11, [values, constant(ints(count))], 2, label=f"{count}_{largest}_{axis}", axis=axis, largest=largest)
+    case("GatherElements", 13, [random(4, 9, 33), random(4, 9, 33, low=-9, high=9, dtype=np.int64)], label="rows", axis=1)
+    case("ScatterElements", 18, [random(9, 33), random(4, 33, low=-9, high=9, dtype=np.int64), random(4, 33)], label="sum", axis=0, reduction="add", atol=1e-5)
+    case("Conv", 11, [random(1, 8, 5, 9, 10), constant(random(8, 1, 3, 3, 3))], label="depthwise_3d", group=8, pads=[1] * 6, atol=2e-5)
+    case("Conv", 11, [random(2, 8, 5, 9, 10), constant(random(12, 2, 2, 3, 3))], label="grouped_3d", group=4, strides=[1, 2, 1], atol=2e-5)
+    for kernel, strides in (([5, 5], [1, 1]), ([3, 3], [2, 2]), ([7, 5], [1, 2]), ([13, 13], [1, 1])):
+        more = {"kernel_shape": kernel, "strides": strides, "pads": [kernel[0] // 2, kernel[1] // 2] * 2}
+        case("MaxPool", 12, [random(2, 3, 21, 26)], label=f"{kernel[0]}_{strides[1]}", **more)
+        case("AveragePool", 11, [random(2, 3, 21, 26)], label=f"{kernel[0]}_{strides[1]}", atol=2e-6, **more)
+    case("Atan", 7, [random(300, low=-30, high=30)], label="wide")
+
+
 FAMILIES = [activations, clip_and_minmax, slices_and_pads, splits, shapes, reductions, normalisations, resizes, convolutions]
-FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised]
+FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised, larger]
 
 
 def build(operator, opset, inputs, outputs, attributes, domain):

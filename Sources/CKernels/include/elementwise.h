@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 // Loops over contiguous float32 arrays, vectorised for the CPU at hand. `y` may be `x` (or an operand) itself, but may not
 // overlap it otherwise. Errors are in units in the last place (ulp) against the correctly rounded result.
@@ -22,6 +23,7 @@ void ck_log(const float *x, float *y, ptrdiff_t n);
 void ck_erf(const float *x, float *y, ptrdiff_t n);
 void ck_tanh(const float *x, float *y, ptrdiff_t n);
 void ck_sigmoid(const float *x, float *y, ptrdiff_t n);
+void ck_atan(const float *x, float *y, ptrdiff_t n);
 void ck_sin(const float *x, float *y, ptrdiff_t n);
 void ck_cos(const float *x, float *y, ptrdiff_t n);
 void ck_sqrt(const float *x, float *y, ptrdiff_t n);
@@ -81,6 +83,10 @@ float ck_row_min(const float *x, ptrdiff_t n);
 float ck_row_max(const float *x, ptrdiff_t n);
 // The first place of `value` among n numbers; n where there is none.
 ptrdiff_t ck_row_place(const float *x, ptrdiff_t n, float value);
+// places[i] = the row of the largest number of column i, or the least one, of rows `step` apart: of equal ones the first, or the last. A
+// NaN is the extreme, the first one in any case. `count` is below 2^31.
+void ck_column_places(
+    const float *x, ptrdiff_t step, ptrdiff_t count, int64_t *places, ptrdiff_t n, int is_least, int is_last);
 // y[i] += x[i], += |x[i]|, += x[i]^2.
 void ck_accumulate(const float *x, float *y, ptrdiff_t n);
 void ck_accumulate_abs(const float *x, float *y, ptrdiff_t n);

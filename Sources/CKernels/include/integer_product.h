@@ -120,6 +120,10 @@ void ck_sum_byte_pixels(const uint8_t *x, int is_signed, ptrdiff_t pixels, ptrdi
 // sums[i] = the sum of x[i * pixels + j] over j < pixels, bytes of either sign.
 void ck_sum_byte_planes(const uint8_t *x, int is_signed, ptrdiff_t planes, ptrdiff_t pixels, int32_t *sums);
 
+// As ck_quantize_bytes and ck_dequantize_bytes, of 16 bits.
+void ck_quantize_words(const float *x, ptrdiff_t n, float scale, int zero, int least, int largest, uint16_t *y);
+void ck_dequantize_words(const uint16_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y);
+
 // y = (x - zero) · scale, for bytes of either sign.
 void ck_dequantize_bytes(const uint8_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y);
 

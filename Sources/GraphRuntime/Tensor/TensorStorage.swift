@@ -26,7 +26,8 @@ public final class TensorStorage: @unchecked Sendable {
     let deferred: DeferredElements?
 
     private enum Owner {
-        case own
+        /// Memory of its own, of at least as many bytes.
+        case own(blockBytes: Int)
         case other(AnyObject)
     }
 
@@ -51,25 +52,34 @@ public final class TensorStorage: @unchecked Sendable {
     ///
     /// - Throws: ``TensorError`` where the system gives no memory of that size.
     public init(byteCount: Int) throws(TensorError) {
+        guard let block = unsafe FreedBlocks.take(byteCount) ?? Self.allocate(byteCount) else {
+            throw TensorError("no memory for a tensor of \(byteCount) bytes", kind: .outOfMemory)
+        }
+        unsafe base = block.base
+        self.byteCount = byteCount
+        isMappedFile = false
+        deferred = nil
+        owner = unsafe .own(blockBytes: block.byteCount)
+        let now = Self.current.wrappingAdd(byteCount, ordering: .relaxed).newValue
+        _ = Self.peak.max(now, ordering: .relaxed)
+        Self.allocated.wrappingAdd(byteCount, ordering: .relaxed)
+    }
+
+    private static func allocate(_ byteCount: Int) -> (base: UnsafeMutableRawPointer, byteCount: Int)? {
         var pointer: UnsafeMutableRawPointer? = nil
         let size = max(byteCount, 1)
         let isLarge = size >= 4 << 20
-        let status = unsafe posix_memalign(&pointer, isLarge ? 2 << 20 : Self.alignment, size)
-        guard status == 0, let pointer = unsafe pointer else {
-            throw TensorError("no memory for a tensor of \(byteCount) bytes", kind: .outOfMemory)
+        let boundary = isLarge ? 2 << 20 : Self.alignment
+        if unsafe posix_memalign(&pointer, boundary, size) != 0 {
+            FreedBlocks.removeAll()
+            guard unsafe posix_memalign(&pointer, boundary, size) == 0 else { return nil }
         }
+        guard let pointer = unsafe pointer else { return nil }
         #if os(Linux)
             // Pages of 2 MB: fewer faults and TLB misses on the large activations; a refusal only costs the gain.
             if isLarge { unsafe madvise(pointer, size, MADV_HUGEPAGE) }
         #endif
-        unsafe base = pointer
-        self.byteCount = byteCount
-        isMappedFile = false
-        deferred = nil
-        owner = .own
-        let now = Self.current.wrappingAdd(byteCount, ordering: .relaxed).newValue
-        _ = Self.peak.max(now, ordering: .relaxed)
-        Self.allocated.wrappingAdd(byteCount, ordering: .relaxed)
+        return unsafe (pointer, size)
     }
 
     /// A view of memory that `owner` keeps alive and that nobody writes to through this storage.
@@ -150,8 +160,8 @@ public final class TensorStorage: @unchecked Sendable {
     }
 
     deinit {
-        if case .own = owner {
-            unsafe free(base)
+        if case .own(let blockBytes) = owner {
+            unsafe FreedBlocks.give(base, byteCount: blockBytes)
             Self.current.wrappingSubtract(byteCount, ordering: .relaxed)
         }
     }

@@ -21,20 +21,22 @@ final class SlicedConvolution: DividedConvolution {
     /// - Parameter inputs: of the node.
     /// - Returns: nil where the convolution isn't of this kind.
     init?(_ window: ConvolutionWindow, inputs: [Fact?], plan: PlanContext) throws {
-        guard window.kernel.count == 3, window.group == 1, !window.isPointwise, inputs.count > 1, window.batch > 0,
+        guard window.kernel.count == 3, !window.isPointwise, inputs.count > 1, window.batch > 0,
             window.output[0] > 0, window.output[1] * window.output[2] >= Self.fewestPixels,
             let input = inputs[0], input.dtype == .float32, let shape = input.shape, let fact = inputs[1],
             let dtype = fact.dtype, let weights = fact.shape, weights.count > 0
         else { return nil }
         self.window = window
         (self.input, self.weights) = (shape, weights)
+        // The slices of a group's channels are the channels of the same group.
         let channels = window.inputChannels * window.kernel[0]
         let slices = window.batch * window.output[0]
         let bytes = Double(slices) * Double(channels * MemoryLayout<Float>.stride) * Double(shape[3] * shape[4])
         pictures = try Shape([bytes <= Double(Self.largestPictures) ? slices : 1, channels, shape[3], shape[4]])
-        let pictureWeights = try Shape([weights[0], channels, weights[3], weights[4]])
+        let pictureWeights = try Shape([weights[0], channels / window.group, weights[3], weights[4]])
         self.pictureWeights = pictureWeights
         var attributes = WindowAttributes()
+        attributes.group = window.group
         attributes.strides = Array(window.strides.dropFirst())
         attributes.dilations = Array(window.dilations.dropFirst())
         attributes.pads = [1, 2].map { window.padsBegin[$0] } + [1, 2].map { window.padEnd($0) }

@@ -13,8 +13,12 @@ struct MiniFloat: Sendable {
     let dtype: DType
     /// The value of every code.
     let values: [Float]
-    /// The values of the finite codes without the sign bit, ascending.
-    private let magnitudes: ArraySlice<Float>
+    private let significandBits: Int
+    private let bias: Int
+    /// The inverse of the least number.
+    private let multiplier: Float
+    /// The code of the largest finite number.
+    private let largest: UInt32
     private let signBit: UInt8
     private let nan: UInt8
     /// What an overflow gives without saturation; its sign is the number's unless the format has but one NaN.
@@ -52,7 +56,8 @@ struct MiniFloat: Sendable {
                 ? Float(sign: .plus, exponent: 1 - bias, significand: 1) * fraction
                 : Float(sign: .plus, exponent: exponent - bias, significand: 1 + fraction)
         }
-        magnitudes = positive[...largest]
+        (self.significandBits, self.bias, self.largest) = (significandBits, bias, UInt32(largest))
+        multiplier = Float(sign: .plus, exponent: bias - 1 + significandBits, significand: 1)
         var all = positive + positive.map { -$0 }
         if !hasNegativeZero { all[half] = .nan }
         values = all
@@ -64,23 +69,23 @@ struct MiniFloat: Sendable {
     func code(_ value: Float, saturate: Bool) -> UInt8 {
         let sign = value.sign == .minus ? signBit : 0
         if value.isNaN { return hasNegativeZero ? nan | sign : nan }
-        let magnitude = value.magnitude
-        // The first code whose value is larger; the one before is the other neighbour.
-        var low = 0
-        var high = magnitudes.count
-        while low < high {
-            let middle = (low + high) / 2
-            if magnitudes[middle] > magnitude { high = middle } else { low = middle + 1 }
-        }
-        let below = low - 1
-        let next = low < magnitudes.count ? magnitudes[low] : 2 * magnitudes[below] - magnitudes[below - 1]
-        let middle = (magnitudes[below] + next) / 2
-        let nearest = magnitude > middle || (magnitude == middle && below & 1 == 1) ? low : below
-        guard nearest < magnitudes.count else {
-            if saturate { return UInt8(magnitudes.count - 1) | sign }
+        let nearest = nearestCode(value.magnitude)
+        guard nearest <= largest else {
+            if saturate { return UInt8(largest) | sign }
             return hasNegativeZero ? overflow | sign : overflow
         }
         return nearest == 0 && !hasNegativeZero ? 0 : UInt8(nearest) | sign
+    }
+
+    /// The code of a number that isn't negative, were the exponent of codes as wide as float32's.
+    private func nearestCode(_ magnitude: Float) -> UInt32 {
+        let least = UInt32(1 - bias + 127) << 23
+        let bits = magnitude.bitPattern
+        // Below the least normal number codes are multiples of the least one.
+        if bits < least { return UInt32((magnitude * multiplier).rounded(.toNearestOrEven)) }
+        let dropped = UInt32(23 - significandBits)
+        let rounded = bits + (1 << (dropped - 1)) - 1 + (bits >> dropped & 1)
+        return rounded >> dropped - UInt32(127 - bias) << UInt32(significandBits)
     }
 }
 

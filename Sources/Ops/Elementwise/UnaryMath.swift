@@ -23,7 +23,7 @@ struct MathFunction: Sendable {
         MathFunction(type: "Tan", since: 7, float: tanf, double: { tan($0) }),
         MathFunction(type: "Asin", since: 7, float: asinf, double: { asin($0) }),
         MathFunction(type: "Acos", since: 7, float: acosf, double: { acos($0) }),
-        MathFunction(type: "Atan", since: 7, float: atanf, double: { atan($0) }),
+        MathFunction(type: "Atan", since: 7, loop: VectorKernels.atan, float: atanf, double: { atan($0) }),
         MathFunction(type: "Sinh", since: 9, float: sinhf, double: { sinh($0) }),
         MathFunction(type: "Cosh", since: 9, float: coshf, double: { cosh($0) }),
         MathFunction(type: "Tanh", since: 6, loop: VectorKernels.tanh, float: tanhf, double: { tanh($0) }),

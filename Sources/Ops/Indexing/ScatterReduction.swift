@@ -80,6 +80,10 @@ private struct Scattered {
     private func combine<Element: TensorElement>(_ type: Element.Type, _ operation: (Element, Element) -> Element) throws {
         let source = try updates.view(of: type)
         try output.withMutableSpan(of: type) { target in
+            if inner == 1 {
+                for index in offsets.indices { target[offsets[index]] = operation(target[offsets[index]], source[index]) }
+                return
+            }
             for (index, offset) in offsets.enumerated() {
                 for position in 0..<inner {
                     target[offset * inner + position] = operation(

@@ -63,14 +63,26 @@ private struct Lanes: OrderedBitsVisitor {
     private static let grain = 1 << 15
 
     func visit<Bits>(_ elements: TensorView<Bits>, _ key: OrderKey<Bits>) -> [Int] {
+        Bits.bitWidth <= 32 && extent <= UInt32.max
+            ? positions(UInt64.self, elements, key) : positions(UInt128.self, elements, key)
+    }
+
+    private func positions<Bits, Candidate: FixedWidthInteger & UnsignedInteger>(
+        _ type: Candidate.Type, _ elements: TensorView<Bits>, _ key: OrderKey<Bits>
+    ) -> [Int] {
         // By flipping all bits the largest key becomes the smallest.
         let flip: Bits = isLargest ? .max : 0
         let size = max(Self.grain / max(extent, 1), 1)
         let pieces = threads.map((laneCount + size - 1) / size) { piece in
-            (piece * size..<min((piece + 1) * size, laneCount)).flatMap { lane in
+            let lanes = piece * size..<min((piece + 1) * size, laneCount)
+            var smallest = SmallestKeys<Bits, Candidate>(count: count)
+            var positions: [Int] = []
+            positions.reserveCapacity(lanes.count * count)
+            for lane in lanes {
                 let base = lane / inner * extent * inner + lane % inner
-                return positionsOfSmallest(count, of: extent) { key(elements[base + $0 * inner]) ^ flip }
+                smallest.append(to: &positions, extent: extent) { key(elements[base + $0 * inner]) ^ flip }
             }
+            return positions
         }
         return pieces.flatMap { $0 }
     }

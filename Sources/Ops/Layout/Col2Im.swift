@@ -56,7 +56,11 @@ struct Col2Im: Operator {
         let geometry = try geometry(data.shape, image: context.integers(1), block: context.integers(2))
         let output = try context.output(0)
         switch data.dtype {
-        case .float32: try Self.add(data, geometry, into: output, Float.self) { $0 + $1 }
+        case .float32:
+            let fold = WindowFold(
+                input: geometry.patches, output: geometry.image, kernel: geometry.block, strides: geometry.strides,
+                dilations: geometry.dilations, padsBegin: geometry.begins)
+            try foldColumns(data, fold, into: output, threads: context.threads)
         case .float64: try Self.add(data, geometry, into: output, Double.self) { $0 + $1 }
         case .int32: try Self.add(data, geometry, into: output, Int32.self) { $0 &+ $1 }
         case .int64: try Self.add(data, geometry, into: output, Int64.self) { $0 &+ $1 }

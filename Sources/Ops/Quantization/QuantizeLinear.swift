@@ -16,9 +16,14 @@ func quantize(
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     if x.dtype == .float32, y.dtype == .int8 || y.dtype == .uint8,
-        let runs = try byteRuns(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
     {
         return try ByteQuantization.quantize(x, runs, into: y, threads: threads)
+    }
+    if x.dtype == .float32, y.dtype == .int16 || y.dtype == .uint16,
+        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+    {
+        return try ByteQuantization.quantizeToWords(x, runs, into: y, threads: threads)
     }
     let input = try cast(x, to: .float32, threads: threads)
     let values = try input.view(of: Float.self)
@@ -43,14 +48,16 @@ func quantize(
     try cast(result.finish(), into: y, rounding: CastRounding(saturate: saturate), threads: threads)
 }
 
-/// The runs of elements with one scale each; nil where they are short, or where another type than bytes is in play.
-private func byteRuns(
+/// The runs of elements with one scale each; nil where they are short, or where another type than integers of 8 or 16 bits is in play.
+private func runs(
     _ shape: Shape, _ scale: Tensor, _ zero: Tensor?, axis: Int, blockSize: Int
 ) throws -> ByteQuantization.Runs? {
-    guard blockSize == 0, scale.dtype == .float32, zero.map({ $0.dtype == .int8 || $0.dtype == .uint8 }) ?? true else {
-        return nil
+    guard blockSize == 0, scale.dtype == .float32 else { return nil }
+    var zeros: [Int32]?
+    if let zero {
+        guard [.int8, .uint8, .int16, .uint16].contains(zero.dtype) else { return nil }
+        zeros = try zero.wholeNumbers().map { Int32($0) }
     }
-    let zeros = try zero.map { try ByteMatMul.integers($0) }
     return ByteQuantization.Runs(shape, scales: try scale.array(of: Float.self), zeros: zeros, axis: axis)
 }
 
@@ -66,9 +73,14 @@ func dequantize(
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     if x.dtype == .int8 || x.dtype == .uint8, y.dtype == .float32,
-        let runs = try byteRuns(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
     {
         return try ByteQuantization.dequantize(x, runs, into: y, threads: threads)
+    }
+    if x.dtype == .int16 || x.dtype == .uint16, y.dtype == .float32,
+        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+    {
+        return try ByteQuantization.dequantizeWords(x, runs, into: y, threads: threads)
     }
     // Differences of int32 are exact in double precision.
     let input = try cast(x, to: .float64, threads: threads)

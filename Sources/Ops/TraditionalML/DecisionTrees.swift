@@ -26,7 +26,8 @@ struct DecisionTrees: Sendable {
         let weight: Double
     }
 
-    let nodes: [Node]
+    private let nodes: [Node]
+    private let walk: TreeWalk?
     let roots: [Int]
     /// The votes of the leaves, one leaf's together.
     let votes: [Vote]
@@ -38,17 +39,19 @@ struct DecisionTrees: Sendable {
     init(nodes: [Node], roots: [Int], votes: [Vote], members: [Set<Double>] = []) throws(TensorError) {
         var features = 0
         for node in nodes where node.mode != .leaf {
-            guard (0..<1 << 40).contains(node.feature) else {
-                throw TensorError("a tree compares the feature \(node.feature), expected 0 or more")
+            guard (0..<1 << 31).contains(node.feature) else {
+                throw TensorError("a tree compares the feature \(node.feature), expected 0 or more, and below 2^31")
             }
             features = max(features, node.feature + 1)
             guard nodes.indices.contains(node.onTrue), nodes.indices.contains(node.onFalse) else {
                 throw TensorError("a tree goes on at a node that isn't there")
             }
         }
+        guard nodes.count < 1 << 31 else { throw TensorError("trees have \(nodes.count) nodes, expected fewer than 2^31") }
         guard roots.allSatisfy(nodes.indices.contains) else { throw TensorError("a tree begins at a node that isn't there") }
         try Self.requireEnd(nodes, roots)
         (self.nodes, self.roots, self.votes, self.members) = (nodes, roots, votes, members)
+        walk = TreeWalk(nodes: nodes, roots: roots)
         featureCount = features
     }
 
@@ -72,12 +75,31 @@ struct DecisionTrees: Sendable {
         }
     }
 
-    /// The votes of the leaf that a row comes to.
-    func leaf(from root: Int, of row: Int, in x: FeatureMatrix) -> ArraySlice<Vote> {
+    /// Calls `body` with the places in ``votes`` of those of the leaves that rows come to, all rows for the first tree first.
+    ///
+    /// - Parameters:
+    ///   - features: of all rows, one row behind the other.
+    ///   - width: features of each row, ``featureCount`` at least.
+    func forEachLeaf(_ features: [Double], rows: Int, width: Int, _ body: (_ row: Int, _ votes: Range<Int>) -> Void) {
+        if let walk {
+            var row = 0
+            for leaf in walk.leaves(features, featureCount: width) {
+                body(row, nodes[Int(leaf)].votes)
+                row = row + 1 == rows ? 0 : row + 1
+            }
+            return
+        }
+        for root in roots {
+            for row in 0..<rows { body(row, nodes[leaf(from: root, of: features, first: row * width)].votes) }
+        }
+    }
+
+    /// The leaf that a row comes to, whose features begin at `first`.
+    private func leaf(from root: Int, of features: [Double], first: Int) -> Int {
         var place = root
         while nodes[place].mode != .leaf {
             let node = nodes[place]
-            let value = x[row, node.feature]
+            let value = features[first + node.feature]
             let isTrue =
                 switch node.mode {
                 case .lessOrEqual: value <= node.threshold
@@ -91,6 +113,6 @@ struct DecisionTrees: Sendable {
                 }
             place = isTrue || (node.missingIsTrue && value.isNaN) ? node.onTrue : node.onFalse
         }
-        return votes[nodes[place].votes]
+        return place
     }
 }

@@ -52,6 +52,19 @@ struct FeatureMatrix: Sendable {
         }
     }
 
+    /// The first features of some rows, one row behind the other.
+    func values(_ rows: Range<Int>, features count: Int) -> [Double] {
+        func values(_ element: (Int) -> Double) -> [Double] {
+            rows.flatMap { row in (row * features..<row * features + count).lazy.map(element) }
+        }
+        return switch elements {
+        case .float(let view): values { Double(view[$0]) }
+        case .double(let view): values { view[$0] }
+        case .int32(let view): values { Double(view[$0]) }
+        case .int64(let view): values { Double(view[$0]) }
+        }
+    }
+
     /// - Throws: ``TensorError`` where there are fewer features than a model reads.
     func require(features count: Int) throws(TensorError) {
         guard features >= count else { throw TensorError("expected \(count) features, found \(features)") }

@@ -30,18 +30,28 @@ struct TreeEnsemble: Sendable {
             grain: max(1, 512 / max(trees.roots.count, 1)), threads: threads
         ) { rows, scores, flags in
             for index in 0..<scores.count { (scores[index], flags[index]) = (0, 0) }
-            for row in rows { vote(row, x, isDouble, &scores, &flags, from: (row - rows.lowerBound) * targets) }
+            let width = trees.featureCount
+            for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.together) {
+                let some = first..<min(first + Self.together, rows.upperBound)
+                vote(
+                    some, x.values(some, features: width), width, isDouble, &scores, &flags,
+                    from: (first - rows.lowerBound) * targets)
+            }
         }
         return (try scores.finish().view(of: Double.self), try flags.finish().view(of: UInt8.self))
     }
 
+    /// Rows that go through a tree one after the other, while it is in the cache.
+    private static let together = 32
+
     private func vote(
-        _ row: Int, _ x: FeatureMatrix, _ isDouble: Bool, _ scores: inout MutableSpan<Double>,
+        _ rows: Range<Int>, _ features: [Double], _ featureCount: Int, _ isDouble: Bool, _ scores: inout MutableSpan<Double>,
         _ flags: inout MutableSpan<UInt8>, from start: Int
     ) {
-        for root in trees.roots {
-            for vote in trees.leaf(from: root, of: row, in: x) {
-                let place = start + vote.target
+        trees.forEachLeaf(features, rows: rows.count, width: featureCount) { row, votes in
+            for index in votes {
+                let vote = trees.votes[index]
+                let place = start + row * targets + vote.target
                 let (old, isFirst) = (scores[place], flags[place] == 0)
                 let new: Double =
                     switch aggregation {
@@ -54,7 +64,7 @@ struct TreeEnsemble: Sendable {
             }
         }
         guard aggregation == .average, !trees.roots.isEmpty else { return }
-        for place in start..<start + targets { scores[place] /= Double(trees.roots.count) }
+        for place in start..<start + rows.count * targets { scores[place] /= Double(trees.roots.count) }
     }
 }
 
@@ -93,6 +103,10 @@ struct TreeEnsembleRegressor: Operator {
 
     private func write(_ row: Int, _ scores: TensorView<Double>, _ set: (Int, Double) -> Void) {
         let places = row * ensemble.targets..<(row + 1) * ensemble.targets
+        if transform == .none, baseValues.isEmpty {
+            for place in places { set(place, scores[place]) }
+            return
+        }
         let sums = zip(places, 0...).map { place, target in
             scores[place] + (target < baseValues.count ? baseValues[target] : 0)
         }

@@ -83,6 +83,31 @@ struct WindowPlanes: Sendable {
         }
     }
 
+    /// How windows of a strip of so many output rows are gone through row by row, into `step` columns for each output row and each
+    /// remainder of columns, and then column by column of these.
+    func separateOffsets(rows rowCount: Int) -> (rows: [[Int]], columns: [Int]) {
+        let size = phaseRows(rowCount) * step
+        let rows = phases.columns.indices.map { column in
+            (0..<kernel.rows).map { tap in
+                let row = tap * dilation.rows
+                let phase = (phases.rows.firstIndex(of: row % stride.rows) ?? 0) * phases.columns.count + column
+                return phase * size + row / stride.rows * step
+            }
+        }
+        let columns = (0..<kernel.columns).map { tap in
+            let column = tap * dilation.columns
+            let phase = phases.columns.firstIndex(of: column % stride.columns) ?? 0
+            return phase * rowCount * step + column / stride.columns
+        }
+        return (rows, columns)
+    }
+
+    /// Whether fewer numbers are read that way, those between the two passes counted too.
+    var isSeparable: Bool { kernel.rows * phases.columns.count + kernel.columns + 2 < taps }
+
+    /// Floats between the two passes.
+    func separateCount(rows rowCount: Int) -> Int { phases.columns.count * rowCount * step }
+
     /// How the phases of a plane are filled for a strip of output rows.
     func fill(rows: Range<Int>) -> [ck_window_phase] {
         let height = phaseRows(rows.count)

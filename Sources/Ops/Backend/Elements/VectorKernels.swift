@@ -103,6 +103,7 @@ enum VectorKernels {
     static let erf = unsafe FloatLoop(ck_erf)
     static let tanh = unsafe FloatLoop(ck_tanh)
     static let sigmoid = unsafe FloatLoop(ck_sigmoid)
+    static let atan = unsafe FloatLoop(ck_atan)
     static let sin = unsafe FloatLoop(ck_sin)
     static let cos = unsafe FloatLoop(ck_cos)
     static let sqrt = unsafe FloatLoop(ck_sqrt)

@@ -1,7 +1,7 @@
 import CKernels
 import GraphRuntime
 
-/// Rounding float32 to bytes, and back, on all threads.
+/// Rounding float32 to bytes, or to 16 bits, and back, on all threads.
 enum ByteQuantization {
     /// Elements that a thread takes at a time, at least.
     private static let grain = 1 << 15
@@ -49,6 +49,32 @@ enum ByteQuantization {
         nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
         scales.forEach(threads: threads) { start, count, scale, zero in
             unsafe ck_dequantize_bytes(source + start, isSigned, count, scale, zero, target + start)
+        }
+    }
+
+    /// As ``quantize(_:_:into:threads:)``, where y is int16 or uint16.
+    static func quantizeToWords(_ x: Tensor, _ scales: Runs, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
+        guard x.count == y.count, y.dtype == .int16 || y.dtype == .uint16 else {
+            throw TensorError("\(x.dtype)\(x.shape) doesn't become \(y.dtype)\(y.shape)")
+        }
+        let (least, largest): (Int32, Int32) = y.dtype == .int16 ? (-0x8000, 0x7fff) : (0, 0xffff)
+        nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
+        nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt16.self)
+        scales.forEach(threads: threads) { start, count, scale, zero in
+            unsafe ck_quantize_words(source + start, count, scale, zero, least, largest, target + start)
+        }
+    }
+
+    /// As ``dequantize(_:_:into:threads:)``, where x is int16 or uint16.
+    static func dequantizeWords(_ x: Tensor, _ scales: Runs, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
+        guard x.count == y.count, x.dtype == .int16 || x.dtype == .uint16 else {
+            throw TensorError("\(x.dtype)\(x.shape) doesn't become \(y.dtype)\(y.shape)")
+        }
+        let isSigned: Int32 = x.dtype == .int16 ? 1 : 0
+        nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt16.self)
+        nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
+        scales.forEach(threads: threads) { start, count, scale, zero in
+            unsafe ck_dequantize_words(source + start, isSigned, count, scale, zero, target + start)
         }
     }
 

@@ -99,8 +99,8 @@ extension ElementUnits {
         let rows = unsafe ElementRows(indexing: indexing, isScattered: scattered, source: from, target: to, width: width)
         let invalid: Int?
         switch indices.dtype {
-        case .int64: invalid = rows.move(try indices.view(of: Int64.self), threads: threads)
-        case .int32: invalid = rows.move(try indices.view(of: Int32.self), threads: threads)
+        case .int64: invalid = try rows.move(indices, as: Int64.self, threads: threads)
+        case .int32: invalid = try rows.move(indices, as: Int32.self, threads: threads)
         default: throw TensorError("expected integers, found \(indices.dtype)\(indices.shape)")
         }
         if let invalid { _ = try checkedIndex(invalid, extent: indexing.extent) }
@@ -119,41 +119,62 @@ extension ElementUnits {
     private static let grain = 1 << 15
 
     /// Moves all rows, those of many on all threads; an index that is out of range, of which nothing behind it in its row is moved.
-    func move<Index: TensorElement & FixedWidthInteger>(_ indices: TensorView<Index>, threads: ThreadPool?) -> Int? {
+    func move<Index: TensorElement & FixedWidthInteger>(
+        _ indices: Tensor, as type: Index.Type, threads: ThreadPool?
+    ) throws(TensorError) -> Int? {
+        nonisolated(unsafe) let indices = unsafe try indices.pointer(to: type)
         let step = max(Self.grain / indexing.columns, 1)
         let pieces = threads == nil ? 1 : (indexing.rowCount + step - 1) / step
         let rows = threads == nil ? indexing.rowCount : step
         @Sendable func piece(_ piece: Int) -> Int? {
             let range = piece * rows..<min((piece + 1) * rows, indexing.rowCount)
             switch width {
-            case 1: return move(UInt8.self, indices, range)
-            case 2: return move(UInt16.self, indices, range)
-            case 4: return move(UInt32.self, indices, range)
-            case 8: return move(UInt64.self, indices, range)
-            default: return move(SIMD2<UInt64>.self, indices, range)
+            case 1: return unsafe move(UInt8.self, indices, range)
+            case 2: return unsafe move(UInt16.self, indices, range)
+            case 4: return unsafe move(UInt32.self, indices, range)
+            case 8: return unsafe move(UInt64.self, indices, range)
+            default: return unsafe move(SIMD2<UInt64>.self, indices, range)
             }
         }
         guard let threads, pieces > 1 else { return piece(0) }
         return threads.map(pieces, piece).lazy.compactMap { $0 }.first
     }
 
-    private func move<Index: TensorElement & FixedWidthInteger, Unit: BitwiseCopyable>(
-        _ unit: Unit.Type, _ indices: TensorView<Index>, _ rows: Range<Int>
+    private func move<Index: FixedWidthInteger, Unit: BitwiseCopyable>(
+        _ unit: Unit.Type, _ indices: UnsafePointer<Index>, _ rows: Range<Int>
     ) -> Int? {
+        let columns = indexing.columns
         let stride = MemoryLayout<Unit>.stride
-        let (columns, columnStep, step, extent) = (indexing.columns, indexing.columnStep, indexing.step, indexing.extent)
+        // Weights of a mapped file may be at any address.
+        func copy(from read: Int, to write: Int) {
+            let element = unsafe source.loadUnaligned(fromByteOffset: read &* stride, as: unit)
+            unsafe target.storeBytes(of: element, toByteOffset: write &* stride, as: unit)
+        }
         for row in rows {
-            var offset = indexing.offset(ofRow: row)
-            for place in row * columns..<(row + 1) * columns {
-                let number = indices[place]
-                let index = number < 0 ? Int(truncatingIfNeeded: number) &+ extent : Int(truncatingIfNeeded: number)
-                guard index >= 0, index < extent else { return Int(truncatingIfNeeded: number) }
-                let other = offset + index * step
-                let (read, write) = isScattered ? (place, other) : (other, place)
-                let element = unsafe source.loadUnaligned(fromByteOffset: read * stride, as: unit)
-                unsafe target.storeBytes(of: element, toByteOffset: write * stride, as: unit)
-                offset += columnStep
-            }
+            let first = indexing.offset(ofRow: row)
+            let own = unsafe indices + row * columns
+            let invalid =
+                unsafe isScattered
+                ? forEachOffset(own, first) { column, offset in copy(from: row * columns + column, to: offset) }
+                : forEachOffset(own, first) { column, offset in copy(from: offset, to: row * columns + column) }
+            if let invalid { return invalid }
+        }
+        return nil
+    }
+
+    /// Calls `body` for each of a row's indices, with the offset of the element that it names, up to one that is out of range.
+    @inline(__always)
+    private func forEachOffset<Index: FixedWidthInteger>(
+        _ indices: UnsafePointer<Index>, _ first: Int, _ body: (_ column: Int, _ offset: Int) -> Void
+    ) -> Int? {
+        let (columnStep, step, extent) = (indexing.columnStep, indexing.step, indexing.extent)
+        var offset = first
+        for column in 0..<indexing.columns {
+            let number = unsafe Int(truncatingIfNeeded: indices[column])
+            let index = number < 0 ? number &+ extent : number
+            guard UInt(bitPattern: index) < UInt(bitPattern: extent) else { return number }
+            body(column, offset &+ index &* step)
+            offset &+= columnStep
         }
         return nil
     }

@@ -1,3 +1,4 @@
+import CKernels
 import GraphRuntime
 
 /// A copy of a block of elements between two places that step through memory differently: transposes, slices, parts of a
@@ -58,7 +59,7 @@ struct StridedCopy {
         case 2: unsafe run(UInt16.self, source, target, threads)
         case 4: unsafe run(UInt32.self, source, target, threads)
         case 8: unsafe run(UInt64.self, source, target, threads)
-        default: unsafe run(SIMD2<UInt64>.self, source, target, threads)
+        default: unsafe run(SixteenBytes.self, source, target, threads)
         }
     }
 
@@ -68,7 +69,11 @@ struct StridedCopy {
         let source = unsafe source.assumingMemoryBound(to: Unit.self)
         let target = unsafe target.assumingMemoryBound(to: Unit.self)
         let last = extents.count - 1
-        if targetStrides[last] == 1, let column = (0..<last).first(where: { sourceStrides[$0] == 1 && extents[$0] >= 4 }) {
+        if targetStrides[last] == 1,
+            let column = (0..<last).first(where: {
+                sourceStrides[$0] == 1 && (extents[$0] >= 4 || sourceStrides[last] == extents[$0])
+            })
+        {
             unsafe transpose(source, target, column: column, threads)
         } else {
             unsafe copyElements(source, target, threads)
@@ -85,9 +90,8 @@ struct StridedCopy {
             nonisolated(unsafe) let source = unsafe source
             nonisolated(unsafe) let target = unsafe target
             threads.forEach(outer.count * pieces) { index in
-                var position = outer.start(at: index / pieces)
                 let start = min(index % pieces * piece, rowBytes)
-                let (from, to) = outer.offsets(&position)
+                let (from, to) = outer.offsets(at: index / pieces)
                 unsafe (target + to * width + start).copyMemory(
                     from: source + from * width + start, byteCount: min(piece, rowBytes - start))
             }
@@ -96,11 +100,7 @@ struct StridedCopy {
         nonisolated(unsafe) let source = unsafe source
         nonisolated(unsafe) let target = unsafe target
         threads.forEachRange(outer.count, grain: max(Self.grainBytes / rowBytes, 1)) { range in
-            var position = outer.start(at: range.lowerBound)
-            for _ in range {
-                let (from, to) = outer.offsets(&position)
-                unsafe copyBytes(target + to * width, source + from * width, rowBytes)
-            }
+            outer.forEach(range) { from, to in unsafe copyBytes(target + to * width, source + from * width, rowBytes) }
         }
     }
 
@@ -114,9 +114,7 @@ struct StridedCopy {
         nonisolated(unsafe) let source = unsafe source
         nonisolated(unsafe) let target = unsafe target
         threads.forEachRange(outer.count, grain: grain) { range in
-            var position = outer.start(at: range.lowerBound)
-            for _ in range {
-                let (from, to) = outer.offsets(&position)
+            outer.forEach(range) { from, to in
                 if sourceStep == 0 && targetStep == 1 {
                     unsafe (target + to).update(repeating: source[from], count: count)
                 } else {
@@ -139,20 +137,29 @@ struct StridedCopy {
         let (sourceStep, targetStep) = (sourceStrides[last], targetStrides[column])
         let strip = 64
         let strips = (columns + strip - 1) / strip
-        let grain = max(Self.grainBytes / (strip * rows * MemoryLayout<Unit>.stride), 1)
+        // Few columns of many rows are cut too.
+        let rowsOfPart = max(Self.grainBytes / (min(strip, columns) * MemoryLayout<Unit>.stride), strip)
+        let parts = (rows + rowsOfPart - 1) / rowsOfPart
+        let grain = max(Self.grainBytes / (strip * min(rows, rowsOfPart) * MemoryLayout<Unit>.stride), 1)
         nonisolated(unsafe) let source = unsafe source
         nonisolated(unsafe) let target = unsafe target
-        threads.forEachRange(outer.count * strips, grain: grain) { range in
+        threads.forEachRange(outer.count * strips * parts, grain: grain) { range in
             for index in range {
-                var position = outer.start(at: index / strips)
-                let (from, to) = outer.offsets(&position)
-                let first = index % strips * strip
+                let (from, to) = outer.offsets(at: index / parts / strips)
+                let (first, row) = (index / parts % strips * strip, index % parts * rowsOfPart)
                 unsafe transposeTile(
-                    source + from + first, target + to + first * targetStep, rows: rows, columns: min(strip, columns - first),
-                    sourceStep: sourceStep, targetStep: targetStep)
+                    source + from + first + row * sourceStep, target + to + first * targetStep + row,
+                    rows: min(rowsOfPart, rows - row), columns: min(strip, columns - first), sourceStep: sourceStep,
+                    targetStep: targetStep)
             }
         }
     }
+}
+
+/// Elements of complex numbers of 128 bits, at the address of a number of 64: weights of a mapped file may be at any.
+private struct SixteenBytes: BitwiseCopyable {
+    let low: UInt64
+    let high: UInt64
 }
 
 /// Writes element (row, column) of `source` (rows `sourceStep` apart) to (column, row) of `target` (rows `targetStep` apart).
@@ -161,6 +168,18 @@ private func transposeTile<Unit: BitwiseCopyable>(
     _ source: UnsafePointer<Unit>, _ target: UnsafeMutablePointer<Unit>, rows: Int, columns: Int, sourceStep: Int,
     targetStep: Int
 ) {
+    if Unit.self == UInt32.self {
+        let (words, turned) = unsafe (UnsafeRawPointer(source), UnsafeMutableRawPointer(target))
+        return unsafe ck_transpose_words(
+            words.assumingMemoryBound(to: UInt32.self), sourceStep, rows, columns, turned.assumingMemoryBound(to: UInt32.self),
+            targetStep)
+    }
+    if Unit.self == UInt8.self {
+        let (bytes, turned) = unsafe (UnsafeRawPointer(source), UnsafeMutableRawPointer(target))
+        return unsafe ck_transpose_bytes(
+            bytes.assumingMemoryBound(to: UInt8.self), sourceStep, rows, columns, turned.assumingMemoryBound(to: UInt8.self),
+            targetStep)
+    }
     var row = 0
     while row + 8 <= rows {
         let base = unsafe source + row * sourceStep
@@ -195,12 +214,6 @@ private struct Odometer {
     private let targetStrides: [Int]
     let count: Int
 
-    struct Position {
-        fileprivate var indices: [Int]
-        fileprivate var source: Int
-        fileprivate var target: Int
-    }
-
     init(_ copy: StridedCopy, axes: [Int]) {
         extents = axes.map { copy.extents[$0] }
         sourceStrides = axes.map { copy.sourceStrides[$0] }
@@ -208,34 +221,35 @@ private struct Odometer {
         count = extents.reduce(1, *)
     }
 
-    func start(at index: Int) -> Position {
-        var position = Position(indices: extents, source: 0, target: 0)
-        var rest = index
+    /// Of the elements at a position, counted through all axes.
+    func offsets(at position: Int) -> (source: Int, target: Int) {
+        var (rest, source, target) = (position, 0, 0)
         for axis in extents.indices.reversed() {
             let own = rest % extents[axis]
             rest /= extents[axis]
-            position.indices[axis] = own
-            position.source += own * sourceStrides[axis]
-            position.target += own * targetStrides[axis]
+            source += own * sourceStrides[axis]
+            target += own * targetStrides[axis]
         }
-        return position
+        return (source, target)
     }
 
-    /// The offsets at a position, which moves on by one.
+    /// Calls `body` with the offsets at each position of a range. Only where an axis ends are others looked at than the last one.
     @inline(__always)
-    func offsets(_ position: inout Position) -> (source: Int, target: Int) {
-        let result = (position.source, position.target)
-        var axis = extents.count - 1
-        while axis >= 0 {
-            position.indices[axis] += 1
-            position.source += sourceStrides[axis]
-            position.target += targetStrides[axis]
-            if position.indices[axis] < extents[axis] { break }
-            position.indices[axis] = 0
-            position.source -= extents[axis] * sourceStrides[axis]
-            position.target -= extents[axis] * targetStrides[axis]
-            axis -= 1
+    func forEach(_ positions: Range<Int>, _ body: (_ source: Int, _ target: Int) -> Void) {
+        guard let extent = extents.last, let sourceStep = sourceStrides.last, let targetStep = targetStrides.last else {
+            for _ in positions { body(0, 0) }
+            return
         }
-        return result
+        var position = positions.lowerBound
+        while position < positions.upperBound {
+            let end = min(position - position % extent + extent, positions.upperBound)
+            var (source, target) = offsets(at: position)
+            while position < end {
+                body(source, target)
+                source &+= sourceStep
+                target &+= targetStep
+                position += 1
+            }
+        }
     }
 }

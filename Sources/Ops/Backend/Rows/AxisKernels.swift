@@ -94,6 +94,12 @@ func chooseAmongRows<Element: NumericElement>(
             // Where the band's outputs are: an output for each of its lines.
             let outer = first / (count * inner)
             let positions = unsafe target + (first - outer * (count - 1) * inner)
+            if type == Float.self, count < 1 << 31 {
+                unsafe ck_column_places(
+                    UnsafeRawPointer(source + first).assumingMemoryBound(to: Float.self), inner, count, positions, width,
+                    largest ? 0 : 1, selectsLast ? 1 : 0)
+                continue
+            }
             unsafe positions.update(repeating: 0, count: width)
             unsafe withUnsafeTemporaryAllocation(of: Element.self, capacity: width) { memory in
                 guard let best = memory.baseAddress else { return }

@@ -10,6 +10,9 @@ struct SeparatePooling {
     /// Numbers of a row with what windows see around it.
     private let lineCount: Int
 
+    /// Whether windows don't lie side by side, which ``WindowPooling`` is for where it can be.
+    var isStrided: Bool { columns.stride > 1 }
+
     /// Places of a window from which on this takes less time.
     private static let leastPlaces = 36
     /// Numbers of a row beyond which this isn't tried.
@@ -29,7 +32,9 @@ struct SeparatePooling {
         // Each is below 2^31, and their sum a number.
         let reach = (columns.output - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1
         lineCount = max(reach, columns.before + columns.input)
-        guard lineCount <= Self.largestLine, rows.kernel * columns.kernel >= Self.leastPlaces else { return nil }
+        guard lineCount <= Self.largestLine, rows.kernel * columns.kernel >= Self.leastPlaces else {
+            return nil
+        }
     }
 
     /// - Throws: ``TensorError`` where a tensor isn't float32, or there is no memory for a row.

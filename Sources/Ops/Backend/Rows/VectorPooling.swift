@@ -15,9 +15,11 @@ extension PoolGeometry {
             } else {
                 try RowKernels.means(data, of: size, into: output, threads: threads)
             }
-        } else if let pooling = SeparatePooling(self) {
+        } else if let pooling = SeparatePooling(self), pooling.isStrided {
             try pooling.run(kind, data, into: output, threads: threads)
         } else if let pooling = WindowPooling(self) {
+            try pooling.run(kind, data, into: output, threads: threads)
+        } else if let pooling = SeparatePooling(self) {
             try pooling.run(kind, data, into: output, threads: threads)
         } else if let pooling = VolumePooling(self) {
             try pooling.run(kind, data, into: output, threads: threads)

@@ -45,20 +45,31 @@ struct WindowPooling {
         let (width, taps) = (planes.output.columns, planes.taps)
         let inputCount = planes.input.rows * planes.input.columns
         let outputCount = planes.output.rows * width
+        let isSeparable = planes.isSeparable
         let perRow = planes.floatCount(rows: 2) - planes.floatCount(rows: 1) + planes.step
         let rowCount = planes.stripRows(most: Self.stripFloats / perRow)
         let strips = (planes.output.rows + rowCount - 1) / rowCount
-        let laidOut = planes.floatCount(rows: rowCount)
-        let floats = laidOut + (planes.isDense ? 0 : planes.laneCount(rows: rowCount)) + 64
+        // What is laid out, what is between rows and columns, and windows with what lies between their rows.
+        let laidOut = planes.floatCount(rows: rowCount) + 32
+        let between = isSeparable ? planes.separateCount(rows: rowCount) + 32 : 0
+        let floats = laidOut + between + (planes.isDense ? 0 : planes.laneCount(rows: rowCount)) + 32
         let grouped = max(Self.grain / max(rowCount * width * (taps + 4), 1), 1)
         let groups = (count + grouped - 1) / grouped
         let ones = [Float](repeating: 1, count: taps)
         let (outside, counts) = kind.parameters(geometry)
+        @Sendable func combine(_ x: UnsafePointer<Float>, _ offsets: [Int], _ y: UnsafeMutablePointer<Float>, _ lanes: Int) {
+            if outside == 0 {
+                unsafe ck_window_sum(x, offsets, ones, offsets.count, 0, y, lanes)
+            } else {
+                unsafe ck_window_max(x, offsets, offsets.count, y, lanes)
+            }
+        }
         let count = count
         unsafe try threads.forEach(groups * strips, scratchBytes: floats * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let rows = planes.strip(task % strips, rowCount: rowCount)
             let (fill, offsets) = (planes.fill(rows: rows), planes.offsets(rows: rows.count))
+            let separate = planes.separateOffsets(rows: rows.count)
             let first = task / strips * grouped
             let place = rows.lowerBound * width
             let lanes = planes.laneCount(rows: rows.count)
@@ -66,11 +77,15 @@ struct WindowPooling {
                 unsafe ck_window_fill(
                     fill, fill.count, source + plane * inputCount, outside, plane > first ? 1 : 0, memory)
                 let result = unsafe target + plane * outputCount + place
-                let values = unsafe planes.isDense ? result : memory + laidOut + 32
-                if outside == 0 {
-                    unsafe ck_window_sum(memory, offsets, ones, taps, 0, values, lanes)
+                let values = unsafe planes.isDense ? result : memory + laidOut + between
+                if isSeparable {
+                    let rowLanes = rows.count * planes.step
+                    for (phase, offsets) in separate.rows.enumerated() {
+                        unsafe combine(memory, offsets, memory + laidOut + phase * rowLanes, rowLanes)
+                    }
+                    unsafe combine(memory + laidOut, separate.columns, values, lanes)
                 } else {
-                    unsafe ck_window_max(memory, offsets, taps, values, lanes)
+                    unsafe combine(memory, offsets, values, lanes)
                 }
                 if !planes.isDense {
                     unsafe ck_window_rows(values, planes.step, result, width, rows.count, width)
