@@ -27,7 +27,7 @@ struct ShapeTests {
         #expect(try run("ConstantOfShape", version: 9, inputs: [int64s([0, 3])])[0].count == 0)
         try expectEqual(run("ConstantOfShape", version: 9, inputs: [int64s([])])[0], [0] as [Float])
         expectError("shape [-1] has a negative extent") { try run("ConstantOfShape", version: 9, inputs: [int64s([-1])]) }
-        expectError("one of the attributes value, value_float(s), value_int(s) and value_string(s) is needed") {
+        expectError("one of the attributes value, sparse_value, value_float(s), value_int(s) and value_string(s) is needed") {
             try run("Constant", version: 13, inputs: [])
         }
     }

@@ -109,6 +109,9 @@ import Testing
         let kernel = isPacked ? "weights" : nil
         let (x, w) = (try pseudoRandom([m, k], seed: 1), try pseudoRandom([k, n], seed: 2))
         try check("MatMul", [x, w], areColumns: true, isRounded: isPacked, kernel: kernel, "MatMul \(extents)")
+        let added = try [x, w, pseudoRandom([m, n], seed: 4)]
+        let half = NodeAttributes(["beta": .float(0.5)])
+        try check("Gemm", added, half, areColumns: true, isRounded: isPacked, "Gemm and C \(extents)")
         for (transposesA, transposesB) in [(false, true), (true, false), (true, true)] {
             let left = transposesA ? try pseudoRandom([k, m], seed: 1) : x
             let right = transposesB ? try pseudoRandom([n, k], seed: 2) : w

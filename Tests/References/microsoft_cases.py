@@ -8,7 +8,7 @@ import torch
 
 from ort_cases import CASES, constant, ints, make, random
 
-RECIPE = 4
+RECIPE = 5
 ATOL = 2e-5
 
 
@@ -375,8 +375,77 @@ def dynamic_lstm():
             microsoft("DynamicQuantizeLSTM", inputs, 3, f"{directions}_{int(per_column)}", atol=0.03, **more)
 
 
+def gathered_blocks():
+    """Tables as onnxruntime-genai quantises embeddings; ONNX Runtime has no zero points of an odd number of blocks for uint8."""
+    indices = np.array([[3, -1, 0], [20, 7, 7]], np.int64)
+    for bits in (2, 4, 8):
+        for size in (16, 32):
+            rows, width = 21, 64
+            data = constant(whole(rows, width * bits // 8))
+            scales = constant(random(rows, width // size, low=0.01, high=0.1))
+            more = {"gather_axis": 0, "quantize_axis": 1, "block_size": size, "bits": bits}
+            microsoft("GatherBlockQuantized", [data, indices, scales], label=f"{bits}_{size}", **more)
+            zeros = constant(whole(rows, -(-width // size * bits // 8)))
+            inputs = [data, indices.astype(np.int32), scales, zeros]
+            microsoft("GatherBlockQuantized", inputs, label=f"{bits}_{size}_zeros", **more)
+
+
+def chosen_bytes():
+    for dtype, low in ((np.uint8, 0), (np.int8, -128)):
+        x, y = whole(3, 4, 5, low=low, high=low + 256, dtype=dtype), whole(1, 4, 1, low=low, high=low + 256, dtype=dtype)
+        condition = random(3, 1, 5) > 0
+        numbers = [constant(scalar(v)) for v in (0.02, 0.03, 0.025)]
+        points = [constant(scalar(v, dtype)) for v in (3, 7, 5)]
+        inputs = [condition, x, numbers[0], points[0], y, numbers[1], points[1], numbers[2], points[2]]
+        microsoft("QLinearWhere", inputs, label=dtype.__name__)
+
+
+def distances():
+    for metric in ("sqeuclidean", "euclidean"):
+        microsoft("CDist", [random(7, 5), random(4, 5)], label=metric, metric=metric)
+
+
+def shared_heads():
+    """As onnxruntime-genai writes it: with a name for each of twelve inputs, most of them empty, and with sinks."""
+    heads, groups, size = 4, 2, 16
+    angles = np.arange(24)[:, None] / 10 ** (np.arange(size // 2) / 2)
+    caches = [np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)]
+    for past, length in ((0, 5), (6, 1)):
+        total = past + length
+        packed = [random(1, length, (heads + 2 * groups) * size), None, None]
+        cache = [random(1, groups, past, size), random(1, groups, past, size)]
+        sizes = [np.full(1, total - 1, np.int32), constant(np.array(total, np.int32))]
+        common = {"num_heads": heads, "kv_num_heads": groups}
+        sinks = constant(random(heads, low=-1, high=1))
+        for name, inputs, more in (
+            ("empty", [*caches, None, None, None], {"do_rotary": 1}), ("sinks", [*caches, None, None, sinks], {"do_rotary": 1}),
+            ("sinks_window", [None] * 4 + [sinks], {"local_window_size": 3}), ("everywhere", [], {"causal": 0}),
+        ):
+            given = [*packed, *cache, *sizes, *inputs]
+            microsoft("GroupQueryAttention", given, 3, f"{past}_{length}_{name}", **common, **more)
+
+
+def few_rows():
+    """A step of a language model, whose weights are read for a row or a few."""
+    k, n = 160, 37
+    for bits in (2, 4, 8):
+        for size in (16, 32, 128):
+            count = -(-k // size)
+            packed = constant(whole(n, count, size * bits // 8))
+            scales = constant(random(n, count, low=0.01, high=0.1))
+            zeros = constant(whole(n, -(-count * bits // 8)))
+            more = {"K": k, "N": n, "bits": bits, "block_size": size, "atol": 1e-4}
+            for rows in (1, 2, 3, 4, 7, 21):
+                microsoft("MatMulNBits", [random(rows, k), packed, scales], label=f"{bits}_{size}_{rows}", **more)
+                microsoft("MatMulNBits", [random(rows, k), packed, scales, zeros], label=f"{bits}_{size}_{rows}_zeros", **more)
+                # Rounded to bytes, by each runtime in its own way.
+                more_bytes = {**more, "accuracy_level": 4, "atol": 0.02 * 2**bits}
+                microsoft("MatMulNBits", [random(rows, k), packed, scales, zeros], label=f"{bits}_{size}_{rows}_bytes", **more_bytes)
+
+
 FAMILIES = [
     fused_activations, gelus, unet, normalisations, attentions, quantised, blocks, forms, grouped_attention, four_bit_floats, dynamic_lstm,
+    gathered_blocks, chosen_bytes, distances, shared_heads, few_rows,
 ]
 
 if __name__ == "__main__":

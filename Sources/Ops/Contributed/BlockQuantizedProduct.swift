@@ -13,10 +13,14 @@ struct BlockQuantizedMatMul: SummingProduct {
     let blockSize: Int
     /// Whether factors may be rounded to bfloat16, 8 significant bits.
     private var allowsPairs: Bool
+    /// Whether the left factor may be rounded to bytes, block by block.
+    private var allowsBytes: Bool
     var hasBias: Bool
     var hasResidual = false
     /// Input 1 in panels, where it, its scales and its zero points are constant.
     private var panels: PackedConstant?
+    /// The zero point of all blocks, where it is known and one.
+    private var commonZero: Int?
     /// The same in the panels that other weights of 4 bits have, where it fits them.
     private var factor: PackedFactor?
 
@@ -24,8 +28,11 @@ struct BlockQuantizedMatMul: SummingProduct {
     var kernelName: String? {
         "\(bits)-bit \(panels == nil && factor == nil ? "packed" : "pre-packed")\(multipliesPairs ? " bf16" : "") GEMM"
     }
+    private var multipliesBytes: Bool { allowsBytes && BitRows.multipliesBytes(bits: bits, blockSize: blockSize) }
     private var multipliesPairs: Bool { allowsPairs && ProductPrecision.multipliesPairs }
-    var mergeKey: String? { "\(allowsPairs) \(rows) \(columns) \(bits) \(blockSize) bias=\(hasBias) residual=\(hasResidual)" }
+    var mergeKey: String? {
+        "\(allowsPairs) \(allowsBytes) \(rows) \(columns) \(bits) \(blockSize) bias=\(hasBias) residual=\(hasResidual)"
+    }
 
     /// Of any extent: with it no product of two overflows.
     private static let largest = 1 << 28
@@ -35,6 +42,7 @@ struct BlockQuantizedMatMul: SummingProduct {
     ) throws(TensorError) {
         // 0 where it isn't stated; what follows 1, single precision: float16, bfloat16 and int8.
         allowsPairs = accuracyLevel >= 3
+        allowsBytes = accuracyLevel >= 4
         (self.rows, self.columns, self.bits, self.blockSize) = (rows, columns, bits, blockSize)
         self.hasBias = hasBias
         guard (1...Self.largest).contains(rows), (1...Self.largest).contains(columns) else {
@@ -89,8 +97,10 @@ struct BlockQuantizedMatMul: SummingProduct {
         else { return result }
         let zeros = inputs.count > 3 ? inputs[3] : nil
         guard zeros == nil || zeros?.tensor != nil else { return result }
-        if bits == 4, !result.multipliesPairs, inputs.count < 5 || inputs[4] == nil, let a = inputs[0]?.shape,
-            try zeroPoints(zeros?.tensor).allSatisfy({ $0 == 8 })
+        result.commonZero = try zeros?.tensor.map(commonZeroPoint) ?? 1 << (bits - 1)
+        if bits == 4, !result.multipliesPairs, !result.multipliesBytes, inputs.count < 5 || inputs[4] == nil,
+            let a = inputs[0]?.shape,
+            result.commonZero == 8
         {
             result.factor = PanelProduct.packedBlocks(
                 numbers, scales: scales, blockSize: blockSize, m: a.count / max(columns, 1), n: rows, k: columns,
@@ -126,7 +136,7 @@ struct BlockQuantizedMatMul: SummingProduct {
         let product = BitPanels.Product(
             panels: layout, blockOfIndex: (0..<columns).map { Int32(groups?[$0] ?? $0 / blockSize) },
             bias: hasBias ? try context.optionalInput(5) : nil, residual: hasResidual ? try context.input(6) : nil,
-            inPairs: multipliesPairs)
+            inPairs: multipliesPairs, inBytes: multipliesBytes, zero: commonZero, isInOrder: groups == nil)
         try product.run(context.input(0), packed, into: context.output(0), threads: threads)
     }
 
@@ -145,6 +155,15 @@ struct BlockQuantizedMatMul: SummingProduct {
         } catch {
             throw error as? TensorError ?? TensorError("scales and zero points of \(tensor.dtype) aren't supported")
         }
+    }
+
+    /// The zero point of all blocks; nil where they differ, and for what is no number of 8 bits.
+    private func commonZeroPoint(_ tensor: Tensor) throws(TensorError) -> Int? {
+        let points = try zeroPoints(tensor)
+        guard let point = points.first, point == point.rounded(), abs(point) < 256, points.allSatisfy({ $0 == point }) else {
+            return nil
+        }
+        return Int(point)
     }
 
     /// The zero point of each block; by default the middle of the numbers.

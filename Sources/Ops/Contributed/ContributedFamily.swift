@@ -7,7 +7,8 @@ enum ContributedFamily {
 
     static let definitions: [OperatorDefinition] = [
         MultiHeadAttention.definition, OffsetRotaryEmbedding.definition, Inverse.definition, CropAndResize.definition,
-        BlockQuantizedMatMul.definition, GroupQueryAttention.definition,
+        BlockQuantizedMatMul.definition, GatherBlockQuantized.definition, GroupQueryAttention.definition,
+        PairwiseDistances.definition,
     ]
 
     static let expansions: [OperatorExpansion] =

@@ -6,7 +6,7 @@ enum QuantizedExpansions {
         [
             elementwise("QLinearAdd", "Add"), elementwise("QLinearMul", "Mul"), unary("QLinearSigmoid", "Sigmoid", []),
             unary("QLinearLeakyRelu", "LeakyRelu", ["alpha"]),
-        ] + [softmax, concatenation, averagePool, globalAveragePool]
+        ] + [softmax, concatenation, selection, averagePool, globalAveragePool]
 
     /// Inputs A, its scale and zero point, B, its scale and zero point, the result's scale and zero point.
     private static func elementwise(_ type: String, _ operation: String) -> OperatorExpansion {
@@ -49,6 +49,14 @@ enum QuantizedExpansions {
         let parts = try stride(from: 2, to: count, by: 3).map { try dequantized($0, &node) }
         let joined = node.add("Concat", parts, ["axis": .int(Int64(axis))])
         node.setOutput(0, node.add("QuantizeLinear", [joined, try node.required(0), try node.required(1)]))
+    }
+
+    /// Inputs the condition, X, its scale and zero point, Y, its scale and zero point, the result's scale and zero point.
+    private static let selection = OperatorExpansion(microsoft: "QLinearWhere") { node in
+        try node.decoder.requireInputs(9...9)
+        let (x, y) = (try dequantized(1, &node), try dequantized(4, &node))
+        let chosen = node.add("Where", [try node.required(0), x, y])
+        node.setOutput(0, node.add("QuantizeLinear", [chosen, try node.required(7), try node.required(8)]))
     }
 
     private static let averagePool = OperatorExpansion(microsoft: "QLinearAveragePool") { node in

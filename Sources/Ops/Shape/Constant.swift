@@ -10,7 +10,10 @@ struct Constant: Operator {
 
     static let definition = OperatorDefinition("Constant", since: 1) { decoder in
         try decoder.requireInputs(0...0)
-        if let value = try decoder.optionalTensor("value") { return Constant(value: value) }
+        // A sparse one was made dense as it was read.
+        if let value = try decoder.optionalTensor("value") ?? decoder.optionalTensor("sparse_value") {
+            return Constant(value: value)
+        }
         if let value = try decoder.optionalFloat("value_float") { return Constant(value: try Tensor(scalar: value)) }
         if let values = try decoder.optionalFloats("value_floats") { return Constant(value: try Tensor(values)) }
         if let value = try decoder.optionalInt("value_int") { return Constant(value: try Tensor(scalar: Int64(value))) }
@@ -21,7 +24,8 @@ struct Constant: Operator {
         if let values = try decoder.optionalStrings("value_strings") {
             return Constant(value: try Tensor(strings: values, shape: Shape([values.count])))
         }
-        throw TensorError("one of the attributes value, value_float(s), value_int(s) and value_string(s) is needed")
+        throw TensorError(
+            "one of the attributes value, sparse_value, value_float(s), value_int(s) and value_string(s) is needed")
     }
 }
 

@@ -66,6 +66,12 @@ struct BitPanels {
         let residual: Tensor?
         /// Whether both factors are rounded to bfloat16, and multiplied in pairs.
         var inPairs = false
+        /// Whether a few rows may be rounded to bytes, see ``BitRows``.
+        var inBytes = false
+        /// The zero point of all blocks; nil where they have their own.
+        var zero: Int?
+        /// Whether the blocks are of neighbouring columns.
+        var isInOrder = true
 
         /// Floats of widened panels at a time.
         private static let widenedCount = 128 << 10
@@ -86,6 +92,9 @@ struct BitPanels {
                 columns: try bias?.pointer(to: Float.self), matrix: try residual?.pointer(to: Float.self))
             nonisolated(unsafe) let (left, numbers) = unsafe (try a.pointer(to: Float.self), packed.start)
             nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
+            if isInOrder, BitRows.isPreferred(rows: m, depth: k, blockSize: panels.blockSize, inBytes: inBytes) {
+                return unsafe try rows(packed).run(left, rows: m, start, target, threads: threads)
+            }
             nonisolated(unsafe) let starts = unsafe start
             // Few rows leave each panel little work beyond widening it.
             let fitting = max(Self.widenedCount / (k * width), m < 16 ? 1 : 2)
@@ -119,6 +128,19 @@ struct BitPanels {
             guard failures.load(ordering: .relaxed) == 0 else {
                 throw TensorError("no memory to pack a matrix of \(m)×\(k) into")
             }
+        }
+
+        /// The same panels, each number of which is widened where it is multiplied.
+        private func rows(_ packed: Tensor) -> BitRows {
+            let (width, perByte) = (BitPanels.width, 8 / panels.bits)
+            let numbers = unsafe packed.start.assumingMemoryBound(to: UInt8.self)
+            let scales = unsafe (packed.start + panels.rowBytes * width).assumingMemoryBound(to: Float.self)
+            let first = unsafe ck_bit_panel(
+                numbers: numbers, block_bytes: panels.blockSize / perByte * width, scales: scales, block_scales: width,
+                zeros: zero == nil ? scales + panels.blocks * width : nil, zero: Int32(zero ?? 0), bits: Int32(panels.bits),
+                columns: Int32(width), blocks: panels.blocks, block: panels.blockSize, byte_step: perByte, number_step: 1)
+            return unsafe BitRows(
+                first: first, panelBytes: panels.panelSize, columns: panels.columns, depth: panels.depth, inBytes: inBytes)
         }
 
         private func widen(_ panel: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>) {
