@@ -26,7 +26,8 @@ struct BlockQuantizedMatMul: SummingProduct {
 
     var floatingPointTypes: Set<DType>? { [.float32] }
     var kernelName: String? {
-        "\(bits)-bit \(panels == nil && factor == nil ? "packed" : "pre-packed")\(multipliesPairs ? " bf16" : "") GEMM"
+        let numbers = multipliesBytes ? " int8" : multipliesPairs ? " bf16" : ""
+        return "\(bits)-bit \(panels == nil && factor == nil ? "packed" : "pre-packed")\(numbers) GEMM"
     }
     private var multipliesBytes: Bool { allowsBytes && BitRows.multipliesBytes(bits: bits, blockSize: blockSize) }
     private var multipliesPairs: Bool { allowsPairs && ProductPrecision.multipliesPairs }

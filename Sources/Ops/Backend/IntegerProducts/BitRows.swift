@@ -1,7 +1,8 @@
 import CKernels
 import GraphRuntime
 
-/// Few rows times weights in their own bits, see `bit_rows.h`: a step of a language model, which reads all of its weights for one row.
+/// Rows times weights in their own bits, see `bit_rows.h`: a step of a language model, which reads all of its weights for one row, and any
+/// number of rows that may be rounded to bytes.
 @safe
 struct BitRows: @unchecked Sendable {
     /// A factor in panels, the first of which is described.
@@ -18,12 +19,12 @@ struct BitRows: @unchecked Sendable {
     /// Rows that are multiplied together.
     private static let together = 4
 
-    /// Rows up to which this takes less time than to widen panels for a product.
-    private static func most(inBytes: Bool) -> Int { inBytes ? 32 : 8 }
+    /// Rows of floats up to which this takes less time than to widen panels for a product; of bytes it does for any number.
+    private static let mostFloats = 8
 
-    /// Whether so few rows are multiplied in this way: with panels of whole vectors, and rows that whole blocks don't make much longer.
+    /// Whether rows are multiplied in this way: with panels of whole vectors, and rows that whole blocks don't make much longer.
     static func isPreferred(rows: Int, depth: Int, blockSize: Int, inBytes: Bool) -> Bool {
-        PanelProduct.columns % 16 == 0 && rows <= most(inBytes: inBytes) && blockSize <= depth + 256
+        PanelProduct.columns % 16 == 0 && (inBytes || rows <= mostFloats) && blockSize <= depth + 256
     }
 
     /// Whether weights of so many bits, in blocks of so many, are multiplied with bytes on this processor, with sums that fit 32 bits.
@@ -82,8 +83,8 @@ struct BitRows: @unchecked Sendable {
         nonisolated(unsafe) let sums = unsafe try rows.sums?.pointer(to: Int32.self)
         nonisolated(unsafe) let (start, c) = unsafe (start, c)
         let panelCount = (columns + width - 1) / width
-        // Tasks of at least 64 KB.
-        let step = max((64 << 10) / panelBytes, 1)
+        // Tasks that read at least 64 KB.
+        let step = max((64 << 10) / (panelBytes * ((count + Self.together - 1) / Self.together)), 1)
         let bytes = Self.together * width * MemoryLayout<Float>.stride
         unsafe try threads.forEach((panelCount + step - 1) / step, scratchBytes: bytes) { task, scratch in
             let products = unsafe scratch.assumingMemoryBound(to: Float.self)
