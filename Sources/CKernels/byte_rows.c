@@ -1,4 +1,5 @@
 #include "amx.h"
+#include "byte_rounding.h"
 #include "include/bit_rows.h"
 #include "include/integer_product.h"
 #include "vector_math.h"
@@ -15,31 +16,63 @@ int ck_has_byte_rows(int bits) {
     return bits < 8 || level != CK_BYTES_AVX2;
 }
 
-// Four bytes of a column at a time, each of which has 8 / bits numbers: those that have the same place in their bytes are one word.
+// Numbers in the order of a column's bytes, four of which are read at a time: those that have the same place in their bytes are one word.
+VECTOR_INLINE void order_numbers(const int numbers_of_byte, const int8_t *numbers, ptrdiff_t count, int8_t *ordered) {
+    const int step = 4 * numbers_of_byte;
+    for (ptrdiff_t first = 0; first < count; first += step)
+        for (int n = 0; n < numbers_of_byte; n++)
+            for (int byte = 0; byte < 4; byte++) ordered[first + 4 * n + byte] = numbers[first + byte * numbers_of_byte + n];
+}
+
+// A part of a block, as long as the least of them.
+enum { PART = 16 };
+
 CK_KERNEL(
     void, ck_byte_row_numbers,
     (const float *a, ptrdiff_t blocks, ptrdiff_t block, int bits, int8_t *numbers, float *scales, int32_t *sums),
     (a, blocks, block, bits, numbers, scales, sums)) {
-    const int numbers_of_byte = 8 / bits;
-    for (ptrdiff_t b = 0; b < blocks; b++, a += block, numbers += block) {
+    for (ptrdiff_t b = 0; b < blocks; b++) {
         float largest = 0, poison = 0;
-        for (ptrdiff_t i = 0; i < block; i++) {
-            largest = fabsf(a[i]) > largest ? fabsf(a[i]) : largest;
-            poison += a[i] * 0;
+        for (ptrdiff_t first = 0; first < block; first += PART) {
+            float sizes[PART], rests[PART];
+            VECTOR_LOOP for (int i = 0; i < PART; i++) {
+                sizes[i] = fabsf(a[b * block + first + i]);
+                rests[i] = sizes[i] * 0;
+            }
+            const float size = lanes_maximum(sizes);
+            largest = size > largest ? size : largest;
+            poison += lanes_sum(rests);
         }
         // Of smaller numbers the inverse is infinite, and all of them are 0.
         const float inverse = largest > 1e-36f && poison == 0 ? 127 / largest : 0;
         int32_t sum = 0;
-        for (ptrdiff_t i = 0; i < block; i++) {
-            const int8_t number = (int8_t)(poison == 0 ? rintf(a[i] * inverse) : 0);
-            const ptrdiff_t byte = i / numbers_of_byte;
-            numbers[(byte / 4 * numbers_of_byte + i % numbers_of_byte) * 4 + byte % 4] = number;
-            sum += number;
+        for (ptrdiff_t first = 0; first < block; first += PART) {
+            int32_t wide[PART];
+            int8_t part[PART];
+            VECTOR_LOOP for (int i = 0; i < PART; i++) {
+                const float number = a[b * block + first + i];
+                // Of what isn't finite, where the inverse is 0, nothing is left but the scale.
+                wide[i] = nearest_integer(inverse == 0 ? 0 : number * inverse);
+            }
+            for (int i = 0; i < PART; i++) {
+                part[i] = (int8_t)wide[i];
+                sum += wide[i];
+            }
+            int8_t *place = numbers + b * block + first;
+            if (bits == 4)
+                order_numbers(2, part, PART, place);
+            else if (bits == 2)
+                order_numbers(4, part, PART, place);
+            else
+                order_numbers(1, part, PART, place);
         }
         scales[b] = largest / 127 + poison;
         sums[b] = sum;
     }
 }
+
+// byte_rounding.h has it off.
+#pragma STDC FP_CONTRACT ON
 
 #if defined(__x86_64__)
 

@@ -39,30 +39,41 @@ struct BitRows: @unchecked Sendable {
         var sums: MutableTensor?
     }
 
-    private func rows(_ a: UnsafePointer<Float>, _ count: Int) throws(TensorError) -> Rows {
+    private func rows(_ a: UnsafePointer<Float>, _ count: Int, _ threads: ThreadPool) throws(TensorError) -> Rows {
         let (blocks, block) = unsafe (first.blocks, first.block)
         let length = blocks * block
-        let (shape, ofBlocks) = (try Shape([count, length]), try Shape([count, blocks]))
-        let floats = try MutableTensor(dtype: .float32, shape: inBytes ? Shape([length]) : shape)
-        var result = Rows(numbers: floats)
-        if inBytes {
-            result = Rows(
-                numbers: try MutableTensor(dtype: .int8, shape: shape),
-                scales: try MutableTensor(dtype: .float32, shape: ofBlocks),
-                sums: try MutableTensor(dtype: .int32, shape: ofBlocks))
+        let shape = try Shape([count, length])
+        guard inBytes else {
+            let floats = try MutableTensor(dtype: .float32, shape: shape)
+            for row in 0..<count { unsafe copy(a, row, to: try floats.pointer(to: Float.self) + row * length, length) }
+            return Rows(numbers: floats)
         }
-        let line = unsafe try floats.pointer(to: Float.self)
-        for row in 0..<count {
-            // Blocks are whole ones: behind the last number of a row there are zeros.
-            let own = unsafe inBytes ? line : line + row * length
-            unsafe own.update(from: a + row * depth, count: depth)
-            unsafe (own + depth).update(repeating: 0, count: length - depth)
-            guard let scales = result.scales, let sums = result.sums else { continue }
-            unsafe ck_byte_row_numbers(
-                own, blocks, block, first.bits, try result.numbers.pointer(to: Int8.self) + row * length,
-                try scales.pointer(to: Float.self) + row * blocks, try sums.pointer(to: Int32.self) + row * blocks)
+        let (numbers, scales, sums) = (
+            try MutableTensor(dtype: .int8, shape: shape), try MutableTensor(dtype: .float32, shape: Shape([count, blocks])),
+            try MutableTensor(dtype: .int32, shape: Shape([count, blocks]))
+        )
+        nonisolated(unsafe) let (bytes, factors, totals) = unsafe (
+            try numbers.pointer(to: Int8.self), try scales.pointer(to: Float.self), try sums.pointer(to: Int32.self)
+        )
+        nonisolated(unsafe) let a = unsafe a
+        // Some rows at a time, which a thread takes less time for than to be woken up.
+        let step = max((16 << 10) / length, 1)
+        let floats = length * MemoryLayout<Float>.stride
+        unsafe try threads.forEach((count + step - 1) / step, scratchBytes: floats) { part, scratch in
+            let line = unsafe scratch.assumingMemoryBound(to: Float.self)
+            for row in part * step..<min((part + 1) * step, count) {
+                unsafe copy(a, row, to: line, length)
+                unsafe ck_byte_row_numbers(
+                    line, blocks, block, first.bits, bytes + row * length, factors + row * blocks, totals + row * blocks)
+            }
         }
-        return withExtendedLifetime(floats) { result }
+        return Rows(numbers: numbers, scales: scales, sums: sums)
+    }
+
+    /// A row in whole blocks: behind its last number there are zeros.
+    private func copy(_ a: UnsafePointer<Float>, _ row: Int, to target: UnsafeMutablePointer<Float>, _ length: Int) {
+        unsafe target.update(from: a + row * depth, count: depth)
+        unsafe (target + depth).update(repeating: 0, count: length - depth)
     }
 
     /// C = A · the factor + start.
@@ -77,7 +88,7 @@ struct BitRows: @unchecked Sendable {
     ) throws(TensorError) {
         let (width, blocks) = unsafe (Int(first.columns), first.blocks)
         let length = unsafe blocks * first.block
-        let rows = unsafe try rows(a, count)
+        let rows = unsafe try rows(a, count, threads)
         nonisolated(unsafe) let numbers = unsafe rows.numbers.start
         nonisolated(unsafe) let scales = unsafe try rows.scales?.pointer(to: Float.self)
         nonisolated(unsafe) let sums = unsafe try rows.sums?.pointer(to: Int32.self)
