@@ -9,7 +9,7 @@ import Synchronization
 /// Memory that storages gave back, kept for the next ones of about the same size: the system would take the pages back and fill new ones
 /// with zeros, which takes longer than to write the outputs of many a network.
 @safe enum FreedBlocks {
-    private struct Block: @unchecked Sendable {
+    @safe private struct Block: @unchecked Sendable {
         let base: UnsafeMutableRawPointer
         let byteCount: Int
     }

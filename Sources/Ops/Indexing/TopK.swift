@@ -67,7 +67,7 @@ private struct Lanes: OrderedBitsVisitor {
             ? positions(UInt64.self, elements, key) : positions(UInt128.self, elements, key)
     }
 
-    private func positions<Bits, Candidate: FixedWidthInteger & UnsignedInteger>(
+    private func positions<Bits, Candidate: FixedWidthInteger & UnsignedInteger & Sendable>(
         _ type: Candidate.Type, _ elements: TensorView<Bits>, _ key: OrderKey<Bits>
     ) -> [Int] {
         // By flipping all bits the largest key becomes the smallest.
