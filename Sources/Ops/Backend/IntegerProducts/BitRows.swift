@@ -56,7 +56,7 @@ struct BitRows: @unchecked Sendable {
             try numbers.pointer(to: Int8.self), try scales.pointer(to: Float.self), try sums.pointer(to: Int32.self)
         )
         nonisolated(unsafe) let a = unsafe a
-        // Some rows at a time, which a thread takes less time for than to be woken up.
+        // Parts that are worth waking a thread for.
         let step = max((16 << 10) / length, 1)
         let floats = length * MemoryLayout<Float>.stride
         unsafe try threads.forEach((count + step - 1) / step, scratchBytes: floats) { part, scratch in
