@@ -60,8 +60,45 @@ import Testing
         }
     }
 
+    /// Rows that an `accuracy_level` of 4 allows to round: each block of a row in bytes by its largest magnitude over 127.
+    @Test(arguments: [(33, 64, 32, 1), (70, 160, 64, 7), (40, 96, 16, 30), (130, 1000, 32, 77)])
+    func roundsRowsToBytes(rows: Int, depth: Int, block: Int, count: Int) throws {
+        let x = try pseudoRandom([count, depth], seed: 1)
+        let left = try x.array(of: Float.self)
+        var rounded = left.map { Double($0) }
+        for row in 0..<count {
+            for first in stride(from: row * depth, to: (row + 1) * depth, by: block) {
+                let places = first..<min(first + block, (row + 1) * depth)
+                let largest = left[places].reduce(0) { max($0, abs($1)) }
+                for place in places {
+                    rounded[place] = Double((left[place] * (127 / largest)).rounded(.toNearestOrEven)) * Double(largest / 127)
+                }
+            }
+        }
+        let (bias, blocks) = (try Tensor([Float](repeating: 0, count: rows)), (depth + block - 1) / block)
+        for zero in [8, 5] {
+            let weights = try Weights(rows: rows, depth: depth, block: block, zero: zero)
+            let zeros = try Tensor(
+                [UInt8](repeating: UInt8(zero * 17), count: rows * ((blocks + 1) / 2)), shape: Shape([rows, (blocks + 1) / 2]))
+            let profile = Profile()
+            let found = try result(
+                x, Tensor(weights.numbers, shape: Shape([rows, blocks, block / 2])),
+                Tensor(weights.scales, shape: Shape([rows, blocks])), zeros, bias, block: block, threads: 2, accuracyLevel: 4,
+                profile)
+            // Of processors that don't multiply bytes, what is rounded otherwise.
+            guard profile.nodes.contains(where: { $0.kernel?.contains("int8") == true }) else { continue }
+            let expected = (0..<count * rows).map { index in
+                (0..<depth).reduce(0.0) {
+                    $0 + rounded[index / rows * depth + $1] * weights.values[index % rows * depth + $1]
+                }
+            }
+            try expectClose(found, expected.map { Float($0) }, within: Tolerance(ofLargest: 3e-6), "zero point \(zero)")
+        }
+    }
+
     private func result(
-        _ x: Tensor, _ numbers: Tensor, _ scales: Tensor, _ zeros: Tensor?, _ bias: Tensor, block: Int, threads: Int
+        _ x: Tensor, _ numbers: Tensor, _ scales: Tensor, _ zeros: Tensor?, _ bias: Tensor, block: Int, threads: Int,
+        accuracyLevel: Int64 = 0, _ profile: Profile? = nil
     ) throws -> Tensor {
         let file = try MappedTensors([numbers, scales, bias] + (zeros.map { [$0] } ?? []))
         var graph = Graph()
@@ -74,12 +111,12 @@ import Testing
                 inputs: [ids[0], ids[1], ids[2], zeros == nil ? nil : ids[4], nil, ids[3]], outputs: [ids[5]],
                 attributes: NodeAttributes([
                     "N": .int(Int64(numbers.shape[0])), "K": .int(Int64(x.shape[1])), "bits": .int(4),
-                    "block_size": .int(Int64(block)),
+                    "block_size": .int(Int64(block)), "accuracy_level": .int(accuracyLevel),
                 ]))
         ]
         let options = SessionOptions(threads: ThreadPool(threadCount: threads))
         let session = try Session(graph: graph, library: StandardOperators.library, options: options)
-        let results = try (0..<2).map { _ in try #require(try session.run(["x": x])["y"]) }
+        let results = try (0..<2).map { _ in try #require(try session.run(["x": x], observer: profile)["y"]) }
         try expectSame(results[1], results[0])
         return results[1]
     }

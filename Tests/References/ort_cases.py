@@ -510,7 +510,7 @@ def larger():
     inputs = [random(1, 2, 20, 30), region, None, constant(ints(1, 2, 25, 35))]
     case("Resize", 13, inputs, label="region", mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=1.5, atol=2e-6)
     for dtype in (np.float32, np.int8, np.int64):
-        for shape, order in (((3, 37, 41), [0, 2, 1]), ((5, 2, 40), [0, 2, 1]), ((50, 3), [1, 0]), ((4, 9, 33, 2), [0, 3, 1, 2])):
+        for shape, order in (((3, 37, 41), [0, 2, 1]), ((5, 2, 40), [0, 2, 1]), ((50, 3), [1, 0]), ((4, 9, 33, 2), [0, 3, 1, 2]), ((1, 150, 160, 3), [0, 3, 1, 2]), ((1500, 66), [1, 0])):
             case("Transpose", 13, [random(*shape, low=-90, high=90, dtype=dtype)], label=f"{np.dtype(dtype).name}_{len(shape)}_{shape[1]}", perm=order)
     case("DepthToSpace", 13, [random(1, 8, 5, 19)], label="wide", blocksize=2, mode="CRD")
     case("SpaceToDepth", 13, [random(1, 2, 6, 38)], label="wide", blocksize=2)

@@ -42,4 +42,23 @@ extension PanelProduct {
         }
         return constant.map { PackedFactor(constant: $0, precision: .int4Weights) }
     }
+
+    /// The product of a few rows with panels of 4 bits (`quantized_weights.h`), whose numbers are widened where they are multiplied.
+    ///
+    /// - Returns: nil for many rows, and for products of other forms.
+    func bitRows(_ panels: UnsafePointer<Float>) -> BitRows? {
+        let (width, block) = (Self.columns, Int(CK_QUANTIZED_BLOCK))
+        guard !transposeA, rowStep == nil, alpha == 1, !isGated,
+            BitRows.isPreferred(rows: m, depth: k, blockSize: block, inBytes: false)
+        else { return nil }
+        let floatsOfBlock = ck_quantized_rows(4, block) * width
+        let numbers = unsafe UnsafeRawPointer(panels + width).assumingMemoryBound(to: UInt8.self)
+        let first = unsafe ck_bit_panel(
+            numbers: numbers, block_bytes: floatsOfBlock * MemoryLayout<Float>.stride, scales: panels,
+            block_scales: floatsOfBlock,
+            zeros: nil, zero: 8, bits: 4, columns: Int32(width), blocks: (k + block - 1) / block, block: block, byte_step: 1,
+            number_step: block / 2)
+        let panelBytes = ck_quantized_rows(4, k) * width * MemoryLayout<Float>.stride
+        return unsafe BitRows(first: first, panelBytes: panelBytes, columns: n, depth: k, inBytes: false)
+    }
 }

@@ -1,4 +1,3 @@
-import CKernels
 import GraphRuntime
 import Synchronization
 
@@ -89,11 +88,9 @@ struct PanelProduct: @unchecked Sendable {
                 turnsResult: turnsResult
             ).run(a, panels: panels, c, threads: threads, prepare: prepare)
         }
-        if precision == .int4Weights, !transposeA, rowStep == nil, alpha == 1, !isGated,
-            BitRows.isPreferred(rows: m, depth: k, blockSize: Int(CK_QUANTIZED_BLOCK), inBytes: false)
-        {
+        if precision == .int4Weights, let rows = unsafe bitRows(panels) {
             prepare(0..<m, 0..<n)
-            return unsafe try bitRows(panels, panelRows: panelRows).run(a, rows: m, start, c, threads: threads)
+            return unsafe try rows.run(a, rows: m, start, c, threads: threads)
         }
         unsafe MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
@@ -111,19 +108,5 @@ struct PanelProduct: @unchecked Sendable {
         guard failures.load(ordering: .relaxed) == 0 else {
             throw TensorError("no memory to pack a matrix of \(m)×\(k) into")
         }
-    }
-
-    /// Panels of 4 bits, see `quantized_weights.h`.
-    private func bitRows(_ panels: UnsafePointer<Float>, panelRows: Int) -> BitRows {
-        let width = Self.columns
-        let block = Int(CK_QUANTIZED_BLOCK)
-        let blockFloats = ck_quantized_rows(4, block) * width
-        let numbers = unsafe UnsafeRawPointer(panels + width).assumingMemoryBound(to: UInt8.self)
-        let first = unsafe ck_bit_panel(
-            numbers: numbers, block_bytes: blockFloats * MemoryLayout<Float>.stride, scales: panels, block_scales: blockFloats,
-            zeros: nil, zero: 8, bits: 4, columns: Int32(width), blocks: (k + block - 1) / block, block: block, byte_step: 1,
-            number_step: block / 2)
-        return unsafe BitRows(
-            first: first, panelBytes: panelRows * width * MemoryLayout<Float>.stride, columns: n, depth: k, inBytes: false)
     }
 }

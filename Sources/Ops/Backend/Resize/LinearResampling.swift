@@ -52,6 +52,8 @@ private struct LinearResampling {
     /// Of the strip's source.
     private let indices: [Int32]
     private let strips: [Strip]
+    /// Multiplications for all outputs of the longest strip, one number wide.
+    private var stripWork: Int { (strips.first?.places.count ?? 1) * taps }
 
     /// Outputs beside each other, with the part of the axis that they show.
     private struct Strip {
@@ -97,7 +99,7 @@ private struct LinearResampling {
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
         let lanes = Int(CK_RESAMPLED_ROWS)
         let longest = strips.lazy.map { $0.places.count + $0.source.count }.max() ?? 0
-        let group = lanes * max(Self.grain / (lanes * taps * Self.stripPlaces), 1)
+        let group = lanes * max(Self.grain / (lanes * stripWork), 1)
         let groups = (rows + group - 1) / group
         unsafe try threads.forEach(groups * strips.count, scratchBytes: lanes * longest * MemoryLayout<Float>.stride) {
             task, scratch in
@@ -106,8 +108,7 @@ private struct LinearResampling {
             unsafe weigh(strip.places) { indices, weights, starts in
                 unsafe ck_resample_columns(
                     source + first * extent + strip.source.lowerBound, extent, strip.source.count, min(group, rows - first),
-                    indices,
-                    weights, starts, taps, scratch.assumingMemoryBound(to: Float.self),
+                    indices, weights, starts, taps, scratch.assumingMemoryBound(to: Float.self),
                     target + first * count + strip.places.lowerBound, count, strip.places.count)
             }
         }
@@ -119,7 +120,7 @@ private struct LinearResampling {
     {
         nonisolated(unsafe) let source = unsafe try tensor.pointer(to: Float.self)
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
-        let step = max(Self.grain / (Self.stripPlaces * width * taps), 1)
+        let step = max(Self.grain / (stripWork * width), 1)
         threads.forEachRange(planes * strips.count, grain: step) { range in
             for index in range {
                 let strip = strips[index % strips.count]

@@ -32,9 +32,7 @@ struct SeparatePooling {
         // Each is below 2^31, and their sum a number.
         let reach = (columns.output - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1
         lineCount = max(reach, columns.before + columns.input)
-        guard lineCount <= Self.largestLine, rows.kernel * columns.kernel >= Self.leastPlaces else {
-            return nil
-        }
+        guard lineCount <= Self.largestLine, rows.kernel * columns.kernel >= Self.leastPlaces else { return nil }
     }
 
     /// - Throws: ``TensorError`` where a tensor isn't float32, or there is no memory for a row.

@@ -8,6 +8,7 @@ extension PoolGeometry {
     func poolInVectors(
         _ kind: WindowPooling.Kind, _ data: Tensor, into output: MutableTensor, threads: ThreadPool
     ) throws -> Bool {
+        let separate = SeparatePooling(self)
         if isWhole, kind != .sum {
             let size = shape.count(2..<shape.rank)
             if kind == .max {
@@ -15,12 +16,12 @@ extension PoolGeometry {
             } else {
                 try RowKernels.means(data, of: size, into: output, threads: threads)
             }
-        } else if let pooling = SeparatePooling(self), pooling.isStrided {
-            try pooling.run(kind, data, into: output, threads: threads)
+        } else if let separate, separate.isStrided {
+            try separate.run(kind, data, into: output, threads: threads)
         } else if let pooling = WindowPooling(self) {
             try pooling.run(kind, data, into: output, threads: threads)
-        } else if let pooling = SeparatePooling(self) {
-            try pooling.run(kind, data, into: output, threads: threads)
+        } else if let separate {
+            try separate.run(kind, data, into: output, threads: threads)
         } else if let pooling = VolumePooling(self) {
             try pooling.run(kind, data, into: output, threads: threads)
         } else {

@@ -69,7 +69,7 @@ struct WindowPooling {
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
             let rows = planes.strip(task % strips, rowCount: rowCount)
             let (fill, offsets) = (planes.fill(rows: rows), planes.offsets(rows: rows.count))
-            let separate = planes.separateOffsets(rows: rows.count)
+            let separate = isSeparable ? planes.separateOffsets(rows: rows.count) : (rows: [], columns: [])
             let first = task / strips * grouped
             let place = rows.lowerBound * width
             let lanes = planes.laneCount(rows: rows.count)
