@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "transpose.h"
 #include "vector_math.h"
 
 CK_KERNEL(void, attention_add_mask, (float *scores, const float *mask, size_t count), (scores, mask, count)) {
@@ -17,6 +18,38 @@ CK_KERNEL(void, attention_apply_mask, (float *scores, const uint8_t *mask, size_
 CK_KERNEL(void, attention_limit_mask, (float *mask, size_t count, float least), (mask, count, least)) {
     VECTOR_LOOP
     for (size_t i = 0; i < count; i++) mask[i] = mask[i] < least && mask[i] != -INFINITY ? least : mask[i];
+}
+
+// Whether a number from `first` to before `end` is above `least`, or none.
+VECTOR_INLINE int any_above(const float *numbers, int first, int end, float least) {
+    int i = first;
+    for (; i + VECTOR_LANES <= end; i += VECTOR_LANES) {
+        int any = 0;
+        for (int j = 0; j < VECTOR_LANES; j++) any |= !(numbers[i + j] <= least);
+        if (any) return 1;
+    }
+    for (; i < end; i++)
+        if (!(numbers[i] <= least)) return 1;
+    return 0;
+}
+
+CK_KERNEL(
+    int, attention_reached_keys,
+    (const float *mask, ptrdiff_t row_step, int queries, int keys, float least, int *first, int *end),
+    (mask, row_step, queries, keys, least, first, end)) {
+    int lowest = keys, highest = 0;
+    // In causal masks the last query reaches the others' keys, too.
+    for (int query = queries - 1; query >= 0; query--) {
+        const float *row = mask + query * row_step;
+        if (any_above(row, highest, keys, least))
+            for (highest = keys; row[highest - 1] <= least;) highest--;
+        if (any_above(row, 0, lowest, least))
+            for (lowest = 0; row[lowest] <= least;) lowest++;
+        if (!any_above(row, lowest, highest, least)) return 0;
+    }
+    *first = lowest;
+    *end = highest;
+    return 1;
 }
 
 VECTOR_INLINE int softmax_tile(
@@ -71,13 +104,26 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, attention_write_columns,
-    (const float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step),
-    (values, sums, columns, queries, width, output, row_step)) {
-    for (int j = 0; j < queries; j++) {
-        const float factor = 1.0f / sums[j];
-        float *row = output + j * row_step;
-        for (ptrdiff_t e = 0; e < width; e++) row[e] = values[e * columns + j] * factor;
+// Eight or sixteen numbers of every query at a time, turned into rows; the last of a width begin earlier where they would reach beyond it.
+#define WRITE_COLUMNS(lanes)                                                                                                        \
+    VECTOR_INLINE void attention_write_columns_##lanes(                                                                             \
+        float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step) {           \
+        float factors[32];                                                                                                          \
+        for (int j = 0; j < columns; j++) factors[j] = 1.0f / sums[j];                                                              \
+        for (ptrdiff_t e = 0; e < width; e++)                                                                                       \
+            for (int j = 0; j < columns; j++) values[e * columns + j] *= factors[j];                                                \
+        for (ptrdiff_t e = 0; width >= lanes && e < width; e += lanes) {                                                            \
+            const ptrdiff_t first = e + lanes <= width ? e : width - lanes;                                                         \
+            transpose_rows_##lanes(values + first * columns, columns, queries, lanes, row_step, output + first);                    \
+        }                                                                                                                           \
+        for (int j = 0; width < lanes && j < queries; j++)                                                                          \
+            for (ptrdiff_t e = 0; e < width; e++) output[j * row_step + e] = values[e * columns + j];                               \
     }
-}
+WRITE_COLUMNS(8)
+WRITE_COLUMNS(16)
+#undef WRITE_COLUMNS
+
+CK_KERNEL_BY_LANES(
+    void, attention_write_columns,
+    (float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step),
+    (values, sums, columns, queries, width, output, row_step))

@@ -73,14 +73,14 @@ int ck_rounds_all(void) {
     return pairs_are_forced() || (wanted && (strstr(wanted, "+amx") || strstr(wanted, "+vnni")));
 }
 
-void ck_gemm_pairs_apart(int rows, TILE_PARAMETERS);
+void ck_gemm_pairs_apart(int rows, int count, TILE_PARAMETERS);
 
-// The pairs taken apart, in the processor's order: the upper half first.
-VECTOR_INLINE void tile_apart(const int columns, int rows, TILE_PARAMETERS) {
+// The pairs taken apart, in the processor's order: the upper half first. The first `count` of a tile's columns are written.
+VECTOR_INLINE void tile_apart(const int columns, int rows, int count, TILE_PARAMETERS) {
     (void)ahead, (void)ahead_step;
     for (int i = 0; i < rows; i++) {
         float sum[32];
-        for (int j = 0; j < columns; j++) sum[j] = start ? start[i * start_step + j] : 0;
+        for (int j = 0; j < columns; j++) sum[j] = start && j < count ? start[i * start_step + j] : 0;
         for (ptrdiff_t p = 0; p < k; p++) {
             const uint32_t factor = float_to_bits(a[p * a_step + i]);
             for (int j = 0; j < columns; j++) {
@@ -89,15 +89,15 @@ VECTOR_INLINE void tile_apart(const int columns, int rows, TILE_PARAMETERS) {
                 sum[j] += low_of(factor) * low_of(pair);
             }
         }
-        for (int j = 0; j < columns; j++) c[i * ldc + j] = sum[j];
+        for (int j = 0; j < count; j++) c[i * ldc + j] = sum[j];
     }
 }
 
-CK_KERNEL(void, ck_gemm_pairs_apart, (int rows, TILE_PARAMETERS), (rows, TILE_ARGUMENTS)) {
+CK_KERNEL(void, ck_gemm_pairs_apart, (int rows, int count, TILE_PARAMETERS), (rows, count, TILE_ARGUMENTS)) {
     switch (ck_gemm_tile(ck_level()).columns) {
-    case 32: return tile_apart(32, rows, TILE_ARGUMENTS);
-    case 16: return tile_apart(16, rows, TILE_ARGUMENTS);
-    default: return tile_apart(8, rows, TILE_ARGUMENTS);
+    case 32: return tile_apart(32, rows, count, TILE_ARGUMENTS);
+    case 16: return tile_apart(16, rows, count, TILE_ARGUMENTS);
+    default: return tile_apart(8, rows, count, TILE_ARGUMENTS);
     }
 }
 
@@ -107,8 +107,22 @@ CK_KERNEL(void, ck_gemm_pairs_apart, (int rows, TILE_PARAMETERS), (rows, TILE_AR
 #define MULTIPLY_ADD(sum, factor, row) _mm512_dpbf16_ps(sum, (__m512bh)(factor), (__m512bh)(row))
 #include "tile_512.h"
 
-TARGET_BFLOAT16 static void kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 1, 0, TILE_ARGUMENTS) }
-TARGET_BFLOAT16 static void reading_kernel_bfloat16(int rows, TILE_PARAMETERS) { UP_TO_14_ROWS(tile_bfloat16, 1, 1, TILE_ARGUMENTS) }
+TARGET_BFLOAT16 static void kernel_bfloat16(int rows, TILE_PARAMETERS) {
+    UP_TO_14_ROWS(tile_bfloat16, 2, 0xffff, 1, 0, TILE_ARGUMENTS)
+}
+
+TARGET_BFLOAT16 static void reading_kernel_bfloat16(int rows, TILE_PARAMETERS) {
+    UP_TO_14_ROWS(tile_bfloat16, 2, 0xffff, 1, 1, TILE_ARGUMENTS)
+}
+
+TARGET_BFLOAT16 VECTOR_INLINE void edge_rows_bfloat16(int rows, const int vectors, const __mmask16 last, TILE_PARAMETERS) {
+    UP_TO_14_ROWS(tile_bfloat16, vectors, last, 1, 0, TILE_ARGUMENTS)
+}
+
+TARGET_BFLOAT16 static void edge_bfloat16(int rows, int columns, TILE_PARAMETERS) {
+    if (columns > 16) return edge_rows_bfloat16(rows, 2, lanes_of_last_16(columns), TILE_ARGUMENTS);
+    edge_rows_bfloat16(rows, 1, lanes_of_last_16(columns), TILE_ARGUMENTS);
+}
 #endif
 
 void ck_gemm_pairs_kernel(int level, int rows, TILE_PARAMETERS) {
@@ -117,7 +131,18 @@ void ck_gemm_pairs_kernel(int level, int rows, TILE_PARAMETERS) {
     if (ck_has_pair_instruction())
         return ahead ? reading_kernel_bfloat16(rows, TILE_ARGUMENTS) : kernel_bfloat16(rows, TILE_ARGUMENTS);
 #endif
-    ck_gemm_pairs_apart(rows, TILE_ARGUMENTS);
+    ck_gemm_pairs_apart(rows, ck_gemm_tile(ck_level()).columns, TILE_ARGUMENTS);
+}
+
+void ck_gemm_pairs_edge_kernel(
+    int rows, int columns, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step,
+    float *c, ptrdiff_t ldc) {
+    const float *ahead = NULL;
+    const ptrdiff_t ahead_step = 0;
+#if defined(__x86_64__)
+    if (ck_has_pair_instruction()) return edge_bfloat16(rows, columns, TILE_ARGUMENTS);
+#endif
+    ck_gemm_pairs_apart(rows, columns, TILE_ARGUMENTS);
 }
 
 CK_KERNEL(

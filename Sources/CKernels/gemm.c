@@ -72,6 +72,17 @@ VECTOR_INLINE void tile_plain(const int rows, const int is_packed, TILE_PARAMETE
         for (int j = 0; j < 2; j++) *(lanes4 *)(c + i * ldc + 4 * j) = sum[i][j];
 }
 
+// The first columns of a tile alone; the plain level is no place for speed.
+static void edge_plain(int rows, int columns, int is_packed, TILE_PARAMETERS) {
+    (void)ahead, (void)ahead_step;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            float sum = start ? start[i * start_step + j] : 0;
+            for (ptrdiff_t p = 0; p < k; p++) sum += (is_packed ? a[p * a_step + i] : a[i * a_step + p]) * b[8 * p + j];
+            c[i * ldc + j] = sum;
+        }
+}
+
 VECTOR_INLINE void rows_plain(int rows, const int is_packed, TILE_PARAMETERS) {
     switch (rows) {
     case 1: return tile_plain(1, is_packed, TILE_ARGUMENTS);
@@ -85,16 +96,30 @@ static void kernel_plain(int rows, TILE_PARAMETERS) { rows_plain(rows, 1, TILE_A
 static void unpacked_plain(int rows, TILE_PARAMETERS) { rows_plain(rows, 0, TILE_ARGUMENTS); }
 
 #if defined(__x86_64__)
-CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
+// Whole vectors, or the lanes of a mask.
+CK_TARGET_AVX2 VECTOR_INLINE __m256 load_avx2(const float *numbers, const int is_whole, __m256i lanes) {
+    return is_whole ? _mm256_loadu_ps(numbers) : _mm256_maskload_ps(numbers, lanes);
+}
+
+CK_TARGET_AVX2 VECTOR_INLINE void store_avx2(float *numbers, const int is_whole, __m256i lanes, __m256 value) {
+    if (is_whole)
+        _mm256_storeu_ps(numbers, value);
+    else
+        _mm256_maskstore_ps(numbers, lanes, value);
+}
+
+// Both vectors of columns, or the first `vectors` with the lanes of a mask in the last one.
+CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(
+    const int rows, const int vectors, const int is_whole, __m256i lanes, const int is_packed, const int reads_ahead,
+    TILE_PARAMETERS) {
     __m256 sum[6][2];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-        sum[i][0] = start ? _mm256_loadu_ps(start + i * start_step) : _mm256_setzero_ps();
-        sum[i][1] = start ? _mm256_loadu_ps(start + i * start_step + 8) : _mm256_setzero_ps();
-    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++)
+            sum[i][j] = start ? load_avx2(start + i * start_step + 8 * j, is_whole || j + 1 < vectors, lanes) : _mm256_setzero_ps();
     for (ptrdiff_t p = 0; p < k; p++) {
         __m256 low = _mm256_loadu_ps(b);
-        __m256 high = _mm256_loadu_ps(b + 8);
+        __m256 high = vectors == 2 ? _mm256_loadu_ps(b + 8) : low;
         _mm_prefetch((const char *)(b + 128), _MM_HINT_T0);
         if (reads_ahead) {
             _mm_prefetch((const char *)ahead, _MM_HINT_T1);
@@ -104,45 +129,63 @@ CK_TARGET_AVX2 VECTOR_INLINE void tile_avx2(const int rows, const int is_packed,
         for (int i = 0; i < rows; i++) {
             __m256 factor = _mm256_broadcast_ss(is_packed ? a + i : a + i * a_step);
             sum[i][0] = _mm256_fmadd_ps(factor, low, sum[i][0]);
-            sum[i][1] = _mm256_fmadd_ps(factor, high, sum[i][1]);
+            if (vectors == 2) sum[i][1] = _mm256_fmadd_ps(factor, high, sum[i][1]);
         }
         a += is_packed ? a_step : 1;
         b += 16;
     }
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-        _mm256_storeu_ps(c + i * ldc, sum[i][0]);
-        _mm256_storeu_ps(c + i * ldc + 8, sum[i][1]);
-    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++) store_avx2(c + i * ldc + 8 * j, is_whole || j + 1 < vectors, lanes, sum[i][j]);
 }
 
-CK_TARGET_AVX2 VECTOR_INLINE void rows_avx2(int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
+CK_TARGET_AVX2 VECTOR_INLINE void rows_avx2(
+    int rows, const int vectors, const int is_whole, __m256i lanes, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
     switch (rows) {
-    case 1: return tile_avx2(1, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 2: return tile_avx2(2, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 3: return tile_avx2(3, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 4: return tile_avx2(4, is_packed, reads_ahead, TILE_ARGUMENTS);
-    case 5: return tile_avx2(5, is_packed, reads_ahead, TILE_ARGUMENTS);
-    default: return tile_avx2(6, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 1: return tile_avx2(1, vectors, is_whole, lanes, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 2: return tile_avx2(2, vectors, is_whole, lanes, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 3: return tile_avx2(3, vectors, is_whole, lanes, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 4: return tile_avx2(4, vectors, is_whole, lanes, is_packed, reads_ahead, TILE_ARGUMENTS);
+    case 5: return tile_avx2(5, vectors, is_whole, lanes, is_packed, reads_ahead, TILE_ARGUMENTS);
+    default: return tile_avx2(6, vectors, is_whole, lanes, is_packed, reads_ahead, TILE_ARGUMENTS);
     }
 }
 
-CK_TARGET_AVX2 static void kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, 0, TILE_ARGUMENTS); }
-CK_TARGET_AVX2 static void reading_kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 1, 1, TILE_ARGUMENTS); }
-CK_TARGET_AVX2 static void unpacked_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, 0, 0, TILE_ARGUMENTS); }
+#define WHOLE_AVX2 2, 1, _mm256_setzero_si256()
+CK_TARGET_AVX2 static void kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, WHOLE_AVX2, 1, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX2 static void reading_kernel_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, WHOLE_AVX2, 1, 1, TILE_ARGUMENTS); }
+CK_TARGET_AVX2 static void unpacked_avx2(int rows, TILE_PARAMETERS) { rows_avx2(rows, WHOLE_AVX2, 0, 0, TILE_ARGUMENTS); }
+
+CK_TARGET_AVX2 static void edge_avx2(int rows, int columns, int is_packed, TILE_PARAMETERS) {
+    const int part = columns > 8 ? columns - 8 : columns;
+    const __m256i lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32(part), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    if (columns > 8 && is_packed) return rows_avx2(rows, 2, 0, lanes, 1, 0, TILE_ARGUMENTS);
+    if (columns > 8) return rows_avx2(rows, 2, 0, lanes, 0, 0, TILE_ARGUMENTS);
+    if (is_packed) return rows_avx2(rows, 1, 0, lanes, 1, 0, TILE_ARGUMENTS);
+    rows_avx2(rows, 1, 0, lanes, 0, 0, TILE_ARGUMENTS);
+}
 
 #define TILE_NAME tile_avx512
 #define TILE_TARGET CK_TARGET_AVX512
 #define MULTIPLY_ADD(sum, factor, row) _mm512_fmadd_ps(factor, row, sum)
 #include "tile_512.h"
 
-CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(int rows, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
-    UP_TO_14_ROWS(tile_avx512, is_packed, reads_ahead, TILE_ARGUMENTS)
+CK_TARGET_AVX512 VECTOR_INLINE void rows_avx512(
+    int rows, const int vectors, const __mmask16 last, const int is_packed, const int reads_ahead, TILE_PARAMETERS) {
+    UP_TO_14_ROWS(tile_avx512, vectors, last, is_packed, reads_ahead, TILE_ARGUMENTS)
 }
 
-CK_TARGET_AVX512 static void kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, 0, TILE_ARGUMENTS); }
-CK_TARGET_AVX512 static void reading_kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 1, 1, TILE_ARGUMENTS); }
-CK_TARGET_AVX512 static void unpacked_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 0, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 2, 0xffff, 1, 0, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void reading_kernel_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 2, 0xffff, 1, 1, TILE_ARGUMENTS); }
+CK_TARGET_AVX512 static void unpacked_avx512(int rows, TILE_PARAMETERS) { rows_avx512(rows, 2, 0xffff, 0, 0, TILE_ARGUMENTS); }
+
+CK_TARGET_AVX512 static void edge_avx512(int rows, int columns, int is_packed, TILE_PARAMETERS) {
+    const __mmask16 last = lanes_of_last_16(columns);
+    if (columns > 16 && is_packed) return rows_avx512(rows, 2, last, 1, 0, TILE_ARGUMENTS);
+    if (columns > 16) return rows_avx512(rows, 2, last, 0, 0, TILE_ARGUMENTS);
+    if (is_packed) return rows_avx512(rows, 1, last, 1, 0, TILE_ARGUMENTS);
+    rows_avx512(rows, 1, last, 0, 0, TILE_ARGUMENTS);
+}
 #endif
 
 void ck_gemm_kernel(int level, int rows, TILE_PARAMETERS) {
@@ -163,6 +206,18 @@ void ck_gemm_unpacked_kernel(
     if (level == CK_LEVEL_AVX2) return unpacked_avx2(rows, TILE_ARGUMENTS);
 #endif
     unpacked_plain(rows, TILE_ARGUMENTS);
+}
+
+void ck_gemm_edge_kernel(
+    int level, int rows, int columns, int is_packed, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b,
+    const float *start, ptrdiff_t start_step, float *c, ptrdiff_t ldc) {
+    const float *ahead = NULL;
+    const ptrdiff_t ahead_step = 0;
+#if defined(__x86_64__)
+    if (level == CK_LEVEL_AVX512) return edge_avx512(rows, columns, is_packed, TILE_ARGUMENTS);
+    if (level == CK_LEVEL_AVX2) return edge_avx2(rows, columns, is_packed, TILE_ARGUMENTS);
+#endif
+    edge_plain(rows, columns, is_packed, TILE_ARGUMENTS);
 }
 
 void ck_prefetch_rows(const float *first, ptrdiff_t row_step, ptrdiff_t rows, ptrdiff_t columns) {

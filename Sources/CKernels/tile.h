@@ -14,6 +14,9 @@ static inline ptrdiff_t bytes_ahead(ptrdiff_t width, ptrdiff_t tiles) {
     return ((ptrdiff_t)sizeof(float) * width + tiles - 1) / tiles;
 }
 
+// A mask of those of 1 to 32 columns that lie in the last vector of 16.
+static inline unsigned short lanes_of_last_16(int columns) { return (unsigned short)(0xffffu >> ((32 - columns) % 16)); }
+
 // Calls the copy of `tile` for `rows`, at most 14, so that its sums are registers.
 #define UP_TO_14_ROWS(tile, ...)                                                                                             \
     switch (rows) {                                                                                                          \

@@ -178,6 +178,30 @@ import Testing
         try expectClose(run("Attention", version: 23, attributes: attributes, inputs: given + [mask])[0], expected)
     }
 
+    /// The keys of which no query of a panel needs any are left out, at either end of a block: one more, or one less, would show.
+    @Test(arguments: [Float.infinity, .greatestFiniteMagnitude, 10000], [(77, 77), (35, 500), (70, 1030), (33, 20)])
+    func keysBetweenBounds(limit: Float, sizes: (queries: Int, keys: Int)) throws {
+        let (queries, keys) = sizes
+        for width in [5, 16, 40] {
+            let e = Self.extents(1, 2, 1, queries, keys, 8, width)
+            let given = try operands(e)
+            let values = try given.map { try $0.array(of: Float.self) }
+            let ranges: [(Int) -> Range<Int>] = [
+                { 0..<min($0 + 1, keys) }, { _ in 0..<keys * 3 / 4 }, { _ in keys / 3..<keys }, { _ in keys - 1..<keys },
+                { _ in 0..<1 }, { min($0, keys - 1)..<keys }, { max(min($0, keys) - 5, 0)..<min($0 + 3, keys) },
+            ]
+            for range in ranges {
+                let expected = Self.attend(values[0], values[1], values[2], e, scale: 1) { _, _, row, key in
+                    range(row).contains(key) ? 0 : -.infinity
+                }
+                let numbers = (0..<queries * keys).map { range($0 / keys).contains($0 % keys) ? 0 : -limit }
+                let mask = try Tensor(numbers, shape: Shape([queries, keys]))
+                let attributes = NodeAttributes(["scale": .float(1)])
+                try expectClose(run("Attention", version: 23, attributes: attributes, inputs: given + [mask])[0], expected)
+            }
+        }
+    }
+
     @Test func layoutsOfThreeAxes() throws {
         let extents = Self.extents(2, 3, 3, 5, 7, 4, 6)
         let given = try operands(extents)

@@ -13,6 +13,11 @@ void attention_apply_mask(float *scores, const uint8_t *mask, size_t count);
 // Finite numbers below `least` become that; -∞ and NaN stay.
 void attention_limit_mask(float *mask, size_t count, float least);
 
+// Whether the masks of some queries (1 at least), rows of `keys` numbers, all have one above `least`, or none: then all such are from
+// `first` to before `end`.
+int attention_reached_keys(
+    const float *mask, ptrdiff_t row_step, int queries, int keys, float least, int *first, int *end);
+
 // Some keys (1 at least) of a softmax that goes on from some to the next, of scores that lie key by key, `columns` (16 or 32) queries in
 // each row: scores = e^(scale · score - reference of the query). `references` (-FLT_MAX before the first keys) are raised to the
 // largest scaled score where one is far above, and `sums` (0 before the first keys) are brought up to date. Unless the result is 0,
@@ -32,6 +37,7 @@ int attention_softmax_pairs(
 // values[row * columns + j] *= factors[j].
 void attention_scale_columns(float *values, ptrdiff_t rows, int columns, const float *factors);
 
-// output[j * row_step + e] = values[e * columns + j] / sums[j] for j < queries and e < width.
+// output[j * row_step + e] = values[e * columns + j] / sums[j] for j < queries, at most `columns` (at most 32), and e < width. `values` are
+// changed.
 void attention_write_columns(
-    const float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step);
+    float *values, const float *sums, int columns, int queries, ptrdiff_t width, float *output, ptrdiff_t row_step);

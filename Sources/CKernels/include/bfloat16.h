@@ -26,6 +26,11 @@ void ck_gemm_pairs_kernel(
     int level, int rows, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step,
     float *c, ptrdiff_t ldc, const float *ahead, ptrdiff_t ahead_step);
 
+// As ck_gemm_edge_kernel, of packed panels of pairs.
+void ck_gemm_pairs_edge_kernel(
+    int rows, int columns, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b, const float *start, ptrdiff_t start_step,
+    float *c, ptrdiff_t ldc);
+
 // The numbers of panels of pairs, of `columns` columns: row 2p of `numbers` are the lower halves of row p, row 2p + 1 the upper ones.
 void ck_widen_pairs(const float *pairs, ptrdiff_t rows, int columns, float *numbers);
 

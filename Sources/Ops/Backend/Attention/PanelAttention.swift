@@ -10,7 +10,7 @@ import GraphRuntime
 /// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
 /// keys, which the first-level cache holds, then meet the values. Weights of pairs are made of a whole block's scores at once. What masks
 /// and limits add to the scores of a block is turned into the order of the scores, see ``PanelAttentionMask``; blocks of which no query of
-/// the panel may attend to a key are left out.
+/// the panel may attend to a key are left out, and so is the end of a block.
 ///
 /// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
 /// such; scores and sums are not.
@@ -74,6 +74,7 @@ struct PanelAttention: @unchecked Sendable {
     private var extents: AttentionExtents { unsafe kernel.problem.extents }
     private var rows: Int { left.rows }
     private var isPaired: Bool { left != .numbers }
+    private var keysOfStep: Int { left.stepMultiple * (isPaired ? 2 : 1) }
 
     func run(threads: ThreadPool) throws(TensorError) {
         let heads = extents.batch * extents.heads
@@ -144,7 +145,9 @@ struct PanelAttention: @unchecked Sendable {
             let count = min(Self.lanes, extents.queries - first)
             unsafe packQueries(
                 kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: queries)
-            unsafe attend(PanelQueries(batch: batch, head: head, rows: first..<first + count), layout, memory)
+            let columns = count <= Self.lanes / 2 && left.writesParts ? Self.lanes / 2 : Self.lanes
+            unsafe attend(
+                PanelQueries(batch: batch, head: head, rows: first..<first + count, columns: columns), layout, memory)
             unsafe attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
                 kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
@@ -195,13 +198,14 @@ struct PanelAttention: @unchecked Sendable {
         let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
         unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
         unsafe sums.update(repeating: 0, count: lanes)
-        let reachable = mask?.reachableKeys(panel) ?? 0..<extents.keys
+        let reachable = mask.map { reachableKeys(panel, $0) } ?? 0..<extents.keys
         var isFirst = true
         for first in stride(from: 0, to: layout.keyPanels, by: blockPanels) {
-            let keys = first * rows..<min((first + blockPanels) * rows, extents.keys)
-            guard keys.overlaps(reachable) else { continue }
+            let block = first * rows..<(first + blockPanels) * rows
+            guard block.overlaps(reachable) else { continue }
+            let keys = block.lowerBound..<min(block.upperBound, reachable.upperBound)
             unsafe weigh(panel, keys, isFirst: isFirst, layout, memory)
-            unsafe multiplyValues(keys, isFirst: isFirst, layout, memory)
+            unsafe multiplyValues(panel, keys, isFirst: isFirst, layout, memory)
             isFirst = false
         }
         guard let mask else { return }
@@ -211,18 +215,29 @@ struct PanelAttention: @unchecked Sendable {
         unsafe mask.finish(sums)
     }
 
+    /// Whole blocks, or whole steps of the kernel of the last one.
+    private func reachableKeys(_ panel: PanelQueries, _ mask: PanelAttentionMask) -> Range<Int> {
+        let reachable = mask.reachableKeys(panel)
+        let end = (reachable.upperBound + keysOfStep - 1) / keysOfStep * keysOfStep
+        return reachable.isEmpty ? reachable : reachable.lowerBound..<min(end, extents.keys)
+    }
+
     /// The weights of a block of keys.
     private func weigh(
         _ queries: PanelQueries, _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
     ) {
         let lanes = Self.lanes
         let scores = unsafe memory + layout.scores
+        if queries.columns < lanes {
+            // No product writes the lanes behind the queries, whose numbers the softmax reads.
+            unsafe scores.update(repeating: 0, count: keys.count * lanes)
+        }
         unsafe mask?.pack(queries, keys, into: memory + layout.mask)
         let panels = unsafe memory + keys.lowerBound / rows * layout.keyPanelSize
         guard !isPaired else {
             unsafe left.multiplyPanels(
                 rows: keys.count, steps: layout.widthSteps, panels, panelSize: layout.keyPanelSize, memory + layout.queries,
-                into: scores)
+                into: scores, columns: queries.columns)
             unsafe mask?.apply(memory + layout.mask, at: 0, to: scores, keys.count)
             return unsafe makeWeights(scores, count: keys.count, layout, memory, isFirst: isFirst, 0)
         }
@@ -231,7 +246,7 @@ struct PanelAttention: @unchecked Sendable {
             let count = min(rows, keys.count - place)
             unsafe left.multiply(
                 rows: count, steps: layout.widthSteps, panels + place / rows * layout.keyPanelSize, memory + layout.queries,
-                into: tile, step: lanes)
+                into: tile, step: lanes, columns: queries.columns)
             unsafe mask?.apply(memory + layout.mask, at: place, to: tile, count)
             unsafe makeWeights(tile, count: count, layout, memory, isFirst: isFirst, place)
         }
@@ -239,14 +254,14 @@ struct PanelAttention: @unchecked Sendable {
 
     /// Adds the values of a block of keys times their weights to the results.
     private func multiplyValues(
-        _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
+        _ queries: PanelQueries, _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
     ) {
         let weights = unsafe memory + (isPaired ? layout.pairs : layout.scores)
         // Blocks begin at even keys: so many rows of whole panels are pairs.
         let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
         unsafe left.multiplyPanels(
             rows: extents.valueWidth, steps: count, memory + layout.values + begin * rows, panelSize: layout.valuePanelSize,
-            weights, adds: !isFirst, into: memory + layout.results)
+            weights, adds: !isFirst, into: memory + layout.results, columns: queries.columns)
     }
 
     /// Makes weights of the scores of some keys, and scales what was computed with those before.

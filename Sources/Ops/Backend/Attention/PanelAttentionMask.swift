@@ -6,6 +6,8 @@ struct PanelQueries {
     let batch: Int
     let head: Int
     let rows: Range<Int>
+    /// The lanes that are computed, for the queries and for some more.
+    let columns: Int
 }
 
 /// What masks and limits add to the scores of ``PanelAttention``, in the order of these: key by key, with the queries in lanes.
@@ -17,8 +19,9 @@ struct PanelAttentionMask: @unchecked Sendable {
     private let block: Int
     private let isPaired: Bool
 
-    /// The least number that is added where weights are pairs, whose exponents are multiplied with 1/ln 2 as they are, which may not
-    /// overflow. Exporters write float32's least number for -∞; a score has no digit in common with either.
+    /// What is added to scores below this shuts keys out from queries that have others: exporters write float32's least number for -∞,
+    /// and a score has no digit in common with either. Nor is less added where weights are pairs, whose exponents are multiplied with
+    /// 1/ln 2 as they are, which may not overflow.
     private static let least: Float = -1e30
 
     /// - Parameters:
@@ -36,11 +39,20 @@ struct PanelAttentionMask: @unchecked Sendable {
     /// Floats that ``pack(_:_:into:)`` needs: a block's numbers, and these row by row.
     var scratchCount: Int { 2 * block * lanes }
 
-    /// The keys that any query of a panel may attend to before the mask has its say.
+    /// The keys that a panel needs: those that limits allow to any of its queries, or those from the first to the last that the mask
+    /// leaves to any. A query to which the mask leaves no key attends to all alike.
     func reachableKeys(_ panel: PanelQueries) -> Range<Int> {
-        if problem.attendsToAllKeys { return 0..<problem.extents.keys }
-        return panel.rows.lazy.map { problem.allowedKeys(batch: panel.batch, row: $0) }.filter { !$0.isEmpty }
-            .reduce(0..<0) { $0.isEmpty ? $1 : min($0.lowerBound, $1.lowerBound)..<max($0.upperBound, $1.upperBound) }
+        guard problem.attendsToAllKeys else {
+            return panel.rows.lazy.map { problem.allowedKeys(batch: panel.batch, row: $0) }.filter { !$0.isEmpty }
+                .reduce(0..<0) { $0.isEmpty ? $1 : min($0.lowerBound, $1.lowerBound)..<max($0.upperBound, $1.upperBound) }
+        }
+        var (first, end) = (Int32(0), Int32(problem.extents.keys))
+        if case .additive(let mask) = unsafe kernel.mask {
+            let start = problem.mask.offset(batch: panel.batch, head: panel.head, row: panel.rows.lowerBound)
+            _ = unsafe attention_reached_keys(
+                mask + start, problem.mask.row, Int32(panel.rows.count), end, Self.least, &first, &end)
+        }
+        return Int(first)..<Int(end)
     }
 
     /// Turns what is added to the scores of a block into their order; lanes without a query get zeros.

@@ -71,14 +71,26 @@ enum LeftPanels {
         return body()
     }
 
+    /// Whether the kernel can compute the first columns of a tile alone.
+    var writesParts: Bool { self != .tiles }
+
     /// Multiplies a panel's first rows with a right panel; see `ck_gemm_kernel` for the parameters.
+    ///
+    /// - Parameter columns: how many of the first are wanted; where ``writesParts`` says so only these are read of `start`, and written.
     func multiply(
         rows: Int, steps: Int, _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
         start: UnsafePointer<Float>? = nil, startStep: Int = 0, into target: UnsafeMutablePointer<Float>, step: Int,
-        ahead: UnsafePointer<Float>? = nil, aheadStep: Int = 0
+        columns: Int = PackedProduct.columns, ahead: UnsafePointer<Float>? = nil, aheadStep: Int = 0
     ) {
         let (count, level) = unsafe (Int32(rows), PackedProduct.level)
+        let isWhole = unsafe columns == PackedProduct.columns
         switch self {
+        case .numbers where !isWhole:
+            unsafe ck_gemm_edge_kernel(
+                level, count, Int32(columns), 1, steps, left, self.rows, right, start, startStep, target, step)
+        case .pairs where !isWhole:
+            unsafe ck_gemm_pairs_edge_kernel(
+                count, Int32(columns), steps, left, self.rows, right, start, startStep, target, step)
         case .numbers:
             unsafe ck_gemm_kernel(
                 level, count, steps, left, self.rows, right, start, startStep, target, step, ahead, aheadStep)
@@ -89,15 +101,17 @@ enum LeftPanels {
             unsafe ck_amx_multiply_pairs(count, steps, left, right, start, startStep, target, step, ahead, aheadStep)
         }
     }
+
     /// Multiplies the first rows of consecutive panels with a right panel that the first-level cache holds; sums follow each other,
     /// a right panel's columns a row, with room for whole panels.
     ///
     /// - Parameters:
     ///   - panelSize: floats from one left panel to the next.
     ///   - adds: whether sums are added to what is there.
+    ///   - columns: how many of the first are wanted.
     func multiplyPanels(
         rows: Int, steps: Int, _ left: UnsafePointer<Float>, panelSize: Int, _ right: UnsafePointer<Float>, adds: Bool = false,
-        into target: UnsafeMutablePointer<Float>
+        into target: UnsafeMutablePointer<Float>, columns: Int = PackedProduct.columns
     ) {
         guard self != .tiles else {
             return unsafe ck_amx_multiply_panels(rows, steps, left, panelSize, right, adds ? 1 : 0, target)
@@ -107,7 +121,7 @@ enum LeftPanels {
             let sums = unsafe target + first * lanes
             unsafe multiply(
                 rows: min(self.rows, rows - first), steps: steps, left + first / self.rows * panelSize, right,
-                start: adds ? UnsafePointer(sums) : nil, startStep: lanes, into: sums, step: lanes)
+                start: adds ? UnsafePointer(sums) : nil, startStep: lanes, into: sums, step: lanes, columns: columns)
         }
     }
 }

@@ -146,12 +146,8 @@ struct PackedProduct {
         unsafe ck_row_product(a, k, panels, Int32(columns), whole, offsets, c)
         if rest > 0 {
             let done = unsafe n - rest
-            unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { last in
-                unsafe ck_row_product(a, k, panels + done * k, Int32(columns), 1, nil, last.baseAddress)
-                for index in 0..<rest {
-                    unsafe c[done + index] = unsafe last[index] + (offsets.map { unsafe $0[done + index] } ?? 0)
-                }
-            }
+            let start = unsafe offsets.map { unsafe $0 + done }
+            unsafe ck_gemm_edge_kernel(Self.level, 1, Int32(rest), 0, k, a, k, panels + done * k, start, 0, c + done, 0)
         }
         if case .matrix(let values, _) = unsafe start { unsafe ck_add(c, 1, values, 1, c, n) }
         return true

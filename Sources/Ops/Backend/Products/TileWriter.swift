@@ -34,7 +34,7 @@ struct TileWriter {
     private let halvesLast: Bool
     private let c: UnsafeMutablePointer<Float>
     private let ldc: Int
-    /// A tile that isn't written to C as it is: at the edge of C, where the kernel writes whole rows of columns.
+    /// A tile that isn't written to C as it is: at the edge of C, where a kernel writes whole rows of columns.
     private let edge: UnsafeMutablePointer<Float>
     /// Tiles of gates.
     private let gates: UnsafeMutablePointer<Float>
@@ -99,8 +99,8 @@ struct TileWriter {
             let half = unsafe Self.columns / 2
             unsafe ck_gated_gelu(
                 gate, Self.columns, half, c + row * ldc + column / 2, ldc, Int(rowCount), half, halvesLast ? 1 : 0)
-        } else if unsafe columnCount == Self.columns {
-            unsafe multiply(a, b, depth: depth, start: first, step, into: target, ldc, ahead)
+        } else if unsafe columnCount == Self.columns || left.writesParts {
+            unsafe multiply(a, b, depth: depth, start: first, step, into: target, ldc, columns: columnCount, ahead)
         } else {
             unsafe multiply(a, b, depth: depth, start: nil, 0, into: edge, Self.columns, ahead)
             for row in unsafe 0..<rowCount {
@@ -117,13 +117,17 @@ struct TileWriter {
 
     private func multiply(
         _ a: Left, _ b: UnsafePointer<Float>, depth: Int, start: UnsafePointer<Float>?, _ startStep: Int,
-        into target: UnsafeMutablePointer<Float>, _ step: Int, _ ahead: Ahead?
+        into target: UnsafeMutablePointer<Float>, _ step: Int, columns: Int = columns, _ ahead: Ahead?
     ) {
         switch unsafe a {
         case .packed(let panel):
             unsafe left.multiply(
                 rows: rowCount, steps: depth, panel, b, start: start, startStep: startStep, into: target, step: step,
-                ahead: ahead?.first, aheadStep: ahead?.step ?? 0)
+                columns: columns, ahead: ahead?.first, aheadStep: ahead?.step ?? 0)
+        case .rows(let first, let rowStep) where unsafe columns < Self.columns:
+            unsafe ck_gemm_edge_kernel(
+                PackedProduct.level, Int32(rowCount), Int32(columns), 0, depth, first, rowStep, b, start, startStep, target,
+                step)
         case .rows(let first, let rowStep):
             unsafe ck_gemm_unpacked_kernel(
                 PackedProduct.level, Int32(rowCount), depth, first, rowStep, b, start, startStep, target, step)
