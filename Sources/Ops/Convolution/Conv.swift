@@ -335,6 +335,8 @@ private enum ConvolutionKernel: Sendable {
             self = .direct(direct)
         } else if let windows, precision == .single {
             self = .windows(windows)
+        } else if hasPanels, let fewPixels = FewPixelConvolution(window, isUnfolded: true) {
+            self = .fewPixels(fewPixels)
         } else {
             self = .unfolded
         }

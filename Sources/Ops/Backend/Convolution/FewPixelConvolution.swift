@@ -1,3 +1,4 @@
+import CKernels
 import GraphRuntime
 
 /// Convolutions of pictures of so few pixels that reading the weights is what takes the time: the unfolded windows are the rows of a
@@ -7,11 +8,14 @@ struct FewPixelConvolution {
 
     /// More pixels than this are worth transforming 3×3 kernels for, see ``WinogradConvolution``.
     private static let mostPixels = 32
+    /// The same of convolutions that would be unfolded in any case, with weights that would be packed in each run.
+    private static let mostUnfoldedPixels = 256
 
+    /// - Parameter isUnfolded: whether no other kernel takes the pixels where they lie.
     /// - Returns: nil where the convolution isn't of this kind.
-    init?(_ window: ConvolutionWindow) {
+    init?(_ window: ConvolutionWindow, isUnfolded: Bool = false) {
         let pixels = window.batch * window.outputCount
-        guard window.group == 1, pixels <= Self.mostPixels,
+        guard window.group == 1, pixels <= (isUnfolded ? Self.mostUnfoldedPixels : Self.mostPixels),
             unsafe PackedProduct.isPreferredForPanels(n: window.outputChannels, k: Im2Col<Float>(window).rowCount)
         else { return nil }
         self.window = window
@@ -61,11 +65,11 @@ struct FewPixelConvolution {
             // From [picture, pixel, channel] to [picture, channel, pixel].
             threads.forEachRange(channels, grain: 256) { part in
                 for picture in 0..<window.batch {
-                    for channel in part {
-                        let row = unsafe target + (picture * channels + channel) * pixels
-                        let column = unsafe products + picture * pixels * channels + channel
-                        for pixel in 0..<pixels { unsafe row[pixel] = unsafe column[pixel * channels] }
-                    }
+                    let first = unsafe UnsafeRawPointer(products + picture * pixels * channels + part.lowerBound)
+                    let planes = unsafe UnsafeMutableRawPointer(target + (picture * channels + part.lowerBound) * pixels)
+                    unsafe ck_transpose_words(
+                        first.assumingMemoryBound(to: UInt32.self), channels, pixels, part.count,
+                        planes.assumingMemoryBound(to: UInt32.self), pixels)
                 }
             }
         }
