@@ -53,7 +53,8 @@ final class ExternalData {
         let offset: Int
         /// Of the tensor.
         let byteCount: Int
-        let statesLength: Bool
+        /// Whether it states where it ends, or at least where it begins.
+        let isStated: Bool
     }
 
     /// What the entries of a tensor name.
@@ -78,7 +79,8 @@ final class ExternalData {
                 .externalData, "the external data have the length \(length), but the tensor takes \(byteCount) bytes")
         }
         locations.insert(location)
-        return Place(location: location, offset: offset, byteCount: byteCount, statesLength: length != nil)
+        return Place(
+            location: location, offset: offset, byteCount: byteCount, isStated: length != nil || values["offset"] != nil)
     }
 
     /// The file that has the part.
@@ -91,8 +93,9 @@ final class ExternalData {
                     .externalData,
                     "\(place.byteCount) bytes from \(place.offset) on leave \"\(name)\", which has \(storage.byteCount) bytes")
         }
-        // Without a length, the data are all that is left of the file (ONNX, external data).
-        guard place.statesLength || storage.byteCount - place.offset == place.byteCount else {
+        // Without a length, the data are all that is left of the file (ONNX, external data); but there are writers that state where each
+        // tensor of a file begins, and no lengths.
+        guard place.isStated || storage.byteCount - place.offset == place.byteCount else {
             throw foreign(storage, name)
                 ?? LoadError(
                     .externalData,
