@@ -15,7 +15,7 @@ public enum StandardOperators {
         + TextFamily.definitions + PictureFamily.definitions + ContributedFamily.definitions + TraditionalMLFamily.definitions
 
     /// Operators that stand for others, which come into their place.
-    public static let expansions: [OperatorExpansion] = ContributedFamily.expansions
+    public static let expansions: [OperatorExpansion] = RemovedOperators.expansions + ContributedFamily.expansions
 
     /// The operators and fusions, for ``/GraphRuntime/Session/init(graph:library:options:sharingConstantsOf:)``.
     public static let library = OperatorLibrary(

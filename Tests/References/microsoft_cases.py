@@ -8,7 +8,7 @@ import torch
 
 from ort_cases import CASES, constant, ints, make, random
 
-RECIPE = 5
+RECIPE = 6
 ATOL = 2e-5
 
 
@@ -443,9 +443,61 @@ def few_rows():
                 microsoft("MatMulNBits", [random(rows, k), packed, scales, zeros], label=f"{bits}_{size}_{rows}_bytes", **more_bytes)
 
 
+def texts(*values):
+    return np.array(values, object)
+
+
+def words():
+    plain = {"mark": 0, "pad_value": "#", "mincharnum": 1}
+    some = texts("Hello World 12 x", "", "a  b", "été, 日本 語x!", "...\nend")
+
+    def tokenizer(label, given=some, **attributes):
+        microsoft("Tokenizer", [given], label=label, **{**plain, **attributes})
+
+    tokenizer("scalars", separators=[""])
+    tokenizer("spaces", separators=[" "])
+    tokenizer("separators", separators=["[ ,]+", "l+", "\\d"], mark=1)
+    tokenizer("short", separators=[" "], mincharnum=2, pad_value="")
+    tokenizer("empty_separators", texts("ab abxc x", "cxxab"), separators=["x*"])
+    tokenizer("boundaries", texts("ab abxc x", "cxxab", "aab aa"), separators=["\\b"])
+    tokenizer("letters", tokenexp="[a-zA-Z]+")
+    tokenizer("matrix", some[:4].reshape(2, 2), tokenexp="[a-zA-Z0-9_]+", mark=1, mincharnum=2)
+    tokenizer("unicode", tokenexp="\\pL+")
+    tokenizer("any", tokenexp=".")
+    tokenizer("lines", tokenexp=".+")
+    tokenizer("longest", texts("ab abc", "abcab", "xabbc"), tokenexp="a|ab|abc|bc.")
+    tokenizer("first", texts("aab aa", "ba a", "abaab"), tokenexp="\\ba")
+    tokenizer("start", texts("aab aa", "ba a"), tokenexp="^a")
+    tokenizer("long_matches", texts("aaaab", "abab", "bbaaab aaa"), tokenexp="a+b|a")
+    tokenizer("empty_tokens", texts("ab abc x", "xx"), tokenexp="x*")
+    tokenizer("none", texts("...", ""), tokenexp="[a-z]+", mark=1)
+    for positive in (0, 1):
+        names = texts("", "a", "ab", "abc", "abcd", "été", "feature=12345")
+        microsoft("MurmurHash3", [names], label=f"texts_{positive}", positive=positive)
+        for dtype in (np.int32, np.uint32, np.int64, np.uint64, np.float32, np.float64):
+            numbers = random(2, 3, low=0, high=1e5, dtype=np.float64).astype(dtype)
+            label = f"{np.dtype(dtype).name}_{positive}"
+            microsoft("MurmurHash3", [numbers], label=label, positive=positive, seed=42 * positive)
+
+
+def early_forms():
+    for mode in ("constant", "edge", "reflect"):
+        microsoft("Pad", [random(2, 3, 4), ints(0, 1, 2, 1, 0, 1)], label=mode, mode=mode)
+    microsoft("Pad", [random(3, 4), ints(0, -1, 0, 2).reshape(1, 4), np.array([1.5], np.float32)], label="value")
+    for axis in (0, 1, -1):
+        microsoft("ExpandDims", [random(2, 3), np.array(axis, np.int32)], label=str(axis))
+    for dtype in (np.int32, np.int64):
+        microsoft("GatherND", [random(3, 4, 2), np.array([[0, 1], [2, 3]], dtype)], label=np.dtype(dtype).name)
+    lengths = np.array([5, 7, 0, 5, 10, 0, 7, 14], np.int32)
+    query, key, value = random(2, 5, 16), random(2, 7, 16), random(2, 7, 16)
+    microsoft("MultiHeadAttention", [query, key, value, None, lengths], label="offsets", num_heads=2)
+    tables = random(8, 2), random(8, 2)
+    microsoft("RotaryEmbedding", [random(2, 3, 4, 4), ints(0, 1, 2, 3, 2, 3, 4, 5).reshape(2, 4), *tables], label="scale", scale=0.5)
+
+
 FAMILIES = [
     fused_activations, gelus, unet, normalisations, attentions, quantised, blocks, forms, grouped_attention, four_bit_floats, dynamic_lstm,
-    gathered_blocks, chosen_bytes, distances, shared_heads, few_rows,
+    gathered_blocks, chosen_bytes, distances, shared_heads, few_rows, words, early_forms,
 ]
 
 if __name__ == "__main__":

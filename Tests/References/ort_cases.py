@@ -17,7 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from common import CACHE
 from onnx_node_cases import Place, agrees
 
-RECIPE = 2
+RECIPE = 3
 RTOL, ATOL = 1e-5, 1e-6
 # Sums of products with both signs cancel, so these families need more than ATOL: about the sum of the magnitudes (up to 100)
 # times the float32 rounding unit times the root of the number of terms.
@@ -538,8 +538,22 @@ def larger():
     case("Atan", 7, [random(300, low=-30, high=30)], label="wide")
 
 
+def removed():
+    for opset in (1, 6, 9):
+        case("ImageScaler", opset, [random(2, 3, 4, 5)], scale=1.5, bias=[0.25, -1.0, 2.0])
+        case("Crop", opset, [random(2, 3, 6, 7)], label="border", border=[1, 2, 3, 0])
+        case("Crop", opset, [random(2, 3, 6, 7)], label="size", border=[1, 2, 0, 0], scale=[3, 2])
+        case("Affine", opset, [random(3, 5)], alpha=2.0, beta=-3.0)
+        case("Affine", opset, [random(3, 5)], label="defaults")
+        case("Scale", opset, [random(3, 5)], scale=0.25)
+        case("ScaledTanh", opset, [random(3, 5)], alpha=2.0, beta=0.5)
+        case("ParametricSoftplus", opset, [random(3, 5)], alpha=2.0, beta=0.5)
+    both("DynamicSlice", 1, random(5, 6, 7), ints(1, -4), ints(4, 100), ints(2, 0), label="axes")
+    both("DynamicSlice", 1, random(5, 6, 7), ints(1), ints(-1), label="no_axes")
+
+
 FAMILIES = [activations, clip_and_minmax, slices_and_pads, splits, shapes, reductions, normalisations, resizes, convolutions]
-FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised, larger]
+FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised, larger, removed]
 
 
 def build(operator, opset, inputs, outputs, attributes, domain):

@@ -62,8 +62,8 @@ struct OffsetRotaryEmbedding: Operator {
         if try decoder.bool("is_packed_batching", default: false) {
             throw TensorError("attribute is_packed_batching isn't supported")
         }
-        let scale = try decoder.float("scale", default: 1)
-        guard scale == 1 else { throw TensorError("attribute scale should be 1, found \(scale)") }
+        // ONNX Runtime 1.32 has it in the schema, and no effect of it.
+        decoder.ignore("scale")
         let (width, heads) = (
             try decoder.int("rotary_embedding_dim", default: 0), try decoder.int("num_heads", default: 0)
         )

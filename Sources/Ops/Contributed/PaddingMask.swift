@@ -12,6 +12,7 @@ struct PaddingMask {
 
     /// - Parameter mask: of int32 (or int64, or bool):
     ///   [batch] the number of keys at the start that are valid;
+    ///   [3 · batch + 2] behind those numbers where the items' queries and keys begin among those of all, which is no news;
     ///   [2 · batch] behind those ends where the valid keys begin;
     ///   [batch, keys] and [batch, queries, keys] 1 for a valid key;
     ///   [batch, 1, most keys, most keys] likewise, of which the queries' rows and the first keys count.
@@ -21,7 +22,7 @@ struct PaddingMask {
         let values = mask.dtype == .bool ? try mask.array(of: Bool.self).map { $0 ? 1 : 0 } : try mask.integers()
         let shape = mask.shape.dimensions
         switch shape {
-        case [batch]: return try numbers(rows: 1) { item, _, key in key < values[item] }
+        case [batch], [3 * batch + 2]: return try numbers(rows: 1) { item, _, key in key < values[item] }
         case [2 * batch]:
             return try numbers(rows: 1) { item, _, key in key < values[item] && key >= values[batch + item] }
         case [batch, keys]: return try numbers(rows: 1) { item, _, key in values[item * keys + key] > 0 }

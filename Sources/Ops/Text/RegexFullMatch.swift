@@ -18,9 +18,6 @@ struct RegexFullMatch: Operator {
     static let definition = OperatorDefinition("RegexFullMatch", since: 20) { decoder in
         try decoder.requireInputs(1...1)
         guard let pattern = try decoder.optionalString("pattern") else { throw TensorError("attribute pattern is missing") }
-        do { return RegexFullMatch(expression: try RegularExpression(pattern)) } catch {
-            let name = pattern.shortened(to: String.longestName)
-            throw TensorError("attribute pattern \"\(name)\" isn't a regular expression: \(error)")
-        }
+        return RegexFullMatch(expression: try RegularExpression(pattern, attribute: "pattern"))
     }
 }

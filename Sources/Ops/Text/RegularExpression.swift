@@ -29,6 +29,14 @@ struct RegularExpression: Sendable {
         try append(.match)
     }
 
+    /// An expression that an attribute states.
+    init(_ pattern: String, attribute: String) throws(TensorError) {
+        do { self = try RegularExpression(pattern) } catch {
+            let name = pattern.shortened(to: String.longestName)
+            throw TensorError("attribute \(attribute) \"\(name)\" isn't a regular expression: \(error)")
+        }
+    }
+
     private mutating func append(_ step: Step) throws(TensorError) {
         guard steps.count < Self.mostSteps else { throw TensorError("the expression is too large") }
         steps.append(step)
@@ -89,8 +97,8 @@ struct RegularExpression: Sendable {
         var pending = [0]
         while true {
             let after = index < scalars.endIndex ? scalars[index] : nil
-            if follow(&pending, before, after, into: &current) { return after == nil }
-            guard let after else { return false }
+            let isMatched = follow(&pending, before, after, into: &current)
+            guard let after else { return isMatched }
             for state in current.members {
                 if case .scalar(let set) = steps[state], set.contains(after) { pending.append(state + 1) }
             }
@@ -107,23 +115,74 @@ struct RegularExpression: Sendable {
         }
     }
 
+    /// Where the expression matches parts of a text: of all parts the one that begins first, and of those that begin there the longest one;
+    /// then behind it in the same way, or behind the next scalar where it is empty.
+    ///
+    /// - Throws: `CancellationError` where the task is cancelled.
+    func matches(in text: ArraySlice<Unicode.Scalar>) throws -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        var start = text.startIndex
+        while let match = try firstMatch(in: text, from: start) {
+            result.append(match)
+            start = match.isEmpty ? match.upperBound + 1 : match.upperBound
+            if start > text.endIndex { break }
+        }
+        return result
+    }
+
+    private func firstMatch(in text: ArraySlice<Unicode.Scalar>, from start: Int) throws -> Range<Int>? {
+        // States in the order of where their matches begin, so that of two ways to a state the one that began first gets there first.
+        var (current, next) = (StateSet(count: steps.count), StateSet(count: steps.count))
+        var (begins, pending): ([Int], [Int]) = ([], [])
+        var reached: [(state: Int, begin: Int)] = []
+        var found: Range<Int>?
+        var work = 0
+        for index in start...text.endIndex {
+            let before = index > text.startIndex ? text[index - 1] : nil
+            let after = index < text.endIndex ? text[index] : nil
+            if found == nil { reached.append((0, index)) }
+            begins.removeAll(keepingCapacity: true)
+            for (state, begin) in reached {
+                if let found, begin > found.lowerBound { break }
+                pending.append(state)
+                if follow(&pending, before, after, into: &current) { found = begin..<index }
+                begins += repeatElement(begin, count: current.members.count - begins.count)
+            }
+            reached.removeAll(keepingCapacity: true)
+            guard let after else { break }
+            for (state, begin) in zip(current.members, begins) where begin <= found?.lowerBound ?? begin {
+                if case .scalar(let set) = steps[state], set.contains(after) { reached.append((state + 1, begin)) }
+            }
+            if found != nil, reached.isEmpty { break }
+            work += current.members.count + 1
+            if work > 1 << 20 {
+                try Task.checkCancellation()
+                work = 0
+            }
+            swap(&current, &next)
+            current.removeAll()
+        }
+        return found
+    }
+
     /// Collects the steps that read a scalar and that are reached from `pending` ones without reading one.
     ///
-    /// - Returns: whether that is the end of the expression, where the text ends too.
+    /// - Returns: whether that is the end of the expression.
     private func follow(
         _ pending: inout [Int], _ before: Unicode.Scalar?, _ after: Unicode.Scalar?, into states: inout StateSet
     ) -> Bool {
+        var isMatched = false
         while let state = pending.popLast() {
             guard states.insert(state) else { continue }
             switch steps[state] {
             case .scalar: break
-            case .match: if after == nil { return true }
+            case .match: isMatched = true
             case .jump(let target): pending.append(target)
             case .split(let target): pending += [state + 1, target]
             case .assertion(let assertion): if holds(assertion, before, after) { pending.append(state + 1) }
             }
         }
-        return false
+        return isMatched
     }
 
     private func holds(_ assertion: Assertion, _ before: Unicode.Scalar?, _ after: Unicode.Scalar?) -> Bool {

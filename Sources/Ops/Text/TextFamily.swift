@@ -4,7 +4,7 @@ import GraphRuntime
 enum TextFamily {
     static let definitions: [OperatorDefinition] = [
         StringConcat.definition, StringSplit.definition, StringNormalizer.definition, RegexFullMatch.definition,
-        TfIdfVectorizer.definition,
+        TfIdfVectorizer.definition, Tokenizer.definition, MurmurHash3.definition,
     ]
 }
 
