@@ -2,7 +2,7 @@
 
 #include <float.h>
 
-#include "vector_math.h"
+#include "wide_math.h"
 
 #define CK_BINARY(name, expression)                                                                                          \
     CK_KERNEL(                                                                                                               \
@@ -42,6 +42,53 @@ CK_BINARY(ck_min, u != u ? u : (v < u || v != v ? v : u))
 CK_BINARY(ck_max, u != u ? u : (v > u || v != v ? v : u))
 CK_BINARY(ck_prelu, u < 0.0f ? u * v : u)
 
+// The remainder a - trunc(a / b) b of a finite b. In double precision it is exact below 2^27: the quotient is at least 2^-24 from the integer
+// above it, which is more than is rounded away, and its product with b has no more than 51 bits.
+VECTOR_INLINE float small_remainder(double a, double b) {
+    const double rest = a - __builtin_elementwise_trunc(a / b) * b;
+    return (float)copysign(rest, a);
+}
+
+// C's, with the sign of a.
+VECTOR_INLINE float truncated_remainder(float rest, float b) {
+    (void)b;
+    return rest;
+}
+
+// Python's: with the sign of b, zeros included.
+VECTOR_INLINE float floored_remainder(float rest, float b) {
+    const float moved = (rest < 0.0f) != (b < 0.0f) ? rest + b : rest;
+    return rest == 0.0f ? copysignf(0.0f, b) : moved;
+}
+
+// Blocks with other quotients go to the C library.
+#define CK_REMAINDER(name, finish)                                                                                           \
+    CK_KERNEL(                                                                                                               \
+        void, name, (const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n),             \
+        (a, a_step, b, b_step, y, n)) {                                                                                      \
+        enum { BLOCK = 256 };                                                                                                \
+        float dividends[BLOCK], divisors[BLOCK], rests[BLOCK];                                                               \
+        for (ptrdiff_t start = 0; start < n; start += BLOCK) {                                                               \
+            const ptrdiff_t count = n - start < BLOCK ? n - start : BLOCK;                                                   \
+            for (ptrdiff_t i = 0; i < count; i++) {                                                                          \
+                dividends[i] = a_step ? a[start + i] : *a;                                                                   \
+                divisors[i] = b_step ? b[start + i] : *b;                                                                    \
+            }                                                                                                                \
+            int is_small = 1;                                                                                                \
+            for (ptrdiff_t i = 0; i < count; i++)                                                                            \
+                is_small &= (fabsf(dividends[i]) < fabsf(divisors[i]) * 0x1p27f) & (fabsf(divisors[i]) <= 0x1p100f);          \
+            VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) {                                                              \
+                rests[i] = small_remainder(dividends[i], divisors[i]);                                                       \
+            }                                                                                                                \
+            if (!is_small)                                                                                                   \
+                for (ptrdiff_t i = 0; i < count; i++) rests[i] = fmodf(dividends[i], divisors[i]);                           \
+            for (ptrdiff_t i = 0; i < count; i++) y[start + i] = finish(rests[i], divisors[i]);                              \
+        }                                                                                                                    \
+    }
+
+CK_REMAINDER(ck_truncated_remainder, truncated_remainder)
+CK_REMAINDER(ck_floored_remainder, floored_remainder)
+
 #define CK_UNARY(name, expression)                                                                                           \
     CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {                                              \
         VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {                                                                      \
@@ -50,11 +97,31 @@ CK_BINARY(ck_prelu, u < 0.0f ? u * v : u)
         }                                                                                                                    \
     }
 
-CK_UNARY(ck_exp, exponential(v))
+// Blocks of numbers whose exponentials are neither subnormal nor infinite leave out what is for those: the same bits in less time.
+CK_KERNEL(void, ck_exp, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {
+    for (ptrdiff_t start = 0; start < n; start += 256) {
+        const ptrdiff_t end = n - start < 256 ? n : start + 256;
+        int is_moderate = 1;
+        for (ptrdiff_t i = start; i < end; i++) is_moderate &= fabsf(x[i]) <= 87.0f;
+        if (is_moderate) {
+            VECTOR_LOOP for (ptrdiff_t i = start; i < end; i++) y[i] = moderate_exponential(x[i]);
+        } else {
+            VECTOR_LOOP for (ptrdiff_t i = start; i < end; i++) y[i] = exponential(x[i]);
+        }
+    }
+}
+
 CK_UNARY(ck_log, logarithm(v))
 CK_UNARY(ck_erf, error_function(v))
 CK_UNARY(ck_tanh, hyperbolic_tangent(v))
 CK_UNARY(ck_atan, arctangent(v))
+CK_UNARY(ck_asin, arcsine(v))
+CK_UNARY(ck_acos, arccosine(v))
+CK_UNARY(ck_sinh, (float)wide_hyperbolic_sine(v))
+CK_UNARY(ck_cosh, (float)wide_hyperbolic_cosine(v))
+CK_UNARY(ck_asinh, (float)wide_inverse_hyperbolic_sine(v))
+CK_UNARY(ck_acosh, (float)wide_inverse_hyperbolic_cosine(v))
+CK_UNARY(ck_atanh, (float)wide_inverse_hyperbolic_tangent(v))
 CK_UNARY(ck_sigmoid, sigmoid(v))
 // The C library's sqrtf sets errno, which keeps its loops from vectorising.
 CK_UNARY(ck_sqrt, __builtin_elementwise_sqrt(v))
@@ -112,26 +179,30 @@ VECTOR_INLINE float ck_mish1(float x) {
 
 CK_UNARY(ck_mish, ck_mish1(v))
 
-// Blocks with an argument beyond the range reduction's reach go to the C library, whose reduction has no bound.
-#define CK_TRIGONOMETRIC(name, quadrant, library)                                                                            \
-    VECTOR_INLINE void name##_block(const float *x, float *y, ptrdiff_t n) {                                                 \
-        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = sine(x[i], quadrant);                                           \
-    }                                                                                                                        \
+// Numbers beyond the range reduction's reach go to the C library, whose reduction has no bound.
+#define CK_TRIGONOMETRIC(name, expression, library)                                                                          \
     CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n), (x, y, n)) {                                              \
         for (ptrdiff_t start = 0; start < n; start += 1024) {                                                                \
-            ptrdiff_t count = n - start < 1024 ? n - start : 1024;                                                           \
+            const ptrdiff_t end = n - start < 1024 ? n : start + 1024;                                                       \
             int is_far = 0;                                                                                                  \
-            for (ptrdiff_t i = 0; i < count; i++) is_far |= !(fabsf(x[start + i]) < 1048576.0f);                             \
+            for (ptrdiff_t i = start; i < end; i++) is_far |= !(fabsf(x[i]) < 1048576.0f);                                   \
             if (is_far) {                                                                                                    \
-                for (ptrdiff_t i = 0; i < count; i++) y[start + i] = library(x[start + i]);                                  \
+                for (ptrdiff_t i = start; i < end; i++) {                                                                    \
+                    const float v = x[i];                                                                                    \
+                    y[i] = fabsf(v) < 1048576.0f ? (expression) : library(v);                                                \
+                }                                                                                                            \
             } else {                                                                                                         \
-                name##_block(x + start, y + start, count);                                                                   \
+                VECTOR_LOOP for (ptrdiff_t i = start; i < end; i++) {                                                        \
+                    const float v = x[i];                                                                                    \
+                    y[i] = (expression);                                                                                     \
+                }                                                                                                            \
             }                                                                                                                \
         }                                                                                                                    \
     }
 
-CK_TRIGONOMETRIC(ck_sin, 0, sinf)
-CK_TRIGONOMETRIC(ck_cos, 1, cosf)
+CK_TRIGONOMETRIC(ck_sin, sine(v, 0), sinf)
+CK_TRIGONOMETRIC(ck_cos, sine(v, 1), cosf)
+CK_TRIGONOMETRIC(ck_tan, (float)wide_tangent(v), tanf)
 
 #define CK_PARAMETRIC(name, expression)                                                                                      \
     CK_KERNEL(void, name, (const float *x, float *y, ptrdiff_t n, float a, float b), (x, y, n, a, b)) {                      \
@@ -226,35 +297,34 @@ CK_ROW_SUM_WIDE(ck_row_sum_abs_wide, __builtin_elementwise_abs(v))
 CK_ROW_SUM_WIDE(ck_row_sum_square_wide, v *v)
 #undef WIDE
 
-// Sixteen running extremes; a comparison with NaN is false, so NaNs are counted beside them.
+// Running extremes in lanes; a comparison with NaN is false, so NaNs are noted beside them. The last vector may begin before the others end.
 #define CK_ROW_EXTREME(name, start, comparison)                                                                              \
     CK_KERNEL(float, name, (const float *x, ptrdiff_t n), (x, n)) {                                                          \
-        float lanes[16];                                                                                                     \
-        uint32_t nans[16];                                                                                                   \
-        for (int j = 0; j < 16; j++) {                                                                                       \
-            lanes[j] = start;                                                                                                \
-            nans[j] = 0;                                                                                                     \
+        float extreme = start;                                                                                               \
+        int has_nan = 0;                                                                                                     \
+        if (n < VECTOR_LANES) {                                                                                              \
+            for (ptrdiff_t i = 0; i < n; i++) {                                                                              \
+                has_nan |= x[i] != x[i];                                                                                     \
+                extreme = x[i] comparison extreme ? x[i] : extreme;                                                          \
+            }                                                                                                                \
+            return has_nan ? NAN : extreme;                                                                                  \
         }                                                                                                                    \
-        ptrdiff_t i = 0;                                                                                                     \
-        for (; i + 16 <= n; i += 16) {                                                                                       \
-            for (int j = 0; j < 16; j++) {                                                                                   \
-                float v = x[i + j];                                                                                          \
-                nans[j] |= v != v;                                                                                           \
-                lanes[j] = v comparison lanes[j] ? v : lanes[j];                                                             \
+        vector_f32 best[2] = {start, start};                                                                                 \
+        vector_i32 nans = 0;                                                                                                 \
+        for (ptrdiff_t i = 0; i < n; i += 2 * VECTOR_LANES) {                                                                \
+            for (int j = 0; j < 2; j++) {                                                                                    \
+                const ptrdiff_t place = i + VECTOR_LANES * j;                                                                \
+                const vector_f32 v = VECTOR_CONST_AT(x + (place < n - VECTOR_LANES ? place : n - VECTOR_LANES));             \
+                nans |= (vector_i32)(v != v);                                                                                \
+                best[j] = v comparison best[j] ? v : best[j];                                                                \
             }                                                                                                                \
         }                                                                                                                    \
-        for (; i < n; i++) {                                                                                                 \
-            float v = x[i];                                                                                                  \
-            nans[0] |= v != v;                                                                                               \
-            lanes[0] = v comparison lanes[0] ? v : lanes[0];                                                                 \
-        }                                                                                                                    \
-        float result = lanes[0];                                                                                             \
-        uint32_t has_nan = nans[0];                                                                                          \
-        for (int j = 1; j < 16; j++) {                                                                                       \
-            has_nan |= nans[j];                                                                                              \
-            result = lanes[j] comparison result ? lanes[j] : result;                                                         \
-        }                                                                                                                    \
-        return has_nan ? NAN : result;                                                                                       \
+        const vector_f32 both = best[1] comparison best[0] ? best[1] : best[0];                                              \
+        const vector_f32x8 eight = both.hi comparison both.lo ? both.hi : both.lo;                                           \
+        const vector_f32x4 four = eight.hi comparison eight.lo ? eight.hi : eight.lo;                                        \
+        const vector_f32x2 two = four.hi comparison four.lo ? four.hi : four.lo;                                             \
+        extreme = two.y comparison two.x ? two.y : two.x;                                                                    \
+        return __builtin_reduce_or(nans) ? NAN : extreme;                                                                    \
     }
 
 CK_ROW_EXTREME(ck_row_min, INFINITY, <)

@@ -11,6 +11,7 @@
 #include "byte_windows.h"
 #include "depthwise.h"
 #include "direct_convolution.h"
+#include "double_precision.h"
 #include "dynamic_product.h"
 #include "elementwise.h"
 #include "finish.h"

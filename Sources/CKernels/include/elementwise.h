@@ -14,6 +14,9 @@ void ck_div(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, 
 // The smaller and the larger operand; NaN where either is.
 void ck_min(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 void ck_max(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+// C's fmod, with the sign of a; and Python's %, with the sign of b. Both are exact.
+void ck_truncated_remainder(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
+void ck_floored_remainder(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 // a where it isn't negative, a * b elsewhere.
 void ck_prelu(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 
@@ -26,6 +29,14 @@ void ck_sigmoid(const float *x, float *y, ptrdiff_t n);
 void ck_atan(const float *x, float *y, ptrdiff_t n);
 void ck_sin(const float *x, float *y, ptrdiff_t n);
 void ck_cos(const float *x, float *y, ptrdiff_t n);
+void ck_asin(const float *x, float *y, ptrdiff_t n);
+void ck_acos(const float *x, float *y, ptrdiff_t n);
+void ck_tan(const float *x, float *y, ptrdiff_t n);
+void ck_sinh(const float *x, float *y, ptrdiff_t n);
+void ck_cosh(const float *x, float *y, ptrdiff_t n);
+void ck_asinh(const float *x, float *y, ptrdiff_t n);
+void ck_acosh(const float *x, float *y, ptrdiff_t n);
+void ck_atanh(const float *x, float *y, ptrdiff_t n);
 void ck_sqrt(const float *x, float *y, ptrdiff_t n);
 void ck_reciprocal(const float *x, float *y, ptrdiff_t n);
 void ck_abs(const float *x, float *y, ptrdiff_t n);

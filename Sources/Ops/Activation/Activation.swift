@@ -31,18 +31,19 @@ enum ActivationFunction: String, Sendable {
         }
     }
 
-    func double(_ x: Double) -> Double {
+    var doubleLoop: DoubleLoop {
         switch self {
-        case .relu: x < 0 ? 0 : x
-        case .sigmoid: 1 / (1 + exp(-x))
-        case .softplus: max(x, 0) + log1p(exp(-abs(x)))
-        case .softsign: x / (1 + abs(x))
-        case .hardSwish: x * min(max(x / 6 + 0.5, 0), 1)
-        case .hardSwishDividedLast: x * min(max(x + 3, 0), 6) / 6
-        case .mish: x * tanh(max(x, 0) + log1p(exp(-abs(x))))
-        case .gelu: 0.5 * x * erfc(-x * 0.5.squareRoot())
-        case .geluHalvedLast: x * erfc(-x * 0.5.squareRoot()) * 0.5
-        case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+        case .relu: DoubleKernels.relu
+        case .sigmoid: DoubleKernels.sigmoid
+        case .softplus: DoubleLoop(each: { max($0, 0) + log1p(exp(-abs($0))) })
+        case .softsign: DoubleLoop(each: { $0 / (1 + abs($0)) })
+        case .hardSwish: DoubleLoop(each: { $0 * min(max($0 / 6 + 0.5, 0), 1) })
+        case .hardSwishDividedLast: DoubleLoop(each: { $0 * min(max($0 + 3, 0), 6) / 6 })
+        case .mish: DoubleLoop(each: { $0 * tanh(max($0, 0) + log1p(exp(-abs($0)))) })
+        case .gelu: DoubleLoop(each: { 0.5 * $0 * erfc(-$0 * 0.5.squareRoot()) })
+        case .geluHalvedLast: DoubleLoop(each: { $0 * erfc(-$0 * 0.5.squareRoot()) * 0.5 })
+        case .geluTanh:
+            DoubleLoop(each: { x in 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x))) })
         }
     }
 }
@@ -70,7 +71,7 @@ func preparedActivation(_ function: ActivationFunction, _ x: Tensor, into y: Mut
     }
     switch x.dtype {
     case .float32: return try VectorKernels.prepared(function.loop, x, into: y)
-    case .float64: return try preparedMap(x, into: y) { (value: Double) in function.double(value) }
+    case .float64: return try VectorKernels.prepared(function.doubleLoop, x, into: y)
     default:
         guard function == .relu else { throw TensorError("expected floating-point numbers, found \(x.dtype)") }
         return try x.dtype.dispatchInteger(Visitor(x: x, y: y))

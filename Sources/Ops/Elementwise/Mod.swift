@@ -17,16 +17,16 @@ private enum TruncatedRemainder<Element: NumericElement & FixedWidthInteger>: Bi
 }
 
 /// The remainder with the divisor's sign, zeros included; NaN where the dividend is infinite or the divisor 0 (ONNX Mod-28).
-private enum FlooredFloatRemainder<Element: NumericElement & BinaryFloatingPoint>: BinaryKernel {
-    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element {
+private enum FlooredDoubleRemainder: BinaryKernel {
+    @inline(__always) static func apply(_ a: Double, _ b: Double) -> Double {
         let rest = a.truncatingRemainder(dividingBy: b)
-        if rest == 0 { return Element(signOf: b, magnitudeOf: 0) }
+        if rest == 0 { return Double(signOf: b, magnitudeOf: 0) }
         return (rest < 0) != (b < 0) ? rest + b : rest
     }
 }
 
-private enum FloatRemainder<Element: NumericElement & BinaryFloatingPoint>: BinaryKernel {
-    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { a.truncatingRemainder(dividingBy: b) }
+private enum TruncatedDoubleRemainder: BinaryKernel {
+    @inline(__always) static func apply(_ a: Double, _ b: Double) -> Double { a.truncatingRemainder(dividingBy: b) }
 }
 
 /// y = a mod b, broadcast.
@@ -50,10 +50,10 @@ func remainder(_ a: Tensor, _ b: Tensor, truncated: Bool, into y: MutableTensor,
         }
     }
     switch a.dtype {
-    case .float32 where !truncated: try broadcast(FlooredFloatRemainder<Float>.self, a, b, into: y, threads: threads)
-    case .float64 where !truncated: try broadcast(FlooredFloatRemainder<Double>.self, a, b, into: y, threads: threads)
-    case .float32: try broadcast(FloatRemainder<Float>.self, a, b, into: y, threads: threads)
-    case .float64: try broadcast(FloatRemainder<Double>.self, a, b, into: y, threads: threads)
+    case .float32 where !truncated: try broadcast(FloatFlooredRemainder.self, a, b, into: y, threads: threads)
+    case .float64 where !truncated: try broadcast(FlooredDoubleRemainder.self, a, b, into: y, threads: threads)
+    case .float32: try broadcast(FloatTruncatedRemainder.self, a, b, into: y, threads: threads)
+    case .float64: try broadcast(TruncatedDoubleRemainder.self, a, b, into: y, threads: threads)
     default: try a.dtype.dispatchInteger(Integers(a: a, b: b, truncated: truncated, y: y, threads: threads))
     }
 }

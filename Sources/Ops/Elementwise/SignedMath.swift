@@ -24,14 +24,6 @@ private enum Sign<Element: NumericElement>: UnaryKernel {
     }
 }
 
-private enum DoubleMagnitude: UnaryKernel {
-    @inline(__always) static func apply(_ x: Double) -> Double { abs(x) }
-}
-
-private enum DoubleNegation: UnaryKernel {
-    @inline(__always) static func apply(_ x: Double) -> Double { -x }
-}
-
 /// y = function(x), element by element; y may be x.
 ///
 /// - Throws: ``TensorError`` for types that aren't numbers.
@@ -53,8 +45,8 @@ func preparedMath(_ function: SignFunction, _ x: Tensor, into y: MutableTensor) 
     switch (function, x.dtype) {
     case (.magnitude, .float32): return try VectorKernels.prepared(VectorKernels.abs, x, into: y)
     case (.negation, .float32): return try VectorKernels.prepared(VectorKernels.neg, x, into: y)
-    case (.magnitude, .float64): return try preparedMap(DoubleMagnitude.self, x, into: y)
-    case (.negation, .float64): return try preparedMap(DoubleNegation.self, x, into: y)
+    case (.magnitude, .float64): return try VectorKernels.prepared(DoubleKernels.abs, x, into: y)
+    case (.negation, .float64): return try VectorKernels.prepared(DoubleKernels.neg, x, into: y)
     default: return try x.dtype.dispatch(Visitor(function: function, x: x, y: y))
     }
 }

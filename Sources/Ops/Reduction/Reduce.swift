@@ -141,7 +141,7 @@ private func logSumExp(_ x: Tensor, along axes: [Int], into y: MutableTensor, th
     if x.dtype == .float32 {
         try VectorKernels.apply(VectorKernels.exp, terms.tensor, into: terms, threads: threads)
     } else {
-        try map(terms.tensor, into: terms, threads: threads) { (value: Double) -> Double in exp(value) }
+        try VectorKernels.apply(DoubleKernels.exp, terms.tensor, into: terms, threads: threads)
     }
     let sum = try combine(.sum, terms.tensor, along: axes, threads: threads).reshaped(to: y.shape)
     try finish(sum, into: y, threads) { log($0) }

@@ -50,6 +50,28 @@ enum FloatMaximum: BinaryKernel {
     ) { unsafe ck_max(a, aStep, b, bStep, y, count) }
 }
 
+/// The remainder with the dividend's sign (C's `fmod`).
+enum FloatTruncatedRemainder: BinaryKernel {
+    static func apply(_ a: Float, _ b: Float) -> Float { a.truncatingRemainder(dividingBy: b) }
+    static func row(
+        _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int, _ y: UnsafeMutablePointer<Float>,
+        _ count: Int
+    ) { unsafe ck_truncated_remainder(a, aStep, b, bStep, y, count) }
+}
+
+/// The remainder with the divisor's sign, zeros included; NaN where the dividend is infinite or the divisor 0.
+enum FloatFlooredRemainder: BinaryKernel {
+    static func apply(_ a: Float, _ b: Float) -> Float {
+        let rest = a.truncatingRemainder(dividingBy: b)
+        if rest == 0 { return Float(signOf: b, magnitudeOf: 0) }
+        return (rest < 0) != (b < 0) ? rest + b : rest
+    }
+    static func row(
+        _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int, _ y: UnsafeMutablePointer<Float>,
+        _ count: Int
+    ) { unsafe ck_floored_remainder(a, aStep, b, bStep, y, count) }
+}
+
 /// x where it isn't negative, slope * x elsewhere.
 enum FloatSlope: BinaryKernel {
     static func apply(_ x: Float, _ slope: Float) -> Float { x < 0 ? x * slope : x }
@@ -59,22 +81,35 @@ enum FloatSlope: BinaryKernel {
     ) { unsafe ck_prelu(x, xStep, slope, slopeStep, y, count) }
 }
 
-/// A loop over contiguous float32 elements in C; the output may be the input.
+/// A loop over contiguous elements; the output may be the input.
 @safe
-struct FloatLoop: Sendable {
-    fileprivate let function: @Sendable @convention(c) (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int) -> Void
+struct ElementLoop<Element: TensorElement>: Sendable {
+    fileprivate let function: @Sendable (UnsafePointer<Element>, UnsafeMutablePointer<Element>, Int) -> Void
+    /// Elements below which a second thread costs more than it brings.
+    fileprivate let grain: Int
 
-    fileprivate init(
-        _ function: @escaping @Sendable @convention(c) (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int) -> Void
-    ) {
+    /// A loop in C.
+    fileprivate init(_ function: @escaping @Sendable (UnsafePointer<Element>, UnsafeMutablePointer<Element>, Int) -> Void) {
         unsafe self.function = unsafe function
+        grain = BroadcastPlan.grain
+    }
+
+    /// A loop that calls a function for each element.
+    init(each function: @escaping @Sendable (Element) -> Element) {
+        unsafe self.function = { x, y, count in
+            for index in 0..<count { unsafe y[index] = unsafe function(x[index]) }
+        }
+        grain = BroadcastPlan.grain / 8
     }
 
     /// y = loop(x) for `count` elements.
-    func callAsFunction(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
+    func callAsFunction(_ x: UnsafePointer<Element>, _ y: UnsafeMutablePointer<Element>, _ count: Int) {
         unsafe function(x, y, count)
     }
 }
+
+typealias FloatLoop = ElementLoop<Float>
+typealias DoubleLoop = ElementLoop<Double>
 
 /// As ``FloatLoop``, with two parameters.
 @safe
@@ -96,6 +131,22 @@ struct ParametricFloatLoop: Sendable {
     }
 }
 
+/// The vector kernels of one operand in double precision.
+enum DoubleKernels {
+    static let exp = unsafe DoubleLoop(ck_wide_exp)
+    static let log = unsafe DoubleLoop(ck_wide_log)
+    static let tanh = unsafe DoubleLoop(ck_wide_tanh)
+    static let sigmoid = unsafe DoubleLoop(ck_wide_sigmoid)
+    static let sqrt = unsafe DoubleLoop(ck_wide_sqrt)
+    static let reciprocal = unsafe DoubleLoop(ck_wide_reciprocal)
+    static let abs = unsafe DoubleLoop(ck_wide_abs)
+    static let neg = unsafe DoubleLoop(ck_wide_neg)
+    static let floor = unsafe DoubleLoop(ck_wide_floor)
+    static let ceil = unsafe DoubleLoop(ck_wide_ceil)
+    static let roundEven = unsafe DoubleLoop(ck_wide_round_even)
+    static let relu = unsafe DoubleLoop(ck_wide_relu)
+}
+
 /// The vector kernels of one operand.
 enum VectorKernels {
     static let exp = unsafe FloatLoop(ck_exp)
@@ -106,6 +157,14 @@ enum VectorKernels {
     static let atan = unsafe FloatLoop(ck_atan)
     static let sin = unsafe FloatLoop(ck_sin)
     static let cos = unsafe FloatLoop(ck_cos)
+    static let tan = unsafe FloatLoop(ck_tan)
+    static let asin = unsafe FloatLoop(ck_asin)
+    static let acos = unsafe FloatLoop(ck_acos)
+    static let sinh = unsafe FloatLoop(ck_sinh)
+    static let cosh = unsafe FloatLoop(ck_cosh)
+    static let asinh = unsafe FloatLoop(ck_asinh)
+    static let acosh = unsafe FloatLoop(ck_acosh)
+    static let atanh = unsafe FloatLoop(ck_atanh)
     static let sqrt = unsafe FloatLoop(ck_sqrt)
     static let reciprocal = unsafe FloatLoop(ck_reciprocal)
     static let abs = unsafe FloatLoop(ck_abs)
@@ -134,14 +193,14 @@ enum VectorKernels {
 
     /// y = loop(x) on all threads.
     ///
-    /// - Throws: ``TensorError`` where a tensor isn't float32 or the counts differ.
-    static func apply(_ loop: FloatLoop, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
+    /// - Throws: ``TensorError`` where a tensor has other elements or the counts differ.
+    static func apply<Element>(_ loop: ElementLoop<Element>, _ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
         try prepared(loop, x, into: y)(threads)
     }
 
     /// As ``apply(_:_:into:threads:)``, of tensors that outlive what is returned.
-    static func prepared(_ loop: FloatLoop, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
-        unsafe try prepared(x, into: y) { unsafe loop.function($0, $1, $2) }
+    static func prepared<Element>(_ loop: ElementLoop<Element>, _ x: Tensor, into y: MutableTensor) throws -> PreparedRun {
+        unsafe try prepared(x, into: y, grain: loop.grain, loop.function)
     }
 
     /// y = loop(x; a, b) on all threads.
@@ -157,19 +216,19 @@ enum VectorKernels {
     static func prepared(
         _ loop: ParametricFloatLoop, _ a: Float, _ b: Float, _ x: Tensor, into y: MutableTensor
     ) throws -> PreparedRun {
-        unsafe try prepared(x, into: y) { unsafe loop.function($0, $1, $2, a, b) }
+        unsafe try prepared(x, into: y, grain: BroadcastPlan.grain) { unsafe loop.function($0, $1, $2, a, b) }
     }
 
-    private static func prepared(
-        _ x: Tensor, into y: MutableTensor,
-        _ body: @escaping @Sendable (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+    private static func prepared<Element: TensorElement>(
+        _ x: Tensor, into y: MutableTensor, grain: Int,
+        _ body: @escaping @Sendable (UnsafePointer<Element>, UnsafeMutablePointer<Element>, Int) -> Void
     ) throws -> PreparedRun {
-        nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
-        nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
+        nonisolated(unsafe) let source = unsafe try x.pointer(to: Element.self)
+        nonisolated(unsafe) let target = unsafe try y.pointer(to: Element.self)
         guard x.count == y.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
         let count = x.count
         return { threads in
-            threads.forEachRange(count, grain: BroadcastPlan.grain) { range in
+            threads.forEachRange(count, grain: grain) { range in
                 unsafe body(source + range.lowerBound, target + range.lowerBound, range.count)
             }
         }
