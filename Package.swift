@@ -37,7 +37,7 @@ let package = Package(
         .target(name: "COpenBLASControl"),
         .target(name: "CMappedFileGuard"),
         .target(name: "CSpinWait"),
-        .target(name: "GraphRuntime", dependencies: ["CMappedFileGuard", "CSpinWait"]),
+        .target(name: "GraphRuntime", dependencies: ["CKernels", "CMappedFileGuard", "CSpinWait"]),
         .target(name: "ONNXLoader", dependencies: ["GraphRuntime", "COnnxProto"]),
         .target(
             name: "Ops",

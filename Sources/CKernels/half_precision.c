@@ -59,6 +59,58 @@ CK_KERNEL(void, ck_widen_bfloat16, (const void *halves, ptrdiff_t count, float *
     VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) numbers[i] = bits_to_float((uint32_t)half_at(halves, i) << 16);
 }
 
+// Rounds by adding a number whose unit in the last place is the half's, or the half of that: the processor's own rounding, or the carry, does
+// the rest. NaN keeps its upper bits and becomes quiet, as the processor makes it.
+VECTOR_INLINE uint16_t nearest_float16(float number) {
+    const uint32_t bits = float_to_bits(number);
+    const uint32_t magnitude = bits & 0x7fffffff;
+    // Subnormal as a half: below 2^-14. Adding 0.5 leaves the half's bits at the end of the significand.
+    const uint32_t subnormal = float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000u;
+    const uint32_t normal = (magnitude + 0xc8000fffu + ((magnitude >> 13) & 1)) >> 13;
+    const uint32_t finite = magnitude < 0x38800000u ? subnormal : normal;
+    const uint32_t special = magnitude > 0x7f800000u ? 0x7e00 | (magnitude >> 13 & 0x3ff) : 0x7c00;
+    return (uint16_t)((bits >> 16 & 0x8000) | (magnitude >= 0x47800000u ? special : finite));
+}
+
+static void narrow_float16_plain(const float *numbers, ptrdiff_t count, uint16_t *halves) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) halves[i] = nearest_float16(numbers[i]);
+}
+
+#if defined(__x86_64__)
+CK_TARGET_AVX512 static void narrow_float16_avx512(const float *numbers, ptrdiff_t count, uint16_t *halves) {
+    ptrdiff_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm256_storeu_si256((__m256i *)(halves + i), _mm512_cvtps_ph(_mm512_loadu_ps(numbers + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < count; i++) halves[i] = nearest_float16(numbers[i]);
+}
+
+CK_TARGET_AVX2 static void narrow_float16_avx2(const float *numbers, ptrdiff_t count, uint16_t *halves) {
+    ptrdiff_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm_storeu_si128((__m128i *)(halves + i), _mm256_cvtps_ph(_mm256_loadu_ps(numbers + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < count; i++) halves[i] = nearest_float16(numbers[i]);
+}
+#endif
+
+void ck_narrow_float16(const float *numbers, ptrdiff_t count, uint16_t *halves) {
+#if defined(__x86_64__)
+    if (ck_level() == CK_LEVEL_AVX512) return narrow_float16_avx512(numbers, count, halves);
+    if (ck_level() == CK_LEVEL_AVX2) return narrow_float16_avx2(numbers, count, halves);
+#endif
+    narrow_float16_plain(numbers, count, halves);
+}
+
+// Half a unit, less a bit where what is kept is even, rounds by its carry. NaN stays one.
+VECTOR_INLINE uint16_t nearest_bfloat16(float number) {
+    const uint32_t bits = float_to_bits(number);
+    const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)(number == number ? rounded : bits >> 16 | 0x40);
+}
+
+CK_KERNEL(void, ck_narrow_bfloat16, (const float *numbers, ptrdiff_t count, uint16_t *halves), (numbers, count, halves)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < count; i++) halves[i] = nearest_bfloat16(numbers[i]);
+}
+
 void ck_pack_half_columns(
     const void *b, ptrdiff_t row_step, ptrdiff_t k, int count, int columns, uint16_t *panel, ptrdiff_t panel_step) {
     for (ptrdiff_t p = 0; p < k; p++) {

@@ -9,6 +9,7 @@
 #include "byte_softmax.h"
 #include "byte_table.h"
 #include "byte_windows.h"
+#include "conversions.h"
 #include "depthwise.h"
 #include "direct_convolution.h"
 #include "double_precision.h"

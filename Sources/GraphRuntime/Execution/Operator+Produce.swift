@@ -36,7 +36,7 @@ extension Operator {
     ) throws -> [Value?] {
         let inputs = try inputs.enumerated().map { index, value in
             guard case .tensor(let tensor)? = value, !takesHalves(input: index) else { return value }
-            return .tensor(try HalfPrecision.widen(tensor))
+            return .tensor(try HalfPrecision.widen(tensor, threads: threads))
         }
         let targets = try outputs.map { output in
             guard let output, output.dtype == .float16 || output.dtype == .bfloat16 else { return output }
@@ -48,7 +48,7 @@ extension Operator {
             if let output, let target, target.dtype != output.dtype,
                 index >= context.results.count || context.results[index] == nil
             {
-                try HalfPrecision.narrow(try target.finish(), into: output)
+                try HalfPrecision.narrow(try target.finish(), into: output, threads: threads)
             }
             try output?.close()
         }

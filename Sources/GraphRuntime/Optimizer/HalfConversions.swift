@@ -4,7 +4,9 @@ struct WidenHalf: Operator {
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(dtype: .float32, shape: try inputs[0].shape)] }
 
-    func run(_ context: inout RunContext) throws { try HalfPrecision.widen(context.input(0), into: context.output(0)) }
+    func run(_ context: inout RunContext) throws {
+        try HalfPrecision.widen(context.input(0), into: context.output(0), threads: context.threads)
+    }
 }
 
 /// The 16-bit floats nearest to float32 numbers.
@@ -15,5 +17,7 @@ struct RoundToHalf: Operator {
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(dtype: target, shape: try inputs[0].shape)] }
 
-    func run(_ context: inout RunContext) throws { try HalfPrecision.narrow(context.input(0), into: context.output(0)) }
+    func run(_ context: inout RunContext) throws {
+        try HalfPrecision.narrow(context.input(0), into: context.output(0), threads: context.threads)
+    }
 }

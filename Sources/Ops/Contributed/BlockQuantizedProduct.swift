@@ -145,17 +145,8 @@ struct BlockQuantizedMatMul: SummingProduct {
         _ numbers: Tensor, _ scales: Tensor, _ zeros: Tensor?, _ threads: ThreadPool
     ) throws(TensorError) -> Tensor {
         guard numbers.dtype == .uint8 else { throw TensorError("B should be of uint8, found \(numbers.dtype)") }
-        let scales = try widened(scales).array(of: Float.self)
+        let scales = try HalfPrecision.widen(scales).array(of: Float.self)
         return try layout.pack(numbers, scales: scales, zeros: try zeroPoints(zeros), threads: threads)
-    }
-
-    /// Scales or zero points as float32.
-    private func widened(_ tensor: Tensor) throws(TensorError) -> Tensor {
-        do {
-            return try HalfPrecision.widen(tensor)
-        } catch {
-            throw error as? TensorError ?? TensorError("scales and zero points of \(tensor.dtype) aren't supported")
-        }
     }
 
     /// The zero point of all blocks; nil where they differ, and for what is no number of 8 bits.
@@ -170,7 +161,7 @@ struct BlockQuantizedMatMul: SummingProduct {
     /// The zero point of each block; by default the middle of the numbers.
     private func zeroPoints(_ tensor: Tensor?) throws(TensorError) -> [Float] {
         guard let tensor else { return [Float](repeating: Float(1 << (bits - 1)), count: rows * blocks) }
-        guard tensor.dtype == .uint8 else { return try widened(tensor).array(of: Float.self) }
+        guard tensor.dtype == .uint8 else { return try HalfPrecision.widen(tensor).array(of: Float.self) }
         guard tensor.count == rows * bytesOfZeros else {
             throw TensorError("zero_points of shape \(tensor.shape) should have \(rows * bytesOfZeros) elements")
         }

@@ -24,7 +24,7 @@ struct Cast: ConversionOperator {
     }
 
     func prepared(for operands: Operands) throws -> PreparedRun? {
-        try preparedCast(operands.input(0), into: operands.output(0))
+        try preparedConversion(operands.input(0), into: operands.output(0))
     }
 
     static let definitions = [

@@ -1,13 +1,5 @@
 import GraphRuntime
 
-private enum Convert<From: NumericElement, To: NumericElement>: UnaryKernel {
-    @inline(__always) static func apply(_ x: From) -> To { .converting(x) }
-}
-
-private enum IsNonZero<From: NumericElement>: UnaryKernel {
-    @inline(__always) static func apply(_ x: From) -> Bool { x != .zero }
-}
-
 /// Rounded to odd: towards zero, with the last bit set where something was lost, so that a later rounding to fewer bits gives what
 /// a single one would (S. Boldo and G. Melquiond, "Emulation of a FMA and Correctly Rounded Sums", 2008).
 private enum RoundToOdd: UnaryKernel {
@@ -42,11 +34,12 @@ func cast(_ x: Tensor, to dtype: DType, rounding: CastRounding = CastRounding(),
 /// - Throws: ``TensorError`` where one of the types is complex, or a string isn't a number.
 func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRounding(), threads: ThreadPool) throws {
     if x.dtype == y.dtype { return try y.copy(from: x) }
-    if let run = try preparedCast(x, into: y) { return try run(threads) }
+    if let run = try preparedConversion(x, into: y) { return try run(threads) }
+    if x.dtype.isHalf, y.dtype == .float32 { return try HalfPrecision.widen(x, into: y, threads: threads) }
     let x = try readable(x, threads: threads)
     switch y.dtype {
     case .float16, .bfloat16:
-        try HalfPrecision.narrow(single(x, threads: threads), into: y)
+        try HalfPrecision.narrow(single(x, threads: threads), into: y, threads: threads)
     case .float8E4M3FN, .float8E4M3FNUZ, .float8E5M2, .float8E5M2FNUZ, .float4E2M1, .float8E8M0:
         try writeCodes(single(x, threads: threads), into: y, rounding: rounding)
     case .int4, .uint4, .int2, .uint2:
@@ -54,61 +47,15 @@ func cast(_ x: Tensor, into y: MutableTensor, rounding: CastRounding = CastRound
         try BitFields.pack(wide.array(of: Int64.self).map { UInt8(truncatingIfNeeded: $0) }, into: y)
     default:
         if x.dtype == y.dtype { return try y.copy(from: x) }
-        guard let run = try preparedCast(x, into: y) else { throw TensorError("can't convert \(x.dtype) to \(y.dtype)") }
+        guard let run = try preparedConversion(x, into: y) else { throw TensorError("can't convert \(x.dtype) to \(y.dtype)") }
         try withExtendedLifetime(x) { try run(threads) }
-    }
-}
-
-/// As ``cast(_:into:rounding:threads:)``, of tensors that outlive what is returned; nil where an element isn't a number or truth value
-/// that arithmetic is compiled for.
-func preparedCast(_ x: Tensor, into y: MutableTensor) throws -> PreparedRun? {
-    guard x.dtype.isPlain, y.dtype.isPlain else { return nil }
-    // Truth values are bytes of 0 and 1.
-    let x = x.dtype == .bool ? try Tensor(dtype: .uint8, shape: x.shape, storage: x.storage, byteOffset: x.byteOffset) : x
-    if y.dtype == .bool { return try x.dtype.dispatch(ToBool(x: x, y: y)) }
-    return try x.dtype.dispatch(FromNumber(x: x, y: y))
-}
-
-extension DType {
-    fileprivate var isPlain: Bool {
-        switch self {
-        case .bool, .float32, .float64, .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64: true
-        default: false
-        }
-    }
-}
-
-private struct ToBool: NumericVisitor {
-    let x: Tensor
-    let y: MutableTensor
-
-    func visit<Element: NumericElement>(_: Element.Type) throws -> PreparedRun {
-        try preparedMap(IsNonZero<Element>.self, x, into: y)
-    }
-}
-
-private struct FromNumber: NumericVisitor {
-    let x: Tensor
-    let y: MutableTensor
-
-    func visit<From: NumericElement>(_: From.Type) throws -> PreparedRun {
-        try y.dtype.dispatch(ToNumber<From>(x: x, y: y))
-    }
-}
-
-private struct ToNumber<From: NumericElement>: NumericVisitor {
-    let x: Tensor
-    let y: MutableTensor
-
-    func visit<To: NumericElement>(_: To.Type) throws -> PreparedRun {
-        try preparedMap(Convert<From, To>.self, x, into: y)
     }
 }
 
 /// x as numbers that arithmetic is compiled for, without loss: narrow floats widened, truth values as 0 and 1, strings parsed.
 private func readable(_ x: Tensor, threads: ThreadPool) throws -> Tensor {
     switch x.dtype {
-    case .float16, .bfloat16: return try HalfPrecision.widen(x)
+    case .float16, .bfloat16: return try HalfPrecision.widen(x, threads: threads)
     case .string: return try parseStrings(x)
     case .uint4, .uint2: return try Tensor(BitFields.unpack(x), shape: x.shape)
     case .int4: return try Tensor(BitFields.unpack(x).map { Int8(bitPattern: $0 << 4) >> 4 }, shape: x.shape)

@@ -117,14 +117,5 @@ extension Tensor {
     /// The same numbers in float32, where they are 16-bit floats; every other tensor as it is.
     ///
     /// - Throws: ``TensorError`` where there is no memory for them.
-    func widened(threads: ThreadPool) throws(TensorError) -> Tensor {
-        guard dtype.isHalf else { return self }
-        let result = try MutableTensor(dtype: .float32, shape: shape)
-        nonisolated(unsafe) let target = unsafe try result.pointer(to: Float.self)
-        let numbers = try HalfMatrix(self, step: count)
-        threads.forEachRange(count, grain: 1 << 16) { part in
-            unsafe numbers.widen(row: 0, column: part.lowerBound, count: part.count, into: target + part.lowerBound)
-        }
-        return try result.finish()
-    }
+    func widened(threads: ThreadPool) throws(TensorError) -> Tensor { try HalfPrecision.widen(self, threads: threads) }
 }
