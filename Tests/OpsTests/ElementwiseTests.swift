@@ -47,6 +47,80 @@ struct ElementwiseTests {
         try expectEqual(chosen, all.map { min(element(left, a, at: $0), element(right, b, at: $0)) })
     }
 
+    @Test(arguments: [1, 15, 33, 70_001]) func truthValues(count: Int) throws {
+        let a = (0..<count).map { $0 % 3 == 0 || $0 % 7 == 2 }
+        let b = (0..<count).map { $0 % 2 == 0 }
+        func check(_ type: String, _ function: (Bool, Bool) -> Bool) throws {
+            try expectEqual(run(type, version: 7, inputs: [Tensor(a), Tensor(b)])[0], zip(a, b).map(function), type)
+            for one in [false, true] {
+                try expectEqual(
+                    run(type, version: 7, inputs: [Tensor(a), Tensor([one])])[0], a.map { function($0, one) }, type)
+                try expectEqual(
+                    run(type, version: 7, inputs: [Tensor([one]), Tensor(b)])[0], b.map { function(one, $0) }, type)
+            }
+        }
+        try check("And") { $0 && $1 }
+        try check("Or") { $0 || $1 }
+        try check("Xor") { $0 != $1 }
+        try check("Equal") { $0 == $1 }
+        try expectEqual(run("Not", version: 1, inputs: [Tensor(a)])[0], a.map { !$0 })
+        let (x, y) = ((0..<count).map { Float($0) }, (0..<count).map { Float(-$0) })
+        try expectEqual(
+            run("Where", version: 16, inputs: [Tensor(a), Tensor(x), Tensor(y)])[0], a.indices.map { a[$0] ? x[$0] : y[$0] })
+        try expectEqual(
+            run("Where", version: 16, inputs: [Tensor(a), Tensor(x), Tensor([7 as Float])])[0],
+            a.indices.map { a[$0] ? x[$0] : 7 })
+        try expectEqual(
+            run("Where", version: 16, inputs: [Tensor(a), Tensor([7 as Float]), Tensor(y)])[0],
+            a.indices.map { a[$0] ? 7 : y[$0] })
+    }
+
+    /// Against the compiler's own remainder, of quotients below and beyond those that vectors take, in blocks of both.
+    @Test(arguments: [1, 17, 255, 3001], [false, true]) func remaindersOfFloats(count: Int, isExtreme: Bool) throws {
+        let special: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1e-45, -1e-40, 3e38, -3e38, 1e30, 0.1]
+        func values(_ seed: UInt64, _ scale: Float) throws -> [Float] {
+            try pseudoRandom([count], seed: seed).array(of: Float.self).enumerated().map { index, value in
+                if isExtreme, index % 4 == 1, index > 260 || count < 20 {
+                    return special[(index / 4 + Int(seed) * index / 44) % special.count]
+                }
+                return index % 3 == 0 ? (value * scale).rounded() : value * scale
+            }
+        }
+        let (a, b) = (try values(1, 1000), try values(2, 8))
+        func check(_ b: [Float]) throws {
+            let divisors = b.count == 1 ? [Float](repeating: b[0], count: count) : b
+            let rests = zip(a, divisors).map { $0.truncatingRemainder(dividingBy: $1) }
+            let inputs = [try Tensor(a), try Tensor(b)]
+            let found = try run("Mod", version: 13, attributes: NodeAttributes(["fmod": .int(1)]), inputs: inputs)[0]
+            func bits(_ values: [Float]) -> [UInt32] { values.map { $0.isNaN ? Float.nan.bitPattern : $0.bitPattern } }
+            expectEqual(bits(try found.array(of: Float.self)), bits(rests), "fmod")
+            let floored = zip(rests, divisors).map { rest, b in
+                rest == 0 ? Float(signOf: b, magnitudeOf: 0) : (rest < 0) != (b < 0) ? rest + b : rest
+            }
+            let python = try run("Mod", version: 28, inputs: inputs)[0]
+            expectEqual(bits(try python.array(of: Float.self)), bits(floored), "floored")
+        }
+        try check(b)
+        try check([0.75])
+        try check([-3])
+    }
+
+    @Test func testsOfFloats() throws {
+        let values: [Double] = (0..<203).map { [.nan, .infinity, -.infinity, 0, -1, 1e308, 5e-324][$0 * 5 % 7] }
+        for x in [try Tensor(values), try Tensor(values.map { Float($0) })] {
+            let isSingle = x.dtype == .float32
+            let given = isSingle ? values.map { Double(Float($0)) } : values
+            try expectEqual(run("IsNaN", version: 20, inputs: [x])[0], given.map { $0.isNaN })
+            for (negative, positive) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let signs = NodeAttributes([
+                    "detect_negative": .int(Int64(negative)), "detect_positive": .int(Int64(positive)),
+                ])
+                let expected = given.map { ($0 == .infinity && positive == 1) || ($0 == -.infinity && negative == 1) }
+                try expectEqual(run("IsInf", version: 20, attributes: signs, inputs: [x])[0], expected)
+            }
+        }
+    }
+
     @Test func integersNeverTrap() throws {
         let x = try Tensor([Int32.min, 7, -7, 5])
         let y = try Tensor([Int32(-1), 0, 2, -3])

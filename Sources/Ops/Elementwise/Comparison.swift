@@ -13,6 +13,10 @@ private enum Equal<Element: TensorElement & Equatable>: BinaryKernel {
     @inline(__always) static func apply(_ a: Element, _ b: Element) -> Bool { a == b }
 }
 
+private enum BothOrNeither: BinaryKernel {
+    @inline(__always) static func apply(_ a: TruthByte, _ b: TruthByte) -> TruthByte { TruthByte(byte: a.byte ^ b.byte ^ 1) }
+}
+
 private enum Less<Element: NumericElement>: BinaryKernel {
     @inline(__always) static func apply(_ a: Element, _ b: Element) -> Bool { a < b }
 }
@@ -25,7 +29,7 @@ private enum LessOrEqual<Element: NumericElement>: BinaryKernel {
 ///
 /// - Throws: ``TensorError`` for types without an order (all but Equal on bool tensors), or that differ.
 func preparedComparison(_ function: ComparisonFunction, _ a: Tensor, _ b: Tensor, into y: MutableTensor) throws -> PreparedRun {
-    if function == .equal, a.dtype == .bool { return try preparedBroadcast(Equal<Bool>.self, a, b, into: y) }
+    if function == .equal, a.dtype == .bool { return try preparedBroadcast(BothOrNeither.self, a, b, into: y) }
     struct Visitor: NumericVisitor {
         let function: ComparisonFunction
         let a: Tensor

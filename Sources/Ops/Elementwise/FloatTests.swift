@@ -1,5 +1,21 @@
 import GraphRuntime
 
+private enum IsNaN<Element: NumericElement & BinaryFloatingPoint>: UnaryKernel {
+    @inline(__always) static func apply(_ x: Element) -> Bool { x != x }
+}
+
+private enum IsInfinite<Element: NumericElement & BinaryFloatingPoint>: UnaryKernel {
+    @inline(__always) static func apply(_ x: Element) -> Bool { x.magnitude == .infinity }
+}
+
+private enum IsPositiveInfinity<Element: NumericElement & BinaryFloatingPoint>: UnaryKernel {
+    @inline(__always) static func apply(_ x: Element) -> Bool { x == .infinity }
+}
+
+private enum IsNegativeInfinity<Element: NumericElement & BinaryFloatingPoint>: UnaryKernel {
+    @inline(__always) static func apply(_ x: Element) -> Bool { x == -.infinity }
+}
+
 /// y = whether x is NaN, or infinite with a sign that is asked for.
 ///
 /// - Parameters:
@@ -10,19 +26,31 @@ import GraphRuntime
 func testFloats(
     _ x: Tensor, nan: Bool, negative: Bool = true, positive: Bool = true, into y: MutableTensor, threads: ThreadPool
 ) throws {
+    struct Visitor: FloatVisitor {
+        let x: Tensor
+        let nan: Bool
+        let negative: Bool
+        let positive: Bool
+        let y: MutableTensor
+        let threads: ThreadPool
+
+        func visit<Element: NumericElement & BinaryFloatingPoint>(_: Element.Type) throws {
+            switch (nan, negative, positive) {
+            case (true, _, _): try map(IsNaN<Element>.self, x, into: y, threads: threads)
+            case (false, true, true): try map(IsInfinite<Element>.self, x, into: y, threads: threads)
+            case (false, false, true): try map(IsPositiveInfinity<Element>.self, x, into: y, threads: threads)
+            case (false, true, false): try map(IsNegativeInfinity<Element>.self, x, into: y, threads: threads)
+            case (false, false, false): try y.fill(with: false)
+            }
+        }
+    }
     switch x.dtype {
-    case .float32:
-        try map(x, into: y, threads: threads) { (x: Float) -> Bool in
-            nan ? x.isNaN : (x == .infinity && positive) || (x == -.infinity && negative)
-        }
-    case .float64:
-        try map(x, into: y, threads: threads) { (x: Double) -> Bool in
-            nan ? x.isNaN : (x == .infinity && positive) || (x == -.infinity && negative)
-        }
     case .float8E4M3FN, .float8E4M3FNUZ, .float8E5M2, .float8E5M2FNUZ:
         let wide = try cast(x, to: .float32, threads: threads)
         try testFloats(wide, nan: nan, negative: negative, positive: positive, into: y, threads: threads)
-    default: throw TensorError("expected floating-point numbers, found \(x.dtype)")
+    default:
+        try x.dtype.dispatchFloat(
+            Visitor(x: x, nan: nan, negative: negative, positive: positive, y: y, threads: threads))
     }
 }
 

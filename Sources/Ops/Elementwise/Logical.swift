@@ -8,19 +8,19 @@ enum LogicalFunction: String, Sendable {
 }
 
 private enum BoolAnd: BinaryKernel {
-    @inline(__always) static func apply(_ a: Bool, _ b: Bool) -> Bool { a && b }
+    @inline(__always) static func apply(_ a: TruthByte, _ b: TruthByte) -> TruthByte { TruthByte(byte: a.byte & b.byte) }
 }
 
 private enum BoolOr: BinaryKernel {
-    @inline(__always) static func apply(_ a: Bool, _ b: Bool) -> Bool { a || b }
+    @inline(__always) static func apply(_ a: TruthByte, _ b: TruthByte) -> TruthByte { TruthByte(byte: a.byte | b.byte) }
 }
 
 private enum BoolXor: BinaryKernel {
-    @inline(__always) static func apply(_ a: Bool, _ b: Bool) -> Bool { a != b }
+    @inline(__always) static func apply(_ a: TruthByte, _ b: TruthByte) -> TruthByte { TruthByte(byte: a.byte ^ b.byte) }
 }
 
 private enum BoolNot: UnaryKernel {
-    @inline(__always) static func apply(_ x: Bool) -> Bool { !x }
+    @inline(__always) static func apply(_ x: TruthByte) -> TruthByte { TruthByte(byte: x.byte ^ 1) }
 }
 
 private enum BitsAnd<Element: TensorElement & FixedWidthInteger>: BinaryKernel {

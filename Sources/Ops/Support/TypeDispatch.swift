@@ -77,8 +77,8 @@ extension NumericElement where Self: BinaryFloatingPoint {
     @inline(__always) static func difference(_ a: Self, _ b: Self) -> Self { a - b }
     @inline(__always) static func product(_ a: Self, _ b: Self) -> Self { a * b }
     @inline(__always) static func quotient(_ a: Self, _ b: Self) -> Self { a / b }
-    @inline(__always) static func lesser(_ a: Self, _ b: Self) -> Self { a != a ? a : (b < a || b != b ? b : a) }
-    @inline(__always) static func greater(_ a: Self, _ b: Self) -> Self { a != a ? a : (b > a || b != b ? b : a) }
+    @inline(__always) static func lesser(_ a: Self, _ b: Self) -> Self { a != a ? a : (a <= b ? a : b) }
+    @inline(__always) static func greater(_ a: Self, _ b: Self) -> Self { a != a ? a : (a >= b ? a : b) }
 
     init(saturating value: Double) { self = Self(value) }
 }

@@ -10,7 +10,7 @@ func preparedSelection<Bits: TensorBits>(
         throw TensorError("can't choose between \(x.dtype) and \(other.dtype)")
     }
     for tensor in [x, other, y.tensor] { try Bits.check(tensor.dtype) }
-    nonisolated(unsafe) let flags = unsafe try condition.buffer(of: Bool.self)
+    nonisolated(unsafe) let flags = unsafe try condition.pointer(to: TruthByte.self)
     guard y.count > 0 else { return { _ in } }
     nonisolated(unsafe) let left = unsafe x.start.assumingMemoryBound(to: Bits.self)
     nonisolated(unsafe) let right = unsafe other.start.assumingMemoryBound(to: Bits.self)
@@ -23,7 +23,7 @@ func preparedSelection<Bits: TensorBits>(
             let b = unsafe right + row.offsets.2
             let result = unsafe target + row.output
             if steps.0 == 0 {
-                let isFirst = unsafe flags[row.offsets.0]
+                let isFirst = unsafe flags[row.offsets.0].byte != 0
                 let source = unsafe isFirst ? a : b
                 let step = isFirst ? steps.1 : steps.2
                 for index in 0..<row.count { unsafe result[index] = unsafe source[index * step] }
@@ -31,19 +31,19 @@ func preparedSelection<Bits: TensorBits>(
                 // Both are read whatever the flag, so that the loop vectorises.
                 for index in 0..<row.count {
                     let (first, second) = unsafe (a[index], b[index])
-                    unsafe result[index] = unsafe flags[row.offsets.0 + index] ? first : second
+                    unsafe result[index] = unsafe flags[row.offsets.0 + index].byte != 0 ? first : second
                 }
             } else if steps.1 == 1 {
                 let fixed = unsafe b[0]
                 for index in 0..<row.count {
                     let first = unsafe a[index]
-                    unsafe result[index] = unsafe flags[row.offsets.0 + index] ? first : fixed
+                    unsafe result[index] = unsafe flags[row.offsets.0 + index].byte != 0 ? first : fixed
                 }
             } else {
                 let fixed = unsafe a[0]
                 for index in 0..<row.count {
                     let second = unsafe b[index * steps.2]
-                    unsafe result[index] = unsafe flags[row.offsets.0 + index] ? fixed : second
+                    unsafe result[index] = unsafe flags[row.offsets.0 + index].byte != 0 ? fixed : second
                 }
             }
         }
