@@ -21,6 +21,14 @@ normalization_moments normalization_merge(normalization_moments a, normalization
     };
 }
 
+// Of `count` >= 16 numbers the last `rest`, in the last lanes, with `fill` in the others: one by one, they would take longer than all before
+// them in a short row.
+VECTOR_INLINE void copy_last(const float *x, size_t count, size_t rest, float fill, float *lanes) {
+    const vector_i32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const vector_f32 last = VECTOR_CONST_AT(x + count - LANES), others = fill;
+    VECTOR_AT(lanes) = lane >= (vector_i32)((int32_t)LANES - (int32_t)rest) ? last : others;
+}
+
 // The sum of a block in four independent chains of lanes.
 VECTOR_INLINE double block_sum(const float *x, size_t count) {
     vector_f32 a = 0, b = 0, c = 0, d = 0;
@@ -33,6 +41,11 @@ VECTOR_INLINE double block_sum(const float *x, size_t count) {
     }
     for (; i + LANES <= count; i += LANES) a += VECTOR_CONST_AT(x + i);
     float lanes[LANES];
+    if (i < count && count >= LANES) {
+        copy_last(x, count, count - i, 0, lanes);
+        b += VECTOR_AT(lanes);
+        i = count;
+    }
     VECTOR_AT(lanes) = (a + b) + (c + d);
     double sum = (double)lanes_sum(lanes);
     for (; i < count; i++) sum += (double)x[i];
@@ -51,7 +64,20 @@ VECTOR_INLINE normalization_moments measure_block(const float *x, size_t count) 
         squares_a += u * u;
         squares_b += v * v;
     }
+    if (i + LANES <= count) {
+        const vector_f32 u = VECTOR_CONST_AT(x + i) - centre;
+        sum_a += u;
+        squares_a += u * u;
+        i += LANES;
+    }
     float sums[LANES], sums_of_squares[LANES];
+    if (i < count && count >= LANES) {
+        copy_last(x, count, count - i, centre, sums);
+        const vector_f32 v = VECTOR_AT(sums) - centre;
+        sum_b += v;
+        squares_b += v * v;
+        i = count;
+    }
     VECTOR_AT(sums) = sum_a + sum_b;
     VECTOR_AT(sums_of_squares) = squares_a + squares_b;
     double sum = (double)lanes_sum(sums), squares = (double)lanes_sum(sums_of_squares);
@@ -85,7 +111,18 @@ CK_KERNEL(double, normalization_sum_of_squares, (const float *x, size_t count), 
             a += u * u;
             b += v * v;
         }
+        if (i + LANES <= length) {
+            const vector_f32 u = VECTOR_CONST_AT(block + i);
+            a += u * u;
+            i += LANES;
+        }
         float lanes[LANES];
+        if (i < length && length >= LANES) {
+            copy_last(block, length, length - i, 0, lanes);
+            const vector_f32 v = VECTOR_AT(lanes);
+            b += v * v;
+            i = length;
+        }
         VECTOR_AT(lanes) = a + b;
         total += (double)lanes_sum(lanes);
         for (; i < length; i++) total += (double)block[i] * (double)block[i];
@@ -132,10 +169,9 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, normalization_affine_elements,
-    (const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias),
-    (x, y, count, mean, factor, scale, bias)) {
+// y = (x - mean)·factor·scale[i] + bias[i]; `bias` may be null.
+VECTOR_INLINE void affine_elements(
+    const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias) {
     const float centre = (float)mean, slope = (float)factor;
     const float shift = (float)(-(mean - (double)centre) * factor);
     if (bias) {
@@ -162,10 +198,9 @@ VECTOR_INLINE float float_squares(const float *x, size_t count, float mean) {
     return (float)squares;
 }
 
-CK_KERNEL(
-    void, normalization_layer_row_written_out,
-    (const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias),
-    (x, y, count, epsilon, scale, bias)) {
+// d = x - mean of x; d / sqrt(mean of d² + epsilon) * scale[i] + bias[i], each step rounded to float and free to overflow.
+VECTOR_INLINE void layer_row_written_out(
+    const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias) {
     const float divisor = (float)count;
     const float mean = ck_row_sum(x, (ptrdiff_t)count) / divisor;
     const float deviation = sqrtf(float_squares(x, count, mean) / divisor + epsilon);
@@ -175,11 +210,57 @@ CK_KERNEL(
     }
 }
 
-CK_KERNEL(
-    void, normalization_root_mean_square_row_written_out,
-    (const float *x, float *y, size_t count, float epsilon, const float *scale), (x, y, count, epsilon, scale)) {
+// x * (1 / sqrt(mean of x² + epsilon)) * scale[i], in the same way.
+VECTOR_INLINE void root_mean_square_row_written_out(
+    const float *x, float *y, size_t count, float epsilon, const float *scale) {
     const float factor = 1.0f / sqrtf(float_squares(x, count, 0) / (float)count + epsilon);
     for (size_t i = 0; i < count; i++) y[i] = x[i] * factor * scale[i];
+}
+
+// Sums of so large numbers stay finite in any order. (Rows of numbers that are nearly one show how their mean is rounded.)
+static const double largest_square = 1e29;
+
+CK_KERNEL(
+    void, normalization_layer_rows,
+    (const float *x, float *y, size_t rows, size_t count, double epsilon, const float *scale, size_t scale_step,
+     const float *bias, size_t bias_step, int is_written_out, double *statistics),
+    (x, y, rows, count, epsilon, scale, scale_step, bias, bias_step, is_written_out, statistics)) {
+    for (size_t row = 0; row < rows; row++, x += count, y += count, scale += scale_step) {
+        const normalization_moments moments = normalization_measure_body(x, count);
+        const double variance = moments.squares / (double)count;
+        const double factor = 1.0 / __builtin_elementwise_sqrt(variance + epsilon);
+        if (statistics) {
+            statistics[2 * row] = moments.mean;
+            statistics[2 * row + 1] = factor;
+        }
+        const int is_usual = variance < largest_square && variance * 1e12 >= moments.mean * moments.mean;
+        if (is_written_out && !is_usual) {
+            layer_row_written_out(x, y, count, (float)epsilon, scale, bias);
+        } else {
+            affine_elements(x, y, count, moments.mean, factor, scale, bias);
+        }
+        if (bias) bias += bias_step;
+    }
+}
+
+CK_KERNEL(
+    void, normalization_root_mean_square_rows,
+    (const float *x, float *y, size_t rows, size_t count, double epsilon, const float *scale, size_t scale_step,
+     int is_written_out, double *statistics),
+    (x, y, rows, count, epsilon, scale, scale_step, is_written_out, statistics)) {
+    for (size_t row = 0; row < rows; row++, x += count, y += count, scale += scale_step) {
+        const double mean = normalization_sum_of_squares_body(x, count) / (double)count;
+        const double factor = 1.0 / __builtin_elementwise_sqrt(mean + epsilon);
+        if (statistics) {
+            statistics[2 * row] = 0;
+            statistics[2 * row + 1] = factor;
+        }
+        if (is_written_out && !(mean < largest_square)) {
+            root_mean_square_row_written_out(x, y, count, (float)epsilon, scale);
+        } else {
+            affine_elements(x, y, count, 0, factor, scale, 0);
+        }
+    }
 }
 
 VECTOR_INLINE float row_maximum(const float *x, size_t count) {
@@ -190,8 +271,19 @@ VECTOR_INLINE float row_maximum(const float *x, size_t count) {
         a = u > a ? u : a;
         b = v > b ? v : b;
     }
-    a = a > b ? a : b;
+    if (i + LANES <= count) {
+        const vector_f32 u = VECTOR_CONST_AT(x + i);
+        a = u > a ? u : a;
+        i += LANES;
+    }
     float lanes[LANES];
+    if (i < count && count >= LANES) {
+        copy_last(x, count, count - i, -INFINITY, lanes);
+        const vector_f32 v = VECTOR_AT(lanes);
+        b = v > b ? v : b;
+        i = count;
+    }
+    a = a > b ? a : b;
     VECTOR_AT(lanes) = a;
     float maximum = lanes_maximum(lanes);
     for (; i < count; i++) maximum = x[i] > maximum ? x[i] : maximum;
@@ -205,15 +297,22 @@ VECTOR_INLINE double exponentials(const float *x, float *y, size_t count, float 
     for (size_t start = 0; start < count; start += BLOCK) {
         const size_t length = count - start < BLOCK ? count - start : BLOCK;
         const size_t whole = length / LANES * LANES, rest = length - whole;
+        // The last vector begins before the others end, or is a padded one; it is read before y, which may be x, is written.
+        float last[LANES] = {0};
+        if (rest > 0) {
+            if (length < LANES)
+                for (size_t i = 0; i < rest; i++) last[i] = x[start + i];
+            else
+                memcpy(last, x + start + length - LANES, sizeof last);
+            VECTOR_LOOP
+            for (size_t i = 0; i < LANES; i++) last[i] = decaying_exponential(last[i] - maximum);
+        }
         VECTOR_LOOP
         for (size_t i = 0; i < whole; i++) y[start + i] = decaying_exponential(x[start + i] - maximum);
-        if (rest > 0) {
-            // Padded to a whole vector: one by one, the last few would take longer than all before them in a short row.
-            float lanes[LANES] = {0};
-            memcpy(lanes, x + start + whole, rest * sizeof(float));
-            VECTOR_LOOP
-            for (size_t i = 0; i < LANES; i++) lanes[i] = decaying_exponential(lanes[i] - maximum);
-            memcpy(y + start + whole, lanes, rest * sizeof(float));
+        if (length < LANES) {
+            for (size_t i = 0; i < rest; i++) y[start + i] = last[i];
+        } else if (rest > 0) {
+            memcpy(y + start + length - LANES, last, sizeof last);
         }
         total += block_sum(y + start, length);
     }
@@ -231,23 +330,27 @@ CK_KERNEL(void, normalization_scale, (float *y, size_t count, float factor), (y,
     for (size_t i = 0; i < count; i++) y[i] *= factor;
 }
 
-CK_KERNEL(void, normalization_softmax_row, (const float *x, float *y, size_t count), (x, y, count)) {
-    const float factor = (float)(1.0 / exponentials(x, y, count, row_maximum(x, count)));
-    VECTOR_LOOP
-    for (size_t i = 0; i < count; i++) y[i] *= factor;
+CK_KERNEL(void, normalization_softmax_rows, (const float *x, float *y, size_t rows, size_t count), (x, y, rows, count)) {
+    for (size_t row = 0; row < rows; row++, x += count, y += count) {
+        const float factor = (float)(1.0 / exponentials(x, y, count, row_maximum(x, count)));
+        VECTOR_LOOP
+        for (size_t i = 0; i < count; i++) y[i] *= factor;
+    }
 }
 
-CK_KERNEL(void, normalization_log_softmax_row, (const float *x, float *y, size_t count), (x, y, count)) {
-    const float maximum = row_maximum(x, count);
-    double total = 0;
-    float terms[512];
-    for (size_t start = 0; start < count; start += 512) {
-        const size_t length = count - start < 512 ? count - start : 512;
-        total += exponentials(x + start, terms, length, maximum);
+CK_KERNEL(void, normalization_log_softmax_rows, (const float *x, float *y, size_t rows, size_t count), (x, y, rows, count)) {
+    for (size_t row = 0; row < rows; row++, x += count, y += count) {
+        const float maximum = row_maximum(x, count);
+        double total = 0;
+        float terms[512];
+        for (size_t start = 0; start < count; start += 512) {
+            const size_t length = count - start < 512 ? count - start : 512;
+            total += exponentials(x + start, terms, length, maximum);
+        }
+        const float logarithm = (float)log(total);
+        VECTOR_LOOP
+        for (size_t i = 0; i < count; i++) y[i] = (x[i] - maximum) - logarithm;
     }
-    const float logarithm = (float)log(total);
-    VECTOR_LOOP
-    for (size_t i = 0; i < count; i++) y[i] = (x[i] - maximum) - logarithm;
 }
 
 // Columns whose running maxima and sums are kept at once.

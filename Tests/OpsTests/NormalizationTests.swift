@@ -91,7 +91,9 @@ import Testing
         try expectClose(row, expected, 1e-6)
     }
 
-    @Test(arguments: [[1, 1], [3, 5], [2, 7, 13], [5, 16], [3, 33], [2, 1280], [0, 4], [4, 0], [1, 9001]])
+    @Test(arguments: [
+        [1, 1], [3, 5], [2, 7, 13], [5, 16], [4, 17], [3, 33], [9, 63], [2, 1280], [0, 4], [4, 0], [1, 9001],
+    ])
     func layerNormalization(dimensions: [Int]) throws {
         let x = try pseudoRandom(dimensions)
         let count = dimensions.last ?? 0
@@ -116,7 +118,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [[1, 1], [3, 5], [2, 7, 13], [2, 1280], [0, 4], [4, 0], [1, 9001]])
+    @Test(arguments: [[1, 1], [3, 5], [2, 7, 13], [5, 16], [4, 17], [9, 63], [2, 1280], [0, 4], [4, 0], [1, 9001]])
     func rootMeanSquareNormalization(dimensions: [Int]) throws {
         let x = try pseudoRandom(dimensions)
         let count = dimensions.last ?? 0

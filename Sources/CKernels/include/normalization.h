@@ -28,22 +28,23 @@ void normalization_affine(const float *x, float *y, size_t count, double mean, d
 void normalization_affine_columns(
     const float *x, float *y, size_t rows, size_t columns, const double *mean, const double *factor, const double *bias);
 
-// y = (x - mean)·factor·scale[i] + bias[i]; `bias` may be null. y may be x.
-void normalization_affine_elements(
-    const float *x, float *y, size_t count, double mean, double factor, const float *scale, const float *bias);
+// Layer normalisation of rows of `count` >= 1 numbers one behind the other: (x - mean) / sqrt(variance + epsilon) · scale[i] + bias[i]. Scales and
+// biases of a row are scale_step and bias_step behind those of the one before; `bias` may be null. y may be x.
+//
+// Where `is_written_out`, rows whose squares may overflow in float, or of nearly one number, are computed as a graph of single operators would, each step rounded to
+// float. Unless it is null, `statistics` gets each row's mean and 1 / sqrt(variance + epsilon).
+void normalization_layer_rows(
+    const float *x, float *y, size_t rows, size_t count, double epsilon, const float *scale, size_t scale_step,
+    const float *bias, size_t bias_step, int is_written_out, double *statistics);
 
-// d = x - mean of x; d / sqrt(mean of d² + epsilon) * scale[i] + bias[i], each step rounded to float and free to overflow; `bias` may be
-// null. y may be x.
-void normalization_layer_row_written_out(
-    const float *x, float *y, size_t count, float epsilon, const float *scale, const float *bias);
+// The same of x / sqrt(mean of x² + epsilon) · scale[i]; `statistics` gets 0 and the factor of each row.
+void normalization_root_mean_square_rows(
+    const float *x, float *y, size_t rows, size_t count, double epsilon, const float *scale, size_t scale_step,
+    int is_written_out, double *statistics);
 
-// x * (1 / sqrt(mean of x² + epsilon)) * scale[i], each step rounded to float and free to overflow. y may be x.
-void normalization_root_mean_square_row_written_out(
-    const float *x, float *y, size_t count, float epsilon, const float *scale);
-
-// Softmax, or its logarithm, of `count` consecutive values. y may be x.
-void normalization_softmax_row(const float *x, float *y, size_t count);
-void normalization_log_softmax_row(const float *x, float *y, size_t count);
+// Softmax, or its logarithm, of rows of `count` consecutive values. y may be x.
+void normalization_softmax_rows(const float *x, float *y, size_t rows, size_t count);
+void normalization_log_softmax_rows(const float *x, float *y, size_t rows, size_t count);
 
 // Softmax, or its logarithm, along an axis of `count` values that lie `stride` apart, for `width` neighbouring columns. y may be x.
 void normalization_softmax_columns(const float *x, float *y, size_t count, size_t stride, size_t width);

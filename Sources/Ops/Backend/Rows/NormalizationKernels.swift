@@ -119,9 +119,6 @@ enum NormalizationKernels {
         }
     }
 
-    /// Sums of so large numbers stay finite in any order. (Rows of numbers that are nearly one show how their mean is rounded.)
-    private static let largestSquare = 1e29
-
     /// - Throws: ``TensorError`` where scales or biases aren't those of rows of so many elements.
     private static func check(_ parameter: RowScale?, rows: Int, count: Int) throws(TensorError) {
         guard let parameter else { return }
@@ -152,21 +149,11 @@ enum NormalizationKernels {
         nonisolated(unsafe) let pairs = unsafe try statistics?.pointer(to: Double.self)
         let (scaleStride, biasStride) = (scale.rowStride, bias?.rowStride ?? 0)
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
-            for row in range {
-                let moments = unsafe normalization_measure(x + row * count, count)
-                let variance = moments.squares / Double(count)
-                let factor = 1 / (variance + epsilon).squareRoot()
-                let biasRow = unsafe biases.map { unsafe $0 + row * biasStride }
-                if let pairs = unsafe pairs { unsafe (pairs[2 * row], pairs[2 * row + 1]) = (moments.mean, factor) }
-                let isUsual = variance < largestSquare && variance * 1e12 >= moments.mean * moments.mean
-                if isWrittenOut, !isUsual {
-                    unsafe normalization_layer_row_written_out(
-                        x + row * count, y + row * count, count, Float(epsilon), scales + row * scaleStride, biasRow)
-                    continue
-                }
-                unsafe normalization_affine_elements(
-                    x + row * count, y + row * count, count, moments.mean, factor, scales + row * scaleStride, biasRow)
-            }
+            let first = range.lowerBound
+            unsafe normalization_layer_rows(
+                x + first * count, y + first * count, range.count, count, epsilon, scales + first * scaleStride, scaleStride,
+                biases.map { unsafe $0 + first * biasStride }, biasStride, isWrittenOut ? 1 : 0,
+                pairs.map { unsafe $0 + 2 * first })
         }
     }
 
@@ -187,18 +174,10 @@ enum NormalizationKernels {
         nonisolated(unsafe) let pairs = unsafe try statistics?.pointer(to: Double.self)
         let scaleStride = scale.rowStride
         threads.forEachRange(rows, grain: max((1 << 13) / count, 1)) { range in
-            for row in range {
-                let mean = unsafe normalization_sum_of_squares(x + row * count, count) / Double(count)
-                let factor = 1 / (mean + epsilon).squareRoot()
-                if isWrittenOut, !(mean < largestSquare) {
-                    unsafe normalization_root_mean_square_row_written_out(
-                        x + row * count, y + row * count, count, Float(epsilon), scales + row * scaleStride)
-                    continue
-                }
-                unsafe normalization_affine_elements(
-                    x + row * count, y + row * count, count, 0, factor, scales + row * scaleStride, nil)
-                if let pairs = unsafe pairs { unsafe (pairs[2 * row], pairs[2 * row + 1]) = (0, factor) }
-            }
+            let first = range.lowerBound
+            unsafe normalization_root_mean_square_rows(
+                x + first * count, y + first * count, range.count, count, epsilon, scales + first * scaleStride, scaleStride,
+                isWrittenOut ? 1 : 0, pairs.map { unsafe $0 + 2 * first })
         }
     }
 
@@ -212,9 +191,10 @@ enum NormalizationKernels {
         nonisolated(unsafe) let x = unsafe try x.pointer(to: Float.self)
         nonisolated(unsafe) let y = unsafe try y.pointer(to: Float.self)
         if inner == 1 {
-            let row = unsafe isLogarithm ? normalization_log_softmax_row : normalization_softmax_row
+            let rows = unsafe isLogarithm ? normalization_log_softmax_rows : normalization_softmax_rows
             threads.forEachRange(outer, grain: max((1 << 12) / count, 1)) { range in
-                for index in range { unsafe row(x + index * count, y + index * count, count) }
+                let first = range.lowerBound * count
+                unsafe rows(x + first, y + first, range.count, count)
             }
             return
         }
