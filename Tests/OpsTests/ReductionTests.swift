@@ -45,6 +45,71 @@ struct ReductionTests {
         }
     }
 
+    /// Rows and columns of every length up to some vectors, with NaN at one place or another.
+    @Test func extremesOfAnyLength() throws {
+        for count in Array(1...70) + [200, 1001] {
+            var values = try pseudoRandom([count], seed: UInt64(count)).array(of: Float.self)
+            for nan in [nil, 0, count / 2, count - 1] as [Int?] {
+                if let nan { values[nan] = .nan }
+                let (least, largest) = nan == nil ? (values.min() ?? 0, values.max() ?? 0) : (.nan, .nan)
+                let wide = values.map { Double($0) }
+                for axes in [[1], [0]] as [[Int64]] {
+                    let shape = try Shape(axes == [1] ? [1, count] : [count, 1])
+                    func extreme(_ type: String, _ x: Tensor) throws -> Tensor {
+                        try run(type, version: 18, inputs: [x, int64s(axes)])[0]
+                    }
+                    let title = "\(count) along \(axes), NaN at \(String(describing: nan))"
+                    try expectEqual(extreme("ReduceMin", Tensor(values, shape: shape)), [least], title)
+                    try expectEqual(extreme("ReduceMax", Tensor(values, shape: shape)), [largest], title)
+                    try expectEqual(extreme("ReduceMin", Tensor(wide, shape: shape)), [Double(least)], title)
+                    try expectEqual(extreme("ReduceMax", Tensor(wide, shape: shape)), [Double(largest)], title)
+                }
+                if let nan { values[nan] = 0 }
+            }
+        }
+    }
+
+    @Test(arguments: [1, 63, 64, 100, 1003], [0, 1, 2]) func doublesAndIntegers(count: Int, axis: Int) throws {
+        var dimensions = [3, 5, 4]
+        dimensions[axis] = count
+        let wide = try pseudoRandom(dimensions).array(of: Float.self).map { 1 + Double($0) / 64 }
+        let whole = wide.indices.map { Int32(truncatingIfNeeded: $0 &* 2_654_435_761) }
+        let kept = [0, 1, 2].filter { $0 != axis }
+        let strides = [dimensions[1] * dimensions[2], dimensions[2], 1]
+        func lines<Element>(_ values: [Element]) -> [[Element]] {
+            (0..<dimensions[kept[0]]).flatMap { i in
+                (0..<dimensions[kept[1]]).map { j in
+                    (0..<count).map { values[i * strides[kept[0]] + j * strides[kept[1]] + $0 * strides[axis]] }
+                }
+            }
+        }
+        func reduce(_ type: String, _ x: Tensor) throws -> Tensor {
+            try run(type, version: 18, inputs: [x, int64s([Int64(axis)])])[0]
+        }
+        let (x, n) = (try Tensor(wide, shape: Shape(dimensions)), try Tensor(whole, shape: Shape(dimensions)))
+        func check(_ type: String, _ exact: ([Double]) -> Double) throws {
+            let found = try reduce(type, x).array(of: Double.self)
+            for (result, expected) in zip(found, lines(wide).map(exact)) {
+                #expect(abs(result - expected) <= 1e-12 * abs(expected), "\(type): \(result), not \(expected)")
+            }
+        }
+        try check("ReduceSum") { $0.reduce(0, +) }
+        try check("ReduceProd") { $0.reduce(1, *) }
+        try check("ReduceL1") { $0.reduce(0) { $0 + abs($1) } }
+        try check("ReduceSumSquare") { $0.reduce(0) { $0 + $1 * $1 } }
+        try expectEqual(reduce("ReduceSum", n), lines(whole).map { $0.reduce(0, &+) })
+        try expectEqual(reduce("ReduceProd", n), lines(whole).map { $0.reduce(1, &*) })
+        try expectEqual(reduce("ReduceMax", n), lines(whole).map { $0.max() ?? 0 })
+        try expectEqual(reduce("ReduceMin", n), lines(whole).map { $0.min() ?? 0 })
+        try expectEqual(reduce("ReduceSumSquare", n), lines(whole).map { $0.reduce(0) { $0 &+ $1 &* $1 } })
+        let single = try Tensor(wide.map { Float($0) }, shape: Shape(dimensions))
+        let products = try reduce("ReduceProd", single)
+        for (result, line) in zip(try products.array(of: Float.self), lines(wide.map { Float($0) })) {
+            let expected = line.reduce(1.0) { $0 * Double($1) }
+            #expect(abs(Double(result) - expected) <= 1e-4 * expected, "\(result), not \(expected)")
+        }
+    }
+
     @Test func axesAsAttributeAndKeepdims() throws {
         let x = try floats([1, 2, 3, 4, 5, 6], [2, 3])
         let attributes = NodeAttributes(["axes": .ints([-1]), "keepdims": .int(0)])
