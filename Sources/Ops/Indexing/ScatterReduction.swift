@@ -29,67 +29,49 @@ extension RunContext {
         guard updates.dtype == data.dtype else { throw TensorError("can't combine \(updates.dtype) with \(data.dtype)") }
         let output = try output(0)
         try output.copy(from: data)
-        let scattered = Scattered(updates: updates, output: output, offsets: offsets, inner: inner)
-        switch data.dtype {
-        case .float32: try scattered.combineFloats(Float.self, reduction)
-        case .float64: try scattered.combineFloats(Double.self, reduction)
-        case .int8: try scattered.combineIntegers(Int8.self, reduction)
-        case .int16: try scattered.combineIntegers(Int16.self, reduction)
-        case .int32: try scattered.combineIntegers(Int32.self, reduction)
-        case .int64: try scattered.combineIntegers(Int64.self, reduction)
-        case .uint8: try scattered.combineIntegers(UInt8.self, reduction)
-        case .uint16: try scattered.combineIntegers(UInt16.self, reduction)
-        case .uint32: try scattered.combineIntegers(UInt32.self, reduction)
-        case .uint64: try scattered.combineIntegers(UInt64.self, reduction)
-        default: throw TensorError("elements of type \(data.dtype) can't be combined by \(reduction.rawValue)")
+        struct Visitor: NumericVisitor {
+            let updates: Tensor
+            let output: MutableTensor
+            let offsets: [Int]
+            let inner: Int
+            let reduction: ScatterReduction
+
+            func visit<Element: NumericElement>(_: Element.Type) throws {
+                switch reduction {
+                case .none: break
+                case .add: try combine(Added<Element>.self)
+                case .mul: try combine(Multiplied<Element>.self)
+                case .max: try combine(Larger<Element>.self)
+                case .min: try combine(Smaller<Element>.self)
+                }
+            }
+
+            private func combine<Kernel: BinaryKernel>(_ kernel: Kernel.Type) throws
+            where Kernel.Left == Kernel.Output, Kernel.Right == Kernel.Output {
+                try combineSlices(kernel, updates, into: output, offsets: offsets, inner: inner)
+            }
         }
+        if data.dtype == .float32, reduction == .add {
+            return try combineSlices(FloatSum.self, updates, into: output, offsets: offsets, inner: inner)
+        }
+        let visitor = Visitor(updates: updates, output: output, offsets: offsets, inner: inner, reduction: reduction)
+        try data.dtype.dispatch(visitor)
     }
 }
 
-private struct Scattered {
-    let updates: Tensor
-    let output: MutableTensor
-    let offsets: [Int]
-    let inner: Int
+private enum Added<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .sum(a, b) }
+}
 
-    func combineFloats<Element: TensorElement & BinaryFloatingPoint>(
-        _ type: Element.Type, _ reduction: ScatterReduction
-    ) throws {
-        switch reduction {
-        case .none: break
-        case .add: try combine(type) { $0 + $1 }
-        case .mul: try combine(type) { $0 * $1 }
-        case .max: try combine(type) { Swift.max($0, $1) }
-        case .min: try combine(type) { Swift.min($0, $1) }
-        }
-    }
+private enum Multiplied<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { .product(a, b) }
+}
 
-    func combineIntegers<Element: TensorElement & FixedWidthInteger>(
-        _ type: Element.Type, _ reduction: ScatterReduction
-    ) throws {
-        switch reduction {
-        case .none: break
-        case .add: try combine(type) { $0 &+ $1 }
-        case .mul: try combine(type) { $0 &* $1 }
-        case .max: try combine(type) { Swift.max($0, $1) }
-        case .min: try combine(type) { Swift.min($0, $1) }
-        }
-    }
+/// As ONNX Runtime has it of NaN: the number that is there is kept where it doesn't compare.
+private enum Larger<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { a < b ? b : a }
+}
 
-    @inline(__always)
-    private func combine<Element: TensorElement>(_ type: Element.Type, _ operation: (Element, Element) -> Element) throws {
-        let source = try updates.view(of: type)
-        try output.withMutableSpan(of: type) { target in
-            if inner == 1 {
-                for index in offsets.indices { target[offsets[index]] = operation(target[offsets[index]], source[index]) }
-                return
-            }
-            for (index, offset) in offsets.enumerated() {
-                for position in 0..<inner {
-                    target[offset * inner + position] = operation(
-                        target[offset * inner + position], source[index * inner + position])
-                }
-            }
-        }
-    }
+private enum Smaller<Element: NumericElement>: BinaryKernel {
+    @inline(__always) static func apply(_ a: Element, _ b: Element) -> Element { a > b ? b : a }
 }

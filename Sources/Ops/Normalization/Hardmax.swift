@@ -1,24 +1,32 @@
 import GraphRuntime
 
-/// 1 at the first largest element along the middle axis of [outer, count, inner], 0 at all others.
-package func hardmax<Element: TensorElement & BinaryFloatingPoint>(
-    _ x: Tensor, outer: Int, count: Int, inner: Int, into y: MutableTensor, _ type: Element.Type
+/// 1 at the first largest element along the middle axis of [outer, count, inner], 0 at all others; y may be x.
+///
+/// - Throws: ``TensorError`` for other types than float32 and float64, and where the extents aren't those of the tensors.
+private func hardmax(
+    _ x: Tensor, outer: Int, count: Int, inner: Int, into y: MutableTensor, threads: ThreadPool
 ) throws {
-    let source = try x.view(of: type)
-    guard x.count == outer * count * inner, y.count == x.count else {
-        throw TensorError("\(x.shape) and \(y.shape) don't have the extents \(outer), \(count) and \(inner)")
-    }
     guard x.count > 0 else { return }
-    try y.withMutableSpan(of: type) { target in
-        for block in 0..<outer {
-            for column in 0..<inner {
-                let places = stride(from: block * count * inner + column, to: (block + 1) * count * inner, by: inner)
-                var largest = block * count * inner + column
-                for place in places where source[place] > source[largest] { largest = place }
-                for place in places { target[place] = place == largest ? 1 : 0 }
+    let places = try MutableTensor(dtype: .int64, shape: Shape([outer, inner]))
+    try argExtreme(
+        x.reshaped(to: Shape([outer, count, inner])), axis: 1, largest: true, selectsLast: false, into: places, threads: threads
+    )
+    struct Visitor: FloatVisitor {
+        let places: TensorView<Int64>
+        let count: Int
+        let inner: Int
+        let y: MutableTensor
+
+        func visit<Element: NumericElement & BinaryFloatingPoint>(_ type: Element.Type) throws {
+            try y.fill(with: Element.zero)
+            try y.withMutableSpan(of: type) { target in
+                for line in places.indices {
+                    target[(line / inner * count + Int(places[line])) * inner + line % inner] = 1
+                }
             }
         }
     }
+    try x.dtype.dispatchFloat(Visitor(places: places.finish().view(of: Int64.self), count: count, inner: inner, y: y))
 }
 
 /// Hardmax (1, 11, 13).
@@ -33,11 +41,8 @@ struct Hardmax: Operator {
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         let (outer, count, inner) = try axis.extents(x.shape)
-        let y = try context.output(0)
-        switch x.dtype {
-        case .float64: try hardmax(x, outer: outer, count: count, inner: inner, into: y, Double.self)
-        default: try hardmax(x, outer: outer, count: count, inner: inner, into: y, Float.self)
-        }
+        try hardmax(
+            x, outer: outer, count: count, inner: inner, into: context.output(0), threads: context.threads)
     }
 }
 

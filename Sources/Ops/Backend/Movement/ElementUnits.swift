@@ -5,8 +5,18 @@ import GraphRuntime
 /// Every move is checked against the tensors' extents. Sent between threads unchecked: those of a node belong to the run that it is in.
 @safe
 struct ElementUnits: @unchecked Sendable {
-    private let sources: [Tensor]
-    private let target: MutableTensor
+    /// Elements in memory. What holds that is looked up once: for moves of single elements it would take longer than these.
+    @safe
+    private struct Place {
+        let start: UnsafeRawPointer
+        let count: Int
+    }
+
+    private let sources: [Place]
+    private let target: UnsafeMutableRawPointer
+    /// Elements of the target.
+    private let count: Int
+    private let tensors: [Tensor]
     /// Bytes of an element: 1, 2, 4, 8 or 16.
     let width: Int
 
@@ -15,8 +25,10 @@ struct ElementUnits: @unchecked Sendable {
         for source in sources where source.dtype != target.dtype {
             throw TensorError("can't move elements of \(source.dtype) to \(target.dtype)")
         }
-        self.sources = sources
-        self.target = target
+        tensors = sources + [target.tensor]
+        self.sources = sources.map { unsafe Place(start: $0.start, count: $0.count) }
+        unsafe self.target = unsafe target.start
+        count = target.count
         width = target.dtype.bitWidth / 8
         guard target.dtype != .string, [1, 2, 4, 8, 16].contains(width), width * 8 == target.dtype.bitWidth else {
             throw TensorError("can't move elements of type \(target.dtype)")
@@ -142,10 +154,10 @@ struct ElementUnits: @unchecked Sendable {
     }
 
     func write(_ range: Range<Int>) throws(TensorError) -> UnsafeMutableRawPointer {
-        guard range.lowerBound >= 0, range.upperBound <= target.count else {
-            throw TensorError("elements \(range) are outside of the output \(target.shape)")
+        guard range.lowerBound >= 0, range.upperBound <= count else {
+            throw TensorError("elements \(range) are outside of the output, which has \(count)")
         }
-        return unsafe target.start + range.lowerBound * width
+        return unsafe target + range.lowerBound * width
     }
 }
 
