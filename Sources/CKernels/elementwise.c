@@ -200,8 +200,8 @@ CK_UNARY(ck_mish, ck_mish1(v))
         }                                                                                                                    \
     }
 
-CK_TRIGONOMETRIC(ck_sin, sine(v, 0), sinf)
-CK_TRIGONOMETRIC(ck_cos, sine(v, 1), cosf)
+CK_TRIGONOMETRIC(ck_sin, (float)wide_sine(v, 0), sinf)
+CK_TRIGONOMETRIC(ck_cos, (float)wide_sine(v, 1), cosf)
 CK_TRIGONOMETRIC(ck_tan, (float)wide_tangent(v), tanf)
 
 #define CK_PARAMETRIC(name, expression)                                                                                      \

@@ -308,29 +308,3 @@ VECTOR_INLINE float sigmoid(float x) {
 
 // x·σ(x), the SiLU activation.
 VECTOR_INLINE float silu(float x) { return x * sigmoid(x); }
-
-// sin (quadrant 0) and cos (quadrant 1): x = n pi / 2 + r in double precision with pi / 2 in two parts, right for |x| < 2^20;
-// odd and even polynomials over |r| <= pi / 4.
-VECTOR_INLINE float sine(float x, uint32_t quadrant) {
-    const double magic = 6755399441055744.0; // 1.5 * 2^52
-    double shifted = (double)x * 0.63661977236758134308 + magic;
-    double n = shifted - magic;
-    double exact = (double)x - n * 1.57079632673412561417;
-    float r = (float)(exact - n * 6.07710050650619224932e-11);
-    uint64_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    uint32_t q = (uint32_t)bits + quadrant;
-    float z = r * r;
-    float s = 2.724931392e-06f;
-    s = s * z + -1.984008268e-04f;
-    s = s * z + 8.333331905e-03f;
-    s = s * z + -1.666666716e-01f;
-    s = s * z * r + r;
-    float c = -2.730045026e-07f;
-    c = c * z + 2.480059629e-05f;
-    c = c * z + -1.388888806e-03f;
-    c = c * z + 4.166666791e-02f;
-    c = c * (z * z) + (1.0f - 0.5f * z);
-    float value = (q & 1) ? c : s;
-    return bits_to_float(float_to_bits(value) ^ ((q & 2) << 30));
-}

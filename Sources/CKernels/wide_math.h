@@ -139,9 +139,16 @@ VECTOR_INLINE double wide_inverse_hyperbolic_tangent(double x) {
     return a < 1e-4 ? x : copysign(0.5 * wide_logarithm((1.0 + a) / (1.0 - a)), x);
 }
 
-// tan x for |x| < 2^20, with an error below 1e-11: the reduction of sine(), and the quotient of sine and cosine over |r| <= pi / 4, whose
-// polynomials were fitted for the least error (4.9e-12 and 6.1e-14) by reweighted least squares.
-VECTOR_INLINE double wide_tangent(double x) {
+// x = n π / 2 + r for |x| < 2^20, with π / 2 in two parts, and sine and cosine of |r| <= π / 4 with errors below 1e-11: polynomials that were
+// fitted for the least error (4.9e-12 and 6.1e-14) by reweighted least squares.
+typedef struct {
+    double sine;
+    double cosine;
+    // Its lowest bits are n.
+    uint64_t quadrant;
+} reduced_angle;
+
+VECTOR_INLINE reduced_angle reduce_angle(double x) {
     const double shifted = x * 0.63661977236758134308 + WIDE_MAGIC;
     const double n = shifted - WIDE_MAGIC;
     const double r = (x - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11;
@@ -149,12 +156,23 @@ VECTOR_INLINE double wide_tangent(double x) {
     double s = z * 0x1.6cd9f008a0b06p-19 + -0x1.a00fa4ac4ef09p-13;
     s = s * z + 0x1.1111089f31478p-7;
     s = s * z + -0x1.5555554cc5414p-3;
-    const double sine = r * (1.0 + z * s);
     double c = z * -0x1.23d98035f14fdp-22 + 0x1.a00f1a90a3c27p-16;
     c = c * z + -0x1.6c16b41319ca0p-10;
     c = c * z + 0x1.5555554712c16p-5;
     c = c * z + -0x1.ffffffffec37fp-2;
-    const double cosine = 1.0 + z * c;
-    const uint64_t is_odd = double_to_bits(shifted) & 1;
-    return (is_odd ? -cosine : sine) / (is_odd ? sine : cosine);
+    return (reduced_angle){.sine = r * (1.0 + z * s), .cosine = 1.0 + z * c, .quadrant = double_to_bits(shifted)};
+}
+
+// sin x where `turns` is 0, and cos x where it is 1.
+VECTOR_INLINE double wide_sine(double x, uint64_t turns) {
+    const reduced_angle angle = reduce_angle(x);
+    const uint64_t quadrant = angle.quadrant + turns;
+    const double value = quadrant & 1 ? angle.cosine : angle.sine;
+    return bits_to_double(double_to_bits(value) ^ (quadrant & 2) << 62);
+}
+
+VECTOR_INLINE double wide_tangent(double x) {
+    const reduced_angle angle = reduce_angle(x);
+    const int is_odd = angle.quadrant & 1;
+    return (is_odd ? -angle.cosine : angle.sine) / (is_odd ? angle.sine : angle.cosine);
 }
