@@ -97,7 +97,19 @@ public final class MutableTensor {
     public func fill<Element: TensorElement>(with value: Element) throws(TensorError) {
         try lend()
         defer { takeBack() }
-        unsafe try pointer(to: Element.self).update(repeating: value, count: count)
+        let elements = unsafe try pointer(to: Element.self)
+        // By size, since for a type that only another module knows each element would take a call.
+        switch MemoryLayout<Element>.size {
+        case 1: unsafe Self.repeatBits(unsafeBitCast(value, to: UInt8.self), at: elements, count)
+        case 2: unsafe Self.repeatBits(unsafeBitCast(value, to: UInt16.self), at: elements, count)
+        case 4: unsafe Self.repeatBits(unsafeBitCast(value, to: UInt32.self), at: elements, count)
+        case 8: unsafe Self.repeatBits(unsafeBitCast(value, to: UInt64.self), at: elements, count)
+        default: unsafe elements.update(repeating: value, count: count)
+        }
+    }
+
+    private static func repeatBits<Bits: TensorBits>(_ bits: Bits, at start: UnsafeMutableRawPointer, _ count: Int) {
+        unsafe start.assumingMemoryBound(to: Bits.self).update(repeating: bits, count: count)
     }
 
     /// Keeps others from the elements until ``takeBack()``.
