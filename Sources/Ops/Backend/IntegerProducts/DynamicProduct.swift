@@ -79,13 +79,10 @@ struct DynamicProduct: @unchecked Sendable {
         }
     }
 
-    /// - Parameters:
-    ///   - panels: as ``PanelLayout`` has them for ``ProductPrecision/int8``.
-    ///   - prepare: called with each tile of C (rows and columns) before the product is added to it.
+    /// - Parameter panels: as ``PanelLayout`` has them for ``ProductPrecision/int8``.
     /// - Throws: ``TensorError`` where there is no memory to round A into.
     func run(
-        _ a: UnsafePointer<Float>, panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool,
-        prepare: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
+        _ a: UnsafePointer<Float>, panels: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool
     ) throws(TensorError) {
         guard m > 0, n > 0, k > 0 else { return }
         let tiles = MatrixTiles(
@@ -100,7 +97,6 @@ struct DynamicProduct: @unchecked Sendable {
                     unsafe round(rows, of: a, into: rounded.from(rows.lowerBound, step: step))
                 }
                 tiles.forEach(threads) { _, rows, columns in
-                    prepare(rows, columns)
                     let isDone = unsafe multiply(rows: rows, columns: columns, panels, c) { first, _, _ in
                         unsafe rounded.from(first, step: step)
                     }
@@ -109,7 +105,6 @@ struct DynamicProduct: @unchecked Sendable {
             }
         } else {
             tiles.forEach(threads) { _, rows, columns in
-                prepare(rows, columns)
                 let isDone = unsafe multiply(rows: rows, columns: columns, panels, c) { first, count, memory in
                     let rounded = unsafe Rows(memory, count: count, step: step)
                     unsafe round(first..<first + count, of: a, into: rounded)

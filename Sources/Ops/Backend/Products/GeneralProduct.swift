@@ -9,17 +9,17 @@ func generalProduct<Element: BLASElement>(
     addend: Tensor?, beta: Element, _ precision: Precision, into output: MutableTensor, threads: ThreadPool
 ) throws {
     nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
-    let addend = try Addend<Element>(addend, output: output.shape, beta: beta)
     nonisolated(unsafe) let left = unsafe try a.pointer(to: Element.self)
     nonisolated(unsafe) let right = unsafe try b.pointer(to: Element.self)
-    guard k > 0 else { return unsafe addend.fill(target, rows: 0..<m, columns: 0..<n, width: n) }
-    let product = unsafe MatrixProduct<Element>(
-        m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: alpha,
-        start: addend.isZero ? .zero : .target, precision: precision)
-    unsafe product.run(batch: 1, threads: threads) { _ in
-        unsafe (left, right, target)
-    } prepare: { _, rows, columns in
-        if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
+    try Addend<Element>(addend, beta: beta, m: m, n: n).withStart { start in
+        guard k > 0 else {
+            let empty = unsafe GEMM<Element>(
+                m: m, n: n, k: 0, a: left, lda: 1, b: right, ldb: n, start: start, c: target, ldc: n)
+            return unsafe empty.runAsLoops(beta: empty.writeStart())
+        }
+        unsafe MatrixProduct<Element>(
+            m: m, n: n, k: k, transposeA: transposeA, transposeB: transposeB, alpha: alpha, start: start, precision: precision
+        ).run(batch: 1, threads: threads) { _ in unsafe (left, right, target) }
     }
 }
 
@@ -31,36 +31,36 @@ func generalProduct(
     into output: MutableTensor, threads: ThreadPool
 ) throws {
     let left = unsafe try a.pointer(to: Float.self)
-    nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
-    let addend = try Addend<Float>(addend, output: output.shape, beta: beta)
-    let product = unsafe PanelProduct(
-        m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: addend.isZero ? .zero : .target)
-    unsafe try product.run(left, panels: panels, target, threads: threads) { rows, columns in
-        if !addend.isZero { unsafe addend.fill(target, rows: rows, columns: columns, width: n) }
+    let target = unsafe try output.pointer(to: Float.self)
+    try Addend<Float>(addend, beta: beta, m: m, n: n).withStart { start in
+        unsafe try PanelProduct(m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: start)
+            .run(left, panels: panels, target, threads: threads)
     }
 }
 
-/// beta · C, broadcast over the output.
+/// beta · C, broadcast over m×n elements.
 private struct Addend<Element: BLASElement> {
-    let values: [Element]
-    let strides: [Int]
-    var isZero: Bool { values.isEmpty }
+    private let values: [Element]
+    private let isEachRow: Bool
+    private let isEachColumn: Bool
 
-    init(_ c: Tensor?, output: Shape, beta: Element) throws {
-        guard let c, beta != 0 else {
-            values = []
-            strides = [0, 0]
+    init(_ c: Tensor?, beta: Element, m: Int, n: Int) throws {
+        guard let c, beta != 0, m > 0, n > 0 else {
+            (values, isEachRow, isEachColumn) = ([], false, false)
             return
         }
-        values = try c.array(of: Element.self).map { $0 * beta }
-        strides = c.shape.broadcastStrides(to: output)
+        let strides = c.shape.broadcastStrides(to: try Shape([m, n]))
+        (isEachRow, isEachColumn) = (m == 1 || strides[0] == 0, n == 1 || strides[1] == 0)
+        let scaled = try c.array(of: Element.self).map { $0 * beta }
+        values = isEachRow && isEachColumn ? Array(repeating: scaled[0], count: n) : scaled
     }
 
-    func fill(_ target: UnsafeMutablePointer<Element>, rows: Range<Int>, columns: Range<Int>, width: Int) {
-        for row in rows {
-            for column in columns {
-                unsafe target[row * width + column] = isZero ? 0 : values[row * strides[0] + column * strides[1]]
-            }
+    func withStart<Result>(_ body: (ProductStart<Element>) throws -> Result) rethrows -> Result {
+        try unsafe values.withUnsafeBufferPointer { values in
+            guard let first = values.baseAddress, !values.isEmpty else { return unsafe try body(.zero) }
+            let start: ProductStart<Element> =
+                unsafe isEachRow ? .columns(first) : isEachColumn ? .rows(first) : .matrix(first, columns: nil)
+            return unsafe try body(start)
         }
     }
 }

@@ -17,17 +17,13 @@ struct MatrixProduct<Element: BLASElement>: @unchecked Sendable {
     private var ldb: Int { max(transposeB ? k : n, 1) }
 
     /// Runs one product for each batch index; `pointers` gives the matrices' first elements.
-    ///
-    /// - Parameter prepare: called with each tile of C (rows and columns) before the product is added to it.
     func run(
         batch: Int, threads: ThreadPool,
-        pointers: @Sendable (Int) -> (a: UnsafePointer<Element>, b: UnsafePointer<Element>, c: UnsafeMutablePointer<Element>),
-        prepare: @Sendable (_ batch: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _, _ in }
+        pointers: @Sendable (Int) -> (a: UnsafePointer<Element>, b: UnsafePointer<Element>, c: UnsafeMutablePointer<Element>)
     ) {
         guard batch > 0, m > 0, n > 0 else { return }
         MatrixTiles(batch: batch, m: m, n: n, k: k, threads: threads.threadCount).forEach(threads) {
             item, rows, columns in
-            prepare(item, rows, columns)
             let (a, b, c) = unsafe pointers(item)
             unsafe GEMM(
                 transposeA: transposeA, transposeB: transposeB, m: rows.count, n: columns.count, k: k, alpha: alpha,

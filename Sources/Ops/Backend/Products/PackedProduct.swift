@@ -17,7 +17,7 @@ struct PackedProduct {
     }
 
     /// The same with a right factor that was packed before, which is read in one piece also for a single row.
-    static func isPreferredForPanels(n: Int, k: Int) -> Bool { unsafe level != 0 && n >= 8 && k >= 4 }
+    static func isPreferredForPanels(n: Int, k: Int) -> Bool { unsafe level != 0 && n >= 8 && k > 0 }
 
     /// The right factor op(B), k×n.
     @unsafe

@@ -65,13 +65,10 @@ struct PanelProduct: @unchecked Sendable {
         return (shape, right)
     }
 
-    /// - Parameters:
-    ///   - panels: as ``layout(n:k:isTransposed:isGated:precision:)`` has them.
-    ///   - prepare: called with each tile of C (rows and columns) before the product is added to it.
+    /// - Parameter panels: as ``layout(n:k:isTransposed:isGated:precision:)`` has them.
     /// - Throws: ``TensorError`` where there is no memory to pack A into.
     func run(
-        _ a: UnsafePointer<Float>, panels: PackedPanels, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool,
-        prepare: @Sendable (_ rows: Range<Int>, _ columns: Range<Int>) -> Void = { _, _ in }
+        _ a: UnsafePointer<Float>, panels: PackedPanels, _ c: UnsafeMutablePointer<Float>, threads: ThreadPool
     ) throws(TensorError) {
         guard m > 0, n > 0, k > 0 else { return }
         let lda = rowStep ?? (transposeA ? m : k)
@@ -86,15 +83,13 @@ struct PanelProduct: @unchecked Sendable {
             return unsafe try DynamicProduct(
                 m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: start, isGated: isGated, halvesLast: halvesLast,
                 turnsResult: turnsResult
-            ).run(a, panels: panels, c, threads: threads, prepare: prepare)
+            ).run(a, panels: panels, c, threads: threads)
         }
         if precision == .int4Weights, let rows = unsafe bitRows(panels) {
-            prepare(0..<m, 0..<n)
             return unsafe try rows.run(a, rows: m, start, c, threads: threads)
         }
         unsafe MatrixTiles(batch: 1, m: m, n: n, k: k, threads: threads.threadCount, columnMultiple: PackedProduct.columns)
             .forEach(threads) { _, rows, columns in
-                prepare(rows, columns)
                 let isDone = unsafe PackedProduct(
                     transposeA: transposeA, m: rows.count, n: columns.count, k: k, alpha: alpha,
                     a: a + rows.lowerBound * (transposeA ? 1 : lda), lda: lda,
