@@ -20,7 +20,24 @@ CK_KERNEL(void, attention_limit_mask, (float *mask, size_t count, float least), 
     for (size_t i = 0; i < count; i++) mask[i] = mask[i] < least && mask[i] != -INFINITY ? least : mask[i];
 }
 
-// Whether a number from `first` to before `end` is above `least`, or none.
+CK_KERNEL(
+    int, attention_are_finite, (const float *numbers, ptrdiff_t row_step, ptrdiff_t rows, ptrdiff_t width),
+    (numbers, row_step, rows, width)) {
+    // Infinities and NaN times 0 are NaN, and so are sums with them.
+    float sums[VECTOR_LANES] = {0};
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const float *line = numbers + row * row_step;
+        ptrdiff_t i = 0;
+        for (; i + VECTOR_LANES <= width; i += VECTOR_LANES)
+            for (int j = 0; j < VECTOR_LANES; j++) sums[j] += line[i + j] * 0.0f;
+        for (; i < width; i++) sums[0] += line[i] * 0.0f;
+    }
+    int are_finite = 1;
+    for (int j = 0; j < VECTOR_LANES; j++) are_finite &= sums[j] == 0;
+    return are_finite;
+}
+
+// Whether a number from `first` to before `end` is above `least`, or NaN.
 VECTOR_INLINE int any_above(const float *numbers, int first, int end, float least) {
     int i = first;
     for (; i + VECTOR_LANES <= end; i += VECTOR_LANES) {

@@ -132,6 +132,25 @@ import Testing
     }
 
     /// The transposes around it become strides.
+    /// A key that a mask hides from every query still makes NaN of them where it, or its value, is infinite: 0 · ∞, as written out.
+    @Test(arguments: [false, true], [Float.infinity, .greatestFiniteMagnitude])
+    func infinitiesOfHiddenKeys(isValue: Bool, limit: Float) throws {
+        var g = FusionGraph()
+        let (query, key, value) = (try g.input([1, 2, 40, 16]), try g.input([1, 2, 16, 40]), try g.input([1, 2, 40, 16]))
+        let place = isValue ? value : key
+        var numbers = try #require(g[place]).array(of: Float.self)
+        numbers[isValue ? 35 * 16 + 3 : 3 * 40 + 35] = .infinity
+        g[place] = try Tensor(numbers, shape: #require(g[place]).shape)
+        let hidden = (0..<40 * 40).map { $0 % 40 >= 30 ? -limit : 0 }
+        let scores = g.node("Add", g.node("MatMul", query, key), g.constant(try Tensor(hidden, shape: Shape([40, 40]))))
+        let weights = g.node("Softmax", scores, attributes: NodeAttributes(["axis": .int(-1)]))
+        let y = g.node("MatMul", weights, value)
+        let (fused, written, _) = try g.results(y, threads: ThreadPool(threadCount: 2))
+        let (found, expected) = (try fused.array(of: Float.self), try written.array(of: Float.self))
+        #expect(expected.contains { $0.isNaN })
+        #expect(found.map(\.isNaN) == expected.map(\.isNaN))
+    }
+
     @Test func readsHeadsWhereTheyLie() throws {
         #expect(try Form().nodeCount() == 1)
         #expect(try Form(hasJoinedKeys: true).nodeCount() == 1)

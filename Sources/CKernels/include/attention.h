@@ -13,8 +13,11 @@ void attention_apply_mask(float *scores, const uint8_t *mask, size_t count);
 // Finite numbers below `least` become that; -∞ and NaN stay.
 void attention_limit_mask(float *mask, size_t count, float least);
 
-// Whether the masks of some queries (1 at least), rows of `keys` numbers, all have one above `least`, or none: then all such are from
-// `first` to before `end`.
+// Whether `rows` rows of `width` numbers have neither infinities nor NaN.
+int attention_are_finite(const float *numbers, ptrdiff_t row_step, ptrdiff_t rows, ptrdiff_t width);
+
+// Whether the masks of some queries (1 at least), rows of `keys` numbers, all have one above `least`, or NaN: then all such are from `first`
+// to before `end`.
 int attention_reached_keys(
     const float *mask, ptrdiff_t row_step, int queries, int keys, float least, int *first, int *end);
 

@@ -36,7 +36,7 @@ void ck_gemm_unpacked_kernel(
     int level, int rows, ptrdiff_t k, const float *a, ptrdiff_t row_step, const float *b, const float *start,
     ptrdiff_t start_step, float *c, ptrdiff_t ldc);
 
-// The same of the first columns of a tile, 1 or more, with a packed panel of A or as it lies: only these are read of `start`, and written.
+// The same of the first columns of a tile, 1 or more, with A packed or read in place: only these are read of `start`, and written.
 void ck_gemm_edge_kernel(
     int level, int rows, int columns, int is_packed, ptrdiff_t k, const float *a, ptrdiff_t a_step, const float *b,
     const float *start, ptrdiff_t start_step, float *c, ptrdiff_t ldc);

@@ -138,6 +138,7 @@ struct PanelAttention: @unchecked Sendable {
 
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         unsafe packKeysAndValues(batch: batch, head: head, layout, memory)
+        let leavesOut = unsafe leavesOutKeys(batch: batch, head: head)
         let problem = unsafe kernel.problem
         let queries = unsafe memory + layout.queries
         for panel in panels {
@@ -147,7 +148,8 @@ struct PanelAttention: @unchecked Sendable {
                 kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: queries)
             let columns = count <= Self.lanes / 2 && left.writesParts ? Self.lanes / 2 : Self.lanes
             unsafe attend(
-                PanelQueries(batch: batch, head: head, rows: first..<first + count, columns: columns), layout, memory)
+                PanelQueries(batch: batch, head: head, rows: first..<first + count, columns: columns), leavesOut: leavesOut,
+                layout, memory)
             unsafe attention_write_columns(
                 memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
                 kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
@@ -192,13 +194,28 @@ struct PanelAttention: @unchecked Sendable {
         unsafe (panel + packed * lanes).update(repeating: 0, count: (layout.widthSteps - packed) * lanes)
     }
 
+    /// Whether keys that a mask shuts out may be left out: written out, their infinities and NaN reach the results all the same.
+    private func leavesOutKeys(batch: Int, head: Int) -> Bool {
+        let problem = unsafe kernel.problem
+        guard mask != nil, problem.isWrittenOut else { return true }
+        let keyHead = head / (extents.heads / extents.keyHeads)
+        return unsafe attention_are_finite(
+            kernel.key + problem.key.offset(batch: batch, head: keyHead, row: 0), problem.key.row, extents.keys, extents.width)
+            != 0
+            && attention_are_finite(
+                kernel.value + problem.value.offset(batch: batch, head: keyHead, row: 0), problem.value.row, extents.keys,
+                extents.valueWidth) != 0
+    }
+
     /// The weighted sums of all values for the packed panel of queries.
-    private func attend(_ panel: PanelQueries, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
+    private func attend(
+        _ panel: PanelQueries, leavesOut: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
+    ) {
         let lanes = Self.lanes
         let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
         unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
         unsafe sums.update(repeating: 0, count: lanes)
-        let reachable = mask.map { reachableKeys(panel, $0) } ?? 0..<extents.keys
+        let reachable = leavesOut ? mask.map { reachableKeys(panel, $0) } ?? 0..<extents.keys : 0..<extents.keys
         var isFirst = true
         for first in stride(from: 0, to: layout.keyPanels, by: blockPanels) {
             let block = first * rows..<(first + blockPanels) * rows

@@ -19,7 +19,7 @@ struct PanelAttentionMask: @unchecked Sendable {
     private let block: Int
     private let isPaired: Bool
 
-    /// What is added to scores below this shuts keys out from queries that have others: exporters write float32's least number for -∞,
+    /// What is added to scores below this hides keys from queries that have others: exporters write float32's least number for -∞,
     /// and a score has no digit in common with either. Nor is less added where weights are pairs, whose exponents are multiplied with
     /// 1/ln 2 as they are, which may not overflow.
     private static let least: Float = -1e30

@@ -63,7 +63,7 @@ enum LeftPanels {
         }
     }
 
-    /// Calls `body` on a thread whose registers are ready for ``multiply(rows:steps:_:_:start:startStep:into:step:ahead:aheadStep:)``.
+    /// Calls `body` on a thread whose registers are ready for ``multiply(rows:steps:_:_:start:startStep:into:step:columns:ahead:aheadStep:)``.
     func withRegisters<Result>(_ body: () -> Result) -> Result {
         guard self == .tiles else { return body() }
         ck_amx_begin()
