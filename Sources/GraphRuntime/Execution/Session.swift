@@ -80,6 +80,10 @@ public final class Session: Sendable {
     private let inputIDs: [String: ValueID]
     private let options: SessionOptions
     private let optimizer: Optimizer
+    /// Nil where constants may be replaced.
+    private let late: LateConstants?
+    /// Constants that are computed again when they are needed.
+    private let renewable: Mutex<[Tensor]>
     /// Nil where memory is spared.
     private let constants: PackedConstantStore?
     private let plans = Mutex<[(key: [PlanKey], plan: Plan)]>([])
@@ -125,11 +129,13 @@ public final class Session: Sendable {
         if !options.optimize { used = graph.replaceable }
         for id in used { if let tensor = prepared.initializers[id] { constants?.admit(tensor) } }
         for tensor in weights { constants?.admit(tensor) }
+        renewable = Mutex(weights.filter { $0.storage.deferred != nil })
         unusedReplaceable = graph.replaceable.subtracting(used)
         replaceable = Mutex(prepared.initializers.filter { used.contains($0.key) })
         for id in used { prepared.initializers[id] = nil }
         fixedGraph = prepared
         self.optimizer = optimizer
+        late = graph.replaceable.isEmpty ? LateConstants(of: prepared) : nil
         self.files = files
         inputs = graph.inputs.filter { graph.initializers[$0] == nil }.map { graph.values[$0] }
         outputs = graph.outputs.map { graph.values[$0] }
@@ -158,7 +164,9 @@ public final class Session: Sendable {
         do {
             let result = try walk(bindings, observer: observer)
             // An operator goes on without a packed form that there is no memory for, and without elements would read zeros.
-            let failure = replaceable.withLock { $0.values.lazy.compactMap { $0.storage.deferred?.failure }.first }
+            let failure =
+                renewable.withLock { $0.lazy.compactMap { $0.storage.deferred?.failure }.first }
+                ?? replaceable.withLock { $0.values.lazy.compactMap { $0.storage.deferred?.failure }.first }
             if let failure { throw failure }
             return result
         } catch let error as RunError where error.kind == .cancelled {
@@ -296,7 +304,12 @@ public final class Session: Sendable {
             facts[id] = fact
         }
         let start = DispatchTime.now().uptimeNanoseconds
-        let optimized = try optimizer.optimize(graph, inputFacts: facts)
+        let optimized = try optimizer.optimize(graph, inputFacts: facts, late: late)
+        for tensor in optimized.weights { constants?.admit(tensor) }
+        renewable.withLock { known in
+            let added = optimized.weights.filter { tensor in !known.contains { $0.storage === tensor.storage } }
+            known += added
+        }
         let plan = try Plan(
             optimized,
             steadyInputs: options.steadyInputs.compactMap { inputIDs[$0] }.filter { !bindings.defaults.contains($0) },

@@ -43,30 +43,42 @@ struct Optimizer {
     }
 
     /// The graph for inputs of these facts, with the facts of all its values.
-    func optimize(_ graph: Graph, inputFacts: [ValueID: Fact]) throws -> OptimizedGraph {
+    ///
+    /// - Parameter late: what plans of the graph share; nil for a graph that has one plan, or whose constants may be replaced.
+    func optimize(_ graph: Graph, inputFacts: [ValueID: Fact], late: LateConstants? = nil) throws -> OptimizedGraph {
         // Those that came before shapes were known.
         var counts: [String: Int] = [:]
         for case let fusion? in graph.nodes.map(\.fusion) { counts[fusion.fusion, default: 0] += 1 }
+        var renewable: [Tensor] = []
         var editor = try editor(graph, inputFacts, keepsLate: true)
         try apply(fusions.filter(\.comesBeforeFolding), to: &editor, &counts)
         let refusals = editor.refusals
         if editor.nodes.contains(where: { isFoldedLate($0, editor) }) {
             var remaining = editor.graph
             remaining.removeDeadCode()
-            editor = try self.editor(remaining, inputFacts, keepsLate: false)
+            editor = try self.editor(remaining, inputFacts, keepsLate: false, late: late) { renewable = $0 }
         }
         try apply(fusions.filter { !$0.comesBeforeFolding && !$0.remakesWeights }, to: &editor, &counts)
         var result = editor.graph
         result.removeDeadCode()
         try result.validate()
-        return OptimizedGraph(graph: result, facts: editor.facts, fusionCounts: counts, refusals: refusals + editor.refusals)
+        return OptimizedGraph(
+            graph: result, facts: editor.facts, fusionCounts: counts, refusals: refusals + editor.refusals,
+            weights: late == nil ? [] : renewable)
     }
 
     /// The graph with all facts that follow, in the hands of fusions.
-    private func editor(_ graph: Graph, _ inputFacts: [ValueID: Fact], keepsLate: Bool) throws -> GraphEditor {
+    ///
+    /// - Parameter renewable: is given the constants that were folded and can be computed again.
+    private func editor(
+        _ graph: Graph, _ inputFacts: [ValueID: Fact], keepsLate: Bool, late: LateConstants? = nil,
+        renewable: ([Tensor]) -> Void = { _ in }
+    ) throws -> GraphEditor {
         var specializer = Specializer(
-            graph, inputFacts: inputFacts, threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: keepsLate)
+            graph, inputFacts: inputFacts, threads: threads, savesMemory: savesMemory, limits: limits, keepsLate: keepsLate,
+            late: late)
         try specializer.run()
+        renewable(specializer.renewable)
         var specialised = specializer.graph
         specialised.removeDeadCode()
         specialised.mergeCommonSubexpressions()
@@ -116,4 +128,6 @@ struct OptimizedGraph {
     var fusionCounts: [String: Int]
     /// Matches that could not be replaced.
     var refusals: [FusionReport.Miss] = []
+    /// Weights that kernels may keep packed although they aren't a file's, see ``Optimizer/prepare(_:)``.
+    var weights: [Tensor] = []
 }

@@ -13,9 +13,11 @@ struct Specializer {
     private let limits: ResourceLimits
     /// Whether nodes that are folded late stay, see ``Operator/isFoldedLate(inputs:)``.
     private let keepsLate: Bool
+    /// What of the session's graph was folded late for other plans.
+    private let late: LateConstants?
     /// Bytes of constants that may still be computed ahead.
     private var remainingBytes: Int
-    /// Constants that were computed of a file's, and can be computed again: kernels may keep them packed alone.
+    /// Constants that were computed of others, and can be computed again: kernels may keep them packed alone.
     private(set) var renewable: [Tensor] = []
     private let outputs: Set<ValueID>
     private var kept: [Node] = []
@@ -24,15 +26,18 @@ struct Specializer {
 
     /// Constants that grow beyond their inputs are computed at run time rather than kept, from this size on.
     private static let largestGrownConstant = 16 << 20
+    /// Scales and other small inputs of a constant that can be made again may be in memory for that: 64 KB.
+    private static let largestKeptInput = 64 << 10
     /// Where memory is spared, larger constants are computed at run time: 64 KB, more than any bias.
     private static let largestSparedConstant = 64 << 10
 
     /// - Parameter inputFacts: for each input what is known of it.
     init(
         _ graph: Graph, inputFacts: [ValueID: Fact], threads: ThreadPool, savesMemory: Bool = false,
-        limits: ResourceLimits = ResourceLimits(), keepsLate: Bool = false
+        limits: ResourceLimits = ResourceLimits(), keepsLate: Bool = false, late: LateConstants? = nil
     ) {
         self.keepsLate = keepsLate
+        self.late = late
         self.graph = graph
         self.limits = limits
         remainingBytes = limits.foldedBytes ?? Self.defaultFoldedBytes(graph)
@@ -110,6 +115,10 @@ struct Specializer {
         guard operation.isView || !growsTooLarge(inputs: inputs, outputs: outputs) else { return false }
         // A few nodes can double a constant until no memory holds it: what goes beyond the budget is left to the run.
         guard operation.isView || Fact.byteCount(outputs) <= remainingBytes else { return false }
+        if let late, let id = node.outputs.first ?? nil, node.outputs.count == 1, late.isShared(node), let known = late[id] {
+            renewable.append(known)
+            return setConstants(node, [.tensor(known)])
+        }
         let values = inputs.map { $0.flatMap(\.value) }
         let results = try NodeRunner(threads: threads, runBytes: limits.runBytes).run(node, operation, inputs: values)
         let sources = Set(values.flatMap { Self.storages($0) })
@@ -117,16 +126,17 @@ struct Specializer {
         return setConstants(node, renewed(node, operation, values, results))
     }
 
-    /// What a node made of a file's constants, such as the Cast of a weight, so that it can be made again: where kernels read it packed, it
+    /// What a node made of constants, such as the Cast of a weight, so that it can be made again: where kernels read it packed, it
     /// needn't be in memory in another form, too. Such constants are packed once, as a file's own are, and not in every run.
     private mutating func renewed(
         _ node: Node, _ operation: any Operator, _ inputs: [Value?], _ results: [Value?]
     ) -> [Value?] {
-        guard keepsLate, !savesMemory, !operation.isView, node.outputs.count == 1,
+        guard keepsLate || late?.isShared(node) == true, !savesMemory, !operation.isView, node.outputs.count == 1,
             case .tensor(let known)? = results.first ?? nil, known.shape.rank > 1, known.dtype != .string,
             known.byteCount > Graph.largestMergedConstant,
             inputs.allSatisfy({ input in
-                if case .tensor(let tensor)? = input { tensor.storage.isMappedFile } else { input == nil }
+                guard case .tensor(let tensor)? = input else { return input == nil }
+                return tensor.storage.isMappedFile || tensor.byteCount <= Self.largestKeptInput
             })
         else { return results }
         let (threads, runBytes) = (threads, limits.runBytes)
@@ -138,8 +148,9 @@ struct Specializer {
                 }
                 return made
             }
-            renewable.append(tensor)
-            return [.tensor(tensor)]
+            let kept = node.outputs[0].flatMap { late?.keep(tensor, for: $0) } ?? tensor
+            renewable.append(kept)
+            return [.tensor(kept)]
         } catch {
             // Without addresses for it it stays as it is.
             return results

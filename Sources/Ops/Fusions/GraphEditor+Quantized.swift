@@ -47,6 +47,13 @@ extension GraphEditor {
         return DequantizedValue(source: source, scale: scale, zero: zero, scales: scales, axis: axis)
     }
 
+    /// The value's inputs with its zero point, for operators that need one: 0 where it isn't stated.
+    mutating func inputsWithZero(_ value: DequantizedValue) throws -> [ValueID?] {
+        if value.zero != nil { return value.inputs }
+        let zero = fact(value.source).dtype == .int8 ? try Tensor(scalar: Int8(0)) : try Tensor(scalar: UInt8(0))
+        return [value.source, value.scale, addConstant(zero, name: graph.values[value.source].name + "/zero_point")]
+    }
+
     func quantized(_ node: Int) -> QuantizedResult? {
         guard let operation = operation(node, as: QuantizeLinear.self), operation.blockSize == 0, let output = output(node),
             let dtype = fact(output).dtype, dtype == .int8 || dtype == .uint8, let x = nodes[node].inputs[0], isFloat(x),

@@ -85,7 +85,8 @@ struct QuantizedMatMulFusion: Fusion {
         else { return nil }
         return FusionMatch(
             nodes: result.nodes, type: name, operation: QLinearMatMul(),
-            inputs: factors.a.inputs + factors.b.inputs + [result.scale, zero], outputs: [result.output])
+            inputs: try editor.inputsWithZero(factors.a) + editor.inputsWithZero(factors.b) + [result.scale, zero],
+            outputs: [result.output])
     }
 }
 
@@ -101,6 +102,51 @@ struct DequantizedMatMulFusion: Fusion {
         return FusionMatch(
             nodes: [node], type: "MatMulInteger", operation: IntegerMatMul(isScaled: true),
             inputs: [a.source, b.source, a.zero, b.zero, scale], outputs: [output])
+    }
+}
+
+/// DequantizeLinear of a constant matrix → MatMul or Gemm, of which no operator of integers could be made.
+struct WeightQuantizedMatMulFusion: Fusion {
+    let name = "MatMul of quantised weights"
+    var comesBeforeFolding: Bool { true }
+
+    func match(endingAt node: Int, in editor: inout GraphEditor) throws -> FusionMatch? {
+        let inputs = editor.nodes[node].inputs
+        guard inputs.count > 1, let isTransposed = isTransposed(node, editor), editor.isFloat(inputs[0]),
+            let a = editor.shape(inputs[0]), a.rank > 1, let output = editor.output(node),
+            let producer = editor.producer(of: inputs[1]), let own = editor.operation(producer, as: DequantizeLinear.self),
+            editor.isFloat(inputs[1]), let numbers = editor.constant(editor.nodes[producer].inputs[0]), numbers.shape.rank == 2,
+            let scales = editor.constant(editor.nodes[producer].inputs[1]), scales.dtype == .float32,
+            // What doesn't fit is that node's error.
+            (try? QuantizationLayout(numbers.shape, scale: scales.shape, axis: own.axis, blockSize: own.blockSize)) != nil,
+            a.dimensions.last == numbers.shape[isTransposed ? 1 : 0],
+            var operation = WeightQuantizedMatMul(
+                own, numbers: numbers, scales: scales, isTransposed: isTransposed, rows: a.dimensions.dropLast().reduce(1, *))
+        else { return nil }
+        var operands: [ValueID?] = [inputs[0]] + editor.nodes[producer].inputs
+        while operands.count < 5 { operands.append(nil) }
+        if operands[3] != nil {
+            guard let zeros = editor.constant(operands[3]), zeros.dtype == numbers.dtype, zeros.shape == scales.shape else {
+                return nil
+            }
+        }
+        if inputs.count > 2, let bias = inputs[2] {
+            guard editor.shape(bias)?.dimensions == [operation.columns], editor.isFloat(bias) else { return nil }
+            operation.hasBias = true
+            operands.append(bias)
+        }
+        return FusionMatch(nodes: [node], type: "MatMul", operation: operation, inputs: operands, outputs: [output])
+    }
+
+    /// Whether the right factor is transposed; nil for other operators.
+    private func isTransposed(_ node: Int, _ editor: GraphEditor) -> Bool? {
+        if let matMul = editor.operation(node, as: MatMul.self) {
+            return matMul.hasBias || matMul.hasResidual ? nil : false
+        }
+        guard let gemm = editor.operation(node, as: Gemm.self), gemm.alpha == 1, gemm.beta == 1, !gemm.transposeA else {
+            return nil
+        }
+        return gemm.transposeB
     }
 }
 

@@ -149,12 +149,13 @@ struct DequantizeLinear: Operator {
         [Fact(dtype: try outputType ?? inputs[1].dtype, shape: try inputs[0].shape)]
     }
 
-    /// Weights of bytes, and biases of 32 bits, which products and convolutions of integers take as they are.
+    /// Weights of few bits, and biases of 32 bits, which products and convolutions take as they are.
     func isFoldedLate(inputs: [Fact?]) -> Bool {
-        guard let shape = inputs.first??.shape, blockSize == 0 else { return false }
+        guard let shape = inputs.first??.shape else { return false }
         switch inputs.first??.dtype {
         case .int8?, .uint8?: return shape.rank >= 2
-        case .int32?: return shape.rank == 1
+        case .int4?, .uint4?, .int2?, .uint2?: return shape.rank == 2
+        case .int32?: return shape.rank == 1 && blockSize == 0
         default: return false
         }
     }

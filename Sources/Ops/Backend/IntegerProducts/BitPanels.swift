@@ -23,6 +23,36 @@ struct BitPanels {
     private var floatsOfPanel: Int { 2 * blocks * Self.width }
     private var panelSize: Int { rowBytes * Self.width + floatsOfPanel * MemoryLayout<Float>.stride }
 
+    /// What a signed number's bits are changed by, so that the least of them is 0.
+    static func sign(of dtype: DType) -> UInt8 {
+        [.int8, .int4, .int2].contains(dtype) ? 1 << UInt8(dtype.bitWidth - 1) : 0
+    }
+
+    /// The numbers of a matrix [depth, columns], or of its transpose, as ``pack(_:scales:zeros:threads:)`` takes them, the least of which is 0.
+    ///
+    /// - Throws: ``TensorError`` where their count doesn't fit, or there is no memory.
+    func rows(of matrix: Tensor, isTransposed: Bool, threads: ThreadPool) throws(TensorError) -> Tensor {
+        guard matrix.count == columns * depth, matrix.dtype.bitWidth == bits else {
+            throw TensorError("\(matrix.dtype)\(matrix.shape) isn't a matrix of \(columns)×\(depth) numbers of \(bits) bits")
+        }
+        let result = try MutableTensor(dtype: .uint8, shape: Shape([columns * rowBytes]))
+        nonisolated(unsafe) let source = unsafe matrix.start.assumingMemoryBound(to: UInt8.self)
+        nonisolated(unsafe) let target = unsafe result.start.assumingMemoryBound(to: UInt8.self)
+        let (bits, mask, sign) = (bits, UInt8(truncatingIfNeeded: 1 << bits - 1), Self.sign(of: matrix.dtype))
+        let (own, other) = isTransposed ? (depth, 1) : (1, columns)
+        threads.forEachRange(columns, grain: 64) { part in
+            unsafe (target + part.lowerBound * rowBytes).update(repeating: 0, count: part.count * rowBytes)
+            for index in 0..<depth {
+                for column in part {
+                    let (from, to) = ((column * own + index * other) * bits, index * bits)
+                    let number = unsafe source[from / 8] >> UInt8(from % 8) & mask ^ sign
+                    unsafe target[column * rowBytes + to / 8] |= number << UInt8(to % 8)
+                }
+            }
+        }
+        return try result.finish()
+    }
+
     /// The packed form.
     ///
     /// - Parameters:
