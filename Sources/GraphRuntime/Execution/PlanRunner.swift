@@ -42,20 +42,8 @@ struct PlanRunner {
                 let isKept = frame.holdsResults(of: steady)
                 // A run that fails may leave them half made.
                 frame.setSteady([])
-                for index in plan.steps.indices where !(isKept && plan.steps[index].isSteady) {
-                    try Task.checkCancellation()
-                    if let step = frame.prepared[index] {
-                        try run(index, step.run, frame, values)
-                        try files.requireWhole()
-                        for id in step.releases { values[id] = nil }
-                        continue
-                    }
-                    plan.pages?.willRun(index)
-                    try run(index, frame, &values)
-                    try files.requireWhole()
-                    plan.pages?.didRun(index)
-                    for id in plan.steps[index].releases { values[id] = nil }
-                }
+                try walk(0..<(plan.deferred?.first ?? plan.steps.count), isKept: isKept, frame, &values)
+                if let deferred = plan.deferred { try run(deferred, frame, &values) }
                 frame.setSteady(steady)
                 return try plan.graph.outputs.map { id in
                     guard let value = values[id] else {
@@ -65,6 +53,35 @@ struct PlanRunner {
                 }
             }
         }
+    }
+
+    /// - Parameter isKept: whether what steady steps compute is there already.
+    private func walk(_ steps: Range<Int>, isKept: Bool, _ frame: Frame, _ values: inout [Value?]) throws {
+        for index in steps where !(isKept && plan.steps[index].isSteady) {
+            try Task.checkCancellation()
+            if let step = frame.prepared[index] {
+                try run(index, step.run, frame, values)
+                try files.requireWhole()
+                for id in step.releases { values[id] = nil }
+                continue
+            }
+            plan.pages?.willRun(index)
+            try run(index, frame, &values)
+            try files.requireWhole()
+            plan.pages?.didRun(index)
+            for id in plan.steps[index].releases { values[id] = nil }
+        }
+    }
+
+    /// Runs the steps whose shapes are known by now, by a plan of their own if there is one.
+    private func run(_ deferred: DeferredSteps, _ frame: Frame, _ values: inout [Value?]) throws {
+        guard observer?.watchesParts != false, let part = deferred.plan(for: values) else {
+            return try walk(deferred.first..<plan.steps.count, isKept: false, frame, &values)
+        }
+        let bindings = deferred.graph.inputs.compactMap { id in values[id].map { (id: id, value: $0) } }
+        let results = try PlanRunner(plan: part, threads: threads, observer: observer, files: files, depth: depth)
+            .walk(bindings)
+        for (id, value) in zip(deferred.graph.outputs, results) { values[id] = value }
     }
 
     private func run(_ index: Int, _ frame: Frame, _ values: inout [Value?]) throws {

@@ -60,6 +60,8 @@ final class Plan: Sendable {
     let pages: WeightPages?
     /// See ``ResourceLimits/runBytes``.
     let runBytes: Int?
+    /// The last of ``steps``, where they depend on shapes that only a run shows.
+    let deferred: DeferredSteps?
     /// Bytes of the outputs that each run gets memory of its own for.
     private let outputByteCount: Int
     /// Tells plans apart; no two of a process have the same.
@@ -77,12 +79,19 @@ final class Plan: Sendable {
     ///   - context: what operators choose their kernels by.
     ///   - runBytes: see ``ResourceLimits/runBytes``.
     ///   - specialiseSeconds: what making the optimised graph took.
+    ///   - level: how many plans it is a deferred part of.
     init(
         _ optimized: OptimizedGraph, steadyInputs: [ValueID], context: PlanContext, runBytes: Int? = nil,
-        specialiseSeconds: Double = 0, optimizer: Optimizer? = nil
+        specialiseSeconds: Double = 0, optimizer: Optimizer? = nil, level: Int = 0
     ) throws {
         let start = DispatchTime.now().uptimeNanoseconds
         number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
+        let split = optimizer.flatMap { optimizer in
+            steadyInputs.isEmpty
+                ? DeferredSteps.split(optimized, optimizer: optimizer, context: context, runBytes: runBytes, level: level) : nil
+        }
+        let optimized = split?.0 ?? optimized
+        deferred = split?.1
         (self.optimized, self.optimizer, self.context) = (optimized, optimizer, context)
         let planner = try Planner(optimized, steadyInputs: Set(steadyInputs), context: context)
         self.steadyInputs = steadyInputs
@@ -132,6 +141,8 @@ final class Plan: Sendable {
         (blocks, locations, arenaByteCount) = (plan.blocks, plan.locations, plan.arenaByteCount)
         (fusionCounts, steadyInputs, pages, runBytes) = (plan.fusionCounts, plan.steadyInputs, plan.pages, plan.runBytes)
         (outputByteCount, seconds, constants) = (plan.outputByteCount, plan.seconds, plan.constants)
+        // Nothing is deferred where constants may be replaced, see DeferredSteps.split.
+        deferred = nil
     }
 
     /// The same plan with another constant of the same type and shape; nil where something was computed of it ahead. The packed forms of
@@ -177,5 +188,6 @@ final class Plan: Sendable {
     func releaseMemory() {
         frames.withLock { $0 = [] }
         for step in steps { step.subgraphs?.releaseMemory() }
+        deferred?.releaseMemory()
     }
 }

@@ -133,6 +133,8 @@ public final class Profile: RunObserver {
     /// A profile without runs.
     public init() {}
 
+    public var watchesParts: Bool { true }
+
     public func didRun(_ event: NodeEvent) {
         guard spans.count < Self.largestSpanCount else {
             droppedSpanCount += 1

@@ -2,6 +2,10 @@ import Dispatch
 
 /// Watches runs from outside; a run without one pays nothing for it.
 public protocol RunObserver: AnyObject {
+    /// Whether steps behind a value whose shape only the run shows may run as they do without an observer: by a plan of their own, whose nodes
+    /// and values aren't those of the graph that ``willRun(_:)`` was given. False by default: then they run one by one.
+    var watchesParts: Bool { get }
+
     /// Called before the nodes of a graph run, not for graphs in attributes; the ids of the events that follow are this graph's.
     func willRun(_ graph: Graph)
 
@@ -13,6 +17,7 @@ public protocol RunObserver: AnyObject {
 }
 
 extension RunObserver {
+    public var watchesParts: Bool { false }
     public func willRun(_ graph: Graph) {}
     public func didRun(_ section: Section) {}
 }
