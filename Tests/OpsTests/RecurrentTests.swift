@@ -20,6 +20,26 @@ struct RecurrentTests {
             ], outputCount: 3)
     }
 
+    /// Weights of halves are packed as they are, and widened once where they aren't packed.
+    @Test(arguments: [("LSTM", 4), ("GRU", 3), ("RNN", 1)], [DType.float16, .bfloat16]) func weightsOfHalves(
+        operation: (type: String, gates: Int), dtype: DType
+    ) throws {
+        for isInFile in [true, false] {
+            var g = FusionGraph(dtype)
+            let x = try g.input([5, 2, 12])
+            let w = try g.weights([1, operation.gates * 24, 12], isInFile: isInFile)
+            let r = try g.weights([1, operation.gates * 24, 24], isInFile: isInFile)
+            let attributes = NodeAttributes(["hidden_size": .int(24)])
+            let y = g.outputs(1, of: operation.type, [x, w, r], attributes: attributes)[0]
+            let (fused, written, _) = try g.results(y, threads: ThreadPool(threadCount: 2))
+            #expect(fused.dtype == dtype)
+            let bound = dtype == .float16 ? 1e-3 : 8e-3
+            try expectClose(
+                HalfPrecision.widen(fused), HalfPrecision.widen(written).array(of: Float.self),
+                within: Tolerance(ofLargest: bound))
+        }
+    }
+
     @Test func emptySequencesKeepTheirState() throws {
         let empty = try lstm(length: 0)
         #expect(empty[0].shape.dimensions == [0, 1, 3, 5])

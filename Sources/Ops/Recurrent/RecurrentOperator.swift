@@ -29,6 +29,7 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
     private var hasCellState: Bool { Cell.self == LSTMCell.self }
 
     var floatingPointTypes: Set<DType>? { DType.wideFloats }
+    func takesHalves(input index: Int) -> Bool { index == 1 || index == 2 }
 
     /// - Parameter shape: of the input of a number, nil where it isn't given or known.
     private func geometry(_ shape: (Int) -> Shape?) throws -> RecurrentGeometry? {
@@ -84,7 +85,7 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
     }
 
     private func run<Element: RecurrentElement>(_ context: RunContext, _ type: Element.Type) throws {
-        let tensors = try (0..<8).map { try context.optionalInput($0) }
+        var tensors = try (0..<8).map { try context.optionalInput($0) }
         guard let geometry = try geometry({ tensors[$0]?.shape }) else { throw TensorError("an input is missing") }
         let lengths = try tensors[4]?.integers() ?? Array(repeating: geometry.length, count: geometry.batch)
         guard lengths.allSatisfy({ (0...geometry.length).contains($0) }) else {
@@ -93,9 +94,12 @@ struct RecurrentOperator<Cell: RecurrentCell>: Operator {
         let outputs = (0..<3).map { context.optionalOutput($0) }
         try outputs[0]?.fill(with: 0 as Element)
         // Without memory for the packed weights they are read as they lie.
+        let panels = try? panels?.panels(threads: context.threads)
+        let packed = try? recurrent?.tensor(threads: context.threads)
+        if panels == nil { tensors[1] = try tensors[1]?.widened(threads: context.threads) }
+        if packed == nil { tensors[2] = try tensors[2]?.widened(threads: context.threads) }
         let pass = try RecurrentPass<Element, Cell>(
-            geometry: geometry, cell: cell, functions: functions, tensors: tensors,
-            panels: try? panels?.panels(threads: context.threads), packed: try? recurrent?.tensor(threads: context.threads),
+            geometry: geometry, cell: cell, functions: functions, tensors: tensors, panels: panels, packed: packed,
             isReverse: direction == .reverse, lengths: lengths, clip: clip)
         try pass.run(into: outputs, threads: context.threads)
     }

@@ -30,15 +30,16 @@ struct RecurrentWeights: Sendable {
     /// Numbers of the products of a sequence.
     var productCount: Int { columns(stage: stages.count - 1).upperBound }
 
-    /// R in panels, where it is a constant of float32.
+    /// R in panels, where it is a constant of float32, or of halves, which are widened in them.
     func packed(_ r: Tensor, constants: PackedConstants) -> PackedConstant? {
-        guard Self.readsPanels, r.dtype == .float32, r.count == directions * gates * size * size, r.count > 0 else {
+        guard Self.readsPanels, r.dtype == .float32 || r.dtype.isHalf, r.count == directions * gates * size * size, r.count > 0
+        else {
             return nil
         }
         let form = "recurrent panels of \(Self.width) of \(directions)×\(stages)×\(size)"
         return constants.constant(r, form: form) { r, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([directions * productCount * size]))
-            let source = try r.aligned()
+            let source = try r.widened(threads: threads).aligned()
             try withExtendedLifetime(source) { () throws(TensorError) in
                 nonisolated(unsafe) let from = unsafe try source.pointer(to: Float.self)
                 nonisolated(unsafe) let to = unsafe try result.pointer(to: Float.self)
