@@ -14,7 +14,7 @@ void ck_div(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, 
 // The smaller and the larger operand; NaN where either is.
 void ck_min(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 void ck_max(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
-// C's fmod, with the sign of a; and Python's %, with the sign of b. Both are exact.
+// C's fmod, with the sign of a, which is exact; and Python's %, with the sign of b, which is rounded once where the signs differ.
 void ck_truncated_remainder(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 void ck_floored_remainder(const float *a, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, float *y, ptrdiff_t n);
 // a where it isn't negative, a * b elsewhere.

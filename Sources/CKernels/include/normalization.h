@@ -31,8 +31,8 @@ void normalization_affine_columns(
 // Layer normalisation of rows of `count` >= 1 numbers one behind the other: (x - mean) / sqrt(variance + epsilon) · scale[i] + bias[i]. Scales and
 // biases of a row are scale_step and bias_step behind those of the one before; `bias` may be null. y may be x.
 //
-// Where `is_written_out`, rows whose squares may overflow in float, or of nearly one number, are computed as a graph of single operators would, each step rounded to
-// float. Unless it is null, `statistics` gets each row's mean and 1 / sqrt(variance + epsilon).
+// Where `is_written_out`, rows whose squares may overflow in float, or whose numbers are nearly equal, are computed as a graph of single
+// operators would, each step rounded to float. Unless it is null, `statistics` gets each row's mean and 1 / sqrt(variance + epsilon).
 void normalization_layer_rows(
     const float *x, float *y, size_t rows, size_t count, double epsilon, const float *scale, size_t scale_step,
     const float *bias, size_t bias_step, int is_written_out, double *statistics);

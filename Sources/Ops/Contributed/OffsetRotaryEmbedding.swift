@@ -62,7 +62,7 @@ struct OffsetRotaryEmbedding: Operator {
         if try decoder.bool("is_packed_batching", default: false) {
             throw TensorError("attribute is_packed_batching isn't supported")
         }
-        // ONNX Runtime 1.32 has it in the schema, and no effect of it.
+        // ONNX Runtime 1.32 declares it and ignores it.
         decoder.ignore("scale")
         let (width, heads) = (
             try decoder.int("rotary_embedding_dim", default: 0), try decoder.int("num_heads", default: 0)

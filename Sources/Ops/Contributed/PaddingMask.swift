@@ -12,7 +12,7 @@ struct PaddingMask {
 
     /// - Parameter mask: of int32 (or int64, or bool):
     ///   [batch] the number of keys at the start that are valid;
-    ///   [3 · batch + 2] behind those numbers where the items' queries and keys begin among those of all, which is no news;
+    ///   [3 · batch + 2] behind those numbers where the items' queries and keys begin among those of all, which adds nothing;
     ///   [2 · batch] behind those ends where the valid keys begin;
     ///   [batch, keys] and [batch, queries, keys] 1 for a valid key;
     ///   [batch, 1, most keys, most keys] likewise, of which the queries' rows and the first keys count.

@@ -21,7 +21,9 @@ enum RemovedOperators {
         OperatorExpansion("ImageScaler", since: 1) { node in
             try node.decoder.requireInputs(1...1)
             let factor = try node.decoder.float("scale", default: 1)
-            let biases = try node.decoder.optionalFloats("bias") ?? []
+            guard let biases = try node.decoder.optionalFloats("bias"), !biases.isEmpty else {
+                throw TensorError("attribute bias should have a number for each channel")
+            }
             let product = try node.scaled(node.required(0), by: factor)
             let addend = node.constant(try Tensor(biases, shape: Shape([biases.count, 1, 1])))
             node.setOutput(0, node.add("Add", [product, node.add("CastLike", [addend, product])]))

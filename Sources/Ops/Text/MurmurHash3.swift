@@ -13,39 +13,37 @@ struct MurmurHash3: Operator {
 
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
-        let hashes = try Self.elements(x).map { hash($0) }
+        let hashes = try hashes(x)
         try context.output(0).copy(
             from: isPositive
                 ? Tensor(hashes, shape: x.shape) : Tensor(hashes.map { Int32(bitPattern: $0) }, shape: x.shape))
     }
 
-    private static func elements(_ x: Tensor) throws -> [[UInt8]] {
-        func bytes<Bits: FixedWidthInteger>(_ bits: Bits) -> [UInt8] {
-            (0..<Bits.bitWidth / 8).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
-        }
+    private func hashes(_ x: Tensor) throws -> [UInt32] {
         switch x.dtype {
-        case .string: return try x.texts().map { Array($0.utf8) }
-        case .int32: return try x.array(of: Int32.self).map { bytes($0) }
-        case .uint32: return try x.array(of: UInt32.self).map { bytes($0) }
-        case .int64: return try x.array(of: Int64.self).map { bytes($0) }
-        case .uint64: return try x.array(of: UInt64.self).map { bytes($0) }
-        case .float32: return try x.array(of: Float.self).map { bytes($0.bitPattern) }
-        case .float64: return try x.array(of: Double.self).map { bytes($0.bitPattern) }
+        case .string:
+            return try x.texts().map { text in
+                let bytes = Array(text.utf8)
+                return hash(bytes.count) { bytes[$0] }
+            }
+        case .int32, .uint32, .int64, .uint64, .float32, .float64:
+            let (bytes, width) = (x.bytes, x.dtype.bitWidth / 8)
+            return (0..<x.count).map { element in hash(width) { bytes[element * width + $0] } }
         default: throw TensorError("expected texts or numbers of 32 or 64 bits, found \(x.dtype)")
         }
     }
 
-    private func hash(_ bytes: [UInt8]) -> UInt32 {
+    private func hash(_ count: Int, byte: (Int) -> UInt8) -> UInt32 {
         func rotated(_ bits: UInt32, by count: UInt32) -> UInt32 { bits << count | bits >> (32 - count) }
         var result = seed
-        for start in stride(from: 0, to: bytes.count, by: 4) {
-            let block = bytes[start..<min(start + 4, bytes.count)]
-            var bits = block.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        for start in stride(from: 0, to: count, by: 4) {
+            let end = min(start + 4, count)
+            var bits = (start..<end).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32(byte($1)) }
             bits = rotated(bits &* 0xcc9e_2d51, by: 15) &* 0x1b87_3593
             result ^= bits
-            if block.count == 4 { result = rotated(result, by: 13) &* 5 &+ 0xe654_6b64 }
+            if end - start == 4 { result = rotated(result, by: 13) &* 5 &+ 0xe654_6b64 }
         }
-        result ^= UInt32(truncatingIfNeeded: bytes.count)
+        result ^= UInt32(truncatingIfNeeded: count)
         result = (result ^ result >> 16) &* 0x85eb_ca6b
         result = (result ^ result >> 13) &* 0xc2b2_ae35
         return result ^ result >> 16

@@ -1,8 +1,8 @@
 import GraphRuntime
 
 /// A regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), without references to what groups have matched, as
-/// there: a text is matched in time proportional to its length, by all ways through the expression at once (Thompson, "Regular
-/// Expression Search Algorithm", 1968).
+/// there: a match of a text takes time proportional to its length, by all ways through the expression at once (Thompson, "Regular
+/// Expression Search Algorithm", 1968). Many short matches that could each have become a long one take as much each.
 struct RegularExpression: Sendable {
     /// What holds between two scalars of a text.
     enum Assertion: Sendable {
@@ -122,7 +122,8 @@ struct RegularExpression: Sendable {
     func matches(in text: ArraySlice<Unicode.Scalar>) throws -> [Range<Int>] {
         var result: [Range<Int>] = []
         var start = text.startIndex
-        while let match = try firstMatch(in: text, from: start) {
+        var search = Search(stateCount: steps.count)
+        while let match = try firstMatch(in: text, from: start, &search) {
             result.append(match)
             start = match.isEmpty ? match.upperBound + 1 : match.upperBound
             if start > text.endIndex { break }
@@ -130,37 +131,48 @@ struct RegularExpression: Sendable {
         return result
     }
 
-    private func firstMatch(in text: ArraySlice<Unicode.Scalar>, from start: Int) throws -> Range<Int>? {
-        // States in the order of where their matches begin, so that of two ways to a state the one that began first gets there first.
-        var (current, next) = (StateSet(count: steps.count), StateSet(count: steps.count))
-        var (begins, pending): ([Int], [Int]) = ([], [])
+    /// What one search after the other works with.
+    private struct Search {
+        var current: StateSet
+        /// Where the matches of the current states begin.
+        var begins: [Int] = []
+        var pending: [Int] = []
         var reached: [(state: Int, begin: Int)] = []
-        var found: Range<Int>?
+        /// States since the last look at whether the task is cancelled.
         var work = 0
+
+        init(stateCount: Int) { current = StateSet(count: stateCount) }
+    }
+
+    private func firstMatch(
+        in text: ArraySlice<Unicode.Scalar>, from start: Int, _ search: inout Search
+    ) throws -> Range<Int>? {
+        var found: Range<Int>?
+        search.reached.removeAll(keepingCapacity: true)
         for index in start...text.endIndex {
             let before = index > text.startIndex ? text[index - 1] : nil
             let after = index < text.endIndex ? text[index] : nil
-            if found == nil { reached.append((0, index)) }
-            begins.removeAll(keepingCapacity: true)
-            for (state, begin) in reached {
+            search.current.removeAll()
+            search.begins.removeAll(keepingCapacity: true)
+            // In the order of where their matches begin, so that of two ways to a state the one that began first gets there first.
+            if found == nil { search.reached.append((0, index)) }
+            for (state, begin) in search.reached {
                 if let found, begin > found.lowerBound { break }
-                pending.append(state)
-                if follow(&pending, before, after, into: &current) { found = begin..<index }
-                begins += repeatElement(begin, count: current.members.count - begins.count)
+                search.pending.append(state)
+                if follow(&search.pending, before, after, into: &search.current) { found = begin..<index }
+                search.begins += repeatElement(begin, count: search.current.members.count - search.begins.count)
             }
-            reached.removeAll(keepingCapacity: true)
+            search.reached.removeAll(keepingCapacity: true)
             guard let after else { break }
-            for (state, begin) in zip(current.members, begins) where begin <= found?.lowerBound ?? begin {
-                if case .scalar(let set) = steps[state], set.contains(after) { reached.append((state + 1, begin)) }
+            for (state, begin) in zip(search.current.members, search.begins) where begin <= found?.lowerBound ?? begin {
+                if case .scalar(let set) = steps[state], set.contains(after) { search.reached.append((state + 1, begin)) }
             }
-            if found != nil, reached.isEmpty { break }
-            work += current.members.count + 1
-            if work > 1 << 20 {
+            if found != nil, search.reached.isEmpty { break }
+            search.work += search.current.members.count + 1
+            if search.work > 1 << 20 {
                 try Task.checkCancellation()
-                work = 0
+                search.work = 0
             }
-            swap(&current, &next)
-            current.removeAll()
         }
         return found
     }

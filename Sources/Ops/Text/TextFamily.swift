@@ -18,6 +18,18 @@ extension Tensor {
     }
 }
 
+/// Rows of texts behind each other, each filled up to the longest one, whose length is the second result.
+///
+/// - Throws: ``TensorError`` for more than 2^26 texts, a gigabyte without what they hold.
+func filled(_ rows: [[String]], with padding: String) throws(TensorError) -> ([String], width: Int) {
+    let width = rows.map(\.count).max() ?? 0
+    guard width == 0 || rows.count <= (1 << 26) / width else {
+        throw TensorError(
+            "\(rows.count) rows of \(width) texts are more than the \(1 << 26) that a tensor of texts may have here")
+    }
+    return (rows.flatMap { $0 + [String](repeating: padding, count: width - $0.count) }, width)
+}
+
 /// StringConcat-20: both texts one behind the other, broadcast.
 struct StringConcat: Operator {
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] { [Fact(dtype: .string)] }
@@ -60,8 +72,7 @@ struct StringSplit: Operator {
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         let parts = try x.texts().map(split)
-        let width = parts.map(\.count).max() ?? 0
-        let filled = parts.flatMap { $0 + [String](repeating: "", count: width - $0.count) }
+        let (filled, width) = try filled(parts, with: "")
         let shape = try Shape(x.shape.dimensions + [width])
         context.setOutput(0, .tensor(try Tensor(strings: filled, shape: shape)))
         try context.optionalOutput(1)?.copy(from: Tensor(parts.map { Int64($0.count) }, shape: x.shape))

@@ -42,14 +42,10 @@ struct Tokenizer: Operator {
             try Task.checkCancellation()
             return try tokens(Array(text.unicodeScalars)).map(\.text)
         }
-        var width = rows.map(\.count).max() ?? 0
-        if hasMarks, width > 0 {
-            rows = rows.map { [Self.startMark] + $0 + [Self.endMark] }
-            width += 2
-        }
+        if hasMarks, rows.contains(where: { !$0.isEmpty }) { rows = rows.map { [Self.startMark] + $0 + [Self.endMark] } }
+        let (filled, width) = try filled(rows, with: padding)
         // ONNX Runtime's shape of no texts has no axis of tokens.
         let shape = try Shape(x.shape.count == 0 ? x.shape.dimensions : x.shape.dimensions + [width])
-        let filled = rows.flatMap { $0 + [String](repeating: padding, count: width - $0.count) }
         context.setOutput(0, .tensor(try Tensor(strings: filled, shape: shape)))
     }
 

@@ -1,7 +1,7 @@
 import CKernels
 import GraphRuntime
 
-/// y = x, converted as `ck_conversion_of` says; nil where a type is none of its numbers and truth values. The tensors outlive what is returned.
+/// y = x, converted as `ck_conversion_of` says; nil where it knows one of the types neither as a number nor as truth values. The tensors outlive what is returned.
 func preparedConversion(_ x: Tensor, into y: MutableTensor) throws(TensorError) -> PreparedRun? {
     // Truth values are bytes of 0 and 1.
     let isBool = x.dtype == .bool
