@@ -53,8 +53,8 @@ final class ExternalData {
         let offset: Int
         /// Of the tensor.
         let byteCount: Int
-        /// Whether it states where it ends, or at least where it begins.
-        let isStated: Bool
+        /// Whether a length or an offset is stated.
+        let statesPlace: Bool
     }
 
     /// What the entries of a tensor name.
@@ -80,7 +80,7 @@ final class ExternalData {
         }
         locations.insert(location)
         return Place(
-            location: location, offset: offset, byteCount: byteCount, isStated: length != nil || values["offset"] != nil)
+            location: location, offset: offset, byteCount: byteCount, statesPlace: length != nil || values["offset"] != nil)
     }
 
     /// The file that has the part.
@@ -95,7 +95,7 @@ final class ExternalData {
         }
         // Without a length, the data are all that is left of the file (ONNX, external data); but there are writers that state where each
         // tensor of a file begins, and no lengths.
-        guard place.isStated || storage.byteCount - place.offset == place.byteCount else {
+        guard place.statesPlace || storage.byteCount - place.offset == place.byteCount else {
             throw foreign(storage, name)
                 ?? LoadError(
                     .externalData,

@@ -135,9 +135,9 @@ struct BlockQuantizedMatMul: SummingProduct {
             throw TensorError("g_idx should be in 0..<\(self.blocks), found \(wrong)")
         }
         let product = BitPanels.Product(
-            panels: layout, blockOfIndex: (0..<columns).map { Int32(groups?[$0] ?? $0 / blockSize) },
+            panels: layout, groups: groups,
             bias: hasBias ? try context.optionalInput(5) : nil, residual: hasResidual ? try context.input(6) : nil,
-            inPairs: multipliesPairs, inBytes: multipliesBytes, zero: commonZero, isInOrder: groups == nil)
+            inPairs: multipliesPairs, inBytes: multipliesBytes, zero: commonZero)
         try product.run(context.input(0), packed, into: context.output(0), threads: threads)
     }
 

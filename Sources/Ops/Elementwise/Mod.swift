@@ -16,13 +16,8 @@ private enum TruncatedRemainder<Element: NumericElement & FixedWidthInteger>: Bi
     }
 }
 
-/// The remainder with the divisor's sign, zeros included; NaN where the dividend is infinite or the divisor 0 (ONNX Mod-28).
 private enum FlooredDoubleRemainder: BinaryKernel {
-    @inline(__always) static func apply(_ a: Double, _ b: Double) -> Double {
-        let rest = a.truncatingRemainder(dividingBy: b)
-        if rest == 0 { return Double(signOf: b, magnitudeOf: 0) }
-        return (rest < 0) != (b < 0) ? rest + b : rest
-    }
+    @inline(__always) static func apply(_ a: Double, _ b: Double) -> Double { flooredRemainder(a, b) }
 }
 
 private enum TruncatedDoubleRemainder: BinaryKernel {

@@ -98,8 +98,8 @@ struct WeightQuantizedMatMul: SummingProduct {
         let threads = context.threads
         guard let packed = try? panels?.tensor(threads: threads) else { return try runOnFloats(&context) }
         let product = BitPanels.Product(
-            panels: layout, blockOfIndex: (0..<layout.depth).map { Int32($0 / layout.blockSize) },
-            bias: hasBias ? try context.optionalInput(5) : nil, residual: hasResidual ? try context.input(6) : nil,
+            panels: layout, bias: hasBias ? try context.optionalInput(5) : nil,
+            residual: hasResidual ? try context.input(6) : nil,
             inPairs: multipliesPairs, inBytes: multipliesBytes, zero: commonZero)
         try product.run(context.input(0), packed, into: context.output(0), threads: threads)
     }

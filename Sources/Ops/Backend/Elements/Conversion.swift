@@ -1,19 +1,20 @@
 import CKernels
 import GraphRuntime
 
-/// y = x, converted as `ck_conversion_of` says; nil where it knows one of the types neither as a number nor as truth values. The tensors outlive what is returned.
+/// y = x, converted as `ck_conversion_of` says; nil where it knows one of the types neither as a number nor as truth values. The tensors
+/// outlive what is returned.
 func preparedConversion(_ x: Tensor, into y: MutableTensor) throws(TensorError) -> PreparedRun? {
     // Truth values are bytes of 0 and 1.
     let isBool = x.dtype == .bool
     guard let source = isBool ? CK_UINT8 : x.dtype.numberType, let target = y.dtype.numberType else { return nil }
     guard x.count == y.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-    let kernel = unsafe ck_conversion_of(source, target)
+    guard let kernel = unsafe ck_conversion_of(source, target) else { return nil }
     nonisolated(unsafe) let numbers = unsafe x.start
     nonisolated(unsafe) let results = unsafe y.start
     let (count, sourceSize, targetSize) = (x.count, x.dtype.bitWidth / 8, y.dtype.bitWidth / 8)
     return { threads in
         threads.forEachRange(count, grain: BroadcastPlan.grain) { range in
-            unsafe kernel?(numbers + range.lowerBound * sourceSize, results + range.lowerBound * targetSize, range.count)
+            unsafe kernel(numbers + range.lowerBound * sourceSize, results + range.lowerBound * targetSize, range.count)
         }
     }
 }

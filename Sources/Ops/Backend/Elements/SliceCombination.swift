@@ -13,6 +13,8 @@ func combineSlices<Kernel: BinaryKernel>(
     guard updates.count == offsets.count * inner, offsets.allSatisfy({ $0 >= 0 && $0 < output.count / inner }) else {
         throw TensorError("slices of \(inner) elements of \(updates.shape) don't fit \(output.shape)")
     }
+    let updates = try updates.aligned()
+    defer { withExtendedLifetime(updates) {} }
     let source = unsafe try updates.pointer(to: Kernel.Output.self)
     let target = unsafe try output.pointer(to: Kernel.Output.self)
     if inner == 1 {

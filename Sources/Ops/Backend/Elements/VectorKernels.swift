@@ -59,13 +59,17 @@ enum FloatTruncatedRemainder: BinaryKernel {
     ) { unsafe ck_truncated_remainder(a, aStep, b, bStep, y, count) }
 }
 
-/// The remainder with the divisor's sign, zeros included; NaN where the dividend is infinite or the divisor 0.
+/// The remainder with the divisor's sign, zeros included; NaN where the dividend is infinite or the divisor 0 (ONNX Mod-28).
+@inline(__always)
+func flooredRemainder<Element: BinaryFloatingPoint>(_ a: Element, _ b: Element) -> Element {
+    let rest = a.truncatingRemainder(dividingBy: b)
+    if rest == 0 { return Element(signOf: b, magnitudeOf: 0) }
+    return (rest < 0) != (b < 0) ? rest + b : rest
+}
+
+/// ``flooredRemainder(_:_:)`` of floats.
 enum FloatFlooredRemainder: BinaryKernel {
-    static func apply(_ a: Float, _ b: Float) -> Float {
-        let rest = a.truncatingRemainder(dividingBy: b)
-        if rest == 0 { return Float(signOf: b, magnitudeOf: 0) }
-        return (rest < 0) != (b < 0) ? rest + b : rest
-    }
+    static func apply(_ a: Float, _ b: Float) -> Float { flooredRemainder(a, b) }
     static func row(
         _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int, _ y: UnsafeMutablePointer<Float>,
         _ count: Int

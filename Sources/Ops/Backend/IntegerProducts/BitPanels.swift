@@ -90,8 +90,8 @@ struct BitPanels {
     /// A · the widened matrix + bias + residual.
     struct Product {
         let panels: BitPanels
-        /// The block that each of the matrix's columns belongs to.
-        let blockOfIndex: [Int32]
+        /// The block that each of the matrix's columns belongs to; nil where blocks are of neighbouring columns.
+        var groups: [Int]?
         let bias: Tensor?
         let residual: Tensor?
         /// Whether both factors are rounded to bfloat16, and multiplied in pairs.
@@ -100,8 +100,6 @@ struct BitPanels {
         var inBytes = false
         /// The zero point of all blocks; nil where they have their own.
         var zero: Int?
-        /// Whether the blocks are of neighbouring columns.
-        var isInOrder = true
 
         /// Floats of widened panels at a time.
         private static let widenedCount = 128 << 10
@@ -112,7 +110,7 @@ struct BitPanels {
         /// - Throws: ``TensorError`` where shapes don't fit, or there is no memory.
         func run(_ a: Tensor, _ packed: Tensor, into output: MutableTensor, threads: ThreadPool) throws(TensorError) {
             let (n, k, width) = (panels.columns, panels.depth, BitPanels.width)
-            guard k > 0, n > 0, a.count % k == 0, output.count == a.count / k * n, blockOfIndex.count == k,
+            guard k > 0, n > 0, a.count % k == 0, output.count == a.count / k * n, groups.map({ $0.count >= k }) ?? true,
                 packed.byteCount == panels.panelCount * panels.panelSize, bias.map({ $0.count == n }) ?? true,
                 residual.map({ $0.count == output.count }) ?? true
             else { throw TensorError("\(a.shape) times a matrix of \(k)×\(n) doesn't have shape \(output.shape)") }
@@ -122,10 +120,11 @@ struct BitPanels {
                 columns: try bias?.pointer(to: Float.self), matrix: try residual?.pointer(to: Float.self))
             nonisolated(unsafe) let (left, numbers) = unsafe (try a.pointer(to: Float.self), packed.start)
             nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
-            if isInOrder, BitRows.isPreferred(rows: m, depth: k, blockSize: panels.blockSize, inBytes: inBytes) {
+            if groups == nil, BitRows.isPreferred(rows: m, depth: k, blockSize: panels.blockSize, inBytes: inBytes) {
                 return unsafe try rows(packed).run(left, rows: m, start, target, threads: threads)
             }
             nonisolated(unsafe) let starts = unsafe start
+            let blockOfIndex = (0..<k).map { Int32(groups?[$0] ?? $0 / panels.blockSize) }
             // Few rows leave each panel little work beyond widening it.
             let fitting = max(Self.widenedCount / (k * width), m < 16 ? 1 : 2)
             let parts = max((panels.panelCount + fitting - 1) / fitting, min(threads.threadCount, panels.panelCount))
@@ -142,7 +141,7 @@ struct BitPanels {
                 let last = min(first + step, panels.panelCount)
                 for panel in first..<last {
                     let place = unsafe widened + (panel - first) * sizeOfPanel
-                    unsafe widen(numbers + panel * panels.panelSize, into: inPairs ? numbersOfPanel : place)
+                    unsafe widen(numbers + panel * panels.panelSize, blockOfIndex, into: inPairs ? numbersOfPanel : place)
                     if inPairs {
                         unsafe ck_pack_column_pairs(numbersOfPanel, width, k, Int32(width), Int32(width), 1, place, width)
                     }
@@ -173,7 +172,7 @@ struct BitPanels {
                 first: first, panelBytes: panels.panelSize, columns: panels.columns, depth: panels.depth, inBytes: inBytes)
         }
 
-        private func widen(_ panel: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>) {
+        private func widen(_ panel: UnsafeRawPointer, _ blockOfIndex: [Int32], into target: UnsafeMutablePointer<Float>) {
             let width = BitPanels.width
             let scales = unsafe (panel + panels.rowBytes * width).assumingMemoryBound(to: Float.self)
             unsafe blockOfIndex.withUnsafeBufferPointer { blocks in

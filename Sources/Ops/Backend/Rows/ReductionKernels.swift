@@ -21,11 +21,11 @@ private protocol ReductionKernel: SendableMetatype {
     static var start: Element { get }
     static func combine(_ result: Element, _ x: Element) -> Element
     /// Brings two results together.
-    static func next(_ result: Element, _ other: Element) -> Element
+    static func merged(_ result: Element, _ other: Element) -> Element
 }
 
 extension ReductionKernel {
-    @inline(__always) static func next(_ result: Element, _ other: Element) -> Element { combine(result, other) }
+    @inline(__always) static func merged(_ result: Element, _ other: Element) -> Element { combine(result, other) }
 }
 
 private enum Sum<Element: NumericElement>: ReductionKernel {
@@ -53,13 +53,13 @@ private enum SumOfMagnitudes<Element: NumericElement>: ReductionKernel {
     @inline(__always) static func combine(_ result: Element, _ x: Element) -> Element {
         .sum(result, x < .zero ? .difference(.zero, x) : x)
     }
-    @inline(__always) static func next(_ result: Element, _ other: Element) -> Element { .sum(result, other) }
+    @inline(__always) static func merged(_ result: Element, _ other: Element) -> Element { .sum(result, other) }
 }
 
 private enum SumOfSquares<Element: NumericElement>: ReductionKernel {
     static var start: Element { .zero }
     @inline(__always) static func combine(_ result: Element, _ x: Element) -> Element { .sum(result, .product(x, x)) }
-    @inline(__always) static func next(_ result: Element, _ other: Element) -> Element { .sum(result, other) }
+    @inline(__always) static func merged(_ result: Element, _ other: Element) -> Element { .sum(result, other) }
 }
 
 /// y[outer, inner] = the combination of x[outer, 0..<count, inner].
@@ -169,7 +169,7 @@ private func combineRow<Kernel: ReductionKernel>(
             for first in stride(from: 0, to: done, by: lanes) {
                 unsafe combineRows(Kernel.self, row + first, with: results, lanes)
             }
-            for lane in 0..<lanes { result = unsafe Kernel.next(result, results[lane]) }
+            for lane in 0..<lanes { result = unsafe Kernel.merged(result, results[lane]) }
         }
     }
     for index in done..<count { result = unsafe Kernel.combine(result, row[index]) }
