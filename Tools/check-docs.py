@@ -4,7 +4,8 @@
     Tools/check-docs.py [FOLDER]
 
 FOLDER is where SwiftPM put what it built; the release folder unless given. Exits with 1 where a symbol has no docstring of its own
-and takes none over from a protocol's requirement, or where a docstring has a mark that this project writes in another way.
+and takes none over from a protocol's requirement, where a docstring has some of the parameters and not all, or a mark that this
+project writes in another way.
 """
 
 import json
@@ -48,11 +49,24 @@ def place(symbol):
     return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{location['position']['line'] + 1}"
 
 
+def undocumented_parameters(symbol, text):
+    """The parameters that a docstring leaves out although it has others; DocC takes that for a mistake."""
+    documented = re.findall(r"^- Parameter (\w+):", text, re.MULTILINE)
+    listed = re.search(r"^- Parameters:\n((?: +.*\n?)+)", text, re.MULTILINE)
+    if listed:
+        documented += re.findall(r"^ +- (\w+):", listed[1], re.MULTILINE)
+    parameters = symbol.get("functionSignature", {}).get("parameters", [])
+    names = [parameter.get("internalName", parameter["name"]) for parameter in parameters]
+    return [name for name in names if documented and name not in documented]
+
+
 def complaints(symbol):
     lines = [line["text"] for line in symbol.get("docComment", {}).get("lines", [])]
     text = "\n".join(lines).strip()
     if not text:
         yield "has no docstring"
+    for name in undocumented_parameters(symbol, text):
+        yield f"leaves out the parameter {name}"
     for line in lines:
         # Names that are symbols are links: two backticks. Those of Swift and Foundation have no page to link to.
         if re.search(r"- Throws:.*(?<!`)`(?!`)(?!CancellationError|DecodingError)\w*Error", line):

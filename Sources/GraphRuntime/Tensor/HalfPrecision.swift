@@ -7,7 +7,10 @@ public enum HalfPrecision {
 
     /// A float32 tensor with the values of a float16 or bfloat16 one; every other tensor as it is.
     ///
-    /// - Parameter threads: those that share the work; nil for this thread alone.
+    /// - Parameters:
+    ///   - tensor: of any type and shape.
+    ///   - threads: those that share the work; nil for this thread alone.
+    /// - Throws: ``TensorError`` where there isn't memory for the result.
     public static func widen(_ tensor: Tensor, threads: ThreadPool? = nil) throws(TensorError) -> Tensor {
         guard tensor.dtype == .float16 || tensor.dtype == .bfloat16 else { return tensor }
         let result = try MutableTensor(dtype: .float32, shape: tensor.shape)
@@ -15,7 +18,12 @@ public enum HalfPrecision {
         return try result.finish()
     }
 
-    /// - Parameter threads: those that share the work; nil for this thread alone.
+    /// Writes a 16-bit tensor's values in float32.
+    ///
+    /// - Parameters:
+    ///   - source: float16 or bfloat16, of any shape.
+    ///   - target: float32 with as many elements.
+    ///   - threads: those that share the work; nil for this thread alone.
     /// - Throws: ``TensorError`` where `source` isn't of a 16-bit float type or `target` isn't float32 of the same size.
     public static func widen(_ source: Tensor, into target: MutableTensor, threads: ThreadPool? = nil) throws(TensorError) {
         guard source.count == target.count else { throw TensorError("can't widen \(source.shape) into \(target.shape)") }
@@ -36,7 +44,10 @@ public enum HalfPrecision {
 
     /// Rounds to nearest, ties to even.
     ///
-    /// - Parameter threads: those that share the work; nil for this thread alone.
+    /// - Parameters:
+    ///   - source: float32, of any shape.
+    ///   - target: float16 or bfloat16 with as many elements.
+    ///   - threads: those that share the work; nil for this thread alone.
     /// - Throws: ``TensorError`` where `source` isn't float32 or `target` isn't of a 16-bit float type of the same size.
     public static func narrow(_ source: Tensor, into target: MutableTensor, threads: ThreadPool? = nil) throws(TensorError) {
         guard source.count == target.count else { throw TensorError("can't narrow \(source.shape) into \(target.shape)") }
