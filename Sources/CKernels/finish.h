@@ -54,11 +54,10 @@ VECTOR_INLINE float finished(float v, int activation, float a, float b) {
     }
 }
 
-// Of sums that have been written, what isn't done in registers: of a part of a vector, its lanes at once as well.
+// Of sums that have been written, what isn't done in registers: of a part of a vector, its lanes at once as well. Not inlined, as it
+// would be many times into kernels of many sizes.
 #if defined(__x86_64__)
-CK_TARGET_AVX512 VECTOR_INLINE void finish_rows_512(
-    const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
-    if (finish->activation != CK_FINISH_SILU) return;
+static CK_TARGET_AVX512 __attribute__((noinline)) void silu_rows_512(float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
     for (ptrdiff_t row = 0; row < rows; row++) {
         for (ptrdiff_t i = 0; i < count; i += 16) {
             const __mmask16 mask = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xFFFF;
@@ -70,14 +69,17 @@ CK_TARGET_AVX512 VECTOR_INLINE void finish_rows_512(
     }
 }
 
+CK_TARGET_AVX512 VECTOR_INLINE void finish_rows_512(
+    const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
+    if (finish->activation == CK_FINISH_SILU) silu_rows_512(y, y_step, rows, count);
+}
+
 // Lanes below `count`.
 CK_TARGET_AVX2 VECTOR_INLINE __m256i first_lanes_256(ptrdiff_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-CK_TARGET_AVX2 VECTOR_INLINE void finish_rows_256(
-    const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
-    if (finish->activation != CK_FINISH_SILU) return;
+static CK_TARGET_AVX2 __attribute__((noinline)) void silu_rows_256(float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
     for (ptrdiff_t row = 0; row < rows; row++) {
         for (ptrdiff_t i = 0; i < count; i += 8) {
             const __m256i mask = first_lanes_256(count - i);
@@ -87,6 +89,11 @@ CK_TARGET_AVX2 VECTOR_INLINE void finish_rows_256(
             _mm256_maskstore_ps(values, mask, _mm256_loadu_ps(lanes));
         }
     }
+}
+
+CK_TARGET_AVX2 VECTOR_INLINE void finish_rows_256(
+    const ck_finish *finish, float *y, ptrdiff_t y_step, ptrdiff_t rows, ptrdiff_t count) {
+    if (finish->activation == CK_FINISH_SILU) silu_rows_256(y, y_step, rows, count);
 }
 #endif
 

@@ -356,7 +356,6 @@ VECTOR_INLINE void scale_rows(
             result[j] = finished(value, CK_FINISH_CLIP, least, largest);
         }
     }
-    if (!is_clipped) finish_rows(&scales.finish, y, y_step, rows, columns);
 }
 
 VECTOR_INLINE void scale_sums_of(
@@ -388,10 +387,12 @@ CK_KERNEL(
     (sums, step, terms, rows, columns, scales, y, y_step)) {
     // As constants, the columns of whole panels leave no loop.
     switch (columns) {
-    case 32: return scale_sums_of(sums, step, terms, rows, 32, scales, y, y_step);
-    case 16: return scale_sums_of(sums, step, terms, rows, 16, scales, y, y_step);
-    default: return scale_sums_of(sums, step, terms, rows, columns, scales, y, y_step);
+    case 32: scale_sums_of(sums, step, terms, rows, 32, scales, y, y_step); break;
+    case 16: scale_sums_of(sums, step, terms, rows, 16, scales, y, y_step); break;
+    default: scale_sums_of(sums, step, terms, rows, columns, scales, y, y_step);
     }
+    // Of the activations, scale_rows() has the clip.
+    if (scales.finish.activation != CK_FINISH_CLIP) finish_rows(&scales.finish, y, y_step, rows, columns);
 }
 
 // A number brought between integers, rounded to the nearest, halves to even: adding 1.5·2^23 leaves it in the lowest bits of the

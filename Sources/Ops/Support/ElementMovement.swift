@@ -12,51 +12,34 @@ extension RunContext {
     mutating func moveElements(
         of sources: [Tensor], into index: Int, shape: Shape, _ move: (ElementUnits) throws -> Void
     ) throws {
-        guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
-        for source in sources where source.dtype != dtype {
-            throw TensorError("expected tensors of one element type, found \(dtype) and \(source.dtype)")
-        }
+        let dtype = try ElementMovement.type(of: sources)
         if dtype == .string {
-            return setOutput(index, .tensor(try Self.moveStrings(of: sources, shape: shape, move)))
+            let strings = try StringMovement(of: sources, shape: shape)
+            try move(strings.units)
+            return setOutput(index, .tensor(try strings.moved()))
         }
         guard let output = optionalOutput(index) else { return }
         guard output.dtype == dtype, output.shape == shape else {
             throw TensorError("expected an output of \(dtype)\(shape), found \(output.dtype)\(output.shape)")
         }
-        try Self.move(sources, into: output, move)
+        let movement = try ElementMovement(of: sources, into: output)
+        try move(movement.units)
+        try movement.finish()
     }
 
     /// A new tensor filled as by ``moveElements(of:into:shape:_:)``: for outputs whose shape only the run tells.
     static func newTensor(of sources: [Tensor], shape: Shape, _ move: (ElementUnits) throws -> Void) throws -> Tensor {
-        guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
-        if dtype == .string { return try moveStrings(of: sources, shape: shape, move) }
+        let dtype = try ElementMovement.type(of: sources)
+        if dtype == .string {
+            let strings = try StringMovement(of: sources, shape: shape)
+            try move(strings.units)
+            return try strings.moved()
+        }
         let output = try MutableTensor(dtype: dtype, shape: shape)
-        try Self.move(sources, into: output, move)
+        let movement = try ElementMovement(of: sources, into: output)
+        try move(movement.units)
+        try movement.finish()
         return try output.finish()
-    }
-
-    private static func move(_ sources: [Tensor], into output: MutableTensor, _ move: (ElementUnits) throws -> Void) throws {
-        if output.dtype.bitWidth < 8 {
-            let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
-            try Self.move(try sources.map { try Tensor(BitFields.unpack($0), shape: $0.shape) }, into: bytes, move)
-            return try BitFields.pack(try bytes.finish().array(of: UInt8.self), into: output)
-        }
-        try move(ElementUnits(sources: sources, target: output))
-    }
-
-    private static func moveStrings(
-        of sources: [Tensor], shape: Shape, _ move: (ElementUnits) throws -> Void
-    ) throws -> Tensor {
-        guard shape.count <= 1 << 28 else { throw TensorError("no memory for strings of shape \(shape)") }
-        var strings: [String] = []
-        let numbers = try sources.map { source -> Tensor in
-            let first = Int64(strings.count)
-            strings += source.strings ?? []
-            return try Tensor((0..<Int64(source.count)).map { first + $0 }, shape: source.shape)
-        }
-        let moved = try MutableTensor(dtype: .int64, shape: shape)
-        try self.move(numbers, into: moved, move)
-        return try Tensor(strings: moved.finish().array(of: Int64.self).map { strings[Int($0)] }, shape: shape)
     }
 
     /// The elements of an integer input.
@@ -78,5 +61,66 @@ extension Tensor {
         let result = try MutableTensor(dtype: dtype, shape: .scalar)
         try result.withMutableBytes { bytes in for index in 0..<bytes.count { bytes[index] = 0 } }
         return try result.finish()
+    }
+}
+
+/// Numbers on their way into an output. What surrounds the moving itself takes no closure, as it would be compiled for each.
+private struct ElementMovement {
+    /// To move between: of elements of less than a byte, a byte for each.
+    let units: ElementUnits
+    private let output: MutableTensor
+    /// The bytes that are packed at the end, if they are.
+    private let bytes: MutableTensor?
+
+    init(of sources: [Tensor], into output: MutableTensor) throws {
+        self.output = output
+        guard output.dtype.bitWidth < 8 else {
+            bytes = nil
+            units = try ElementUnits(sources: sources, target: output)
+            return
+        }
+        let bytes = try MutableTensor(dtype: .uint8, shape: output.shape)
+        let unpacked = try sources.map { try Tensor(BitFields.unpack($0), shape: $0.shape) }
+        units = try ElementUnits(sources: unpacked, target: bytes)
+        self.bytes = bytes
+    }
+
+    /// - Throws: ``TensorError`` where the bytes weren't all written.
+    func finish() throws {
+        guard let bytes else { return }
+        try BitFields.pack(try bytes.finish().array(of: UInt8.self), into: output)
+    }
+
+    /// The one type of all the tensors.
+    static func type(of sources: [Tensor]) throws(TensorError) -> DType {
+        guard let dtype = sources.first?.dtype else { throw TensorError("there is nothing to move") }
+        for source in sources where source.dtype != dtype {
+            throw TensorError("expected tensors of one element type, found \(dtype) and \(source.dtype)")
+        }
+        return dtype
+    }
+}
+
+/// Strings that are moved as their numbers in a list.
+private struct StringMovement {
+    let units: ElementUnits
+    private let numbers: MutableTensor
+    private let strings: [String]
+
+    init(of sources: [Tensor], shape: Shape) throws {
+        guard shape.count <= 1 << 28 else { throw TensorError("no memory for strings of shape \(shape)") }
+        var strings: [String] = []
+        let sources = try sources.map { source -> Tensor in
+            let first = Int64(strings.count)
+            strings += source.strings ?? []
+            return try Tensor((0..<Int64(source.count)).map { first + $0 }, shape: source.shape)
+        }
+        numbers = try MutableTensor(dtype: .int64, shape: shape)
+        units = try ElementUnits(sources: sources, target: numbers)
+        self.strings = strings
+    }
+
+    func moved() throws -> Tensor {
+        try Tensor(strings: numbers.finish().array(of: Int64.self).map { strings[Int($0)] }, shape: numbers.shape)
     }
 }

@@ -35,7 +35,7 @@ public struct GenerationSteps: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         private enum Phase {
             case planned
-            case running(GenerationRun)
+            indirect case running(GenerationRun)
             case over
         }
 

@@ -165,19 +165,44 @@ func broadcast<Kernel: BinaryKernel>(
 func preparedBroadcast<Kernel: BinaryKernel>(
     _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor
 ) throws -> PreparedRun {
-    nonisolated(unsafe) let left = unsafe try a.pointer(to: Kernel.Left.self)
-    nonisolated(unsafe) let right = unsafe try b.pointer(to: Kernel.Right.self)
-    nonisolated(unsafe) let output = unsafe try y.pointer(to: Kernel.Output.self)
-    guard y.count > 0 else { return { _ in } }
-    let plan = BroadcastPlan(output: y.shape, a.shape, b.shape)
+    try preparedRows((a, Kernel.Left.dtype), (b, Kernel.Right.dtype), into: (y, Kernel.Output.dtype)) {
+        unsafe Kernel.row(
+            $0.assumingMemoryBound(to: Kernel.Left.self), $1, $2.assumingMemoryBound(to: Kernel.Right.self), $3,
+            $4.assumingMemoryBound(to: Kernel.Output.self), $5)
+    }
+}
+
+/// ``BinaryKernel/row(_:_:_:_:_:_:)`` of a kernel, whose elements its caller has checked.
+private typealias BinaryRow =
+    @Sendable (
+        _ a: UnsafeRawPointer, _ aStep: Int, _ b: UnsafeRawPointer, _ bStep: Int, _ y: UnsafeMutableRawPointer, _ count: Int
+    ) -> Void
+
+/// What of a broadcast is the same for all kernels: compiled for each of some five hundred, it would be a seventh of this module.
+@inline(never)
+private func preparedRows(
+    _ a: (tensor: Tensor, dtype: DType), _ b: (tensor: Tensor, dtype: DType), into y: (tensor: MutableTensor, dtype: DType),
+    _ row: @escaping BinaryRow
+) throws -> PreparedRun {
+    for (found, expected) in [(a.tensor.dtype, a.dtype), (b.tensor.dtype, b.dtype), (y.tensor.dtype, y.dtype)]
+    where found != expected {
+        throw TensorError("expected a tensor of \(expected), found \(found)")
+    }
+    guard y.tensor.count > 0 else { return { _ in } }
+    nonisolated(unsafe) let left = unsafe a.tensor.start
+    nonisolated(unsafe) let right = unsafe b.tensor.start
+    nonisolated(unsafe) let output = unsafe y.tensor.start
+    let plan = BroadcastPlan(output: y.tensor.shape, a.tensor.shape, b.tensor.shape)
     if plan.isOneRow {
         let (count, steps) = (plan.count, plan.steps)
-        return { _ in unsafe Kernel.row(left, steps.0, right, steps.1, output, count) }
+        return { _ in unsafe row(left, steps.0, right, steps.1, output, count) }
     }
+    let sizes = (a.dtype.bitWidth / 8, b.dtype.bitWidth / 8, y.dtype.bitWidth / 8)
     return { threads in
-        plan.forEachRow(threads) { row in
-            unsafe Kernel.row(
-                left + row.offsets.0, plan.steps.0, right + row.offsets.1, plan.steps.1, output + row.output, row.count)
+        plan.forEachRow(threads) { part in
+            unsafe row(
+                left + part.offsets.0 * sizes.0, plan.steps.0, right + part.offsets.1 * sizes.1, plan.steps.1,
+                output + part.output * sizes.2, part.count)
         }
     }
 }
