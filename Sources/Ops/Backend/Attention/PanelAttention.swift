@@ -138,7 +138,7 @@ struct PanelAttention: @unchecked Sendable {
 
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         unsafe packKeysAndValues(batch: batch, head: head, layout, memory)
-        let leavesOut = unsafe leavesOutKeys(batch: batch, head: head)
+        let leavesOut = leavesOutKeys(batch: batch, head: head)
         let problem = unsafe kernel.problem
         let queries = unsafe memory + layout.queries
         for panel in panels {

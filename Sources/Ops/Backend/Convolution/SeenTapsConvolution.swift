@@ -230,7 +230,7 @@ struct TapPanelLayout: Sendable {
     /// The constant in this order.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard weights.dtype == .float32, weights.count == taps * outputs * channels else { return nil }
-        return constants.floats(
+        return unsafe constants.floats(
             weights, form: "panels of \(panelRows) rows of \(taps) taps of \(outputs)×\(channels)", count: floatCount
         ) { unsafe pack($0, into: $1, threads: $2) }
     }

@@ -64,7 +64,7 @@ struct TransposedPanelLayout: Sendable {
         guard weights.dtype == .float32, weights.count == groups * channels * outputs * taps, weights.count > 0 else {
             return nil
         }
-        return constants.floats(
+        return unsafe constants.floats(
             weights, form: "panels of \(panelRows) rows of \(groups)×\(channels)×\(outputs)×\(taps)", count: floatCount
         ) { unsafe pack($0, into: $1, threads: $2) }
     }

@@ -165,7 +165,7 @@ func broadcast<Kernel: BinaryKernel>(
 func preparedBroadcast<Kernel: BinaryKernel>(
     _: Kernel.Type, _ a: Tensor, _ b: Tensor, into y: MutableTensor
 ) throws -> PreparedRun {
-    try preparedRows((a, Kernel.Left.dtype), (b, Kernel.Right.dtype), into: (y, Kernel.Output.dtype)) {
+    unsafe try preparedRows((a, Kernel.Left.dtype), (b, Kernel.Right.dtype), into: (y, Kernel.Output.dtype)) {
         unsafe Kernel.row(
             $0.assumingMemoryBound(to: Kernel.Left.self), $1, $2.assumingMemoryBound(to: Kernel.Right.self), $3,
             $4.assumingMemoryBound(to: Kernel.Output.self), $5)

@@ -51,7 +51,7 @@ struct GridSampling {
                 taps: taps)
         } else {
             let grid = try HalfPrecision.widen(grid)
-            unsafe try withExtendedLifetime(grid) {
+            try withExtendedLifetime(grid) {
                 unsafe try run(
                     data, grid.pointer(to: Float.self), Element.self, tapsPerAxis: tapsPerAxis, into: output,
                     threads: threads, taps: taps)
@@ -59,7 +59,7 @@ struct GridSampling {
         }
     }
 
-    private func run<Element: TensorElement & BinaryFloatingPoint, Coordinate: BinaryFloatingPoint>(
+    private func run<Element: TensorElement & BinaryFloatingPoint, Coordinate: BinaryFloatingPoint & SendableMetatype>(
         _ data: Tensor, _ grid: UnsafePointer<Coordinate>, _: Element.Type, tapsPerAxis: Int, into output: MutableTensor,
         threads: ThreadPool, taps: @escaping @Sendable (Double, Int) -> AxisTaps
     ) throws {

@@ -11,7 +11,7 @@ func generalProduct<Element: BLASElement>(
     nonisolated(unsafe) let target = unsafe try output.pointer(to: Element.self)
     nonisolated(unsafe) let left = unsafe try a.pointer(to: Element.self)
     nonisolated(unsafe) let right = unsafe try b.pointer(to: Element.self)
-    try Addend<Element>(addend, beta: beta, m: m, n: n).withStart { start in
+    unsafe try Addend<Element>(addend, beta: beta, m: m, n: n).withStart { start in
         guard k > 0 else {
             let empty = unsafe GEMM<Element>(
                 m: m, n: n, k: 0, a: left, lda: 1, b: right, ldb: n, start: start, c: target, ldc: n)
@@ -32,7 +32,7 @@ func generalProduct(
 ) throws {
     let left = unsafe try a.pointer(to: Float.self)
     let target = unsafe try output.pointer(to: Float.self)
-    try Addend<Float>(addend, beta: beta, m: m, n: n).withStart { start in
+    unsafe try Addend<Float>(addend, beta: beta, m: m, n: n).withStart { start in
         unsafe try PanelProduct(m: m, n: n, k: k, transposeA: transposeA, alpha: alpha, start: start)
             .run(left, panels: panels, target, threads: threads)
     }

@@ -80,7 +80,7 @@ enum LeftPanels {
     func multiply(
         rows: Int, steps: Int, _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
         start: UnsafePointer<Float>? = nil, startStep: Int = 0, into target: UnsafeMutablePointer<Float>, step: Int,
-        columns: Int = PackedProduct.columns, ahead: UnsafePointer<Float>? = nil, aheadStep: Int = 0
+        columns: Int = unsafe PackedProduct.columns, ahead: UnsafePointer<Float>? = nil, aheadStep: Int = 0
     ) {
         let (count, level) = unsafe (Int32(rows), PackedProduct.level)
         let isWhole = unsafe columns == PackedProduct.columns
@@ -111,7 +111,7 @@ enum LeftPanels {
     ///   - columns: how many of the first are wanted.
     func multiplyPanels(
         rows: Int, steps: Int, _ left: UnsafePointer<Float>, panelSize: Int, _ right: UnsafePointer<Float>, adds: Bool = false,
-        into target: UnsafeMutablePointer<Float>, columns: Int = PackedProduct.columns
+        into target: UnsafeMutablePointer<Float>, columns: Int = unsafe PackedProduct.columns
     ) {
         guard self != .tiles else {
             return unsafe ck_amx_multiply_panels(rows, steps, left, panelSize, right, adds ? 1 : 0, target)

@@ -55,7 +55,7 @@ func preparedMatMul(
             return unsafe try product.run(left, panels: panels, target, threads: threads)
         }
         // Without memory for the panels the product packs block by block.
-        try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, precision, threads: threads)
+        unsafe try matMul(Float.self, a, b, bias: bias, residual: residual, into: output, precision, threads: threads)
     }
 }
 
