@@ -268,6 +268,16 @@ import Testing
         }
     }
 
+    /// A residual that is given, at any address.
+    @Test(arguments: kinds) func addsGivenResiduals(kind: Kind) throws {
+        for isInFile in [false, true] {
+            var g = FusionGraph()
+            let y = try conv(&g, kind, isInFile: isInFile)
+            let shape = try g.result(y, options: SessionOptions()).shape.dimensions
+            #expect(try g.fusions(g.node("Add", y, try g.input(shape))) == ["Conv+residual": 1], "\(kind)")
+        }
+    }
+
     @Test func leavesWhatIsReadTwice() throws {
         var g = FusionGraph()
         let y = try conv(&g, Self.kinds[0], isInFile: true)

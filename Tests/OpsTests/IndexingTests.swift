@@ -4,6 +4,20 @@ import TestSupport
 import Testing
 
 @Suite struct IndexingTests {
+    /// Elements of 128 bits, which are moved in vectors only where they lie so.
+    @Test func complexNumbersAtAnyAddress() throws {
+        let bytes = (0..<7 * 16).map { UInt8(truncatingIfNeeded: $0 * 73) }
+        let x = try Tensor(dtype: .complex128, shape: Shape([7]), bytes: bytes)
+        let other = try Tensor(dtype: .complex128, shape: Shape([7]), bytes: bytes.reversed())
+        let expanded = try run("Expand", version: 13, inputs: [x, Tensor([Int64(3), 7])])[0]
+        #expect(Array(expanded.bytes) == bytes + bytes + bytes)
+        let chosen = try run("Where", version: 16, inputs: [Tensor([true, false, true, true, false, false, true]), x, other])[0]
+        let expected = [true, false, true, true, false, false, true].enumerated().flatMap { index, isFirst in
+            Array((isFirst ? bytes : bytes.reversed())[index * 16..<index * 16 + 16])
+        }
+        #expect(Array(chosen.bytes) == expected)
+    }
+
     @Test(arguments: [([7, 5], 0), ([7, 5], 1), ([3, 8, 6], -2), ([2, 3, 4, 1], 2)])
     func gathersSlices(shape: [Int], axis: Int) throws {
         let data = try pseudoRandom(shape)

@@ -3,7 +3,8 @@ import Ops
 import TestSupport
 import Testing
 
-/// Runs one operator through a session, with the optimizer on and off; the results must be the same to the bit.
+/// Runs one operator through a session, with the optimizer on and off, and on inputs at odd addresses; the results must be the same to the
+/// bit.
 func run(
     _ type: String, version: Int, domain: String = "", attributes: NodeAttributes = NodeAttributes(), inputs: [Tensor?],
     outputCount: Int = 1, threads: Int = 2, observer: (any RunObserver)? = nil
@@ -24,17 +25,22 @@ func run(
             name: "node", identity: OperatorIdentity(domain: domain, type: type, version: version), inputs: inputIDs,
             outputs: outputIDs, attributes: attributes)
     ]
-    let results = try [true, false].map { optimize in
-        let session = try Session(
+    let sessions = try [true, false].map { optimize in
+        try Session(
             graph: graph, library: StandardOperators.library,
             options: SessionOptions(optimize: optimize, threads: ThreadPool(threadCount: threads)))
+    }
+    func results(_ session: Session, _ given: [String: Tensor], _ observer: (any RunObserver)?) throws -> [Tensor] {
         let outputs = try session.run(given, observer: observer)
         return try (0..<outputCount).map { try #require(outputs["y\($0)"]) }
     }
-    for (a, b) in zip(results[0], results[1]) {
-        try expectSame(a, b, "the optimizer changes the result of \(type)")
+    let found = try sessions.map { try results($0, given, observer) }
+    for (a, b) in zip(found[0], found[1]) { try expectSame(a, b, "the optimizer changes the result of \(type)") }
+    let misaligned = try given.mapValues { try $0.misaligned() }
+    for (a, b) in zip(found[0], try results(sessions[0], misaligned, nil)) {
+        try expectSame(b, a, "the inputs' addresses change the result of \(type)")
     }
-    return results[0]
+    return found[0]
 }
 
 /// Runs one operator through a session as ``run(_:version:domain:attributes:inputs:outputCount:threads:)`` does, with all inputs but

@@ -20,7 +20,7 @@ from onnx.reference import ReferenceEvaluator
 
 from common import CACHE, write_json
 
-RECIPE = 7
+RECIPE = 9
 FOLDER = CACHE / "numeric-cases"
 MICROSOFT = "com.microsoft"
 NAN, INF = np.nan, np.inf
@@ -274,6 +274,16 @@ def quantization():
     half = random(2, 3, dtype=np.float16)
     constants = {"scale": np.float16(0.01), "zero": np.uint16(300)}
     single("quantization_of_half", "QuantizeLinear", {"x": half}, 1, MICROSOFT, constants=constants)
+    # Quotients near halves, which are rounded to half precision first from opset 23 on.
+    halves = random(400, seed=3, dtype=np.float16)
+    precisions = [{"precision": TensorProto.FLOAT}, {"precision": TensorProto.FLOAT16}]
+    for opset, attributes in ((21, {}), (23, {}), *((23, precision) for precision in precisions), (25, {})):
+        name = f"quantization_of_halves_{opset}_{attributes.get('precision', 0)}"
+        constants = {"scale": np.float16(0.0123), "zero": np.int8(3)}
+        single(name, "QuantizeLinear", {"x": halves}, opset=opset, constants=constants, attributes=attributes)
+        if opset >= 23 and attributes.get("precision") != TensorProto.FLOAT:
+            nodes = [node("Mul", ["x", "x"], ["square"]), node("QuantizeLinear", ["square", "scale", "zero"], ["y"], **attributes)]
+            add(f"{name}_of_squares", nodes, {"x": halves}, ["y"], constants, opset=opset)
     for kind in ("UINT4", "INT4"):
         zero = helper.make_tensor("zero", getattr(TensorProto, kind), [], [1])
         nodes = [

@@ -122,6 +122,10 @@ public protocol Operator: Sendable {
     /// weights, which a kernel widens as it reads them, so that they are in memory in their own bits. False by default.
     func takesHalves(input index: Int) -> Bool
 
+    /// Whether what it reads as 16-bit floats is rounded to these even where nodes before it hand on float32, see ``HalfRounding``: since its
+    /// result shows it. False by default.
+    var takesRoundedHalves: Bool { get }
+
     /// Equal for operators that compute the same from the same inputs, nil (the default) where that isn't known: the key by which
     /// common subexpressions merge. For operators read from a file the runtime derives it from type and attributes.
     var mergeKey: String? { get }
@@ -135,6 +139,7 @@ extension Operator {
     public func kernelName(inputs: [Fact?], outputs: [Fact?]) -> String? { kernelName }
     public var floatingPointTypes: Set<DType>? { nil }
     public func takesHalves(input index: Int) -> Bool { false }
+    public var takesRoundedHalves: Bool { false }
     public var mergeKey: String? { nil }
     public func isFoldedLate(inputs: [Fact?]) -> Bool { false }
 

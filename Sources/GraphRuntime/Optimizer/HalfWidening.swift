@@ -60,7 +60,9 @@ struct HalfWidening {
             return appendCast(original, conversion, to: target)
         }
         let halves = original.inputs.compactMap { $0 }.filter(isHalf)
-        guard !halves.isEmpty, let widened = wideOutputs(original, operation, inputs, declared) else {
+        guard !halves.isEmpty, !operation.takesRoundedHalves,
+            let widened = wideOutputs(original, operation, inputs, declared)
+        else {
             return appendPlain(original)
         }
         let computesWide = halves.contains { id in

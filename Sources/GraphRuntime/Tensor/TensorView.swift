@@ -48,7 +48,14 @@ extension UInt8: TensorBits {}
 extension UInt16: TensorBits {}
 extension UInt32: TensorBits {}
 extension UInt64: TensorBits {}
-extension SIMD2<UInt64>: TensorBits {}
+extension SixteenBytes: TensorBits {}
+
+/// An element of 128 bits, as complex numbers have, at the address of a number of 64: of a vector of two, the compiler would take it that
+/// the address is a multiple of 16.
+package struct SixteenBytes: Sendable {
+    let low: UInt64
+    let high: UInt64
+}
 
 extension TensorBits {
     /// - Throws: ``TensorError`` where elements of a type have another size.

@@ -11,7 +11,7 @@ private func preparedSelection(
     case 16: try preparedSelection(ofBits: UInt16.self, condition, x, other, into: y)
     case 32: try preparedSelection(ofBits: UInt32.self, condition, x, other, into: y)
     case 64: try preparedSelection(ofBits: UInt64.self, condition, x, other, into: y)
-    case 128: try preparedSelection(ofBits: SIMD2<UInt64>.self, condition, x, other, into: y)
+    case 128: try preparedSelection(ofBits: SixteenBytes.self, condition, x, other, into: y)
     default: throw TensorError("can't choose among elements of type \(y.dtype)")
     }
 }

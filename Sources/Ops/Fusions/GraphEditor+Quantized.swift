@@ -55,7 +55,8 @@ extension GraphEditor {
     }
 
     func quantized(_ node: Int) -> QuantizedResult? {
-        guard let operation = operation(node, as: QuantizeLinear.self), operation.blockSize == 0, let output = output(node),
+        guard let operation = operation(node, as: QuantizeLinear.self), operation.blockSize == 0,
+            operation.precision == nil || operation.precision == .float32, let output = output(node),
             let dtype = fact(output).dtype, dtype == .int8 || dtype == .uint8, let x = nodes[node].inputs[0], isFloat(x),
             let scale = nodes[node].inputs[1], constant(scale)?.dtype == .float32, constant(scale)?.count == 1,
             nodes[node].inputs.count > 2, let zero = nodes[node].inputs[2], constant(zero)?.count == 1,

@@ -6,35 +6,44 @@ import GraphRuntime
 /// - Parameters:
 ///   - zero: of y's type and the scale's shape; nil for 0.
 ///   - saturate: for float8 alone, see ``CastRounding``.
+///   - precision: what x, the scale and their quotient are rounded to: float32, float16 or bfloat16.
 /// - Throws: ``TensorError`` where the scale's shape doesn't fit x.
 func quantize(
-    _ x: Tensor, scale: Tensor, zero: Tensor?, axis: Int, blockSize: Int, saturate: Bool, into y: MutableTensor,
-    threads: ThreadPool
+    _ x: Tensor, scale: Tensor, zero: Tensor?, axis: Int, blockSize: Int, saturate: Bool, precision: DType = .float32,
+    into y: MutableTensor, threads: ThreadPool
 ) throws {
     if let zero, zero.shape.count != scale.shape.count {
         throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
-    if x.dtype == .float32, y.dtype == .int8 || y.dtype == .uint8,
+    if x.dtype == .float32, precision == .float32, y.dtype == .int8 || y.dtype == .uint8,
         let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
     {
         return try ByteQuantization.quantize(x, runs, into: y, threads: threads)
     }
-    if x.dtype == .float32, y.dtype == .int16 || y.dtype == .uint16,
+    if x.dtype == .float32, precision == .float32, y.dtype == .int16 || y.dtype == .uint16,
         let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
     {
         return try ByteQuantization.quantizeToWords(x, runs, into: y, threads: threads)
     }
-    let input = try cast(x, to: .float32, threads: threads)
-    let values = try input.view(of: Float.self)
-    let scales = try cast(scale, to: .float32, threads: threads).view(of: Float.self)
+    func numbers(_ tensor: Tensor) throws -> TensorView<Float> {
+        try cast(cast(tensor, to: precision, threads: threads), to: .float32, threads: threads).view(of: Float.self)
+    }
+    let (values, scales) = (try numbers(x), try numbers(scale))
+    // Single precision has more than twice the digits, so that to round twice is to round once.
+    let rounded: (Float) -> Float =
+        switch precision {
+        case .float16: { Float(Float16($0)) }
+        case .bfloat16: { BFloat16($0).float }
+        default: { $0 }
+        }
     let zeros = try zero.map { try cast($0, to: .float32, threads: threads).array(of: Float.self) }
     let range = y.dtype.quantizedRange
     let result = try MutableTensor(dtype: .float32, shape: x.shape)
     try result.withMutableSpan(of: Float.self) { output in
         layout.forEachRun { start, first, step, count in
             for index in 0..<count {
-                let quotient = values[start + index] / scales[first + index * step]
+                let quotient = rounded(values[start + index] / scales[first + index * step])
                 let offset = zeros?[first + index * step] ?? 0
                 guard let range else {
                     output[start + index] = quotient + offset
@@ -106,6 +115,11 @@ struct QuantizeLinear: Operator {
     let saturate: Bool
     /// Nil for the zero point's type, or uint8 without one.
     let outputType: DType?
+    /// What quotients are rounded to; nil for the type of x and the scale, and for float32 where they differ, as ONNX's reference has it.
+    let precision: DType?
+
+    /// Bytes show whether quotients were rounded.
+    var takesRoundedHalves: Bool { precision == nil }
 
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let dtype = inputs.optional(2)?.dtype ?? outputType ?? (inputs.optional(2) == nil ? .uint8 : nil)
@@ -113,28 +127,48 @@ struct QuantizeLinear: Operator {
     }
 
     func run(_ context: inout RunContext) throws {
+        let (x, scale) = (try context.input(0), try context.input(1))
+        let halves = x.dtype == scale.dtype && (x.dtype == .float16 || x.dtype == .bfloat16)
         try quantize(
-            context.input(0), scale: context.input(1), zero: context.optionalInput(2), axis: axis, blockSize: blockSize,
-            saturate: saturate, into: context.output(0), threads: context.threads)
+            x, scale: scale, zero: context.optionalInput(2), axis: axis, blockSize: blockSize, saturate: saturate,
+            precision: precision ?? (halves ? x.dtype : .float32), into: context.output(0), threads: context.threads)
     }
 
     /// Of com.microsoft: the standard's form with an axis and no other attribute, which ONNX Runtime writes for 16 and 4 bits below
     /// opset 21.
     static let runtimeDefinition = OperatorDefinition("QuantizeLinear", domain: "com.microsoft", since: 1) { decoder in
         try decoder.requireInputs(2...3)
-        return QuantizeLinear(axis: try decoder.int("axis", default: 1), blockSize: 0, saturate: true, outputType: nil)
+        return QuantizeLinear(
+            axis: try decoder.int("axis", default: 1), blockSize: 0, saturate: true, outputType: nil, precision: .float32)
     }
 
-    static let definition = OperatorDefinition("QuantizeLinear", since: 10) { decoder in
+    /// Up to opset 21 nothing is said of the quotient's type, and ONNX Runtime divides in single precision.
+    static let definitions = [
+        OperatorDefinition("QuantizeLinear", since: 10) { decoder in
+            try QuantizeLinear(&decoder, precision: .float32)
+        },
+        OperatorDefinition("QuantizeLinear", since: 23) { decoder in
+            let number = try decoder.int("precision", default: 0)
+            let precision = number == 0 ? nil : try decoder.optionalDType("precision")
+            if let precision, ![.float32, .float16, .bfloat16].contains(precision) {
+                throw TensorError("attribute precision should be float32, float16 or bfloat16, found \(precision)")
+            }
+            return try QuantizeLinear(&decoder, precision: precision)
+        },
+    ]
+
+    private init(_ decoder: inout NodeDecoder, precision: DType?) throws {
         try decoder.requireInputs(2...3)
-        if let precision = try decoder.optionalInt("precision"), precision != 0, precision != 1 {
-            throw TensorError("attribute precision should be that of float32, found \(precision)")
-        }
         let number = try decoder.int("output_dtype", default: 0)
-        return QuantizeLinear(
+        self.init(
             axis: try decoder.int("axis", default: 1), blockSize: try decoder.int("block_size", default: 0),
             saturate: try decoder.bool("saturate", default: true),
-            outputType: number == 0 ? nil : try decoder.optionalDType("output_dtype"))
+            outputType: number == 0 ? nil : try decoder.optionalDType("output_dtype"), precision: precision)
+    }
+
+    private init(axis: Int, blockSize: Int, saturate: Bool, outputType: DType?, precision: DType?) {
+        (self.axis, self.blockSize, self.saturate) = (axis, blockSize, saturate)
+        (self.outputType, self.precision) = (outputType, precision)
     }
 }
 

@@ -66,7 +66,7 @@ struct ConstantOfShape: Operator {
         case 16: try fill(output, UInt16.self, context.threads)
         case 32: try fill(output, UInt32.self, context.threads)
         case 64: try fill(output, UInt64.self, context.threads)
-        default: try fill(output, SIMD2<UInt64>.self, context.threads)
+        default: try fill(output, SixteenBytes.self, context.threads)
         }
     }
 

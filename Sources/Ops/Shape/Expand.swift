@@ -10,7 +10,7 @@ func expand(_ x: Tensor, into y: MutableTensor, threads: ThreadPool) throws {
     case 16: try expandBits(UInt16.self, x, y, threads)
     case 32: try expandBits(UInt32.self, x, y, threads)
     case 64: try expandBits(UInt64.self, x, y, threads)
-    case 128: try expandBits(SIMD2<UInt64>.self, x, y, threads)
+    case 128: try expandBits(SixteenBytes.self, x, y, threads)
     default: throw TensorError("can't expand elements of type \(x.dtype)")
     }
 }

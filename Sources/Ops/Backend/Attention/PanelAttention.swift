@@ -8,9 +8,10 @@ import GraphRuntime
 /// product with the values. Keys and values are packed once for all queries of a head. Scores become weights as soon as a tile of them
 /// is there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
 /// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
-/// keys, which the first-level cache holds, then meet the values. Weights of pairs are made of a whole block's scores at once. What masks
-/// and limits add to the scores of a block is turned into the order of the scores, see ``PanelAttentionMask``; blocks of which no query of
-/// the panel may attend to a key are left out, and so is the end of a block.
+/// keys, which the first-level cache holds, then meet the values. Where keys and values are more than the second-level cache holds, several
+/// panels of queries meet each block. Weights of pairs are made of a whole block's scores at once. What masks and limits
+/// add to the scores of a block is turned into the order of the scores, see ``PanelAttentionMask``; blocks of which no query of the panel
+/// may attend to a key are left out, and so is the end of a block.
 ///
 /// Where the processor multiplies pairs of bfloat16 and the problem allows for it, queries, keys, values and weights are rounded to
 /// such; scores and sums are not.
@@ -23,6 +24,8 @@ struct PanelAttention: @unchecked Sendable {
     private let left: LeftPanels
     /// Panels of keys in a block.
     private let blockPanels: Int
+    /// Panels of queries that meet a block one after the other.
+    private let groupSize: Int
 
     private static let lanes = unsafe PackedProduct.columns
     /// Weights of a block, which take 28 KB in single precision.
@@ -31,6 +34,11 @@ struct PanelAttention: @unchecked Sendable {
     /// and the numbers of a key and its value beyond which they aren't anyway.
     private static let tileBlockWeights = 2048
     private static let largestTileBlockWidth = 256
+    /// Bytes of a block's keys and values that the second-level cache keeps beside what is computed of them.
+    private static let blockBytes = 320 << 10
+    /// Bytes of a head's keys and values beyond which reading them for each panel of queries takes longer than multiplying, so that several
+    /// panels meet a block while it is in that cache, and the most bytes of what belongs to these panels.
+    private static let (keptBytes, stateBytes) = (4 << 20, 512 << 10)
     /// Products from which on rounding is worth it: fewer take a tenth of a millisecond as they are.
     private static let fewestPairedProducts = ck_rounds_all() != 0 ? 0 : 8e6
     /// Packed keys and values of a head that are worth their memory.
@@ -48,7 +56,11 @@ struct PanelAttention: @unchecked Sendable {
         left = unsafe LeftPanels(isPaired: Self.isPaired(kernel.problem))
         let extents = unsafe kernel.problem.extents
         let isShort = left == .tiles && extents.width + extents.valueWidth <= Self.largestTileBlockWidth
-        blockPanels = max((isShort ? Self.tileBlockWeights : Self.blockWeights) / (left.rows * Self.lanes), 1)
+        let keyBytes = (extents.width + extents.valueWidth) * (left == .numbers ? 4 : 2)
+        let blockKeys = min((isShort ? Self.tileBlockWeights : Self.blockWeights) / Self.lanes, Self.blockBytes / keyBytes)
+        blockPanels = max(blockKeys / left.rows, 1)
+        let panelBytes = (extents.width + extents.valueWidth) * Self.lanes * MemoryLayout<Float>.stride
+        groupSize = extents.keys * keyBytes > Self.keptBytes ? min(max(Self.stateBytes / panelBytes, 1), 8) : 1
         let isMasked = unsafe hasMask || !kernel.problem.attendsToAllKeys
         mask =
             unsafe isMasked
@@ -83,7 +95,8 @@ struct PanelAttention: @unchecked Sendable {
         let wanted = heads % threads.threadCount == 0 ? 1 : min(max(2 * threads.threadCount / heads, 1), panels)
         let step = (panels + wanted - 1) / wanted
         let parts = (panels + step - 1) / step
-        let layout = Layout(extents, left, blockPanels: blockPanels, maskCount: mask?.scratchCount ?? 0)
+        let layout = Layout(
+            extents, left, blockPanels: blockPanels, maskCount: mask?.scratchCount ?? 0, states: min(groupSize, step))
         let scratchCount = unsafe layout.count + kernel.rowScratchCount
         unsafe try threads.forEach(heads * parts, scratchBytes: scratchCount * MemoryLayout<Float>.stride) { task, scratch in
             let memory = unsafe scratch.assumingMemoryBound(to: Float.self)
@@ -104,18 +117,16 @@ struct PanelAttention: @unchecked Sendable {
         let valuePanels: Int
         let valuePanelSize: Int
         let values: Int
-        let queries: Int
         let scores: Int
         /// Pairs of the weights that scores become; empty without pairs.
         let pairs: Int
-        let results: Int
-        let references: Int
-        let sums: Int
-        let corrections: Int
         let mask: Int
+        /// Of the panels of a group, see ``State``.
+        let states: Int
+        let stateSize: Int
         let count: Int
 
-        init(_ extents: AttentionExtents, _ left: LeftPanels, blockPanels: Int, maskCount: Int) {
+        init(_ extents: AttentionExtents, _ left: LeftPanels, blockPanels: Int, maskCount: Int, states stateCount: Int) {
             let (rows, lanes) = (left.rows, PanelAttention.lanes)
             keyPanels = (extents.keys + rows - 1) / rows
             widthSteps = left.wholeSteps(left.steps(extents.width))
@@ -123,40 +134,81 @@ struct PanelAttention: @unchecked Sendable {
             valuePanels = (extents.valueWidth + rows - 1) / rows
             valuePanelSize = left.size(steps: left.steps(extents.keys))
             values = keyPanels * keyPanelSize
-            queries = values + valuePanels * valuePanelSize
-            scores = queries + lanes * widthSteps
+            // Whole lines of the cache, as all that follows then is.
+            scores = (values + valuePanels * valuePanelSize + 15) / 16 * 16
             let block = blockPanels * rows
             pairs = scores + block * lanes
-            results = pairs + (left == .numbers ? 0 : left.steps(block) * lanes)
-            references = results + valuePanels * rows * lanes
-            sums = references + lanes
-            corrections = sums + lanes
-            mask = corrections + lanes
-            count = mask + maskCount
+            mask = pairs + (left == .numbers ? 0 : left.steps(block) * lanes)
+            states = mask + maskCount
+            stateSize = lanes * (widthSteps + valuePanels * rows + 3)
+            count = states + stateCount * stateSize
+        }
+    }
+
+    /// What belongs to a panel of queries while blocks of keys and values pass by.
+    @unsafe
+    private struct State {
+        let panel: PanelQueries
+        /// The keys that any of the queries may attend to.
+        let reachable: Range<Int>
+        let queries: UnsafeMutablePointer<Float>
+        let results: UnsafeMutablePointer<Float>
+        let references: UnsafeMutablePointer<Float>
+        let sums: UnsafeMutablePointer<Float>
+        let corrections: UnsafeMutablePointer<Float>
+        /// Whether no weights have met the values yet.
+        var isFirst = true
+
+        init(_ panel: PanelQueries, reachable: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
+            let lanes = PanelAttention.lanes
+            unsafe (self.panel, self.reachable) = (panel, reachable)
+            unsafe queries = unsafe memory
+            unsafe references = unsafe queries + lanes * layout.widthSteps
+            unsafe sums = unsafe references + lanes
+            unsafe corrections = unsafe sums + lanes
+            unsafe results = unsafe corrections + lanes
+            unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
+            unsafe sums.update(repeating: 0, count: lanes)
         }
     }
 
     private func run(batch: Int, head: Int, panels: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         unsafe packKeysAndValues(batch: batch, head: head, layout, memory)
         let leavesOut = leavesOutKeys(batch: batch, head: head)
-        let problem = unsafe kernel.problem
-        let queries = unsafe memory + layout.queries
-        for panel in panels {
-            let first = panel * Self.lanes
-            let count = min(Self.lanes, extents.queries - first)
-            unsafe packQueries(
-                kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: queries)
-            let columns = count <= Self.lanes / 2 && left.writesParts ? Self.lanes / 2 : Self.lanes
-            unsafe attend(
-                PanelQueries(batch: batch, head: head, rows: first..<first + count, columns: columns), leavesOut: leavesOut,
-                layout, memory)
-            unsafe attention_write_columns(
-                memory + layout.results, memory + layout.sums, Int32(Self.lanes), Int32(count), extents.valueWidth,
-                kernel.output + problem.output.offset(batch: batch, head: head, row: first), problem.output.row)
-            for row in first..<first + count {
-                unsafe kernel.writeOutUnlessFinite(batch: batch, head: head, row: row, scratch: memory + layout.count)
+        for first in stride(from: panels.lowerBound, to: panels.upperBound, by: groupSize) {
+            let group = first..<min(first + groupSize, panels.upperBound)
+            var states = unsafe group.map { panel in
+                unsafe state(
+                    batch: batch, head: head, panel: panel, leavesOut: leavesOut, layout,
+                    memory + layout.states + (panel - first) * layout.stateSize)
             }
+            unsafe attend(&states, layout, memory)
+            for state in unsafe states { unsafe write(state, scratch: memory + layout.count) }
         }
+    }
+
+    private func state(
+        batch: Int, head: Int, panel: Int, leavesOut: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
+    ) -> State {
+        let problem = unsafe kernel.problem
+        let first = panel * Self.lanes
+        let count = min(Self.lanes, extents.queries - first)
+        let columns = count <= Self.lanes / 2 && left.writesParts ? Self.lanes / 2 : Self.lanes
+        let queries = PanelQueries(batch: batch, head: head, rows: first..<first + count, columns: columns)
+        let reachable = leavesOut ? mask.map { reachableKeys(queries, $0) } ?? 0..<extents.keys : 0..<extents.keys
+        let state = unsafe State(queries, reachable: reachable, layout, memory)
+        unsafe packQueries(
+            kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: state.queries)
+        return unsafe state
+    }
+
+    private func write(_ state: State, scratch: UnsafeMutablePointer<Float>) {
+        let (problem, panel) = unsafe (kernel.problem, state.panel)
+        let (batch, head) = (panel.batch, panel.head)
+        unsafe attention_write_columns(
+            state.results, state.sums, Int32(Self.lanes), Int32(panel.rows.count), extents.valueWidth,
+            kernel.output + problem.output.offset(batch: batch, head: head, row: panel.rows.lowerBound), problem.output.row)
+        for row in panel.rows { unsafe kernel.writeOutUnlessFinite(batch: batch, head: head, row: row, scratch: scratch) }
     }
 
     private func packKeysAndValues(batch: Int, head: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
@@ -207,29 +259,24 @@ struct PanelAttention: @unchecked Sendable {
                 extents.valueWidth) != 0
     }
 
-    /// The weighted sums of all values for the packed panel of queries.
-    private func attend(
-        _ panel: PanelQueries, leavesOut: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
-    ) {
-        let lanes = Self.lanes
-        let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
-        unsafe references.update(repeating: -.greatestFiniteMagnitude, count: lanes)
-        unsafe sums.update(repeating: 0, count: lanes)
-        let reachable = leavesOut ? mask.map { reachableKeys(panel, $0) } ?? 0..<extents.keys : 0..<extents.keys
-        var isFirst = true
+    /// The weighted sums of all values for panels of queries.
+    private func attend(_ states: inout [State], _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         for first in stride(from: 0, to: layout.keyPanels, by: blockPanels) {
             let block = first * rows..<(first + blockPanels) * rows
-            guard block.overlaps(reachable) else { continue }
-            let keys = block.lowerBound..<min(block.upperBound, reachable.upperBound)
-            unsafe weigh(panel, keys, isFirst: isFirst, layout, memory)
-            unsafe multiplyValues(panel, keys, isFirst: isFirst, layout, memory)
-            isFirst = false
+            for index in unsafe states.indices where unsafe block.overlaps(states[index].reachable) {
+                let keys = unsafe block.lowerBound..<min(block.upperBound, states[index].reachable.upperBound)
+                unsafe weigh(states[index], keys, layout, memory)
+                unsafe multiplyValues(states[index], keys, layout, memory)
+                unsafe states[index].isFirst = false
+            }
         }
         guard let mask else { return }
-        if isFirst {
-            unsafe (memory + layout.results).update(repeating: 0, count: layout.valuePanels * rows * lanes)
+        for state in unsafe states {
+            if unsafe state.isFirst {
+                unsafe state.results.update(repeating: 0, count: layout.valuePanels * rows * Self.lanes)
+            }
+            unsafe mask.finish(state.sums)
         }
-        unsafe mask.finish(sums)
     }
 
     /// Whole blocks, or whole steps of the kernel of the last one.
@@ -240,69 +287,63 @@ struct PanelAttention: @unchecked Sendable {
     }
 
     /// The weights of a block of keys.
-    private func weigh(
-        _ queries: PanelQueries, _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
-    ) {
+    private func weigh(_ state: State, _ keys: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         let lanes = Self.lanes
+        let panel = unsafe state.panel
         let scores = unsafe memory + layout.scores
-        if queries.columns < lanes {
+        if panel.columns < lanes {
             // No product writes the lanes behind the queries, whose numbers the softmax reads.
             unsafe scores.update(repeating: 0, count: keys.count * lanes)
         }
-        unsafe mask?.pack(queries, keys, into: memory + layout.mask)
+        unsafe mask?.pack(panel, keys, into: memory + layout.mask)
         let panels = unsafe memory + keys.lowerBound / rows * layout.keyPanelSize
         guard !isPaired else {
             unsafe left.multiplyPanels(
-                rows: keys.count, steps: layout.widthSteps, panels, panelSize: layout.keyPanelSize, memory + layout.queries,
-                into: scores, columns: queries.columns)
+                rows: keys.count, steps: layout.widthSteps, panels, panelSize: layout.keyPanelSize, state.queries, into: scores,
+                columns: panel.columns)
             unsafe mask?.apply(memory + layout.mask, at: 0, to: scores, keys.count)
-            return unsafe makeWeights(scores, count: keys.count, layout, memory, isFirst: isFirst, 0)
+            return unsafe makeWeights(scores, count: keys.count, state, layout, memory, 0)
         }
         for place in stride(from: 0, to: keys.count, by: rows) {
             let tile = unsafe scores + place * lanes
             let count = min(rows, keys.count - place)
             unsafe left.multiply(
-                rows: count, steps: layout.widthSteps, panels + place / rows * layout.keyPanelSize, memory + layout.queries,
-                into: tile, step: lanes, columns: queries.columns)
+                rows: count, steps: layout.widthSteps, panels + place / rows * layout.keyPanelSize, state.queries, into: tile,
+                step: lanes, columns: panel.columns)
             unsafe mask?.apply(memory + layout.mask, at: place, to: tile, count)
-            unsafe makeWeights(tile, count: count, layout, memory, isFirst: isFirst, place)
+            unsafe makeWeights(tile, count: count, state, layout, memory, place)
         }
     }
 
     /// Adds the values of a block of keys times their weights to the results.
-    private func multiplyValues(
-        _ queries: PanelQueries, _ keys: Range<Int>, isFirst: Bool, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>
-    ) {
+    private func multiplyValues(_ state: State, _ keys: Range<Int>, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>) {
         let weights = unsafe memory + (isPaired ? layout.pairs : layout.scores)
         // Blocks begin at even keys: so many rows of whole panels are pairs.
         let (begin, count) = (left.steps(keys.lowerBound), left.steps(keys.count))
         unsafe left.multiplyPanels(
             rows: extents.valueWidth, steps: count, memory + layout.values + begin * rows, panelSize: layout.valuePanelSize,
-            weights, adds: !isFirst, into: memory + layout.results, columns: queries.columns)
+            weights, adds: !state.isFirst, into: state.results, columns: state.panel.columns)
     }
 
     /// Makes weights of the scores of some keys, and scales what was computed with those before.
     ///
-    /// - Parameters:
-    ///   - isFirst: whether no weights have met the values yet.
-    ///   - keys: of this block, that have weights but haven't met the values.
+    /// - Parameter keys: of this block, that have weights but haven't met the values.
     private func makeWeights(
-        _ tile: UnsafeMutablePointer<Float>, count: Int, _ layout: Layout, _ memory: UnsafeMutablePointer<Float>,
-        isFirst: Bool, _ keys: Int
+        _ tile: UnsafeMutablePointer<Float>, count: Int, _ state: State, _ layout: Layout,
+        _ memory: UnsafeMutablePointer<Float>, _ keys: Int
     ) {
         let lanes = Int32(Self.lanes)
-        let (references, sums) = unsafe (memory + layout.references, memory + layout.sums)
-        let corrections = unsafe memory + layout.corrections
         // With a mask the scores have their scale already.
         let scale = unsafe mask == nil ? Float(kernel.problem.scoreScale) : 1
         let isRaised =
             unsafe isPaired
-            ? attention_softmax_pairs(tile, count, lanes, scale, references, sums, corrections, memory + layout.pairs)
-            : attention_softmax_tile(tile, count, lanes, scale, references, sums, corrections)
+            ? attention_softmax_pairs(
+                tile, count, lanes, scale, state.references, state.sums, state.corrections, memory + layout.pairs)
+            : attention_softmax_tile(tile, count, lanes, scale, state.references, state.sums, state.corrections)
         guard isRaised != 0 else { return }
-        unsafe attention_scale_columns(memory + layout.scores, keys, lanes, corrections)
-        if !isFirst {
-            unsafe attention_scale_columns(memory + layout.results, layout.valuePanels * rows, lanes, corrections)
+        unsafe attention_scale_columns(memory + layout.scores, keys, lanes, state.corrections)
+        if unsafe !state.isFirst {
+            unsafe attention_scale_columns(state.results, layout.valuePanels * rows, lanes, state.corrections)
         }
     }
 }

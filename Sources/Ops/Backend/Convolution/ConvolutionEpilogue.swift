@@ -8,6 +8,8 @@ import GraphRuntime
     private let shift: Float
     /// Of the output's shape.
     private let residual: UnsafePointer<Float>?
+    /// Never read: it keeps the memory, since of an operand that isn't aligned the caller gives a copy that nobody else has.
+    private let residualTensor: Tensor?
 
     /// - Parameters:
     ///   - scale: nil for 1.
@@ -21,6 +23,7 @@ import GraphRuntime
         }
         self.function = function
         (self.scale, self.shift) = (scale ?? 1, shift ?? 0)
+        residualTensor = residual
         unsafe self.residual = unsafe try residual?.pointer(to: Float.self)
     }
 

@@ -13,6 +13,7 @@ extension DeformConv {
         let columns = try MutableTensor(dtype: Element.dtype, shape: Shape([channels, points, pixels]))
         let bias = unsafe try tensors[3]?.buffer(of: type)
         nonisolated(unsafe) let weights = unsafe try w.pointer(to: type)
+        defer { withExtendedLifetime(columns) {} }
         nonisolated(unsafe) let matrix = unsafe try columns.pointer(to: type)
         let result = unsafe try output.pointer(to: type)
         guard unsafe target.count > 0 else { return }

@@ -15,6 +15,9 @@ struct PointwiseConvolution {
     private static let (keptFloats, stripFloats) = (256 << 10, 96 << 10)
     /// The same of a strip where weights are more than that cache keeps: the fewer strips, the fewer times they are read.
     private static let (keptWeights, longStripFloats) = (512 << 10, 512 << 10)
+    /// Pixels of a plane from which on the channels of a strip are copied to lie together, and panels of weights that this has to be worth:
+    /// where they lie, each has a page of its own, and often all have the same few sets of the caches.
+    private static let (copiedPixels, leastPanels) = (2048, 8)
     /// Operations below which threads aren't worth waking.
     private static let leastSharedWork = 6e5
 
@@ -68,14 +71,25 @@ struct PointwiseConvolution {
         let (layout, channels, pixels) = (layout, channels, pixels)
         let isFinished = unsafe inRegisters != nil
         let tasks = planes * cut.strips * cut.parts
-        unsafe try threads.forEach(tasks, scratchBytes: layout.panelRows * MemoryLayout<Float>.stride) { task, scratch in
-            let panelStarts = unsafe scratch.assumingMemoryBound(to: Float.self)
+        let copies = cut.strips > 1 && pixels >= Self.copiedPixels && layout.panels / cut.parts >= Self.leastPanels
+        let copiedFloats = copies ? channels * (cut.tiles * Self.lanes + 16) : 0
+        let scratchBytes = (copiedFloats + layout.panelRows) * MemoryLayout<Float>.stride
+        unsafe try threads.forEach(tasks, scratchBytes: scratchBytes) { task, scratch in
+            let strip = unsafe scratch.assumingMemoryBound(to: Float.self)
+            let panelStarts = unsafe strip + copiedFloats
             let part = task % cut.parts
             let first = task / cut.parts % cut.strips * cut.tiles * Self.lanes
             let count = min(cut.tiles * Self.lanes, pixels - first)
             let plane = task / cut.parts / cut.strips
             let group = plane % groups
-            let input = unsafe source + plane * channels * pixels + first
+            var (input, step) = unsafe (source + plane * channels * pixels + first, pixels)
+            if copies {
+                step = count % 1024 == 0 ? count + 16 : count
+                for channel in 0..<channels {
+                    unsafe (strip + channel * step).update(from: input + channel * pixels, count: count)
+                }
+                unsafe input = UnsafePointer(strip)
+            }
             let panels = layout.panels * part / cut.parts..<layout.panels * (part + 1) / cut.parts
             for panel in panels {
                 let row = panel * layout.panelRows
@@ -86,7 +100,7 @@ struct PointwiseConvolution {
                 let ahead = unsafe panel + 1 < panels.upperBound ? weights + layout.place(group: group, panel: panel + 1) : nil
                 unsafe withUnsafePointer(to: finish) { finish in
                     unsafe ck_pointwise(
-                        Int32(rows), channels, count, input, pixels, own, layout.panelRows, panelStarts,
+                        Int32(rows), channels, count, input, step, own, layout.panelRows, panelStarts,
                         residual.map { unsafe $0 + place }, finish, target + place, pixels, ahead)
                 }
                 guard !isFinished else { continue }

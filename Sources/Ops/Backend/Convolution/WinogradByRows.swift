@@ -13,8 +13,8 @@ struct WinogradByRows: @unchecked Sendable {
     private let channels: Int
 
     /// With more tiles than this, kernels are transformed too often: once for each group of tiles. Those of more kernels than caches keep are
-    /// transformed while the next ones are read, which takes longer.
-    static func mostTiles(kernels: Int) -> Int { kernels <= 1 << 18 ? 8 : 16 }
+    /// transformed while the next ones are read, which takes longer; with AVX2's small groups that doesn't pay either.
+    static func mostTiles(kernels: Int) -> Int { unsafe kernels <= 1 << 18 || groupSize < 4 ? 8 : 16 }
 
     private static let lanes = unsafe WinogradOperands.lanes
     private static let positions = unsafe WinogradOperands.positions

@@ -133,7 +133,7 @@ extension ElementUnits {
             case 2: return unsafe move(UInt16.self, indices, range)
             case 4: return unsafe move(UInt32.self, indices, range)
             case 8: return unsafe move(UInt64.self, indices, range)
-            default: return unsafe move(SIMD2<UInt64>.self, indices, range)
+            default: return unsafe move(SixteenBytes.self, indices, range)
             }
         }
         guard let threads, pieces > 1 else { return piece(0) }

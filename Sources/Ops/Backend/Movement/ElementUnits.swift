@@ -16,6 +16,7 @@ struct ElementUnits: @unchecked Sendable {
     private let target: UnsafeMutableRawPointer
     /// Elements of the target.
     private let count: Int
+    /// Never read: they keep the memory.
     private let tensors: [Tensor]
     /// Bytes of an element: 1, 2, 4, 8 or 16.
     let width: Int
@@ -171,7 +172,7 @@ func fillElements(_ target: UnsafeMutableRawPointer, count: Int, with element: U
     case 2: fill(UInt16.self)
     case 4: fill(UInt32.self)
     case 8: fill(UInt64.self)
-    default: fill(SIMD2<UInt64>.self)
+    default: fill(SixteenBytes.self)
     }
 }
 

@@ -156,12 +156,6 @@ struct StridedCopy {
     }
 }
 
-/// Elements of complex numbers of 128 bits, at the address of a number of 64: weights of a mapped file may be at any.
-private struct SixteenBytes: BitwiseCopyable {
-    let low: UInt64
-    let high: UInt64
-}
-
 /// Writes element (row, column) of `source` (rows `sourceStep` apart) to (column, row) of `target` (rows `targetStep` apart).
 @inline(__always)
 private func transposeTile<Unit: BitwiseCopyable>(

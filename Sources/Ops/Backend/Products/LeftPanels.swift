@@ -113,6 +113,7 @@ enum LeftPanels {
         rows: Int, steps: Int, _ left: UnsafePointer<Float>, panelSize: Int, _ right: UnsafePointer<Float>, adds: Bool = false,
         into target: UnsafeMutablePointer<Float>, columns: Int = unsafe PackedProduct.columns
     ) {
+        guard rows > 0 else { return }
         guard self != .tiles else {
             return unsafe ck_amx_multiply_panels(rows, steps, left, panelSize, right, adds ? 1 : 0, target)
         }

@@ -15,7 +15,7 @@ func resizeNearest(
     case 2: unsafe resizeNearest(UInt16.self, source, shape, tables, fill, target, threads)
     case 4: unsafe resizeNearest(UInt32.self, source, shape, tables, fill, target, threads)
     case 8: unsafe resizeNearest(UInt64.self, source, shape, tables, fill, target, threads)
-    default: unsafe resizeNearest(SIMD2<UInt64>.self, source, shape, tables, fill, target, threads)
+    default: unsafe resizeNearest(SixteenBytes.self, source, shape, tables, fill, target, threads)
     }
 }
 

@@ -28,6 +28,7 @@ struct VolumePooling {
         } else {
             try slices.run(.max, data, into: pooled, threads: threads)
         }
+        defer { withExtendedLifetime(pooled) {} }
         nonisolated(unsafe) let source = unsafe try pooled.pointer(to: Float.self)
         nonisolated(unsafe) let target = unsafe try output.pointer(to: Float.self)
         let (depth, area) = (geometry.axes[0], area)
