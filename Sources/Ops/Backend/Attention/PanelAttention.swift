@@ -198,7 +198,8 @@ struct PanelAttention: @unchecked Sendable {
         let reachable = leavesOut ? mask.map { reachableKeys(queries, $0) } ?? 0..<extents.keys : 0..<extents.keys
         let state = unsafe State(queries, reachable: reachable, layout, memory)
         unsafe packQueries(
-            kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: state.queries)
+            kernel.query + problem.query.offset(batch: batch, head: head, row: first), count: count, layout, into: state.queries
+        )
         return unsafe state
     }
 

@@ -281,7 +281,9 @@ struct RowPanelLayout: Sendable {
     /// The constant in this order.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
         guard weights.dtype == .float32, weights.count == groups * rows * depth else { return nil }
-        return unsafe constants.floats(weights, form: "panels of \(panelRows) rows of \(groups)×\(rows)×\(depth)", count: floatCount) {
+        return unsafe constants.floats(
+            weights, form: "panels of \(panelRows) rows of \(groups)×\(rows)×\(depth)", count: floatCount
+        ) {
             unsafe pack($0, into: $1, threads: $2)
         }
     }
