@@ -10,7 +10,7 @@ MODEL_FILES = Models/emoji
 # busy for the whole build, which takes 0.6 of the time.
 # It excludes optimisation across modules, by which nothing here was faster, and needs an option that not every Swift has.
 # Lists of files go into the commands: in temporary files, whose names are new each time, they'd have all of it built again.
-# Debug information takes a twelfth of the time; backtraces have the functions' names without it.
+# Debug information took a fourteenth of the processor's time; backtraces have the functions' names without it.
 AHEAD = --use-integrated-swift-driver -Xswiftc -disable-cmo -Xswiftc -emit-module-separately-wmo -Xswiftc -driver-filelist-threshold=100000 -debug-info-format none
 BUILD = swift build -c release $$(swift build --help-hidden | grep -q -e --use-integrated-swift-driver && echo "$(AHEAD)")
 

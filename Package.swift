@@ -51,7 +51,7 @@ let package = Package(
                 "SDPipeline", "Ops", "ONNXLoader", "GraphRuntime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            // It reads options and prints reports, which nobody waits for; optimising it took a seventh of the build.
+            // It reads options and prints reports, which nobody waits for; optimising it took an eighth of the build.
             swiftSettings: [.unsafeFlags(["-Onone"], .when(configuration: .release))]),
         .target(name: "TestSupport", dependencies: ["GraphRuntime"], path: "Tests/TestSupport"),
         .testTarget(name: "GraphRuntimeTests", dependencies: ["GraphRuntime", "TestSupport"]),

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct IndexingTests {
-    /// Elements of 128 bits, which are moved in vectors only where they lie so.
+    /// Elements of 128 bits, whose addresses aren't always multiples of 16.
     @Test func complexNumbersAtAnyAddress() throws {
         let bytes = (0..<7 * 16).map { UInt8(truncatingIfNeeded: $0 * 73) }
         let x = try Tensor(dtype: .complex128, shape: Shape([7]), bytes: bytes)
