@@ -48,9 +48,10 @@ VECTOR_INLINE float sum_of_exponentials(const uint8_t *x, ptrdiff_t n, uint8_t f
     return sum;
 }
 
-// A number brought between integers, rounded to the nearest, halves to even.
-VECTOR_INLINE uint8_t rounded(float value, float factor, float lower, float upper, int zero) {
-    value *= factor;
+// A weight over the scale, brought between integers, rounded to the nearest, halves to even: a product with the inverse of both the sum and
+// the scale would miss some halves.
+VECTOR_INLINE uint8_t rounded(float weight, float scale, float lower, float upper, int zero) {
+    float value = weight / scale;
     value = value > lower ? value : lower;
     value = value < upper ? value : upper;
     return (uint8_t)((int32_t)(float_to_bits(value + 12582912.0f) - 0x4B400000u) + zero);
@@ -68,18 +69,19 @@ CK_KERNEL(
         if (n < LEAST_MAPPED) {
             float terms[LEAST_MAPPED];
             const float sum = sum_of_exponentials(x, n, flip, largest, scale, terms);
-            const float factor = 1.0f / (sum * softmax->result_scale);
-            VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = rounded(terms[i], factor, lower, upper, softmax->zero);
+            const float factor = 1.0f / sum, result_scale = softmax->result_scale;
+            VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = rounded(
+                terms[i] * factor, result_scale, lower, upper, softmax->zero);
             continue;
         }
         double sum = 0;
         for (ptrdiff_t start = 0; start < n; start += PART)
             sum += sum_of_exponentials(x + start, n - start < PART ? n - start : PART, flip, largest, scale, NULL);
-        const float factor = (float)(1.0 / (sum * softmax->result_scale));
+        const float factor = (float)(1.0 / sum), result_scale = softmax->result_scale;
         uint8_t table[256] = {0};
         const float *exponentials = softmax->exponentials + 255 - largest;
         VECTOR_LOOP
-        for (int i = 0; i <= largest; i++) table[i] = rounded(exponentials[i], factor, lower, upper, softmax->zero);
+        for (int i = 0; i <= largest; i++) table[i] = rounded(exponentials[i] * factor, result_scale, lower, upper, softmax->zero);
         if (flip) {
             uint8_t half[128];
             memcpy(half, table, 128);

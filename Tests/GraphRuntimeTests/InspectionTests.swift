@@ -147,6 +147,8 @@ private struct DoubleScaleFusion: Fusion {
         #expect(try !TensorDifference(Tensor([Float.nan]), from: Tensor([Float.nan])).exceeds(0))
         #expect(try TensorDifference(Tensor([Float(1)]), from: expected).obstacle == "has shape [1], expected [3]")
         #expect(try TensorDifference(Tensor([Int64(1), -4, 2]), from: expected).obstacle != nil)
+        let whole = try TensorDifference(Tensor([UInt64(1), 2, 4]), from: Tensor([UInt64(1), 2, 3]))
+        #expect(whole.largest == 1 && whole.scale == 3)
         // What a reference of 16 bits has rounded.
         let halves = try Tensor([Float16(1.001), -.infinity, 2])
         #expect(try TensorDifference(Tensor([Float(1.001), -2e5, 2]), from: halves).largest == 0)

@@ -2,6 +2,7 @@ import Foundation
 import GraphRuntime
 import ONNXLoader
 import Ops
+import TestSupport
 import Testing
 
 /// Small networks as onnxruntime.quantization rewrites them (Tests/References/quantised_models.py), with ONNX Runtime's results.
@@ -89,6 +90,25 @@ import Testing
         #expect(counts["QLinearSoftmax"] == 1)
         for (found, expected) in zip(try fused.array(of: Float.self), try written.array(of: Float.self)) {
             #expect(abs(found - expected) <= 1.01 * step)
+        }
+    }
+
+    /// Probabilities of equal scores, among which are halves of a step, are rounded as the quotient of float32 is.
+    @Test func equalScores() throws {
+        for count in 1...300 {
+            var graph = FusionGraph()
+            let x = try graph.input([count])
+            let (scale, middle) = (try graph.scalar(1 / 20), graph.constant(try Tensor(scalar: UInt8(128))))
+            let (step, least) = (try graph.scalar(1 / 255), graph.constant(try Tensor(scalar: UInt8(0))))
+            // Scores so near to one another that they are the same byte.
+            let near = graph.node("Mul", x, try graph.scalar(1e-4))
+            let numbers = graph.node("DequantizeLinear", graph.node("QuantizeLinear", near, scale, middle), scale, middle)
+            let softmax = graph.node("Softmax", numbers, attributes: NodeAttributes(["axis": .int(-1)]))
+            let y = graph.node("DequantizeLinear", graph.node("QuantizeLinear", softmax, step, least), step, least)
+            let (fused, _, counts) = try graph.results(y, threads: ThreadPool(threadCount: 1))
+            #expect(counts["QLinearSoftmax"] == 1)
+            let expected = (1 / Float(count) / (1 / 255)).rounded(.toNearestOrEven) * (1 / 255)
+            try expectEqual(fused, [Float](repeating: expected, count: count))
         }
     }
 }

@@ -149,6 +149,74 @@ import Testing
         }
     }
 
+    /// A graph with a node that carries a and b from turn to turn through its body, which hands on what `build` returns.
+    private func carrying(
+        _ type: String, _ build: (_ body: inout Graph, _ turn: ValueID, _ a: ValueID, _ b: ValueID, _ w: ValueID) -> [ValueID]
+    ) -> Graph {
+        var body = Graph(name: "body")
+        let isScan = type == "Scan"
+        let ids = (isScan ? ["a", "b", "turn", "w"] : ["turn", "condition", "a", "b", "w"])
+            .map { body.addValue(ValueDeclaration(name: $0)) }
+        (body.inputs, body.captures) = (ids.dropLast(), [ids[ids.count - 1]])
+        let results =
+            isScan ? build(&body, ids[2], ids[0], ids[1], ids[3]) : build(&body, ids[0], ids[2], ids[3], ids[4])
+        body.outputs = isScan ? results : [node("Identity", 16, [ids[1]], &body)] + results
+        var graph = Graph()
+        let outer = ["turns", "a", "b", "w", "last a", "last b", "results"].map { graph.addValue(ValueDeclaration(name: $0)) }
+        (graph.inputs, graph.outputs) = (Array(outer[..<4]), Array(outer[4...]))
+        let attributes =
+            isScan
+            ? NodeAttributes(["body": .graph(body), "num_scan_inputs": .int(1)]) : NodeAttributes(["body": .graph(body)])
+        graph.nodes = [
+            Node(
+                name: "node", identity: OperatorIdentity(type: type, version: 16),
+                inputs: isScan ? [outer[1], outer[2], outer[0]] : [outer[0], nil, outer[1], outer[2]],
+                outputs: graph.outputs.map { $0 }, captures: [outer[3]], attributes: attributes)
+        ]
+        return graph
+    }
+
+    /// Values change places, are copied, stay in views, and are of any size; the memory of the turn before is used again.
+    @Test(arguments: ["Loop", "Scan"], [1, 40, 3000]) func valuesPassFromTurnToTurn(type: String, count: Int) throws {
+        let bodies: [(inout Graph, ValueID, ValueID, ValueID, ValueID) -> [ValueID]] = [
+            { [$3, node("Add", 14, [$2, $4], &$0), $2] },
+            { body, _, a, b, _ in
+                [node("Identity", 16, [b], &body), node("Add", 14, [a, b], &body), node("Identity", 16, [a], &body)]
+            },
+            { body, _, a, b, w in
+                let sum = node("Add", 14, [a, b], &body)
+                return [sum, sum, node("Sub", 14, [sum, w], &body)]
+            },
+            { body, turn, a, b, _ in
+                let step = node("Add", 14, [node("CastLike", 19, [turn, a], &body), a], &body)
+                return [node("Sub", 14, [b, a], &body), step, node("Mul", 14, [step, b], &body)]
+            },
+            { [$3, $2, node("Max", 13, [$2, $4], &$0)] },
+        ]
+        for body in bodies {
+            let graph = carrying(type, body)
+            let (planned, plain) = (try session(graph), try session(graph, optimize: false))
+            for turns in [7, 1, 7] as [Int64] {
+                let inputs = [
+                    "turns": try type == "Scan" ? Tensor((0..<turns).map { $0 }) : Tensor(scalar: turns),
+                    "a": try pseudoRandom([count], seed: 3), "b": try pseudoRandom([count], seed: 4),
+                    "w": try pseudoRandom([count], seed: 5),
+                ]
+                try expectSame(planned.run(inputs), plain.run(inputs))
+            }
+        }
+    }
+
+    @Test func fibonacciNumbers() throws {
+        let graph = carrying("Loop") { [$3, node("Add", 14, [$2, $3], &$0), node("Add", 14, [$2, $4], &$0)] }
+        let found = try session(graph).run([
+            "turns": Tensor(scalar: Int64(10)), "a": Tensor([0 as Float]), "b": Tensor([1 as Float]),
+            "w": Tensor([0 as Float]),
+        ])
+        try expectEqual(#require(found["results"]), [0, 1, 1, 2, 3, 5, 8, 13, 21, 34] as [Float])
+        try expectEqual(#require(found["last b"]), [89] as [Float])
+    }
+
     /// What doesn't fit is said as it is without a plan.
     @Test func errorsNameTheNodeInTheBody() throws {
         let graph = try loop(pseudoRandom([4, 3])) { product(&$0, $1, $2) }.graph

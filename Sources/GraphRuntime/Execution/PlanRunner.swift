@@ -45,13 +45,58 @@ struct PlanRunner {
                 try walk(0..<(plan.deferred?.first ?? plan.steps.count), isKept: isKept, frame, &values)
                 if let deferred = plan.deferred { try run(deferred, frame, &values) }
                 frame.setSteady(steady)
-                return try plan.graph.outputs.map { id in
-                    guard let value = values[id] else {
-                        throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")
+                return try plan.graph.outputs.map { try output($0, frame, values) }
+            }
+        }
+    }
+
+    private func output(_ id: ValueID, _ frame: Frame, _ values: [Value?]) throws -> Value {
+        guard let value = values[id] else {
+            throw GraphError("the output \"\(plan.graph.values[id].name)\" was not computed")
+        }
+        return try frame.detached(value)
+    }
+
+    /// Runs the plan of a loop's body turn by turn in the same memory, without a look for its plan and its values' places in each turn.
+    ///
+    /// - Parameters:
+    ///   - bindings: a value for each input of the graph, and for what it captures.
+    ///   - carried: see ``SubgraphRunner/run(_:carrying:captures:values:next:)``; ``Plan/repeats(carrying:)`` has to be true of it.
+    ///   - next: as there.
+    /// - Returns: the carried outputs of the last turn.
+    func runRepeatedly(
+        _ bindings: [(id: ValueID, value: Value)], carrying carried: CarriedValues, next: ([Value]) throws -> [Value]?
+    ) throws -> [Value] {
+        let (inputs, outputs) = (plan.graph.inputs, plan.graph.outputs)
+        let given = inputs.indices.filter { !carried.inputs.contains($0) }
+        let results = outputs.indices.filter { !carried.outputs.contains($0) }
+        return try plan.withFrame { frame in
+            let kept = try zip(carried.outputs, carried.inputs).filter { plan.locations[inputs[$1]] != .constant }
+                .map { try frame.carriedValue(outputs[$0], to: inputs[$1]) }
+            return try frame.withValues { values in
+                for (id, value) in bindings { try frame.bind(id, value, in: &values) }
+                while true {
+                    try walk(plan.steps.indices, isKept: false, frame, &values)
+                    guard let others = try next(results.map { try output(outputs[$0], frame, values) }) else {
+                        return try outputs[carried.outputs].map { try output($0, frame, values) }
                     }
-                    return try frame.detached(value)
+                    try frame.carry(kept, in: &values)
+                    for (place, value) in zip(given, others) {
+                        try requireFit(value, inputs[place])
+                        try frame.bind(inputs[place], value, in: &values)
+                    }
                 }
             }
+        }
+    }
+
+    /// - Throws: ``GraphError`` where a value isn't of the type and shape that the plan has for an input.
+    private func requireFit(_ value: Value, _ input: ValueID) throws {
+        guard case .tensor(let tensor) = value, tensor.dtype == plan.facts[input].dtype, tensor.shape == plan.facts[input].shape
+        else {
+            throw GraphError(
+                "the input \"\(plan.graph.values[input].name)\" should be \(plan.facts[input].summary) in every turn, found \(value.kind)"
+            )
         }
     }
 
@@ -60,8 +105,10 @@ struct PlanRunner {
         for index in steps where !(isKept && plan.steps[index].isSteady) {
             try Task.checkCancellation()
             if let step = frame.prepared[index] {
-                try run(index, step.run, frame, values)
-                try files.requireWhole()
+                if let prepared = step.run {
+                    try run(index, prepared, frame, values)
+                    try files.requireWhole()
+                }
                 for id in step.releases { values[id] = nil }
                 continue
             }

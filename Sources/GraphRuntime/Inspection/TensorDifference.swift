@@ -87,7 +87,8 @@ extension Tensor {
         case .uint8: try array(of: UInt8.self).map(Double.init)
         case .uint16: try array(of: UInt16.self).map(Double.init)
         case .uint32: try array(of: UInt32.self).map(Double.init)
-        case .uint64: try array(of: UInt64.self).map(Double.init)
+        // By itself, Double.init would be the one of a pattern of bits.
+        case .uint64: try array(of: UInt64.self).map { Double($0) }
         case .bool: try array(of: Bool.self).map { $0 ? 1 : 0 }
         default: throw TensorError("tensors of \(dtype) can't be compared")
         }

@@ -56,6 +56,23 @@ public struct RunContext {
         guard let subgraphs else { throw GraphError("this context runs no subgraphs") }
         return try subgraphs.run(subgraph, inputs: inputs, captures: captures)
     }
+
+    /// Runs one of the node's graphs turn by turn, each on some of the values that the turn before left.
+    ///
+    /// - Parameters:
+    ///   - subgraph: the graph, one among the node's attributes.
+    ///   - carried: which of its inputs are which of its outputs of the turn before.
+    ///   - values: those inputs of the first turn.
+    ///   - next: is given the other outputs of a turn, none before the first, and returns the other inputs of the next one, nil to end.
+    ///     They are tensors of the same types and shapes in every turn.
+    /// - Returns: the carried outputs of the last turn; `values` where there is none.
+    /// - Throws: what a turn throws, and `next`; ``GraphError`` where an input has another type or shape than in the turn before.
+    public func run(
+        _ subgraph: Subgraph, carrying carried: CarriedValues, values: [Value], next: ([Value]) throws -> [Value]?
+    ) throws -> [Value] {
+        guard let subgraphs else { throw GraphError("this context runs no subgraphs") }
+        return try subgraphs.run(subgraph, carrying: carried, captures: captures, values: values, next: next)
+    }
 }
 
 extension RunContext {
@@ -115,4 +132,35 @@ public protocol SubgraphRunner {
     /// - Returns: one value for each of the graph's outputs.
     /// - Throws: ``RunError`` where a node fails.
     func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value]
+
+    /// Runs a graph turn by turn, as ``RunContext/run(_:carrying:values:next:)`` has it. By default, each turn for itself.
+    ///
+    /// - Parameters:
+    ///   - subgraph: one of the node's graphs.
+    ///   - carried: which of its inputs are which of its outputs of the turn before.
+    ///   - captures: all values that the node captures.
+    ///   - values: the carried inputs of the first turn.
+    ///   - next: returns the other inputs of each turn, of the other outputs of the one before; nil to end.
+    /// - Returns: the carried outputs of the last turn.
+    /// - Throws: ``RunError`` where a node fails, and what `next` throws.
+    func run(
+        _ subgraph: Subgraph, carrying carried: CarriedValues, captures: [Value], values: [Value],
+        next: ([Value]) throws -> [Value]?
+    ) throws -> [Value]
+}
+
+extension SubgraphRunner {
+    public func run(
+        _ subgraph: Subgraph, carrying carried: CarriedValues, captures: [Value], values: [Value],
+        next: ([Value]) throws -> [Value]?
+    ) throws -> [Value] {
+        var values = values
+        var given = try next([])
+        while let others = given {
+            let results = try run(subgraph, inputs: carried.inputs(values, others), captures: captures)
+            values = Array(results[carried.outputs])
+            given = try next(carried.others(results))
+        }
+        return values
+    }
 }

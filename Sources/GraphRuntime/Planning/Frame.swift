@@ -15,7 +15,8 @@ final class Frame: @unchecked Sendable {
     /// A step whose operands all have their places and whose operator says how it computes them: all that its run looks at, since what
     /// else there is of a step is in memory that is far away.
     struct PreparedStep {
-        let run: PreparedRun
+        /// Nil where nothing is left to compute: for views of what is there from the start.
+        let run: PreparedRun?
         let releases: [ValueID]
     }
 
@@ -29,6 +30,8 @@ final class Frame: @unchecked Sendable {
     private let inputPlaces: [ValueID: MutableTensor]
     /// The values that are not there from the start.
     private let transient: [ValueID]
+    /// Those of them that the graph doesn't capture, which differ from turn to turn where it runs repeatedly.
+    private let changing: [ValueID]
     private let arena: TensorStorage
     /// The steady inputs whose results are in the arena; empty where there are none.
     private var steady: [Tensor] = []
@@ -56,13 +59,16 @@ final class Frame: @unchecked Sendable {
         // Where memory is spared, constants are read while their node runs.
         prepared =
             plan.pages == nil
-            ? zip(plan.steps, operands).map { Self.prepared($0, $1) } : Array(repeating: nil, count: plan.steps.count)
+            ? zip(plan.steps, operands).map { Self.prepared($0, $1, values) }
+            : Array(repeating: nil, count: plan.steps.count)
         inputPlaces = Dictionary(
             uniqueKeysWithValues: Set(plan.graph.inputs + plan.graph.captures).compactMap { id in
                 guard case .arena = plan.locations[id], let tensor = values[id]?.tensor else { return nil }
                 return (id, MutableTensor(tensor))
             })
-        transient = values.indices.filter { values[$0] == nil }
+        let transient = values.indices.filter { values[$0] == nil }
+        let captures = Set(plan.graph.captures)
+        (self.transient, changing) = (transient, transient.filter { !captures.contains($0) })
         self.values = values
     }
 
@@ -80,7 +86,10 @@ final class Frame: @unchecked Sendable {
                 ? nil : step.operation.needsWidening(step.node.inputs.map { id in id.flatMap { plan.facts[$0].dtype } }))
     }
 
-    private static func prepared(_ step: Plan.Step, _ operands: StepOperands) -> PreparedStep? {
+    private static func prepared(_ step: Plan.Step, _ operands: StepOperands, _ values: [Value?]) -> PreparedStep? {
+        if step.operation.isView, let output = step.node.outputs.first ?? nil, values[output] != nil {
+            return PreparedStep(run: nil, releases: step.releases)
+        }
         guard step.isFixed, !step.operation.isView, !operands.hasOwnOutputs, operands.isWidened == false,
             let inputs = operands.inputs,
             // Elements that may be computed anew have no address that stays.
@@ -96,6 +105,36 @@ final class Frame: @unchecked Sendable {
         guard let place = inputPlaces[id], case .tensor(let tensor) = value else { return values[id] = value }
         place.reopen()
         try place.copy(from: tensor)
+    }
+
+    /// An output of a turn that is an input of the next.
+    struct CarriedValue {
+        let output: ValueID
+        let input: ValueID
+        /// Where the value waits while inputs change, in whose memory an output may be: nil for one that has no place in the arena.
+        let copy: MutableTensor?
+    }
+
+    func carriedValue(_ output: ValueID, to input: ValueID) throws -> CarriedValue {
+        let copy = try inputPlaces[input].map { try MutableTensor(dtype: $0.dtype, shape: $0.shape) }
+        return CarriedValue(output: output, input: input, copy: copy)
+    }
+
+    /// Makes the values that a turn left those that the next one reads.
+    func carry(_ carried: [CarriedValue], in values: inout [Value?]) throws {
+        var moved: [(ValueID, Value)] = []
+        for value in carried {
+            guard let result = values[value.output] else { continue }
+            if let copy = value.copy, case .tensor(let tensor) = result {
+                copy.reopen()
+                try copy.copy(from: tensor)
+            } else {
+                moved.append((value.input, try detached(result)))
+            }
+        }
+        for id in changing { values[id] = nil }
+        for value in carried { if let copy = value.copy { try bind(value.input, .tensor(copy.tensor), in: &values) } }
+        for (input, value) in moved { values[input] = value }
     }
 
     /// Calls `body` with the values that are there from the start, by id, to add those of the run.

@@ -147,7 +147,7 @@ struct Planner {
     private static let smallByteCount = 4096
 
     /// The small inputs that nodes read, and the small outputs of nodes that have places: they are copied into the arena and out of it, so
-    /// that more steps have all of their operands before the run. An input that is an output stays as it is.
+    /// that more steps have all of their operands before the run.
     private func findSmallValues(escaping: Set<ValueID>) -> Set<ValueID> {
         func isSmall(_ id: ValueID) -> Bool {
             guard let dtype = facts[id].dtype, dtype != .string, let shape = facts[id].shape,
@@ -156,7 +156,7 @@ struct Planner {
             return byteCount <= Self.smallByteCount
         }
         let inputs = (graph.inputs + graph.captures).filter { id in
-            locations[id] == .bound && !escaping.contains(id) && lastRead[id] >= 0 && isSmall(id)
+            locations[id] == .bound && lastRead[id] >= 0 && isSmall(id)
         }
         let outputs = zip(graph.nodes, isPlaced).filter(\.1).flatMap { node, _ in
             node.outputs.compactMap { $0 }.filter { escaping.contains($0) && roots[$0] == $0 && isSmall($0) }
@@ -171,7 +171,8 @@ struct Planner {
         for id in Set(graph.inputs + graph.captures).intersection(smallValues).sorted() {
             guard let byteCount = facts[id].dtype?.byteCount(of: facts[id].shape?.count ?? 0) else { continue }
             blockOfRoot[id] = blocks.count
-            blocks.append(ArenaLayout.Block(byteCount: byteCount, first: 0, last: lastRead[id]))
+            let last = escaping.contains(id) ? graph.nodes.count : lastRead[id]
+            blocks.append(ArenaLayout.Block(byteCount: byteCount, first: 0, last: last))
         }
         for (index, node) in graph.nodes.enumerated() {
             for case let id? in node.outputs {
@@ -215,10 +216,12 @@ struct Planner {
     }
 
     private mutating func makeSteps(_ operations: [any Operator]) {
-        let lastUses = graph.lastUses()
+        let (lastUses, captures) = (graph.lastUses(), Set(graph.captures))
         for (index, node) in graph.nodes.enumerated() {
             let releases = lastUses[index].filter { id in
-                switch locations[id] {
+                // They are there for the next turn too, and who runs the graph holds them.
+                if captures.contains(id) { return false }
+                return switch locations[id] {
                 case .bound, .heap: true
                 case .view, .constant, .arena: false
                 }

@@ -66,7 +66,10 @@ public struct Tensor: Sendable {
 
     /// A tensor of rank 0.
     public init<Element: TensorElement>(scalar value: Element) throws(TensorError) {
-        try self.init([value], shape: .scalar)
+        // Not by way of an array: loops make two in each turn.
+        let storage = try TensorStorage(byteCount: MemoryLayout<Element>.stride)
+        unsafe storage.base.initializeMemory(as: Element.self, repeating: value, count: 1)
+        self.init(unchecked: Element.dtype, .scalar, storage, 0, nil)
     }
 
     /// A tensor of strings.

@@ -29,7 +29,8 @@ enum ParametricFunction: String, Sendable {
         case .leakyRelu: x < 0 ? a * x : x
         case .elu: x > 0 ? b * x : a * expm1(x)
         case .celu: x > 0 ? x : a * expm1(x / a)
-        case .hardSigmoid: max(0, min(1, a * x + b))
+        // In this order, in which NaN stays one.
+        case .hardSigmoid: max(min(a * x + b, 1), 0)
         case .thresholdedRelu: x > a ? x : 0
         case .swish: x / (1 + exp(-a * x))
         }

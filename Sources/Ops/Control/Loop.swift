@@ -12,22 +12,22 @@ struct Loop: Operator {
     func run(_ context: inout RunContext) throws {
         let limit = try context.optionalInput(0)?.integer("the trip count")
         var condition = try context.optionalInput(1).map(Self.isTrue) ?? true
-        var carried = try context.inputs.dropFirst(2).map { value -> Value in
+        let start = try context.inputs.dropFirst(2).map { value -> Value in
             guard let value else { throw TensorError("a carried value is missing") }
             return value
         }
-        let start = carried
         var stacked = [[Tensor]](repeating: [], count: body.graph.outputs.count - 1 - carriedCount)
-        var turn = 0
-        while condition, turn < limit ?? Int.max {
-            let inputs = [
-                Value.tensor(try Tensor(scalar: Int64(turn))), .tensor(try Tensor(scalar: condition)),
-            ]
-            let results = try context.run(body, inputs: inputs + carried)
-            condition = try Self.isTrue(results[0].asTensor())
-            carried = Array(results[1..<1 + carriedCount])
-            for index in stacked.indices { stacked[index].append(try results[1 + carriedCount + index].asTensor()) }
+        var turn = -1
+        let carried = try context.run(
+            body, carrying: CarriedValues(count: carriedCount, input: 2, output: 1), values: start
+        ) { results in
             turn += 1
+            if turn > 0 {
+                condition = try Self.isTrue(results[0].asTensor())
+                for index in stacked.indices { stacked[index].append(try results[1 + index].asTensor()) }
+            }
+            guard condition, turn < limit ?? Int.max else { return nil }
+            return [.tensor(try Tensor(scalar: Int64(turn))), .tensor(try Tensor(scalar: condition))]
         }
         for (index, value) in carried.enumerated() { context.setOutput(index, value) }
         if stacked.isEmpty { return }

@@ -25,7 +25,6 @@ struct Scan: Operator {
 
     private func scan(_ context: RunContext, _ given: [Value], length: Int? = nil) throws -> [Value] {
         let stateCount = given.count - scanInputCount
-        var states = Array(given[..<stateCount])
         let scanned = try given[stateCount...].map { try $0.asTensor() }
         var axes: [Int] = []
         for (tensor, axis) in zip(scanned, inputAxes) { axes.append(try tensor.shape.axis(axis)) }
@@ -35,14 +34,17 @@ struct Scan: Operator {
         }
         let turns = length ?? shortest
         var stacked = [[Tensor]](repeating: [], count: outputAxes.count)
-        for turn in 0..<turns {
-            let slices = try scanned.indices.map { index -> Value in
+        var turn = -1
+        let states = try context.run(
+            body, carrying: CarriedValues(count: stateCount, input: 0, output: 0), values: Array(given[..<stateCount])
+        ) { results in
+            turn += 1
+            for (index, result) in results.enumerated() { stacked[index].append(try result.asTensor()) }
+            guard turn < turns else { return nil }
+            return try scanned.indices.map { index in
                 let place = inputReversed[index] ? turns - 1 - turn : turn
                 return .tensor(try scanned[index].slice(place, along: axes[index], threads: context.threads))
             }
-            let results = try context.run(body, inputs: states + slices)
-            states = Array(results[..<stateCount])
-            for index in stacked.indices { stacked[index].append(try results[stateCount + index].asTensor()) }
         }
         let results = turns > 0 ? nil : context.inferOutputs(body, inputs: try facts(ofTurn: given, axes))
         let outputs = try stacked.enumerated().map { index, tensors -> Value in
