@@ -5,8 +5,8 @@ import GraphRuntime
 ///
 /// A panel of queries is the right factor of both products, keys and values the left ones: the scores of the panel come out key by
 /// key, with the queries in lanes. So the softmax needs no sums across lanes, and what it leaves is, as it lies, a packed panel for the
-/// product with the values. Keys and values are packed once for all queries of a head. Scores become weights as soon as a tile of them
-/// is there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
+/// product with the values. Keys and values are packed once for all queries of a head. Scores become weights as soon as a few tiles of them
+/// are there, relative to a reference in the place of the maximum; when a later tile has a much larger score, what was computed so far is
 /// scaled down (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). The weights of a block of
 /// keys, which the first-level cache holds, then meet the values. Where keys and values are more than the second-level cache holds, several
 /// panels of queries meet each block. Weights of pairs are made of a whole block's scores at once. What masks and limits
@@ -20,6 +20,12 @@ struct PanelAttention: @unchecked Sendable {
     private let kernel: AttentionKernel<Float>
     /// Nil where every query attends to every key as it is.
     private let mask: PanelAttentionMask?
+    /// Whether there is a mask, which to look at takes longer for each few scores than these.
+    private let isMasked: Bool
+    /// What scores are multiplied with as they become weights: with a mask they have their scale already.
+    private let scale: Float
+    /// Keys of a block whose scores become weights at once.
+    private let weighedKeys: Int
     /// Keys, and values, in panels of rows.
     private let left: LeftPanels
     /// Panels of keys in a block.
@@ -30,7 +36,9 @@ struct PanelAttention: @unchecked Sendable {
     private static let lanes = unsafe PackedProduct.columns
     /// Weights of a block, which take 28 KB in single precision.
     private static let blockWeights = 7168
-    /// The same where tiles multiply so fast that scores, weights, keys and values of a block all have to be in the first-level cache,
+    /// Scores that become weights at once in single precision, while the first-level cache has them.
+    private static let weighedScores = 2048
+    /// Weights of a block where tiles multiply so fast that scores, weights, keys and values of a block all have to be in the first-level cache,
     /// and the numbers of a key and its value beyond which they aren't anyway.
     private static let tileBlockWeights = 2048
     private static let largestTileBlockWidth = 256
@@ -61,7 +69,10 @@ struct PanelAttention: @unchecked Sendable {
         blockPanels = max(blockKeys / left.rows, 1)
         let panelBytes = (extents.width + extents.valueWidth) * Self.lanes * MemoryLayout<Float>.stride
         groupSize = extents.keys * keyBytes > Self.keptBytes ? min(max(Self.stateBytes / panelBytes, 1), 8) : 1
-        let isMasked = unsafe hasMask || !kernel.problem.attendsToAllKeys
+        isMasked = unsafe hasMask || !kernel.problem.attendsToAllKeys
+        scale = isMasked ? 1 : unsafe Float(kernel.problem.scoreScale)
+        let weighedPanels = left == .numbers ? max(Self.weighedScores / (Self.lanes * left.rows), 1) : blockPanels
+        weighedKeys = weighedPanels * left.rows
         mask =
             unsafe isMasked
             ? PanelAttentionMask(kernel, lanes: Self.lanes, block: blockPanels * left.rows, isPaired: left != .numbers) : nil
@@ -296,23 +307,16 @@ struct PanelAttention: @unchecked Sendable {
             // No product writes the lanes behind the queries, whose numbers the softmax reads.
             unsafe scores.update(repeating: 0, count: keys.count * lanes)
         }
-        unsafe mask?.pack(panel, keys, into: memory + layout.mask)
+        if isMasked { unsafe mask?.pack(panel, keys, into: memory + layout.mask) }
         let panels = unsafe memory + keys.lowerBound / rows * layout.keyPanelSize
-        guard !isPaired else {
+        for place in stride(from: 0, to: keys.count, by: weighedKeys) {
+            let count = min(weighedKeys, keys.count - place)
+            let tiles = unsafe scores + place * lanes
             unsafe left.multiplyPanels(
-                rows: keys.count, steps: layout.widthSteps, panels, panelSize: layout.keyPanelSize, state.queries, into: scores,
-                columns: panel.columns)
-            unsafe mask?.apply(memory + layout.mask, at: 0, to: scores, keys.count)
-            return unsafe makeWeights(scores, count: keys.count, state, layout, memory, 0)
-        }
-        for place in stride(from: 0, to: keys.count, by: rows) {
-            let tile = unsafe scores + place * lanes
-            let count = min(rows, keys.count - place)
-            unsafe left.multiply(
-                rows: count, steps: layout.widthSteps, panels + place / rows * layout.keyPanelSize, state.queries, into: tile,
-                step: lanes, columns: panel.columns)
-            unsafe mask?.apply(memory + layout.mask, at: place, to: tile, count)
-            unsafe makeWeights(tile, count: count, state, layout, memory, place)
+                rows: count, steps: layout.widthSteps, panels + place / rows * layout.keyPanelSize,
+                panelSize: layout.keyPanelSize, state.queries, into: tiles, columns: panel.columns)
+            if isMasked { unsafe mask?.apply(memory + layout.mask, at: place, to: tiles, count) }
+            unsafe makeWeights(tiles, count: count, state, layout, memory, place)
         }
     }
 
@@ -334,8 +338,6 @@ struct PanelAttention: @unchecked Sendable {
         _ memory: UnsafeMutablePointer<Float>, _ keys: Int
     ) {
         let lanes = Int32(Self.lanes)
-        // With a mask the scores have their scale already.
-        let scale = unsafe mask == nil ? Float(kernel.problem.scoreScale) : 1
         let isRaised =
             unsafe isPaired
             ? attention_softmax_pairs(
