@@ -68,17 +68,21 @@ typedef struct {
     uint32_t shifted;
 } reduced_exponential;
 
+VECTOR_INLINE float exponential_of_rest(float r) {
+    float q = r * 0x1.6a23ccp-10f + 0x1.123a20p-7f;
+    q = q * r + 0x1.5558f2p-5f;
+    q = q * r + 0x1.555492p-3f;
+    q = q * r + 0x1.fffffcp-2f;
+    return (q * r) * r + r + 1.0f;
+}
+
 VECTOR_INLINE reduced_exponential reduce_exponential(float x) {
     // Adding 1.5·2^23 rounds to an integer, which then stands in the low bits of the significand.
     const float magic = 12582912.0f;
     const float shifted = x * 1.44269504f + magic;
     const float n = shifted - magic;
     const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-    float q = r * 0x1.6a23ccp-10f + 0x1.123a20p-7f;
-    q = q * r + 0x1.5558f2p-5f;
-    q = q * r + 0x1.555492p-3f;
-    q = q * r + 0x1.fffffcp-2f;
-    return (reduced_exponential){.power = (q * r) * r + r + 1.0f, .shifted = float_to_bits(shifted)};
+    return (reduced_exponential){.power = exponential_of_rest(r), .shifted = float_to_bits(shifted)};
 }
 
 // 2^n for -126 <= n <= 127, where n stands in the low bits of `shifted`, as reduce_exponential() has it.
@@ -247,21 +251,20 @@ VECTOR_INLINE float arccosine(float x) {
     return r.is_turned ? turned : straight;
 }
 
-// 2^r for |r| <= 1/2, as 1 + r p(r), p of degree 4 fitted for the least relative error (9.2e-8) by reweighted least squares.
-VECTOR_INLINE float fractional_power_of_two(float r) {
-    float p = r * 0x1.5bba24p-10f + 0x1.3cea90p-7f;
-    p = p * r + 0x1.c6b752p-5f;
-    p = p * r + 0x1.ebf9bcp-3f;
-    p = p * r + 0x1.62e42ap-1f;
-    return p * r + 1.0f;
-}
-
 // 2^x for |x| <= 125, with a relative error below 1.6e-7.
+//
+// 2^x is 2^n 2^r with |r| <= 1/2; 2^r is 1 + r p(r), p of degree 4 fitted for the least relative error (9.2e-8) by reweighted least
+// squares.
 VECTOR_INLINE float power_of_two(float x) {
     // Adding 1.5·2^23 rounds to an integer, which then stands in the low bits of the significand.
     const float magic = 12582912.0f;
     const float shifted = x + magic;
-    return bits_to_float(float_to_bits(fractional_power_of_two(x - (shifted - magic))) + (float_to_bits(shifted) << 23));
+    const float r = x - (shifted - magic);
+    float p = r * 0x1.5bba24p-10f + 0x1.3cea90p-7f;
+    p = p * r + 0x1.c6b752p-5f;
+    p = p * r + 0x1.ebf9bcp-3f;
+    p = p * r + 0x1.62e42ap-1f;
+    return bits_to_float(float_to_bits(p * r + 1.0f) + (float_to_bits(shifted) << 23));
 }
 
 // x (1 + erf(x / sqrt 2)) / 2, which is max(x, 0) - |x| erfc(|x| / sqrt 2) / 2. The binary logarithm of erfc(a / sqrt 2) / 2 is a

@@ -235,6 +235,25 @@ import Testing
         try expectClose(context.output(0).tensor, wanted)
     }
 
+    /// Scores are scaled as they become weights; of a negative scale the least is the largest. Large ones come late.
+    @Test(arguments: [0.3, -0.3, -40, 40, 0]) func scalesOfScores(scale: Double) throws {
+        let extents = Self.extents(1, 1, 1, 40, 300, 8, 8)
+        let given = try operands(extents)
+        let values = try given.map { try $0.array(of: Float.self) }
+        let expected = Self.attend(values[0], values[1], values[2], extents, scale: scale)
+        var fused = ScaledDotProductAttention(heads: 1, scale: 1, keyOrder: .headsFirst)
+        fused.scoreScale = scale
+        let threads = ThreadPool(threadCount: 2)
+        let inputs = try [
+            given[0].reshaped(to: Shape([1, 40, 8])), given[1], given[2].reshaped(to: Shape([1, 300, 8])),
+        ].map { Value.tensor($0) }
+        let output = try MutableTensor(dtype: .float32, shape: Shape([1, 40, 8]))
+        var context = RunContext(inputs: inputs, outputs: [output], threads: threads)
+        try fused.run(&context)
+        // What is rounded of a score is relative to it.
+        try expectClose(output.tensor, expected, Float(2e-6 * max(abs(scale), 1)))
+    }
+
     @Test func doublePrecision() throws {
         let extents = Self.extents(1, 2, 2, 9, 11, 5, 3)
         let given = try operands(extents)

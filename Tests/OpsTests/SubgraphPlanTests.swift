@@ -192,6 +192,17 @@ import Testing
                 return [node("Sub", 14, [b, a], &body), step, node("Mul", 14, [step, b], &body)]
             },
             { [$3, $2, node("Max", 13, [$2, $4], &$0)] },
+            // What is captured is read in the first step alone, and there are others whose results need a place.
+            { body, _, a, b, w in
+                let sum = node("Add", 14, [a, w], &body)
+                return [node("Mul", 14, [sum, b], &body), b, b]
+            },
+            { body, _, a, b, w in
+                let first = node("Sub", 14, [w, a], &body)
+                let second = node("Mul", 14, [first, b], &body)
+                let third = node("Tanh", 13, [node("Add", 14, [second, first], &body)], &body)
+                return [third, node("Sub", 14, [third, second], &body), node("Neg", 13, [third], &body)]
+            },
         ]
         for body in bodies {
             let graph = carrying(type, body)
@@ -204,6 +215,23 @@ import Testing
                 ]
                 try expectSame(planned.run(inputs), plain.run(inputs))
             }
+        }
+    }
+
+    /// A body may declare the turn as a tensor of one axis.
+    @Test func turnsOfOneAxis() throws {
+        var graph = carrying("Loop") { body, turn, a, b, _ in
+            body.values[turn].type = .tensor(.int64, [.fixed(1)])
+            return [node("Concat", 13, [node("CastLike", 19, [turn, a], &body)], &body, axis: 0), b, a]
+        }
+        graph.values[graph.inputs[0]].type = .tensor(.int64, [])
+        for optimize in [true, false] {
+            let found = try session(graph, optimize: optimize).run([
+                "turns": Tensor(scalar: Int64(3)), "a": Tensor([5 as Float]), "b": Tensor([1 as Float]),
+                "w": Tensor([0 as Float]),
+            ])
+            try expectEqual(#require(found["last a"]), [2] as [Float])
+            try expectEqual(#require(found["results"]), [5, 0, 1] as [Float])
         }
     }
 

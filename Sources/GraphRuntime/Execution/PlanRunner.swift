@@ -76,9 +76,13 @@ struct PlanRunner {
             return try frame.withValues { values in
                 for (id, value) in bindings { try frame.bind(id, value, in: &values) }
                 while true {
+                    try Task.checkCancellation()
                     try walk(plan.steps.indices, isKept: false, frame, &values)
                     guard let others = try next(results.map { try output(outputs[$0], frame, values) }) else {
                         return try outputs[carried.outputs].map { try output($0, frame, values) }
+                    }
+                    guard others.count == given.count else {
+                        throw GraphError("a turn takes \(given.count) values beside the carried ones, found \(others.count)")
                     }
                     try frame.carry(kept, in: &values)
                     for (place, value) in zip(given, others) {

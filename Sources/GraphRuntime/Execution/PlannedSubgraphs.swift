@@ -7,13 +7,20 @@ struct PlannedSubgraphs: SubgraphRunner {
     let runBytes: Int?
     let files: MappedFiles
 
+    private var runner: GraphRunner {
+        GraphRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
+    }
+
+    private func runner(of plan: Plan) -> PlanRunner {
+        PlanRunner(plan: plan, threads: threads, observer: observer, files: files, depth: depth)
+    }
+
     func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
-        let runner = GraphRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
         let bindings = try runner.bindings(subgraph, inputs: inputs, captures: captures)
         guard let plan = plans.plan(for: subgraph, inputs: inputs, captures: captures) else {
             return try runner.run(subgraph.graph, bindings: bindings)
         }
-        return try PlanRunner(plan: plan, threads: threads, observer: observer, files: files, depth: depth).run(bindings)
+        return try runner(of: plan).run(bindings)
     }
 
     func run(
@@ -24,15 +31,15 @@ struct PlannedSubgraphs: SubgraphRunner {
         var given = try next([])
         while let others = given {
             let inputs = carried.inputs(values, others)
-            if observer == nil, let plan = plans.plan(for: subgraph, inputs: inputs, captures: captures),
-                plan.repeats(carrying: carried)
-            {
-                let runner = GraphRunner(threads: threads, observer: observer, depth: depth, runBytes: runBytes)
-                return try PlanRunner(plan: plan, threads: threads, observer: observer, files: files, depth: depth)
-                    .runRepeatedly(
-                        runner.bindings(subgraph, inputs: inputs, captures: captures), carrying: carried, next: next)
+            let bindings = try runner.bindings(subgraph, inputs: inputs, captures: captures)
+            let plan = plans.plan(for: subgraph, inputs: inputs, captures: captures)
+            if observer == nil, let plan, plan.repeats(carrying: carried) {
+                return try runner(of: plan).runRepeatedly(bindings, carrying: carried, next: next)
             }
-            let results = try run(subgraph, inputs: inputs, captures: captures)
+            let results =
+                if let plan { try runner(of: plan).run(bindings) } else {
+                    try runner.run(subgraph.graph, bindings: bindings)
+                }
             values = Array(results[carried.outputs])
             given = try next(carried.others(results))
         }

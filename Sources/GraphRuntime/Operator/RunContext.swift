@@ -71,6 +71,14 @@ public struct RunContext {
         _ subgraph: Subgraph, carrying carried: CarriedValues, values: [Value], next: ([Value]) throws -> [Value]?
     ) throws -> [Value] {
         guard let subgraphs else { throw GraphError("this context runs no subgraphs") }
+        let graph = subgraph.graph
+        guard values.count == carried.inputs.count, graph.inputs.indices.contains(carried.inputs),
+            graph.outputs.indices.contains(carried.outputs)
+        else {
+            throw GraphError(
+                "\(values.count) values can't be carried from outputs \(carried.outputs) to inputs \(carried.inputs) of a graph of \(graph.inputs.count) inputs and \(graph.outputs.count) outputs"
+            )
+        }
         return try subgraphs.run(subgraph, carrying: carried, captures: captures, values: values, next: next)
     }
 }

@@ -124,7 +124,7 @@ final class Frame: @unchecked Sendable {
     func carry(_ carried: [CarriedValue], in values: inout [Value?]) throws {
         var moved: [(ValueID, Value)] = []
         for value in carried {
-            guard let result = values[value.output] else { continue }
+            guard let result = values[value.output] else { throw GraphError("a carried value was not computed") }
             if let copy = value.copy, case .tensor(let tensor) = result {
                 copy.reopen()
                 try copy.copy(from: tensor)

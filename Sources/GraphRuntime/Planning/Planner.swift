@@ -168,10 +168,12 @@ struct Planner {
     private mutating func placeValues(_ operations: [any Operator], escaping: Set<ValueID>) throws(GraphError) {
         var blocks: [ArenaLayout.Block] = []
         var blockOfRoot: [ValueID: Int] = [:]
-        for id in Set(graph.inputs + graph.captures).intersection(smallValues).sorted() {
+        let captures = Set(graph.captures)
+        for id in captures.union(graph.inputs).intersection(smallValues).sorted() {
             guard let byteCount = facts[id].dtype?.byteCount(of: facts[id].shape?.count ?? 0) else { continue }
             blockOfRoot[id] = blocks.count
-            let last = escaping.contains(id) ? graph.nodes.count : lastRead[id]
+            // What is captured stays for the next turn of a loop.
+            let last = escaping.contains(id) || captures.contains(id) ? graph.nodes.count : lastRead[id]
             blocks.append(ArenaLayout.Block(byteCount: byteCount, first: 0, last: last))
         }
         for (index, node) in graph.nodes.enumerated() {

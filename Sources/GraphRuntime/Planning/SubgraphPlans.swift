@@ -103,6 +103,8 @@ final class SubgraphPlans: Sendable {
         var facts: [ValueID: Fact] = [:]
         for (id, value) in zip(graph.inputs, inputs) {
             facts[id] = Fact(value).withoutValue
+            // A default that the file may have for the input.
+            graph.initializers[id] = nil
             if case .constant = inputKey(id, value, of: graph), case .tensor(let tensor) = value {
                 facts[id] = Fact(value)
                 graph.initializers[id] = tensor

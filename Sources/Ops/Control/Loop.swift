@@ -17,6 +17,7 @@ struct Loop: Operator {
             return value
         }
         var stacked = [[Tensor]](repeating: [], count: body.graph.outputs.count - 1 - carriedCount)
+        let shapes = (turn: try declaredShape(of: 0), condition: try declaredShape(of: 1))
         var turn = -1
         let carried = try context.run(
             body, carrying: CarriedValues(count: carriedCount, input: 2, output: 1), values: start
@@ -27,11 +28,14 @@ struct Loop: Operator {
                 for index in stacked.indices { stacked[index].append(try results[1 + index].asTensor()) }
             }
             guard condition, turn < limit ?? Int.max else { return nil }
-            return [.tensor(try Tensor(scalar: Int64(turn))), .tensor(try Tensor(scalar: condition))]
+            return [
+                .tensor(try Tensor(scalar: Int64(turn)).reshaped(to: shapes.turn)),
+                .tensor(try Tensor(scalar: condition).reshaped(to: shapes.condition)),
+            ]
         }
         for (index, value) in carried.enumerated() { context.setOutput(index, value) }
         if stacked.isEmpty { return }
-        let slices = turn > 0 ? nil : context.inferOutputs(body, inputs: Self.facts(ofTurn: start))
+        let slices = turn > 0 ? nil : context.inferOutputs(body, inputs: try facts(ofTurn: start))
         for (index, tensors) in stacked.enumerated() {
             let slice = slices?[1 + carriedCount + index] ?? .unknown
             context.setOutput(
@@ -39,9 +43,16 @@ struct Loop: Operator {
         }
     }
 
+    /// The turn and the condition may be declared as tensors of one axis.
+    private func declaredShape(of input: Int) throws(TensorError) -> Shape {
+        guard case .tensor(_, let dimensions?)? = body.graph.values[body.graph.inputs[input]].type else { return .scalar }
+        return dimensions.count == 1 ? try Shape([1]) : .scalar
+    }
+
     /// What is known of the body's inputs.
-    private static func facts(ofTurn carried: [Value]) -> [Fact] {
-        [Fact(dtype: .int64, shape: .scalar), Fact(dtype: .bool, shape: .scalar)] + carried.map { Fact($0).withoutValue }
+    private func facts(ofTurn carried: [Value]) throws -> [Fact] {
+        [Fact(dtype: .int64, shape: try declaredShape(of: 0)), Fact(dtype: .bool, shape: try declaredShape(of: 1))]
+            + carried.map { Fact($0).withoutValue }
     }
 
     private static func isTrue(_ tensor: Tensor) throws -> Bool {
