@@ -5,7 +5,7 @@ public struct CarriedValues: Sendable {
     /// As many places among its outputs.
     public let outputs: Range<Int>
 
-    /// `count` inputs from `input` on, and outputs from `output` on.
+    /// `count` inputs from `input` on, and outputs from `output` on, each 0 or more.
     public init(count: Int, input: Int, output: Int) {
         inputs = input..<input + count
         outputs = output..<output + count
