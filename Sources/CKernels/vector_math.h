@@ -68,6 +68,7 @@ typedef struct {
     uint32_t shifted;
 } reduced_exponential;
 
+// e^r for |r| <= ln 2 / 2, as above.
 VECTOR_INLINE float exponential_of_rest(float r) {
     float q = r * 0x1.6a23ccp-10f + 0x1.123a20p-7f;
     q = q * r + 0x1.5558f2p-5f;

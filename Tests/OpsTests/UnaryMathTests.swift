@@ -186,6 +186,15 @@ struct UnaryMathTests {
         #expect(try abs(double.array(of: Double.self)[0] - tanh(log(1 + exp(1.0)))) < 1e-15)
     }
 
+    @Test(arguments: [("HardSigmoid", 6), ("HardSwish", 14), ("LeakyRelu", 16), ("Elu", 6), ("Celu", 12), ("Selu", 6)])
+    func activationsKeepNaN(_ type: String, _ version: Int) throws {
+        let x = try Tensor([Double.nan, -.nan, 9])
+        let doubles = try run(type, version: version, inputs: [x])[0].array(of: Double.self)
+        let floats = try run(type, version: version, inputs: [Tensor([Float.nan, -.nan, 9])])[0].array(of: Float.self)
+        #expect(doubles[0].isNaN && doubles[1].isNaN && doubles[2].isFinite)
+        #expect(floats[0].isNaN && floats[1].isNaN && floats[2].isFinite)
+    }
+
     @Test func gelusOfComMicrosoft() throws {
         let x = try floats([-1, 0.5, 2], [3])
         let bias = try floats([0.25], [1])

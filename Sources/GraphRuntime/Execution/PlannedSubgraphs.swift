@@ -17,9 +17,11 @@ struct PlannedSubgraphs: SubgraphRunner {
 
     func run(_ subgraph: Subgraph, inputs: [Value], captures: [Value]) throws -> [Value] {
         let bindings = try runner.bindings(subgraph, inputs: inputs, captures: captures)
-        guard let plan = plans.plan(for: subgraph, inputs: inputs, captures: captures) else {
-            return try runner.run(subgraph.graph, bindings: bindings)
-        }
+        return try run(subgraph, by: plans.plan(for: subgraph, inputs: inputs, captures: captures), bindings)
+    }
+
+    private func run(_ subgraph: Subgraph, by plan: Plan?, _ bindings: [(id: ValueID, value: Value)]) throws -> [Value] {
+        guard let plan else { return try runner.run(subgraph.graph, bindings: bindings) }
         return try runner(of: plan).run(bindings)
     }
 
@@ -36,10 +38,7 @@ struct PlannedSubgraphs: SubgraphRunner {
             if observer == nil, let plan, plan.repeats(carrying: carried) {
                 return try runner(of: plan).runRepeatedly(bindings, carrying: carried, next: next)
             }
-            let results =
-                if let plan { try runner(of: plan).run(bindings) } else {
-                    try runner.run(subgraph.graph, bindings: bindings)
-                }
+            let results = try run(subgraph, by: plan, bindings)
             values = Array(results[carried.outputs])
             given = try next(carried.others(results))
         }

@@ -20,7 +20,7 @@ struct PanelAttention: @unchecked Sendable {
     private let kernel: AttentionKernel<Float>
     /// Nil where every query attends to every key as it is.
     private let mask: PanelAttentionMask?
-    /// Whether there is a mask, which to look at takes longer for each few scores than these.
+    /// Whether there is a mask. To ask ``mask`` itself copies it, which takes a part of the time that a tile of scores does.
     private let isMasked: Bool
     /// What scores are multiplied with as they become weights: with a mask they have their scale already.
     private let scale: Float
