@@ -68,30 +68,39 @@ CK_KERNEL(
     TRANSPOSE_BLOCKS(16, transpose_16x16)
 }
 
+typedef uint16_t halves8 __attribute__((ext_vector_type(8), aligned(2), may_alias));
 typedef uint32_t words8 __attribute__((ext_vector_type(8), aligned(4), may_alias));
 
 // As for bytes: three times exchange row and column of 8 rows of 8.
-VECTOR_INLINE void transpose_8x8(const uint32_t *source, ptrdiff_t source_step, uint32_t *target, ptrdiff_t target_step) {
-    words8 rows[8], next[8];
-    for (int i = 0; i < 8; i++) rows[i] = *(const words8 *)(source + i * source_step);
-#pragma clang loop unroll(full)
-    for (int round = 0; round < 3; round++) {
-#pragma clang loop unroll(full)
-        for (int i = 0; i < 4; i++) {
-            next[2 * i] = __builtin_shufflevector(rows[i], rows[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-            next[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
-        }
-#pragma clang loop unroll(full)
-        for (int i = 0; i < 8; i++) rows[i] = next[i];
+#define TRANSPOSE_8X8(name, number, vector)                                                                                  \
+    VECTOR_INLINE void name(const number *source, ptrdiff_t source_step, number *target, ptrdiff_t target_step) {            \
+        vector rows[8], next[8];                                                                                             \
+        for (int i = 0; i < 8; i++) rows[i] = *(const vector *)(source + i * source_step);                                   \
+        _Pragma("clang loop unroll(full)") for (int round = 0; round < 3; round++) {                                         \
+            _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; i++) {                                                 \
+                next[2 * i] = __builtin_shufflevector(rows[i], rows[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);                       \
+                next[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);                 \
+            }                                                                                                                \
+            _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; i++) rows[i] = next[i];                                \
+        }                                                                                                                    \
+        for (int i = 0; i < 8; i++) *(vector *)(target + i * target_step) = rows[i];                                         \
     }
-    for (int i = 0; i < 8; i++) *(words8 *)(target + i * target_step) = rows[i];
+
+TRANSPOSE_8X8(transpose_8x8_halves, uint16_t, halves8)
+TRANSPOSE_8X8(transpose_8x8_words, uint32_t, words8)
+
+CK_KERNEL(
+    void, ck_transpose_halves,
+    (const uint16_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint16_t *target, ptrdiff_t target_step),
+    (source, source_step, rows, columns, target, target_step)) {
+    TRANSPOSE_BLOCKS(8, transpose_8x8_halves)
 }
 
 CK_KERNEL(
     void, ck_transpose_words,
     (const uint32_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint32_t *target, ptrdiff_t target_step),
     (source, source_step, rows, columns, target, target_step)) {
-    TRANSPOSE_BLOCKS(8, transpose_8x8)
+    TRANSPOSE_BLOCKS(8, transpose_8x8_words)
 }
 
 typedef uint8_t bytes32 __attribute__((ext_vector_type(32), aligned(1), may_alias));

@@ -129,6 +129,7 @@ CK_UNARY(ck_sqrt, __builtin_elementwise_sqrt(v))
 CK_UNARY(ck_reciprocal, 1.0f / v)
 CK_UNARY(ck_abs, fabsf(v))
 CK_UNARY(ck_neg, -v)
+CK_UNARY(ck_sign, v > 0.0f ? 1.0f : (v < 0.0f ? -1.0f : v))
 CK_UNARY(ck_floor, floorf(v))
 CK_UNARY(ck_ceil, ceilf(v))
 CK_UNARY(ck_round_even, rintf(v))
@@ -356,6 +357,34 @@ CK_KERNEL(ptrdiff_t, ck_row_place, (const float *x, ptrdiff_t n, float value), (
         if (is_found) break;
     }
     while (i < n && x[i] != value) i++;
+    return i;
+}
+
+CK_KERNEL(
+    void, ck_order_keys, (const uint32_t *x, ptrdiff_t n, uint32_t sign, uint32_t infinity, uint32_t flip, uint32_t *keys),
+    (x, n, sign, infinity, flip, keys)) {
+    if (infinity == UINT32_MAX) {
+        VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) keys[i] = x[i] ^ sign ^ flip;
+        return;
+    }
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t magnitude = x[i] & ~sign;
+        // All bits of negative numbers, the sign of others.
+        const uint32_t ordered = x[i] ^ ((0u - (x[i] >> 31)) | sign);
+        keys[i] = (magnitude > infinity ? UINT32_MAX : magnitude == 0 ? sign : ordered) ^ flip;
+    }
+}
+
+CK_KERNEL(
+    ptrdiff_t, ck_next_below, (const uint32_t *keys, ptrdiff_t start, ptrdiff_t n, uint32_t bound), (keys, start, n, bound)) {
+    enum { BLOCK = 32 };
+    ptrdiff_t i = start;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        int is_found = 0;
+        VECTOR_LOOP for (ptrdiff_t j = 0; j < BLOCK; j++) is_found |= keys[i + j] < bound;
+        if (is_found) break;
+    }
+    while (i < n && keys[i] >= bound) i++;
     return i;
 }
 

@@ -565,6 +565,17 @@ CK_KERNEL(
 }
 
 CK_KERNEL(
+    void, ck_dequantize_nibbles, (const uint8_t *x, int is_signed, ptrdiff_t n, float scale, float zero, float *y),
+    (x, is_signed, n, scale, zero, y)) {
+    // Which makes 8 to 15 of an unsigned number -8 to -1.
+    const int flip = is_signed ? 8 : 0;
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) {
+        y[2 * i] = ((float)(((x[i] & 15) ^ flip) - flip) - zero) * scale;
+        y[2 * i + 1] = ((float)(((x[i] >> 4) ^ flip) - flip) - zero) * scale;
+    }
+}
+
+CK_KERNEL(
     void, ck_widen_bits,
     (const uint8_t *numbers, int bits, ptrdiff_t k, int columns, const int32_t *blocks, const float *scales, const float *zeros,
      float *y),

@@ -75,6 +75,64 @@ struct ElementwiseTests {
             a.indices.map { a[$0] ? 7 : y[$0] })
     }
 
+    /// Conditions for whole rows, and one number or two in the place of tensors, of every width.
+    @Test(arguments: [[4, 1], [1, 37], [4, 37], [1, 1]], [[4, 37], [1, 1], [4, 1], [1, 37]]) func choosesAcrossRows(
+        condition: [Int], x: [Int]
+    ) throws {
+        func values(_ shape: [Int], _ start: Int) -> [Float] { (0..<shape[0] * shape[1]).map { Float(start + $0) } }
+        func place(_ shape: [Int], _ row: Int, _ column: Int) -> Int { row % shape[0] * shape[1] + column % shape[1] }
+        let flags = values(condition, 0).map { Int($0) * 7 % 3 == 1 }
+        for y in [[4, 37], [1, 1], [4, 1]] {
+            let (first, second) = (values(x, 1), values(y, 90))
+            let rows = max(condition[0], x[0], y[0])
+            let columns = max(condition[1], x[1], y[1])
+            let expected = (0..<rows * columns).map { index in
+                let (row, column) = (index / columns, index % columns)
+                return flags[place(condition, row, column)] ? first[place(x, row, column)] : second[place(y, row, column)]
+            }
+            for type in [DType.uint8, .float16, .float32, .float64] {
+                let cast = NodeAttributes(["to": .int(Int64(type.rawValue))])
+                let operands = try [(first, x), (second, y)].map {
+                    try run("Cast", version: 13, attributes: cast, inputs: [floats($0.0, $0.1)])[0]
+                }
+                let chosen = try run("Where", version: 16, inputs: [Tensor(flags, shape: Shape(condition))] + operands)[0]
+                let toFloat = NodeAttributes(["to": .int(Int64(DType.float32.rawValue))])
+                let found = try run("Cast", version: 13, attributes: toFloat, inputs: [chosen])[0].array(of: Float.self)
+                expectEqual(found, expected, "\(condition) \(x) \(y) \(type)")
+            }
+        }
+    }
+
+    /// Integers, over what the node before has written and into memory of their own.
+    @Test func clipsIntegers() throws {
+        let numbers = (0..<700).map { Int32($0 * 7919 % 256) - 128 }
+        for type in [DType.int8, .int32, .int64, .float64] {
+            let input = try run(
+                "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(type.rawValue))]), inputs: [Tensor(numbers)])[
+                    0]
+            func bound(_ value: Int32) throws -> Tensor {
+                try run(
+                    "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(type.rawValue))]),
+                    inputs: [Tensor(scalar: value)])[0]
+            }
+            for bounds in [(-20, 30), (30, -20), (nil, 5), (-5, nil), (nil, nil)] as [(Int32?, Int32?)] {
+                let expected = numbers.map { min(max($0, bounds.0 ?? .min), bounds.1 ?? .max) }
+                let inputs = [try bounds.0.map(bound), try bounds.1.map(bound)]
+                let toWhole = NodeAttributes(["to": .int(Int64(DType.int32.rawValue))])
+                let found = try run("Clip", version: 13, inputs: [input] + inputs)[0]
+                try expectEqual(run("Cast", version: 13, attributes: toWhole, inputs: [found])[0], expected)
+                var g = FusionGraph()
+                let x = try g.input([numbers.count])
+                g.graph.values[x].type = .tensor(type, nil)
+                g[x] = input
+                let sum = g.node("Add", x, g.constant(try bound(0)))
+                let limits = inputs.map { limit in limit.map { g.constant($0) } }
+                let clipped = g.outputs(1, of: "Clip", [sum] + limits)[0]
+                try expectSame(g.result(clipped, options: SessionOptions()), found)
+            }
+        }
+    }
+
     /// Against the compiler's own remainder, of quotients below and beyond those that vectors take, in blocks of both.
     @Test(arguments: [1, 17, 255, 3001], [false, true]) func remaindersOfFloats(count: Int, isExtreme: Bool) throws {
         let special: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1e-45, -1e-40, 3e38, -3e38, 1e30, 0.1]

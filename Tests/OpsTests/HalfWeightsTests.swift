@@ -91,6 +91,38 @@ import Testing
         try check("Conv", tensors, attributes, isPacked: isPacked, "\(input) \(weights)")
     }
 
+    /// Pixels of a few and of many columns, groups, and strides that overlap.
+    @Test(arguments: [
+        ([1, 24, 5, 7], [24, 10, 4, 4], 2, 1), ([2, 16, 1, 1], [16, 33, 3, 3], 1, 1), ([1, 12, 9, 40], [12, 6, 2, 2], 2, 2),
+    ]) func transposedConvolutions(input: [Int], weights: [Int], stride: Int64, group: Int64) throws {
+        let attributes = NodeAttributes(["strides": .ints([stride, stride]), "group": .int(group)])
+        let tensors = [
+            try pseudoRandom(input, seed: 1), try pseudoRandom(weights, seed: 2),
+            try pseudoRandom([weights[1] * Int(group)], seed: 3),
+        ]
+        try check("ConvTranspose", tensors, attributes, isPacked: false, "\(input) \(weights)")
+    }
+
+    /// Of caches of cosines and sines, rotations widen the rows that they read: the same as of caches in float32.
+    @Test(arguments: [DType.float16, .bfloat16]) func rotations(dtype: DType) throws {
+        let x = try halves(pseudoRandom([2, 3, 4, 8], seed: 1), dtype)
+        let caches = try [2, 3].map { try halves(pseudoRandom([50, 4], seed: $0), dtype) }
+        let positions = try Tensor([Int64(49), 0, 7, 7, 1, 20, 3, 48], shape: Shape([2, 4]))
+        let wide = try ([x] + caches).map { try HalfPrecision.widen($0) }
+        let found = try run("RotaryEmbedding", version: 23, inputs: [x] + caches + [positions])[0]
+        try expectSame(found, halves(run("RotaryEmbedding", version: 23, inputs: wide + [positions])[0], dtype))
+        func contributed(_ x: Tensor, _ caches: [Tensor]) throws -> Tensor {
+            try run("RotaryEmbedding", version: 1, domain: "com.microsoft", inputs: [x, positions] + caches)[0]
+        }
+        try expectSame(contributed(x, caches), halves(contributed(wide[0], Array(wide[1...])), dtype))
+        // Without positions, caches have a row for each of the input's.
+        let rows = try [4, 5].map { try halves(pseudoRandom([2, 4, 4], seed: $0), dtype) }
+        try expectSame(
+            run("RotaryEmbedding", version: 23, inputs: [x] + rows)[0],
+            halves(
+                run("RotaryEmbedding", version: 23, inputs: [wide[0]] + rows.map { try HalfPrecision.widen($0) })[0], dtype))
+    }
+
     /// Every finite float16 there is, which the product with an identity gives back.
     @Test func everyNumber() throws {
         let bits = (0...UInt16.max).filter { $0 & 0x7C00 != 0x7C00 }

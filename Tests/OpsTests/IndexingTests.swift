@@ -127,6 +127,37 @@ import Testing
         }
     }
 
+    /// Lanes of four bytes an element, which are ranked in vectors: fewer than they have blocks, and more, with what has no usual order.
+    @Test(arguments: [1, 7, 32, 33, 100], [false, true]) func ranksLanes(count: Int, isLargest: Bool) throws {
+        let (lanes, extent) = (3, 131)
+        let special: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1e-45, -1e-45]
+        let values = try pseudoRandom([lanes, extent], seed: 5).array(of: Float.self).enumerated().map { index, value in
+            index % 5 == 2 ? special[index / 5 % special.count] : value
+        }
+        let whole = values.map { $0.isFinite ? Int32($0 * 20) : Int32.min }
+        let attributes = NodeAttributes(["largest": .int(isLargest ? 1 : 0)])
+        func check<Value>(_ numbers: [Value], _ data: Tensor, _ precedes: (Value, Value) -> Bool) throws {
+            let places = try run(
+                "TopK", version: 11, attributes: attributes, inputs: [data, int64s([Int64(count)])], outputCount: 2)[1]
+            let expected = (0..<lanes).flatMap { lane -> [Int64] in
+                let order = (0..<extent).sorted { first, second in
+                    let (a, b) = (numbers[lane * extent + first], numbers[lane * extent + second])
+                    return isLargest
+                        ? precedes(b, a) || !precedes(a, b) && first < second
+                        : precedes(a, b) || !precedes(b, a) && first < second
+                }
+                return order.prefix(count).map { Int64($0) }
+            }
+            try expectEqual(places, expected)
+        }
+        let shape = try Shape([lanes, extent])
+        // A NaN is the largest.
+        try check(values, Tensor(values, shape: shape)) { $0 < $1 || $1.isNaN && !$0.isNaN }
+        try check(whole, Tensor(whole, shape: shape), <)
+        let unsigned = whole.map { UInt32(bitPattern: $0) }
+        try check(unsigned, Tensor(unsigned, shape: shape), <)
+    }
+
     /// Bits of every type in the order of its numbers, zeros of both signs as one.
     @Test(arguments: [
         DType.float16, .bfloat16, .float32, .float64, .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,

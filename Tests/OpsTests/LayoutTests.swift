@@ -35,6 +35,26 @@ import Testing
         try expectEqual(output, transposed(input.array(of: Float.self), shape, perm))
     }
 
+    /// Blocks of elements of one, two, four and eight bytes with their edges, and few rows or columns.
+    @Test(arguments: [
+        ([3, 17, 33], [0, 2, 1]), ([2, 19, 6, 11], [0, 2, 3, 1]), ([64, 130], [1, 0]), ([1, 3, 40, 21], [0, 2, 3, 1]),
+        ([1, 40, 21, 3], [0, 3, 1, 2]), ([16, 16], [1, 0]), ([8, 9], [1, 0]),
+    ])
+    func transposesOtherWidths(shape: [Int], perm: [Int]) throws {
+        let attributes = NodeAttributes(["perm": .ints(perm.map(Int64.init))])
+        let numbers = (0..<shape.reduce(1, *)).map { Float($0 % 251) }
+        for type in [DType.uint8, .float16, .int32, .float64] {
+            let input = try run(
+                "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(type.rawValue))]),
+                inputs: [floats(numbers, shape)])[0]
+            let moved = try run("Transpose", version: 13, attributes: attributes, inputs: [input])[0]
+            let found = try run(
+                "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(DType.float32.rawValue))]), inputs: [moved])[
+                    0]
+            try expectEqual(found.array(of: Float.self), transposed(numbers, shape, perm), "\(type)")
+        }
+    }
+
     @Test func movesEveryWidth() throws {
         let perm = NodeAttributes(["perm": .ints([1, 0])])
         let shape = try Shape([3, 5])

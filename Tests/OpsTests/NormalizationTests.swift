@@ -290,6 +290,28 @@ import Testing
         try expectClose(found, Self.standardize(x.array(of: Float.self), block: 15, epsilon: 0), 1e-6)
     }
 
+    /// Averages over axes at the end, others, and both, in runs of few neighbours and of many, of numbers far from 0.
+    @Test(arguments: [[0, 2, 3], [2, 3], [1], [0], [0, 1], [3], [0, 1, 2, 3]], [[2, 3, 4, 3], [2, 3, 5, 40]])
+    func meanVarianceNormalizationOverRuns(axes: [Int], shape: [Int]) throws {
+        let values = try pseudoRandom(shape).array(of: Float.self).map { $0 + 100 }
+        let given = NodeAttributes(["axes": .ints(axes.map { Int64($0) })])
+        let found = try run("MeanVarianceNormalization", version: 13, attributes: given, inputs: [floats(values, shape)])[0]
+        let strides = try Shape(shape).strides
+        // The numbers of equal indices along the other axes.
+        let groups = Dictionary(
+            grouping: values.indices,
+            by: { index in
+                shape.indices.filter { !axes.contains($0) }.map { index / strides[$0] % shape[$0] }
+            })
+        var expected = [Double](repeating: 0, count: values.count)
+        for group in groups.values {
+            let mean = group.reduce(0) { $0 + Double(values[$1]) } / Double(group.count)
+            let variance = group.reduce(0) { $0 + pow(Double(values[$1]) - mean, 2) } / Double(group.count)
+            for index in group { expected[index] = (Double(values[index]) - mean) / (variance.squareRoot() + 1e-9) }
+        }
+        try expectClose(found, expected, 2e-6)
+    }
+
     @Test func skipLayerNormalization() throws {
         let x = try pseudoRandom([2, 3, 7])
         let skip = try pseudoRandom([3, 7], seed: 2)

@@ -209,6 +209,21 @@ struct ReductionTests {
             let least = try run("ArgMin", version: 13, attributes: attributes, inputs: [negated])[0]
             expectEqual(try least.array(of: Int64.self), expected, "ArgMin, select_last_index \(isLast)")
         }
+        // Integers have extremes of their own.
+        for type in [DType.int8, .uint8, .int32, .int64] {
+            let whole = try run(
+                "Cast", version: 13, attributes: NodeAttributes(["to": .int(Int64(type.rawValue))]),
+                inputs: [Tensor(numbers.map { type == .uint8 ? $0 + 8 : $0 }, shape: shape)])[0]
+            for (name, sign) in [("ArgMax", Int32(1)), ("ArgMin", -1)] {
+                let attributes = NodeAttributes(["axis": .int(Int64(axis))])
+                let found = try run(name, version: 13, attributes: attributes, inputs: [whole])[0]
+                let expected = firsts.map { first in
+                    let line = (0..<extents[axis]).map { sign * numbers[first + $0 * stride] }
+                    return Int64(line.firstIndex(of: line.max() ?? 0) ?? -1)
+                }
+                expectEqual(try found.array(of: Int64.self), expected, "\(name) of \(type)")
+            }
+        }
         for (exclusive, reverse) in [(false, false), (false, true), (true, false), (true, true)] {
             let attributes = NodeAttributes(["exclusive": .int(exclusive ? 1 : 0), "reverse": .int(reverse ? 1 : 0)])
             var expected = numbers

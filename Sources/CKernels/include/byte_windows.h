@@ -25,7 +25,9 @@ void ck_copy_windows(
     const uint8_t *pictures, const ck_byte_windows *windows, ptrdiff_t first, ptrdiff_t count, uint8_t zero, uint8_t flip,
     uint8_t *rows, ptrdiff_t step);
 
-// target[j * target_step + i] = source[i * source_step + j] for i < rows and j < columns; numbers of four bytes of any kind.
+// target[j * target_step + i] = source[i * source_step + j] for i < rows and j < columns; numbers of two and of four bytes of any kind.
+void ck_transpose_halves(
+    const uint16_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint16_t *target, ptrdiff_t target_step);
 void ck_transpose_words(
     const uint32_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint32_t *target, ptrdiff_t target_step);
 

@@ -41,6 +41,8 @@ void ck_sqrt(const float *x, float *y, ptrdiff_t n);
 void ck_reciprocal(const float *x, float *y, ptrdiff_t n);
 void ck_abs(const float *x, float *y, ptrdiff_t n);
 void ck_neg(const float *x, float *y, ptrdiff_t n);
+// Zeros and NaN are themselves.
+void ck_sign(const float *x, float *y, ptrdiff_t n);
 void ck_floor(const float *x, float *y, ptrdiff_t n);
 void ck_ceil(const float *x, float *y, ptrdiff_t n);
 void ck_round_even(const float *x, float *y, ptrdiff_t n);
@@ -94,6 +96,12 @@ float ck_row_min(const float *x, ptrdiff_t n);
 float ck_row_max(const float *x, ptrdiff_t n);
 // The first place of `value` among n numbers; n where there is none.
 ptrdiff_t ck_row_place(const float *x, ptrdiff_t n, float value);
+// Unsigned numbers in the order of n integers or floats of four bytes, whose bits are x: keys[i] = order(x[i]) ^ flip. `sign` is the bit of
+// the sign, 0 of types without one; `infinity` the bits of an infinity, UINT32_MAX of integers. Zeros of floats are equal, and a NaN is
+// UINT32_MAX before bits are flipped.
+void ck_order_keys(const uint32_t *x, ptrdiff_t n, uint32_t sign, uint32_t infinity, uint32_t flip, uint32_t *keys);
+// The first place from `start` on, before n, whose key is below `bound`; n where there is none.
+ptrdiff_t ck_next_below(const uint32_t *keys, ptrdiff_t start, ptrdiff_t n, uint32_t bound);
 // places[i] = the row of the largest number of column i, or the least one, of rows `step` apart: of equal ones the first, or the last. A
 // NaN is the extreme, the first one in any case. `count` is below 2^31.
 void ck_column_places(

@@ -127,6 +127,9 @@ void ck_dequantize_words(const uint16_t *x, int is_signed, ptrdiff_t n, float sc
 // y = (x - zero) · scale, for bytes of either sign.
 void ck_dequantize_bytes(const uint8_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y);
 
+// The same of 2n numbers of four bits, two of each byte, the first in the lower ones.
+void ck_dequantize_nibbles(const uint8_t *x, int is_signed, ptrdiff_t n, float scale, float zero, float *y);
+
 // target[j * target_step + i] = source[i * source_step + j] for i < rows and j < columns.
 void ck_transpose_bytes(
     const uint8_t *source, ptrdiff_t source_step, ptrdiff_t rows, ptrdiff_t columns, uint8_t *target, ptrdiff_t target_step);

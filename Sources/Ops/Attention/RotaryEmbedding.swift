@@ -48,6 +48,8 @@ struct RotaryEmbedding: Operator {
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    /// Of caches with many more positions than there are rows, the rows' own are widened.
+    func takesHalves(input index: Int) -> Bool { index == 1 || index == 2 }
 
     private func operand(_ shape: Shape) throws(TensorError) -> (AttentionOperandShape, half: Int) {
         let operand = try AttentionOperandShape(shape, heads: heads, isHeadsFirst: true, "X")
@@ -79,19 +81,32 @@ struct RotaryEmbedding: Operator {
         return [Fact(dtype: x.dtype, shape: x.shape)]
     }
 
+    private static func rows(_ positions: [Int], of cache: Tensor, threads: ThreadPool) throws -> Tensor {
+        let width = cache.shape[1]
+        return try RunContext.newTensor(of: [cache], shape: Shape([positions.count, width])) { units in
+            try units.gather(outer: 1, extent: cache.shape[0], inner: width, indices: positions, threads: threads)
+        }
+    }
+
     func run(_ context: inout RunContext) throws {
         let x = try context.input(0)
         let (operand, half) = try operand(x.shape)
-        let cosines = try context.input(1)
-        let sines = try context.input(2)
-        let ids = try context.optionalInput(3)?.integers()
-        if let ids {
-            let positions = min(cosines.shape[0], sines.shape[0])
-            guard ids.allSatisfy({ $0 >= 0 && $0 < positions }) else {
-                throw TensorError("position_ids should be in 0..<\(positions), found \(ids.min() ?? 0) to \(ids.max() ?? 0)")
+        var (cosines, sines) = (try context.input(1), try context.input(2))
+        var ids = try context.optionalInput(3)?.integers()
+        if let positions = ids {
+            let count = min(cosines.shape[0], sines.shape[0])
+            guard positions.allSatisfy({ $0 >= 0 && $0 < count }) else {
+                throw TensorError(
+                    "position_ids should be in 0..<\(count), found \(positions.min() ?? 0) to \(positions.max() ?? 0)")
+            }
+            if cosines.dtype != x.dtype || sines.dtype != x.dtype {
+                cosines = try Self.rows(positions, of: cosines, threads: context.threads)
+                sines = try Self.rows(positions, of: sines, threads: context.threads)
+                ids = nil
             }
         }
-        let angleRow = { @Sendable (batch: Int, row: Int) -> Int in
+        (cosines, sines) = (try HalfPrecision.widen(cosines), try HalfPrecision.widen(sines))
+        let angleRow = { @Sendable [ids] (batch: Int, row: Int) -> Int in
             let place = batch * operand.rows + row
             return ids?[place] ?? place
         }

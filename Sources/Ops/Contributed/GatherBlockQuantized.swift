@@ -96,7 +96,8 @@ struct GatherBlockQuantized: Operator {
         try check(table, data.dtype, scales: context.input(2).shape, zeros: zeros.map { Fact(.tensor($0)) })
         let indices = try context.input(1).integers()
         let scales = try context.input(2).view(of: Float.self)
-        let (bytes, zeroBytes) = (data.bytes, zeros?.bytes)
+        let numbers = PackedNumbers(data, bits: table.bits, values: table.values)
+        let zeroNumbers = zeros.map { PackedNumbers($0, bits: table.bits, values: table.values) }
         let (outer, extent, inner) = table.shape.split(at: table.gatherAxis)
         let (_, along, behind) = table.shape.split(at: table.quantizeAxis)
         let (blocks, size, bits) = (table.blocks, table.blockSize, table.bits)
@@ -104,9 +105,8 @@ struct GatherBlockQuantized: Operator {
         let rowBlocks = table.quantizeAxis == table.shape.rank - 1 ? blocks : table.shape.dimensions.last ?? 1
         let paddedBlocks = data.dtype == .uint8 ? (rowBlocks * bits + 7) / 8 * 8 / bits : rowBlocks
         let usual: Float = data.dtype == .uint8 ? Float(1 << (bits - 1)) : 0
-        let values = table.values
-        @Sendable func number(_ bytes: TensorView<UInt8>, _ place: Int) -> Float {
-            values[Int(bytes[place * bits / 8] >> UInt8(place * bits % 8)) & (values.count - 1)]
+        @Sendable func zero(_ block: Int) -> Float {
+            zeroNumbers.map { $0[block / rowBlocks * paddedBlocks + block % rowBlocks] } ?? usual
         }
         let output = try context.output(0)
         guard output.count > 0 else { return }
@@ -125,11 +125,24 @@ struct GatherBlockQuantized: Operator {
                     continue
                 }
                 let first = (slice / indices.count * extent + index) * inner
-                for place in first..<first + inner {
-                    let (line, rest) = (place / (along * behind), place % (along * behind))
-                    let block = (line * blocks + rest / behind / size) * behind + rest % behind
-                    let zero = zeroBytes.map { number($0, block / rowBlocks * paddedBlocks + block % rowBlocks) } ?? usual
-                    y[target + place - first] = (number(bytes, place) - zero) * scales[block]
+                var place = first
+                while place < first + inner {
+                    let (line, rest) = place.quotientAndRemainder(dividingBy: along * behind)
+                    let (position, column) = rest.quotientAndRemainder(dividingBy: behind)
+                    let block = (line * blocks + position / size) * behind + column
+                    // Numbers side by side share a block, or each has one of its own.
+                    let isShared = behind == 1
+                    let length = isShared ? min(size - position % size, along - position) : behind - column
+                    let count = min(length, first + inner - place)
+                    let to = target + place - first
+                    if isShared {
+                        numbers.write(place..<place + count, zero: zero(block), scale: scales[block], to: &y, at: to)
+                    } else {
+                        for index in 0..<count {
+                            y[to + index] = (numbers[place + index] - zero(block + index)) * scales[block + index]
+                        }
+                    }
+                    place += count
                 }
             }
         }

@@ -25,6 +25,8 @@ struct GroupQueryAttention: Operator {
     let isCausal: Bool
 
     var floatingPointTypes: Set<DType>? { [.float32] }
+    /// Of the caches of cosines and sines, the rotation widens what it reads.
+    func takesHalves(input index: Int) -> Bool { index == 7 || index == 8 }
 
     private struct Extents {
         let batch: Int

@@ -10,6 +10,7 @@ struct OffsetRotaryEmbedding: Operator {
     let isInterleaved: Bool
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    func takesHalves(input index: Int) -> Bool { index == 2 || index == 3 }
 
     /// ONNX's own form for an input and caches of these shapes.
     private func rotation(_ x: Shape, _ cache: Shape) throws(TensorError) -> RotaryEmbedding {

@@ -17,6 +17,7 @@ struct ConvTranspose: ActivatedConvolution {
     }
 
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
+    func takesHalves(input index: Int) -> Bool { index == 1 }
     var kernelName: String? { TransposedConvolution<Float>.kernelName }
     var fusedType: String { (["ConvTranspose"] + [activation?.name].compactMap(\.self)).joined(separator: "+") }
 
@@ -49,7 +50,8 @@ struct ConvTranspose: ActivatedConvolution {
 
     func specialised(inputs: [Fact?], outputs: [Fact?], plan: PlanContext) throws -> any Operator {
         var result = self
-        guard let x = inputs[0], x.dtype == .float32, let shape = x.shape, let weights = inputs[1]?.tensor,
+        guard let x = inputs[0], let dtype = x.dtype, dtype == .float32 || dtype.isHalf, let shape = x.shape,
+            let weights = inputs[1]?.tensor,
             let constants = plan.constants
         else { return result }
         result.panels = try convolution(Float.self, shape, weights.shape).packed(weights, constants: constants)
@@ -117,9 +119,11 @@ struct ConvTranspose: ActivatedConvolution {
     }
 
     private func run<Element: FoldedElement>(_: Element.Type, _ context: inout RunContext) throws {
-        let (input, weights) = (try context.input(0), try context.input(1))
+        let input = try context.input(0)
+        let panels = try? panels?.tensor(threads: context.threads)
+        let weights = try context.weights(isPacked: panels != nil)
         try convolution(Element.self, input.shape, weights.shape).run(
-            input, weights, panels: try? panels?.tensor(threads: context.threads), bias: context.optionalInput(2), activation,
+            input, weights, panels: panels, bias: context.optionalInput(2), activation,
             into: context.output(0), threads: context.threads)
     }
 }

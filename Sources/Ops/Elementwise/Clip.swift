@@ -24,14 +24,7 @@ func clip(_ x: Tensor, minimum: Tensor?, maximum: Tensor?, into y: MutableTensor
             if Element.self == Float.self {
                 return try VectorKernels.apply(VectorKernels.clip, low.float, high.float, x, into: y, threads: threads)
             }
-            let input = try x.view(of: Element.self)
-            try y.forEachSlice(of: Element.self, grain: BroadcastPlan.grain, threads: threads) { range, output in
-                for index in 0..<output.count {
-                    let value = input[range.lowerBound + index]
-                    let raised = value < low ? low : value
-                    output[index] = raised > high ? high : raised
-                }
-            }
+            try clamp(x, low, high, into: y, threads: threads)
         }
     }
     try x.dtype.dispatch(Visitor(x: x, minimum: minimum, maximum: maximum, y: y, threads: threads))

@@ -45,6 +45,7 @@ func preparedMath(_ function: SignFunction, _ x: Tensor, into y: MutableTensor) 
     switch (function, x.dtype) {
     case (.magnitude, .float32): return try VectorKernels.prepared(VectorKernels.abs, x, into: y)
     case (.negation, .float32): return try VectorKernels.prepared(VectorKernels.neg, x, into: y)
+    case (.sign, .float32): return try VectorKernels.prepared(VectorKernels.sign, x, into: y)
     case (.magnitude, .float64): return try VectorKernels.prepared(DoubleKernels.abs, x, into: y)
     case (.negation, .float64): return try VectorKernels.prepared(DoubleKernels.neg, x, into: y)
     default: return try x.dtype.dispatch(Visitor(function: function, x: x, y: y))

@@ -9,8 +9,8 @@ struct NonMaxSuppression: Operator {
         var low: (Float, Float)
         var high: (Float, Float)
 
-        init(_ values: ArraySlice<Float>, isCentered: Bool) {
-            let v = Array(values)
+        /// - Parameter v: the box's four numbers.
+        init(_ v: SIMD4<Float>, isCentered: Bool) {
             if isCentered {
                 low = (v[1] - v[3] / 2, v[0] - v[2] / 2)
                 high = (v[1] + v[3] / 2, v[0] + v[2] / 2)
@@ -57,13 +57,17 @@ struct NonMaxSuppression: Operator {
         var selected: [Int64] = []
         for item in 0..<batch {
             let own = (0..<count).map {
-                Box(coordinates[(item * count + $0) * 4..<(item * count + $0 + 1) * 4], isCentered: isCentered)
+                Box(SIMD4(coordinates[(item * count + $0) * 4..<(item * count + $0 + 1) * 4]), isCentered: isCentered)
             }
             for label in 0..<classes {
                 let base = (item * classes + label) * count
-                var candidates = ScoreHeap(
-                    (0..<count).filter { threshold == nil || values[base + $0] > threshold ?? 0 }
-                        .map { ScoreHeap.Entry(score: values[base + $0], index: $0) })
+                var entries: [ScoreHeap.Entry] = []
+                entries.reserveCapacity(count)
+                for (index, score) in values[base..<base + count].enumerated()
+                where threshold.map({ score > $0 }) ?? true {
+                    entries.append(ScoreHeap.Entry(score: score, index: index))
+                }
+                var candidates = ScoreHeap(entries)
                 var kept: [Int] = []
                 while kept.count < limit, let candidate = candidates.removeBest()?.index {
                     if !kept.contains(where: { own[candidate].overlap(own[$0]) > overlap }) { kept.append(candidate) }

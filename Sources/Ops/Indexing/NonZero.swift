@@ -19,20 +19,24 @@ struct NonZeroIndices: Operator {
 
     /// Writes the indices of the elements at ascending `places` of a row-major tensor, all along its first axis first.
     private static func write(_ places: [Int], of shape: Shape, to indices: inout MutableSpan<Int64>) {
-        let columns = shape[shape.rank - 1]
-        // Indices but the last are computed once for all elements of a row.
-        var row = (start: 0, end: 0, indices: [Int64](repeating: 0, count: shape.rank - 1))
-        for (number, place) in places.enumerated() {
-            if place >= row.end {
-                var rest = place / columns
-                (row.start, row.end) = (rest * columns, (rest + 1) * columns)
-                for axis in stride(from: shape.rank - 2, through: 0, by: -1) {
-                    let quotient = rest / shape[axis]
-                    (row.indices[axis], rest) = (Int64(rest - quotient * shape[axis]), quotient)
-                }
+        let (columns, last) = (shape[shape.rank - 1], shape.rank - 1)
+        var start = 0
+        while start < places.count {
+            // Indices but the last are those of all elements of a row.
+            var rest = places[start] / columns
+            let row = rest * columns
+            var end = start
+            while end < places.count, places[end] < row + columns {
+                indices[last * places.count + end] = Int64(places[end] - row)
+                end += 1
             }
-            for axis in 0..<shape.rank - 1 { indices[axis * places.count + number] = row.indices[axis] }
-            indices[(shape.rank - 1) * places.count + number] = Int64(place - row.start)
+            for axis in stride(from: last - 1, through: 0, by: -1) {
+                let quotient = rest / shape[axis]
+                let index = Int64(rest - quotient * shape[axis])
+                for number in start..<end { indices[axis * places.count + number] = index }
+                rest = quotient
+            }
+            start = end
         }
     }
 
@@ -44,10 +48,18 @@ struct NonZeroIndices: Operator {
             let mask = isFloat ? ~(1 << (Unit.bitWidth - 1)) : Unit.max
             let elements = try tensor.view(ofBits: unit)
             let size = 1 << 16
-            let pieces = threads.map((elements.count + size - 1) / size) { piece in
-                (piece * size..<min((piece + 1) * size, elements.count)).filter { elements[$0] & mask != 0 }
+            let pieces = threads.map((elements.count + size - 1) / size) { piece -> ArraySlice<Int> in
+                let range = piece * size..<min((piece + 1) * size, elements.count)
+                // Each place is written, and kept or written over: whether an element is zero is nothing that a branch could foresee.
+                var places = [Int](repeating: 0, count: range.count)
+                var count = 0
+                for place in range {
+                    places[count] = place
+                    count += elements[place] & mask != 0 ? 1 : 0
+                }
+                return places[..<count]
             }
-            return pieces.flatMap { $0 }
+            return pieces.count == 1 ? Array(pieces[0]) : pieces.flatMap { $0 }
         }
         switch tensor.dtype.bitWidth {
         case 8: return try places(UInt8.self)

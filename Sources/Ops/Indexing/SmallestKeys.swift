@@ -18,48 +18,63 @@ struct SmallestKeys<Key: FixedWidthInteger & UnsignedInteger, Candidate: FixedWi
 
     /// Appends the positions of the `count` smallest of `extent` keys, at least `count`, which positions of half a candidate's bits tell
     /// apart.
+    ///
+    /// - Parameter next: the first place from a position on whose key may be below a bound, or `extent`: what is before it is passed over.
     @inline(__always)
-    mutating func append(to positions: inout [Int], extent: Int, key: (Int) -> Key) {
+    mutating func append(
+        to positions: inout [Int], extent: Int, key: (Int) -> Key,
+        next: (_ position: Int, _ bound: Key) -> Int = { position, _ in position }
+    ) {
         guard count > 0 else { return }
         candidates.removeAll(keepingCapacity: true)
-        if count <= Self.fewest { insertAll(extent, key) } else { gatherAll(extent, key) }
+        if count <= Self.fewest { insertAll(extent, key, next) } else { gatherAll(extent, key, next) }
         for candidate in candidates { positions.append(Int(truncatingIfNeeded: candidate & (1 << Self.half - 1))) }
     }
 
     @inline(__always)
-    private func candidate(_ key: Key, _ position: Int) -> Candidate {
-        Candidate(truncatingIfNeeded: key) << Self.half | Candidate(truncatingIfNeeded: position)
+    private static func candidate(_ key: Key, _ position: Int) -> Candidate {
+        Candidate(truncatingIfNeeded: key) << half | Candidate(truncatingIfNeeded: position)
     }
 
     @inline(__always)
-    private mutating func insertAll(_ extent: Int, _ key: (Int) -> Key) {
-        for position in 0..<count { candidates.append(candidate(key(position), position)) }
+    private mutating func insertAll(_ extent: Int, _ key: (Int) -> Key, _ next: (Int, Key) -> Int) {
+        for position in 0..<count { candidates.append(Self.candidate(key(position), position)) }
         candidates.sort()
-        var largest = Key(truncatingIfNeeded: candidates[count - 1] >> Self.half)
-        for position in count..<extent {
+        let count = count
+        var kept = candidates.mutableSpan
+        var largest = Key(truncatingIfNeeded: kept[count - 1] >> Self.half)
+        var following = count
+        while true {
+            let position = next(following, largest)
+            guard position < extent else { return }
+            following = position + 1
             let key = key(position)
             // A later one that is equal loses.
             if key >= largest { continue }
-            let new = candidate(key, position)
+            let new = Self.candidate(key, position)
             var place = count - 1
-            while place > 0, candidates[place - 1] > new {
-                candidates[place] = candidates[place - 1]
+            while place > 0, kept[place - 1] > new {
+                kept[place] = kept[place - 1]
                 place -= 1
             }
-            candidates[place] = new
-            largest = Key(truncatingIfNeeded: candidates[count - 1] >> Self.half)
+            kept[place] = new
+            largest = Key(truncatingIfNeeded: kept[count - 1] >> Self.half)
         }
     }
 
     @inline(__always)
-    private mutating func gatherAll(_ extent: Int, _ key: (Int) -> Key) {
+    private mutating func gatherAll(_ extent: Int, _ key: (Int) -> Key, _ next: (Int, Key) -> Int) {
         let capacity = min(extent, max(2 * count, 64))
         var isFull = false
         var largest = Key.max
-        for position in 0..<extent {
+        var following = 0
+        while true {
+            let position = isFull ? next(following, largest) : following
+            guard position < extent else { break }
+            following = position + 1
             let key = key(position)
             if isFull, key >= largest { continue }
-            candidates.append(candidate(key, position))
+            candidates.append(Self.candidate(key, position))
             if candidates.count == capacity, position + 1 < extent {
                 candidates.sort()
                 candidates.removeSubrange(count...)

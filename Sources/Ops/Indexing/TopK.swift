@@ -33,7 +33,8 @@ struct TopK: Operator {
         let threads = context.threads
         let positions = try data.visitOrderedBits(
             Lanes(
-                count: count, extent: extent, inner: inner, laneCount: count == 0 ? 0 : outer * inner, isLargest: isLargest,
+                data: data, count: count, extent: extent, inner: inner, laneCount: count == 0 ? 0 : outer * inner,
+                isLargest: isLargest,
                 threads: threads))
         var places = [Int](repeating: 0, count: shape.count)
         var indices = [Int64](repeating: 0, count: shape.count)
@@ -52,6 +53,7 @@ struct TopK: Operator {
 
 /// The positions of the best elements of each lane along an axis, lane after lane.
 private struct Lanes: OrderedBitsVisitor {
+    let data: Tensor
     let count: Int
     let extent: Int
     let inner: Int
@@ -75,9 +77,18 @@ private struct Lanes: OrderedBitsVisitor {
         let size = max(Self.grain / max(extent, 1), 1)
         let pieces = threads.map((laneCount + size - 1) / size) { piece in
             let lanes = piece * size..<min((piece + 1) * size, laneCount)
-            var smallest = SmallestKeys<Bits, Candidate>(count: count)
             var positions: [Int] = []
             positions.reserveCapacity(lanes.count * count)
+            if inner == 1, let key = key as? OrderKey<UInt32>, let flip = flip as? UInt32 {
+                var smallest = SmallestKeys<UInt32, Candidate>(count: count)
+                var row = OrderedRow(data, key: key, flip: flip, count: extent)
+                for lane in lanes {
+                    row.load(row: lane)
+                    smallest.append(to: &positions, extent: extent, key: { row[$0] }, next: { row.next(from: $0, below: $1) })
+                }
+                return positions
+            }
+            var smallest = SmallestKeys<Bits, Candidate>(count: count)
             for lane in lanes {
                 let base = lane / inner * extent * inner + lane % inner
                 smallest.append(to: &positions, extent: extent) { key(elements[base + $0 * inner]) ^ flip }

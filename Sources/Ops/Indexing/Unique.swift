@@ -34,13 +34,20 @@ struct Unique: Operator {
     static func groups(
         _ keys: [UInt64], outer: Int, extent: Int, inner: Int, isSorted: Bool
     ) -> (first: [Int], counts: [Int], inverse: [Int]) {
+        guard outer * inner != 1 else { return groups(keys, isSorted: isSorted, <) }
         let slices = (0..<extent).map { index -> [UInt64] in
             (0..<outer).flatMap { row -> ArraySlice<UInt64> in
                 let start = (row * extent + index) * inner
                 return keys[start..<start + inner]
             }
         }
-        var groupOf: [[UInt64]: Int] = [:]
+        return groups(slices, isSorted: isSorted) { $0.lexicographicallyPrecedes($1) }
+    }
+
+    private static func groups<Slice: Hashable>(
+        _ slices: [Slice], isSorted: Bool, _ precedes: (Slice, Slice) -> Bool
+    ) -> (first: [Int], counts: [Int], inverse: [Int]) {
+        var groupOf: [Slice: Int] = [:]
         var (first, counts): ([Int], [Int]) = ([], [])
         var inverse = slices.enumerated().map { index, slice -> Int in
             if let group = groupOf[slice] {
@@ -53,7 +60,7 @@ struct Unique: Operator {
             return first.count - 1
         }
         if isSorted {
-            let order = first.indices.sorted { slices[first[$0]].lexicographicallyPrecedes(slices[first[$1]]) }
+            let order = first.indices.sorted { precedes(slices[first[$0]], slices[first[$1]]) }
             var rank = [Int](repeating: 0, count: order.count)
             for (position, group) in order.enumerated() { rank[group] = position }
             first = order.map { first[$0] }

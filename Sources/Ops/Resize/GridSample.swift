@@ -74,15 +74,16 @@ struct GridSample: Operator {
         }
         let floor = place.rounded(.down)
         let ratio = place - floor
-        var result = AxisTaps(count: mode == .linear ? 2 : 4)
-        let first = mode == .linear ? 0 : -1
-        for tap in 0..<result.count {
-            result.indices[tap] = index(Int(floor) + first + tap, extent, edges)
-            if mode == .linear {
-                result.weights[tap] = tap == 0 ? 1 - ratio : ratio
-            } else {
-                result.weights[tap] = Self.cubic(abs(Double(first + tap) - ratio))
-            }
+        let first = Int(floor)
+        if mode == .linear {
+            return AxisTaps(
+                count: 2, indices: SIMD4(index(first, extent, edges), index(first + 1, extent, edges), -1, -1),
+                weights: SIMD4(1 - ratio, ratio, 0, 0))
+        }
+        var result = AxisTaps(count: 4)
+        for tap in 0..<4 {
+            result.indices[tap] = index(first - 1 + tap, extent, edges)
+            result.weights[tap] = Self.cubic(abs(Double(tap - 1) - ratio))
         }
         return result
     }

@@ -99,25 +99,28 @@ struct RoiAlign: Operator {
         let (channels, rows, columns) = (data.shape[1], data.shape[2], data.shape[3])
         let unit = channels * height * width
         try output.forEachSlice(of: type, unit: unit, grain: 1, threads: threads) { indices, target in
+            var taps: [Tap] = []
             for (slice, index) in indices.enumerated() {
                 let region = regions[index]
                 let vertical = Self.axis(
                     start: region.start.y, bin: region.bin.y, bins: height, samples: region.samples.y, extent: rows)
                 let horizontal = Self.axis(
                     start: region.start.x, bin: region.bin.x, bins: width, samples: region.samples.x, extent: columns)
+                let plane = items[index] * channels * rows * columns
+                // Whatever the channel, and for all bins of a row or a column.
+                let (across, along) = isMaximum ? ([], []) : (vertical.map(Self.summed), horizontal.map(Self.summed))
                 for bin in 0..<height * width {
-                    let (across, along) = (vertical[bin / width], horizontal[bin % width])
+                    let (row, column) = bin.quotientAndRemainder(dividingBy: width)
                     let place = slice * unit + bin
-                    let plane = items[index] * channels * rows * columns
                     if isMaximum {
                         for channel in 0..<channels {
                             let first = plane + channel * rows * columns
                             target[place + channel * height * width] = Element(
-                                Self.largest(across, along) { Double(source[first + $0 * columns + $1]) })
+                                Self.largest(vertical[row], horizontal[column]) { Double(source[first + $0 * columns + $1]) })
                         }
                     } else {
-                        let taps = Self.taps(across, along, columns: columns)
-                        let count = Double(max(across.count * along.count, 1))
+                        Self.multiply(across[row], along[column], columns: columns, into: &taps)
+                        let count = Double(max(vertical[row].count * horizontal[column].count, 1))
                         for channel in 0..<channels {
                             let first = plane + channel * rows * columns
                             var sum = 0.0
@@ -149,13 +152,16 @@ struct RoiAlign: Operator {
 
     /// The pixels of all samples of a bin, once each, by their places in a plane: a sample's weights are products of those along the axes,
     /// and so are their sums.
-    private static func taps(_ across: [[Tap]], _ along: [[Tap]], columns: Int) -> [Tap] {
-        let along = summed(along)
-        return summed(across).flatMap { row in
-            along.map { Tap(pixel: row.pixel * columns + $0.pixel, weight: row.weight * $0.weight) }
+    private static func multiply(_ across: [Tap], _ along: [Tap], columns: Int, into taps: inout [Tap]) {
+        taps.removeAll(keepingCapacity: true)
+        for row in across {
+            for column in along {
+                taps.append(Tap(pixel: row.pixel * columns + column.pixel, weight: row.weight * column.weight))
+            }
         }
     }
 
+    /// The pixels of all samples along an axis, once each, with the sums of their weights.
     private static func summed(_ samples: [[Tap]]) -> [Tap] {
         var result: [Tap] = []
         for tap in samples.joined() {

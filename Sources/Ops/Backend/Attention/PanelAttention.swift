@@ -194,7 +194,7 @@ struct PanelAttention: @unchecked Sendable {
                     memory + layout.states + (panel - first) * layout.stateSize)
             }
             unsafe attend(&states, layout, memory)
-            for state in unsafe states { unsafe write(state, scratch: memory + layout.count) }
+            for unsafe(state) in unsafe states { unsafe write(state, scratch: memory + layout.count) }
         }
     }
 
@@ -283,7 +283,7 @@ struct PanelAttention: @unchecked Sendable {
             }
         }
         guard let mask else { return }
-        for state in unsafe states {
+        for unsafe(state) in unsafe states {
             if unsafe state.isFirst {
                 unsafe state.results.update(repeating: 0, count: layout.valuePanels * rows * Self.lanes)
             }

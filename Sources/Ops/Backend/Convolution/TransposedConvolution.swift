@@ -56,7 +56,7 @@ struct TransposedConvolution<Element: FoldedElement> {
 
     /// - Parameters:
     ///   - input: [N, C, spatial…].
-    ///   - weights: [C, M / group, kernel…].
+    ///   - weights: [C, M / group, kernel…]; what they are in isn't looked at where there are panels.
     ///   - panels: what ``packed(_:constants:)`` has made of them; nil where they weren't packed.
     ///   - bias: [M].
     ///   - activation: what becomes of the sums.
@@ -67,7 +67,8 @@ struct TransposedConvolution<Element: FoldedElement> {
     ) throws {
         guard output.count > 0 else { return }
         let operands = unsafe Operands(
-            source: try input.pointer(to: Element.self), weights: try weights.pointer(to: Element.self),
+            source: try input.pointer(to: Element.self),
+            weights: panels == nil ? try weights.pointer(to: Element.self) : nil,
             bias: try bias?.pointer(to: Element.self), target: try output.pointer(to: Element.self))
         // Without channels the extents bound no memory, and there is nothing to add.
         guard channels > 0, fold.inputCount > 0 else { return unsafe runEmpty(operands, activation) }
@@ -87,7 +88,8 @@ struct TransposedConvolution<Element: FoldedElement> {
     @unsafe
     private struct Operands: @unchecked Sendable {
         let source: UnsafePointer<Element>
-        let weights: UnsafePointer<Element>
+        /// Nil where there are panels.
+        let weights: UnsafePointer<Element>?
         let bias: UnsafePointer<Element>?
         let target: UnsafeMutablePointer<Element>
     }
@@ -192,9 +194,10 @@ struct TransposedConvolution<Element: FoldedElement> {
         let rows = min(layout.unit, outputs - unit * layout.unit) * fold.taps
         let source = unsafe operands.source + plane * channels * fold.inputCount + pixels
         guard let panels = unsafe panels else {
+            guard let weights = unsafe operands.weights else { return }
             let first = (plane % group * channels * outputs + unit * layout.unit) * fold.taps
             return unsafe GEMM(
-                transposeA: true, m: rows, n: count, k: channels, a: operands.weights + first, lda: outputs * fold.taps,
+                transposeA: true, m: rows, n: count, k: channels, a: weights + first, lda: outputs * fold.taps,
                 b: source, ldb: fold.inputCount, c: products, ldc: count
             ).run()
         }

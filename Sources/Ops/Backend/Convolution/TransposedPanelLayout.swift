@@ -59,9 +59,11 @@ struct TransposedPanelLayout: Sendable {
         }
     }
 
-    /// The constant in this order.
+    /// The constant, of float32 or of halves, in this order.
     func packed(_ weights: Tensor, constants: PackedConstants) -> PackedConstant? {
-        guard weights.dtype == .float32, weights.count == groups * channels * outputs * taps, weights.count > 0 else {
+        guard weights.dtype == .float32 || weights.dtype.isHalf, weights.count == groups * channels * outputs * taps,
+            weights.count > 0
+        else {
             return nil
         }
         return unsafe constants.floats(

@@ -290,14 +290,14 @@ struct RowPanelLayout: Sendable {
 }
 
 extension PackedConstants {
-    /// A constant of float32 in another order, of `count` numbers.
+    /// A constant of float32, or of halves, which are widened, in another order, of `count` numbers.
     func floats(
         _ weights: Tensor, form: String, count: Int,
         _ pack: @escaping @Sendable (UnsafePointer<Float>, UnsafeMutablePointer<Float>, ThreadPool) -> Void
     ) -> PackedConstant? {
         constant(weights, form: form) { weights, threads throws(TensorError) in
             let result = try MutableTensor(dtype: .float32, shape: Shape([count]))
-            let source = try weights.aligned()
+            let source = try weights.widened(threads: threads).aligned()
             try withExtendedLifetime(source) { () throws(TensorError) in
                 unsafe pack(try source.pointer(to: Float.self), try result.pointer(to: Float.self), threads)
             }

@@ -26,7 +26,11 @@ func preparedSelection<Bits: TensorBits>(
                 let isFirst = unsafe flags[row.offsets.0].byte != 0
                 let source = unsafe isFirst ? a : b
                 let step = isFirst ? steps.1 : steps.2
-                for index in 0..<row.count { unsafe result[index] = unsafe source[index * step] }
+                if step == 0 {
+                    unsafe result.update(repeating: source[0], count: row.count)
+                } else {
+                    unsafe result.update(from: source, count: row.count)
+                }
             } else if steps.1 == 1 && steps.2 == 1 {
                 // Both are read whatever the flag, so that the loop vectorises.
                 for index in 0..<row.count {
@@ -39,11 +43,16 @@ func preparedSelection<Bits: TensorBits>(
                     let first = unsafe a[index]
                     unsafe result[index] = unsafe flags[row.offsets.0 + index].byte != 0 ? first : fixed
                 }
-            } else {
+            } else if steps.2 == 1 {
                 let fixed = unsafe a[0]
                 for index in 0..<row.count {
-                    let second = unsafe b[index * steps.2]
+                    let second = unsafe b[index]
                     unsafe result[index] = unsafe flags[row.offsets.0 + index].byte != 0 ? fixed : second
+                }
+            } else {
+                let (first, second) = unsafe (a[0], b[0])
+                for index in 0..<row.count {
+                    unsafe result[index] = unsafe flags[row.offsets.0 + index].byte != 0 ? first : second
                 }
             }
         }

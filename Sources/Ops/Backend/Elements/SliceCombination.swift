@@ -10,7 +10,8 @@ func combineSlices<Kernel: BinaryKernel>(
     _: Kernel.Type, _ updates: Tensor, into output: MutableTensor, offsets: [Int], inner: Int
 ) throws where Kernel.Left == Kernel.Output, Kernel.Right == Kernel.Output {
     guard inner > 0, !offsets.isEmpty else { return }
-    guard updates.count == offsets.count * inner, offsets.allSatisfy({ $0 >= 0 && $0 < output.count / inner }) else {
+    let slices = output.count / inner
+    guard updates.count == offsets.count * inner, offsets.allSatisfy({ $0 >= 0 && $0 < slices }) else {
         throw TensorError("slices of \(inner) elements of \(updates.shape) don't fit \(output.shape)")
     }
     let updates = try updates.aligned()

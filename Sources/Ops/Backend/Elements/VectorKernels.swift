@@ -173,6 +173,7 @@ enum VectorKernels {
     static let reciprocal = unsafe FloatLoop(ck_reciprocal)
     static let abs = unsafe FloatLoop(ck_abs)
     static let neg = unsafe FloatLoop(ck_neg)
+    static let sign = unsafe FloatLoop(ck_sign)
     static let floor = unsafe FloatLoop(ck_floor)
     static let ceil = unsafe FloatLoop(ck_ceil)
     static let roundEven = unsafe FloatLoop(ck_round_even)

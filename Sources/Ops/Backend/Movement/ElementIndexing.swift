@@ -61,7 +61,11 @@ struct ElementIndexing: Sendable {
             let first = offset(ofRow: row)
             for column in 0..<columns {
                 let place = row * columns + column
-                offsets[place] = first + column * columnStep + (try checkedIndex(offsets[place], extent: extent)) * step
+                let number = offsets[place]
+                let index = number < 0 ? number &+ extent : number
+                // Which is an error.
+                if index < 0 || index >= extent { _ = try checkedIndex(number, extent: extent) }
+                offsets[place] = first &+ column &* columnStep &+ index &* step
             }
         }
         return offsets

@@ -168,6 +168,12 @@ private func transposeTile<Unit: BitwiseCopyable>(
             words.assumingMemoryBound(to: UInt32.self), sourceStep, rows, columns, turned.assumingMemoryBound(to: UInt32.self),
             targetStep)
     }
+    if Unit.self == UInt16.self {
+        let (halves, turned) = unsafe (UnsafeRawPointer(source), UnsafeMutableRawPointer(target))
+        return unsafe ck_transpose_halves(
+            halves.assumingMemoryBound(to: UInt16.self), sourceStep, rows, columns,
+            turned.assumingMemoryBound(to: UInt16.self), targetStep)
+    }
     if Unit.self == UInt8.self {
         let (bytes, turned) = unsafe (UnsafeRawPointer(source), UnsafeMutableRawPointer(target))
         return unsafe ck_transpose_bytes(

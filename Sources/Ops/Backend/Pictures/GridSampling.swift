@@ -102,6 +102,7 @@ struct GridSampling {
     private func combine<Element: BinaryFloatingPoint>(
         _ taps: [AxisTaps], _ offsets: UnsafeMutablePointer<Int>, _ weights: UnsafeMutablePointer<Element>, _ most: Int
     ) {
+        if taps.count == 2 { return unsafe combine(taps[0], taps[1], offsets, weights, most) }
         let total = taps.reduce(1) { $0 * $1.count }
         for tap in 0..<most {
             guard tap < total else {
@@ -119,6 +120,24 @@ struct GridSampling {
             unsafe offsets[tap] = isInside ? offset : -1
             unsafe weights[tap] = Element(weight)
         }
+    }
+
+    /// The same of a picture's rows and columns.
+    private func combine<Element: BinaryFloatingPoint>(
+        _ rows: AxisTaps, _ columns: AxisTaps, _ offsets: UnsafeMutablePointer<Int>, _ weights: UnsafeMutablePointer<Element>,
+        _ most: Int
+    ) {
+        var place = 0
+        for row in 0..<rows.count {
+            let (index, weight) = (rows.indices[row], rows.weights[row])
+            for column in 0..<columns.count {
+                let own = columns.indices[column]
+                unsafe offsets[place] = index >= 0 && own >= 0 ? index * strides[0] + own * strides[1] : -1
+                unsafe weights[place] = Element(weight * columns.weights[column])
+                place += 1
+            }
+        }
+        for tap in place..<most { unsafe offsets[tap] = -1 }
     }
 
     /// For each point of each item, which element of its plane it is by one tap along each axis; -1 for a zero.

@@ -40,27 +40,38 @@ func generalProduct(
 
 /// beta · C, broadcast over m×n elements.
 private struct Addend<Element: BLASElement> {
+    /// Where it is C's own memory.
+    private let tensor: Tensor?
     private let values: [Element]
     private let isEachRow: Bool
     private let isEachColumn: Bool
 
     init(_ c: Tensor?, beta: Element, m: Int, n: Int) throws {
         guard let c, beta != 0, m > 0, n > 0 else {
-            (values, isEachRow, isEachColumn) = ([], false, false)
+            (tensor, values, isEachRow, isEachColumn) = (nil, [], false, false)
             return
         }
         let strides = c.shape.broadcastStrides(to: try Shape([m, n]))
         (isEachRow, isEachColumn) = (m == 1 || strides[0] == 0, n == 1 || strides[1] == 0)
-        let scaled = try c.array(of: Element.self).map { $0 * beta }
-        values = isEachRow && isEachColumn ? Array(repeating: scaled[0], count: n) : scaled
+        if isEachRow && isEachColumn {
+            (tensor, values) = (nil, Array(repeating: try c.view(of: Element.self)[0] * beta, count: n))
+        } else if beta == 1 {
+            (tensor, values) = (try c.aligned(), [])
+        } else {
+            (tensor, values) = (nil, try c.view(of: Element.self).map { $0 * beta })
+        }
     }
 
-    func withStart<Result>(_ body: (ProductStart<Element>) throws -> Result) rethrows -> Result {
-        try unsafe values.withUnsafeBufferPointer { values in
-            guard let first = values.baseAddress, !values.isEmpty else { return unsafe try body(.zero) }
+    func withStart<Result>(_ body: (ProductStart<Element>) throws -> Result) throws -> Result {
+        func call(_ first: UnsafePointer<Element>) throws -> Result {
             let start: ProductStart<Element> =
                 unsafe isEachRow ? .columns(first) : isEachColumn ? .rows(first) : .matrix(first, columns: nil)
             return unsafe try body(start)
+        }
+        if let tensor { return try withExtendedLifetime(tensor) { unsafe try call(tensor.pointer(to: Element.self)) } }
+        return try unsafe values.withUnsafeBufferPointer { values in
+            guard let first = values.baseAddress, !values.isEmpty else { return unsafe try body(.zero) }
+            return unsafe try call(first)
         }
     }
 }

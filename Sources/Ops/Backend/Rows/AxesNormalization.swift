@@ -1,3 +1,4 @@
+import CKernels
 import GraphRuntime
 
 /// (x - μ) / (σ + 1e-9) with mean and deviation over some axes, as ONNX's function body of MeanVarianceNormalization has it.
@@ -19,22 +20,40 @@ package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>
         }
         return result
     }
-    let averaged = offsets { axes.contains($0) }
+    // Averaged axes at the end are runs of neighbours.
+    let trailing = x.shape.dimensions.indices.reversed().prefix { axes.contains($0) }
+    let run = trailing.reduce(1) { $0 * x.shape[$1] }
+    let runs = offsets { axes.contains($0) && $0 < x.shape.rank - trailing.count }
     let kept = offsets { !axes.contains($0) }
-    threads.forEachRange(kept.count, grain: max(4096 / averaged.count, 1)) { range in
+    let count = runs.count * run
+    threads.forEachRange(kept.count, grain: max(4096 / count, 1)) { range in
         for start in kept[range] {
+            guard let from = unsafe source.baseAddress, let to = unsafe target.baseAddress else { continue }
+            if type == Float.self, run >= 16 {
+                unsafe normalizeRuns(
+                    UnsafeRawPointer(from + start).assumingMemoryBound(to: Float.self),
+                    UnsafeMutableRawPointer(to + start).assumingMemoryBound(to: Float.self), runs, run)
+                continue
+            }
+            let places = runs.lazy.flatMap { $0..<$0 + run }
             var sum = 0.0
-            for offset in averaged { unsafe sum += Double(source[start + offset]) }
-            let mean = sum / Double(averaged.count)
+            for place in places { unsafe sum += Double(from[start + place]) }
+            let mean = sum / Double(count)
             var squares = 0.0
-            for offset in averaged {
-                let difference = unsafe Double(source[start + offset]) - mean
+            for place in places {
+                let difference = unsafe Double(from[start + place]) - mean
                 squares += difference * difference
             }
-            let deviation = (squares / Double(averaged.count)).squareRoot() + 1e-9
-            for offset in averaged {
-                unsafe target[start + offset] = unsafe Element((Double(source[start + offset]) - mean) / deviation)
-            }
+            let deviation = (squares / Double(count)).squareRoot() + 1e-9
+            for place in places { unsafe to[start + place] = unsafe Element((Double(from[start + place]) - mean) / deviation) }
         }
     }
+}
+
+/// The same of all elements of runs that begin at `starts`.
+private func normalizeRuns(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ starts: [Int], _ run: Int) {
+    var moments = normalization_moments()
+    for start in starts { unsafe moments = normalization_merge(moments, normalization_measure(x + start, run)) }
+    let deviation = (moments.squares / Double(moments.count)).squareRoot() + 1e-9
+    for start in starts { unsafe normalization_affine(x + start, y + start, run, moments.mean, 1 / deviation, 0, 0) }
 }

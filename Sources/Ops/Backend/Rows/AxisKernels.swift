@@ -128,6 +128,12 @@ func chooseInLines<Element: NumericElement>(
     if type == Float.self, !selectsLast {
         return try chooseInFloatLines(x, count: count, largest: largest, into: y, threads: threads)
     }
+    // Of eight bytes, few vectors have extremes.
+    if !Element.dtype.isFloatingPoint, Element.dtype.bitWidth < 64, !selectsLast {
+        return unsafe try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
+            unsafe placeOfExtreme($0, count, largest: largest)
+        }
+    }
     unsafe try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
         unsafe placeInOrder($0, count, largest: largest, selectsLast: selectsLast)
     }
@@ -141,6 +147,19 @@ private func chooseInFloatLines(_ x: Tensor, count: Int, largest: Bool, into y: 
         guard !extreme.isNaN else { return unsafe placeInOrder(row, count, largest: largest, selectsLast: false) }
         return unsafe ck_row_place(row, count, extreme)
     }
+}
+
+/// The same of integers.
+private func placeOfExtreme<Element: NumericElement>(_ row: UnsafePointer<Element>, _ count: Int, largest: Bool) -> Int {
+    var extreme = unsafe row[0]
+    if largest {
+        for index in 1..<max(count, 1) { unsafe extreme = row[index] > extreme ? row[index] : extreme }
+    } else {
+        for index in 1..<max(count, 1) { unsafe extreme = row[index] < extreme ? row[index] : extreme }
+    }
+    var place = 0
+    while unsafe row[place] != extreme { place += 1 }
+    return place
 }
 
 private func forEachPlace<Element: NumericElement>(
