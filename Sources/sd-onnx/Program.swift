@@ -15,6 +15,9 @@ enum Program {
         do { command = try SDOnnxCommand.parseAsRoot(arguments) } catch { end(with: error, arguments) }
         do {
             try command.run()
+        } catch let error as ExitCode {
+            // The command has said what there is to say.
+            SDOnnxCommand.exit(withError: error)
         } catch let error where SDOnnxCommand.exitCode(for: error) != .failure {
             end(with: error, arguments)
         } catch {

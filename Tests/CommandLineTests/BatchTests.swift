@@ -185,6 +185,23 @@ import Testing
         #expect(code == 0 && pictures == 3 && others.count == 1)
     }
 
+    /// Pictures that are gone or cut off are made again, and aren't made twice for that; the others stay.
+    @Test func makesLostPicturesAgain() throws {
+        let folder = try TemporaryFolder()
+        try write(["a fox", "an owl", "a crab"], in: folder)
+        #expect(try batch(in: folder).code == 0)
+        let files = try entries(folder).map { try file($0, in: folder) }
+        let contents = try files.map { try Data(contentsOf: $0) }
+        try FileManager.default.removeItem(at: files[0])
+        try contents[1].prefix(100).write(to: files[1])
+        let again = try batch(in: folder)
+        #expect(again.code == 0 && again.messages.contains("1 of 3 jobs are done already."), "\(again.messages)")
+        #expect(again.messages.contains("Pictures of 2 jobs that were done are gone or cut off: they are made again."))
+        #expect(try files.map { try Data(contentsOf: $0) } == contents)
+        #expect(try entries(folder).compactMap { $0["remade"] as? Bool } == [true, true])
+        #expect(try verify(folder) == (0, [], 3, []))
+    }
+
     @Test func verifyFindsWhatHasChanged() throws {
         let folder = try TemporaryFolder()
         try write(["a fox", "an owl"], in: folder)
@@ -197,6 +214,8 @@ import Testing
         #expect(
             problems[0].hasPrefix("Line 1: pictures/") && problems[0].hasSuffix("can't be read: No such file or directory."))
         #expect(problems[1].contains("isn't as it was written: it has 10 bytes"))
+        // Standard output has it all.
+        #expect(try Program.run(["batch", "verify", "made"], in: folder).messages == "")
     }
 
     @Test(arguments: [
@@ -214,7 +233,7 @@ import Testing
         try write(["an owl", line], in: folder)
         let outcome = try batch(in: folder)
         #expect(outcome.code == 1 && outcome.messages.contains(message), "\(outcome.messages)")
-        #expect(!FileManager.default.fileExists(atPath: folder["made/pictures"].path))
+        #expect(!FileManager.default.fileExists(atPath: folder["made"].path))
     }
 
     /// Without a model no job is tried.
@@ -223,10 +242,12 @@ import Testing
         try write(["a fox", "an owl"], in: folder)
         let outcome = try batch("--model", "none", in: folder)
         #expect(outcome.code == 1 && outcome.lines.count == 1 && outcome.messages.contains("none"), "\(outcome.messages)")
-        #expect(try entries(folder).isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: folder["made"].path))
     }
 
     @Test func wrongOptions() throws {
+        try expectUsageError(
+            ["batch", "x.jsonl", "--out", "made", "--json"], saying: "--json is for what a batch doesn't make")
         try expectUsageError(["batch", "x.jsonl"], saying: "--out")
         for shard in ["0/2", "3/2", "1", "a/b", "1/0", "1/2/3"] {
             try expectUsageError(["batch", "x.jsonl", "--out", "made", "--shard", shard], saying: "expected I/N")

@@ -93,7 +93,7 @@ import Testing
             a fox
 
             {"prompt": "an owl", "seed": 18446744073709551615, "negative_prompt": "rain, \\"wet\\"", "cfg-scale": 4.5, "width": 32}
-            {"prompt": "-a (crab:1.2)", "batch_count": 2, "scheduler": "euler", "low-memory": true, "json": null}
+            {"prompt": "-a (crab:1.2)", "batch_count": 2, "scheduler": "euler", "low-memory": true, "fast": true, "json": null}
             """.replacing(", \"json\": null", with: "")
         try Data(lines.utf8).write(to: folder["list.txt"])
         let options = ["-s", "5", "--steps", "2", "--quiet"]

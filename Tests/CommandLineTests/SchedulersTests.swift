@@ -49,8 +49,25 @@ import Testing
         (["generate", "x", "--every", "2"], "needs --save-steps or --strip"),
         (["generate", "x", "--scheduler", "euler", "--compare-schedulers"], "give one"),
         (["schedulers", "show", "euler", "--strength", "1.5"], "from 0 to 1"),
+        (
+            ["generate", "x", "--fast", "--cache", "deep:2"],
+            "--fast decides how evaluations are saved, and --cache does so too"
+        ),
+        (["generate", "x", "--fast", "--cfg-interval", "0,0.5"], "and --cfg-interval does so too: give one"),
     ]) func refusesWrongOptions(arguments: [String], part: String) throws {
         try expectUsageError(arguments, saying: part)
+    }
+
+    /// Of several schedulers each is fast in its own way, and of all of them those are left out that can't be.
+    @Test(arguments: [
+        (["--scheduler", "euler,euler-a", "--fast"], false), (["--compare-schedulers", "--fast"], true),
+        (["--compare-schedulers", "--cache", "forecast"], true),
+    ]) func comparesFastSettings(options: [String], leavesOut: Bool) throws {
+        let folder = try TemporaryFolder()
+        let made = try Program.run(["generate", "a fox", "--steps", "3", "--seed", "1", "-o", "x.png"] + options, in: folder)
+        #expect(made.code == 0, "\(made.messages)")
+        #expect(made.messages.contains(" is left out. ") == leavesOut, "\(made.messages)")
+        #expect(folder.names == ["x.png"])
     }
 
     /// An option that a scheduler doesn't have is named.

@@ -58,6 +58,7 @@ import Testing
     @Test(arguments: [
         "prompt=a fox,\"an owl, red\",\"say \"\"hi\"\"\"", "seed=1,2,3", "steps=1,2", "low_memory=true,false", "clip-skip=1,2",
         "variation-strength=0,0.5,1", "sigmas=karras,\"14.6,3.9,0\"", "negative-prompt=rain,snow ☔", "width=64,96",
+        "fast=true,false",
     ]) func takesAnyOption(axis: String) throws {
         let folder = try TemporaryFolder()
         let prompt = axis.hasPrefix("prompt") ? [] : ["a fox"]

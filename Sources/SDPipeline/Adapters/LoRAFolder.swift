@@ -46,14 +46,17 @@ public struct LoRAFolder: Sendable {
             matches = files.filter { Self.metadata(of: $0)["ss_output_name"] == name }
         }
         guard let file = matches.first else {
-            let known = files.prefix(10).map(stem).joined(separator: ", ")
+            // Files of one name are told apart by their paths.
+            let names = files.map(stem)
+            let known = zip(files, names).prefix(10)
+                .map { file, name in names.count { $0 == name } > 1 ? path(of: file) : name }.joined(separator: ", ")
             throw PipelineError(
                 "The prompt names the LoRA \"\(name.prefix(80))\", which isn't in \(url.path)\(known.isEmpty ? "" : ": there are \(known)\(files.count > 10 ? ", …" : "")").",
                 kind: .invalidRequest)
         }
         guard matches.count == 1 else {
             throw PipelineError(
-                "The prompt names the LoRA \"\(name.prefix(80))\", and \(url.path) has \(matches.count) of that name: \(matches.prefix(3).map(path(of:)).joined(separator: ", ")). A path tells them apart.",
+                "The prompt names the LoRA \"\(name.prefix(80))\", and \(url.path) has \(matches.count) of that name: \(matches.prefix(3).map(path(of:)).joined(separator: ", "))\(matches.count > 3 ? ", …" : ""). A path tells them apart.",
                 kind: .invalidRequest)
         }
         return file

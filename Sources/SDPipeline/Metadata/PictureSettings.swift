@@ -247,7 +247,10 @@ extension PictureSettings {
         if let name = firstSampler {
             let sampler = WebUISampler(
                 name: name, scheduleType: firstScheduleType ?? WebUISampler.automatic)
-            scheduler = known(sampler.scheduler, "Sampler", "Schedule type", "Scheduler")
+            scheduler =
+                known(sampler.scheduler, "Sampler", "Schedule type", "Scheduler")
+                // Without noise levels that aren't known, or that the sampler doesn't have.
+                ?? known(WebUISampler(name: name, scheduleType: WebUISampler.automatic).scheduler, "Sampler")
         }
         let strength = known(Self.share(Self.number(take("Denoising strength"))), "Denoising strength")
         hiresScale = known(

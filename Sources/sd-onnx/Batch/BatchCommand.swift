@@ -62,42 +62,66 @@ struct BatchCommand: ParsableCommand {
         if let first = options.first, !first.hasPrefix("-") {
             throw ValidationError("Unexpected argument '\(first)': the file of jobs comes before options of generate.")
         }
+        // By themselves they may lack what the jobs give.
+        let common = try? GenerateCommand.$isLine.withValue(true) { try GenerateCommand.parse(["--prompt=a"] + options) }
+        if let name = common?.optionThatIsNoJobs {
+            throw ValidationError("\(name) is for what a batch doesn't make: leave it out.")
+        }
     }
 
     func run() throws {
         let all = try BatchJob.all(of: PromptLines.read(jobs), options: options)
         let folder = BatchFolder(out)
-        let plan = BatchPlan(title: PromptLines.title(jobs), options: options, jobs: all)
-        let manifest = try folder.begin(plan, shard: shard) {
-            if !quiet { StandardStreams.printError("Another process works on shard \(shard) of \(out): waiting for its end.") }
-        }
-        let done = try folder.entries().latest
         let own = shard.part(of: all)
-        let pending = try own.filter { job in
-            guard let entry = done[job.id], entry.state == .done else { return true }
-            return try !entry.inputs.isEmpty && entry.inputs != inputs(of: job)
-        }
-        if !quiet, pending.count < own.count {
-            StandardStreams.printError("\(own.count - pending.count) of \(own.count) jobs are done already.")
-        }
-        // Wrong options are found before any work.
+        // Wrong options are found before any work, and before the folder is touched.
+        let wanted = try pending(own, folder).all
         var prompts: [String] = []
-        for job in pending {
+        for job in wanted {
             let command = try self.command(job)
             if command.prompting.syntax.promptSyntax != .plain { prompts += command.promptsWithTags }
         }
         let models = GenerateModels([], prompts: prompts)
         // Where the model isn't there, all would fail.
-        if let first = pending.first { _ = try models.configuration(for: command(first)) }
-        try make(pending, models: models, folder, manifest)
+        if let first = wanted.first { _ = try models.configuration(for: command(first)) }
+        let plan = BatchPlan(title: PromptLines.title(jobs), options: options, jobs: all)
+        let manifest = try folder.begin(plan, shard: shard) {
+            if !quiet { StandardStreams.printError("Another process works on shard \(shard) of \(out): waiting for its end.") }
+        }
+        // Other processes may have made some of them meanwhile.
+        let (pending, lost) = try pending(own, folder)
+        if !quiet, pending.count < own.count {
+            StandardStreams.printError("\(own.count - pending.count) of \(own.count) jobs are done already.")
+        }
+        if !quiet, !lost.isEmpty {
+            StandardStreams.printError(
+                "Pictures of \(lost.count) jobs that were done are gone or cut off: they are made again.")
+        }
+        try make(pending, lost: lost, models: models, folder, manifest)
     }
 
-    private func make(_ jobs: [BatchJob], models: GenerateModels, _ folder: BatchFolder, _ manifest: BatchManifest) throws {
+    /// The jobs that are to be made, and of these the ones that were done and whose pictures are gone, or cut off.
+    private func pending(_ jobs: [BatchJob], _ folder: BatchFolder) throws -> (all: [BatchJob], lost: Set<String>) {
+        let done = try folder.entries().latest
+        var lost: Set<String> = []
+        let pending = try jobs.filter { job in
+            guard let entry = done[job.id], entry.state == .done else { return true }
+            if try !entry.inputs.isEmpty && entry.inputs != inputs(of: job) { return true }
+            guard !entry.pictures.allSatisfy(folder.holds) else { return false }
+            lost.insert(job.id)
+            return true
+        }
+        return (pending, lost)
+    }
+
+    private func make(
+        _ jobs: [BatchJob], lost: Set<String>, models: GenerateModels, _ folder: BatchFolder, _ manifest: BatchManifest
+    ) throws {
         var failed = 0
         for (index, job) in jobs.enumerated() {
             if !quiet { StandardStreams.printError("Job \(index + 1) of \(jobs.count), line \(job.line):") }
             let start = ContinuousClock.now
             var entry = BatchEntry(job: job)
+            entry.remade = lost.contains(job.id) ? true : nil
             do {
                 let command = try self.command(job)
                 entry.inputs = try command.inputFiles()

@@ -46,6 +46,8 @@ struct BatchEntry: Codable {
     var inputs: [Input] = []
     /// Why it failed; nil where it didn't.
     var error: String?
+    /// True where it had been made before, and a picture of it was gone or cut off.
+    var remade: Bool?
     /// From the options to the pictures, the loading of a model included.
     var seconds = 0.0
     /// The program's version.

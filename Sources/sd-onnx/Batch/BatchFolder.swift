@@ -122,6 +122,12 @@ struct BatchFolder {
         return count == 1 ? ["\(stem).png"] : (1...count).map { "\(stem)-\($0).png" }
     }
 
+    /// Whether a picture is there, with as many bytes as it was written with: what they are, "batch verify" looks at.
+    func holds(_ picture: BatchEntry.Picture) -> Bool {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: url.appendingPathComponent(picture.file).path)
+        return attributes?[.size] as? Int == picture.bytes
+    }
+
     /// Every file below `pictures`, by its path in the batch's folder.
     func pictureFiles() -> Set<String> {
         let pictures = url.appendingPathComponent("pictures")

@@ -48,7 +48,8 @@ extension GenerateCommand {
         guard let promptFile else { return }
         let others = [
             ("--save-latents", saveLatents != nil), ("--save-steps and --strip", previews.isUsed), ("--preview", live.isUsed),
-            ("--profile", profile != nil), ("--compare-schedulers", comparedSchedulers != nil), ("-o -", output == "-"),
+            ("--profile", profile != nil), ("--compare-schedulers", compareSchedulers),
+            ("A list of schedulers", comparedSchedulers != nil), ("-o -", output == "-"),
         ]
         if let (name, _) = others.first(where: { $0.1 }) {
             throw ValidationError("\(name) is for one prompt, and --prompts gives several: leave one out.")

@@ -445,18 +445,22 @@ struct GenerateCommand: ParsableCommand {
         to files: [URL]?
     ) throws {
         var (names, plans): ([String], [GenerationPlan]) = ([], [])
+        var refusals: [(name: String, reason: any Error)] = []
         for name in candidates {
             var request = request
             request.scheduler = name
             do {
                 plans.append(try configuration.plan(for: request, startingFrom: picture.map { ($0.width, $0.height) }))
                 names.append(name)
-            } catch let error as SchedulerError where compareSchedulers {
+            } catch let error where compareSchedulers && (error is SchedulerError || error is PipelineError) {
                 // Of all schedulers, those that take these options.
-                if !quiet { StandardStreams.printError("\(name) is left out. \(error)") }
+                refusals.append((name, error))
             }
         }
-        guard !plans.isEmpty else { throw CommandFailure("No scheduler takes these options.") }
+        if plans.isEmpty, let reason = refusals.first?.reason { throw reason }
+        if !quiet {
+            for (name, reason) in refusals { StandardStreams.printError("\(name) is left out. \(Sentence.of(reason))") }
+        }
         try start.fill(&plans, picture: picture)
         warn(plans, configuration)
         let pipeline = try StableDiffusionPipeline(

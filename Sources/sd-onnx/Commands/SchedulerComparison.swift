@@ -44,6 +44,8 @@ struct SchedulerComparison {
         (trial.timestepRequest, trial.steps, trial.strength) = (nil, 2, 1)
         if trial.refinerStart != nil || pipeline.configuration.refiner != nil { trial.refinerStart = 0.5 }
         trial.checksSafety = false
+        // Which may be for another scheduler.
+        (trial.isFast, trial.stepCaching, trial.guidanceInterval) = (false, nil, nil)
         _ = try pipeline.generate(trial)
         var entries: [Entry] = []
         var record: GenerationRecord?

@@ -24,6 +24,13 @@ struct EvaluationOptions: ParsableArguments {
     )
     var fast = false
 
+    func validate() throws {
+        guard fast, cache != nil || cfgInterval != nil else { return }
+        throw ValidationError(
+            "--fast decides how evaluations are saved, and \(cache == nil ? "--cfg-interval" : "--cache") does so too: give one."
+        )
+    }
+
     /// Adds what was asked for to a request.
     func fill(_ request: inout GenerationRequest) {
         request.stepCaching = cache

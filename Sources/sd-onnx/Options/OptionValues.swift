@@ -8,6 +8,9 @@ enum OptionValues {
         let description: String
     }
 
+    /// Options of one picture that are on or off, by their long names without hyphens before them.
+    static let flags: Set<String> = ["control-guess", "fast", "invert-mask", "low-memory", "safety-checker", "strip-metadata"]
+
     static func whole(_ range: ClosedRange<Int>) -> @Sendable (String) throws -> Int {
         { text in
             guard let number = Int(text), range.contains(number) else {

@@ -51,8 +51,6 @@ struct SheetAxis: Equatable {
         "preview-with",
         "profile", "save-latents", "strip-metadata", "num-images", "num-images-per-prompt", "output-path", "out",
     ]
-    /// Options without a value, which are on or off.
-    private static let flags: Set<String> = ["invert-mask", "low-memory", "safety-checker", "control-guess"]
 
     init(_ text: String) throws {
         let expectation = OptionValues.Expectation(
@@ -68,7 +66,7 @@ struct SheetAxis: Equatable {
                 description: "expected values with commas between them, and those that have commas in quotation marks.")
         }
         self.values = values
-        if Self.flags.contains(name), !values.allSatisfy({ $0 == "true" || $0 == "false" }) {
+        if OptionValues.flags.contains(name), !values.allSatisfy({ $0 == "true" || $0 == "false" }) {
             throw OptionValues.Expectation(description: "\(name) is on or off: expected true and false as values.")
         }
     }
@@ -76,7 +74,7 @@ struct SheetAxis: Equatable {
     /// The arguments that give the option its value.
     func arguments(_ index: Int) -> [String] {
         let value = values[index]
-        if Self.flags.contains(name) { return value == "true" ? ["--\(name)"] : [] }
+        if OptionValues.flags.contains(name) { return value == "true" ? ["--\(name)"] : [] }
         return ["--\(name)=\(value)"]
     }
 

@@ -51,7 +51,8 @@ struct GenerationReport: Encodable {
         let (first, last) = (result.seeds.first ?? 0, result.seeds.last ?? 0)
         let seeds = first == last ? "seed \(first)" : "seeds \(first) to \(last)"
         return String(
-            format: "%@ (%@, %@): %.2f s, of which U-Net %.2f s, VAE %.2f s", list, seeds, result.scheduler, timings.total,
+            format: "%@ (%@, %@): %.2f s, of which U-Net %.2f s, VAE %.2f s", Printable.line(list), seeds, result.scheduler,
+            timings.total,
             timings.unet, timings.vaeDecoder)
     }
 }

@@ -20,8 +20,6 @@ enum PromptLines {
     private static let others: Set<String> = [
         "prompts", "from", "grid", "xy", "help", "version", "json", "quiet", "help-hidden", "experimental-dump-help",
     ]
-    /// The options without a value.
-    private static let flags: Set<String> = ["invert-mask", "low-memory", "safety-checker", "strip-metadata"]
 
     /// - Parameter path: `-` for standard input.
     /// - Throws: ``CommandFailure`` with the line that can't be read.
@@ -80,7 +78,7 @@ enum PromptLines {
             switch value {
             case .none: continue
             case .flag(let isSet):
-                guard flags.contains(name) else {
+                guard OptionValues.flags.contains(name) else {
                     throw JSONText.FormatError(reason: "\"\(key)\" is \(isSet), expected a text, a number or a list of numbers")
                 }
                 if isSet { arguments.append("--\(name)") } else { unset.append("--\(name)") }

@@ -116,6 +116,7 @@ import Testing
         ("euler sgm uniform", "Euler", "SGM Uniform"), ("euler kl optimal", "Euler", "KL Optimal"),
         ("euler ays", "Euler", "Align Your Steps"), ("euler simple", "Euler", "Simple"), ("euler beta", "Euler", "Beta"),
         ("deis", "DEIS", "Automatic"), ("restart uniform", "Restart", "Automatic"), ("dpm++2s", "dpm++2s", "Automatic"),
+        ("dpm-fast", "DPM fast", "Automatic"),
     ]) func namesSamplersAsTheWebInterface(given: String, sampler: String, type: String) throws {
         let request = GenerationRequest(prompt: "x", steps: 4, guidanceScale: 1, scheduler: given)
         let pipeline = try StableDiffusionPipeline(modelFolder: RecordTests.model)
@@ -128,6 +129,17 @@ import Testing
         var again = request
         PictureSettings(Infotext(parsing: text.text)).fill(&again)
         #expect(try pipeline.generate(again).records.first?.schedulerClass == record.schedulerClass)
+    }
+
+    /// A sampler with noise levels that nobody knows, or that it hasn't, is taken with its own.
+    @Test(arguments: [
+        ("Euler a", "Align Your Steps GITS", "Euler a Uniform"), ("DDIM", "Karras", "DDIM"),
+        ("DPM fast", "Uniform", "DPM fast"),
+    ]) func takesSamplersWithoutTheirLevels(sampler: String, type: String, scheduler: String) {
+        let settings = PictureSettings(
+            Infotext(parsing: "a fox\nSteps: 9, Sampler: \(sampler), Schedule type: \(type), Seed: 7"))
+        #expect(settings.scheduler == scheduler && settings.others["Schedule type"] == type)
+        #expect(settings.others["Sampler"] == nil)
     }
 
     /// A few kilobytes that stand for a gigabyte, chunks cut off, and JSON that isn't any.
