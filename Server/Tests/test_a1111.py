@@ -49,7 +49,8 @@ def test_every_sampler_makes_a_picture(server, api):
     for schedule in api.util_get_scheduler_names():
         assert api.txt2img(prompt="an owl", seed=1, width=64, height=64, sampler_name="DPM++ 2M", scheduler=schedule).images
     for sampler, schedule, same in [("DPM++ 2M", "Karras", ("DPM++ 2M Karras", None)), ("k_euler_a", None, ("Euler a", "Automatic")),
-                                    ("DPM++ 2M", None, ("DPM++ 2M", "karras"))]:
+                                    ("DPM++ 2M", None, ("DPM++ 2M", "karras")), ("Euler", None, ("Euler", "Uniform")),
+                                    ("Restart", "Automatic", ("Restart", "Karras"))]:
         images = [post(server, "txt2img", {"prompt": "an owl", "seed": 1, "steps": 5, "sampler_name": a, "scheduler": b}).json()["images"]
                   for a, b in [(sampler, schedule), same]]
         pictures = [numpy.asarray(Image.open(io.BytesIO(base64.b64decode(image[0])))) for image in images]
@@ -235,7 +236,8 @@ def test_fields_are_optional_null_or_unknown(server):
     assert answer.status_code == 200 and len(answer.json()["images"]) == 1
     assert post(server, "txt2img", {"steps": "3", "seed": 1.0}).status_code == 200
     assert post(server, "txt2img", {"steps": 3, "send_images": False}).json()["images"] == []
-    for fields, name in [({"steps": "x"}, "steps"), ({"width": 0}, "width"), ({"batch_size": 99}, "batch_size"), ({"restore_faces": True}, "restore_faces")]:
+    for fields, name in [({"steps": "x"}, "steps"), ({"width": 0}, "width"), ({"batch_size": 99}, "batch_size"), ({"restore_faces": True}, "restore_faces"),
+                         ({"refiner_checkpoint": "none such"}, "refiner_checkpoint")]:
         answer = post(server, "txt2img", {"prompt": "a fox", **fields})
         assert answer.status_code == 422 and answer.json()["detail"][0]["loc"] == ["body", name]
     assert post(server, "txt2img", {"script_name": "X/Y/Z plot"}).status_code == 422

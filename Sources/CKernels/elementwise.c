@@ -361,6 +361,24 @@ CK_KERNEL(ptrdiff_t, ck_row_place, (const float *x, ptrdiff_t n, float value), (
 }
 
 CK_KERNEL(
+    void, ck_rotate, (const float *x, const float *cosines, const float *sines, ptrdiff_t half, int is_interleaved, float *y),
+    (x, cosines, sines, half, is_interleaved, y)) {
+    if (is_interleaved) {
+        VECTOR_LOOP for (ptrdiff_t p = 0; p < half; p++) {
+            const float a = x[2 * p], b = x[2 * p + 1];
+            y[2 * p] = cosines[p] * a - sines[p] * b;
+            y[2 * p + 1] = sines[p] * a + cosines[p] * b;
+        }
+    } else {
+        VECTOR_LOOP for (ptrdiff_t p = 0; p < half; p++) {
+            const float a = x[p], b = x[half + p];
+            y[p] = cosines[p] * a - sines[p] * b;
+            y[half + p] = sines[p] * a + cosines[p] * b;
+        }
+    }
+}
+
+CK_KERNEL(
     void, ck_order_keys, (const uint32_t *x, ptrdiff_t n, uint32_t sign, uint32_t infinity, uint32_t flip, uint32_t *keys),
     (x, n, sign, infinity, flip, keys)) {
     if (infinity == UINT32_MAX) {

@@ -291,6 +291,40 @@ CK_KERNEL(
     for (; j < count; j++) dot_rows(1, a, k, b + j * row_step, row_step, dots + j);
 }
 
+// Rows that are added at once: as many streams of memory.
+enum { WEIGHTED_ROWS = 8 };
+
+VECTOR_INLINE void add_weighted_rows(
+    const int rows, const float *weights, const float *b, ptrdiff_t row_step, ptrdiff_t n, float *y) {
+    VECTOR_LOOP for (ptrdiff_t j = 0; j < n; j++) {
+        // Rounded to a sum of all rows once for several of them.
+        float sum = weights[0] * b[j];
+        for (int i = 1; i < rows; i++) sum += weights[i] * b[i * row_step + j];
+        y[j] += sum;
+    }
+}
+
+CK_KERNEL(
+    void, ck_add_weighted_rows,
+    (const float *a, ptrdiff_t a_step, ptrdiff_t k, float factor, const float *b, ptrdiff_t row_step, ptrdiff_t n, float *y),
+    (a, a_step, k, factor, b, row_step, n, y)) {
+    // Columns whose sums stay in the first-level cache.
+    enum { BLOCK = 2048 };
+    for (ptrdiff_t first = 0; first < n; first += BLOCK) {
+        const ptrdiff_t count = n - first < BLOCK ? n - first : BLOCK;
+        ptrdiff_t p = 0;
+        for (; p + WEIGHTED_ROWS <= k; p += WEIGHTED_ROWS) {
+            float weights[WEIGHTED_ROWS];
+            for (int i = 0; i < WEIGHTED_ROWS; i++) weights[i] = factor * a[(p + i) * a_step];
+            add_weighted_rows(WEIGHTED_ROWS, weights, b + p * row_step + first, row_step, count, y + first);
+        }
+        for (; p < k; p++) {
+            const float weight = factor * a[p * a_step];
+            add_weighted_rows(1, &weight, b + p * row_step + first, row_step, count, y + first);
+        }
+    }
+}
+
 // The columns of up to four panels at once, whose chains of sums don't wait for each other.
 VECTOR_INLINE void row_product(
     const int panels, const int vectors, const float *a, ptrdiff_t k, const float *b, ptrdiff_t step, const float *start,

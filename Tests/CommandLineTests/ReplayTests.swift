@@ -100,6 +100,19 @@ import Testing
         #expect(try Program.run(["metadata", "x.png"], in: folder).code == 1)
     }
 
+    /// A picture that says how it saved evaluations may be made fast, or again as it was.
+    @Test func replaysWithFastSettings() throws {
+        let folder = try TemporaryFolder()
+        let options = ["--steps", "3", "--seed", "1", "--scheduler", "euler-a", "-o", "x.png"]
+        let made = try Program.run(["generate", "a fox", "--cache", "deep:2", "--cfg-interval", "0,0.9"] + options, in: folder)
+        #expect(made.code == 0, "\(made.messages)")
+        let fast = try Program.run(["generate", "--from", "x.png", "--fast", "-o", "y.png", "--json"], in: folder)
+        #expect(fast.code == 0, "\(fast.messages)")
+        #expect(try fast.json()["cache"] as? String == "deep:3:2")
+        let again = try Program.run(["generate", "--from", "y.png", "-o", "z.png", "--json"], in: folder)
+        #expect(try again.json()["cache"] as? String == "deep:3:2", "\(again.messages)")
+    }
+
     @Test func readsOtherPrograms() throws {
         let folder = try TemporaryFolder()
         let image = try RGBImage(width: 2, height: 2, pixels: [UInt8](repeating: 0, count: 12))

@@ -144,6 +144,22 @@ import Testing
         }
     }
 
+    /// Caches of cosines and sines that aren't a table of as many pairs as a head has, or fewer.
+    @Test(arguments: [([], []), ([9], [9]), ([9, 4], [9, 2]), ([9, 5], [9, 5]), ([1, 9, 4], [1, 9, 4])])
+    func refusesCachesOfRotations(cosines: [Int], sines: [Int]) throws {
+        func zeros(_ shape: [Int]) throws -> Tensor {
+            try floats([Float](repeating: 0, count: shape.reduce(1, *)), shape)
+        }
+        let attributes = NodeAttributes(["num_heads": .int(1), "kv_num_heads": .int(1), "do_rotary": .int(1)])
+        let rows = try zeros([1, 2, 8])
+        let sizes = [try Tensor([Int32(1)]), try Tensor(scalar: Int32(2))]
+        expectError("should have a row of at most 4 numbers for each position", "\(cosines) \(sines)") {
+            try run(
+                "GroupQueryAttention", version: 1, domain: Self.domain, attributes: attributes,
+                inputs: [rows, rows, rows, nil, nil] + sizes + [zeros(cosines), zeros(sines)], outputCount: 3)
+        }
+    }
+
     /// What stands for an operator takes part in fusions: a product with its bias and activation is a product, not four nodes.
     @Test func joinsFusions() throws {
         var graph = Self.node("BiasSplitGelu", inputs: 1)

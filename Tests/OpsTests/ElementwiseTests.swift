@@ -103,6 +103,16 @@ struct ElementwiseTests {
         }
     }
 
+    /// Zeros and NaN stay what they are.
+    @Test func signs() throws {
+        let numbers = (0..<37).map { [1.5, -2, 0, -0.0, .infinity, -.infinity, .nan, 1e-45, -1e-45][$0 % 9] as Float }
+        let found = try run("Sign", version: 13, inputs: [Tensor(numbers)])[0].array(of: Float.self)
+        for (number, sign) in zip(numbers, found) {
+            let expected: Float = number > 0 ? 1 : number < 0 ? -1 : number
+            #expect(number.isNaN ? sign.isNaN : sign == expected && sign.sign == expected.sign, "\(number)")
+        }
+    }
+
     /// Integers, over what the node before has written and into memory of their own.
     @Test func clipsIntegers() throws {
         let numbers = (0..<700).map { Int32($0 * 7919 % 256) - 128 }

@@ -312,6 +312,25 @@ import Testing
         try expectClose(found, expected, 2e-6)
     }
 
+    /// Numbers whose squares leave the range of single precision, and equal ones.
+    @Test(arguments: [1e-25, 1e-12, 1e19, 1e25, 2e38, 0] as [Float]) func meanVarianceNormalizationOfExtremes(scale: Float)
+        throws
+    {
+        let values = try pseudoRandom([1, 2, 4, 10]).array(of: Float.self).map { $0 * scale }
+        let found = try run("MeanVarianceNormalization", version: 13, inputs: [floats(values, [1, 2, 4, 10])])[0]
+        let expected = (0..<2).flatMap { channel -> [Double] in
+            let own = values[channel * 40..<(channel + 1) * 40].map { Double($0) }
+            let mean = own.reduce(0, +) / 40
+            let deviation = (own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 40).squareRoot()
+            return own.map { ($0 - mean) / (deviation + 1e-9) }
+        }
+        try expectClose(found, expected, 2e-6)
+        let equal = try run(
+            "MeanVarianceNormalization", version: 13,
+            inputs: [floats([Float](repeating: 1.5 * scale, count: 80), [1, 2, 4, 10])])[0]
+        try expectEqual(equal, [Float](repeating: 0, count: 80))
+    }
+
     @Test func skipLayerNormalization() throws {
         let x = try pseudoRandom([2, 3, 7])
         let skip = try pseudoRandom([3, 7], seed: 2)

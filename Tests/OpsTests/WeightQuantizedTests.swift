@@ -66,6 +66,19 @@ import Testing
         }
     }
 
+    /// Scales of halves, as graphs of these have them, of a column and of blocks.
+    @Test(arguments: [DType.float16, .bfloat16], [false, true]) func takesScalesOfHalves(dtype: DType, hasBlocks: Bool) throws {
+        var g = FusionGraph(dtype)
+        let x = try g.input([3, 64])
+        let w = g.constant(try numbers(.int8, [64, 40], seed: 5))
+        let scale = try g.weights(hasBlocks ? [2, 40] : [40])
+        var attributes = NodeAttributes(["axis": .int(hasBlocks ? 0 : 1)])
+        if hasBlocks { attributes["block_size"] = .int(32) }
+        let weights = g.outputs(1, of: "DequantizeLinear", version: 25, [w, scale], attributes: attributes)[0]
+        let counts = try g.fusions(g.node("MatMul", x, weights))
+        #expect(counts["MatMul of quantised weights"] == 1)
+    }
+
     /// A QLinearMatMul of factors whose zero points aren't stated.
     @Test(arguments: [false, true], [false, true]) func zeroPointsLeftOut(leftHasZero: Bool, rightHasZero: Bool) throws {
         var g = FusionGraph()

@@ -8,7 +8,7 @@ import torch
 
 from ort_cases import CASES, constant, ints, make, random
 
-RECIPE = 6
+RECIPE = 7
 ATOL = 2e-5
 
 
@@ -495,9 +495,24 @@ def early_forms():
     microsoft("RotaryEmbedding", [random(2, 3, 4, 4), ints(0, 1, 2, 3, 2, 3, 4, 5).reshape(2, 4), *tables], label="scale", scale=0.5)
 
 
+def partial_rotation():
+    """Caches of cosines and sines with as many angles as pairs of a head, and with fewer: its end isn't turned then."""
+    heads, groups, size, length = 2, 1, 32, 3
+    for pairs in (8, 16):
+        angles = np.arange(12)[:, None] / 10 ** (np.arange(pairs) / 4)
+        for dtype, atol in ((np.float32, ATOL), (np.float16, 4e-3)):
+            caches = [constant(table(angles).astype(dtype)) for table in (np.cos, np.sin)]
+            rows = [random(2, length, count * size).astype(dtype) for count in (heads, groups, groups)]
+            sizes = [np.full(2, length - 1, np.int32), constant(np.array(length, np.int32))]
+            for interleaved in (0, 1):
+                more = {"num_heads": heads, "kv_num_heads": groups, "do_rotary": 1, "rotary_interleaved": interleaved, "atol": atol}
+                label = f"{pairs}_pairs_{np.dtype(dtype).name}_{interleaved}"
+                microsoft("GroupQueryAttention", [*rows, None, None, *sizes, *caches], 3, label, **more)
+
+
 FAMILIES = [
     fused_activations, gelus, unet, normalisations, attentions, quantised, blocks, forms, grouped_attention, four_bit_floats, dynamic_lstm,
-    gathered_blocks, chosen_bytes, distances, shared_heads, few_rows, words, early_forms,
+    gathered_blocks, chosen_bytes, distances, shared_heads, few_rows, words, early_forms, partial_rotation,
 ]
 
 if __name__ == "__main__":

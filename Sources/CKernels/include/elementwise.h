@@ -41,6 +41,9 @@ void ck_sqrt(const float *x, float *y, ptrdiff_t n);
 void ck_reciprocal(const float *x, float *y, ptrdiff_t n);
 void ck_abs(const float *x, float *y, ptrdiff_t n);
 void ck_neg(const float *x, float *y, ptrdiff_t n);
+// Rotates pairs of numbers, (a, b) -> (a cos - b sin, a sin + b cos), for p < half: neighbours where `is_interleaved`, else numbers `half`
+// apart.
+void ck_rotate(const float *x, const float *cosines, const float *sines, ptrdiff_t half, int is_interleaved, float *y);
 // Zeros and NaN are themselves.
 void ck_sign(const float *x, float *y, ptrdiff_t n);
 void ck_floor(const float *x, float *y, ptrdiff_t n);

@@ -56,6 +56,10 @@ void ck_pack_columns(
 // dots[j] = sum over p < k of a[p] b[j * row_step + p], for j < count.
 void ck_dot_rows(const float *a, ptrdiff_t k, const float *b, ptrdiff_t row_step, ptrdiff_t count, float *dots);
 
+// y[j] += factor times the sum over p < k of a[p * a_step] b[p * row_step + j], for j < n.
+void ck_add_weighted_rows(
+    const float *a, ptrdiff_t a_step, ptrdiff_t k, float factor, const float *b, ptrdiff_t row_step, ptrdiff_t n, float *y);
+
 // y[j] = start[j], of which there may be none, + the sum over p < k of a[p] times row p of column j, for all columns of `count`
 // panels of B one behind the other, each of 16 or of 32 columns.
 void ck_row_product(

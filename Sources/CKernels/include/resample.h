@@ -17,5 +17,17 @@ void ck_resample_columns(
     const float *x, ptrdiff_t x_step, ptrdiff_t extent, ptrdiff_t rows, const int32_t *indices, const float *weights,
     const float *starts, ptrdiff_t taps, float *scratch, float *y, ptrdiff_t y_step, ptrdiff_t places);
 
+// What linear interpolation at points of a picture of `height` × `width` takes, of a grid's coordinates (x, y) of each point from -1 to 1:
+// four offsets and weights each, the upper row first. An offset of -1, whose weight is 0, is for what lies outside; with `is_border` the
+// border is taken instead, and only points that are no numbers have none. -1 and 1 are the middles of the outermost pixels where
+// `aligns_corners`, else their edges.
+void ck_grid_taps(
+    const float *grid, ptrdiff_t points, ptrdiff_t height, ptrdiff_t width, int aligns_corners, int is_border, ptrdiff_t *offsets,
+    float *weights);
+
+// y[i] = Σ weights[i * taps + tap] * x[offsets[i * taps + tap]] for i < points and tap < taps; an offset of -1 stands for a number 0.
+void ck_sum_taps(
+    const float *x, const ptrdiff_t *offsets, const float *weights, ptrdiff_t taps, ptrdiff_t points, float *y);
+
 // Rows that are lanes of a vector.
 enum { CK_RESAMPLED_ROWS = 16 };

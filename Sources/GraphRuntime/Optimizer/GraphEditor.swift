@@ -51,6 +51,17 @@ public struct GraphEditor {
     /// The tensor of a value that is a constant, else nil.
     public func constant(_ id: ValueID?) -> Tensor? { fact(id).tensor }
 
+    /// The numbers of a constant of float32, or of one of 16 bits, which the graph may widen; nil for others.
+    package func widenedConstant(_ id: ValueID?) -> Tensor? {
+        if let tensor = constant(id) {
+            return tensor.dtype == .float32 ? tensor : tensor.dtype.isHalf ? try? HalfPrecision.widen(tensor) : nil
+        }
+        guard let id, let producer = producer(of: id), nodes[producer].operation is WidenHalf,
+            let halves = constant(nodes[producer].inputs[0])
+        else { return nil }
+        return try? HalfPrecision.widen(halves)
+    }
+
     /// The value of a float constant of one element.
     public func scalar(_ id: ValueID?) -> Float? {
         guard let tensor = constant(id), tensor.count == 1, let values = try? tensor.array(of: Float.self) else { return nil }

@@ -12,17 +12,24 @@ private func rotate<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, _ shape: AttentionOperandShape, cosines: Tensor, sines: Tensor, half: Int, isInterleaved: Bool,
     into y: MutableTensor, threads: ThreadPool, angleRow: @Sendable (_ batch: Int, _ row: Int) -> Int, _ type: Element.Type
 ) throws {
-    let source = try x.view(of: type)
-    let (cosines, sines) = (try cosines.view(of: type), try sines.view(of: type))
     let width = shape.width
     guard width > 0 else { return }
     // A unit is one head of one row, in the order in which they lie in memory.
+    @Sendable func angles(_ unit: Int) -> Int {
+        let (outer, inner) = unit.quotientAndRemainder(dividingBy: shape.isHeadsFirst ? shape.rows : shape.heads)
+        let row = shape.isHeadsFirst ? inner : outer % shape.rows
+        return angleRow(outer / (shape.isHeadsFirst ? shape.heads : shape.rows), row)
+    }
+    if type == Float.self, half > 0 {
+        return try rotateRows(
+            x, width: width, cosines: cosines, sines: sines, half: half, isInterleaved: isInterleaved, into: y,
+            threads: threads, angleRow: angles)
+    }
+    let source = try x.view(of: type)
+    let (cosines, sines) = (try cosines.view(of: type), try sines.view(of: type))
     try y.forEachSlice(of: type, unit: width, grain: max(4096 / width, 1), threads: threads) { units, target in
         for (index, unit) in units.enumerated() {
-            let (outer, inner) = unit.quotientAndRemainder(dividingBy: shape.isHeadsFirst ? shape.rows : shape.heads)
-            let row = shape.isHeadsFirst ? inner : outer % shape.rows
-            let batch = outer / (shape.isHeadsFirst ? shape.heads : shape.rows)
-            let angles = angleRow(batch, row) * half
+            let angles = angles(unit) * half
             let (from, to) = (unit * width, index * width)
             for pair in 0..<half {
                 let first = isInterleaved ? 2 * pair : pair
@@ -48,7 +55,7 @@ struct RotaryEmbedding: Operator {
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
-    /// Of caches with many more positions than there are rows, the rows' own are widened.
+    /// Caches have many more positions than there are rows: the rows' own are widened.
     func takesHalves(input index: Int) -> Bool { index == 1 || index == 2 }
 
     private func operand(_ shape: Shape) throws(TensorError) -> (AttentionOperandShape, half: Int) {
@@ -60,6 +67,15 @@ struct RotaryEmbedding: Operator {
         return (operand, rotated / 2)
     }
 
+    private func check(
+        _ name: String, _ cache: Shape, isIndexed: Bool, _ x: Shape, _ operand: AttentionOperandShape, _ half: Int
+    ) throws(TensorError) {
+        let fits =
+            isIndexed
+            ? cache.rank == 2 && cache.dimensions.last == half : cache.dimensions == [operand.batch, operand.rows, half]
+        guard fits else { throw TensorError("\(name) of shape \(cache) doesn't fit X \(x) and \(half) pairs") }
+    }
+
     func inferOutputs(_ inputs: InferenceInputs) throws -> [Fact] {
         let x = try inputs[0]
         try NormalizationArguments.requireFloatingPoint(x, "X")
@@ -67,12 +83,7 @@ struct RotaryEmbedding: Operator {
             let (operand, half) = try operand(shape)
             for (name, index) in [("cos_cache", 1), ("sin_cache", 2)] {
                 guard let cache = try inputs[index].shape else { continue }
-                let isIndexed = inputs.optional(3) != nil
-                let fits =
-                    isIndexed
-                    ? cache.rank == 2 && cache.dimensions.last == half
-                    : cache.dimensions == [operand.batch, operand.rows, half]
-                guard fits else { throw TensorError("\(name) of shape \(cache) doesn't fit X \(shape) and \(half) pairs") }
+                try check(name, cache, isIndexed: inputs.optional(3) != nil, shape, operand, half)
             }
             if let ids = inputs.optional(3)?.shape, ids.dimensions != [operand.batch, operand.rows] {
                 throw TensorError("position_ids should have the shape [\(operand.batch), \(operand.rows)], found \(ids)")
@@ -93,6 +104,9 @@ struct RotaryEmbedding: Operator {
         let (operand, half) = try operand(x.shape)
         var (cosines, sines) = (try context.input(1), try context.input(2))
         var ids = try context.optionalInput(3)?.integers()
+        for (name, cache) in [("cos_cache", cosines), ("sin_cache", sines)] {
+            try check(name, cache.shape, isIndexed: ids != nil, x.shape, operand, half)
+        }
         if let positions = ids {
             let count = min(cosines.shape[0], sines.shape[0])
             guard positions.allSatisfy({ $0 >= 0 && $0 < count }) else {
@@ -105,7 +119,7 @@ struct RotaryEmbedding: Operator {
                 ids = nil
             }
         }
-        (cosines, sines) = (try HalfPrecision.widen(cosines), try HalfPrecision.widen(sines))
+        (cosines, sines) = (try cosines.widened(threads: context.threads), try sines.widened(threads: context.threads))
         let angleRow = { @Sendable [ids] (batch: Int, row: Int) -> Int in
             let place = batch * operand.rows + row
             return ids?[place] ?? place

@@ -139,10 +139,17 @@ struct GroupQueryAttention: Operator {
             ?? Tensor((0..<batch * length).map { Int64(starts[$0 / length] + $0 % length) }, shape: Shape([batch, length]))
         let output = try MutableTensor(dtype: .float32, shape: Shape([batch, length, x.shape[2] * x.shape[3]]))
         let flat = try x.reshaped(to: output.shape)
+        let (cosines, sines) = (try context.input(7), try context.input(8))
+        // What the caches have no angles for stays.
+        guard cosines.shape.rank == 2, sines.shape == cosines.shape, (1...max(x.shape[3] / 2, 1)).contains(cosines.shape[1])
+        else {
+            throw TensorError(
+                "cos_cache \(cosines.shape) and sin_cache \(sines.shape) should have a row of at most \(x.shape[3] / 2) numbers for each position"
+            )
+        }
         var inner = RunContext(
-            inputs: [flat, try context.input(7), try context.input(8), rows].map { .tensor($0) }, outputs: [output],
-            threads: context.threads)
-        try RotaryEmbedding(heads: x.shape[2], width: 0, isInterleaved: isInterleaved).run(&inner)
+            inputs: [flat, cosines, sines, rows].map { .tensor($0) }, outputs: [output], threads: context.threads)
+        try RotaryEmbedding(heads: x.shape[2], width: 2 * cosines.shape[1], isInterleaved: isInterleaved).run(&inner)
         return try output.finish().reshaped(to: x.shape)
     }
 

@@ -115,8 +115,10 @@ struct WeightQuantizedMatMulFusion: Fusion {
         guard inputs.count > 1, let isTransposed = isTransposed(node, editor), editor.isFloat(inputs[0]),
             let a = editor.shape(inputs[0]), a.rank > 1, let output = editor.output(node),
             let producer = editor.producer(of: inputs[1]), let own = editor.operation(producer, as: DequantizeLinear.self),
-            editor.isFloat(inputs[1]), let numbers = editor.constant(editor.nodes[producer].inputs[0]), numbers.shape.rank == 2,
-            let scales = editor.constant(editor.nodes[producer].inputs[1]), scales.dtype == .float32,
+            // Of a constant alone, a graph of halves has these where it computes in float32.
+            editor.isFloat(inputs[1]) || editor.fact(inputs[1]).dtype?.isHalf == true,
+            let numbers = editor.constant(editor.nodes[producer].inputs[0]), numbers.shape.rank == 2,
+            let scales = editor.widenedConstant(editor.nodes[producer].inputs[1]),
             // What doesn't fit is that node's error.
             (try? QuantizationLayout(numbers.shape, scale: scales.shape, axis: own.axis, blockSize: own.blockSize)) != nil,
             a.dimensions.last == numbers.shape[isTransposed ? 1 : 0],
@@ -125,6 +127,10 @@ struct WeightQuantizedMatMulFusion: Fusion {
         else { return nil }
         var operands: [ValueID?] = [inputs[0]] + editor.nodes[producer].inputs
         while operands.count < 5 { operands.append(nil) }
+        // Of halves, what widens them isn't needed any more.
+        if editor.constant(operands[2])?.dtype != .float32 {
+            operands[2] = editor.addConstant(scales, name: editor.nodes[node].name + "/scale")
+        }
         if operands[3] != nil {
             guard let zeros = editor.constant(operands[3]), zeros.dtype == numbers.dtype, zeros.shape == scales.shape else {
                 return nil

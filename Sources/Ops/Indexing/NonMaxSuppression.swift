@@ -53,26 +53,26 @@ struct NonMaxSuppression: Operator {
         let overlap = try context.optionalInput(3)?.array(of: Float.self).first ?? 0
         let threshold = try context.optionalInput(4)?.array(of: Float.self).first
         let (batch, classes, count) = (scores.shape[0], scores.shape[1], scores.shape[2])
-        let (coordinates, values) = (try boxes.array(of: Float.self), try scores.array(of: Float.self))
+        let (coordinates, values) = (try boxes.view(of: Float.self), try scores.view(of: Float.self))
         var selected: [Int64] = []
         for item in 0..<batch {
-            let own = (0..<count).map {
-                Box(SIMD4(coordinates[(item * count + $0) * 4..<(item * count + $0 + 1) * 4]), isCentered: isCentered)
-            }
             for label in 0..<classes {
                 let base = (item * classes + label) * count
                 var entries: [ScoreHeap.Entry] = []
-                entries.reserveCapacity(count)
-                for (index, score) in values[base..<base + count].enumerated()
-                where threshold.map({ score > $0 }) ?? true {
-                    entries.append(ScoreHeap.Entry(score: score, index: index))
+                for index in 0..<count {
+                    let score = values[base + index]
+                    if threshold.map({ score > $0 }) ?? true { entries.append(ScoreHeap.Entry(score: score, index: index)) }
                 }
                 var candidates = ScoreHeap(entries)
-                var kept: [Int] = []
+                var kept: [(index: Int, box: Box)] = []
                 while kept.count < limit, let candidate = candidates.removeBest()?.index {
-                    if !kept.contains(where: { own[candidate].overlap(own[$0]) > overlap }) { kept.append(candidate) }
+                    let first = (item * count + candidate) * 4
+                    let box = Box(
+                        SIMD4(coordinates[first], coordinates[first + 1], coordinates[first + 2], coordinates[first + 3]),
+                        isCentered: isCentered)
+                    if !kept.contains(where: { box.overlap($0.box) > overlap }) { kept.append((candidate, box)) }
                 }
-                selected += kept.flatMap { [Int64(item), Int64(label), Int64($0)] }
+                selected += kept.flatMap { [Int64(item), Int64(label), Int64($0.index)] }
             }
         }
         context.setOutput(0, .tensor(try Tensor(selected, shape: Shape([selected.count / 3, 3]))))

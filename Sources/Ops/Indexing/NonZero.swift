@@ -48,7 +48,7 @@ struct NonZeroIndices: Operator {
             let mask = isFloat ? ~(1 << (Unit.bitWidth - 1)) : Unit.max
             let elements = try tensor.view(ofBits: unit)
             let size = 1 << 16
-            let pieces = threads.map((elements.count + size - 1) / size) { piece -> ArraySlice<Int> in
+            let pieces = threads.map((elements.count + size - 1) / size) { piece -> [Int] in
                 let range = piece * size..<min((piece + 1) * size, elements.count)
                 // Each place is written, and kept or written over: whether an element is zero is nothing that a branch could foresee.
                 var places = [Int](repeating: 0, count: range.count)
@@ -57,9 +57,9 @@ struct NonZeroIndices: Operator {
                     places[count] = place
                     count += elements[place] & mask != 0 ? 1 : 0
                 }
-                return places[..<count]
+                return Array(places[..<count])
             }
-            return pieces.count == 1 ? Array(pieces[0]) : pieces.flatMap { $0 }
+            return pieces.count == 1 ? pieces[0] : pieces.flatMap { $0 }
         }
         switch tensor.dtype.bitWidth {
         case 8: return try places(UInt8.self)

@@ -43,14 +43,14 @@ struct SmallestKeys<Key: FixedWidthInteger & UnsignedInteger, Candidate: FixedWi
         let count = count
         var kept = candidates.mutableSpan
         var largest = Key(truncatingIfNeeded: kept[count - 1] >> Self.half)
-        var following = count
-        while true {
-            let position = next(following, largest)
-            guard position < extent else { return }
-            following = position + 1
+        var position = count
+        while position < extent {
             let key = key(position)
             // A later one that is equal loses.
-            if key >= largest { continue }
+            if key >= largest {
+                position = next(position + 1, largest)
+                continue
+            }
             let new = Self.candidate(key, position)
             var place = count - 1
             while place > 0, kept[place - 1] > new {
@@ -58,6 +58,7 @@ struct SmallestKeys<Key: FixedWidthInteger & UnsignedInteger, Candidate: FixedWi
                 place -= 1
             }
             kept[place] = new
+            position += 1
             largest = Key(truncatingIfNeeded: kept[count - 1] >> Self.half)
         }
     }
@@ -67,15 +68,16 @@ struct SmallestKeys<Key: FixedWidthInteger & UnsignedInteger, Candidate: FixedWi
         let capacity = min(extent, max(2 * count, 64))
         var isFull = false
         var largest = Key.max
-        var following = 0
-        while true {
-            let position = isFull ? next(following, largest) : following
-            guard position < extent else { break }
-            following = position + 1
+        var position = 0
+        while position < extent {
             let key = key(position)
-            if isFull, key >= largest { continue }
+            if isFull, key >= largest {
+                position = next(position + 1, largest)
+                continue
+            }
             candidates.append(Self.candidate(key, position))
-            if candidates.count == capacity, position + 1 < extent {
+            position += 1
+            if candidates.count == capacity, position < extent {
                 candidates.sort()
                 candidates.removeSubrange(count...)
                 (isFull, largest) = (true, Key(truncatingIfNeeded: candidates[count - 1] >> Self.half))

@@ -38,7 +38,10 @@ struct GridSample: Operator {
         let shape = try output(data.shape, grid.shape)
         // Without an item there is no point.
         let points = shape.count(2..<shape.rank)
-        let sampling = GridSampling(data.shape, points: points)
+        let sampling = GridSampling(
+            data.shape, points: points,
+            linear: mode == .linear && padding != .reflection
+                ? GridSampling.Linear(alignsCorners: alignsCorners, takesBorder: padding == .border) : nil)
         let taps = { @Sendable coordinate, extent in axisTaps(coordinate, extent) }
         let tapsPerAxis = mode == .cubic ? 4 : 2
         switch (mode, data.dtype) {

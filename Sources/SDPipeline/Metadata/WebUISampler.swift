@@ -10,8 +10,8 @@ struct WebUISampler: Sendable, Equatable {
     /// Of samplers over noise levels, which its schedule types are for, the one that `Automatic` stands for (`modules/sd_samplers_kdiffusion.py`).
     private static let automaticTypes: [String: String] = {
         var result: [String: String] = [:]
-        for name in ["Euler a", "Euler", "LMS", "Heun", "Restart"] { result[name] = "Uniform" }
-        for name in ["DPM++ 2M", "DPM++ SDE", "DPM++ 2S a", "DPM2", "DPM2 a"] { result[name] = "Karras" }
+        for name in ["Euler a", "Euler", "LMS", "Heun"] { result[name] = "Uniform" }
+        for name in ["DPM++ 2M", "DPM++ SDE", "DPM++ 2S a", "DPM2", "DPM2 a", "Restart"] { result[name] = "Karras" }
         for name in ["DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE"] { result[name] = "Exponential" }
         return result
     }()

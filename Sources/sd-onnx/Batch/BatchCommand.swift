@@ -62,7 +62,7 @@ struct BatchCommand: ParsableCommand {
         if let first = options.first, !first.hasPrefix("-") {
             throw ValidationError("Unexpected argument '\(first)': the file of jobs comes before options of generate.")
         }
-        // By themselves they may lack what the jobs give.
+        // Where they can't be read without a job's own, lines say what is wrong.
         let common = try? GenerateCommand.$isLine.withValue(true) { try GenerateCommand.parse(["--prompt=a"] + options) }
         if let name = common?.optionThatIsNoJobs {
             throw ValidationError("\(name) is for what a batch doesn't make: leave it out.")
@@ -73,55 +73,70 @@ struct BatchCommand: ParsableCommand {
         let all = try BatchJob.all(of: PromptLines.read(jobs), options: options)
         let folder = BatchFolder(out)
         let own = shard.part(of: all)
-        // Wrong options are found before any work, and before the folder is touched.
-        let wanted = try pending(own, folder).all
-        var prompts: [String] = []
-        for job in wanted {
-            let command = try self.command(job)
-            if command.prompting.syntax.promptSyntax != .plain { prompts += command.promptsWithTags }
-        }
-        let models = GenerateModels([], prompts: prompts)
-        // Where the model isn't there, all would fail.
-        if let first = wanted.first { _ = try models.configuration(for: command(first)) }
+        // Wrong options, and a model that isn't there, are found before any work, and before the folder is touched.
+        _ = try models(for: pending(own, folder).jobs)
         let plan = BatchPlan(title: PromptLines.title(jobs), options: options, jobs: all)
         let manifest = try folder.begin(plan, shard: shard) {
             if !quiet { StandardStreams.printError("Another process works on shard \(shard) of \(out): waiting for its end.") }
         }
         // Other processes may have made some of them meanwhile.
-        let (pending, lost) = try pending(own, folder)
-        if !quiet, pending.count < own.count {
-            StandardStreams.printError("\(own.count - pending.count) of \(own.count) jobs are done already.")
+        let pending = try pending(own, folder)
+        if !quiet, pending.jobs.count < own.count {
+            StandardStreams.printError("\(own.count - pending.jobs.count) of \(own.count) jobs are done already.")
         }
-        if !quiet, !lost.isEmpty {
+        if !quiet, pending.lost > 0 {
             StandardStreams.printError(
-                "Pictures of \(lost.count) jobs that were done are gone or cut off: they are made again.")
+                "\(pending.lost) of \(own.count) jobs are made again: their pictures are gone or cut off.")
         }
-        try make(pending, lost: lost, models: models, folder, manifest)
+        try make(pending, models: models(for: pending.jobs), folder, manifest)
     }
 
-    /// The jobs that are to be made, and of these the ones that were done and whose pictures are gone, or cut off.
-    private func pending(_ jobs: [BatchJob], _ folder: BatchFolder) throws -> (all: [BatchJob], lost: Set<String>) {
+    /// What is to be made.
+    private struct Pending {
+        var jobs: [BatchJob] = []
+        /// Of those that had been made before, how often.
+        var times: [String: Int] = [:]
+        /// Jobs whose pictures are gone, or cut off.
+        var lost = 0
+    }
+
+    private func pending(_ jobs: [BatchJob], _ folder: BatchFolder) throws -> Pending {
         let done = try folder.entries().latest
-        var lost: Set<String> = []
-        let pending = try jobs.filter { job in
-            guard let entry = done[job.id], entry.state == .done else { return true }
-            if try !entry.inputs.isEmpty && entry.inputs != inputs(of: job) { return true }
-            guard !entry.pictures.allSatisfy(folder.holds) else { return false }
-            lost.insert(job.id)
-            return true
+        var result = Pending()
+        for job in jobs {
+            if let entry = done[job.id], entry.state == .done {
+                let hasChanged = try !entry.inputs.isEmpty && entry.inputs != inputs(of: job)
+                let isLost = !hasChanged && !entry.pictures.allSatisfy(folder.holds)
+                guard hasChanged || isLost else { continue }
+                result.times[job.id] = (entry.remade ?? 0) + 1
+                result.lost += isLost ? 1 : 0
+            }
+            result.jobs.append(job)
         }
-        return (pending, lost)
+        return result
     }
 
-    private func make(
-        _ jobs: [BatchJob], lost: Set<String>, models: GenerateModels, _ folder: BatchFolder, _ manifest: BatchManifest
-    ) throws {
+    /// The models of jobs, whose options are right.
+    private func models(for jobs: [BatchJob]) throws -> GenerateModels {
+        var prompts: [String] = []
+        for job in jobs {
+            let command = try self.command(job)
+            if command.prompting.syntax.promptSyntax != .plain { prompts += command.promptsWithTags }
+        }
+        let models = GenerateModels([], prompts: prompts)
+        // Where the model isn't there, all would fail.
+        if let first = jobs.first { _ = try models.configuration(for: command(first)) }
+        return models
+    }
+
+    private func make(_ pending: Pending, models: GenerateModels, _ folder: BatchFolder, _ manifest: BatchManifest) throws {
+        let jobs = pending.jobs
         var failed = 0
         for (index, job) in jobs.enumerated() {
             if !quiet { StandardStreams.printError("Job \(index + 1) of \(jobs.count), line \(job.line):") }
             let start = ContinuousClock.now
             var entry = BatchEntry(job: job)
-            entry.remade = lost.contains(job.id) ? true : nil
+            entry.remade = pending.times[job.id]
             do {
                 let command = try self.command(job)
                 entry.inputs = try command.inputFiles()

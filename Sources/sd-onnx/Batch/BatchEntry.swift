@@ -46,8 +46,8 @@ struct BatchEntry: Codable {
     var inputs: [Input] = []
     /// Why it failed; nil where it didn't.
     var error: String?
-    /// True where it had been made before, and a picture of it was gone or cut off.
-    var remade: Bool?
+    /// How often it had been made before, where a picture was lost or a file that it starts from has changed since.
+    var remade: Int?
     /// From the options to the pictures, the loading of a model included.
     var seconds = 0.0
     /// The program's version.
@@ -63,7 +63,8 @@ struct BatchEntry: Codable {
 struct BatchEntries {
     /// In the order of their lines, of one manifest after another.
     private(set) var all: [BatchEntry] = []
-    /// Of each job the one that counts: the last that was made, or else the last failure.
+    /// Of each job the one that counts: the last that was made, or made again most often, or else the last
+    /// failure.
     private(set) var latest: [String: BatchEntry] = [:]
     /// Lines that can't be read, by file.
     private(set) var damaged: [String: Int] = [:]
@@ -71,6 +72,13 @@ struct BatchEntries {
     mutating func add(_ entries: [BatchEntry], damaged count: Int, file: String) {
         all += entries
         if count > 0 { damaged[file] = count }
-        for entry in entries where entry.state == .done || latest[entry.job]?.state != .done { latest[entry.job] = entry }
+        for entry in entries {
+            guard let known = latest[entry.job], known.state == .done else {
+                latest[entry.job] = entry
+                continue
+            }
+            // Manifests of other numbers of shards are in no order of time.
+            if entry.state == .done, entry.remade ?? 0 >= known.remade ?? 0 { latest[entry.job] = entry }
+        }
     }
 }

@@ -124,7 +124,8 @@ struct BatchFolder {
 
     /// Whether a picture is there, with as many bytes as it was written with: what they are, "batch verify" looks at.
     func holds(_ picture: BatchEntry.Picture) -> Bool {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: url.appendingPathComponent(picture.file).path)
+        let file = url.appendingPathComponent(picture.file).resolvingSymlinksInPath()
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
         return attributes?[.size] as? Int == picture.bytes
     }
 

@@ -72,7 +72,7 @@ struct BatchVerifyCommand: ParsableCommand {
         var left = folder.pictureFiles()
         var pictures = 0
         var times: [String: Int] = [:]
-        for entry in entries.all where entry.state == .done && entry.remade != true {
+        for entry in entries.all where entry.state == .done && entry.remade == nil {
             times[entry.job + entry.inputs.map(\.sha256).joined(), default: 0] += 1
         }
         for job in plan.jobs {

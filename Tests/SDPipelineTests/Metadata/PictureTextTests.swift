@@ -115,7 +115,8 @@ import Testing
         ("plms", "PLMS", "Automatic"), ("unipc", "UniPC", "Automatic"), ("lcm", "LCM", "Automatic"),
         ("euler sgm uniform", "Euler", "SGM Uniform"), ("euler kl optimal", "Euler", "KL Optimal"),
         ("euler ays", "Euler", "Align Your Steps"), ("euler simple", "Euler", "Simple"), ("euler beta", "Euler", "Beta"),
-        ("deis", "DEIS", "Automatic"), ("restart uniform", "Restart", "Automatic"), ("dpm++2s", "dpm++2s", "Automatic"),
+        ("deis", "DEIS", "Automatic"), ("restart uniform", "Restart", "Uniform"), ("restart karras", "Restart", "Karras"),
+        ("dpm++2s", "dpm++2s", "Automatic"),
         ("dpm-fast", "DPM fast", "Automatic"),
     ]) func namesSamplersAsTheWebInterface(given: String, sampler: String, type: String) throws {
         let request = GenerationRequest(prompt: "x", steps: 4, guidanceScale: 1, scheduler: given)

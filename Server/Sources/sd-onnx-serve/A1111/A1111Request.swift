@@ -153,6 +153,8 @@ struct A1111Request: Encodable {
         try refuse("tiling", try fields.flag("tiling"))
         try refuse("seed_resize_from_h", try fields.integer("seed_resize_from_h", in: -1...PictureSizes.largest).map { $0 > 0 })
         try refuse("seed_resize_from_w", try fields.integer("seed_resize_from_w", in: -1...PictureSizes.largest).map { $0 > 0 })
+        try refuse("refiner_checkpoint", try fields.text("refiner_checkpoint").map { !$0.isEmpty && $0 != "None" })
+        try refuse("latent_mask", try fields.longText("latent_mask").map { !$0.isEmpty })
         if let name = try fields.text("script_name"), !name.isEmpty, name != "None" {
             throw APIError(.unprocessableContent, "Script '\(name.prefix(60))' not found", field: "script_name")
         }

@@ -6,11 +6,18 @@ struct A1111Sampler: Encodable, Sendable {
     let aliases: [String]
     /// The noise levels that it has by itself.
     let options: [String: String]
+    /// The noise levels that it takes where none are asked for; nil for its scheduler's.
+    private let automatic: String?
 
-    private init(_ name: String, _ aliases: [String] = [], schedule: String? = nil) {
+    private init(_ name: String, _ aliases: [String] = [], schedule: String? = nil, isUniform: Bool = false) {
         self.name = name
         self.aliases = aliases
         options = schedule.map { ["scheduler": $0] } ?? [:]
+        automatic = schedule ?? (isUniform ? "uniform" : nil)
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case name, aliases, options
     }
 
     /// Those of its version 1.10 that this program has, in its order, with the noise levels that each has where none are asked for
@@ -21,8 +28,9 @@ struct A1111Sampler: Encodable, Sendable {
         A1111Sampler("DPM++ 2M SDE", ["k_dpmpp_2m_sde"], schedule: "exponential"),
         A1111Sampler("DPM++ 2S a", ["k_dpmpp_2s_a"], schedule: "karras"),
         A1111Sampler("DPM++ 3M SDE", ["k_dpmpp_3m_sde"], schedule: "exponential"),
-        A1111Sampler("Euler a", ["k_euler_a", "k_euler_ancestral"]), A1111Sampler("Euler", ["k_euler"]),
-        A1111Sampler("LMS", ["k_lms"]), A1111Sampler("Heun", ["k_heun"]),
+        A1111Sampler("Euler a", ["k_euler_a", "k_euler_ancestral"], isUniform: true),
+        A1111Sampler("Euler", ["k_euler"], isUniform: true), A1111Sampler("LMS", ["k_lms"], isUniform: true),
+        A1111Sampler("Heun", ["k_heun"], isUniform: true),
         A1111Sampler("DPM2", ["k_dpm_2"], schedule: "karras"), A1111Sampler("DPM2 a", ["k_dpm_2_a"], schedule: "karras"),
         A1111Sampler("DPM fast", ["k_dpm_fast"]), A1111Sampler("Restart", ["restart"], schedule: "karras"),
         A1111Sampler("DDIM", ["ddim"]), A1111Sampler("PLMS", ["plms"]), A1111Sampler("UniPC", ["unipc"]),
@@ -45,7 +53,7 @@ struct A1111Sampler: Encodable, Sendable {
         let schedule = schedule.flatMap { $0.isEmpty || $0.lowercased() == "automatic" ? nil : $0 }
         let lower = sampler.lowercased()
         let known = all.first { $0.name.lowercased() == lower || $0.aliases.contains(lower) }
-        guard let wanted = schedule ?? known?.options["scheduler"] else { return sampler }
+        guard let wanted = schedule ?? known?.automatic else { return sampler }
         let name = "\(sampler) \(wanted)"
         do {
             _ = try registry.find(name)

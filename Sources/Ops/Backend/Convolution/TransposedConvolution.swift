@@ -194,7 +194,7 @@ struct TransposedConvolution<Element: FoldedElement> {
         let rows = min(layout.unit, outputs - unit * layout.unit) * fold.taps
         let source = unsafe operands.source + plane * channels * fold.inputCount + pixels
         guard let panels = unsafe panels else {
-            guard let weights = unsafe operands.weights else { return }
+            guard let weights = unsafe operands.weights else { preconditionFailure("there are neither panels nor weights") }
             let first = (plane % group * channels * outputs + unit * layout.unit) * fold.taps
             return unsafe GEMM(
                 transposeA: true, m: rows, n: count, k: channels, a: weights + first, lda: outputs * fold.taps,

@@ -62,9 +62,8 @@ struct ElementIndexing: Sendable {
             for column in 0..<columns {
                 let place = row * columns + column
                 let number = offsets[place]
-                let index = number < 0 ? number &+ extent : number
-                // Which is an error.
-                if index < 0 || index >= extent { _ = try checkedIndex(number, extent: extent) }
+                let isUsual = UInt(bitPattern: number) < UInt(bitPattern: extent)
+                let index = isUsual ? number : try checkedIndex(number, extent: extent)
                 offsets[place] = first &+ column &* columnStep &+ index &* step
             }
         }

@@ -126,7 +126,7 @@ struct StridedCopy {
         }
     }
 
-    /// Strips of 64 columns of the source (its contiguous axis), 8 rows of it at a time: what is read and written stays in the
+    /// Strips of up to 64 columns of the source (its contiguous axis), 8 rows of it at a time: what is read and written stays in the
     /// first-level cache until every byte of its lines was used.
     private func transpose<Unit: BitwiseCopyable>(
         _ source: UnsafePointer<Unit>, _ target: UnsafeMutablePointer<Unit>, column: Int, _ threads: ThreadPool
@@ -135,7 +135,8 @@ struct StridedCopy {
         let outer = Odometer(self, axes: (0..<last).filter { $0 != column })
         let (rows, columns) = (extents[last], extents[column])
         let (sourceStep, targetStep) = (sourceStrides[last], targetStrides[column])
-        let strip = 64
+        // Of rows a multiple of 2 KB apart, the first-level cache keeps few lines.
+        let strip = targetStep * MemoryLayout<Unit>.stride % 2048 == 0 ? 8 : 64
         let strips = (columns + strip - 1) / strip
         // Few columns of many rows are cut too.
         let rowsOfPart = max(Self.grainBytes / (min(strip, columns) * MemoryLayout<Unit>.stride), strip)

@@ -1,3 +1,4 @@
+import CKernels
 import GraphRuntime
 
 /// What one coordinate takes along its axis: up to four indices with their weights; index -1 stands for a zero.
@@ -21,15 +22,26 @@ struct GridSampling {
     private let strides: [Int]
     /// Of an item.
     private let points: Int
+    /// Where taps are those of linear interpolation.
+    private let linear: Linear?
+
+    struct Linear {
+        /// Whether -1 and 1 stand for the middles of the outermost elements rather than for their edges.
+        let alignsCorners: Bool
+        /// Whether the border is taken for what lies outside, rather than 0.
+        let takesBorder: Bool
+    }
 
     /// Points of a block.
     private static let block = 256
     /// Elements that are summed up for each point, of the axes' four each; beyond, there are more axes than any picture has.
     private static let mostTaps = 1 << 12
 
-    /// - Parameter points: of each item.
-    init(_ shape: Shape, points: Int) {
-        (items, channels, self.points) = (shape[0], shape[1], points)
+    /// - Parameters:
+    ///   - points: of each item.
+    ///   - linear: what taps of pictures in float32 are, which are then found in vectors.
+    init(_ shape: Shape, points: Int, linear: Linear? = nil) {
+        (items, channels, self.points, self.linear) = (shape[0], shape[1], points, linear)
         (extents, strides) = (Array(shape.dimensions[2...]), Array(shape.strides[2...]))
     }
 
@@ -78,15 +90,31 @@ struct GridSampling {
             let count = min(Self.block, points - first)
             let offsets = unsafe scratch.assumingMemoryBound(to: Int.self)
             let weights = unsafe (scratch + Self.block * most * MemoryLayout<Int>.stride).assumingMemoryBound(to: Element.self)
-            var axisTaps = [AxisTaps](repeating: .none, count: axes)
-            for point in 0..<count {
-                let coordinates = unsafe grid + (item * points + first + point) * axes
-                for axis in 0..<axes { unsafe axisTaps[axis] = taps(Double(coordinates[axes - 1 - axis]), extents[axis]) }
-                unsafe combine(axisTaps, offsets + point * most, weights + point * most, most)
+            let coordinates = unsafe grid + (item * points + first) * axes
+            if let linear, axes == 2, Element.self == Float.self, Coordinate.self == Float.self {
+                unsafe ck_grid_taps(
+                    UnsafeRawPointer(coordinates).assumingMemoryBound(to: Float.self), count, extents[0], extents[1],
+                    linear.alignsCorners ? 1 : 0, linear.takesBorder ? 1 : 0, offsets,
+                    UnsafeMutableRawPointer(weights).assumingMemoryBound(to: Float.self))
+            } else {
+                var axisTaps = [AxisTaps](repeating: .none, count: axes)
+                for point in 0..<count {
+                    for axis in 0..<axes {
+                        unsafe axisTaps[axis] = taps(Double(coordinates[point * axes + axes - 1 - axis]), extents[axis])
+                    }
+                    unsafe combine(axisTaps, offsets + point * most, weights + point * most, most)
+                }
             }
             for channel in 0..<channels {
                 let from = unsafe source + (item * channels + channel) * plane
                 let to = unsafe target + (item * channels + channel) * points + first
+                if Element.self == Float.self {
+                    unsafe ck_sum_taps(
+                        UnsafeRawPointer(from).assumingMemoryBound(to: Float.self), offsets,
+                        UnsafeRawPointer(weights).assumingMemoryBound(to: Float.self), most, count,
+                        UnsafeMutableRawPointer(to).assumingMemoryBound(to: Float.self))
+                    continue
+                }
                 for point in 0..<count {
                     let (own, factors) = unsafe (offsets + point * most, weights + point * most)
                     var sum: Element = 0
@@ -97,8 +125,8 @@ struct GridSampling {
         }
     }
 
-    /// The elements that a point's taps along all axes meet at, and the products of their weights; as many as `most`, with offset -1 where
-    /// there is none.
+    /// The elements that a point's taps along all axes meet at, and the products of their weights; as many as `most`, with offset -1 and
+    /// weight 0 where there is none.
     private func combine<Element: BinaryFloatingPoint>(
         _ taps: [AxisTaps], _ offsets: UnsafeMutablePointer<Int>, _ weights: UnsafeMutablePointer<Element>, _ most: Int
     ) {
@@ -106,7 +134,7 @@ struct GridSampling {
         let total = taps.reduce(1) { $0 * $1.count }
         for tap in 0..<most {
             guard tap < total else {
-                unsafe offsets[tap] = -1
+                unsafe (offsets[tap], weights[tap]) = (-1, 0)
                 continue
             }
             var (rest, offset, weight, isInside) = (tap, 0, 1.0, true)
@@ -118,7 +146,7 @@ struct GridSampling {
                 weight *= taps[axis].weights[own]
             }
             unsafe offsets[tap] = isInside ? offset : -1
-            unsafe weights[tap] = Element(weight)
+            unsafe weights[tap] = isInside ? Element(weight) : 0
         }
     }
 
@@ -132,12 +160,13 @@ struct GridSampling {
             let (index, weight) = (rows.indices[row], rows.weights[row])
             for column in 0..<columns.count {
                 let own = columns.indices[column]
-                unsafe offsets[place] = index >= 0 && own >= 0 ? index * strides[0] + own * strides[1] : -1
-                unsafe weights[place] = Element(weight * columns.weights[column])
+                let isInside = index >= 0 && own >= 0
+                unsafe offsets[place] = isInside ? index * strides[0] + own * strides[1] : -1
+                unsafe weights[place] = isInside ? Element(weight * columns.weights[column]) : 0
                 place += 1
             }
         }
-        for tap in place..<most { unsafe offsets[tap] = -1 }
+        for tap in place..<most { unsafe (offsets[tap], weights[tap]) = (-1, 0) }
     }
 
     /// For each point of each item, which element of its plane it is by one tap along each axis; -1 for a zero.

@@ -49,17 +49,26 @@ extension Float: BLASElement {
         switch unsafe ProductKernel(product) {
         case .packed: if unsafe !PackedProduct(product).run() { unsafe runWithoutMemory(product) }
         case .dotProducts: unsafe dotProducts(product)
+        case .weightedRows: unsafe weightedRows(product)
         case .openBLAS: unsafe BLAS.run(product)
         }
     }
 
     /// What is left where there is no memory to pack into.
     private static func runWithoutMemory(_ product: GEMM<Float>) {
-        if unsafe ProductKernel(product, canPack: false) == .dotProducts {
-            unsafe dotProducts(product)
-        } else {
-            unsafe BLAS.run(product)
+        switch unsafe ProductKernel(product, canPack: false) {
+        case .dotProducts: unsafe dotProducts(product)
+        case .weightedRows: unsafe weightedRows(product)
+        case .packed, .openBLAS: unsafe BLAS.run(product)
         }
+    }
+
+    /// A single row, for which the rows of B are read from memory once, in their order.
+    private static func weightedRows(_ product: GEMM<Float>) {
+        if unsafe product.writeStart() == 0 { unsafe product.c.update(repeating: 0, count: product.n) }
+        unsafe ck_add_weighted_rows(
+            product.a, product.transposeA ? product.lda : 1, product.k, product.alpha, product.b, product.ldb, product.n,
+            product.c)
     }
 
     /// A few rows times the rows of B, which are read from memory once.

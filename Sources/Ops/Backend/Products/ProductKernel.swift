@@ -6,6 +6,8 @@ enum ProductKernel: Equatable {
     case packed
     /// A few rows times the rows of B.
     case dotProducts
+    /// The rows of B with the numbers of a single row as weights.
+    case weightedRows
     case openBLAS
 
     /// A left factor of fewer rows is little more than a vector: what takes the time is to read the right one.
@@ -21,6 +23,8 @@ enum ProductKernel: Equatable {
             self = .packed
         } else if !transposeA, transposeB, m < Self.leastRows {
             self = .dotProducts
+        } else if !transposeB, m == 1, n >= 8 {
+            self = .weightedRows
         } else {
             self = .openBLAS
         }
@@ -37,6 +41,7 @@ enum ProductKernel: Equatable {
         switch self {
         case .packed: "packed GEMM"
         case .dotProducts: "dot products"
+        case .weightedRows: "weighted rows"
         case .openBLAS: "OpenBLAS"
         }
     }

@@ -26,34 +26,41 @@ package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>
     let runs = offsets { axes.contains($0) && $0 < x.shape.rank - trailing.count }
     let kept = offsets { !axes.contains($0) }
     let count = runs.count * run
+    guard let from = unsafe source.baseAddress, let to = unsafe target.baseAddress else { return }
+    nonisolated(unsafe) let (x, y) = unsafe (from, to)
     threads.forEachRange(kept.count, grain: max(4096 / count, 1)) { range in
         for start in kept[range] {
-            guard let from = unsafe source.baseAddress, let to = unsafe target.baseAddress else { continue }
-            if type == Float.self, run >= 16 {
+            if type == Float.self, run >= 16,
                 unsafe normalizeRuns(
-                    UnsafeRawPointer(from + start).assumingMemoryBound(to: Float.self),
-                    UnsafeMutableRawPointer(to + start).assumingMemoryBound(to: Float.self), runs, run)
+                    UnsafeRawPointer(x + start).assumingMemoryBound(to: Float.self),
+                    UnsafeMutableRawPointer(y + start).assumingMemoryBound(to: Float.self), runs, run)
+            {
                 continue
             }
             let places = runs.lazy.flatMap { $0..<$0 + run }
             var sum = 0.0
-            for place in places { unsafe sum += Double(from[start + place]) }
+            for place in places { unsafe sum += Double(x[start + place]) }
             let mean = sum / Double(count)
             var squares = 0.0
             for place in places {
-                let difference = unsafe Double(from[start + place]) - mean
+                let difference = unsafe Double(x[start + place]) - mean
                 squares += difference * difference
             }
             let deviation = (squares / Double(count)).squareRoot() + 1e-9
-            for place in places { unsafe to[start + place] = unsafe Element((Double(from[start + place]) - mean) / deviation) }
+            for place in places { unsafe y[start + place] = unsafe Element((Double(x[start + place]) - mean) / deviation) }
         }
     }
 }
 
-/// The same of all elements of runs that begin at `starts`.
-private func normalizeRuns(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ starts: [Int], _ run: Int) {
+/// Normalises all elements of runs that begin at `starts`, which are measured in single precision.
+///
+/// - Returns: false where their squares leave its range, or they are nearly equal: nothing has changed then.
+private func normalizeRuns(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ starts: [Int], _ run: Int) -> Bool {
     var moments = normalization_moments()
     for start in starts { unsafe moments = normalization_merge(moments, normalization_measure(x + start, run)) }
-    let deviation = (moments.squares / Double(moments.count)).squareRoot() + 1e-9
+    let variance = moments.squares / Double(moments.count)
+    guard variance.isFinite, variance > 1e-24, variance > 1e-10 * moments.mean * moments.mean else { return false }
+    let deviation = variance.squareRoot() + 1e-9
     for start in starts { unsafe normalization_affine(x + start, y + start, run, moments.mean, 1 / deviation, 0, 0) }
+    return true
 }

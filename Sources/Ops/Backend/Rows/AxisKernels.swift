@@ -128,7 +128,7 @@ func chooseInLines<Element: NumericElement>(
     if type == Float.self, !selectsLast {
         return try chooseInFloatLines(x, count: count, largest: largest, into: y, threads: threads)
     }
-    // Of eight bytes, few vectors have extremes.
+    // Before AVX-512, vectors of 64-bit integers have neither minimum nor maximum.
     if !Element.dtype.isFloatingPoint, Element.dtype.bitWidth < 64, !selectsLast {
         return unsafe try forEachPlace(of: type, x, count: count, in: y, threads: threads) {
             unsafe placeOfExtreme($0, count, largest: largest)
@@ -149,7 +149,7 @@ private func chooseInFloatLines(_ x: Tensor, count: Int, largest: Bool, into y: 
     }
 }
 
-/// The same of integers.
+/// The first place of the extreme of integers, of at least one.
 private func placeOfExtreme<Element: NumericElement>(_ row: UnsafePointer<Element>, _ count: Int, largest: Bool) -> Int {
     var extreme = unsafe row[0]
     if largest {
