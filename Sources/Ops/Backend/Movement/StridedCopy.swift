@@ -135,13 +135,14 @@ struct StridedCopy {
         let outer = Odometer(self, axes: (0..<last).filter { $0 != column })
         let (rows, columns) = (extents[last], extents[column])
         let (sourceStep, targetStep) = (sourceStrides[last], targetStrides[column])
-        // Of rows a multiple of 2 KB apart, the first-level cache keeps few lines.
-        let strip = targetStep * MemoryLayout<Unit>.stride % 2048 == 0 ? 8 : 64
+        // Of rows a multiple of 1 KB apart, the first-level cache keeps few lines: as many as kernels turn at once.
+        let size = MemoryLayout<Unit>.stride
+        let strip = targetStep * size % 1024 == 0 ? (size == 1 ? 16 : 8) : 64
         let strips = (columns + strip - 1) / strip
         // Few columns of many rows are cut too.
-        let rowsOfPart = max(Self.grainBytes / (min(strip, columns) * MemoryLayout<Unit>.stride), strip)
+        let rowsOfPart = max(Self.grainBytes / (min(strip, columns) * size), strip)
         let parts = (rows + rowsOfPart - 1) / rowsOfPart
-        let grain = max(Self.grainBytes / (strip * min(rows, rowsOfPart) * MemoryLayout<Unit>.stride), 1)
+        let grain = max(Self.grainBytes / (strip * min(rows, rowsOfPart) * size), 1)
         nonisolated(unsafe) let source = unsafe source
         nonisolated(unsafe) let target = unsafe target
         threads.forEachRange(outer.count * strips * parts, grain: grain) { range in
