@@ -297,10 +297,10 @@ enum { WEIGHTED_ROWS = 8 };
 VECTOR_INLINE void add_weighted_rows(
     const int rows, const float *weights, const float *b, ptrdiff_t row_step, ptrdiff_t n, float *y) {
     VECTOR_LOOP for (ptrdiff_t j = 0; j < n; j++) {
-        // Rounded to a sum of all rows once for several of them.
-        float sum = weights[0] * b[j];
-        for (int i = 1; i < rows; i++) sum += weights[i] * b[i * row_step + j];
-        y[j] += sum;
+        // In the order of the packed kernels, so that the same sums leave the range on the way.
+        float sum = y[j];
+        for (int i = 0; i < rows; i++) sum += weights[i] * b[i * row_step + j];
+        y[j] = sum;
     }
 }
 

@@ -24,6 +24,7 @@ enum ProductKernel: Equatable {
         } else if !transposeA, transposeB, m < Self.leastRows {
             self = .dotProducts
         } else if !transposeB, m == 1, n >= 8 {
+            // Of fewer columns, OpenBLAS adds several parts of long sums up, which is more exact.
             self = .weightedRows
         } else {
             self = .openBLAS
