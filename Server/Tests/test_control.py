@@ -83,7 +83,7 @@ def test_units_of_a1111s_clients(own, tmp_path):
         (webuiapi.ControlNetUnit(image=image, model="lines", module="canny", threshold_a=50, threshold_b=100), [*one, "--control-preprocess", "canny:50,100", "--control-resize", "fit"]),
         (webuiapi.ControlNetUnit(image=image, model="none such", enabled=False), []),
     ]:
-        made = api.txt2img(prompt="a fox", seed=5, cfg_scale=5, width=64, height=64, scheduler="Automatic", controlnet_units=[unit],
+        made = api.txt2img(prompt="a fox", seed=5, cfg_scale=5, width=64, height=64, scheduler="DDIM", controlnet_units=[unit],
                            # The client keeps what it adds to its own default, and sends it with all later requests.
                            alwayson_scripts={}).image
         assert numpy.array_equal(numpy.asarray(made.convert("RGB")), expected(own, tmp_path, *options)), options
@@ -91,7 +91,7 @@ def test_units_of_a1111s_clients(own, tmp_path):
     start = os.path.join(DATA, "inputs/start-64x64.png")
     unit = {"model": "lines", "resize_mode": 1}
     answer = requests.post(f"{own.url}/sdapi/v1/img2img", timeout=PATIENCE, json={
-        **SETTINGS, "sampler_name": "Euler", "scheduler": None, "init_images": [encoded(start)], "denoising_strength": 0.7,
+        **SETTINGS, "sampler_name": "Euler", "scheduler": "DDIM", "init_images": [encoded(start)], "denoising_strength": 0.7,
         "alwayson_scripts": {"ControlNet": {"args": [unit]}}})
     assert answer.status_code == 200, answer.text
     assert numpy.array_equal(
