@@ -158,6 +158,13 @@ import Testing
                 "GroupQueryAttention", version: 1, domain: Self.domain, attributes: attributes,
                 inputs: [rows, rows, rows, nil, nil] + sizes + [zeros(cosines), zeros(sines)], outputCount: 3)
         }
+        let caches = try [zeros([9, 4]), zeros([9, 4])]
+        expectError("position_ids should have the shape [1, 2], found 1 elements") {
+            try run(
+                "GroupQueryAttention", version: 1, domain: Self.domain, attributes: attributes,
+                inputs: [rows, rows, rows, nil, nil] + sizes + caches + [Tensor([Int64(1)], shape: Shape([1, 1]))],
+                outputCount: 3)
+        }
     }
 
     /// What stands for an operator takes part in fusions: a product with its bias and activation is a product, not four nodes.

@@ -108,6 +108,10 @@ struct RotaryEmbedding: Operator {
             try check(name, cache.shape, isIndexed: ids != nil, x.shape, operand, half)
         }
         if let positions = ids {
+            guard positions.count == operand.batch * operand.rows else {
+                throw TensorError(
+                    "position_ids should have the shape [\(operand.batch), \(operand.rows)], found \(positions.count) elements")
+            }
             let count = min(cosines.shape[0], sines.shape[0])
             guard positions.allSatisfy({ $0 >= 0 && $0 < count }) else {
                 throw TensorError(

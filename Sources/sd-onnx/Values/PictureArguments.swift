@@ -203,6 +203,7 @@ enum PictureArguments {
     ) throws {
         let freeU = record.freeU.map { [$0.b1, $0.b2, $0.s1, $0.s2] }
         list.add("freeu", freeU.map(OptionList.text))
+        // --fast states both in their place.
         if !given.saving.fast {
             list.add("cache", record.stepCaching?.description)
             list.add("cfg-interval", record.guidanceInterval.map { OptionList.text([$0.start, $0.end]) })

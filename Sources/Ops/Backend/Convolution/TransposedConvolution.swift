@@ -68,30 +68,36 @@ struct TransposedConvolution<Element: FoldedElement> {
         guard output.count > 0 else { return }
         let operands = unsafe Operands(
             source: try input.pointer(to: Element.self),
-            weights: panels == nil ? try weights.pointer(to: Element.self) : nil,
             bias: try bias?.pointer(to: Element.self), target: try output.pointer(to: Element.self))
         // Without channels the extents bound no memory, and there is nothing to add.
         guard channels > 0, fold.inputCount > 0 else { return unsafe runEmpty(operands, activation) }
-        guard Self.hasKernels else { return unsafe try run(operands, panels: nil, activation, threads: threads) }
+        guard Self.hasKernels else {
+            return unsafe try run(operands, .rows(weights.pointer(to: Element.self)), activation, threads: threads)
+        }
         if let panels {
-            return unsafe try run(operands, panels: panels.pointer(to: Float.self), activation, threads: threads)
+            return unsafe try run(operands, .panels(panels.pointer(to: Float.self)), activation, threads: threads)
         }
         let source = unsafe try weights.pointer(to: Float.self)
         unsafe try threads.withWorkspace(byteCount: layout.floatCount * MemoryLayout<Float>.stride) {
             memory throws(TensorError) in
             let packed = unsafe memory.assumingMemoryBound(to: Float.self)
             unsafe layout.pack(source, into: packed, threads: threads)
-            unsafe try run(operands, panels: packed, activation, threads: threads)
+            unsafe try run(operands, .panels(packed), activation, threads: threads)
         }
     }
 
     @unsafe
     private struct Operands: @unchecked Sendable {
         let source: UnsafePointer<Element>
-        /// Nil where there are panels.
-        let weights: UnsafePointer<Element>?
         let bias: UnsafePointer<Element>?
         let target: UnsafeMutablePointer<Element>
+    }
+
+    /// The weights: as they lie, or in panels.
+    @unsafe
+    private enum Factor: @unchecked Sendable {
+        case rows(UnsafePointer<Element>)
+        case panels(UnsafePointer<Float>)
     }
 
     private func runEmpty(_ operands: Operands, _ activation: FusedActivation?) {
@@ -104,14 +110,13 @@ struct TransposedConvolution<Element: FoldedElement> {
     }
 
     private func run(
-        _ operands: Operands, panels: UnsafePointer<Float>?, _ activation: FusedActivation?, threads: ThreadPool
+        _ operands: Operands, _ factor: Factor, _ activation: FusedActivation?, threads: ThreadPool
     ) throws(TensorError) {
         let cut = cut(threads: threads.threadCount)
         let rows = layout.panels * layout.panelRows
         let most = min(Self.stripCount / channels, Self.productCount / max(rows, 1))
         // Of a great many taps, one pixel's products are much.
         let strip = min(max(most / 32 * 32, rows > Self.productCount ? 1 : 32), fold.inputCount)
-        nonisolated(unsafe) let panels = unsafe panels
         unsafe try threads.forEach(
             pictures * group * cut.blocks * cut.parts,
             scratchBytes: (layout.panelRows + rows * strip) * MemoryLayout<Element>.stride
@@ -123,7 +128,7 @@ struct TransposedConvolution<Element: FoldedElement> {
             let units = layout.units * block / cut.blocks..<layout.units * (block + 1) / cut.blocks
             let task = Task(
                 plane: index / cut.parts / cut.blocks, units: units, rows: fold.part(part, of: cut.parts))
-            unsafe run(task, operands, panels: panels, activation, strip: strip, starts, products)
+            unsafe run(task, operands, factor, activation, strip: strip, starts, products)
         }
     }
 
@@ -137,7 +142,7 @@ struct TransposedConvolution<Element: FoldedElement> {
 
     /// Sums are written when the first strip reaches them, and finished when no later one does.
     private func run(
-        _ task: Task, _ operands: Operands, panels: UnsafePointer<Float>?, _ activation: FusedActivation?, strip: Int,
+        _ task: Task, _ operands: Operands, _ factor: Factor, _ activation: FusedActivation?, strip: Int,
         _ starts: UnsafeMutablePointer<Element>, _ products: UnsafeMutablePointer<Element>
     ) {
         let plane = task.plane
@@ -152,7 +157,7 @@ struct TransposedConvolution<Element: FoldedElement> {
                 let channels = first..<min(first + layout.unit, outputs)
                 let sums = unsafe operands.target + (plane * outputs + first) * fold.outputCount
                 unsafe multiply(
-                    operands, panels: panels, plane: plane, unit: unit, starts,
+                    operands, factor, plane: plane, unit: unit, starts,
                     pixels: rows.lowerBound * fold.width + columns.lowerBound, count: rows.count * columns.count, products)
                 for channel in channels {
                     let start = unsafe operands.bias.map { unsafe $0[plane % group * outputs + channel] } ?? 0
@@ -188,13 +193,15 @@ struct TransposedConvolution<Element: FoldedElement> {
     ///
     /// - Parameter starts: zeros for the rows of a panel.
     private func multiply(
-        _ operands: Operands, panels: UnsafePointer<Float>?, plane: Int, unit: Int, _ starts: UnsafeMutablePointer<Element>,
+        _ operands: Operands, _ factor: Factor, plane: Int, unit: Int, _ starts: UnsafeMutablePointer<Element>,
         pixels: Int, count: Int, _ products: UnsafeMutablePointer<Element>
     ) {
         let rows = min(layout.unit, outputs - unit * layout.unit) * fold.taps
         let source = unsafe operands.source + plane * channels * fold.inputCount + pixels
-        guard let panels = unsafe panels else {
-            guard let weights = unsafe operands.weights else { preconditionFailure("there are neither panels nor weights") }
+        let panels: UnsafePointer<Float>
+        switch unsafe factor {
+        case .panels(let memory): unsafe panels = unsafe memory
+        case .rows(let weights):
             let first = (plane % group * channels * outputs + unit * layout.unit) * fold.taps
             return unsafe GEMM(
                 transposeA: true, m: rows, n: count, k: channels, a: weights + first, lda: outputs * fold.taps,
