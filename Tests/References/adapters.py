@@ -42,7 +42,7 @@ from common import CACHE, write_json
 from export_models import export_dynamo
 from optimised_models import optimised
 
-RECIPE = 4  # raised when what the folder holds changes
+RECIPE = 5  # raised when what the folder holds changes
 ROOT = CACHE / "adapters"
 GROUPS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv")
@@ -442,6 +442,11 @@ def first_cases(writer, strength):
                 "unet.alpha_pattern": {}, "unet.rank_pattern": {}, "unet.use_dora": False, "unet.lora_bias": False, "unet.use_rslora": False}  # fmt: skip
     file, stored = w.write("diffusers-alpha", unet, metadata={"lora_adapter_metadata": json.dumps(settings), "format": "pt"})
     w.add("diffusers-alpha", [(file, 1.0, 1.0)], w.loaded((file, 1.0)))
+    # The first key that matches counts, and keys are regular expressions of names or their ends.
+    settings["unet.alpha_pattern"] = {"attn1.to_q": 1, "to_q": 32, "transformer_blocks.0.attn1.to_q": 4, "down_blocks.*to_k": 2,
+                                      r".*attn2\.to_(v|out.0)": 16, "^up_blocks.*ff.net.2": 3, "up_blocks": 0.1}  # fmt: skip
+    file, stored = w.write("diffusers-patterns", unet, metadata={"lora_adapter_metadata": json.dumps(settings), "format": "pt"})
+    w.add("diffusers-patterns", [(file, 1.0, 1.0)], w.loaded((file, 1.0)))
     made = {}
     n = numbers(22)
     for name, module in modules_of(w.parts["unet"], ("to_q", "to_k", "to_v", "to_out.0")).items():

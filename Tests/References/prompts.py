@@ -117,7 +117,13 @@ def combined(text):
 
 
 def token_ids(text, tokenizer, words):
-    """Lists of ids: one of each token, and all of a word that was learned. words: name → ids."""
+    """Lists of ids: one of each token, and all of a word that was learned, whatever punctuation is beside it. words: name → ids."""
+    for part in re.split(rf"((?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w))", text) if words else [text]:
+        yield from [words[part]] if part in words else part_ids(part, tokenizer, words)
+
+
+def part_ids(text, tokenizer, words):
+    """As token_ids, by the tokens of names."""
     ids = tokenizer(text, add_special_tokens=False, truncation=False).input_ids
     names = {tuple(tokenizer(name, add_special_tokens=False).input_ids): made for name, made in words.items()}
     position = 0

@@ -219,7 +219,8 @@ MATRIX = {
         {"solver_order": order, "solver_type": kind, "final_sigmas_type": end, "predict_x0": x0, **more}
         for order in (1, 2, 3) for kind in ("bh1", "bh2") for end in ("zero", "sigma_min") for x0 in (True, False)
         for more in ({}, {"lower_order_final": False}, {"disable_corrector": [0, 1]})] + [
-        {"final_sigmas_type": "sigma_min", **sigmas} for sigmas in SIGMAS + FLOW]),
+        {"final_sigmas_type": "sigma_min", **sigmas} for sigmas in SIGMAS + FLOW] + [
+        {"predict_x0": False, "final_sigmas_type": "sigma_min", **threshold} for threshold in THRESHOLD]),
     "IPNDMScheduler": ({}, ("epsilon",), [{"trained_betas": [1.0, 0.9, 0.7, 0.5, 0.2, 0.0]}]),
     "SASolverScheduler": (SD, TYPES, SPACINGS + BETAS + SIGMAS + THRESHOLD + FLOW + LOWERED + [
         {"predictor_order": predictor, "corrector_order": corrector, "algorithm_type": kind, **more}

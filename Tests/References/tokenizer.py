@@ -13,6 +13,7 @@ The first has transformers 4.57 without ftfy on Python 3.11 (Unicode 14.0), the 
     tokenizer-folders.json    configuration files in many forms, texts, and what comes of them
 
     tokenizer-document.json   a tokenizer.json as the tokenizers library writes it, its vocabulary and merges taken out
+    tokenizer-words.json      texts and their tokens, where LEARNED are added tokens, as diffusers adds those of textual inversion
 
 and the lines into Tests/References/tokenizer-text.json.
 """
@@ -34,6 +35,12 @@ OUTPUT = f"{REFERENCES}/transformers{VERSION}"
 EMOJI = "Models/emoji/tokenizer"
 OPENAI = os.path.join(os.environ.get("SD_ONNX_TEST_CACHE") or os.path.expanduser("~/.cache/sd-onnx"), "clip-vocabulary")
 READABLE = 500
+LEARNED = ["<cat>", "my-toy", "Style-One", "my-toy-2"]
+BESIDE = [
+    "a <cat>, oil painting", "<cat>.", "a <cat>!", '"<cat>" fox', "a <cat>-fox", "(a <cat>, b:1.2)", "<cat><cat>", "a<cat>b", "<CAT> fox",
+    "a <Cat>,", "my-toy, fox", "amy-toyb", "My-Toy", "my-toy-2, my-toy-3", "my - toy", "<  cat >", "Style-One;style-one", "STYLE-ONE!?",
+    "  <cat>  my-toy", "<cat", "a cat",
+]  # fmt: skip
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -190,6 +197,10 @@ def main():
                 shutil.copy(os.path.join(EMOJI, file), folder)
             records.append(record(name, files, folder))
     write("tokenizer-folders.json", records)
+
+    learned = CLIPTokenizer.from_pretrained(EMOJI)
+    learned.add_tokens(LEARNED)
+    write("tokenizer-words.json", [[line, learned.convert_ids_to_tokens(learned(line).input_ids[1:-1])] for line in BESIDE])
 
     with tempfile.TemporaryDirectory() as folder:
         fast = CLIPTokenizer if VERSION >= 5 else transformers.CLIPTokenizerFast

@@ -52,6 +52,15 @@ package enum JSONText {
         return try decode(type, from: bytes, keys: keys)
     }
 
+    /// The keys of an object in the order in which a text has them; none where there is no such object, or the text isn't read.
+    ///
+    /// - Parameter path: the keys that lead to it, from the text's own object on.
+    package static func keys(ofObjectAt path: [String], in bytes: [UInt8]) -> [String] {
+        var scanner = JSONScanner(bytes, watching: path)
+        do { try scanner.scan() } catch { return [] }
+        return scanner.watched
+    }
+
     /// The decoder says the same of a text that isn't JSON and of a number that the type can't hold.
     private static func isSyntaxError(_ error: DecodingError, in data: Data) -> Bool {
         guard case .dataCorrupted(let context) = error, context.codingPath.isEmpty else { return false }
@@ -83,11 +92,17 @@ private struct JSONScanner {
     /// By open list or object, whether it is an object, and the keys that it has so far.
     private var isObject: [Bool] = []
     private var keys: [Set<String>] = []
+    /// By open list or object, the key that came last.
+    private var path: [String?] = []
+    private let wanted: [String]?
+    /// The keys of the object that is looked for, in their order.
+    private(set) var watched: [String] = []
     /// The text with constants in quotes, up to `copied`.
     private var rewritten: [UInt8] = []
     private var copied = 0
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    /// - Parameter path: to the object whose keys are looked for.
+    init(_ bytes: [UInt8], watching path: [String]? = nil) { (self.bytes, wanted) = (bytes, path) }
 
     /// The text with constants in quotes, after ``scan()``.
     var output: [UInt8] { copied == 0 ? bytes : rewritten + bytes[copied...] }
@@ -99,7 +114,7 @@ private struct JSONScanner {
             case UInt8(ascii: "{"): try enter(isObject: true)
             case UInt8(ascii: "["): try enter(isObject: false)
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                _ = (isObject.popLast(), keys.popLast())
+                _ = (isObject.popLast(), keys.popLast(), path.popLast())
                 position += 1
             case UInt8(ascii: "N"), UInt8(ascii: "I"), UInt8(ascii: "-"): constant()
             default: position += 1
@@ -113,6 +128,7 @@ private struct JSONScanner {
         }
         isObject.append(flag)
         keys.append([])
+        path.append(nil)
         position += 1
     }
 
@@ -140,6 +156,8 @@ private struct JSONScanner {
         guard keys[keys.count - 1].insert(name).inserted else {
             throw JSONText.FormatError(reason: "the key \"\(name.prefix(80))\" is given twice: keep one of them")
         }
+        if let wanted, path.count == wanted.count + 1, path.dropLast().elementsEqual(wanted) { watched.append(name) }
+        path[path.count - 1] = name
     }
 
     private mutating func constant() {

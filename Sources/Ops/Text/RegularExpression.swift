@@ -3,7 +3,7 @@ import GraphRuntime
 /// A regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), without references to what groups have matched, as
 /// there: a match of a text takes time proportional to its length, by all ways through the expression at once (Thompson, "Regular
 /// Expression Search Algorithm", 1968). Many short matches that could each have become a long one take as much each.
-struct RegularExpression: Sendable {
+package struct RegularExpression: Sendable {
     /// What holds between two scalars of a text.
     enum Assertion: Sendable {
         case textStart, textEnd, lineStart, lineEnd, wordBoundary, noWordBoundary
@@ -23,7 +23,7 @@ struct RegularExpression: Sendable {
     private static let mostSteps = 100_000
 
     /// - Throws: ``TensorError`` with what is wrong with the expression.
-    init(_ pattern: String) throws(TensorError) {
+    package init(_ pattern: String) throws(TensorError) {
         var parser = RegularExpressionParser(pattern)
         try add(try parser.parse())
         try append(.match)
@@ -87,7 +87,7 @@ struct RegularExpression: Sendable {
     /// Whether the expression matches the whole text.
     ///
     /// - Throws: `CancellationError` where the task is cancelled.
-    func matches(_ text: String) throws -> Bool {
+    package func matches(_ text: String) throws -> Bool {
         let scalars = text.unicodeScalars
         var current = StateSet(count: steps.count)
         var next = StateSet(count: steps.count)

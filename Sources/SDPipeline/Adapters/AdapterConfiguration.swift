@@ -1,13 +1,17 @@
 import Foundation
 import ONNXLoader
+import Ops
 
 /// What a PEFT adapter's configuration says of alpha: in the metadata of a file that diffusers wrote (`lora_adapter_metadata`), or in an
 /// `adapter_config.json` beside the file.
 struct AdapterConfiguration {
     private struct Settings: Decodable {
         var alpha: Double?
+        /// By keys whose order counts (``order(_:keys:)``).
         var patterns: [String: Double] = [:]
         var byRoot = false
+        /// In the order of the file.
+        var alphas: [(name: RegularExpression, alpha: Double)] = []
 
         private enum Key: String, CodingKey {
             case alpha
@@ -27,13 +31,25 @@ struct AdapterConfiguration {
         init(alpha: Double?, patterns: [String: Double], byRoot: Bool) {
             (self.alpha, self.patterns, self.byRoot) = (alpha, patterns, byRoot)
         }
+
+        /// Makes expressions of the patterns: of names, or of their ends from a dot on (`get_pattern_key` of PEFT).
+        mutating func order(_ keys: [String]) throws(SafetensorsFile.FormatError) {
+            for key in keys {
+                guard let alpha = patterns[key] else { continue }
+                do { alphas.append((try RegularExpression("(.*\\.)?(\(key))"), alpha)) } catch {
+                    throw SafetensorsFile.FormatError(
+                        reason: "its alpha_pattern has the key \"\(key.shortened(to: 160))\", which isn't a regular expression: \(error)")
+                }
+            }
+        }
     }
 
     /// By the part's folder; "" for all.
     private var settings: [String: Settings] = [:]
 
     /// - Parameter url: of the adapter's file.
-    init(_ metadata: [String: String], beside url: URL) {
+    /// - Throws: ``SafetensorsFile/FormatError`` where a pattern can't be read.
+    init(_ metadata: [String: String], beside url: URL) throws(SafetensorsFile.FormatError) {
         if let text = metadata["lora_adapter_metadata"],
             let all = try? JSONText.decode([String: Flat].self, from: Array(text.utf8))
         {
@@ -44,25 +60,27 @@ struct AdapterConfiguration {
                 if case .numbers(let numbers)? = value("alpha_pattern") { patterns = numbers }
                 var byRoot = false
                 if case .flag(true)? = value("use_rslora") { byRoot = true }
-                settings[part.rawValue] = Settings(alpha: alpha, patterns: patterns, byRoot: byRoot)
+                var found = Settings(alpha: alpha, patterns: patterns, byRoot: byRoot)
+                try found.order(JSONText.keys(ofObjectAt: ["\(part.rawValue).alpha_pattern"], in: Array(text.utf8)))
+                settings[part.rawValue] = found
             }
         }
         let file = url.deletingLastPathComponent().appendingPathComponent("adapter_config.json")
-        if url.lastPathComponent == "adapter_model.safetensors",
-            let found = try? JSONText.decode(Settings.self, contentsOf: file, limit: 1 << 22)
+        if url.lastPathComponent == "adapter_model.safetensors", let bytes = try? BoundedFile.read(file, limit: 1 << 22),
+            var found = try? JSONText.decode(Settings.self, from: bytes)
         {
+            try found.order(JSONText.keys(ofObjectAt: ["alpha_pattern"], in: bytes))
             settings[""] = found
         }
     }
 
     /// The alpha of a module, and whether it is divided by the rank's root; nil where nothing is said.
-    func alpha(of module: String, part: AdapterKey.Part) -> (alpha: Double, byRoot: Bool)? {
+    ///
+    /// - Throws: `CancellationError` where the task is cancelled.
+    func alpha(of module: String, part: AdapterKey.Part) throws -> (alpha: Double, byRoot: Bool)? {
         guard let found = settings[part.rawValue] ?? settings[""] else { return nil }
-        // Keys of patterns are ends of names, from a dot on; `^` stands for the whole name.
-        let own = found.patterns.first { key, _ in
-            key.hasPrefix("^") ? module == key.dropFirst() : module == key || module.hasSuffix("." + key)
-        }
-        return (own?.value ?? found.alpha).flatMap { $0.isFinite ? ($0, found.byRoot) : nil }
+        let own = try found.alphas.first { try $0.name.matches(module) }
+        return (own?.alpha ?? found.alpha).flatMap { $0.isFinite ? ($0, found.byRoot) : nil }
     }
 
     private enum Flat: Decodable {

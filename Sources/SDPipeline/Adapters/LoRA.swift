@@ -57,7 +57,7 @@ public struct LoRA: Sendable {
         }
         do {
             let file = try SafetensorsFile(bytes: bytes)
-            let configuration = AdapterConfiguration(file.metadata, beside: url)
+            let configuration = try AdapterConfiguration(file.metadata, beside: url)
             (modules, unknownKeys, conventions) = try Self.modules(file, configuration)
             (tensors, metadata) = (file, file.metadata)
             let stated = file.metadata["sshs_model_hash"].flatMap { hash in

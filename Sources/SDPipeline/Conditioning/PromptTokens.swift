@@ -24,6 +24,10 @@ struct PromptTokenizer: Sendable {
     let limit: Int
     /// Words that were learned, those of the longest names first.
     private(set) var words: [LearnedWord] = []
+    /// With the learned words' names as added tokens, wherever they are in a text, which then have a word's first id.
+    private(set) var literalTokenizer: CLIPTokenizer
+    /// The same, where names are words of their own.
+    private(set) var grammarTokenizer: CLIPTokenizer
 
     /// A word with vectors of its own.
     struct LearnedWord: Sendable {
@@ -37,6 +41,7 @@ struct PromptTokenizer: Sendable {
     /// - Throws: ``PipelineError`` or ``TokenizerError`` with the file that is missing or malformed.
     init(_ part: ModelFamily.TextEncoderPart, in folder: ModelFolder, convention: TokenizerConvention) throws {
         tokenizer = try CLIPTokenizer(folder: folder.tokenizer(part.tokenizer), convention: convention)
+        (literalTokenizer, grammarTokenizer) = (tokenizer, tokenizer)
         let positions = try folder.configuration(of: part.folder)?.optionalInt("max_position_embeddings", in: 3...65536)
         limit = min(tokenizer.maximumLength ?? .max, positions ?? 77)
         guard limit >= 3 else {
@@ -65,6 +70,9 @@ struct PromptTokenizer: Sendable {
             next += count
         }
         words.sort { $0.nameIDs.count > $1.nameIDs.count }
+        let names = words.map { (text: $0.name, id: $0.ids.lowerBound) }
+        literalTokenizer = tokenizer.adding(names, areWords: false)
+        grammarTokenizer = tokenizer.adding(names, areWords: true)
     }
 }
 

@@ -25,6 +25,19 @@ struct ConfigurationFile: Sendable {
         return integer
     }
 
+    /// The height and width that `key` is: one number for both, or a list of the two, as diffusers takes them; nil where it is missing.
+    func optionalSize(_ key: String, in range: ClosedRange<Int>) throws(PipelineError) -> (height: Int, width: Int)? {
+        guard let value = stated(key) else { return nil }
+        let numbers = numbers(key)?.compactMap { Int(exactly: $0) }.filter(range.contains) ?? []
+        switch (value, numbers.count) {
+        case (.number, 1): return (numbers[0], numbers[0])
+        case (.list(let elements), 2) where elements.count == 2: return (numbers[0], numbers[1])
+        default:
+            throw wrong(
+                key, value, expected: "a whole number from \(range.lowerBound) to \(range.upperBound), or a height and a width")
+        }
+    }
+
     func optionalDouble(_ key: String) throws(PipelineError) -> Double? {
         guard let value = stated(key) else { return nil }
         guard case .number(let number) = value, number.isFinite else { throw wrong(key, value, expected: "a number") }

@@ -19,13 +19,12 @@ public struct PictureSizes: Sendable, Equatable {
     /// Where the graphs were exported for one height: that one.
     public let fixedHeight: Int?
 
-    init(multiple: Int, trainedSize: Int, fixedWidth: Int? = nil, fixedHeight: Int? = nil) {
+    init(multiple: Int, trainedHeight: Int, trainedWidth: Int, fixedWidth: Int? = nil, fixedHeight: Int? = nil) {
         self.multiple = max(multiple, 1)
         self.fixedWidth = fixedWidth
         self.fixedHeight = fixedHeight
-        let trained = Self.nearest(trainedSize, multiple: self.multiple)
-        defaultWidth = fixedWidth ?? trained
-        defaultHeight = fixedHeight ?? trained
+        defaultWidth = fixedWidth ?? Self.nearest(trainedWidth, multiple: self.multiple)
+        defaultHeight = fixedHeight ?? Self.nearest(trainedHeight, multiple: self.multiple)
     }
 
     /// The width that the model takes and that is nearest to a picture's; where two are equally near, the larger.

@@ -77,7 +77,8 @@ public struct PipelineConfiguration: Sendable {
         let vaeSize = PictureSizes.fixed(in: vaeFolder.decoder)
         let factor = vae.spatialFactor
         sizes = PictureSizes(
-            multiple: unet.latentMultiple * factor, trainedSize: (unet.sampleSize ?? 64) * factor,
+            multiple: unet.latentMultiple * factor, trainedHeight: (unet.sampleSize?.height ?? 64) * factor,
+            trainedWidth: (unet.sampleSize?.width ?? 64) * factor,
             fixedWidth: (unetSize.width ?? vaeSize.width).map { $0 * factor },
             fixedHeight: (unetSize.height ?? vaeSize.height).map { $0 * factor })
         refiners =

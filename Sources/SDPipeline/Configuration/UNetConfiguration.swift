@@ -3,7 +3,7 @@ struct UNetConfiguration: Sendable {
     /// Channels of what it takes: those of latents, and for inpainting a mask's and as many of a masked picture.
     let inputChannels: Int
     /// The latents' height and width that it was trained at.
-    let sampleSize: Int?
+    let sampleSize: (height: Int, width: Int)?
     /// The width of the guidance embedding of latent consistency models; nil for all others.
     let guidanceEmbeddingWidth: Int?
     /// Latents whose height and width are multiples of this suit it: each level but the last halves them.
@@ -22,7 +22,7 @@ struct UNetConfiguration: Sendable {
             return
         }
         inputChannels = try file.optionalInt("in_channels", in: 1...1024) ?? 4
-        sampleSize = try file.optionalInt("sample_size", in: 1...65536)
+        sampleSize = try file.optionalSize("sample_size", in: 1...65536)
         guidanceEmbeddingWidth = try file.optionalInt("time_cond_proj_dim", in: 2...65536)
         latentMultiple = 1 << ((try file.optionalCount("block_out_channels", atMost: 16) ?? 4) - 1)
         let size = try file.optionalInt("addition_time_embed_dim", in: 1...65536)

@@ -26,7 +26,7 @@ struct VAEConfiguration: Sendable {
             return
         }
         latentChannels = try file.optionalInt("latent_channels", in: 1...1024) ?? 4
-        sampleSize = try file.optionalInt("sample_size", in: 1...65536) ?? 512
+        sampleSize = try file.optionalSize("sample_size", in: 1...65536)?.height ?? 512
         let isTiny = try file.optionalString("_class_name") == "AutoencoderTiny"
         let stated = try file.optionalDouble("scaling_factor")
         scalingFactor = stated ?? (isTiny ? 1 : unstatedScalingFactor)

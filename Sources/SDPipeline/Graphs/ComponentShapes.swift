@@ -36,7 +36,7 @@ private struct ComponentSizes {
     private let tokens: Int
     private let stateWidth: Int
     private let latentChannels: Int
-    private let latentSize: Int
+    private let latentSize: (height: Int, width: Int)
     private let factor: Int
 
     init(_ folder: ModelFolder) throws {
@@ -50,15 +50,15 @@ private struct ComponentSizes {
         latentChannels = try unet?.optionalInt("in_channels", in: 1...1024) ?? 4
         let vae = file("vae_decoder", "vae_encoder", "vae")
         factor = 1 << ((try vae?.optionalCount("block_out_channels", atMost: 12) ?? 4) - 1)
-        latentSize = try unet?.optionalInt("sample_size", in: 1...65536) ?? 64
+        latentSize = try unet?.optionalSize("sample_size", in: 1...65536) ?? (64, 64)
     }
 
     /// By the number of axes: pictures and latents have four, states three, token ids and embeddings two, timesteps one.
     func shape(of component: String, rank: Int) -> [Int] {
         switch (component, rank) {
-        case ("vae_encoder", 4): [1, 3, latentSize * factor, latentSize * factor]
-        case ("vae_decoder", 4): [1, latentChannels, latentSize, latentSize]
-        case (_, 4): [2, latentChannels, latentSize, latentSize]
+        case ("vae_encoder", 4): [1, 3, latentSize.height * factor, latentSize.width * factor]
+        case ("vae_decoder", 4): [1, latentChannels, latentSize.height, latentSize.width]
+        case (_, 4): [2, latentChannels, latentSize.height, latentSize.width]
         case (_, 3): [2, tokens, stateWidth]
         case (_, 2): [2, tokens]
         case (_, 1): [1]

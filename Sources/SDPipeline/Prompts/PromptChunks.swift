@@ -64,20 +64,22 @@ extension PromptTokenizer {
 
     /// A text as it is written, in one chunk, and the tokens that it has, start and end not counted.
     func chunk(literal text: String) -> (chunk: PromptTokens.Chunk, tokenCount: Int) {
-        let ids = contentIDs(of: text).flatMap { $0 }
+        let ids = literalTokenizer.contentIDs(of: text).flatMap { id in words.first { $0.ids.first == id }?.ids ?? id..<id + 1 }
         return (chunk(ids.prefix(length).map { ($0, 1) }), ids.count)
     }
 
-    /// The ids of a text: one of each token, and all of a learned word.
+    /// The ids of a text of the grammar: one of each token, and all of a learned word, which is where its name is a word of its own, beside
+    /// punctuation too, or where the tokens of its name are.
     private func contentIDs(of text: String) -> [[Int]] {
-        let ids = tokenizer.contentIDs(of: text)
+        let ids = grammarTokenizer.contentIDs(of: text)
         guard !words.isEmpty else { return ids.map { [$0] } }
         var result: [[Int]] = []
         var position = 0
         while position < ids.count {
-            let word = words.first { ids[position...].starts(with: $0.nameIDs) }
+            let named = words.first { $0.ids.first == ids[position] }
+            let word = named ?? words.first { ids[position...].starts(with: $0.nameIDs) }
             result.append(word.map { Array($0.ids) } ?? [ids[position]])
-            position += word?.nameIDs.count ?? 1
+            position += named == nil ? word?.nameIDs.count ?? 1 : 1
         }
         return result
     }

@@ -59,7 +59,9 @@ extension CLIPTokenizer {
         let additional = special.additional.map(\.content).filter { addedIDs[$0, default: 0] >= folder.vocabulary.count }
         separateTexts = Set(addedIDs.keys).subtracting(specialTexts).union(additional)
         convention = folder.convention
-        words = WordTokenizer(folder.convention, addedTokens: added.map(\.token), lowercases: folder.lowercases)
+        lowercases = folder.lowercases
+        addedTokens = added.map(\.token)
+        words = WordTokenizer(folder.convention, addedTokens: addedTokens, lowercases: lowercases)
         self.addedIDs = addedIDs
         self.tokensByID = tokensByID
         do {

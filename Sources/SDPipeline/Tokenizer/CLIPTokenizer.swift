@@ -33,8 +33,11 @@ public struct CLIPTokenizer: Sendable {
     public let convention: TokenizerConvention
 
     let encoder: BytePairEncoder
-    let words: WordTokenizer
-    let addedIDs: [String: Int]
+    var words: WordTokenizer
+    var addedIDs: [String: Int]
+    /// Those that come first count where several look alike.
+    var addedTokens: [AddedToken]
+    let lowercases: Bool
     let vocabulary: [String: Int]
     let tokensByID: [Int: String]
     let specialTexts: Set<String>
@@ -54,6 +57,20 @@ public struct CLIPTokenizer: Sendable {
     /// - Throws: ``TokenizerError`` if a file is missing, is not what its name says, or contradicts another.
     public init(folder: URL, convention: TokenizerConvention = .transformers5) throws {
         try self.init(TokenizerFolder(folder, convention: convention))
+    }
+
+    /// The tokenizer with tokens added, as transformers' `add_tokens` adds texts: by version 5 they count in any case.
+    ///
+    /// - Parameter areWords: whether they count only as words of their own (`single_word`).
+    func adding(_ tokens: [(text: String, id: Int)], areWords: Bool) -> CLIPTokenizer {
+        var result = self
+        for (text, id) in tokens {
+            result.addedIDs[text] = id
+            result.addedTokens.append(
+                AddedToken(content: text, isSingleWord: areWords, isNormalized: convention == .transformers5))
+        }
+        result.words = WordTokenizer(convention, addedTokens: result.addedTokens, lowercases: lowercases)
+        return result
     }
 
     /// The ids of a text between the beginning and the end token.

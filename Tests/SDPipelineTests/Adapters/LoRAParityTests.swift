@@ -70,7 +70,7 @@ import Testing
             PipelineConfiguration(modelFolder: TestCache.folder.appendingPathComponent(model), loras: loras))
     }
 
-    @Test func thereAreCases() { #expect(Self.cases.count == 31, "run Tests/References/adapters.py") }
+    @Test func thereAreCases() { #expect(Self.cases.count == 32, "run Tests/References/adapters.py") }
 
     @Test(arguments: cases.flatMap { item in item.models.map { ("\(item.name) on \($0)", $0, item) } })
     func sameAsJudges(title: String, model: String, item: Case) throws {

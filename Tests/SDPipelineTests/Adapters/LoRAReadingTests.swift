@@ -206,6 +206,14 @@ import Testing
         }
     }
 
+    @Test func refusesPatternsThatCannotBeRead() throws {
+        let settings = #"{"unet.lora_alpha": 4, "unet.alpha_pattern": {"to_k": 2, "to_(q": 1}}"#
+        let bytes = try Self.file(["\(Self.place).diff": [4, 4]], metadata: ["lora_adapter_metadata": settings])
+        #expect { try loaded(bytes) } throws: {
+            "\($0)".contains("its alpha_pattern has the key \"to_(q\", which isn't a regular expression: a parenthesis isn't closed")
+        }
+    }
+
     @Test func tellsWhatAnAdapterIs() throws {
         func summary(_ name: String) throws -> AdapterSummary {
             AdapterSummary(try LoRA(contentsOf: LoRAParityTests.file(name)))

@@ -108,6 +108,49 @@ import Testing
         }
     }
 
+    private static func configuration(
+        _ names: [String], convention: TokenizerConvention = .transformers5
+    ) throws -> PipelineConfiguration {
+        let file = fixtures.appendingPathComponent("one.safetensors")
+        return try PipelineConfiguration(
+            modelFolder: families.appendingPathComponent("sd1/model"), tokenizer: convention,
+            embeddings: names.map { try TextualInversion(name: $0, contentsOf: file) })
+    }
+
+    /// The tokens of a text; a learned word is its name.
+    private static func tokens(_ text: String, _ syntax: PromptSyntax, _ configuration: PipelineConfiguration) throws -> [String]
+    {
+        let chunk = try configuration.reading(of: text, syntax: syntax).parts[0].stages[0].encodings[0].chunks[0]
+        return chunk.tokens[1..<chunk.length + 1].map { $0.replacing(" [1]", with: "").lowercased() }
+    }
+
+    /// Literal prompts have learned words where transformers has added tokens: beside punctuation and within words, too
+    /// (Tests/References/tokenizer.py).
+    @Test(arguments: TokenizerConvention.allCases) func findsNamesAsTransformers(convention: TokenizerConvention) throws {
+        let configuration = try Self.configuration(["<cat>", "my-toy", "Style-One", "my-toy-2"], convention: convention)
+        let file = RepositoryRoot.url.appendingPathComponent("Tests/References/\(convention.rawValue)/tokenizer-words.json")
+        let lines = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [[Any]])
+        #expect(lines.count > 20)
+        for line in lines {
+            let (text, expected) = (try #require(line[0] as? String), try #require(line[1] as? [String]))
+            #expect(try Self.tokens(text, .plain, configuration) == expected.map { $0.lowercased() }, "\(text)")
+        }
+    }
+
+    /// The grammar finds names in any case, as words of their own or by their tokens, as AUTOMATIC1111's web interface does; and beside
+    /// punctuation, which it joins with theirs.
+    @Test func findsNamesBesidePunctuation() throws {
+        let configuration = try Self.configuration(["<cat>", "my-toy"])
+        for (text, expected) in [
+            ("(a <cat>, b:1.2)", "a</w> <cat> ,</w> b</w>"), ("<cat>.", "<cat> .</w>"), ("a <cat>-my-toy!", "a</w> <cat> -</w> my-toy !</w>"),
+            ("<CAT> my-toy", "<cat> my-toy"), ("My - Toy", "my-toy"), ("a<cat>b", "a</w> <cat> b</w>"),
+        ] {
+            let found = try Self.tokens(text, .a1111, configuration)
+            #expect(found == expected.split(separator: " ").map(String.init), "\(text)")
+        }
+        #expect(try !Self.tokens("amy-toy", .a1111, configuration).contains("my-toy"))
+    }
+
     @Test func refusesNamesThatCannotBeTold() throws {
         let file = Self.fixtures.appendingPathComponent("one.safetensors")
         for (names, message) in [

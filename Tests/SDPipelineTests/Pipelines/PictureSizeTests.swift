@@ -1,5 +1,6 @@
 import Foundation
 import SDPipeline
+import TestSupport
 import Testing
 
 @Suite struct PictureSizeTests {
@@ -13,6 +14,20 @@ import Testing
         for (size, nearest) in expected {
             #expect(sizes.nearestWidth(to: size) == nearest && sizes.nearestHeight(to: size) == nearest, "\(size)")
         }
+    }
+
+    /// A height and a width, as diffusers takes them too; of an autoencoder the height counts.
+    @Test func takesHeightAndWidth() throws {
+        let folder = try TemporaryFolder()
+        let model = folder.url.appendingPathComponent("model")
+        try FileManager.default.copyItem(at: Self.emoji, to: model)
+        for (part, size, pair) in [("unet", 16, "[12, 20]"), ("vae_decoder", 64, "[64, 64]")] {
+            let file = model.appendingPathComponent("\(part)/config.json")
+            let text = try String(contentsOf: file, encoding: .utf8)
+            try Data(text.replacing("\"sample_size\": \(size)", with: "\"sample_size\": \(pair)").utf8).write(to: file)
+        }
+        let sizes = try PipelineConfiguration(modelFolder: model).sizes
+        #expect(sizes.defaultHeight == 48 && sizes.defaultWidth == 80)
     }
 
     /// Every size that the check passes is one that the graphs take, and the neighbours that it names pass it.

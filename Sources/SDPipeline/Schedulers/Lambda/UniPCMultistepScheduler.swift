@@ -40,7 +40,7 @@ public struct UniPCMultistepScheduler: VariancePreservingSolver {
     public init(settings: SchedulerSettings, request: TimestepRequest) throws {
         self.settings = settings
         let predictsOriginal = try settings.flag("predict_x0")
-        output = try SolverOutput(settings, quantity: predictsOriginal ? .original : .noise)
+        output = try SolverOutput(settings, quantity: predictsOriginal ? .original : .noise, limitsNoise: false)
         lowersFinal = try settings.flag("lower_order_final")
         order = try settings.integer("solver_order")
         usesLinearScale = try settings.text("solver_type") == "bh1"

@@ -31,10 +31,11 @@ struct SolverOutput {
     /// Whether the model's output has a variance behind the prediction.
     let hasVariance: Bool
 
-    init(_ settings: SchedulerSettings, quantity: Quantity) throws {
+    /// - Parameter limitsNoise: whether a predicted noise keeps what it predicts of the original within the settings' limits.
+    init(_ settings: SchedulerSettings, quantity: Quantity, limitsNoise: Bool = true) throws {
         self.quantity = quantity
         prediction = try PredictionType(settings)
-        limit = try OriginalSampleLimit(settings)
+        limit = quantity == .original || limitsNoise ? try OriginalSampleLimit(settings) : .none
         let variance = settings.has("variance_type") ? settings.values["variance_type"] : nil
         hasVariance = variance == .text("learned") || variance == .text("learned_range")
         guard quantity == .original || prediction != .flowPrediction else {

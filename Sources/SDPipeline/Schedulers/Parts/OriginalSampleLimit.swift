@@ -8,7 +8,11 @@ struct OriginalSampleLimit: Sendable {
 
     private let method: Method
 
+    static let none = OriginalSampleLimit(method: .none)
+
     var isThreshold: Bool { if case .threshold = method { true } else { false } }
+
+    private init(method: Method) { self.method = method }
 
     init(_ settings: SchedulerSettings) throws {
         if settings.has("thresholding"), try settings.flag("thresholding") {
