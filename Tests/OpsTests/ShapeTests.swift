@@ -64,10 +64,37 @@ struct ShapeTests {
         try expectEqual(run("Dropout", version: 13, inputs: [x])[0], [1, 2, 3] as [Float])
         let both = try run("Dropout", version: 13, inputs: [x], outputCount: 2)
         try expectEqual(both[1], [true, true, true] as [Bool])
-        let training = try Tensor(scalar: true)
-        expectError("dropout in training mode isn't supported") {
-            try run("Dropout", version: 13, inputs: [x, Tensor(scalar: Float(0.5)), training])
+    }
+
+    /// In training mode each element is dropped with the probability of the ratio, and else divided by what is left.
+    @Test(arguments: [DType.float32, .float16, .bfloat16]) func dropsInTraining(dtype: DType) throws {
+        var ones = try floats(Array(repeating: 1, count: 4000), [40, 100])
+        if dtype.isHalf {
+            let halves = try MutableTensor(dtype: dtype, shape: ones.shape)
+            try HalfPrecision.narrow(ones, into: halves)
+            ones = try halves.finish()
         }
+        let training = try Tensor(scalar: true)
+        func dropped(_ ratio: Float?, seed: Int = 7) throws -> ([Float], [Bool]) {
+            let ratio = try ratio.map { try Tensor(scalar: $0) }
+            let both = try run(
+                "Dropout", version: 22, attributes: NodeAttributes(["seed": .int(seed)]), inputs: [ones, ratio, training],
+                outputCount: 2)
+            return (try HalfPrecision.widen(both[0]).array(of: Float.self), try both[1].array(of: Bool.self))
+        }
+        for (ratio, share) in [(0.25 as Float?, 0.25), (nil, 0.5), (0.875, 0.875)] {
+            let (values, mask) = try dropped(ratio)
+            let factor = Float(1 / (1 - share))
+            #expect(zip(values, mask).allSatisfy { abs($0 - ($1 ? factor : 0)) <= 1e-3 * factor })
+            #expect(abs(Double(mask.count { !$0 }) / 4000 - share) < 0.04)
+        }
+        #expect(try dropped(0).1.allSatisfy { $0 })
+        #expect(try dropped(0.5) == dropped(0.5) && dropped(0.5) != dropped(0.5, seed: 8))
+        for ratio in [1, -0.5, Float.nan] {
+            expectError("the ratio is \(Double(ratio)), expected 0 to less than 1") { try dropped(ratio) }
+        }
+        let test = NodeAttributes(["is_test": .int(1), "ratio": .float(0.5)])
+        try expectEqual(run("Dropout", version: 6, attributes: test, inputs: [floats([1, 2, 3], [3])])[0], [1, 2, 3] as [Float])
     }
 
     @Test func diagonals() throws {

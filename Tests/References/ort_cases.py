@@ -17,7 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from common import CACHE
 from onnx_node_cases import Place, agrees
 
-RECIPE = 3
+RECIPE = 4
 RTOL, ATOL = 1e-5, 1e-6
 # Sums of products with both signs cancel, so these families need more than ATOL: about the sum of the magnitudes (up to 100)
 # times the float32 rounding unit times the root of the number of terms.
@@ -552,8 +552,21 @@ def removed():
     both("DynamicSlice", 1, random(5, 6, 7), ints(1), ints(-1), label="no_axes")
 
 
+def withdrawn():
+    """Versions that the standard doesn't have any more, or never but as experiments."""
+    case("ThresholdedRelu", 6, [random(3, 5)], alpha=0.5)
+    case("ThresholdedRelu", 1, [random(3, 5)])
+    for opset in (1, 8):
+        for across in (0, 1):
+            for scales in (0, 1):
+                case(
+                    "MeanVarianceNormalization", opset, [random(2, 3, 4, 5)], label=f"{across}_{scales}", across_channels=across,
+                    normalize_variance=scales)
+        case("MeanVarianceNormalization", opset, [random(2, 3, 5, 16)], label="default")
+
+
 FAMILIES = [activations, clip_and_minmax, slices_and_pads, splits, shapes, reductions, normalisations, resizes, convolutions]
-FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised, larger, removed]
+FAMILIES += [products, elementwise, casts, gathers, recurrent, quantised, larger, removed, withdrawn]
 
 
 def build(operator, opset, inputs, outputs, attributes, domain):

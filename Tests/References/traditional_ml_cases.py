@@ -13,7 +13,7 @@ from onnx import MapProto, SequenceProto, TensorProto, helper, numpy_helper
 from common import CACHE
 from onnx_node_cases import Place
 
-RECIPE = 1
+RECIPE = 2
 RTOL, ATOL = 1e-5, 1e-5
 DOMAIN = "ai.onnx.ml"
 
@@ -324,6 +324,10 @@ def single_nodes(place):
             attempt(
                 f"regressor_{aggregate}_{targets}", "TreeEnsembleRegressor", [x], n_targets=targets, aggregate_function=aggregate,
                 **({"base_values": [0.5]} if targets == 1 else {}), **stumps("target", ids, mixed))
+        for targets in (1, 2):
+            attempt(
+                f"regressor_several_weights_{aggregate}_{targets}", "TreeEnsembleRegressor", [x], n_targets=targets,
+                aggregate_function=aggregate, **stumps("target", [0] * 8, mixed))
     for dtype in (np.float64, np.int64, np.int32):
         rows = (x * 3).astype(dtype)
         if dtype == np.float64:

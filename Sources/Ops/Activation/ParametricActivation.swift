@@ -87,7 +87,7 @@ struct ParametricActivation: PreparedOperator {
     static let definitions = [
         definition(.leakyRelu, since: 6, alpha: 0.01), definition(.elu, since: 6, alpha: 1),
         definition(.celu, since: 12, alpha: 1),
-        definition(.hardSigmoid, since: 6, alpha: 0.2, beta: 0.5), definition(.thresholdedRelu, since: 10, alpha: 1),
+        definition(.hardSigmoid, since: 6, alpha: 0.2, beta: 0.5), definition(.thresholdedRelu, since: 1, alpha: 1),
         definition(.swish, since: 24, alpha: 1),
         definition(.swish, "QuickGelu", domain: "com.microsoft", since: 1, alpha: 1.702),
         OperatorDefinition("Selu", since: 6) { decoder in

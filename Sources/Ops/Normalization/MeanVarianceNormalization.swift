@@ -1,9 +1,11 @@
 import GraphRuntime
 
-/// MeanVarianceNormalization (9, 13).
+/// MeanVarianceNormalization (9, 13), and the experimental version 1, which ONNX Runtime has in older opsets.
 struct MeanVarianceNormalization: Operator {
     /// May count from the end.
     let axes: [Int]
+    /// Whether it divides by the deviation.
+    var scales = true
 
     var outputStorage: OutputStorage { .mayReplace(inputs: [0]) }
     var floatingPointTypes: Set<DType>? { [.float32, .float64] }
@@ -23,17 +25,25 @@ struct MeanVarianceNormalization: Operator {
         let x = try context.input(0)
         let axes = try resolved(x.shape)
         switch x.dtype {
-        case .float64: try normalizeMeanVariance(x, axes: axes, into: context.output(0), threads: context.threads, Double.self)
-        default: try normalizeMeanVariance(x, axes: axes, into: context.output(0), threads: context.threads, Float.self)
+        case .float64: try normalizeMeanVariance(x, axes: axes, scales: scales, into: context.output(0), threads: context.threads, Double.self)
+        default: try normalizeMeanVariance(x, axes: axes, scales: scales, into: context.output(0), threads: context.threads, Float.self)
         }
     }
 }
 
 extension MeanVarianceNormalization {
-    static let definitions = [9, 13].map { version in
-        OperatorDefinition("MeanVarianceNormalization", since: version) { decoder in
-            try decoder.requireInputs(1...1)
-            return MeanVarianceNormalization(axes: try decoder.optionalInts("axes") ?? [0, 2, 3])
+    static let definitions =
+        [
+            OperatorDefinition("MeanVarianceNormalization", since: 1) { decoder in
+                try decoder.requireInputs(1...1)
+                let axes = try decoder.bool("across_channels", default: false) ? [0, 1, 2, 3] : [0, 2, 3]
+                return MeanVarianceNormalization(axes: axes, scales: try decoder.bool("normalize_variance", default: true))
+            }
+        ]
+        + [9, 13].map { version in
+            OperatorDefinition("MeanVarianceNormalization", since: version) { decoder in
+                try decoder.requireInputs(1...1)
+                return MeanVarianceNormalization(axes: try decoder.optionalInts("axes") ?? [0, 2, 3])
+            }
         }
-    }
 }

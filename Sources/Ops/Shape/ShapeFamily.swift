@@ -6,5 +6,5 @@ enum ShapeFamily {
         [
             ShapeOf.definition, SizeOf.definition, Constant.definition, ConstantOfShape.definition,
             Identity.definition, Expand.definition, EyeLike.definition,
-        ] + RangeOperator.definitions + Dropout.definitions
+        ] + RangeOperator.definitions
 }

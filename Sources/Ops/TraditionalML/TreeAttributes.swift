@@ -72,7 +72,8 @@ extension DecisionTrees {
         "BRANCH_EQ": .equal, "BRANCH_NEQ": .notEqual, "LEAF": .leaf,
     ]
 
-    /// The weights of the leaves, each leaf's in the order in which they are listed.
+    /// The weights of the leaves, each leaf's in the order in which they are listed. Of a regressor's one target a leaf's first weight alone
+    /// counts: skl2onnx lists the others for paths through trees of several classes, and ONNX Runtime reads the first.
     private static func votes(
         _ decoder: inout NodeDecoder, _ prefix: String, _ targets: Int, _ nodes: inout [Node], _ places: [NodeName: Int]
     ) throws -> [Vote] {
@@ -95,6 +96,7 @@ extension DecisionTrees {
             }
             // Weights of inner nodes are left where training had them, and never reached.
             guard nodes[place].mode == .leaf else { continue }
+            if prefix == "target", targets == 1, ofNode[place] != nil { continue }
             ofNode[place, default: []].append(Vote(target: named[index], weight: weights[index]))
         }
         var result: [Vote] = []

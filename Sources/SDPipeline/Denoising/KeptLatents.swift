@@ -7,7 +7,7 @@ struct KeptLatents: Sendable {
     let noise: [Float]
     /// [h, w], 1 for what is repainted.
     let mask: [Float]
-    let scheduler: any Scheduler
+    var scheduler: any Scheduler
 
     /// The latents after evaluation `index`.
     func apply(to latents: Latents, after index: Int) throws -> Latents {

@@ -6,8 +6,8 @@ struct StartLatents {
     let latents: Latents
     /// With a mask, what a U-Net made for inpainting takes beside them: the mask and the masked picture, [N, 1 + C, h, w].
     private(set) var channels: Latents?
-    /// With a mask and a U-Net that isn't made for it, what keeps the rest of the picture.
-    private(set) var constraint: KeptLatents?
+    /// With a mask, what keeps the rest of the picture where a U-Net isn't made for that.
+    private(set) var kept: KeptLatents?
 
     /// Noise as the scheduler starts from it; or the latents of the picture to start from, with the noise of the first step. Random numbers
     /// are drawn in the order of diffusers' pipelines: for the picture's latents, for the noise, for the masked picture's latents.
@@ -64,10 +64,11 @@ struct StartLatents {
             let masks = Latents(
                 checked: (0..<shape[0]).flatMap { _ in mask }, shape: [shape[0], 1, shape[2], shape[3]])
             channels = Latents.joined(masks, masked)
+            kept = KeptLatents(original: original ?? masked, noise: noise, mask: mask, scheduler: scheduler)
         } else if let original {
             // diffusers encodes the masked picture for such a U-Net too: later numbers come after those that it draws.
             try draws.skip(&source)
-            constraint = KeptLatents(original: original, noise: noise, mask: mask, scheduler: scheduler)
+            kept = KeptLatents(original: original, noise: noise, mask: mask, scheduler: scheduler)
         }
     }
 }

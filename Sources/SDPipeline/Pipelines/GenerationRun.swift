@@ -14,6 +14,8 @@ struct GenerationRun: Sendable {
     private var denoising: DenoisingRun
     /// Where the pictures go.
     private let place: PicturePlace?
+    /// With a mask, what keeps the rest of the picture from a refiner.
+    private let kept: KeptLatents?
     /// Of the pipelines before.
     private var earlierSteps = 0
     private var timesteps: [Float]
@@ -49,7 +51,9 @@ struct GenerationRun: Sendable {
         let start = try StartLatents(plan, picture: picture, codec: codec, noise: &noise, observer: observer)
         tilePixels = try picture.flatMap { try codec.encoderTiles(width: $0.image.width, height: $0.image.height)?.pixels }
         if let channels = start.channels { denoiser = InpaintingDenoiser(denoiser: denoiser, channels: channels) }
-        denoising = DenoisingRun(plan, start.latents, denoiser: denoiser, constraint: start.constraint, noise: noise)
+        kept = start.kept
+        denoising = DenoisingRun(
+            plan, start.latents, denoiser: denoiser, constraint: start.channels == nil ? kept : nil, noise: noise)
     }
 
     /// The autoencoder of the pipeline whose steps are being taken.
@@ -80,8 +84,10 @@ struct GenerationRun: Sendable {
         earlierSteps += earlier.completed
         timesteps += next.scheduler.timesteps[next.firstIndex..<next.endIndex]
         pipeline = other
+        var kept = kept
+        kept?.scheduler = next.scheduler
         denoising = DenoisingRun(
-            next, start?.latents ?? earlier.latents, denoiser: denoiser, noise: start?.noise ?? earlier.noise)
+            next, start?.latents ?? earlier.latents, denoiser: denoiser, constraint: kept, noise: start?.noise ?? earlier.noise)
         return try denoising.next(observer: observer)
     }
 

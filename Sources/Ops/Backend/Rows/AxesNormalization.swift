@@ -7,7 +7,7 @@ import GraphRuntime
 ///   - axes: the axes to average over, in 0..<rank.
 ///   - y: of x's type and shape; may share x's memory.
 package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>(
-    _ x: Tensor, axes: Set<Int>, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
+    _ x: Tensor, axes: Set<Int>, scales: Bool = true, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type
 ) throws(TensorError) {
     nonisolated(unsafe) let source = unsafe try x.buffer(of: type)
     nonisolated(unsafe) let target = unsafe try y.buffer(of: type)
@@ -30,7 +30,7 @@ package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>
     nonisolated(unsafe) let (x, y) = unsafe (from, to)
     threads.forEachRange(kept.count, grain: max(4096 / count, 1)) { range in
         for start in kept[range] {
-            if type == Float.self, run >= 16,
+            if type == Float.self, run >= 16, scales,
                 unsafe normalizeRuns(
                     UnsafeRawPointer(x + start).assumingMemoryBound(to: Float.self),
                     UnsafeMutableRawPointer(y + start).assumingMemoryBound(to: Float.self), runs, run)
@@ -46,7 +46,7 @@ package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>
                 let difference = unsafe Double(x[start + place]) - mean
                 squares += difference * difference
             }
-            let deviation = (squares / Double(count)).squareRoot() + 1e-9
+            let deviation = scales ? (squares / Double(count)).squareRoot() + 1e-9 : 1
             for place in places { unsafe y[start + place] = unsafe Element((Double(x[start + place]) - mean) / deviation) }
         }
     }

@@ -25,7 +25,9 @@ public struct SchedulerSettings: Sendable, Equatable {
         var values: [String: SchedulerValue] = [:]
         for parameter in descriptor.parameters {
             let own = isOwnClass ? configuration.ownValues[parameter.key] : nil
-            let stated = overrides[parameter.key] ?? configuration.values[parameter.key] ?? own
+            // Another class's null is what it calls no value of its own.
+            let isForeign = !isOwnClass && !parameter.isOptional && configuration.values[parameter.key] == .absent
+            let stated = overrides[parameter.key] ?? (isForeign ? nil : configuration.values[parameter.key]) ?? own
             values[parameter.key] =
                 try stated.map { value throws(SchedulerError) in
                     try parameter.checked(value, for: descriptor.className)
