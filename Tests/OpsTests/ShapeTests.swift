@@ -75,7 +75,7 @@ struct ShapeTests {
             ones = try halves.finish()
         }
         let training = try Tensor(scalar: true)
-        func dropped(_ ratio: Float?, seed: Int = 7) throws -> ([Float], [Bool]) {
+        func dropped(_ ratio: Float?, seed: Int64 = 7) throws -> ([Float], [Bool]) {
             let ratio = try ratio.map { try Tensor(scalar: $0) }
             let both = try run(
                 "Dropout", version: 22, attributes: NodeAttributes(["seed": .int(seed)]), inputs: [ones, ratio, training],
@@ -85,7 +85,7 @@ struct ShapeTests {
         for (ratio, share) in [(0.25 as Float?, 0.25), (nil, 0.5), (0.875, 0.875)] {
             let (values, mask) = try dropped(ratio)
             let factor = Float(1 / (1 - share))
-            #expect(zip(values, mask).allSatisfy { abs($0 - ($1 ? factor : 0)) <= 1e-3 * factor })
+            #expect(zip(values, mask).allSatisfy { abs($0 - ($1 ? factor : 0)) <= 4e-3 * factor })
             #expect(abs(Double(mask.count { !$0 }) / 4000 - share) < 0.04)
         }
         #expect(try dropped(0).1.allSatisfy { $0 })
