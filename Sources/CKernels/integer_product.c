@@ -490,6 +490,52 @@ CK_KERNEL(
     }
 }
 
+CK_KERNEL(
+    void, ck_quantize_bytes_each,
+    (const float *x, ptrdiff_t n, const float *scales, const int32_t *zeros, int least, int largest, uint8_t *y),
+    (x, n, scales, zeros, least, largest, y)) {
+    VECTOR_LOOP
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = (uint8_t)(rounded_between(x[i] / scales[i], (float)(least - zeros[i]), (float)(largest - zeros[i])) + zeros[i]);
+}
+
+CK_KERNEL(
+    void, ck_quantize_words_each,
+    (const float *x, ptrdiff_t n, const float *scales, const int32_t *zeros, int least, int largest, uint16_t *y),
+    (x, n, scales, zeros, least, largest, y)) {
+    VECTOR_LOOP
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] = (uint16_t)(rounded_between(x[i] / scales[i], (float)(least - zeros[i]), (float)(largest - zeros[i])) + zeros[i]);
+}
+
+CK_KERNEL(
+    void, ck_dequantize_bytes_each,
+    (const uint8_t *x, int is_signed, ptrdiff_t n, const float *scales, const int32_t *zeros, float *y),
+    (x, is_signed, n, scales, zeros, y)) {
+    const int flip = is_signed ? 0x80 : 0;
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((x[i] ^ flip) - flip - zeros[i]) * scales[i];
+}
+
+CK_KERNEL(
+    void, ck_dequantize_words_each,
+    (const uint16_t *x, int is_signed, ptrdiff_t n, const float *scales, const int32_t *zeros, float *y),
+    (x, is_signed, n, scales, zeros, y)) {
+    const int flip = is_signed ? 0x8000 : 0;
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((x[i] ^ flip) - flip - zeros[i]) * scales[i];
+}
+
+CK_KERNEL(
+    void, ck_dequantize_integers, (const int32_t *x, ptrdiff_t n, float scale, int zero, float *y), (x, n, scale, zero, y)) {
+    // Differences of 32 bits are exact in double precision.
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((double)x[i] - (double)zero) * scale;
+}
+
+CK_KERNEL(
+    void, ck_dequantize_integers_each,
+    (const int32_t *x, ptrdiff_t n, const float *scales, const int32_t *zeros, float *y), (x, n, scales, zeros, y)) {
+    VECTOR_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)((double)x[i] - (double)zeros[i]) * scales[i];
+}
+
 VECTOR_INLINE float unscaled(const ck_scaled_bytes *x, ptrdiff_t i) {
     return (float)((x->is_signed ? (int)(int8_t)x->bytes[i] : (int)x->bytes[i]) - x->zero) * x->scale;
 }

@@ -124,8 +124,21 @@ void ck_sum_byte_planes(const uint8_t *x, int is_signed, ptrdiff_t planes, ptrdi
 void ck_quantize_words(const float *x, ptrdiff_t n, float scale, int zero, int least, int largest, uint16_t *y);
 void ck_dequantize_words(const uint16_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y);
 
-// y = (x - zero) · scale, for bytes of either sign.
+// y = (x - zero) · scale, for bytes of either sign, and for 32 bits.
 void ck_dequantize_bytes(const uint8_t *x, int is_signed, ptrdiff_t n, float scale, int zero, float *y);
+void ck_dequantize_integers(const int32_t *x, ptrdiff_t n, float scale, int zero, float *y);
+
+// The same with a scale and a zero point for each number.
+void ck_quantize_bytes_each(
+    const float *x, ptrdiff_t n, const float *scales, const int32_t *zeros, int least, int largest, uint8_t *y);
+void ck_quantize_words_each(
+    const float *x, ptrdiff_t n, const float *scales, const int32_t *zeros, int least, int largest, uint16_t *y);
+void ck_dequantize_bytes_each(
+    const uint8_t *x, int is_signed, ptrdiff_t n, const float *scales, const int32_t *zeros, float *y);
+void ck_dequantize_words_each(
+    const uint16_t *x, int is_signed, ptrdiff_t n, const float *scales, const int32_t *zeros, float *y);
+void ck_dequantize_integers_each(
+    const int32_t *x, ptrdiff_t n, const float *scales, const int32_t *zeros, float *y);
 
 // The same of 2n numbers of four bits, two of each byte, the first in the lower ones.
 void ck_dequantize_nibbles(const uint8_t *x, int is_signed, ptrdiff_t n, float scale, float zero, float *y);

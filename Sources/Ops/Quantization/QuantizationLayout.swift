@@ -39,19 +39,52 @@ struct QuantizationLayout {
         }
     }
 
-    /// Calls `body` for runs of elements: where each starts, where its scales start, how far they move with each element (0 or 1),
-    /// and its length.
+    /// Elements that follow one another, which share a scale, or whose scales follow one another.
+    struct Run {
+        /// Of the first element.
+        let start: Int
+        let count: Int
+        /// The first element's scale.
+        let scale: Int
+        /// Whether each element has the next scale.
+        let hasScaleEach: Bool
+    }
+
+    private var blocks: Int { split.count / blockSize + (split.count % blockSize == 0 ? 0 : 1) }
+
+    /// Runs that the tensor consists of.
+    var runCount: Int {
+        switch kind {
+        case .tensor: 1
+        case .axis: split.inner == 1 ? split.outer : split.outer * split.count
+        case .blocks: split.inner == 1 ? split.outer * blocks : split.outer * split.count
+        }
+    }
+
+    /// A run by its number.
+    func run(_ number: Int) -> Run {
+        let inner = split.inner
+        switch kind {
+        case .tensor: return Run(start: 0, count: inner, scale: 0, hasScaleEach: false)
+        case .axis where inner == 1: return Run(start: number * split.count, count: split.count, scale: 0, hasScaleEach: true)
+        case .axis: return Run(start: number * inner, count: inner, scale: number % split.count, hasScaleEach: false)
+        case .blocks where inner == 1:
+            let (outer, place) = (number / blocks, number % blocks * blockSize)
+            return Run(
+                start: outer * split.count + place, count: min(blockSize, split.count - place), scale: number,
+                hasScaleEach: false)
+        case .blocks:
+            let (outer, index) = (number / split.count, number % split.count)
+            return Run(
+                start: number * inner, count: inner, scale: (outer * blocks + index / blockSize) * inner, hasScaleEach: true)
+        }
+    }
+
+    /// Calls `body` for the runs, where each starts, where its scales start, how far they move with each element (0 or 1), and its length.
     func forEachRun(_ body: (_ start: Int, _ scale: Int, _ step: Int, _ count: Int) -> Void) {
-        let blocks = split.count / blockSize + (split.count % blockSize == 0 ? 0 : 1)
-        for outer in 0..<split.outer {
-            for index in 0..<split.count {
-                let start = (outer * split.count + index) * split.inner
-                switch kind {
-                case .tensor: body(start, 0, 0, split.inner)
-                case .axis: body(start, index, 0, split.inner)
-                case .blocks: body(start, (outer * blocks + index / blockSize) * split.inner, 1, split.inner)
-                }
-            }
+        for number in 0..<runCount {
+            let run = run(number)
+            body(run.start, run.scale, run.hasScaleEach ? 1 : 0, run.count)
         }
     }
 }

@@ -16,15 +16,10 @@ func quantize(
         throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
-    if x.dtype == .float32, precision == .float32, y.dtype == .int8 || y.dtype == .uint8,
-        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+    if x.dtype == .float32, precision == .float32, [.int8, .uint8, .int16, .uint16].contains(y.dtype),
+        let runs = try runs(layout, scale, zero, of: y.dtype)
     {
         return try ByteQuantization.quantize(x, runs, into: y, threads: threads)
-    }
-    if x.dtype == .float32, precision == .float32, y.dtype == .int16 || y.dtype == .uint16,
-        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
-    {
-        return try ByteQuantization.quantizeToWords(x, runs, into: y, threads: threads)
     }
     func numbers(_ tensor: Tensor) throws -> TensorView<Float> {
         try cast(cast(tensor, to: precision, threads: threads), to: .float32, threads: threads).view(of: Float.self)
@@ -57,17 +52,13 @@ func quantize(
     try cast(result.finish(), into: y, rounding: CastRounding(saturate: saturate), threads: threads)
 }
 
-/// The runs of elements with one scale each; nil where they are short, or where another type than integers of 8 or 16 bits is in play.
+/// The scales of all elements; nil where they aren't of single precision, or the zero point isn't of the integers' type.
 private func runs(
-    _ shape: Shape, _ scale: Tensor, _ zero: Tensor?, axis: Int, blockSize: Int
+    _ layout: QuantizationLayout, _ scale: Tensor, _ zero: Tensor?, of dtype: DType
 ) throws -> ByteQuantization.Runs? {
-    guard blockSize == 0, scale.dtype == .float32 else { return nil }
-    var zeros: [Int32]?
-    if let zero {
-        guard [.int8, .uint8, .int16, .uint16].contains(zero.dtype) else { return nil }
-        zeros = try zero.wholeNumbers().map { Int32($0) }
-    }
-    return ByteQuantization.Runs(shape, scales: try scale.array(of: Float.self), zeros: zeros, axis: axis)
+    guard scale.dtype == .float32, zero == nil || zero?.dtype == dtype else { return nil }
+    let zeros = try zero?.wholeNumbers().map { Int32($0) }
+    return try ByteQuantization.Runs(layout, scales: try scale.array(of: Float.self), zeros: zeros)
 }
 
 /// y = (x - zero point) * scale.
@@ -81,15 +72,13 @@ func dequantize(
         throw TensorError("the zero point's shape \(zero.shape) differs from the scale's, \(scale.shape)")
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
-    if x.dtype == .int8 || x.dtype == .uint8, y.dtype == .float32,
-        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
+    // Numbers of fewer bits fit bytes.
+    let bytes: [DType: DType] = [.int4: .int8, .int2: .int8, .uint4: .uint8, .uint2: .uint8]
+    let dtype = bytes[x.dtype] ?? x.dtype
+    if [.int8, .uint8, .int16, .uint16, .int32].contains(dtype), y.dtype == .float32, zero == nil || zero?.dtype == x.dtype,
+        let runs = try runs(layout, scale, zero.map { try cast($0, to: dtype, threads: threads) }, of: dtype)
     {
-        return try ByteQuantization.dequantize(x, runs, into: y, threads: threads)
-    }
-    if x.dtype == .int16 || x.dtype == .uint16, y.dtype == .float32,
-        let runs = try runs(x.shape, scale, zero, axis: axis, blockSize: blockSize)
-    {
-        return try ByteQuantization.dequantizeWords(x, runs, into: y, threads: threads)
+        return try ByteQuantization.dequantize(cast(x, to: dtype, threads: threads), runs, into: y, threads: threads)
     }
     // Differences of int32 are exact in double precision.
     let input = try cast(x, to: .float64, threads: threads)

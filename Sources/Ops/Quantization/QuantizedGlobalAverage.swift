@@ -32,11 +32,8 @@ struct QuantizedGlobalAverage: Operator {
         let sums = try ByteQuantization.sums(x, pixels: pixels, channels: x.shape[1], isLast: isLast, threads: context.threads)
         let count = Int32(pixels)
         let means = sums.map { Float($0 &- own.zero &* count) * own.scale / Float(pixels) }
-        let range = try ByteRange(output.dtype, zero: scales.zero)
-        guard let runs = ByteQuantization.Runs(output.shape, scales: [scales.scale], zeros: [range.zero], axis: 0) else {
-            throw TensorError("expected scales of one number")
-        }
         let values = try Tensor(means, shape: output.shape)
-        try ByteQuantization.quantize(values, runs, into: output, threads: context.threads)
+        try ByteQuantization.quantize(
+            values, ByteQuantization.Runs(output.shape, scales), into: output, threads: context.threads)
     }
 }

@@ -26,10 +26,8 @@ struct QuantizedProduct: Operator {
         let scales = try QuantizedScale(context, 6, 7)
         let factors = try MutableTensor(dtype: .float32, shape: b.shape)
         let ofFactors = try QuantizedScale(context, 4, 5)
-        guard let runs = ByteQuantization.Runs(b.shape, scales: [ofFactors.scale], zeros: [ofFactors.zero], axis: 0) else {
-            throw TensorError("expected scales of one number")
-        }
-        try ByteQuantization.dequantize(b, runs, into: factors, threads: context.threads)
+        try ByteQuantization.dequantize(
+            b, ByteQuantization.Runs(b.shape, ofFactors), into: factors, threads: context.threads)
         let isForChannels = b.shape != a.shape
         guard !isForChannels || Self.isForChannels(b.shape, of: a.shape) else {
             throw TensorError("shapes \(a.shape) and \(b.shape) differ")

@@ -25,56 +25,64 @@ enum ByteQuantization {
         return (ranges.map(\.0).min() ?? 0, ranges.map(\.1).max() ?? 0)
     }
 
-    /// y = x / scale, rounded, + zero, brought into y's range; y is int8 or uint8.
+    /// y = x / scale, rounded, + zero, brought into y's range; x is float32, and y int8, uint8, int16 or uint16.
     ///
     /// - Throws: ``TensorError`` where types or counts don't fit.
     static func quantize(_ x: Tensor, _ scales: Runs, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
         guard x.count == y.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-        let range = try ByteRange(y.dtype, zero: 0)
         nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
-        nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self)
-        scales.forEach(threads: threads) { start, count, scale, zero in
-            unsafe ck_quantize_bytes(source + start, count, scale, zero, range.least, range.largest, target + start)
+        switch y.dtype {
+        case .int8, .uint8:
+            let range = try ByteRange(y.dtype, zero: 0)
+            nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt8.self)
+            unsafe scales.forEach(threads: threads) { start, count, scale, zero in
+                unsafe ck_quantize_bytes(source + start, count, scale, zero, range.least, range.largest, target + start)
+            } each: { start, count, scales, zeros in
+                unsafe ck_quantize_bytes_each(
+                    source + start, count, scales, zeros, range.least, range.largest, target + start)
+            }
+        case .int16, .uint16:
+            let (least, largest): (Int32, Int32) = y.dtype == .int16 ? (-0x8000, 0x7fff) : (0, 0xffff)
+            nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt16.self)
+            unsafe scales.forEach(threads: threads) { start, count, scale, zero in
+                unsafe ck_quantize_words(source + start, count, scale, zero, least, largest, target + start)
+            } each: { start, count, scales, zeros in
+                unsafe ck_quantize_words_each(source + start, count, scales, zeros, least, largest, target + start)
+            }
+        default: throw TensorError("expected integers of 8 or 16 bits, found \(y.dtype)")
         }
     }
 
-    /// y = (x - zero) · scale; x is int8 or uint8, and y float32.
+    /// y = (x - zero) · scale; x is of 8 or 16 bits with or without a sign, or int32, and y float32.
     ///
     /// - Throws: ``TensorError`` where types or counts don't fit.
     static func dequantize(_ x: Tensor, _ scales: Runs, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
         guard x.count == y.count else { throw TensorError("shapes \(x.shape) and \(y.shape) differ") }
-        _ = try ByteRange(x.dtype, zero: 0)
-        let isSigned: Int32 = x.dtype == .int8 ? 1 : 0
-        nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
+        let isSigned: Int32 = x.dtype == .int8 || x.dtype == .int16 ? 1 : 0
         nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
-        scales.forEach(threads: threads) { start, count, scale, zero in
-            unsafe ck_dequantize_bytes(source + start, isSigned, count, scale, zero, target + start)
-        }
-    }
-
-    /// As ``quantize(_:_:into:threads:)``, where y is int16 or uint16.
-    static func quantizeToWords(_ x: Tensor, _ scales: Runs, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
-        guard x.count == y.count, y.dtype == .int16 || y.dtype == .uint16 else {
-            throw TensorError("\(x.dtype)\(x.shape) doesn't become \(y.dtype)\(y.shape)")
-        }
-        let (least, largest): (Int32, Int32) = y.dtype == .int16 ? (-0x8000, 0x7fff) : (0, 0xffff)
-        nonisolated(unsafe) let source = unsafe try x.pointer(to: Float.self)
-        nonisolated(unsafe) let target = unsafe y.start.assumingMemoryBound(to: UInt16.self)
-        scales.forEach(threads: threads) { start, count, scale, zero in
-            unsafe ck_quantize_words(source + start, count, scale, zero, least, largest, target + start)
-        }
-    }
-
-    /// As ``dequantize(_:_:into:threads:)``, where x is int16 or uint16.
-    static func dequantizeWords(_ x: Tensor, _ scales: Runs, into y: MutableTensor, threads: ThreadPool) throws(TensorError) {
-        guard x.count == y.count, x.dtype == .int16 || x.dtype == .uint16 else {
-            throw TensorError("\(x.dtype)\(x.shape) doesn't become \(y.dtype)\(y.shape)")
-        }
-        let isSigned: Int32 = x.dtype == .int16 ? 1 : 0
-        nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt16.self)
-        nonisolated(unsafe) let target = unsafe try y.pointer(to: Float.self)
-        scales.forEach(threads: threads) { start, count, scale, zero in
-            unsafe ck_dequantize_words(source + start, isSigned, count, scale, zero, target + start)
+        switch x.dtype {
+        case .int8, .uint8:
+            nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt8.self)
+            unsafe scales.forEach(threads: threads) { start, count, scale, zero in
+                unsafe ck_dequantize_bytes(source + start, isSigned, count, scale, zero, target + start)
+            } each: { start, count, scales, zeros in
+                unsafe ck_dequantize_bytes_each(source + start, isSigned, count, scales, zeros, target + start)
+            }
+        case .int16, .uint16:
+            nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: UInt16.self)
+            unsafe scales.forEach(threads: threads) { start, count, scale, zero in
+                unsafe ck_dequantize_words(source + start, isSigned, count, scale, zero, target + start)
+            } each: { start, count, scales, zeros in
+                unsafe ck_dequantize_words_each(source + start, isSigned, count, scales, zeros, target + start)
+            }
+        case .int32:
+            nonisolated(unsafe) let source = unsafe x.start.assumingMemoryBound(to: Int32.self)
+            unsafe scales.forEach(threads: threads) { start, count, scale, zero in
+                unsafe ck_dequantize_integers(source + start, count, scale, zero, target + start)
+            } each: { start, count, scales, zeros in
+                unsafe ck_dequantize_integers_each(source + start, count, scales, zeros, target + start)
+            }
+        default: throw TensorError("expected integers of 8, 16 or 32 bits, found \(x.dtype)")
         }
     }
 
@@ -221,42 +229,55 @@ enum ByteQuantization {
         }
     }
 
-    /// Runs of elements that share a scale and a zero point: all of a tensor, or those of an index along an axis.
+    /// The scales and zero points of a tensor's elements.
     struct Runs: Sendable {
-        private let length: Int
-        private let count: Int
+        private let layout: QuantizationLayout
         private let scales: [Float]
         private let zeros: [Int32]
 
-        /// Runs shorter than this cost more to begin than to compute.
-        private static let shortest = 16
-
         /// - Parameters:
-        ///   - zeros: of the scales' count; nil for 0.
-        ///   - axis: along which there are scales, where there are several; it may count from the end.
-        /// - Returns: nil where runs are short, or where the scales don't fit.
-        init?(_ shape: Shape, scales: [Float], zeros: [Int32]?, axis: Int) {
+        ///   - scales: as many as the layout's scale has elements.
+        ///   - zeros: as many; nil for 0.
+        /// - Throws: ``TensorError`` where the counts differ.
+        init(_ layout: QuantizationLayout, scales: [Float], zeros: [Int32]?) throws(TensorError) {
             let zeros = zeros ?? [Int32](repeating: 0, count: scales.count)
-            guard zeros.count == scales.count else { return nil }
-            (self.scales, self.zeros) = (scales, zeros)
-            if scales.count == 1 {
-                (length, count) = (shape.count, 1)
-                return
+            guard zeros.count == scales.count else {
+                throw TensorError("there are \(scales.count) scales and \(zeros.count) zero points")
             }
-            guard let axis = try? shape.axis(axis), scales.count == shape[axis] else { return nil }
-            let split = AxisSplit(shape, axis: axis)
-            guard split.inner >= Self.shortest else { return nil }
-            (length, count) = (split.inner, split.outer * split.count)
+            (self.layout, self.scales, self.zeros) = (layout, scales, zeros)
         }
 
+        /// One scale and zero point for all elements of a shape.
+        init(_ shape: Shape, _ scale: QuantizedScale) throws(TensorError) {
+            let layout = try QuantizationLayout(shape, scale: .scalar, axis: 0, blockSize: 0)
+            try self.init(layout, scales: [scale.scale], zeros: [scale.zero])
+        }
+
+        /// Calls one of the two for parts of the tensor: `one` where all elements have a scale, `each` with those of each.
         fileprivate func forEach(
-            threads: ThreadPool, _ body: @Sendable (_ start: Int, _ count: Int, _ scale: Float, _ zero: Int32) -> Void
+            threads: ThreadPool, _ one: @Sendable (_ start: Int, _ count: Int, _ scale: Float, _ zero: Int32) -> Void,
+            each: @Sendable (_ start: Int, _ count: Int, UnsafePointer<Float>, UnsafePointer<Int32>) -> Void
         ) {
-            if count == 1 {
-                return threads.forEachRange(length, grain: grain) { body($0.lowerBound, $0.count, scales[0], zeros[0]) }
+            if layout.runCount == 1, !layout.run(0).hasScaleEach {
+                return threads.forEachRange(layout.run(0).count, grain: grain) {
+                    one($0.lowerBound, $0.count, scales[0], zeros[0])
+                }
             }
-            threads.forEachRange(count, grain: max(grain / max(length, 1), 1)) { runs in
-                for run in runs { body(run * length, length, scales[run % scales.count], zeros[run % scales.count]) }
+            guard layout.runCount > 0 else { return }
+            threads.forEachRange(layout.runCount, grain: max(grain / max(layout.run(0).count, 1), 1)) { numbers in
+                unsafe scales.withUnsafeBufferPointer { scales in
+                    unsafe zeros.withUnsafeBufferPointer { zeros in
+                        guard let first = scales.baseAddress, let firstZero = zeros.baseAddress else { return }
+                        for number in numbers {
+                            let run = layout.run(number)
+                            if run.hasScaleEach {
+                                unsafe each(run.start, run.count, first + run.scale, firstZero + run.scale)
+                            } else {
+                                unsafe one(run.start, run.count, scales[run.scale], zeros[run.scale])
+                            }
+                        }
+                    }
+                }
             }
         }
     }
