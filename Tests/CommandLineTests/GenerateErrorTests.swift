@@ -107,7 +107,10 @@ import Testing
             ("sample_size is 1e+30, expected a whole number", { try $0.set("sample_size", 1e30, in: "unet/config.json") }),
             ("sample_size is true, expected", { try $0.set("sample_size", true, in: "unet/config.json") }),
             ("sample_size is \"big\", expected", { try $0.set("sample_size", "big", in: "unet/config.json") }),
-            ("sample_size is a list of 3 elements, expected", { try $0.set("sample_size", [8, 8, 8], in: "unet/config.json") }),
+            (
+                "sample_size is a list of 3 elements, expected",
+                { try $0.set("sample_size", [8, 8, 8], in: "unet/config.json") }
+            ),
             ("or a height and a width", { try $0.set("sample_size", [8, 0], in: "vae_decoder/config.json") }),
             ("(9 channels): the request has no mask", { try $0.set("in_channels", 9, in: "unet/config.json") }),
             ("takes 8 channels", { try $0.set("in_channels", 8, in: "unet/config.json") }),

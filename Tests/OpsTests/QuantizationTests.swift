@@ -11,7 +11,8 @@ struct QuantizationTests {
         let isWide = dtype == .int16 || dtype == .uint16
         let values = (0..<count).map { Float(($0 * 7919) % 2003 - 1001) * (isWide ? 3.7 : 0.031) }
         let x = try floats(values, shape)
-        let range = try #require(["int8": -128...127, "uint8": 0...255, "int16": -32768...32767, "uint16": 0...65535]["\(dtype)"])
+        let range = try #require(
+            ["int8": -128...127, "uint8": 0...255, "int16": -32768...32767, "uint16": 0...65535]["\(dtype)"])
         func integers(_ numbers: [Int], _ shape: [Int]) throws -> Tensor {
             switch dtype {
             case .int8: try Tensor(numbers.map { Int8($0) }, shape: Shape(shape))

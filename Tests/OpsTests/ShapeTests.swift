@@ -94,7 +94,8 @@ struct ShapeTests {
             expectError("the ratio is \(Double(ratio)), expected 0 to less than 1") { try dropped(ratio) }
         }
         let test = NodeAttributes(["is_test": .int(1), "ratio": .float(0.5)])
-        try expectEqual(run("Dropout", version: 6, attributes: test, inputs: [floats([1, 2, 3], [3])])[0], [1, 2, 3] as [Float])
+        try expectEqual(
+            run("Dropout", version: 6, attributes: test, inputs: [floats([1, 2, 3], [3])])[0], [1, 2, 3] as [Float])
     }
 
     @Test func diagonals() throws {

@@ -17,7 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from common import CACHE
 from onnx_node_cases import Place, agrees
 
-RECIPE = 4
+RECIPE = 5
 RTOL, ATOL = 1e-5, 1e-6
 # Sums of products with both signs cancel, so these families need more than ATOL: about the sum of the magnitudes (up to 100)
 # times the float32 rounding unit times the root of the number of terms.
@@ -553,7 +553,7 @@ def removed():
 
 
 def withdrawn():
-    """Versions that the standard doesn't have any more, or never but as experiments."""
+    """Versions that the standard has withdrawn, or only ever had as experiments."""
     case("ThresholdedRelu", 6, [random(3, 5)], alpha=0.5)
     case("ThresholdedRelu", 1, [random(3, 5)])
     for opset in (1, 8):
@@ -562,7 +562,9 @@ def withdrawn():
                 case(
                     "MeanVarianceNormalization", opset, [random(2, 3, 4, 5)], label=f"{across}_{scales}", across_channels=across,
                     normalize_variance=scales)
-        case("MeanVarianceNormalization", opset, [random(2, 3, 5, 16)], label="default")
+        for shape in ((2, 3, 5, 16), (2, 3, 20), (2, 3, 2, 3, 4)):
+            case("MeanVarianceNormalization", opset, [random(*shape)], label=f"default_{len(shape)}")
+            case("MeanVarianceNormalization", opset, [random(*shape)], label=f"across_{len(shape)}", across_channels=1)
 
 
 FAMILIES = [activations, clip_and_minmax, slices_and_pads, splits, shapes, reductions, normalisations, resizes, convolutions]

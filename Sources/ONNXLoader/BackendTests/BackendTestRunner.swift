@@ -105,7 +105,8 @@ package struct BackendTestRunner: Sendable {
             let isStandard = node.identity.domain.isEmpty
             return isStandard && drawing.contains(node.identity.type)
                 // In training it draws what it drops.
-                || isStandard && node.identity.type == "Dropout" && node.inputs.count > 2 && node.inputs[2] != nil
+                || isStandard && node.identity.type == "Dropout"
+                    && (node.inputs.count > 2 && node.inputs[2] != nil || node.identity.version < 7)
                 || node.attributes.graphs.contains { isDrawing($0.1) }
         }
     }

@@ -1,16 +1,16 @@
 import GraphRuntime
 
-/// Dropout-1 to Dropout-22: the input and a mask that is true everywhere; in training mode, each element with the probability 1 - ratio,
+/// Dropout-1 to Dropout-22: the input, and a mask that is true everywhere; in training mode, each element with the probability 1 - ratio,
 /// divided by that, and else 0, with a mask of those that are kept.
 ///
-/// What is kept isn't what other runtimes keep, whose generators differ; without a seed it is another part in every run.
+/// Other runtimes keep other elements, as their generators differ; without a seed every run keeps others.
 struct Dropout: Operator {
     /// The type of the mask: bool from Dropout-10 on, the input's before.
     let maskType: DType?
     let hasMask: Bool
     /// The ratio of versions that have it as an attribute, and that where input 1 is missing.
     var ratio = 0.5
-    var seed: Float?
+    var seed: Int?
     /// Whether it is in training mode: as a version's attribute says, or for all that is known before a run.
     var mayTrain: Bool
 
@@ -28,6 +28,11 @@ struct Dropout: Operator {
         var result = self
         result.mayTrain = try isTraining(mode, ratio: inputs[1]?.tensor)
         return result
+    }
+
+    func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
+        guard !hasMask, mayTrain, inputs.count > 2, let mode = inputs[2]?.tensor else { return hasMask || mayTrain ? nil : 0 }
+        return (try? isTraining(mode, ratio: inputs[1]?.tensor)) == false ? 0 : nil
     }
 
     /// Without a ratio above 0 nothing is left out.
@@ -80,7 +85,7 @@ struct Dropout: Operator {
             },
             OperatorDefinition("Dropout", since: 12) { decoder in
                 try decoder.requireInputs(1...3)
-                let seed = try decoder.optionalInt("seed").map { Float($0) }
+                let seed = try decoder.optionalInt("seed")
                 return Dropout(
                     maskType: .bool, hasMask: decoder.outputCount > 1, seed: seed, mayTrain: decoder.hasInput(2))
             },

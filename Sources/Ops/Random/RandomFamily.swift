@@ -2,5 +2,6 @@ import GraphRuntime
 
 /// Operators that draw random numbers.
 enum RandomFamily {
-    static let definitions: [OperatorDefinition] = RandomTensor.definitions + Dropout.definitions + [Bernoulli.definition, Multinomial.definition]
+    static let definitions: [OperatorDefinition] =
+        RandomTensor.definitions + Dropout.definitions + [Bernoulli.definition, Multinomial.definition]
 }

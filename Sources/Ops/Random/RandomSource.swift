@@ -11,6 +11,9 @@ struct RandomSource {
         state = seed.map { UInt64($0.bitPattern) } ?? UInt64.random(in: 0...UInt64.max)
     }
 
+    /// - Parameter seed: likewise, where it is a whole number.
+    init(seed: Int?) { state = seed.map { UInt64(bitPattern: Int64($0)) } ?? UInt64.random(in: 0...UInt64.max) }
+
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state

@@ -20,6 +20,9 @@ package struct RegularExpression: Sendable {
 
     private var steps: [Step] = []
 
+    /// What a match may have to look at for each character of a text.
+    package var stepCount: Int { steps.count }
+
     private static let mostSteps = 100_000
 
     /// - Throws: ``TensorError`` with what is wrong with the expression.

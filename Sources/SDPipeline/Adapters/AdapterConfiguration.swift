@@ -1,22 +1,20 @@
 import Foundation
 import ONNXLoader
-import Ops
 
 /// What a PEFT adapter's configuration says of alpha: in the metadata of a file that diffusers wrote (`lora_adapter_metadata`), or in an
 /// `adapter_config.json` beside the file.
 struct AdapterConfiguration {
     private struct Settings: Decodable {
         var alpha: Double?
-        /// By keys whose order counts (``order(_:keys:)``).
-        var patterns: [String: Double] = [:]
+        var patterns = AlphaPatterns()
         var byRoot = false
-        /// In the order of the file.
-        var alphas: [(name: RegularExpression, alpha: Double)] = []
+        /// The patterns as a file of their own has them, without their order.
+        private(set) var stated: [String: Double] = [:]
 
         private enum Key: String, CodingKey {
             case alpha
             case loraAlpha = "lora_alpha"
-            case patterns = "alpha_pattern"
+            case alphaPattern = "alpha_pattern"
             case byRoot = "use_rslora"
         }
 
@@ -24,32 +22,18 @@ struct AdapterConfiguration {
             let values = try decoder.container(keyedBy: Key.self)
             alpha = try? values.decode(Double.self, forKey: .loraAlpha)
             if alpha == nil { alpha = try? values.decode(Double.self, forKey: .alpha) }
-            patterns = (try? values.decode([String: Double].self, forKey: .patterns)) ?? [:]
+            stated = (try? values.decode([String: Double].self, forKey: .alphaPattern)) ?? [:]
             byRoot = (try? values.decode(Bool.self, forKey: .byRoot)) ?? false
         }
 
-        init(alpha: Double?, patterns: [String: Double], byRoot: Bool) {
-            (self.alpha, self.patterns, self.byRoot) = (alpha, patterns, byRoot)
-        }
-
-        /// Makes expressions of the patterns: of names, or of their ends from a dot on (`get_pattern_key` of PEFT).
-        mutating func order(_ keys: [String]) throws(SafetensorsFile.FormatError) {
-            for key in keys {
-                guard let alpha = patterns[key] else { continue }
-                do { alphas.append((try RegularExpression("(.*\\.)?(\(key))"), alpha)) } catch {
-                    throw SafetensorsFile.FormatError(
-                        reason: "its alpha_pattern has the key \"\(key.shortened(to: 160))\", which isn't a regular expression: \(error)")
-                }
-            }
-        }
+        init(alpha: Double?, byRoot: Bool) { (self.alpha, self.byRoot) = (alpha, byRoot) }
     }
 
     /// By the part's folder; "" for all.
     private var settings: [String: Settings] = [:]
 
     /// - Parameter url: of the adapter's file.
-    /// - Throws: ``SafetensorsFile/FormatError`` where a pattern can't be read.
-    init(_ metadata: [String: String], beside url: URL) throws(SafetensorsFile.FormatError) {
+    init(_ metadata: [String: String], beside url: URL) {
         if let text = metadata["lora_adapter_metadata"],
             let all = try? JSONText.decode([String: Flat].self, from: Array(text.utf8))
         {
@@ -60,8 +44,9 @@ struct AdapterConfiguration {
                 if case .numbers(let numbers)? = value("alpha_pattern") { patterns = numbers }
                 var byRoot = false
                 if case .flag(true)? = value("use_rslora") { byRoot = true }
-                var found = Settings(alpha: alpha, patterns: patterns, byRoot: byRoot)
-                try found.order(JSONText.keys(ofObjectAt: ["\(part.rawValue).alpha_pattern"], in: Array(text.utf8)))
+                var found = Settings(alpha: alpha, byRoot: byRoot)
+                let keys = JSONText.keys(ofObjectAt: ["\(part.rawValue).alpha_pattern"], in: Array(text.utf8))
+                found.patterns = AlphaPatterns(patterns, order: keys)
                 settings[part.rawValue] = found
             }
         }
@@ -69,18 +54,18 @@ struct AdapterConfiguration {
         if url.lastPathComponent == "adapter_model.safetensors", let bytes = try? BoundedFile.read(file, limit: 1 << 22),
             var found = try? JSONText.decode(Settings.self, from: bytes)
         {
-            try found.order(JSONText.keys(ofObjectAt: ["alpha_pattern"], in: bytes))
+            found.patterns = AlphaPatterns(found.stated, order: JSONText.keys(ofObjectAt: ["alpha_pattern"], in: bytes))
             settings[""] = found
         }
     }
 
     /// The alpha of a module, and whether it is divided by the rank's root; nil where nothing is said.
     ///
-    /// - Throws: `CancellationError` where the task is cancelled.
+    /// - Throws: ``SafetensorsFile/FormatError`` where a pattern that it depends on can't be read, `CancellationError` where the task is
+    ///   cancelled.
     func alpha(of module: String, part: AdapterKey.Part) throws -> (alpha: Double, byRoot: Bool)? {
         guard let found = settings[part.rawValue] ?? settings[""] else { return nil }
-        let own = try found.alphas.first { try $0.name.matches(module) }
-        return (own?.alpha ?? found.alpha).flatMap { $0.isFinite ? ($0, found.byRoot) : nil }
+        return (try found.patterns.alpha(of: module) ?? found.alpha).flatMap { $0.isFinite ? ($0, found.byRoot) : nil }
     }
 
     private enum Flat: Decodable {

@@ -57,7 +57,7 @@ public struct LoRA: Sendable {
         }
         do {
             let file = try SafetensorsFile(bytes: bytes)
-            let configuration = try AdapterConfiguration(file.metadata, beside: url)
+            let configuration = AdapterConfiguration(file.metadata, beside: url)
             (modules, unknownKeys, conventions) = try Self.modules(file, configuration)
             (tensors, metadata) = (file, file.metadata)
             let stated = file.metadata["sshs_model_hash"].flatMap { hash in
@@ -117,9 +117,10 @@ public struct LoRA: Sendable {
             )
         }
         let modules = try usable.sorted { ($0.key.part.rawValue, $0.key.name) < ($1.key.part.rawValue, $1.key.name) }.map {
-            try AdapterModule(
+            let hasOwn = $0.value.keys[.alpha] != nil
+            return try AdapterModule(
                 part: $0.key.part, module: $0.value.module, keys: $0.value.keys, file: file,
-                stated: configuration.alpha(of: $0.value.module, part: $0.key.part))
+                stated: hasOwn ? nil : configuration.alpha(of: $0.value.module, part: $0.key.part))
         }
         return (modules, unknown, conventions)
     }

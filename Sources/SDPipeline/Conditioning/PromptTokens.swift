@@ -26,7 +26,7 @@ struct PromptTokenizer: Sendable {
     private(set) var words: [LearnedWord] = []
     /// With the learned words' names as added tokens, wherever they are in a text, which then have a word's first id.
     private(set) var literalTokenizer: CLIPTokenizer
-    /// The same, where names are words of their own.
+    /// The same, where names are words of their own; without them by version 4, whose splitter takes punctuation for a part of a word.
     private(set) var grammarTokenizer: CLIPTokenizer
 
     /// A word with vectors of its own.
@@ -72,8 +72,13 @@ struct PromptTokenizer: Sendable {
         words.sort { $0.nameIDs.count > $1.nameIDs.count }
         let names = words.map { (text: $0.name, id: $0.ids.lowerBound) }
         literalTokenizer = tokenizer.adding(names, areWords: false)
-        grammarTokenizer = tokenizer.adding(names, areWords: true)
+        if tokenizer.convention == .transformers5 { grammarTokenizer = tokenizer.adding(names, areWords: true) }
     }
+}
+
+extension PromptTokenizer {
+    /// The learned word whose first id this is.
+    func word(beginningWith id: Int) -> LearnedWord? { words.first { $0.ids.first == id } }
 }
 
 extension [PromptTokenizer] {

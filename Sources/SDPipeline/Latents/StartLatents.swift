@@ -6,7 +6,7 @@ struct StartLatents {
     let latents: Latents
     /// With a mask, what a U-Net made for inpainting takes beside them: the mask and the masked picture, [N, 1 + C, h, w].
     private(set) var channels: Latents?
-    /// With a mask, what keeps the rest of the picture where a U-Net isn't made for that.
+    /// With a mask, what keeps the rest of the picture where a U-Net isn't made for that: this one, or a refiner's.
     private(set) var kept: KeptLatents?
 
     /// Noise as the scheduler starts from it; or the latents of the picture to start from, with the noise of the first step. Random numbers
@@ -64,7 +64,13 @@ struct StartLatents {
             let masks = Latents(
                 checked: (0..<shape[0]).flatMap { _ in mask }, shape: [shape[0], 1, shape[2], shape[3]])
             channels = Latents.joined(masks, masked)
-            kept = KeptLatents(original: original ?? masked, noise: noise, mask: mask, scheduler: scheduler)
+            if plan.follower != nil {
+                // Which no draw of the random numbers that diffusers' pipeline takes may change.
+                var mean = draws
+                mean.takesMean = true
+                let original = try original ?? mean.latents(of: picture.image, &source)
+                kept = KeptLatents(original: original, noise: noise, mask: mask, scheduler: scheduler)
+            }
         } else if let original {
             // diffusers encodes the masked picture for such a U-Net too: later numbers come after those that it draws.
             try draws.skip(&source)
@@ -79,7 +85,7 @@ struct PictureLatents {
     let codec: LatentCodec
     let shape: [Int]
     /// Whether the most likely latents are taken in the place of draws.
-    let takesMean: Bool
+    var takesMean: Bool
     let observer: (any RunObserver)?
 
     func latents(of image: RGBImage, _ noise: inout BatchNoise) throws -> Latents {

@@ -64,7 +64,7 @@ extension PromptTokenizer {
 
     /// A text as it is written, in one chunk, and the tokens that it has, start and end not counted.
     func chunk(literal text: String) -> (chunk: PromptTokens.Chunk, tokenCount: Int) {
-        let ids = literalTokenizer.contentIDs(of: text).flatMap { id in words.first { $0.ids.first == id }?.ids ?? id..<id + 1 }
+        let ids = literalTokenizer.contentIDs(of: text).flatMap { word(beginningWith: $0)?.ids ?? $0..<$0 + 1 }
         return (chunk(ids.prefix(length).map { ($0, 1) }), ids.count)
     }
 
@@ -76,10 +76,14 @@ extension PromptTokenizer {
         var result: [[Int]] = []
         var position = 0
         while position < ids.count {
-            let named = words.first { $0.ids.first == ids[position] }
-            let word = named ?? words.first { ids[position...].starts(with: $0.nameIDs) }
-            result.append(word.map { Array($0.ids) } ?? [ids[position]])
-            position += named == nil ? word?.nameIDs.count ?? 1 : 1
+            if let word = word(beginningWith: ids[position]) {
+                result.append(Array(word.ids))
+                position += 1
+            } else {
+                let word = words.first { ids[position...].starts(with: $0.nameIDs) }
+                result.append(word.map { Array($0.ids) } ?? [ids[position]])
+                position += word?.nameIDs.count ?? 1
+            }
         }
         return result
     }

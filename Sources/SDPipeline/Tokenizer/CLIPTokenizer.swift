@@ -59,7 +59,7 @@ public struct CLIPTokenizer: Sendable {
         try self.init(TokenizerFolder(folder, convention: convention))
     }
 
-    /// The tokenizer with tokens added, as transformers' `add_tokens` adds texts: by version 5 they count in any case.
+    /// The tokenizer with tokens added, as transformers' `add_tokens` adds texts: in version 5 they match in any letter case.
     ///
     /// - Parameter areWords: whether they count only as words of their own (`single_word`).
     func adding(_ tokens: [(text: String, id: Int)], areWords: Bool) -> CLIPTokenizer {

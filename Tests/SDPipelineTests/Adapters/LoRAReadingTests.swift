@@ -206,12 +206,27 @@ import Testing
         }
     }
 
+    /// What can't be read is only asked for where a module has no alpha of its own, and nothing before it matches.
     @Test func refusesPatternsThatCannotBeRead() throws {
-        let settings = #"{"unet.lora_alpha": 4, "unet.alpha_pattern": {"to_k": 2, "to_(q": 1}}"#
-        let bytes = try Self.file(["\(Self.place).diff": [4, 4]], metadata: ["lora_adapter_metadata": settings])
-        #expect { try loaded(bytes) } throws: {
-            "\($0)".contains("its alpha_pattern has the key \"to_(q\", which isn't a regular expression: a parenthesis isn't closed")
+        func bytes(_ patterns: String, _ tensors: KeyValuePairs<String, [Int]>) throws -> [UInt8] {
+            let settings = "{\"unet.lora_alpha\": 4, \"unet.alpha_pattern\": {\(patterns)}}"
+            return try Self.file(tensors, metadata: ["lora_adapter_metadata": settings])
         }
+        let place = Self.place
+        let factors: KeyValuePairs = ["\(place).lora_down.weight": [2, 4], "\(place).lora_up.weight": [4, 2]]
+        for (patterns, message) in [
+            ("\"to_k\": 2, \"to_(q\": 1", "the key \"to_(q\", which can't be read: a parenthesis isn't closed"),
+            ("\"(?!up).*\": 2", "which can't be read: groups that begin with (?! aren't supported"),
+            ("\"((.?){300}){80}Z\": 2", "which can't be read: the expressions are too large"),
+        ] {
+            let found = try bytes(patterns, factors)
+            #expect { try loaded(found) } throws: { "\($0)".contains(message) && "\($0)".utf8.count < 1000 }
+        }
+        _ = try loaded(bytes("\".*\": 2, \"to_(q\": 1", factors))
+        _ = try loaded(
+            bytes(
+                "\"to_(q\": 1",
+                ["\(place).lora_down.weight": [2, 4], "\(place).lora_up.weight": [4, 2], "\(place).alpha": []]))
     }
 
     @Test func tellsWhatAnAdapterIs() throws {

@@ -118,7 +118,8 @@ import Testing
     }
 
     /// The tokens of a text; a learned word is its name.
-    private static func tokens(_ text: String, _ syntax: PromptSyntax, _ configuration: PipelineConfiguration) throws -> [String]
+    private static func tokens(_ text: String, _ syntax: PromptSyntax, _ configuration: PipelineConfiguration) throws
+        -> [String]
     {
         let chunk = try configuration.reading(of: text, syntax: syntax).parts[0].stages[0].encodings[0].chunks[0]
         return chunk.tokens[1..<chunk.length + 1].map { $0.replacing(" [1]", with: "").lowercased() }
@@ -142,13 +143,25 @@ import Testing
     @Test func findsNamesBesidePunctuation() throws {
         let configuration = try Self.configuration(["<cat>", "my-toy"])
         for (text, expected) in [
-            ("(a <cat>, b:1.2)", "a</w> <cat> ,</w> b</w>"), ("<cat>.", "<cat> .</w>"), ("a <cat>-my-toy!", "a</w> <cat> -</w> my-toy !</w>"),
+            ("(a <cat>, b:1.2)", "a</w> <cat> ,</w> b</w>"), ("<cat>.", "<cat> .</w>"),
+            ("a <cat>-my-toy!", "a</w> <cat> -</w> my-toy !</w>"),
             ("<CAT> my-toy", "<cat> my-toy"), ("My - Toy", "my-toy"), ("a<cat>b", "a</w> <cat> b</w>"),
         ] {
             let found = try Self.tokens(text, .a1111, configuration)
             #expect(found == expected.split(separator: " ").map(String.init), "\(text)")
         }
         #expect(try !Self.tokens("amy-toy", .a1111, configuration).contains("my-toy"))
+    }
+
+    /// No word of the grammar has another one's name in it.
+    @Test(arguments: TokenizerConvention.allCases) func findsNoNamesWithinWords(convention: TokenizerConvention) throws {
+        let names = ["cat", "fo", "a", "pa", "s"]
+        let configuration = try Self.configuration(names, convention: convention)
+        for text in ["concatenate", "fox", "can", "painting"] {
+            let found = try configuration.reading(of: text, syntax: .a1111).parts[0].stages[0].encodings[0].chunks[0].tokens
+            #expect(!found.contains { $0.hasSuffix(" [1]") }, "\(text)")
+        }
+        #expect(try Self.tokens("cat fo", .a1111, configuration) == ["cat", "fo"])
     }
 
     @Test func refusesNamesThatCannotBeTold() throws {

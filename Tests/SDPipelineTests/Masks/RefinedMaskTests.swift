@@ -6,7 +6,8 @@ import Testing
 /// A mask with a refiner. diffusers has no judge for it: its refiners start from a picture whose known part has no noise, or another's.
 @Suite struct RefinedMaskTests {
     /// What isn't repainted has the latents of the picture, whatever the prompt and whoever takes the last steps.
-    @Test(arguments: [("sdxl", 0.7), ("sdxl", 0.9), ("sdxl-inpaint", 0.9)]) func refinersKeepWhatIsNotMasked(
+    @Test(arguments: [("sdxl", 0.7), ("sdxl", 0.9), ("sdxl-inpaint", 0.9), ("sdxl-inpaint", 1)])
+    func refinersKeepWhatIsNotMasked(
         name: String, strength: Double
     ) throws {
         let root = FamilyParityTests.root

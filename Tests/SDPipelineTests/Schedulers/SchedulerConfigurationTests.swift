@@ -40,6 +40,21 @@ import Testing
         #expect(euler.settings.values["beta_end"] == .number(0.012))
     }
 
+    /// Another class's null: no flag is set by it, as None isn't in diffusers, and a number is the class's own.
+    @Test func takesNullsOfOtherClasses() throws {
+        func settings(_ json: String, _ name: String) throws -> SchedulerSettings {
+            try SchedulerSettings(
+                SchedulerConfiguration(json: Data(json.utf8)), for: SchedulerRegistry.standard.find(name).descriptor)
+        }
+        let pndm = #"{"_class_name": "PNDMScheduler", "set_alpha_to_one": null, "clip_sample": null}"#
+        let ddim = try settings(pndm, "ddim").values
+        #expect(ddim["set_alpha_to_one"] == .flag(false) && ddim["clip_sample"] == .flag(false))
+        let euler = #"{"_class_name": "EulerDiscreteScheduler", "sigma_min": null, "sigma_max": null}"#
+        let edm = try settings(euler, "EDMEulerScheduler").values
+        #expect(edm["sigma_min"] == .number(0.002) && edm["sigma_max"] == .number(80))
+        #expect(throws: SchedulerError.self) { try settings(#"{"_class_name": "DDIMScheduler", "clip_sample": null}"#, "ddim") }
+    }
+
     @Test func reportsKeysThatNoSchedulerKnows() throws {
         let json = #"{"_class_name": "DDIMScheduler", "beta_begin": 1, "solver_order": 2, "_note": 3, "colour": "red"}"#
         #expect(try SchedulerConfiguration(json: Data(json.utf8)).unknownKeys == ["beta_begin", "colour"])

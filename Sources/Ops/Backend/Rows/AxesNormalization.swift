@@ -5,6 +5,7 @@ import GraphRuntime
 ///
 /// - Parameters:
 ///   - axes: the axes to average over, in 0..<rank.
+///   - scales: whether it is divided; else it is x - μ, element by element, which only experiments of old opsets ask for.
 ///   - y: of x's type and shape; may share x's memory.
 package func normalizeMeanVariance<Element: TensorElement & BinaryFloatingPoint>(
     _ x: Tensor, axes: Set<Int>, scales: Bool = true, into y: MutableTensor, threads: ThreadPool, _ type: Element.Type

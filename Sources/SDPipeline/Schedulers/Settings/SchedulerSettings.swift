@@ -25,9 +25,12 @@ public struct SchedulerSettings: Sendable, Equatable {
         var values: [String: SchedulerValue] = [:]
         for parameter in descriptor.parameters {
             let own = isOwnClass ? configuration.ownValues[parameter.key] : nil
-            // Another class's null is what it calls no value of its own.
-            let isForeign = !isOwnClass && !parameter.isOptional && configuration.values[parameter.key] == .absent
-            let stated = overrides[parameter.key] ?? (isForeign ? nil : configuration.values[parameter.key]) ?? own
+            var inherited = configuration.values[parameter.key]
+            if inherited == .absent, !isOwnClass, !parameter.isOptional {
+                // What another class calls no value: false where diffusers asks whether it is so.
+                inherited = parameter.kind == .flag ? .flag(false) : nil
+            }
+            let stated = overrides[parameter.key] ?? inherited ?? own
             values[parameter.key] =
                 try stated.map { value throws(SchedulerError) in
                     try parameter.checked(value, for: descriptor.className)
