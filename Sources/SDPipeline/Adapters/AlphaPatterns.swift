@@ -20,7 +20,7 @@ struct AlphaPatterns {
 
     private var patterns: [(key: String, pattern: Pattern, alpha: Double)] = []
 
-    /// Steps of all expressions together: some fifty times what files have.
+    /// Steps of all expressions together; one of a line has some fifty.
     private static let mostSteps = 5000
 
     init() {}
