@@ -313,3 +313,11 @@ VECTOR_INLINE float sigmoid(float x) {
 
 // x·σ(x), the SiLU activation.
 VECTOR_INLINE float silu(float x) { return x * sigmoid(x); }
+
+// A number brought between integers, rounded to the nearest, halves to even: adding 1.5·2^23 leaves it in the lowest bits of the
+// significand. NaN becomes the least.
+VECTOR_INLINE int32_t rounded_between(float x, float least, float largest) {
+    x = x > least ? x : least;
+    x = x < largest ? x : largest;
+    return (int32_t)(float_to_bits(x + 12582912.0f) - 0x4B400000u);
+}

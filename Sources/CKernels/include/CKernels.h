@@ -6,6 +6,7 @@
 #include "bfloat16.h"
 #include "bit_rows.h"
 #include "byte_planes.h"
+#include "byte_quantization.h"
 #include "byte_softmax.h"
 #include "byte_table.h"
 #include "byte_windows.h"

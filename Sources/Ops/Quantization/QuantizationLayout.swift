@@ -79,14 +79,6 @@ struct QuantizationLayout {
                 start: number * inner, count: inner, scale: (outer * blocks + index / blockSize) * inner, hasScaleEach: true)
         }
     }
-
-    /// Calls `body` for the runs, where each starts, where its scales start, how far they move with each element (0 or 1), and its length.
-    func forEachRun(_ body: (_ start: Int, _ scale: Int, _ step: Int, _ count: Int) -> Void) {
-        for number in 0..<runCount {
-            let run = run(number)
-            body(run.start, run.scale, run.hasScaleEach ? 1 : 0, run.count)
-        }
-    }
 }
 
 extension DType {

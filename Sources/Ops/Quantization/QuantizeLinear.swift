@@ -36,16 +36,18 @@ func quantize(
     let range = y.dtype.quantizedRange
     let result = try MutableTensor(dtype: .float32, shape: x.shape)
     try result.withMutableSpan(of: Float.self) { output in
-        layout.forEachRun { start, first, step, count in
-            for index in 0..<count {
-                let quotient = rounded(values[start + index] / scales[first + index * step])
-                let offset = zeros?[first + index * step] ?? 0
+        for number in 0..<layout.runCount {
+            let run = layout.run(number)
+            for index in 0..<run.count {
+                let (place, scale) = (run.start + index, run.hasScaleEach ? run.scale + index : run.scale)
+                let quotient = rounded(values[place] / scales[scale])
+                let offset = zeros?[scale] ?? 0
                 guard let range else {
-                    output[start + index] = quotient + offset
+                    output[place] = quotient + offset
                     continue
                 }
                 let level = Double(quotient.rounded(.toNearestOrEven)) + Double(offset)
-                output[start + index] = Float(level >= range.least ? min(level, range.largest) : range.least)
+                output[place] = Float(level >= range.least ? min(level, range.largest) : range.least)
             }
         }
     }
@@ -73,8 +75,12 @@ func dequantize(
     }
     let layout = try QuantizationLayout(x.shape, scale: scale.shape, axis: axis, blockSize: blockSize)
     // Numbers of fewer bits fit bytes.
-    let bytes: [DType: DType] = [.int4: .int8, .int2: .int8, .uint4: .uint8, .uint2: .uint8]
-    let dtype = bytes[x.dtype] ?? x.dtype
+    let dtype: DType =
+        switch x.dtype {
+        case .int4, .int2: .int8
+        case .uint4, .uint2: .uint8
+        default: x.dtype
+        }
     if [.int8, .uint8, .int16, .uint16, .int32].contains(dtype), y.dtype == .float32, zero == nil || zero?.dtype == x.dtype,
         let runs = try runs(layout, scale, zero.map { try cast($0, to: dtype, threads: threads) }, of: dtype)
     {
@@ -87,10 +93,11 @@ func dequantize(
     let zeros = try zero.map { try cast($0, to: .float64, threads: threads).array(of: Double.self) }
     let result = y.dtype == .float32 ? y : try MutableTensor(dtype: .float32, shape: x.shape)
     try result.withMutableSpan(of: Float.self) { output in
-        layout.forEachRun { start, first, step, count in
-            for index in 0..<count {
-                let level = values[start + index] - (zeros?[first + index * step] ?? 0)
-                output[start + index] = Float(level) * scales[first + index * step]
+        for number in 0..<layout.runCount {
+            let run = layout.run(number)
+            for index in 0..<run.count {
+                let (place, scale) = (run.start + index, run.hasScaleEach ? run.scale + index : run.scale)
+                output[place] = Float(values[place] - (zeros?[scale] ?? 0)) * scales[scale]
             }
         }
     }

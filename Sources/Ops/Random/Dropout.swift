@@ -31,7 +31,9 @@ struct Dropout: Operator {
     }
 
     func forwardedInput(inputs: [Fact?], outputs: [Fact?]) -> Int? {
-        guard !hasMask, mayTrain, inputs.count > 2, let mode = inputs[2]?.tensor else { return hasMask || mayTrain ? nil : 0 }
+        if hasMask { return nil }
+        guard mayTrain else { return 0 }
+        guard inputs.count > 2, let mode = inputs[2]?.tensor else { return nil }
         return (try? isTraining(mode, ratio: inputs[1]?.tensor)) == false ? 0 : nil
     }
 

@@ -20,7 +20,7 @@ struct AlphaPatterns {
 
     private var patterns: [(key: String, pattern: Pattern, alpha: Double)] = []
 
-    /// Steps of all expressions together; one of a line has some fifty.
+    /// Steps that all expressions of a file may have together.
     private static let mostSteps = 5000
 
     init() {}
@@ -32,20 +32,25 @@ struct AlphaPatterns {
         var steps = 0
         for key in order {
             guard let alpha = alphas[key] else { continue }
-            let pattern = steps > Self.mostSteps ? .unreadable(reason: "too many expressions") : Self.pattern(key)
-            if case .expression(let expression) = pattern { steps += expression.stepCount }
-            patterns.append(
-                (key, steps > Self.mostSteps ? .unreadable(reason: "the expressions are too large") : pattern, alpha))
+            patterns.append((key, Self.pattern(key, &steps), alpha))
         }
     }
 
-    private static func pattern(_ key: String) -> Pattern {
+    /// - Parameter steps: of the expressions so far.
+    private static func pattern(_ key: String, _ steps: inout Int) -> Pattern {
         let isPlain = key.utf8.allSatisfy { byte in
             UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 0x20 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
                 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
         }
         if isPlain { return .name(Array(key.utf8)) }
-        do { return .expression(try RegularExpression("(.*\\.)?(\(key))")) } catch { return .unreadable(reason: "\(error)") }
+        guard steps <= mostSteps else { return .unreadable(reason: "the expressions are too large") }
+        do {
+            let expression = try RegularExpression("(.*\\.)?(\(key))")
+            steps += expression.stepCount
+            return steps <= mostSteps ? .expression(expression) : .unreadable(reason: "the expressions are too large")
+        } catch {
+            return .unreadable(reason: "\(error)")
+        }
     }
 
     /// - Throws: ``SafetensorsFile/FormatError`` where a pattern before the first one that matches can't be read, `CancellationError` where

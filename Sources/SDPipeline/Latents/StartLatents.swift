@@ -65,7 +65,7 @@ struct StartLatents {
                 checked: (0..<shape[0]).flatMap { _ in mask }, shape: [shape[0], 1, shape[2], shape[3]])
             channels = Latents.joined(masks, masked)
             if plan.follower != nil {
-                // Which no draw of the random numbers that diffusers' pipeline takes may change.
+                // The mean takes no random numbers, so that later ones stay those of diffusers' pipelines.
                 var mean = draws
                 mean.takesMean = true
                 let original = try original ?? mean.latents(of: picture.image, &source)
